@@ -1,0 +1,1 @@
+//! Matinee: ephemeral pull-request environments, driven by the GitHub Deployments API.

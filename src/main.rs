@@ -1,0 +1,2 @@
+//! The `matinee` program.
+fn main() {}

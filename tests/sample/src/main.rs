@@ -1,0 +1,2 @@
+//! A sample application.
+fn main() {}
