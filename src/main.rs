@@ -1,2 +1,3 @@
 //! The `matinee` program.
+
 fn main() {}

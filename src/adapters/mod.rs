@@ -1,0 +1,3 @@
+//! One module per outside system; each fulfils ports.
+
+pub mod github;

@@ -1,0 +1,91 @@
+//! The nouns: the custom resources of the API group `matinee.dev/v1alpha1`.
+//!
+//! Conventions: conditions instead of phases, read as kstatus reads them (`Ready`, `Reconciling`, `Stalled`); every list and
+//! string bounded; signed integers only; rules that need two fields are CEL rules in the schema, so that the API server refuses
+//! what can't work and no admission webhook is needed.
+
+mod common;
+mod deployment_request;
+mod duration;
+mod preview_class;
+mod preview_environment;
+mod preview_template;
+mod repository;
+
+pub use common::{ConditionStatus, LocalReference, Parameter, find_condition};
+pub use deployment_request::{
+    DeploymentRequest, DeploymentRequestSpec, DeploymentRequestStatus, Intent, Origin, RequestedBy,
+    RequestedPullRequest,
+};
+pub use duration::Duration;
+pub use preview_class::{
+    ClassLifetime, ClassPullRequests, GatewayRouting, GithubConnection, IngressRouting, Isolation,
+    NetworkIsolation, NetworkPolicyMode, Permission, PodSecurityLevel, PreviewClass, PreviewClassSpec,
+    PreviewClassStatus, Routing, Scheme,
+};
+pub use preview_environment::{
+    Attempt, Component, DeploymentReport, DeploymentState, InventoryEntry, Lifetime, NamespaceReference,
+    Outcome, PreviewEnvironment, PreviewEnvironmentSpec, PreviewEnvironmentStatus, PullRequestSource,
+    Revision,
+};
+pub use preview_template::{
+    Endpoint, ParameterDeclaration, PreviewTemplate, PreviewTemplateSpec, PreviewTemplateStatus,
+    TemplateResource,
+};
+pub use repository::{
+    Deploy, PullRequestTrigger, Reaction, Repository, RepositoryEnvironment, RepositoryLifetime,
+    RepositorySpec, RepositoryStatus, Trigger,
+};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
+use kube::CustomResourceExt as _;
+
+/// The API group of every custom resource.
+pub const GROUP: &str = "matinee.dev";
+/// The one served version.
+pub const VERSION: &str = "v1alpha1";
+/// Finalizer on a [`PreviewEnvironment`]: a namespaced object can't own its namespace, so the controller removes it first.
+pub const FINALIZER: &str = "matinee.dev/teardown";
+/// Label on everything that belongs to an environment: the UID of its [`PreviewEnvironment`]. Checked before any delete.
+pub const LABEL_ENVIRONMENT_UID: &str = "matinee.dev/environment-uid";
+/// Label naming the [`PreviewEnvironment`] (for people and selectors; ownership is decided by the UID).
+pub const LABEL_ENVIRONMENT: &str = "matinee.dev/environment";
+/// Label naming the namespace of the [`PreviewEnvironment`].
+pub const LABEL_ENVIRONMENT_NAMESPACE: &str = "matinee.dev/environment-namespace";
+/// Label naming the [`Repository`] on what was made for it.
+pub const LABEL_REPOSITORY: &str = "matinee.dev/repository";
+/// Label with the pull request's number on what was made for it.
+pub const LABEL_PULL_REQUEST: &str = "matinee.dev/pull-request";
+/// Annotation on a [`DeploymentRequest`]: when GitHub last changed the pull request, so that a draft made ready is looked at again.
+pub const ANNOTATION_PULL_REQUEST_UPDATED: &str = "matinee.dev/pull-request-updated-at";
+/// Annotation on every applied object: the digest of what was applied, so that an unchanged plan makes no write.
+pub const ANNOTATION_DIGEST: &str = "matinee.dev/applied-digest";
+
+/// Every custom resource definition, in the order in which a person reads them.
+///
+/// `status.observedGeneration` defaults to -1, so a client that waits for a status can't take an object that was never looked
+/// at for one that is ready (the convention kstatus relies on).
+pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
+    let mut all = vec![
+        PreviewClass::crd(),
+        Repository::crd(),
+        PreviewTemplate::crd(),
+        DeploymentRequest::crd(),
+        PreviewEnvironment::crd(),
+    ];
+    for crd in &mut all {
+        for version in &mut crd.spec.versions {
+            let status = version
+                .schema
+                .as_mut()
+                .and_then(|schema| schema.open_api_v3_schema.as_mut())
+                .and_then(|schema| schema.properties.as_mut())
+                .and_then(|properties| properties.get_mut("status"));
+            if let Some(status) = status {
+                status.nullable = None;
+                status.default = Some(JSON(serde_json::json!({ "observedGeneration": -1 })));
+            }
+        }
+    }
+    all
+}

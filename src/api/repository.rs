@@ -1,0 +1,142 @@
+//! `Repository`: one GitHub repository and its environments, set by the product team.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{conditions_schema, never_observed};
+use super::{Duration, LocalReference, Parameter};
+
+/// One GitHub repository and its environments.
+#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "matinee.dev",
+    version = "v1alpha1",
+    kind = "Repository",
+    plural = "repositories",
+    shortname = "repo",
+    category = "matinee",
+    namespaced,
+    status = "RepositoryStatus",
+    derive = "PartialEq",
+    doc = "One GitHub repository and its environments.",
+    printcolumn(name = "Repository", type_ = "string", json_path = ".spec.repository"),
+    printcolumn(name = "Class", type_ = "string", json_path = ".spec.className"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name must have at most 40 characters: namespaces and host names are made from it")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct RepositorySpec {
+    /// The repository, as `owner/name`. Case is ignored.
+    #[schemars(length(min = 3, max = 140), regex(pattern = r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$"))]
+    pub repository: String,
+    /// Name of the PreviewClass whose trust and limits apply.
+    #[schemars(length(min = 1, max = 253))]
+    pub class_name: String,
+    /// The repository's environments.
+    #[schemars(length(min = 1, max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub environments: Vec<RepositoryEnvironment>,
+}
+
+/// One environment of a repository: what asks for its deployments and what is deployed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.trigger) || !has(self.trigger.pullRequest) || !has(self.githubEnvironment) || self.githubEnvironment.contains('{number}')")
+        .message("githubEnvironment must contain {number} where the trigger is pullRequest: each pull request has an environment of its own"),
+    validation = Rule::new("!has(self.lifetime) || (has(self.trigger) && has(self.trigger.pullRequest))")
+        .message("lifetime is for environments of pull requests: set trigger.pullRequest or remove lifetime")
+)]
+pub struct RepositoryEnvironment {
+    /// Name, unique in the repository.
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Name of the environment on GitHub, in which `{number}` stands for the pull request's number. Default: `<name>/pr-{number}` for
+    /// environments of pull requests, else `<name>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub github_environment: Option<String>,
+    /// What asks for deployments. None: somebody else does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
+    /// What is deployed. None: another tool deploys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploy: Option<Deploy>,
+    /// How long an environment lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<RepositoryLifetime>,
+}
+
+/// What asks for deployments of an environment; exactly one field is set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.pullRequest)").message("set trigger.pullRequest, or leave trigger out where somebody else creates the deployments"))]
+pub struct Trigger {
+    /// Each matching pull request has an environment of its own, which follows its head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<PullRequestTrigger>,
+}
+
+/// What to do with a kind of pull request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Reaction {
+    /// No environment.
+    #[default]
+    Ignore,
+    /// An environment, where the class allows it too.
+    Deploy,
+}
+
+/// Which pull requests have an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PullRequestTrigger {
+    /// Labels of which the pull request must bear one. Empty: no label is needed.
+    #[schemars(length(max = 20), inner(length(min = 1, max = 50)))]
+    pub labels: Vec<String>,
+    /// Branches, as globs, one of which the pull request must be based on. Empty: any.
+    #[schemars(length(max = 20), inner(length(min = 1, max = 255)))]
+    pub base_branches: Vec<String>,
+    /// Drafts.
+    pub drafts: Reaction,
+    /// Pull requests opened by bots.
+    pub bots: Reaction,
+    /// Pull requests whose head is in another repository.
+    pub forks: Reaction,
+}
+
+/// What is deployed to an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Deploy {
+    /// The PreviewTemplate, in the same namespace.
+    pub template_ref: LocalReference,
+    /// Values for the template's parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub parameters: Vec<Parameter>,
+}
+
+/// How long environments of pull requests live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepositoryLifetime {
+    /// Time after the last revision at which the environment is deleted. The class bounds it.
+    pub delete_after: Duration,
+}
+
+/// What the operator found when it last looked at the repository.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RepositoryStatus {
+    /// Generation that the conditions are about; -1 before the first look.
+    #[serde(default = "never_observed")]
+    pub observed_generation: i64,
+    /// `Ready`, `Reconciling`, `Stalled`, `Claimed` (no other Repository has its environments) and `Swept` (GitHub could be read).
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+}

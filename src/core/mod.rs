@@ -1,0 +1,4 @@
+//! Every decision, as a pure function: no client, no clock, no environment, no async.
+
+pub mod event;
+pub mod forge;
