@@ -3,3 +3,4 @@
 pub mod event;
 pub mod forge;
 pub mod target;
+pub mod wire;
