@@ -1,1 +1,368 @@
-//! A real cluster on one machine.
+//! A real Kubernetes cluster on one machine, from packages: what tests and the demo run in.
+//!
+//! [`Playground::start`] brings up etcd, the API server, controllers, scheduler, a node with containerd, kubelet and
+//! kube-proxy, CoreDNS and a Gateway API gateway, everything but the gateway in a network namespace of its own. Where
+//! that can't be (no root, no cgroups) the node is simulated, and [`Playground::simulated_reason`] says why.
+
+mod building;
+mod certificates;
+mod cgroups;
+mod control_plane;
+mod dns;
+mod gateway;
+mod home;
+mod image;
+mod kubeconfig;
+mod leftovers;
+mod machine;
+mod network;
+mod node;
+mod objects;
+mod processes;
+mod programs;
+mod progress;
+mod sample;
+mod simulated;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+use certificates::Authority;
+use cgroups::Cgroups;
+use control_plane::{Addresses, ControlPlane};
+use home::Home;
+use kubeconfig::Proof;
+use node::Node;
+use processes::Processes;
+use programs::Programs;
+use progress::Progress;
+
+pub use image::Image;
+pub use objects::{apply, client};
+
+/// Which node there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// A real one where that is possible, else a simulated one.
+    #[default]
+    Auto,
+    /// A real one: containers run, URLs answer. Needs root and cgroups.
+    Node,
+    /// A simulated one: pods become ready without running, so no URL can answer.
+    Simulated,
+}
+
+/// How to start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which node.
+    pub mode: Mode,
+    /// Whether etcd makes every write durable; for measurements of durability and speed only.
+    pub fsync: bool,
+    /// The gateway's port on 127.0.0.1; when not given, 8088 if free, else any.
+    pub gateway_port: Option<u16>,
+    /// How long to wait for another run on this machine to end.
+    pub wait_for_other: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { mode: Mode::Auto, fsync: false, gateway_port: None, wait_for_other: Duration::from_mins(10) }
+    }
+}
+
+/// A running cluster. Ends with [`Playground::stop`]; dropping it ends it too, without telling of problems. What a killed
+/// process leaves running is cleared away by the next start.
+pub struct Playground {
+    home: Home,
+    processes: Processes,
+    programs: Programs,
+    authority: Authority,
+    addresses: Addresses,
+    progress: Progress,
+    kubeconfig: PathBuf,
+    simulated_reason: Option<String>,
+    gateway_port: u16,
+    sample: Option<PathBuf>,
+    stopped: bool,
+}
+
+impl Playground {
+    /// Starts a cluster and waits until pods can be created and the gateway serves. `progress` is told a line for
+    /// everything that takes long.
+    ///
+    /// # Errors
+    /// When another run does not end in time, a program can't be built or does not become ready, or a real node is
+    /// asked for where there can be none. Everything that was started has then been ended.
+    pub async fn start(settings: Settings, progress: impl Fn(&str) + Send + Sync + 'static) -> Result<Self> {
+        let progress = Progress::new(progress);
+        let home = Home::claim(settings.wait_for_other, &progress).await?;
+        leftovers::clear(home.directory()).context("an earlier playground can't be cleared away")?;
+        let (cgroups, simulated_reason) = choose(settings.mode, &progress)?;
+        if let Some(reason) = &simulated_reason {
+            progress.say(&format!(
+                "the node is simulated ({reason}): pods become ready without running, no URL answers"
+            ));
+        }
+        let programs = Programs::find(cgroups.is_some(), &progress).await?;
+        let sample = if cgroups.is_some() { Some(sample::build(&progress).await?) } else { None };
+
+        let began = Instant::now();
+        let logs = home.logs();
+        if logs.exists() {
+            std::fs::remove_dir_all(&logs).with_context(|| format!("cannot empty {}", logs.display()))?;
+        }
+        std::fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+        let authority = Authority::new(&home.make("certificates")?)?;
+        let addresses = if cgroups.is_some() { Addresses::inside() } else { Addresses::loopback()? };
+        let mut playground = Self {
+            processes: Processes::new(home.directory(), &logs),
+            kubeconfig: PathBuf::new(),
+            gateway_port: gateway::free_port(settings.gateway_port)?,
+            home,
+            programs,
+            authority,
+            addresses,
+            progress,
+            simulated_reason,
+            sample,
+            stopped: false,
+        };
+        // From here on dropping it clears away what has been started.
+        playground.bring_up(settings.fsync, cgroups.as_ref()).await?;
+        playground.progress.took("start", began);
+        Ok(playground)
+    }
+
+    async fn bring_up(&mut self, fsync: bool, cgroups: Option<&Cgroups>) -> Result<()> {
+        let mut began = Instant::now();
+        let progress = self.progress.clone();
+        let mut took = |part: &str| {
+            progress.took(part, began);
+            began = Instant::now();
+        };
+        if let Some(cgroups) = cgroups {
+            network::make()?;
+            cgroups.make()?;
+            took("network and cgroups");
+        }
+        let control_plane = ControlPlane {
+            home: &self.home,
+            programs: &self.programs,
+            authority: &self.authority,
+            addresses: &self.addresses,
+        };
+        let processes = &mut self.processes;
+        self.kubeconfig = control_plane.kubeconfig("admin", "playground:admin", Some("system:masters"))?;
+        control_plane.start_api(processes, fsync)?;
+        let node = Node { of: &control_plane };
+        if let Some(sample) = &self.sample {
+            node.start_containerd(processes).await?;
+            let pause = Image { entrypoint: &["/sample", "pause"], ..sample_image(sample::PAUSE_IMAGE, &[]) };
+            let files = [("/sample", sample.as_path())];
+            import(&self.programs, &node.socket(), &self.home, &Image { files: &files, ..pause }).await?;
+            took("containerd");
+        }
+        let client = client(&self.kubeconfig).await?;
+        processes
+            .wait("the API server is ready", Duration::from_mins(1), async || {
+                objects::server_ready(&client).await
+            })
+            .await?;
+        took("API server");
+        control_plane.start_controllers(processes)?;
+        if cgroups.is_some() {
+            node.start_kubelet(processes)?;
+            dns::start(&control_plane, processes)?;
+            apply(&client, dns::MANIFEST).await?;
+        } else {
+            simulated::start(&control_plane, processes)?;
+            objects::apply_object(&client, simulated::node()).await?;
+        }
+        gateway::start(&control_plane, &client, self.gateway_port, processes).await?;
+        took("controllers and definitions");
+        processes
+            .wait("the node is ready", Duration::from_mins(1), async || {
+                let kind = objects::Kind { version: "v1", name: "Node", namespace: None };
+                objects::has_condition(&client, &kind, node::NAME, "Ready").await
+            })
+            .await?;
+        took("node");
+        // Pods are refused until the controllers have made their namespace's account.
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
+        processes
+            .wait("the controllers work", Duration::from_mins(1), async || {
+                accounts.get("default").await?;
+                Ok(())
+            })
+            .await?;
+        if cgroups.is_some() {
+            dns::wait(processes).await?;
+        }
+        gateway::wait(&client, self.gateway_port, processes).await?;
+        took("DNS and gateway");
+        Ok(())
+    }
+
+    /// A kubeconfig of the cluster's administrator.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// A client with the administrator's rights.
+    pub async fn client(&self) -> Result<Client> {
+        client(&self.kubeconfig).await
+    }
+
+    /// Which node there is; never [`Mode::Auto`].
+    pub fn mode(&self) -> Mode {
+        if self.simulated_reason.is_some() { Mode::Simulated } else { Mode::Node }
+    }
+
+    /// Why the node is simulated, if it is.
+    pub fn simulated_reason(&self) -> Option<&str> {
+        self.simulated_reason.as_deref()
+    }
+
+    /// The gateway's port on 127.0.0.1. Every host name is served there; those ending in `.localhost` need no entry
+    /// anywhere.
+    pub fn gateway_port(&self) -> u16 {
+        self.gateway_port
+    }
+
+    /// The address of this machine as pods see it: a program that listens there can be reached from the cluster.
+    /// Nothing when no pod runs.
+    pub fn host_address(&self) -> Option<&'static str> {
+        self.simulated_reason.is_none().then_some(network::HOST_ADDRESS)
+    }
+
+    /// Where the programs' logs are, one file each, and below `pods` those of the containers. They stay until the next
+    /// start.
+    pub fn directory(&self) -> PathBuf {
+        self.home.logs()
+    }
+
+    /// What took how long, in the order it ended: builds, the parts of the start, and `start` as a whole without builds.
+    pub fn timings(&self) -> Vec<(String, Duration)> {
+        self.progress.timings()
+    }
+
+    /// Puts an image where the node finds it. Does nothing when the node is simulated.
+    ///
+    /// # Errors
+    /// When a file can't be read or containerd refuses the image.
+    pub async fn load_image(&self, image: &Image<'_>) -> Result<()> {
+        if self.simulated_reason.is_some() {
+            return Ok(());
+        }
+        let socket = self.home.run().join("containerd/containerd.sock");
+        import(&self.programs, &socket, &self.home, image).await
+    }
+
+    /// Loads the image of package `sample` and returns its name.
+    ///
+    /// # Errors
+    /// As [`Playground::load_image`].
+    pub async fn sample_image(&self) -> Result<&'static str> {
+        if let Some(sample) = &self.sample {
+            let files = [("/sample", sample.as_path())];
+            self.load_image(&sample_image(sample::SAMPLE_IMAGE, &files)).await?;
+        }
+        Ok(sample::SAMPLE_IMAGE)
+    }
+
+    /// Builds a binary of this workspace into a file that needs no other, for an image from scratch.
+    ///
+    /// # Errors
+    /// When cargo fails; the message has what it wrote.
+    pub async fn static_program(&self, package: &str, binary: &str) -> Result<PathBuf> {
+        sample::build_static(package, binary, &self.progress).await
+    }
+
+    /// Writes a kubeconfig that authenticates as a service account, which must exist, with a token that is good for a
+    /// day: whoever uses it has that account's rights and no others.
+    ///
+    /// # Errors
+    /// When there is no such account.
+    pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await?, namespace);
+        let wanted = TokenRequest {
+            spec: TokenRequestSpec { expiration_seconds: Some(24 * 60 * 60), ..TokenRequestSpec::default() },
+            ..TokenRequest::default()
+        };
+        let answer = accounts
+            .create_token_request(name, &PostParams::default(), &wanted)
+            .await
+            .with_context(|| format!("no token for the service account {namespace}/{name}"))?;
+        let token = answer.status.context("the API server gave no token")?.token;
+        let path = self.home.run().join("certificates").join(format!("{namespace}.{name}.kubeconfig"));
+        let authority = self.authority.certificate_file();
+        kubeconfig::write(&path, &self.addresses.server(), &authority, &Proof::Token(&token))?;
+        Ok(path)
+    }
+
+    /// Ends everything and removes everything but the logs.
+    ///
+    /// # Errors
+    /// What could not be removed.
+    pub async fn stop(mut self) -> Result<()> {
+        tokio::task::spawn_blocking(move || self.end()).await?
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.stopped {
+            return Ok(());
+        }
+        self.stopped = true;
+        self.processes.stop();
+        leftovers::clear(self.home.directory())
+    }
+}
+
+impl Drop for Playground {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+/// The cgroups for a real node, or why there is none.
+fn choose(mode: Mode, progress: &Progress) -> Result<(Option<Cgroups>, Option<String>)> {
+    if mode == Mode::Simulated {
+        return Ok((None, Some("as asked for".to_owned())));
+    }
+    match machine::prepare(progress) {
+        Ok(cgroups) => Ok((Some(cgroups), None)),
+        Err(problem) if mode == Mode::Auto => Ok((None, Some(format!("{problem:#}")))),
+        Err(problem) => Err(problem),
+    }
+}
+
+fn sample_image<'a>(name: &'a str, files: &'a [(&'a str, &'a Path)]) -> Image<'a> {
+    Image { name, files, entrypoint: &["/sample"], ..Image::default() }
+}
+
+async fn import(programs: &Programs, socket: &Path, home: &Home, image: &Image<'_>) -> Result<()> {
+    // Several may be loaded at once.
+    let name: String = image.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let archive = home.make("images")?.join(format!("{name}.tar"));
+    image::write(image, &archive)?;
+    let output = tokio::process::Command::new(programs.path("ctr")?)
+        .arg("--address")
+        .arg(socket)
+        .args(["--namespace", "k8s.io", "images", "import"])
+        .arg(&archive)
+        .output()
+        .await
+        .context("cannot run ctr")?;
+    std::fs::remove_file(&archive)?;
+    if !output.status.success() {
+        bail!("containerd refuses the image {}: {}", image.name, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}

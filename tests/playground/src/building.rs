@@ -1,0 +1,189 @@
+//! Builds a program with the ordinary Go client into the cache, once.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::process::Command;
+
+use crate::processes::last_lines;
+use crate::programs::Family;
+use crate::progress::Progress;
+
+/// How often a long build says that it still goes on.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
+
+/// The program in the cache, built there first if missing. A second run that wants it at the same time waits.
+///
+/// # Errors
+/// When Go is missing or the build fails; the message has the end of its output.
+pub(crate) async fn program(
+    family: &Family,
+    program: &str,
+    package: &str,
+    cache: &Path,
+    progress: &Progress,
+) -> Result<PathBuf> {
+    let path = cache.join(program);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let _lock = lock(cache, program, progress).await?;
+    if path.is_file() {
+        return Ok(path);
+    }
+    let version = family.version()?;
+    progress.say(&format!("building {program} {version}, once; it stays in {}", cache.display()));
+    let began = Instant::now();
+    // Built beside its place and moved there whole: a build that is cut off leaves nothing that looks finished.
+    let unfinished = cache.join(format!(".{program}.unfinished"));
+    let log = cache.join(format!("{program}.log"));
+    let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let mut command = go(family);
+    command.args(["build", "-buildvcs=false", "-trimpath", "-ldflags", &linker_flags(family, &version)]);
+    if !family.tags.is_empty() {
+        command.args(["-tags", family.tags]);
+    }
+    command.arg("-o").arg(&unfinished).arg(package).stdout(output.try_clone()?).stderr(output);
+    let mut build = command.spawn().context(NO_GO)?;
+    let status = loop {
+        match tokio::time::timeout(SIGN_OF_LIFE, build.wait()).await {
+            Ok(status) => break status?,
+            Err(_) => progress.say(&format!("building {program}: {} s so far", began.elapsed().as_secs())),
+        }
+    };
+    if !status.success() {
+        bail!("building {program} failed ({status}); the end of {}:\n{}", log.display(), last_lines(&log));
+    }
+    fs::rename(&unfinished, &path).with_context(|| format!("cannot make {}", path.display()))?;
+    progress.say(&format!("built {program} in {} s", began.elapsed().as_secs()));
+    progress.took(&format!("build {program}"), began);
+    Ok(path)
+}
+
+const NO_GO: &str = "cannot run `go`: the cluster's programs are built with Go 1.26 or later; install it, or put them on PATH";
+
+/// `go` in the family's module, deaf to what the environment would change about the build.
+fn go(family: &Family) -> Command {
+    let mut command = Command::new("go");
+    command
+        .current_dir(family.folder())
+        .env("CGO_ENABLED", "0")
+        .env("GOWORK", "off")
+        .env_remove("GOOS")
+        .env_remove("GOARCH")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// Strips debug information; for Kubernetes also states the version, or everything that asks for it misreads it. Commit
+/// and date keep the values they have in Kubernetes' own source.
+fn linker_flags(family: &Family, version: &str) -> String {
+    let mut flags = "-s -w".to_owned();
+    let mut parts = version.trim_start_matches('v').split('.');
+    let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    for package in family.stamped {
+        for (variable, value) in [
+            ("gitVersion", version),
+            ("gitMajor", major),
+            ("gitMinor", minor),
+            ("gitCommit", "unknown"),
+            ("gitTreeState", "clean"),
+            ("buildDate", "1970-01-01T00:00:00Z"),
+        ] {
+            flags.push_str(" -X ");
+            flags.push_str(package);
+            flags.push('.');
+            flags.push_str(variable);
+            flags.push('=');
+            flags.push_str(value);
+        }
+    }
+    flags
+}
+
+/// Holds the right to build into a folder of the cache.
+async fn lock(cache: &Path, program: &str, progress: &Progress) -> Result<File> {
+    fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    let lock = File::create(cache.join(".lock"))?;
+    let mut said = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(fs::TryLockError::Error(problem)) => return Err(problem).context("cannot lock the cache"),
+            Err(fs::TryLockError::WouldBlock) => {}
+        }
+        if !said {
+            progress.say(&format!("waiting for {program}, which another run builds"));
+            said = true;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The folder with the Gateway API's custom resource definitions, copied out of the Go module that the gateway itself
+/// was built with, so the two always fit.
+pub(crate) async fn gateway_api(family: &Family, cache: &Path) -> Result<PathBuf> {
+    let folder = cache.join("gateway-api");
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let output = go(family)
+        .args(["mod", "download", "-json", "sigs.k8s.io/gateway-api"])
+        .stderr(Stdio::piped())
+        .output()
+        .await
+        .context(NO_GO)?;
+    if !output.status.success() {
+        bail!("cannot download the Gateway API: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let module: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let module = module["Dir"].as_str().context("the Gateway API's module has no folder")?;
+    let unfinished = cache.join(format!(".gateway-api.{}", std::process::id()));
+    fs::create_dir_all(&unfinished)?;
+    for entry in fs::read_dir(Path::new(module).join("config/crd/standard"))? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "yaml") {
+            fs::write(unfinished.join(entry.file_name()), fs::read(entry.path())?)?;
+        }
+    }
+    // Another run may have been quicker; its files are the same.
+    if fs::rename(&unfinished, &folder).is_err() {
+        fs::remove_dir_all(&unfinished)?;
+    }
+    Ok(folder)
+}
+
+/// The packages a `go.mod` names as tools.
+#[cfg(test)]
+pub(crate) fn tools_in(go_mod: &str) -> Vec<&str> {
+    let mut in_block = false;
+    let mut tools = Vec::new();
+    for line in go_mod.lines() {
+        let line = line.trim();
+        match line.strip_prefix("tool ") {
+            Some("(") => in_block = true,
+            Some(package) => tools.push(package),
+            None if line == ")" => in_block = false,
+            None if in_block => tools.push(line),
+            None => {}
+        }
+    }
+    tools
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tools_are_read_from_a_line_and_from_a_block() {
+        assert_eq!(
+            tools_in("module a\ntool b/c\ntool (\n\td\n\te/f\n)\nrequire (\n\tg v1\n)\n"),
+            ["b/c", "d", "e/f"]
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! Clearing away everything of a run. One way for a run that ends and for one that was killed: nothing is remembered
+//! in a file that a kill could have kept from being written, everything is recognised by what it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::mount::{UnmountFlags, unmount};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::processes::MARK;
+use crate::{cgroups, network};
+
+/// How long the kernel may take to let go of what was killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Ends what is left of the processes of a run in `home` and removes everything but its logs. Does nothing when there is
+/// nothing.
+///
+/// # Errors
+/// What can't be removed; the next start would trip over it.
+pub(crate) fn clear(home: &Path) -> Result<()> {
+    let root = rustix::process::geteuid().is_root();
+    kill(home, root)?;
+    let run = home.join("run");
+    remove_shim_sockets(&run);
+    unmount_below(&run)?;
+    if root {
+        network::remove()?;
+        cgroups::remove()?;
+    }
+    match fs::remove_dir_all(&run) {
+        Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => {
+            Err(problem).with_context(|| format!("cannot remove {}", run.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Kills until nobody is left: a process that is killed may have started another meanwhile.
+fn kill(home: &Path, root: bool) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut pids = marked(home);
+        if root {
+            pids.extend(network::processes());
+            pids.extend(cgroups::processes());
+        }
+        pids.retain(|&pid| !is_zombie(pid));
+        if pids.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            bail!("processes {pids:?} of an earlier playground can't be killed");
+        }
+        for pid in pids {
+            if let Some(pid) = Pid::from_raw(pid) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Processes that were started for runs in `home`, by the mark in their environment.
+fn marked(home: &Path) -> Vec<i32> {
+    let mark = format!("{MARK}={}", home.display());
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|&pid| pid != own)
+        .filter(|pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|&byte| byte == 0).any(|variable| variable == mark.as_bytes())
+        })
+        .collect()
+}
+
+/// Dead, but not yet asked about by its parent: it holds nothing any more.
+fn is_zombie(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')')
+        .next()
+        .is_none_or(|rest| matches!(rest.trim_start().chars().next(), Some('Z' | 'X') | None))
+}
+
+/// containerd's shims keep their sockets outside its own folders. A real containerd's may be beside them, so each is
+/// looked up.
+fn remove_shim_sockets(run: &Path) {
+    let tasks = run.join("containerd/state/io.containerd.runtime.v2.task/k8s.io");
+    for task in fs::read_dir(tasks).into_iter().flatten().flatten() {
+        let bootstrap = fs::read(task.path().join("bootstrap.json")).unwrap_or_default();
+        let bootstrap: serde_json::Value = serde_json::from_slice(&bootstrap).unwrap_or_default();
+        if let Some(socket) =
+            bootstrap["address"].as_str().and_then(|address| address.strip_prefix("unix://"))
+        {
+            let _ = fs::remove_file(socket);
+        }
+    }
+}
+
+/// Unmounts everything below a folder, the last mounted first.
+fn unmount_below(folder: &Path) -> Result<()> {
+    // More than once: mounts can lie on one another.
+    for _ in 0..3 {
+        let table = fs::read_to_string("/proc/self/mountinfo")?;
+        let mounts: Vec<PathBuf> = mounts_below(&table, folder);
+        if mounts.is_empty() {
+            return Ok(());
+        }
+        for mount in mounts.iter().rev() {
+            // Detached, not waited for: whoever used it has been killed.
+            unmount(mount, UnmountFlags::DETACH)
+                .with_context(|| format!("cannot unmount {}", mount.display()))?;
+        }
+    }
+    bail!("something keeps mounting below {}", folder.display())
+}
+
+fn mounts_below(table: &str, folder: &Path) -> Vec<PathBuf> {
+    table
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        // The kernel writes a blank in a path as `\040`; kubelet and containerd make no such paths.
+        .map(PathBuf::from)
+        .filter(|mount| mount.starts_with(folder))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mounts_below_the_folder_are_found() {
+        let table = "1 0 8:1 / / rw - ext4 a rw\n2 1 0:5 / /x/run rw - tmpfs b rw\n3 2 0:6 / /x/run/deep rw - tmpfs c rw\n\
+                     4 1 0:7 / /x/runner rw - tmpfs d rw\n";
+        assert_eq!(mounts_below(table, Path::new("/x/run")), [Path::new("/x/run"), Path::new("/x/run/deep")]);
+    }
+
+    #[test]
+    fn a_marked_process_is_found_and_killed_and_no_other() {
+        let home = std::env::temp_dir().join(format!("playground-mark-{}", std::process::id()));
+        let start =
+            |mark: &Path| std::process::Command::new("sleep").arg("60").env(MARK, mark).spawn().unwrap();
+        let (mut ours, mut other) = (start(&home), start(Path::new("/elsewhere")));
+        kill(&home, false).unwrap();
+        assert!(!ours.wait().unwrap().success());
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+}

@@ -1,0 +1,97 @@
+//! The node's network: a namespace of its own, joined to the machine by one pair of virtual interfaces. Nothing of the
+//! machine's own network changes, the namespace has no way out, and deleting it removes everything in it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::processes::run;
+
+/// The network namespace; there is one on a machine.
+const NAMESPACE: &str = "matinee-playground";
+const HOST_INTERFACE: &str = "matinee-host";
+const NODE_INTERFACE: &str = "matinee-node";
+/// The machine's address as the node sees it.
+pub(crate) const HOST_ADDRESS: &str = "10.88.0.1";
+/// The node's address; the API server listens there too.
+pub(crate) const NODE_ADDRESS: &str = "10.88.0.2";
+/// What the controller-manager deals out to nodes.
+pub(crate) const CLUSTER_NETWORK: &str = "10.244.0.0/16";
+/// The node's share of it.
+pub(crate) const POD_NETWORK: &str = "10.244.0.0/24";
+/// Addresses of services. A /24 would end at about 250 of them.
+pub(crate) const SERVICE_NETWORK: &str = "10.96.0.0/16";
+
+/// Where `ip` keeps the namespace.
+fn namespace_file() -> PathBuf {
+    PathBuf::from("/var/run/netns").join(NAMESPACE)
+}
+
+/// A command that runs a program in the namespace. It becomes the program: the process id stays.
+///
+/// Not `ip netns exec`, which hides /sys/fs/cgroup from the program.
+pub(crate) fn inside(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net={}", namespace_file().display())).arg("--").arg(program);
+    command
+}
+
+fn ip(arguments: &str) -> Result<String> {
+    run(Command::new("ip").args(arguments.split_whitespace()))
+}
+
+/// Whether namespaces and interfaces can be made here; some containers' root may not.
+///
+/// # Errors
+/// What could not be made.
+pub(crate) fn possible() -> Result<()> {
+    let trial = format!("{NAMESPACE}-trial-{}", std::process::id());
+    ip(&format!("netns add {trial}"))
+        .context("a real node needs a network namespace, which can't be made here")?;
+    let made = ip(&format!("-n {trial} link add {NODE_INTERFACE} type veth peer name {HOST_INTERFACE}"));
+    ip(&format!("netns del {trial}"))?;
+    made.context("a real node needs virtual interfaces, which can't be made here").map(drop)
+}
+
+/// Makes the namespace and its connection. Nothing of that name may be left of an earlier run.
+pub(crate) fn make() -> Result<()> {
+    ip(&format!("netns add {NAMESPACE}"))?;
+    ip(&format!("link add {HOST_INTERFACE} type veth peer name {NODE_INTERFACE} netns {NAMESPACE}"))?;
+    ip(&format!("addr add {HOST_ADDRESS}/30 dev {HOST_INTERFACE}"))?;
+    ip(&format!("link set {HOST_INTERFACE} up"))?;
+    ip(&format!("-n {NAMESPACE} addr add {NODE_ADDRESS}/30 dev {NODE_INTERFACE}"))?;
+    ip(&format!("-n {NAMESPACE} link set {NODE_INTERFACE} up"))?;
+    ip(&format!("-n {NAMESPACE} link set lo up"))?;
+    // Pods and services can be reached from the machine, by the gateway and by whoever looks.
+    for network in [POD_NETWORK, SERVICE_NETWORK] {
+        ip(&format!("route add {network} via {NODE_ADDRESS} dev {HOST_INTERFACE}"))?;
+    }
+    // Within the namespace a service's address needs some route to be looked at before it is translated.
+    ip(&format!("-n {NAMESPACE} route add {SERVICE_NETWORK} dev lo"))?;
+    run(inside("sh").args(["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"])).map(drop)
+}
+
+/// Processes whose network is the namespace.
+pub(crate) fn processes() -> Vec<i32> {
+    if !namespace_file().exists() {
+        return Vec::new();
+    }
+    ip(&format!("netns pids {NAMESPACE}"))
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+/// Removes the namespace and the interfaces, whichever of them are there.
+pub(crate) fn remove() -> Result<()> {
+    // The interface first: a namespace goes away some time after its name, and takes its half of the pair only then.
+    if PathBuf::from("/sys/class/net").join(HOST_INTERFACE).exists() {
+        ip(&format!("link del {HOST_INTERFACE}"))?;
+    }
+    if namespace_file().exists() {
+        ip(&format!("netns del {NAMESPACE}"))?;
+    }
+    Ok(())
+}
