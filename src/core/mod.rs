@@ -3,4 +3,5 @@
 pub mod event;
 pub mod forge;
 pub mod target;
+pub mod webhook;
 pub mod wire;

@@ -1,0 +1,218 @@
+//! The signature of a webhook: HMAC-SHA256 over the raw bytes of the body, as
+//! <https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries> has it.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+/// The header that carries the signature. (`X-Hub-Signature`, SHA-1, is not looked at.)
+pub const SIGNATURE_HEADER: &str = "x-hub-signature-256";
+
+/// Fewest bytes of a secret: 128 bits, below which guessing it off line from one delivery becomes thinkable.
+pub const SHORTEST_SECRET: usize = 16;
+
+const SCHEME: &str = "sha256=";
+const DIGEST_LENGTH: usize = 32;
+
+/// A secret that GitHub signs deliveries with. Never shown, not even by `{:?}`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookSecret(Vec<u8>);
+
+/// Why something can't be a webhook secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// Nothing in it.
+    #[error("it is empty")]
+    Empty,
+    /// Fewer than [`SHORTEST_SECRET`] bytes.
+    #[error("it has {0} bytes, fewer than {SHORTEST_SECRET}")]
+    Short(usize),
+}
+
+impl WebhookSecret {
+    /// The secret in a file's content: line ends around it are not part of it.
+    pub fn new(content: &[u8]) -> Result<Self, SecretError> {
+        let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let start = content.iter().position(|byte| !is_line_end(byte)).ok_or(SecretError::Empty)?;
+        let end = content.iter().rposition(|byte| !is_line_end(byte)).map_or(start, |last| last + 1);
+        let secret = &content[start..end];
+        if secret.iter().all(u8::is_ascii_whitespace) {
+            return Err(SecretError::Empty);
+        }
+        if secret.len() < SHORTEST_SECRET {
+            return Err(SecretError::Short(secret.len()));
+        }
+        Ok(Self(secret.to_vec()))
+    }
+}
+
+impl fmt::Debug for WebhookSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WebhookSecret(…)")
+    }
+}
+
+/// Why a delivery is not taken for GitHub's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// No header.
+    #[error("the header X-Hub-Signature-256 is missing: set a secret on the webhook")]
+    Missing,
+    /// A header that can't be a signature.
+    #[error("the header X-Hub-Signature-256 must be \"sha256=\" and 64 hexadecimal digits")]
+    Malformed,
+    /// A signature that none of the secrets gives.
+    #[error("the signature fits none of the secrets known here: set the same secret on both sides")]
+    Mismatch,
+}
+
+/// A signature as the header gives it; not checked yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature([u8; DIGEST_LENGTH]);
+
+impl Signature {
+    /// Reads the header's value. Can be done before the body is read.
+    pub fn from_header(value: Option<&[u8]>) -> Result<Self, SignatureError> {
+        let value = value.ok_or(SignatureError::Missing)?;
+        let digits = value.strip_prefix(SCHEME.as_bytes()).ok_or(SignatureError::Malformed)?;
+        let mut digest = [0; DIGEST_LENGTH];
+        hex::decode_to_slice(digits, &mut digest).map_err(|_| SignatureError::Malformed)?;
+        Ok(Self(digest))
+    }
+}
+
+impl fmt::Debug for Signature {
+    // A valid signature lets the same body pass again: it belongs in no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signature(…)")
+    }
+}
+
+/// Whether one of the secrets signed exactly these bytes. Each comparison takes the same time wherever the difference is.
+pub fn verify(secrets: &[WebhookSecret], signature: &Signature, body: &[u8]) -> Result<(), SignatureError> {
+    for secret in secrets {
+        // HMAC takes keys of every length, so this `Err` doesn't occur; it would only mean that this secret fits nothing.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&secret.0) else { continue };
+        mac.update(body);
+        if mac.verify_slice(&signature.0).is_ok() {
+            return Ok(());
+        }
+    }
+    Err(SignatureError::Mismatch)
+}
+
+/// The header's value for a body, as GitHub sends it: for tests, and for trying a webhook by hand.
+pub fn sign(secret: &WebhookSecret, body: &[u8]) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&secret.0) else { return String::new() };
+    mac.update(body);
+    format!("{SCHEME}{}", hex::encode(mac.finalize().into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn secret(text: &str) -> WebhookSecret {
+        WebhookSecret::new(text.as_bytes()).unwrap()
+    }
+
+    fn check(secrets: &[WebhookSecret], header: &str, body: &[u8]) -> Result<(), SignatureError> {
+        verify(secrets, &Signature::from_header(Some(header.as_bytes()))?, body)
+    }
+
+    /// The example in GitHub's documentation.
+    #[test]
+    fn the_documented_example_is_accepted() {
+        let secrets = [secret("It's a Secret to Everybody")];
+        let header = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+        assert_eq!(check(&secrets, header, b"Hello, World!"), Ok(()));
+        assert_eq!(sign(&secrets[0], b"Hello, World!"), header);
+        assert_eq!(check(&secrets, header, b"Hello, World?"), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn during_a_rotation_the_old_and_the_new_secret_are_both_good_and_a_third_is_not() {
+        let (old, new, other) =
+            (secret("the old secret 1"), secret("the new secret 2"), secret("another secret 3"));
+        let both = [new.clone(), old.clone()];
+        for good in [&old, &new] {
+            assert_eq!(check(&both, &sign(good, b"{}"), b"{}"), Ok(()));
+        }
+        assert_eq!(check(&both, &sign(&other, b"{}"), b"{}"), Err(SignatureError::Mismatch));
+        assert_eq!(check(&[], &sign(&other, b"{}"), b"{}"), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn a_header_that_is_no_signature_is_refused_with_the_reason() {
+        assert_eq!(Signature::from_header(None), Err(SignatureError::Missing));
+        let digits = "a".repeat(64);
+        for header in [
+            String::new(),
+            "sha256=".into(),
+            digits.clone(),
+            format!("sha1={digits}"),
+            format!("sha256={digits}0"),
+            format!("sha256={}", &digits[1..]),
+            format!("sha256={}", "g".repeat(64)),
+            format!("sha256= {digits}"),
+        ] {
+            assert_eq!(
+                Signature::from_header(Some(header.as_bytes())),
+                Err(SignatureError::Malformed),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_is_what_stands_between_the_line_ends() {
+        assert_eq!(
+            WebhookSecret::new(b"0123456789abcdef\n"),
+            WebhookSecret::new(b"\r\n0123456789abcdef\r\n")
+        );
+        assert_ne!(WebhookSecret::new(b" 0123456789abcdef"), WebhookSecret::new(b"0123456789abcdef"));
+        for empty in [&b""[..], b"\n", b"\r\n\n", b"                    \n"] {
+            assert_eq!(WebhookSecret::new(empty), Err(SecretError::Empty));
+        }
+        assert_eq!(WebhookSecret::new(b"0123456789abcde\n"), Err(SecretError::Short(15)));
+    }
+
+    #[test]
+    fn neither_a_secret_nor_a_signature_is_ever_printed() {
+        let secret = secret("It's a Secret to Everybody");
+        let signature = Signature::from_header(Some(sign(&secret, b"{}").as_bytes()));
+        let printed = format!("{secret:?} {signature:?}");
+        assert!(!printed.contains("Everybody") && printed.len() < 50, "{printed}");
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_same_secret_and_the_same_bytes_pass(
+            key in prop::collection::vec(b'!'..=b'~', 16..80),
+            body in prop::collection::vec(any::<u8>(), 0..300),
+            flip in any::<prop::sample::Index>(),
+            bit in 0..8_u8,
+        ) {
+            let secret = WebhookSecret::new(&key).unwrap();
+            let header = sign(&secret, &body);
+            prop_assert_eq!(check(std::slice::from_ref(&secret), &header, &body), Ok(()));
+
+            let mut other_key = key.clone();
+            other_key[flip.index(key.len())] ^= 0x80;
+            let other = WebhookSecret::new(&other_key).unwrap();
+            prop_assert_eq!(check(&[other], &header, &body), Err(SignatureError::Mismatch));
+
+            let mut other_body = body.clone();
+            if body.is_empty() { other_body.push(0) } else { other_body[flip.index(body.len())] ^= 1 << bit }
+            prop_assert_eq!(check(&[secret], &header, &other_body), Err(SignatureError::Mismatch));
+        }
+
+        #[test]
+        fn no_header_makes_it_panic(header in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Signature::from_header(Some(&header));
+        }
+    }
+}
