@@ -45,8 +45,7 @@ fn examples() -> Vec<Value> {
         std::fs::remove_dir_all(&fetched).unwrap();
         archive(cache).unwrap()
     });
-    let json =
-        succeed(Command::new("tar").arg("-xzOf").arg(path).arg("package/api.github.com/index.json"));
+    let json = succeed(Command::new("tar").arg("-xzOf").arg(path).arg("package/api.github.com/index.json"));
     serde_json::from_slice(&json).unwrap()
 }
 
