@@ -2,6 +2,8 @@
 //!
 //! The examples are the npm package `@octokit/webhooks-examples`, fetched with `npm pack` on first use and kept below the target directory.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
