@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod forge;
+pub mod names;
 pub mod target;
 pub mod webhook;
 pub mod wire;
