@@ -1,0 +1,230 @@
+//! Conditions of a status: set so that nothing changes that didn't change, and read by kstatus as they are meant.
+//!
+//! <https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties>,
+//! <https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::text::cut;
+use crate::api::ConditionStatus;
+
+/// The object is as its spec wants it.
+pub const READY: &str = "Ready";
+/// Work towards the spec is going on.
+pub const RECONCILING: &str = "Reconciling";
+/// No more progress without a change from outside.
+pub const STALLED: &str = "Stalled";
+/// Reason of a condition that no reconcile has come to yet.
+pub const NOT_REACHED: &str = "NotReached";
+
+/// Longest message of a condition, in characters. The API allows 32 KiB; a status is read by people and watched by many.
+pub const MAX_MESSAGE: usize = 1_024;
+/// Longest reason of a condition, in bytes, as the API has it.
+const MAX_REASON: usize = 1_024;
+
+/// What the three conditions that kstatus reads say together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Summary {
+    /// Everything is as wanted. kstatus: `Current`.
+    Ready {
+        /// CamelCase.
+        reason: String,
+        /// For people.
+        message: String,
+    },
+    /// Under way, or waiting for something that changes by itself. kstatus: `InProgress`.
+    Reconciling {
+        /// CamelCase.
+        reason: String,
+        /// For people.
+        message: String,
+    },
+    /// Waits for a change from outside. kstatus: `Failed`.
+    Stalled {
+        /// CamelCase.
+        reason: String,
+        /// For people.
+        message: String,
+    },
+}
+
+/// Sets one condition, adding it at the end if it isn't there.
+///
+/// `lastTransitionTime` becomes `now`, in whole seconds as the API writes it, only when the status changes. The message is cut at
+/// [`MAX_MESSAGE`] characters. A reason that the API would refuse (empty, or not `[A-Za-z][A-Za-z0-9_,:]*`) becomes `Unknown`.
+pub fn set(
+    conditions: &mut Vec<Condition>,
+    kind: &str,
+    status: ConditionStatus,
+    reason: &str,
+    message: &str,
+    observed_generation: i64,
+    now: Timestamp,
+) {
+    let reason = if is_reason(reason) { reason } else { "Unknown" };
+    let message = cut(message, MAX_MESSAGE);
+    let status = status.as_str();
+    if let Some(there) = conditions.iter_mut().find(|condition| condition.type_ == kind) {
+        if there.status != status {
+            status.clone_into(&mut there.status);
+            there.last_transition_time = seconds(now);
+        }
+        reason.clone_into(&mut there.reason);
+        there.message = message;
+        there.observed_generation = Some(observed_generation);
+    } else {
+        conditions.push(Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            observed_generation: Some(observed_generation),
+            last_transition_time: seconds(now),
+        });
+    }
+}
+
+/// Makes every condition of `kinds` present, those missing as `Unknown` with reason [`NOT_REACHED`], and puts them in that order; others
+/// follow in the order they had. Those already there keep what they say.
+pub fn initialize(conditions: &mut Vec<Condition>, kinds: &[&str], generation: i64, now: Timestamp) {
+    for kind in kinds {
+        if !conditions.iter().any(|condition| condition.type_ == *kind) {
+            set(conditions, kind, ConditionStatus::Unknown, NOT_REACHED, "", generation, now);
+        }
+    }
+    conditions.sort_by_key(|condition| {
+        kinds.iter().position(|kind| *kind == condition.type_).unwrap_or(kinds.len())
+    });
+}
+
+/// Sets `Ready`, `Reconciling` and `Stalled` so that they agree, for kstatus and for those who read `Ready` alone: `True` when ready,
+/// `Unknown` while it is open how it ends, `False` when it waits for a change.
+pub fn summarize(conditions: &mut Vec<Condition>, summary: &Summary, generation: i64, now: Timestamp) {
+    use ConditionStatus::{False, True, Unknown};
+    let (reason, message, [ready, reconciling, stalled]) = match summary {
+        Summary::Ready { reason, message } => (reason, message, [True, False, False]),
+        Summary::Reconciling { reason, message } => (reason, message, [Unknown, True, False]),
+        Summary::Stalled { reason, message } => (reason, message, [False, False, True]),
+    };
+    set(conditions, READY, ready, reason, message, generation, now);
+    for (kind, status) in [(RECONCILING, reconciling), (STALLED, stalled)] {
+        let message = if status == True { message.as_str() } else { "" };
+        set(conditions, kind, status, reason, message, generation, now);
+    }
+}
+
+/// Whether the API takes it as a condition's reason.
+pub fn is_reason(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ',' | ':');
+    text.len() <= MAX_REASON
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(inner)
+        && !text.ends_with([',', ':'])
+}
+
+fn seconds(now: Timestamp) -> Time {
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::find_condition;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_780_000_000 + second).expect("a time")
+    }
+
+    fn get<'a>(conditions: &'a [Condition], kind: &str) -> &'a Condition {
+        find_condition(conditions, kind).expect(kind)
+    }
+
+    #[test]
+    fn the_transition_time_moves_only_with_the_status() {
+        let mut conditions = Vec::new();
+        set(&mut conditions, "Healthy", ConditionStatus::False, "NotReady", "one", 1, at(0));
+        set(&mut conditions, "Healthy", ConditionStatus::False, "ImagePullBackOff", "two", 2, at(10));
+        let condition = get(&conditions, "Healthy");
+        assert_eq!(condition.last_transition_time, Time(at(0)));
+        assert_eq!((condition.reason.as_str(), condition.message.as_str()), ("ImagePullBackOff", "two"));
+        assert_eq!(condition.observed_generation, Some(2));
+        set(&mut conditions, "Healthy", ConditionStatus::True, "Ready", "", 2, at(20));
+        assert_eq!(get(&conditions, "Healthy").last_transition_time, Time(at(20)));
+        assert_eq!(conditions.len(), 1);
+    }
+
+    #[test]
+    fn what_is_set_reads_back_equal_from_the_api() {
+        let mut conditions = Vec::new();
+        let now = at(0) + jiff::SignedDuration::from_millis(123);
+        set(&mut conditions, "Healthy", ConditionStatus::True, "Ready", "", 1, now);
+        let text = serde_json::to_string(&conditions).expect("JSON");
+        assert_eq!(serde_json::from_str::<Vec<Condition>>(&text).expect("conditions"), conditions);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_on_a_character() {
+        let mut conditions = Vec::new();
+        set(&mut conditions, "Healthy", ConditionStatus::False, "Long", &"é".repeat(40_000), 1, at(0));
+        let message = &get(&conditions, "Healthy").message;
+        assert_eq!(message.chars().count(), MAX_MESSAGE);
+        assert!(message.ends_with('…'));
+    }
+
+    #[test]
+    fn a_reason_that_the_api_refuses_is_replaced() {
+        for (reason, set_as) in [
+            ("", "Unknown"),
+            ("not ready", "Unknown"),
+            ("9Lives", "Unknown"),
+            ("Ends:", "Unknown"),
+            ("OutOfcpu", "OutOfcpu"),
+            ("A_b:C", "A_b:C"),
+        ] {
+            let mut conditions = Vec::new();
+            set(&mut conditions, "Healthy", ConditionStatus::False, reason, "", 1, at(0));
+            assert_eq!(get(&conditions, "Healthy").reason, set_as, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_visit_makes_every_condition_in_order_and_later_ones_change_nothing() {
+        let kinds = [READY, RECONCILING, STALLED, "Validated"];
+        let mut conditions = Vec::new();
+        set(&mut conditions, "Foreign", ConditionStatus::True, "Kept", "", 1, at(0));
+        set(&mut conditions, "Validated", ConditionStatus::True, "Valid", "", 1, at(0));
+        initialize(&mut conditions, &kinds, 1, at(5));
+        let names: Vec<_> = conditions.iter().map(|condition| condition.type_.as_str()).collect();
+        assert_eq!(names, [READY, RECONCILING, STALLED, "Validated", "Foreign"]);
+        assert_eq!(get(&conditions, "Validated").reason, "Valid");
+        let ready = get(&conditions, READY);
+        assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("Unknown", NOT_REACHED));
+        let before = conditions.clone();
+        initialize(&mut conditions, &kinds, 2, at(50));
+        assert_eq!(conditions, before);
+    }
+
+    /// The three verdicts as kstatus reaches them: `Stalled` or `Reconciling` if `True`, else by `Ready`.
+    #[test]
+    fn the_summary_is_what_kstatus_reads() {
+        let (reason, message) = ("Because".to_owned(), "so".to_owned());
+        let cases = [
+            (Summary::Ready { reason: reason.clone(), message: message.clone() }, ["True", "False", "False"]),
+            (
+                Summary::Reconciling { reason: reason.clone(), message: message.clone() },
+                ["Unknown", "True", "False"],
+            ),
+            (Summary::Stalled { reason, message }, ["False", "False", "True"]),
+        ];
+        let mut conditions = Vec::new();
+        for (summary, expected) in cases {
+            summarize(&mut conditions, &summary, 3, at(0));
+            let statuses = [READY, RECONCILING, STALLED].map(|kind| get(&conditions, kind).status.clone());
+            assert_eq!(statuses, expected, "{summary:?}");
+            assert_eq!(get(&conditions, READY).message, "so");
+            assert!(conditions.iter().all(|condition| condition.reason == "Because"));
+        }
+        assert_eq!(conditions.len(), 3);
+    }
+}
