@@ -152,6 +152,8 @@ pub enum Actor {
 /// The Kubernetes API.
 #[async_trait]
 pub trait Cluster: Send + Sync {
+    /// Creates an object that must not be there yet; [`ClusterError::Conflict`] when it is. For what two could claim at once.
+    async fn create(&self, manager: &str, object: &DynamicObject) -> Result<DynamicObject, ClusterError>;
     /// Server-side apply, forced, under the manager's name. The object carries its `apiVersion`, `kind`, name and namespace.
     async fn apply(
         &self,
@@ -182,6 +184,26 @@ pub trait Cluster: Send + Sync {
         namespace: Option<&str>,
         name: &str,
     ) -> Result<Option<DynamicObject>, ClusterError>;
+}
+
+/// The cluster as the watches show it: what was applied for environments, and what came of it.
+pub trait LiveObjects: Send + Sync {
+    /// Everything that bears the environment's UID, by kind, namespace and name. Pruned: metadata, status, and the parts of the
+    /// spec that health depends on.
+    fn of_environment(&self, uid: &str) -> Vec<Arc<DynamicObject>>;
+    /// One object; `None` when it isn't there, bears no environment's UID, or its kind isn't followed.
+    fn find(
+        &self,
+        kind: &GroupVersionKind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Option<Arc<DynamicObject>>;
+    /// Whether objects of the kind are watched and were listed, so that an object that isn't found isn't there.
+    fn follows(&self, kind: &GroupVersionKind) -> bool;
+    /// Starts watching a kind, if it isn't watched yet and may be.
+    fn follow(&self, kind: &GroupVersionKind);
+    /// Shows what a write just returned, until the watch catches up.
+    fn record(&self, object: &DynamicObject);
 }
 
 /// Requests a preview's URL.

@@ -1,3 +1,4 @@
 //! One module per outside system; each fulfils ports.
 
 pub mod github;
+pub mod kubernetes;

@@ -25,6 +25,15 @@ pub struct Parameter {
     pub value: String,
 }
 
+/// A pull request of the Repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PullRequestReference {
+    /// Its number.
+    #[schemars(range(min = 1))]
+    pub number: i64,
+}
+
 /// The three values of a condition's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionStatus {

@@ -5,8 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::LocalReference;
 use super::common::{conditions_schema, never_observed};
+use super::{LocalReference, PullRequestReference};
 
 /// One wanted GitHub deployment. It runs once; its conditions tell how far it came.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -53,18 +53,9 @@ pub struct DeploymentRequestSpec {
     pub sha: String,
     /// The pull request that the commit is the head of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pull_request: Option<RequestedPullRequest>,
+    pub pull_request: Option<PullRequestReference>,
     /// Who asked, and how.
     pub requested_by: RequestedBy,
-}
-
-/// The pull request a request is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RequestedPullRequest {
-    /// Its number.
-    #[schemars(range(min = 1))]
-    pub number: i64,
 }
 
 /// How a request came about.

@@ -12,10 +12,9 @@ mod preview_environment;
 mod preview_template;
 mod repository;
 
-pub use common::{ConditionStatus, LocalReference, Parameter, find_condition};
+pub use common::{ConditionStatus, LocalReference, Parameter, PullRequestReference, find_condition};
 pub use deployment_request::{
     DeploymentRequest, DeploymentRequestSpec, DeploymentRequestStatus, Intent, Origin, RequestedBy,
-    RequestedPullRequest,
 };
 pub use duration::Duration;
 pub use preview_class::{
@@ -26,7 +25,7 @@ pub use preview_class::{
 pub use preview_environment::{
     Attempt, Component, DeploymentReport, DeploymentState, InventoryEntry, Lifetime, NamespaceReference,
     Outcome, PreviewEnvironment, PreviewEnvironmentSpec, PreviewEnvironmentStatus, PullRequestSource,
-    Revision,
+    Refusal, Revision, Verification,
 };
 pub use preview_template::{
     Endpoint, ParameterDeclaration, PreviewTemplate, PreviewTemplateSpec, PreviewTemplateStatus,

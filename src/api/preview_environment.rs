@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::common::{conditions_schema, never_observed};
-use super::{Duration, LocalReference};
+use super::{Duration, LocalReference, PullRequestReference};
 
 /// One live environment: a revision of a repository, carried out in a namespace of its own.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -45,7 +45,7 @@ pub struct PreviewEnvironmentSpec {
     pub github_environment: String,
     /// The pull request, if the environment is one's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pull_request: Option<PullRequestSource>,
+    pub pull_request: Option<PullRequestReference>,
     /// What is deployed.
     pub revision: Revision,
     /// How long the environment lives; overrides the Repository.
@@ -122,6 +122,9 @@ pub struct PreviewEnvironmentStatus {
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
+    /// What GitHub said of the pull request when it was last asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verification>,
     /// Where the environment is reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -134,7 +137,7 @@ pub struct PreviewEnvironmentStatus {
     /// When the environment is deleted, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    /// The namespace.
+    /// The preview's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<NamespaceReference>,
     /// Health of each applied object that has any.
@@ -146,12 +149,46 @@ pub struct PreviewEnvironmentStatus {
     /// The last five attempts, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Attempt>,
-    /// What GitHub should show.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub report: Option<DeploymentReport>,
+    /// What GitHub should show: the current deployment, and those it superseded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["deploymentId"]))]
+    pub report: Vec<DeploymentReport>,
     /// What GitHub was last told, and acknowledged. Written by the reporter alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["deploymentId"]))]
+    pub reported: Vec<DeploymentReport>,
+}
+
+/// What GitHub said of the pull request, and about which revision it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// The commit it was asked about.
+    pub sha: String,
+    /// The deployment it was asked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reported: Option<DeploymentReport>,
+    pub deployment_id: Option<i64>,
+    /// Value of the annotation `matinee.dev/pull-request-updated-at` it was asked because of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<String>,
+    /// Generations of the Repository and the `PreviewClass` that the answer was judged by.
+    #[serde(default)]
+    pub judged_by: String,
+    /// Why the pull request may not have the environment; none when it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+    /// The pull request.
+    pub pull_request: PullRequestSource,
+}
+
+/// Why something is not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// `CamelCase`, as a condition's reason.
+    pub reason: String,
+    /// For people.
+    pub message: String,
 }
 
 /// The namespace of an environment.

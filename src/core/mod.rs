@@ -1,11 +1,19 @@
 //! Every decision, as a pure function: no client, no clock, no environment, no async.
 
+pub mod claims;
 pub mod conditions;
 pub mod event;
 pub mod forge;
-pub mod kubernetes_name;
+pub mod gate;
+pub mod glob;
+pub mod lifetime;
 pub mod names;
+pub mod payload;
+pub mod progress;
+pub mod report;
 pub mod target;
-pub mod text;
+mod text;
+pub mod trigger;
+pub mod validate;
 pub mod webhook;
 pub mod wire;

@@ -123,7 +123,8 @@ pub fn pull_request_of(environment: &RepositoryEnvironment, github_name: &str) -
         .map(Belongs::PullRequest)
 }
 
-fn github_pattern(environment: &RepositoryEnvironment) -> String {
+/// Name of the environment on GitHub as a Repository writes it, with `{number}` where each pull request has its own.
+pub fn github_pattern(environment: &RepositoryEnvironment) -> String {
     let of_pull_requests = environment.trigger.as_ref().is_some_and(|trigger| trigger.pull_request.is_some());
     match &environment.github_environment {
         Some(name) => name.clone(),

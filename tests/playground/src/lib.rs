@@ -23,7 +23,6 @@ mod programs;
 mod progress;
 mod sample;
 mod simulated;
-mod tunables;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -149,7 +148,6 @@ impl Playground {
             began = Instant::now();
         };
         if let Some(cgroups) = cgroups {
-            tunables::keep(&self.home.run())?;
             network::make()?;
             cgroups.make()?;
             took("network and cgroups");

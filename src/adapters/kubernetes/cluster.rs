@@ -1,0 +1,250 @@
+//! Requests to the Kubernetes API, each bounded in time and never repeated here: what failed is tried again by the reconcile that
+//! wanted it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::{HeaderName, HeaderValue};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GetParams, GroupVersionKind, Patch, PatchParams, PostParams,
+    Preconditions,
+};
+use kube::core::request::Request;
+use kube::{Api, Client, Resource as _, ResourceExt as _};
+use serde::de::DeserializeOwned;
+
+use crate::ports::{Actor, Cluster, ClusterError, Secrets};
+
+/// Name of the service account in each preview namespace that user objects are applied as.
+const DEPLOYER: &str = "matinee-deployer";
+/// Longest time one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A client of the cluster that the environment describes (a kubeconfig, or the service account of the pod).
+///
+/// kube's own repetition of requests is switched off: it hides minutes inside one call.
+///
+/// # Errors
+/// When no configuration is found, or it can't be used.
+pub async fn client() -> anyhow::Result<Client> {
+    let mut config = kube::Config::infer().await?;
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    Ok(Client::try_from(config)?)
+}
+
+/// The cluster behind a client.
+pub struct KubeCluster {
+    client: Client,
+    /// Namespace of the operator, whose Secrets it may read.
+    namespace: String,
+    /// Plural names and scopes of kinds, as the API server told them.
+    kinds: Mutex<HashMap<GroupVersionKind, (ApiResource, bool)>>,
+}
+
+impl KubeCluster {
+    /// The cluster behind `client`; Secrets are read from `namespace`.
+    pub fn new(client: Client, namespace: String) -> Self {
+        Self { client, namespace, kinds: Mutex::default() }
+    }
+
+    /// Plural name of a kind, and whether it is namespaced.
+    ///
+    /// # Errors
+    /// [`ClusterError::Refused`] with code 404 when the API server doesn't serve the kind.
+    pub async fn resource(&self, kind: &GroupVersionKind) -> Result<(ApiResource, bool), ClusterError> {
+        if let Ok(known) = self.kinds.lock()
+            && let Some(found) = known.get(kind)
+        {
+            return Ok(found.clone());
+        }
+        let (resource, capabilities) = match bounded(kube::discovery::pinned_kind(&self.client, kind)).await {
+            Ok(found) => found,
+            Err(NotServed::Unavailable(error)) => return Err(error),
+            Err(NotServed::Missing) => {
+                return Err(ClusterError::Refused {
+                    code: 404,
+                    message: format!(
+                        "the cluster doesn't serve {} {}: install its CustomResourceDefinition, or correct apiVersion and kind",
+                        kind.api_version(),
+                        kind.kind
+                    ),
+                });
+            }
+        };
+        let found = (resource, capabilities.scope == kube::discovery::Scope::Namespaced);
+        if let Ok(mut known) = self.kinds.lock() {
+            known.insert(kind.clone(), found.clone());
+        }
+        Ok(found)
+    }
+
+    async fn request(
+        &self,
+        kind: &GroupVersionKind,
+        namespace: Option<&str>,
+    ) -> Result<Request, ClusterError> {
+        let (resource, namespaced) = self.resource(kind).await?;
+        if namespaced != namespace.is_some() {
+            let scope = if namespaced { "namespaced" } else { "cluster-scoped" };
+            return Err(ClusterError::Refused { code: 403, message: format!("{} is {scope}", kind.kind) });
+        }
+        Ok(Request::new(DynamicObject::url_path(&resource, namespace)))
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        actor: &Actor,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, ClusterError> {
+        let mut request = request.map_err(|error| unusable(&error))?;
+        if let Actor::Deployer { namespace } = actor {
+            let account = format!("system:serviceaccount:{namespace}:{DEPLOYER}");
+            let account = HeaderValue::from_str(&account).map_err(|error| unusable(&error))?;
+            request.headers_mut().insert(HeaderName::from_static("impersonate-user"), account);
+        }
+        bounded(self.client.request(request)).await
+    }
+}
+
+fn unusable(error: &dyn std::fmt::Display) -> ClusterError {
+    ClusterError::Refused { code: 400, message: error.to_string() }
+}
+
+/// Why a kind's plural name can't be told.
+enum NotServed {
+    Missing,
+    Unavailable(ClusterError),
+}
+
+impl From<kube::Error> for NotServed {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Discovery(_) => Self::Missing,
+            kube::Error::Api(status) if status.code == 404 => Self::Missing,
+            other => Self::Unavailable(other.into()),
+        }
+    }
+}
+
+impl From<ClusterError> for NotServed {
+    fn from(error: ClusterError) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+impl From<kube::Error> for ClusterError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => match status.code {
+                409 => Self::Conflict(status.message.clone()),
+                429 | 500.. => Self::Unavailable(status.message.clone()),
+                code => Self::Refused { code, message: status.message.clone() },
+            },
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+async fn bounded<T, E: From<kube::Error> + From<ClusterError>>(
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, E> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
+        Ok(result) => Ok(result?),
+        Err(_) => {
+            Err(ClusterError::Unavailable(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())).into())
+        }
+    }
+}
+
+fn kind_of(object: &DynamicObject) -> Result<GroupVersionKind, ClusterError> {
+    let types = object.types.as_ref().ok_or_else(|| unusable(&"the object has no apiVersion and kind"))?;
+    GroupVersionKind::try_from(types).map_err(|error| unusable(&error))
+}
+
+#[async_trait]
+impl Cluster for KubeCluster {
+    async fn create(&self, manager: &str, object: &DynamicObject) -> Result<DynamicObject, ClusterError> {
+        let request = self.request(&kind_of(object)?, object.namespace().as_deref()).await?;
+        let parameters = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
+        let body = serde_json::to_vec(object).map_err(|error| unusable(&error))?;
+        self.send(&Actor::Operator, request.create(&parameters, body)).await
+    }
+
+    async fn apply(
+        &self,
+        actor: &Actor,
+        manager: &str,
+        object: &DynamicObject,
+    ) -> Result<DynamicObject, ClusterError> {
+        let request = self.request(&kind_of(object)?, object.namespace().as_deref()).await?;
+        let parameters = PatchParams::apply(manager).force();
+        self.send(actor, request.patch(&object.name_any(), &parameters, &Patch::Apply(object))).await
+    }
+
+    async fn apply_status(
+        &self,
+        manager: &str,
+        object: &DynamicObject,
+    ) -> Result<DynamicObject, ClusterError> {
+        let request = self.request(&kind_of(object)?, object.namespace().as_deref()).await?;
+        let parameters = PatchParams::apply(manager).force();
+        let patch = Patch::Apply(object);
+        self.send(
+            &Actor::Operator,
+            request.patch_subresource("status", &object.name_any(), &parameters, &patch),
+        )
+        .await
+    }
+
+    async fn delete(
+        &self,
+        actor: &Actor,
+        kind: &GroupVersionKind,
+        namespace: Option<&str>,
+        name: &str,
+        uid: &str,
+    ) -> Result<(), ClusterError> {
+        let request = match self.request(kind, namespace).await {
+            // A kind that isn't served any more has no objects either.
+            Err(ClusterError::Refused { code: 404, .. }) => return Ok(()),
+            other => other?,
+        };
+        let same = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let parameters = DeleteParams::background().preconditions(same);
+        match self.send::<serde_json::Value>(actor, request.delete(name, &parameters)).await {
+            // Gone, or made again under the same name by somebody else: either way the one that was meant is deleted.
+            Ok(_) | Err(ClusterError::Refused { code: 404, .. } | ClusterError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn get(
+        &self,
+        actor: &Actor,
+        kind: &GroupVersionKind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<DynamicObject>, ClusterError> {
+        let request = self.request(kind, namespace).await?;
+        match self.send(actor, request.get(name, &GetParams::default())).await {
+            Ok(object) => Ok(Some(object)),
+            Err(ClusterError::Refused { code: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl Secrets for KubeCluster {
+    async fn secret(&self, name: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let secret = bounded::<_, ClusterError>(secrets.get_opt(name)).await?;
+        Ok(secret.map(|secret| {
+            secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect()
+        }))
+    }
+}

@@ -1,0 +1,288 @@
+//! What was applied for environments, as watches show it.
+//!
+//! One watch per kind, of objects with Matinee's label alone, started when the kind is first met. Objects are pruned to what ownership,
+//! drift and health need; contents of `ConfigMap`s never stay in memory, and Secrets are never watched at all.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, RwLock, Weak};
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::KubeCluster;
+use crate::api::{LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE, LABEL_ENVIRONMENT_UID};
+use crate::ports::{ClusterError, LiveObjects};
+
+/// Selects what Matinee applied.
+const SELECTOR: &str = "app.kubernetes.io/managed-by=matinee";
+
+/// Namespace (empty for cluster-scoped objects) and name.
+type Place = (String, String);
+type Touched = Box<dyn Fn(&str, &str) + Send + Sync>;
+
+#[derive(Default)]
+struct View {
+    objects: HashMap<GroupVersionKind, BTreeMap<Place, Arc<DynamicObject>>>,
+    /// Where the objects are that bear an environment's UID.
+    by_environment: HashMap<String, HashSet<(GroupVersionKind, Place)>>,
+    /// Kinds whose watch was started, and whether its first list is complete.
+    kinds: HashMap<GroupVersionKind, bool>,
+}
+
+impl View {
+    fn unlink(&mut self, uid: &str, at: &(GroupVersionKind, Place)) {
+        if let Some(places) = self.by_environment.get_mut(uid) {
+            places.remove(at);
+            if places.is_empty() {
+                self.by_environment.remove(uid);
+            }
+        }
+    }
+
+    fn put(&mut self, kind: &GroupVersionKind, object: &Arc<DynamicObject>) {
+        let at = (kind.clone(), place(object));
+        let old = self.objects.entry(kind.clone()).or_default().insert(at.1.clone(), Arc::clone(object));
+        if let Some(uid) = old.as_deref().and_then(environment_uid) {
+            self.unlink(uid, &at);
+        }
+        if let Some(uid) = environment_uid(object) {
+            self.by_environment.entry(uid.to_owned()).or_default().insert(at);
+        }
+    }
+
+    fn remove(&mut self, kind: &GroupVersionKind, at: &Place) -> Option<Arc<DynamicObject>> {
+        let removed = self.objects.get_mut(kind)?.remove(at)?;
+        if let Some(uid) = environment_uid(&removed) {
+            self.unlink(uid, &(kind.clone(), at.clone()));
+        }
+        Some(removed)
+    }
+}
+
+/// See the module.
+pub struct WatchedObjects {
+    client: Client,
+    cluster: Arc<KubeCluster>,
+    view: RwLock<View>,
+    /// Called with namespace and name of the `PreviewEnvironment` whose object changed.
+    touched: Touched,
+    listed: Notify,
+    this: Weak<Self>,
+}
+
+impl WatchedObjects {
+    /// A view that calls `touched` with the namespace and name of the environment of whatever changes.
+    pub fn new(client: Client, cluster: Arc<KubeCluster>, touched: Touched) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            client,
+            cluster,
+            view: RwLock::default(),
+            touched,
+            listed: Notify::new(),
+            this: this.clone(),
+        })
+    }
+
+    /// Waits until each of these kinds was listed once.
+    pub async fn listed(&self, kinds: &[GroupVersionKind]) {
+        loop {
+            let mut listed = std::pin::pin!(self.listed.notified());
+            listed.as_mut().enable();
+            if kinds.iter().all(|kind| self.follows(kind)) {
+                return;
+            }
+            listed.await;
+        }
+    }
+
+    async fn watch(self: Arc<Self>, kind: GroupVersionKind) {
+        let resource = loop {
+            match self.cluster.resource(&kind).await {
+                Ok((resource, _)) => break resource,
+                Err(ClusterError::Refused { message, .. }) => {
+                    tracing::debug!(
+                        kind = kind.kind,
+                        message,
+                        "kind isn't served; it is tried again when it is next met"
+                    );
+                    if let Ok(mut view) = self.view.write() {
+                        view.kinds.remove(&kind);
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(kind = kind.kind, %error, "kind can't be looked up yet");
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
+            }
+        };
+        self.drive(&kind, &resource).await;
+    }
+
+    async fn drive(&self, kind: &GroupVersionKind, resource: &ApiResource) {
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), resource);
+        let config = watcher::Config::default().labels(SELECTOR);
+        let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+        let mut listing = HashSet::new();
+        loop {
+            match events.try_next().await {
+                Ok(Some(watcher::Event::Init)) => listing.clear(),
+                Ok(Some(watcher::Event::InitApply(object))) => {
+                    listing.insert(place(&object));
+                    self.put(kind, object);
+                }
+                Ok(Some(watcher::Event::InitDone)) => self.complete(kind, &std::mem::take(&mut listing)),
+                Ok(Some(watcher::Event::Apply(object))) => self.put(kind, object),
+                Ok(Some(watcher::Event::Delete(object))) => self.remove(kind, &place(&object)),
+                Ok(None) => return,
+                Err(error) => tracing::warn!(kind = kind.kind, %error, "watch failed; it is started again"),
+            }
+        }
+    }
+
+    fn put(&self, kind: &GroupVersionKind, mut object: DynamicObject) {
+        prune(&mut object);
+        let object = Arc::new(object);
+        if let Ok(mut view) = self.view.write() {
+            view.put(kind, &object);
+        }
+        self.touch(&object);
+    }
+
+    fn remove(&self, kind: &GroupVersionKind, at: &Place) {
+        let removed = self.view.write().ok().and_then(|mut view| view.remove(kind, at));
+        if let Some(removed) = removed {
+            self.touch(&removed);
+        }
+    }
+
+    /// The list is whole: what it doesn't have is gone.
+    fn complete(&self, kind: &GroupVersionKind, listing: &HashSet<Place>) {
+        let mut gone = Vec::new();
+        if let Ok(mut view) = self.view.write() {
+            let known = view.objects.get(kind).map(|objects| objects.keys().cloned().collect::<Vec<_>>());
+            for at in known.unwrap_or_default() {
+                if !listing.contains(&at) {
+                    gone.extend(view.remove(kind, &at));
+                }
+            }
+            view.kinds.insert(kind.clone(), true);
+        }
+        for object in gone {
+            self.touch(&object);
+        }
+        self.listed.notify_waiters();
+    }
+
+    fn touch(&self, object: &DynamicObject) {
+        let labels = object.labels();
+        if let (Some(namespace), Some(name)) =
+            (labels.get(LABEL_ENVIRONMENT_NAMESPACE), labels.get(LABEL_ENVIRONMENT))
+        {
+            (self.touched)(namespace, name);
+        }
+    }
+}
+
+fn place(object: &DynamicObject) -> Place {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+fn environment_uid(object: &DynamicObject) -> Option<&str> {
+    object.labels().get(LABEL_ENVIRONMENT_UID).map(String::as_str)
+}
+
+/// Drops what is neither ownership, nor drift, nor health.
+fn prune(object: &mut DynamicObject) {
+    object.managed_fields_mut().clear();
+    let Some(data) = object.data.as_object_mut() else { return };
+    for contents in ["data", "binaryData", "stringData", "rules", "subjects", "secrets"] {
+        data.remove(contents);
+    }
+    let Some(spec) = data.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    for bulk in [
+        "template",
+        "jobTemplate",
+        "volumes",
+        "affinity",
+        "tolerations",
+        "rules",
+        "ingress",
+        "egress",
+        "limits",
+    ] {
+        spec.remove(bulk);
+    }
+    for containers in ["containers", "initContainers"] {
+        for container in spec.get_mut(containers).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(container) = container.as_object_mut() {
+                container.retain(|key, _| matches!(key.as_str(), "name" | "image" | "restartPolicy"));
+            }
+        }
+    }
+}
+
+impl LiveObjects for WatchedObjects {
+    fn of_environment(&self, uid: &str) -> Vec<Arc<DynamicObject>> {
+        let Ok(view) = self.view.read() else { return Vec::new() };
+        let mut places: Vec<_> = view.by_environment.get(uid).into_iter().flatten().collect();
+        places.sort_by(|(a_kind, a), (b_kind, b)| (&a_kind.kind, a).cmp(&(&b_kind.kind, b)));
+        places.into_iter().filter_map(|(kind, at)| view.objects.get(kind)?.get(at).cloned()).collect()
+    }
+
+    fn find(
+        &self,
+        kind: &GroupVersionKind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Option<Arc<DynamicObject>> {
+        let view = self.view.read().ok()?;
+        view.objects.get(kind)?.get(&(namespace.unwrap_or_default().to_owned(), name.to_owned())).cloned()
+    }
+
+    fn follows(&self, kind: &GroupVersionKind) -> bool {
+        self.view.read().is_ok_and(|view| view.kinds.get(kind) == Some(&true))
+    }
+
+    fn follow(&self, kind: &GroupVersionKind) {
+        // Reading every Secret of the cluster is a right the operator doesn't have and doesn't want.
+        if kind.group.is_empty() && kind.kind == "Secret" {
+            return;
+        }
+        let new = self.view.write().is_ok_and(|mut view| {
+            let new = !view.kinds.contains_key(kind);
+            view.kinds.entry(kind.clone()).or_insert(false);
+            new
+        });
+        if new && let Some(this) = self.this.upgrade() {
+            tokio::spawn(this.watch(kind.clone()));
+        }
+    }
+
+    fn record(&self, object: &DynamicObject) {
+        let Some(kind) = object.types.as_ref().and_then(|types| GroupVersionKind::try_from(types).ok())
+        else {
+            return;
+        };
+        let known = self.find(&kind, object.namespace().as_deref(), &object.name_any());
+        // The watch may have been faster: never go back behind what it showed.
+        if known.is_none_or(|known| is_older(&known, object)) {
+            self.put(&kind, object.clone());
+        }
+    }
+}
+
+/// Resource versions can be compared as numbers (KEP-5504); where they aren't numbers, the answer to the write wins.
+fn is_older(known: &DynamicObject, new: &DynamicObject) -> bool {
+    let version =
+        |object: &DynamicObject| object.resource_version().and_then(|version| version.parse::<u64>().ok());
+    match (version(known), version(new)) {
+        (Some(known), Some(new)) => known < new,
+        _ => true,
+    }
+}

@@ -1,0 +1,9 @@
+//! The Kubernetes API: requests, watched stores, and the live view of what was applied.
+
+mod cluster;
+mod live;
+mod store;
+
+pub use cluster::{KubeCluster, client};
+pub use live::WatchedObjects;
+pub use store::watched;

@@ -1,0 +1,85 @@
+//! Who may use what: classes and the repositories they admit, and environments that two Repositories would both have.
+
+use kube::ResourceExt as _;
+
+use super::glob;
+use super::names;
+use super::target::Mistake;
+use crate::api::{PreviewClass, Repository, RepositoryEnvironment};
+
+/// Checks that the class admits the Repository, by the GitHub repository and by namespace.
+pub fn class_admits(class: &PreviewClass, repository: &Repository) -> Result<(), Mistake> {
+    let namespace = repository.namespace().unwrap_or_default();
+    let name = repository.name_any();
+    let wanted = &repository.spec.repository;
+    if !class.spec.repositories.iter().any(|pattern| glob::matches_ignoring_case(pattern, wanted)) {
+        return Err(Mistake {
+            reason: "RepositoryNotAllowed",
+            message: format!(
+                "Repository {namespace}/{name}: spec.repository {wanted} matches none of spec.repositories of PreviewClass {}: \
+                 ask the platform team to add it, or name another class",
+                class.name_any()
+            ),
+        });
+    }
+    if !class.spec.namespaces.iter().any(|pattern| glob::matches(pattern, &namespace)) {
+        return Err(Mistake {
+            reason: "NamespaceNotAllowed",
+            message: format!(
+                "Repository {namespace}/{name}: its namespace matches none of spec.namespaces of PreviewClass {}: \
+                 ask the platform team to add it, or name another class",
+                class.name_any()
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// The Repository that holds an environment: of all that name the same GitHub environment of the same GitHub repository, the oldest one (by
+/// creation time, then by UID, so that every observer decides alike).
+pub fn holder<'a>(
+    repositories: impl IntoIterator<Item = &'a Repository>,
+    repository: &'a Repository,
+    environment: &RepositoryEnvironment,
+) -> &'a Repository {
+    let key = claim(repository, environment);
+    repositories
+        .into_iter()
+        .filter(|other| other.metadata.deletion_timestamp.is_none())
+        .filter(|other| other.spec.environments.iter().any(|entry| claim(other, entry) == key))
+        .chain(std::iter::once(repository))
+        .min_by_key(|candidate| {
+            (candidate.metadata.creation_timestamp.clone().map(|time| time.0), candidate.uid())
+        })
+        .unwrap_or(repository)
+}
+
+/// Checks that no other Repository holds the environment.
+pub fn holds<'a>(
+    repositories: impl IntoIterator<Item = &'a Repository>,
+    repository: &'a Repository,
+    environment: &RepositoryEnvironment,
+) -> Result<(), Mistake> {
+    let holder = holder(repositories, repository, environment);
+    if holder.uid() == repository.uid() {
+        return Ok(());
+    }
+    Err(Mistake {
+        reason: "EnvironmentClaimed",
+        message: format!(
+            "Repository {}/{}: spec.environments[{}] is GitHub environment \"{}\" of {}, which Repository {}/{} has already: \
+             remove one of the two, or set another githubEnvironment",
+            repository.namespace().unwrap_or_default(),
+            repository.name_any(),
+            environment.name,
+            names::github_pattern(environment),
+            repository.spec.repository,
+            holder.namespace().unwrap_or_default(),
+            holder.name_any(),
+        ),
+    })
+}
+
+fn claim(repository: &Repository, environment: &RepositoryEnvironment) -> (String, String) {
+    (repository.spec.repository.to_lowercase(), names::github_pattern(environment).to_lowercase())
+}

@@ -1,0 +1,486 @@
+//! From what one visit found to the status of an environment: conditions, history, and what GitHub should show.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::conditions::{self, Summary};
+use super::report;
+use super::target::Mistake;
+use crate::api::{
+    Attempt, Component, ConditionStatus, DeploymentReport, DeploymentState, InventoryEntry,
+    NamespaceReference, Outcome, PreviewEnvironmentStatus, Revision, Verification,
+};
+
+/// References, names and template are right.
+pub const VALIDATED: &str = "Validated";
+/// Everything planned was applied.
+pub const APPLIED: &str = "Applied";
+/// What was applied is running.
+pub const HEALTHY: &str = "Healthy";
+/// The URL answered.
+pub const ANSWERING: &str = "Answering";
+/// GitHub shows it. Written by the reporter.
+pub const REPORTED: &str = "Reported";
+
+/// Every condition of an environment, in the order of the stages.
+pub const CONDITIONS: [&str; 7] =
+    [conditions::READY, conditions::RECONCILING, conditions::STALLED, VALIDATED, APPLIED, HEALTHY, ANSWERING];
+
+/// Attempts that are remembered.
+const HISTORY: usize = 5;
+
+/// How far a visit came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// References, names and template.
+    Validate,
+    /// Applying.
+    Apply,
+    /// Workloads.
+    Health,
+    /// The URL.
+    Answer,
+}
+
+impl Stage {
+    const ALL: [(Self, &'static str, &'static str); 4] = [
+        (Self::Validate, VALIDATED, "Valid"),
+        (Self::Apply, APPLIED, "Applied"),
+        (Self::Health, HEALTHY, "Healthy"),
+        (Self::Answer, ANSWERING, "Answering"),
+    ];
+}
+
+/// How a visit ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Everything is as wanted.
+    Ready,
+    /// Under way: goes on by itself.
+    Waiting {
+        /// The stage that isn't through.
+        stage: Stage,
+        /// CamelCase.
+        reason: String,
+        /// For people.
+        message: String,
+    },
+    /// The workloads failed, or the URL doesn't answer; a new revision, or the workloads themselves, may mend it.
+    Failed {
+        /// The stage that failed.
+        stage: Stage,
+        /// CamelCase.
+        reason: String,
+        /// For people.
+        message: String,
+    },
+    /// A mistake of the user's.
+    Mistaken {
+        /// The stage that found it.
+        stage: Stage,
+        /// The mistake.
+        mistake: Mistake,
+    },
+    /// The commit is not the pull request's head any more: the newer deployment is awaited, what runs goes on running.
+    Superseded {
+        /// The head.
+        head: String,
+    },
+}
+
+/// What a visit found; `None` and empty where it didn't come so far, and the status keeps what it knew.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// What GitHub said.
+    pub verified: Option<Verification>,
+    /// Host name.
+    pub host: Option<String>,
+    /// URL.
+    pub url: Option<String>,
+    /// The namespace.
+    pub namespace: Option<NamespaceReference>,
+    /// Health of the objects.
+    pub components: Option<Vec<Component>>,
+    /// Everything applied so far, and what is still to be removed.
+    pub inventory: Option<Vec<InventoryEntry>>,
+    /// When the environment is deleted.
+    pub expires: Option<Timestamp>,
+}
+
+/// What stays the same during a visit.
+#[derive(Clone, Copy, Debug)]
+pub struct Visit<'a> {
+    /// Generation of the environment's spec.
+    pub generation: i64,
+    /// What is deployed.
+    pub revision: &'a Revision,
+    /// Where details can be read.
+    pub log_url: Option<&'a str>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// The status after a visit. What the reporter writes is left out.
+pub fn conclude(
+    before: Option<&PreviewEnvironmentStatus>,
+    visit: &Visit<'_>,
+    findings: Findings,
+    progress: &Progress,
+) -> PreviewEnvironmentStatus {
+    let known = |status: &PreviewEnvironmentStatus| PreviewEnvironmentStatus {
+        reported: Vec::new(),
+        conditions: status
+            .conditions
+            .iter()
+            .filter(|condition| condition.type_ != REPORTED)
+            .cloned()
+            .collect(),
+        ..status.clone()
+    };
+    let mut status = before.map_or_else(empty, known);
+    status.observed_generation = visit.generation;
+    status.short_sha = Some(visit.revision.sha.chars().take(7).collect());
+    status.verified = findings.verified.or(status.verified);
+    status.host = findings.host.or(status.host);
+    status.url = findings.url.or(status.url);
+    status.namespace = findings.namespace.or(status.namespace);
+    status.components = findings.components.unwrap_or(status.components);
+    status.inventory = findings.inventory.unwrap_or(status.inventory);
+    status.expires = findings.expires.map(|time| seconds(time).to_string()).or(status.expires);
+    set_conditions(&mut status, visit, progress);
+    set_history(&mut status, visit, progress);
+    status.report = reports(before, &status, visit, progress);
+    status
+}
+
+/// Whether this revision answered once already: then its URL isn't asked again, and a restart of a pod isn't a new deployment.
+pub fn has_succeeded(status: Option<&PreviewEnvironmentStatus>, revision: &Revision) -> bool {
+    status
+        .and_then(|status| status.history.first())
+        .is_some_and(|attempt| is_of(attempt, revision) && attempt.outcome == Outcome::Succeeded)
+}
+
+/// When this revision was first seen; `now` when it wasn't.
+pub fn first_seen(
+    status: Option<&PreviewEnvironmentStatus>,
+    revision: &Revision,
+    now: Timestamp,
+) -> Timestamp {
+    status
+        .and_then(|status| status.history.first())
+        .filter(|attempt| is_of(attempt, revision))
+        .map_or(now, |attempt| attempt.started_at.0)
+}
+
+fn is_of(attempt: &Attempt, revision: &Revision) -> bool {
+    attempt.sha == revision.sha && attempt.deployment_id == revision.deployment_id
+}
+
+fn empty() -> PreviewEnvironmentStatus {
+    PreviewEnvironmentStatus {
+        observed_generation: -1,
+        conditions: Vec::new(),
+        verified: None,
+        url: None,
+        host: None,
+        short_sha: None,
+        expires: None,
+        namespace: None,
+        components: Vec::new(),
+        inventory: Vec::new(),
+        history: Vec::new(),
+        report: Vec::new(),
+        reported: Vec::new(),
+    }
+}
+
+/// The API writes times in whole seconds; anything finer would make a status differ from itself after a round trip.
+fn seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+fn set_conditions(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progress: &Progress) {
+    let (reached, verdict, reason, message) = match progress {
+        Progress::Ready => (None, ConditionStatus::True, "", ""),
+        Progress::Waiting { stage, reason, message } => {
+            (Some(*stage), ConditionStatus::Unknown, reason.as_str(), message.as_str())
+        }
+        Progress::Failed { stage, reason, message } => {
+            (Some(*stage), ConditionStatus::False, reason.as_str(), message.as_str())
+        }
+        Progress::Mistaken { stage, mistake } => {
+            (Some(*stage), ConditionStatus::False, mistake.reason, mistake.message.as_str())
+        }
+        Progress::Superseded { .. } => (Some(Stage::Validate), ConditionStatus::Unknown, "Superseded", ""),
+    };
+    let list = &mut status.conditions;
+    conditions::initialize(list, &CONDITIONS, visit.generation, visit.now);
+    for (stage, kind, done) in Stage::ALL {
+        match reached {
+            Some(reached) if stage == reached => {
+                conditions::set(list, kind, verdict, reason, message, visit.generation, visit.now);
+            }
+            // Later stages weren't reached this time: what they said was about something else.
+            Some(reached) if stage > reached => {
+                let unknown = ConditionStatus::Unknown;
+                conditions::set(
+                    list,
+                    kind,
+                    unknown,
+                    conditions::NOT_REACHED,
+                    "",
+                    visit.generation,
+                    visit.now,
+                );
+            }
+            _ => conditions::set(list, kind, ConditionStatus::True, done, "", visit.generation, visit.now),
+        }
+    }
+    let summary = match progress {
+        Progress::Ready => Summary::Ready { reason: "Ready".to_owned(), message: String::new() },
+        Progress::Waiting { reason, message, .. } => {
+            Summary::Reconciling { reason: reason.clone(), message: message.clone() }
+        }
+        Progress::Failed { reason, message, .. } => {
+            Summary::Stalled { reason: reason.clone(), message: message.clone() }
+        }
+        Progress::Mistaken { mistake, .. } => {
+            Summary::Stalled { reason: mistake.reason.to_owned(), message: mistake.message.clone() }
+        }
+        Progress::Superseded { head } => Summary::Reconciling {
+            reason: "Superseded".to_owned(),
+            message: format!("commit {head} is the pull request's head now; its deployment is awaited"),
+        },
+    };
+    conditions::summarize(list, &summary, visit.generation, visit.now);
+}
+
+fn set_history(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progress: &Progress) {
+    let now = Time(seconds(visit.now));
+    if !status.history.first().is_some_and(|attempt| is_of(attempt, visit.revision)) {
+        if let Some(last) = status.history.first_mut()
+            && last.outcome == Outcome::InProgress
+        {
+            last.outcome = Outcome::Superseded;
+            last.finished_at = Some(now.clone());
+        }
+        status.history.insert(
+            0,
+            Attempt {
+                sha: visit.revision.sha.clone(),
+                deployment_id: visit.revision.deployment_id,
+                started_at: now.clone(),
+                finished_at: None,
+                outcome: Outcome::InProgress,
+                message: String::new(),
+            },
+        );
+        status.history.truncate(HISTORY);
+    }
+    let Some(attempt) = status.history.first_mut() else { return };
+    let (outcome, message) = match progress {
+        Progress::Ready => (Outcome::Succeeded, String::new()),
+        // Pods come and go after a success: that is no new attempt.
+        Progress::Waiting { .. } if attempt.outcome == Outcome::Succeeded => {
+            (Outcome::Succeeded, String::new())
+        }
+        Progress::Waiting { .. } => (Outcome::InProgress, String::new()),
+        Progress::Failed { reason, message, .. } => (Outcome::Failed, format!("{reason}: {message}")),
+        Progress::Mistaken { mistake, .. } => {
+            (Outcome::Invalid, format!("{}: {}", mistake.reason, mistake.message))
+        }
+        Progress::Superseded { .. } => (Outcome::Superseded, String::new()),
+    };
+    if attempt.outcome != outcome || attempt.message != message {
+        attempt.finished_at = (outcome != Outcome::InProgress).then_some(now);
+        attempt.outcome = outcome;
+        attempt.message = message;
+    }
+}
+
+/// What GitHub should show of this revision's deployment and of those before it.
+fn reports(
+    before: Option<&PreviewEnvironmentStatus>,
+    status: &PreviewEnvironmentStatus,
+    visit: &Visit<'_>,
+    progress: &Progress,
+) -> Vec<DeploymentReport> {
+    let current = visit.revision.deployment_id;
+    let live = matches!(progress, Progress::Ready);
+    let wanted_before =
+        |id| before.and_then(|before| before.report.iter().find(|report| report.deployment_id == id));
+    let mut reports: Vec<DeploymentReport> = Vec::new();
+    if let Some(id) = current {
+        reports.push(report(id, status, visit, progress));
+    }
+    for attempt in status.history.iter().skip(1) {
+        let Some(id) = attempt.deployment_id.filter(|id| Some(*id) != current) else { continue };
+        if reports.iter().any(|report| report.deployment_id == id) {
+            continue;
+        }
+        let known = wanted_before(id);
+        let was_live = known.is_some_and(|known| known.state == DeploymentState::Success);
+        if was_live && !live {
+            // It goes on serving until the new one does.
+            reports.extend(known.cloned());
+        } else {
+            let by: String = visit.revision.sha.chars().take(7).collect();
+            reports.push(report::inactive(id, &format!("superseded by {by}"), known));
+        }
+    }
+    reports.sort_by_key(|report| std::cmp::Reverse(report.deployment_id));
+    reports
+}
+
+fn report(
+    deployment_id: i64,
+    status: &PreviewEnvironmentStatus,
+    visit: &Visit<'_>,
+    progress: &Progress,
+) -> DeploymentReport {
+    let succeeded = status.history.first().is_some_and(|attempt| attempt.outcome == Outcome::Succeeded);
+    let (state, text) = match progress {
+        Progress::Ready => (DeploymentState::Success, "The environment is ready".to_owned()),
+        Progress::Waiting { .. } if succeeded => {
+            (DeploymentState::Success, "The environment is ready".to_owned())
+        }
+        Progress::Waiting { stage: Stage::Validate, message, .. } => {
+            (DeploymentState::Queued, message.clone())
+        }
+        Progress::Waiting { .. } => {
+            (DeploymentState::InProgress, "The environment is being deployed".to_owned())
+        }
+        Progress::Failed { message, reason, .. } => {
+            (DeploymentState::Failure, format!("{reason}: {message}"))
+        }
+        Progress::Mistaken { mistake, .. } => (DeploymentState::Error, mistake.message.clone()),
+        Progress::Superseded { head } => {
+            let head: String = head.chars().take(7).collect();
+            (DeploymentState::Inactive, format!("superseded by {head}"))
+        }
+    };
+    DeploymentReport {
+        deployment_id,
+        state,
+        description: report::description(&text),
+        environment_url: status.url.clone().filter(|_| state == DeploymentState::Success),
+        log_url: visit.log_url.map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::find_condition;
+
+    fn revision(deployment_id: i64) -> Revision {
+        Revision { sha: format!("{deployment_id:040x}"), deployment_id: Some(deployment_id), payload: None }
+    }
+
+    fn visit(revision: &Revision, second: i64) -> Visit<'_> {
+        Visit {
+            generation: 1,
+            revision,
+            log_url: Some("http://operator/x"),
+            now: Timestamp::from_second(1_700_000_000 + second).unwrap(),
+        }
+    }
+
+    fn waiting(stage: Stage) -> Progress {
+        Progress::Waiting { stage, reason: "Progressing".into(), message: "0 of 1".into() }
+    }
+
+    fn failed() -> Progress {
+        Progress::Failed {
+            stage: Stage::Health,
+            reason: "ImagePullBackOff".into(),
+            message: "no image".into(),
+        }
+    }
+
+    fn states(status: &PreviewEnvironmentStatus) -> Vec<(i64, DeploymentState)> {
+        status.report.iter().map(|report| (report.deployment_id, report.state)).collect()
+    }
+
+    fn with_url() -> Findings {
+        Findings { url: Some("http://a.b".into()), ..Findings::default() }
+    }
+
+    #[test]
+    fn every_condition_is_there_from_the_first_visit() {
+        let one = revision(1);
+        let status = conclude(None, &visit(&one, 0), Findings::default(), &waiting(Stage::Apply));
+        let kinds: Vec<_> = status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
+        assert_eq!(kinds, CONDITIONS);
+        assert_eq!(find_condition(&status.conditions, VALIDATED).unwrap().status, "True");
+        assert_eq!(find_condition(&status.conditions, ANSWERING).unwrap().reason, "NotReached");
+    }
+
+    #[test]
+    fn the_same_visit_twice_changes_nothing() {
+        let one = revision(1);
+        let first = conclude(None, &visit(&one, 0), with_url(), &failed());
+        let second = conclude(Some(&first), &visit(&one, 60), with_url(), &failed());
+        assert_eq!(first, second);
+    }
+
+    #[test]
+    fn a_live_deployment_stays_live_until_the_next_one_is() {
+        let (one, two, three) = (revision(1), revision(2), revision(3));
+        use DeploymentState::{Failure, InProgress, Inactive, Success};
+        let a = conclude(None, &visit(&one, 0), with_url(), &Progress::Ready);
+        assert_eq!(states(&a), [(1, Success)]);
+        let b = conclude(Some(&a), &visit(&two, 1), with_url(), &waiting(Stage::Health));
+        assert_eq!(states(&b), [(2, InProgress), (1, Success)]);
+        let c = conclude(Some(&b), &visit(&two, 2), with_url(), &failed());
+        assert_eq!(states(&c), [(2, Failure), (1, Success)]);
+        let d = conclude(Some(&c), &visit(&three, 3), with_url(), &Progress::Ready);
+        assert_eq!(states(&d), [(3, Success), (2, Inactive), (1, Inactive)]);
+        assert_eq!(
+            d.report[2].environment_url.as_deref(),
+            Some("http://a.b"),
+            "an inactive one keeps its link"
+        );
+    }
+
+    #[test]
+    fn a_pod_that_restarts_after_success_is_no_new_deployment() {
+        let one = revision(1);
+        let a = conclude(None, &visit(&one, 0), with_url(), &Progress::Ready);
+        let b = conclude(Some(&a), &visit(&one, 9), with_url(), &waiting(Stage::Health));
+        assert_eq!(states(&b), [(1, DeploymentState::Success)]);
+        assert!(has_succeeded(Some(&b), &one));
+        let c = conclude(Some(&b), &visit(&one, 10), with_url(), &failed());
+        assert_eq!(states(&c), [(1, DeploymentState::Failure)]);
+    }
+
+    #[test]
+    fn a_superseded_commit_is_inactive_and_what_ran_before_goes_on() {
+        let (one, two) = (revision(1), revision(2));
+        let a = conclude(None, &visit(&one, 0), with_url(), &Progress::Ready);
+        let b = conclude(
+            Some(&a),
+            &visit(&two, 1),
+            Findings::default(),
+            &Progress::Superseded { head: "3".repeat(40) },
+        );
+        assert_eq!(states(&b), [(2, DeploymentState::Inactive), (1, DeploymentState::Success)]);
+    }
+
+    #[test]
+    fn history_keeps_five_newest_first() {
+        let mut status = None;
+        for id in 1..=7 {
+            let revision = revision(id);
+            status =
+                Some(conclude(status.as_ref(), &visit(&revision, id), with_url(), &waiting(Stage::Apply)));
+        }
+        let history: Vec<_> =
+            status.unwrap().history.iter().map(|a| (a.deployment_id.unwrap(), a.outcome)).collect();
+        use Outcome::{InProgress, Superseded};
+        assert_eq!(
+            history,
+            [(7, InProgress), (6, Superseded), (5, Superseded), (4, Superseded), (3, Superseded)]
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! From an environment's references to a [`Target`], or the mistake that stands in the way. The only input of the plan.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt as _;
+use serde_json::Value;
+
+use super::target::{Mistake, Target};
+use super::{claims, names};
+use crate::api::{
+    PreviewClass, PreviewEnvironment, PreviewTemplate, PullRequestSource, Repository, RepositoryEnvironment,
+};
+
+/// Everything that was found in the cluster for one environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The Repository it names.
+    pub repository: Option<&'a Repository>,
+    /// The class the Repository names.
+    pub class: Option<&'a PreviewClass>,
+    /// The template that the Repository's entry names.
+    pub template: Option<&'a PreviewTemplate>,
+    /// Every Repository, to see who holds an environment.
+    pub repositories: &'a [&'a Repository],
+    /// Every environment, to see who holds a host name.
+    pub environments: &'a [&'a PreviewEnvironment],
+}
+
+/// The Repository, the entry and the class of an environment, as far as they may be used together.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted<'a> {
+    /// The Repository.
+    pub repository: &'a Repository,
+    /// The entry of the environment.
+    pub entry: &'a RepositoryEnvironment,
+    /// The class.
+    pub class: &'a PreviewClass,
+}
+
+fn mistake(reason: &'static str, message: String) -> Mistake {
+    Mistake { reason, message }
+}
+
+/// Checks what stands above the environment: Repository, entry, class.
+///
+/// # Errors
+/// `RepositoryMissing`, `EnvironmentUnknown`, `ClassMissing`, `RepositoryNotAllowed`, `NamespaceNotAllowed`, `EnvironmentClaimed`.
+pub fn admit<'a>(
+    namespace: &str,
+    repository_name: &str,
+    environment: &str,
+    repository: Option<&'a Repository>,
+    class: Option<&'a PreviewClass>,
+    repositories: &[&'a Repository],
+) -> Result<Admitted<'a>, Mistake> {
+    let repository = repository.ok_or_else(|| {
+        mistake(
+            "RepositoryMissing",
+            format!("spec.repositoryRef.name: there is no Repository {namespace}/{repository_name}: create it, or delete this object"),
+        )
+    })?;
+    let entry = repository.spec.environments.iter().find(|entry| entry.name == environment).ok_or_else(|| {
+        mistake(
+            "EnvironmentUnknown",
+            format!("spec.environment: Repository {namespace}/{repository_name} has no environment {environment} in spec.environments: add it"),
+        )
+    })?;
+    let class = class.ok_or_else(|| class_missing(repository))?;
+    claims::class_admits(class, repository)?;
+    claims::holds(repositories.iter().copied(), repository, entry)?;
+    Ok(Admitted { repository, entry, class })
+}
+
+/// The mistake of naming a class that isn't there.
+pub fn class_missing(repository: &Repository) -> Mistake {
+    mistake(
+        "ClassMissing",
+        format!(
+            "Repository {}/{}: spec.className: there is no PreviewClass {}: ask the platform team which ones there are \
+             (kubectl get previewclasses)",
+            repository.namespace().unwrap_or_default(),
+            repository.name_any(),
+            repository.spec.class_name
+        ),
+    )
+}
+
+/// The mistake of naming a template that isn't there.
+pub fn template_missing(repository: &Repository, entry: &RepositoryEnvironment, template: &str) -> Mistake {
+    let namespace = repository.namespace().unwrap_or_default();
+    mistake(
+        "TemplateMissing",
+        format!(
+            "Repository {namespace}/{}: spec.environments[{}].deploy.templateRef.name: there is no PreviewTemplate {namespace}/{template}: create it",
+            repository.name_any(),
+            entry.name
+        ),
+    )
+}
+
+/// Checks an environment and resolves everything the plan needs.
+///
+/// # Errors
+/// Those of [`admit`], and `NothingToDeploy`, `TemplateMissing`, `ParameterUnknown`, `ParameterMissing`, `HostTaken`.
+pub fn validate(
+    environment: &PreviewEnvironment,
+    pull_request: Option<&PullRequestSource>,
+    found: &Found<'_>,
+) -> Result<Target, Mistake> {
+    let namespace = environment.namespace().unwrap_or_default();
+    let spec = &environment.spec;
+    let Admitted { repository, entry, class } = admit(
+        &namespace,
+        &spec.repository_ref.name,
+        &spec.environment,
+        found.repository,
+        found.class,
+        found.repositories,
+    )?;
+    let deploy = entry.deploy.as_ref().ok_or_else(|| {
+        mistake(
+            "NothingToDeploy",
+            format!(
+                "Repository {namespace}/{}: spec.environments[{}] has no deploy: set deploy.templateRef, or leave its deployments to another tool",
+                repository.name_any(),
+                entry.name
+            ),
+        )
+    })?;
+    let template =
+        found.template.ok_or_else(|| template_missing(repository, entry, &deploy.template_ref.name))?;
+    let number = spec.pull_request.as_ref().map(|reference| reference.number);
+    let repository_name = repository.name_any();
+    let host = names::host(&repository_name, &entry.name, number, &class.spec.routing.domain);
+    if let Some(holder) = host_holder(environment, &host, found.environments) {
+        return Err(mistake(
+            "HostTaken",
+            format!(
+                "host name {host} belongs to PreviewEnvironment {}/{} already: rename one of the two Repository objects, or give them classes with \
+                 different domains",
+                holder.namespace().unwrap_or_default(),
+                holder.name_any()
+            ),
+        ));
+    }
+    Ok(Target {
+        environment_name: environment.name_any(),
+        environment_namespace: namespace,
+        environment_uid: environment.uid().unwrap_or_default(),
+        repository: repository.spec.repository.clone(),
+        environment: entry.name.clone(),
+        github_environment: spec.github_environment.clone(),
+        pull_request: pull_request.cloned(),
+        sha: spec.revision.sha.clone(),
+        payload: spec.revision.payload.clone().unwrap_or(Value::Object(serde_json::Map::new())),
+        namespace: names::namespace(&repository_name, &entry.name, number),
+        url: names::url(&class.spec.routing, &host),
+        host,
+        class: class.spec.clone(),
+        parameters: parameters(repository, entry, template)?,
+        template_name: template.name_any(),
+        template: template.spec.clone(),
+        repository_name,
+    })
+}
+
+/// The environment that holds a host name: of those that have it, the oldest; `None` when it is this one.
+fn host_holder<'a>(
+    environment: &PreviewEnvironment,
+    host: &str,
+    environments: &[&'a PreviewEnvironment],
+) -> Option<&'a PreviewEnvironment> {
+    environments.iter().copied().find(|other| {
+        other.uid() != environment.uid()
+            && other.status.as_ref().and_then(|status| status.host.as_deref()) == Some(host)
+            && seniority(other) < seniority(environment)
+    })
+}
+
+fn seniority(environment: &PreviewEnvironment) -> (Option<jiff::Timestamp>, Option<String>) {
+    (environment.metadata.creation_timestamp.as_ref().map(|time| time.0), environment.uid())
+}
+
+/// The Repository's values over the template's defaults; every declared parameter has one, and no other has.
+fn parameters(
+    repository: &Repository,
+    entry: &RepositoryEnvironment,
+    template: &PreviewTemplate,
+) -> Result<BTreeMap<String, String>, Mistake> {
+    let namespace = repository.namespace().unwrap_or_default();
+    let given = entry.deploy.as_ref().map(|deploy| deploy.parameters.as_slice()).unwrap_or_default();
+    let declared = &template.spec.parameters;
+    if let Some(unknown) =
+        given.iter().find(|given| !declared.iter().any(|declared| declared.name == given.name))
+    {
+        return Err(mistake(
+            "ParameterUnknown",
+            format!(
+                "Repository {namespace}/{}: spec.environments[{}].deploy.parameters[{}]: PreviewTemplate {} declares no such parameter: \
+                 remove it, or declare it in spec.parameters",
+                repository.name_any(),
+                entry.name,
+                unknown.name,
+                template.name_any()
+            ),
+        ));
+    }
+    declared
+        .iter()
+        .map(|declared| {
+            let value = given.iter().find(|given| given.name == declared.name).map(|given| &given.value);
+            let value = value.or(declared.default.as_ref()).ok_or_else(|| {
+                mistake(
+                    "ParameterMissing",
+                    format!(
+                        "Repository {namespace}/{}: spec.environments[{}].deploy.parameters: PreviewTemplate {} needs parameter {}: give it a value",
+                        repository.name_any(),
+                        entry.name,
+                        template.name_any(),
+                        declared.name
+                    ),
+                )
+            })?;
+            Ok((declared.name.clone(), value.clone()))
+        })
+        .collect()
+}
