@@ -124,37 +124,46 @@ async fn lock(cache: &Path, program: &str, progress: &Progress) -> Result<File> 
     }
 }
 
-/// The folder with the Gateway API's custom resource definitions, copied out of the Go module that the gateway itself
-/// was built with, so the two always fit.
-pub(crate) async fn gateway_api(family: &Family, cache: &Path) -> Result<PathBuf> {
-    let folder = cache.join("gateway-api");
-    if folder.is_dir() {
-        return Ok(folder);
+/// A folder of the cache with the YAML files of some folders of a Go module, copied from there once. The module is of the
+/// version the family's programs are built with, so that the two always fit.
+pub(crate) async fn data(
+    family: &Family,
+    cache: &Path,
+    name: &str,
+    module: &str,
+    folders: &[&str],
+) -> Result<PathBuf> {
+    let copy = cache.join(name);
+    if copy.is_dir() {
+        return Ok(copy);
     }
     let output = go(family)
-        .args(["mod", "download", "-json", "sigs.k8s.io/gateway-api"])
+        .args(["mod", "download", "-json", module])
         .stderr(Stdio::piped())
         .output()
         .await
         .context(NO_GO)?;
     if !output.status.success() {
-        bail!("cannot download the Gateway API: {}", String::from_utf8_lossy(&output.stderr));
+        bail!("cannot download {module}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let module: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let module = module["Dir"].as_str().context("the Gateway API's module has no folder")?;
-    let unfinished = cache.join(format!(".gateway-api.{}", std::process::id()));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let source = Path::new(found["Dir"].as_str().with_context(|| format!("{module} has no folder"))?);
+    let unfinished = cache.join(format!(".{name}.{}", std::process::id()));
     fs::create_dir_all(&unfinished)?;
-    for entry in fs::read_dir(Path::new(module).join("config/crd/standard"))? {
-        let entry = entry?;
-        if entry.path().extension().is_some_and(|extension| extension == "yaml") {
-            fs::write(unfinished.join(entry.file_name()), fs::read(entry.path())?)?;
+    for folder in folders {
+        let folder = source.join(folder);
+        for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+            let entry = entry?;
+            if entry.path().extension().is_some_and(|extension| extension == "yaml") {
+                fs::write(unfinished.join(entry.file_name()), fs::read(entry.path())?)?;
+            }
         }
     }
     // Another run may have been quicker; its files are the same.
-    if fs::rename(&unfinished, &folder).is_err() {
+    if fs::rename(&unfinished, &copy).is_err() {
         fs::remove_dir_all(&unfinished)?;
     }
-    Ok(folder)
+    Ok(copy)
 }
 
 /// The packages a `go.mod` names as tools.

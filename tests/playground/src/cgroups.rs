@@ -43,22 +43,16 @@ impl Cgroups {
         Ok(cgroups)
     }
 
-    /// Reads the mount table in the form of /proc/self/mountinfo (proc(5)).
     fn in_mounts(table: &str) -> Result<Self> {
         let mut version_one = Vec::new();
         let mut controllers = Vec::new();
         let mut version_two = None;
-        for line in table.lines() {
-            let Some((place, kind)) = line.split_once(" - ") else { continue };
-            let Some(mount) = place.split(' ').nth(4).map(PathBuf::from) else { continue };
-            let mut kind = kind.split(' ');
-            match kind.next() {
-                Some("cgroup") => {
-                    controllers.extend(kind.nth(1).unwrap_or_default().split(','));
-                    version_one.push(mount);
-                }
-                Some("cgroup2") => version_two = version_two.or(Some(mount)),
-                _ => {}
+        for (version, of, mount) in hierarchies(table) {
+            if version == 1 {
+                controllers.extend(of.split(','));
+                version_one.push(mount);
+            } else {
+                version_two = version_two.or(Some(mount));
             }
         }
         if version_one.is_empty() {
@@ -105,11 +99,27 @@ impl Cgroups {
 
 /// The run's folders, wherever they are mounted, whether or not their hierarchies suffice for a node.
 fn folders() -> Vec<PathBuf> {
-    let mounts = match Cgroups::in_mounts(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()) {
-        Ok(cgroups) => cgroups.mounts().to_vec(),
-        Err(_) => Vec::new(),
-    };
-    mounts.into_iter().map(|mount| mount.join(ROOT)).filter(|folder| folder.is_dir()).collect()
+    // runc makes its folder in hierarchies a node has no need of, too.
+    hierarchies(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
+        .map(|(_, _, mount)| mount.join(ROOT))
+        .filter(|folder| folder.is_dir())
+        .collect()
+}
+
+/// Mounted hierarchies by a table in the form of /proc/self/mountinfo (proc(5)): version, controllers (of version 1,
+/// comma-separated) and mount point.
+fn hierarchies(table: &str) -> impl Iterator<Item = (u8, &str, PathBuf)> {
+    table.lines().filter_map(|line| {
+        let (place, kind) = line.split_once(" - ")?;
+        let mount = PathBuf::from(place.split(' ').nth(4)?);
+        let mut kind = kind.split(' ');
+        let version = match kind.next()? {
+            "cgroup" => 1,
+            "cgroup2" => 2,
+            _ => return None,
+        };
+        Some((version, kind.nth(1).unwrap_or_default(), mount))
+    })
 }
 
 /// The folder and all below it, deepest first.

@@ -148,6 +148,7 @@ impl ControlPlane<'_> {
         let signing = self.authority.certificate_file().with_file_name("service-account.key");
         let mut manager = self.client("kube-controller-manager", "system:kube-controller-manager")?;
         manager
+            .arg(format!("--flex-volume-plugin-dir={}", self.home.make("volume-plugins")?.display()))
             .arg("--use-service-account-credentials")
             .arg(format!("--root-ca-file={}", self.authority.certificate_file().display()))
             .arg(format!("--service-account-private-key-file={}", signing.display()))

@@ -10,7 +10,7 @@ use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::processes::MARK;
-use crate::{cgroups, network};
+use crate::{cgroups, network, tunables};
 
 /// How long the kernel may take to let go of what was killed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,6 +29,11 @@ pub(crate) fn clear(home: &Path) -> Result<()> {
     if root {
         network::remove()?;
         cgroups::remove()?;
+        tunables::restore(&run)?;
+        // kubelet makes these whatever its settings say; they go unless somebody else uses them.
+        for folder in ["/var/lib/kubelet/device-plugins", "/var/lib/kubelet", "/var/log/containers"] {
+            let _ = fs::remove_dir(folder);
+        }
     }
     match fs::remove_dir_all(&run) {
         Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => {

@@ -23,6 +23,7 @@ mod programs;
 mod progress;
 mod sample;
 mod simulated;
+mod tunables;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -148,6 +149,7 @@ impl Playground {
             began = Instant::now();
         };
         if let Some(cgroups) = cgroups {
+            tunables::keep(&self.home.run())?;
             network::make()?;
             cgroups.make()?;
             took("network and cgroups");

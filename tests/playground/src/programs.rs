@@ -117,10 +117,15 @@ const SIMULATED: &[&Family] = &[&KUBERNETES, &ETCD, &TRAEFIK, &KWOK];
 /// What of Kubernetes only a real node needs.
 const NODE_ONLY: &[&str] = &["kubelet", "kube-proxy"];
 
-/// Where each program is, and the definitions of the Gateway API.
+/// What kwok does with nodes and pods, in its module.
+const STAGES: &[&str] =
+    &["kustomize/stage/node/fast", "kustomize/stage/node/heartbeat-with-lease", "kustomize/stage/pod/fast"];
+
+/// Where each program is, and the data that belongs to some.
 pub(crate) struct Programs {
     found: BTreeMap<&'static str, PathBuf>,
     gateway_api: PathBuf,
+    stages: Option<PathBuf>,
 }
 
 impl Programs {
@@ -143,8 +148,16 @@ impl Programs {
                 found.insert(program, path);
             }
         }
-        let gateway_api = building::gateway_api(&TRAEFIK, &cache(&TRAEFIK)?).await?;
-        Ok(Self { found, gateway_api })
+        let definitions = ["config/crd/standard"];
+        let module = "sigs.k8s.io/gateway-api";
+        let gateway_api =
+            building::data(&TRAEFIK, &cache(&TRAEFIK)?, "gateway-api", module, &definitions).await?;
+        let stages = if real_node {
+            None
+        } else {
+            Some(building::data(&KWOK, &cache(&KWOK)?, "stages", KWOK.module, STAGES).await?)
+        };
+        Ok(Self { found, gateway_api, stages })
     }
 
     /// Where a program is.
@@ -163,6 +176,20 @@ impl Programs {
     /// The folder with the Gateway API's definitions, as YAML.
     pub(crate) fn gateway_api(&self) -> &Path {
         &self.gateway_api
+    }
+
+    /// The files that tell kwok what to do, if it is part of this cluster.
+    pub(crate) fn stages(&self) -> Result<Vec<PathBuf>> {
+        let folder = self.stages.as_deref().context("kwok is not part of this cluster")?;
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            // The list of the others, for another tool.
+            if path.file_name().is_some_and(|name| name != "kustomization.yaml") {
+                files.push(path);
+            }
+        }
+        Ok(files)
     }
 }
 

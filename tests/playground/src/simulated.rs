@@ -24,6 +24,9 @@ pub(crate) fn start(of: &ControlPlane<'_>, processes: &mut Processes) -> Result<
         .arg("--node-lease-duration-seconds=40")
         // It looks for a configuration in the home directory otherwise.
         .env("KWOK_WORKDIR", of.home.make("kwok")?);
+    for stage in of.programs.stages()? {
+        kwok.arg("--config").arg(stage);
+    }
     processes.start("kwok", kwok)
 }
 

@@ -1,0 +1,196 @@
+//! A cluster from its start to its end, and after a killed one. The tests wait for one another: there is one
+//! playground on a machine.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::future::Future;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, Client};
+use playground::{Mode, Playground, Settings};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Polls until there is an answer; says at the end what there was instead.
+async fn eventually<F, T>(what: &str, seconds: u64, mut check: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        match check().await {
+            Ok(found) => return found,
+            Err(reason) => assert!(Instant::now() < deadline, "{what}: not in {seconds} s: {reason}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Asks the gateway for a URL as curl would: by its name on loopback.
+async fn get(port: u16, host: &str, path: &str) -> Result<String, String> {
+    let exchange = async {
+        let mut connection = TcpStream::connect(("127.0.0.1", port)).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(10), exchange).await.map_err(|_| "no answer")?;
+    let answer = answer.map_err(|e| e.to_string())?;
+    if answer.starts_with("HTTP/1.1 200") { Ok(answer) } else { Err(answer) }
+}
+
+async fn available(client: &Client, name: &str) {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "lifecycle");
+    eventually(&format!("{name} is available"), 20, async || {
+        let status = deployments.get(name).await.map_err(|e| e.to_string())?.status.unwrap_or_default();
+        if status.available_replicas == Some(1) { Ok(()) } else { Err(format!("{status:?}")) }
+    })
+    .await;
+}
+
+/// The namespace goes away for good: the controllers that see to that work.
+async fn delete_namespace(client: &Client) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    namespaces.delete("lifecycle", &DeleteParams::default()).await.unwrap();
+    eventually("the namespace is gone", 30, async || match namespaces.get_opt("lifecycle").await {
+        Ok(None) => Ok(()),
+        other => Err(format!("{:?}", other.map(|namespace| namespace.and_then(|n| n.status)))),
+    })
+    .await;
+}
+
+/// What there is of a playground on this machine, looked for without its help.
+fn traces() -> Vec<String> {
+    let mut found = Vec::new();
+    let mut look = |what: &str, text: &str| {
+        found.extend(
+            text.lines()
+                .filter(|line| line.contains("matinee-playground") || line.contains("matinee-host"))
+                .map(|line| format!("{what}: {line}")),
+        );
+    };
+    look("mount", &std::fs::read_to_string("/proc/self/mountinfo").unwrap());
+    for (program, arguments) in [
+        ("ip", vec!["netns"]),
+        ("ip", vec!["-o", "link"]),
+        ("ip", vec!["route"]),
+        ("find", vec!["/sys/fs/cgroup", "/var/lib/matinee-playground/run", "-maxdepth", "2"]),
+        ("find", vec!["/var/log/containers", "/run/containerd", "-ls"]),
+        ("ps", vec!["-eww", "-o", "args"]),
+    ] {
+        // Not every machine has each of them; what it lacks can't hold traces.
+        if let Ok(output) = Command::new(program).args(&arguments).output() {
+            look(program, &String::from_utf8_lossy(&output.stdout));
+        }
+    }
+    // The search for traces names some of them itself.
+    found.retain(|line| !line.starts_with("ps: find ") && !line.starts_with("ps: ps "));
+    found
+}
+
+/// Starts a playground in another process and kills that without warning.
+fn start_and_kill() {
+    let mut starter = Command::new(env!("CARGO_BIN_EXE_playground")).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(starter.stdout.take().unwrap()).lines();
+    let ready = lines.map_while(Result::ok).any(|line| {
+        eprintln!("(to be killed) {line}");
+        line.starts_with("logs are in ")
+    });
+    assert!(ready, "the starter ended early: {:?}", starter.wait());
+    starter.kill().unwrap();
+    starter.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_lives_in_a_playground_that_follows_a_killed_one_and_leaves_nothing() {
+    start_and_kill();
+    let playground = Playground::start(Settings::default(), |line| eprintln!("{line}")).await.unwrap();
+    let client = playground.client().await.unwrap();
+    playground.sample_image().await.unwrap();
+    playground::apply(&client, include_str!("preview.yaml")).await.unwrap();
+    available(&client, "front").await;
+    available(&client, "back").await;
+
+    let nobody = playground.service_account_kubeconfig("lifecycle", "nobody").await.unwrap();
+    let pods: Api<Pod> = Api::namespaced(playground::client(&nobody).await.unwrap(), "lifecycle");
+    let refusal = pods.list(&ListParams::default()).await.unwrap_err().to_string();
+    assert!(refusal.contains("system:serviceaccount:lifecycle:nobody"), "{refusal}");
+
+    if playground.mode() == Mode::Node {
+        let port = playground.gateway_port();
+        let answer =
+            eventually("the URL answers", 10, async || get(port, "x.preview.localhost", "/").await).await;
+        assert!(answer.ends_with("revision: first\n"), "{answer}");
+        // The first component finds the second by its name, through a service, from a pod on the same node.
+        let answer =
+            eventually("names resolve", 10, async || get(port, "x.preview.localhost", "/upstream").await)
+                .await;
+        assert!(answer.ends_with("revision: behind\n"), "{answer}");
+        let other = get(port, "y.preview.localhost", "/").await.unwrap_err();
+        assert!(other.starts_with("HTTP/1.1 404"), "{other}");
+        an_image_that_is_not_there_is_told_of(&client).await;
+    } else {
+        eprintln!("no real node here ({:?}): no URL was asked for", playground.simulated_reason());
+    }
+    delete_namespace(&client).await;
+    for (part, duration) in playground.timings() {
+        eprintln!("{:>8.2} s  {part}", duration.as_secs_f64());
+    }
+    let logs = playground.directory();
+    let began = Instant::now();
+    playground.stop().await.unwrap();
+    eprintln!("{:>8.2} s  stop", began.elapsed().as_secs_f64());
+    assert_eq!(traces(), Vec::<String>::new());
+    assert!(logs.join("kube-apiserver.log").is_file(), "the logs stay");
+}
+
+async fn an_image_that_is_not_there_is_told_of(client: &Client) {
+    playground::apply(client, include_str!("missing.yaml")).await.unwrap();
+    let pods: Api<Pod> = Api::namespaced(client.clone(), "lifecycle");
+    eventually("a missing image is told of", 10, async || {
+        let pod = pods.get("missing").await.map_err(|e| e.to_string())?;
+        let status = pod.status.unwrap_or_default();
+        let containers = status.container_statuses.unwrap_or_default();
+        let waiting = containers.first().and_then(|container| container.state.as_ref()?.waiting.clone());
+        match waiting.as_ref().and_then(|waiting| waiting.reason.as_deref()) {
+            Some("ErrImagePull" | "ImagePullBackOff") => Ok(()),
+            _ => Err(format!("{waiting:?}")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulated_node_needs_nothing_of_the_machine() {
+    let settings = Settings { mode: Mode::Simulated, ..Settings::default() };
+    let playground = Playground::start(settings, |line| eprintln!("{line}")).await.unwrap();
+    assert_eq!(playground.mode(), Mode::Simulated);
+    assert_eq!(playground.simulated_reason(), Some("as asked for"));
+    assert!(!Path::new("/var/run/netns/matinee-playground").exists());
+    let client = playground.client().await.unwrap();
+    playground.sample_image().await.unwrap();
+    playground::apply(&client, include_str!("preview.yaml")).await.unwrap();
+    available(&client, "front").await;
+    // The gateway knows the route and the pod behind it, and fails at once rather than asking a stranger.
+    eventually("the gateway refuses", 10, async || {
+        match get(playground.gateway_port(), "x.preview.localhost", "/").await {
+            Err(answer) if answer.starts_with("HTTP/1.1 502") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    delete_namespace(&client).await;
+    for (part, duration) in playground.timings() {
+        eprintln!("{:>8.2} s  {part}", duration.as_secs_f64());
+    }
+    playground.stop().await.unwrap();
+    assert_eq!(traces(), Vec::<String>::new());
+}
