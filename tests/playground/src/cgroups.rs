@@ -40,6 +40,10 @@ impl Cgroups {
                 format!("a real node needs cgroups, but {} can't be written", mount.display())
             })?;
         }
+        if let Self::Two(mount) = &cgroups {
+            // Most systems have done so; in a container, processes in the root can be in the way.
+            enable(mount).context("a real node needs cgroup controllers")?;
+        }
         Ok(cgroups)
     }
 
@@ -86,15 +90,19 @@ impl Cgroups {
             }
         }
         if let Self::Two(mount) = self {
-            for controller in NEEDED_V2 {
-                for folder in [mount.clone(), mount.join(ROOT)] {
-                    fs::write(folder.join("cgroup.subtree_control"), format!("+{controller}"))
-                        .with_context(|| format!("cannot enable {controller} in {}", folder.display()))?;
-                }
-            }
+            enable(&mount.join(ROOT))?;
         }
         Ok(())
     }
+}
+
+/// Lets the folders in a folder of the second version use the controllers a node needs.
+fn enable(folder: &Path) -> Result<()> {
+    for controller in NEEDED_V2 {
+        fs::write(folder.join("cgroup.subtree_control"), format!("+{controller}"))
+            .with_context(|| format!("cannot enable {controller} in {}", folder.display()))?;
+    }
+    Ok(())
 }
 
 /// The run's folders, wherever they are mounted, whether or not their hierarchies suffice for a node.

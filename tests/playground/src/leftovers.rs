@@ -2,6 +2,8 @@
 //! in a file that a kill could have kept from being written, everything is recognised by what it is.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::processes::MARK;
 use crate::{cgroups, network, tunables};
+
+/// Where the library containerd makes networks with remembers them, by the name of the network.
+const NETWORK_RESULTS: &str = "/var/lib/cni/results";
 
 /// How long the kernel may take to let go of what was killed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,13 +35,10 @@ pub(crate) fn clear(home: &Path) -> Result<()> {
         network::remove()?;
         cgroups::remove()?;
         tunables::restore(&run)?;
-        // kubelet makes these whatever its settings say; they go unless somebody else uses them.
-        for folder in ["/var/lib/kubelet/device-plugins", "/var/lib/kubelet", "/var/log/containers"] {
-            let _ = fs::remove_dir(folder);
-        }
+        remove_elsewhere();
     }
     match fs::remove_dir_all(&run) {
-        Err(problem) if problem.kind() != std::io::ErrorKind::NotFound => {
+        Err(problem) if problem.kind() != ErrorKind::NotFound => {
             Err(problem).with_context(|| format!("cannot remove {}", run.display()))
         }
         _ => Ok(()),
@@ -105,6 +107,32 @@ fn remove_shim_sockets(run: &Path) {
         {
             let _ = fs::remove_file(socket);
         }
+    }
+}
+
+/// What containerd and kubelet write at places no setting changes. A real node's may be there too: only what is ours goes,
+/// and folders only when they are empty then.
+fn remove_elsewhere() {
+    for result in fs::read_dir(NETWORK_RESULTS).into_iter().flatten().flatten() {
+        if result.file_name().to_string_lossy().starts_with(network::NAME) {
+            let _ = fs::remove_file(result.path());
+        }
+    }
+    // A kubelet takes this socket from another one, so nobody listening on it means that it was ours last.
+    let socket = Path::new("/var/lib/kubelet/device-plugins/kubelet.sock");
+    if UnixStream::connect(socket).is_err_and(|problem| problem.kind() == ErrorKind::ConnectionRefused) {
+        let _ = fs::remove_file(socket);
+    }
+    for folder in [
+        NETWORK_RESULTS,
+        "/var/lib/cni",
+        "/var/lib/kubelet/device-plugins",
+        "/var/lib/kubelet",
+        "/var/log/containers",
+        "/run/containerd/s",
+        "/run/containerd",
+    ] {
+        let _ = fs::remove_dir(folder);
     }
 }
 

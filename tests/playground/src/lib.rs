@@ -357,7 +357,14 @@ async fn import(programs: &Programs, socket: &Path, home: &Home, image: &Image<'
     let output = tokio::process::Command::new(programs.path("ctr")?)
         .arg("--address")
         .arg(socket)
-        .args(["--namespace", "k8s.io", "images", "import"])
+        .args([
+            "--namespace",
+            "k8s.io",
+            "images",
+            "import",
+            "--snapshotter",
+            node::snapshotter(home.directory())?,
+        ])
         .arg(&archive)
         .output()
         .await

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 
 use crate::processes::run;
 
-/// The network namespace; there is one on a machine.
-const NAMESPACE: &str = "matinee-playground";
+/// The name of the network namespace and of the pods' network; there is one on a machine.
+pub(crate) const NAME: &str = "matinee-playground";
 const HOST_INTERFACE: &str = "matinee-host";
 const NODE_INTERFACE: &str = "matinee-node";
 /// The machine's address as the node sees it.
@@ -25,7 +25,7 @@ pub(crate) const SERVICE_NETWORK: &str = "10.96.0.0/16";
 
 /// Where `ip` keeps the namespace.
 fn namespace_file() -> PathBuf {
-    PathBuf::from("/var/run/netns").join(NAMESPACE)
+    PathBuf::from("/var/run/netns").join(NAME)
 }
 
 /// A command that runs a program in the namespace. It becomes the program: the process id stays.
@@ -46,7 +46,7 @@ fn ip(arguments: &str) -> Result<String> {
 /// # Errors
 /// What could not be made.
 pub(crate) fn possible() -> Result<()> {
-    let trial = format!("{NAMESPACE}-trial-{}", std::process::id());
+    let trial = format!("{NAME}-trial-{}", std::process::id());
     ip(&format!("netns add {trial}"))
         .context("a real node needs a network namespace, which can't be made here")?;
     let made = ip(&format!("-n {trial} link add {NODE_INTERFACE} type veth peer name {HOST_INTERFACE}"));
@@ -56,19 +56,19 @@ pub(crate) fn possible() -> Result<()> {
 
 /// Makes the namespace and its connection. Nothing of that name may be left of an earlier run.
 pub(crate) fn make() -> Result<()> {
-    ip(&format!("netns add {NAMESPACE}"))?;
-    ip(&format!("link add {HOST_INTERFACE} type veth peer name {NODE_INTERFACE} netns {NAMESPACE}"))?;
+    ip(&format!("netns add {NAME}"))?;
+    ip(&format!("link add {HOST_INTERFACE} type veth peer name {NODE_INTERFACE} netns {NAME}"))?;
     ip(&format!("addr add {HOST_ADDRESS}/30 dev {HOST_INTERFACE}"))?;
     ip(&format!("link set {HOST_INTERFACE} up"))?;
-    ip(&format!("-n {NAMESPACE} addr add {NODE_ADDRESS}/30 dev {NODE_INTERFACE}"))?;
-    ip(&format!("-n {NAMESPACE} link set {NODE_INTERFACE} up"))?;
-    ip(&format!("-n {NAMESPACE} link set lo up"))?;
+    ip(&format!("-n {NAME} addr add {NODE_ADDRESS}/30 dev {NODE_INTERFACE}"))?;
+    ip(&format!("-n {NAME} link set {NODE_INTERFACE} up"))?;
+    ip(&format!("-n {NAME} link set lo up"))?;
     // Pods and services can be reached from the machine, by the gateway and by whoever looks.
     for network in [POD_NETWORK, SERVICE_NETWORK] {
         ip(&format!("route add {network} via {NODE_ADDRESS} dev {HOST_INTERFACE}"))?;
     }
     // Within the namespace a service's address needs some route to be looked at before it is translated.
-    ip(&format!("-n {NAMESPACE} route add {SERVICE_NETWORK} dev lo"))?;
+    ip(&format!("-n {NAME} route add {SERVICE_NETWORK} dev lo"))?;
     run(inside("sh").args(["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"])).map(drop)
 }
 
@@ -77,11 +77,7 @@ pub(crate) fn processes() -> Vec<i32> {
     if !namespace_file().exists() {
         return Vec::new();
     }
-    ip(&format!("netns pids {NAMESPACE}"))
-        .unwrap_or_default()
-        .lines()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
+    ip(&format!("netns pids {NAME}")).unwrap_or_default().lines().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// Removes the namespace and the interfaces, whichever of them are there.
@@ -91,7 +87,7 @@ pub(crate) fn remove() -> Result<()> {
         ip(&format!("link del {HOST_INTERFACE}"))?;
     }
     if namespace_file().exists() {
-        ip(&format!("netns del {NAMESPACE}"))?;
+        ip(&format!("netns del {NAME}"))?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The real node: containerd, the pods' network, kubelet and kube-proxy.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -18,6 +18,15 @@ use crate::sample;
 pub(crate) const NAME: &str = "playground";
 /// Where pods ask for names: the address every cluster's DNS service has by habit.
 pub(crate) const DNS_SERVICE: &str = "10.96.0.10";
+
+/// How containerd stores the layers of images: one over another, unless the folder is such a stack itself (in a
+/// container), on which the kernel allows no other. Then as copies.
+pub(crate) fn snapshotter(folder: &Path) -> Result<&'static str> {
+    /// The kernel's `OVERLAYFS_SUPER_MAGIC`, statfs(2).
+    const OVERLAY: u64 = 0x794c_7630;
+    let found = rustix::fs::statfs(folder).with_context(|| format!("cannot inspect {}", folder.display()))?;
+    Ok(if u64::try_from(found.f_type) == Ok(OVERLAY) { "native" } else { "overlayfs" })
+}
 
 /// A node in the making.
 pub(crate) struct Node<'a> {
@@ -83,6 +92,15 @@ state = "{folder}/state"
 [grpc]
 address = "{socket}"
 
+[plugins."io.containerd.nri.v1.nri"]
+disable = true
+
+[plugins."io.containerd.internal.v1.opt"]
+path = "{folder}/opt"
+
+[plugins."io.containerd.cri.v1.images"]
+snapshotter = "{snapshotter}"
+
 [plugins."io.containerd.cri.v1.images".pinned_images]
 sandbox = "{pause}"
 
@@ -108,6 +126,7 @@ SystemdCgroup = false
 "#,
             folder = folder.display(),
             socket = self.socket().display(),
+            snapshotter = snapshotter(&folder)?,
             pause = sample::PAUSE_IMAGE,
             cni = self.of.programs.folder("bridge")?.display(),
             runc = runc.display(),
@@ -119,7 +138,7 @@ SystemdCgroup = false
         let folder = self.of.home.make("containerd/cni")?;
         let network = json!({
             "cniVersion": "1.0.0",
-            "name": "playground",
+            "name": network::NAME,
             "plugins": [
                 {
                     "type": "bridge",
