@@ -1,16 +1,17 @@
 //! Every name that is made from others: namespaces, hosts, URLs, objects, and environments on GitHub.
 //!
 //! Names made here are short and readable, so two different environments can come to the same one (`shop-a` with `b`, `shop` with
-//! `a-b`). That is no harm: whoever holds a namespace or host is told by the UID label on it, never by the name.
+//! `a-b`; the same Repository's name in two namespaces). That is no harm: who holds a namespace or host is told by UID, never by name.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::api::{RepositoryEnvironment, Routing};
 use crate::core::forge::same_environment;
+use crate::core::kubernetes_name::{MAX_LABEL, dns_label};
 
-/// The longest DNS label and the longest value of a Kubernetes label.
-/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>
-pub const MAX_LABEL: usize = 63;
+/// The longest value of a Kubernetes label, which is as long as a DNS label.
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>
+const MAX_LABEL_VALUE: usize = MAX_LABEL;
 /// The longest host name. <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>
 const MAX_HOST: usize = 253;
 /// The environment whose name is left out of namespaces and hosts.
@@ -46,7 +47,7 @@ pub fn namespace(repository: &str, environment: &str, pull_request: Option<i64>)
         Some(number) => format!("preview-{repository}-{environment}-pr-{number}"),
         None => format!("preview-{repository}-{environment}"),
     };
-    dns_label(&text, MAX_LABEL)
+    dns_label(&[&text], MAX_LABEL)
 }
 
 /// Host name of the first endpoint: `pr-7-shop.<domain>`, `docs-pr-7-shop.<domain>`, `staging-shop.<domain>`. At most 253 characters,
@@ -136,7 +137,7 @@ pub fn github_pattern(environment: &RepositoryEnvironment) -> String {
 /// A value for a Kubernetes label: the text itself where it may stand there, else what may of it, cut, with a hash of the whole.
 pub fn label_value(text: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let whole = text.len() <= MAX_LABEL
+    let whole = text.len() <= MAX_LABEL_VALUE
         && text.chars().all(allowed)
         && !text.starts_with(|c: char| !c.is_ascii_alphanumeric())
         && !text.ends_with(|c: char| !c.is_ascii_alphanumeric());
@@ -144,13 +145,13 @@ pub fn label_value(text: &str) -> String {
         return text.to_owned();
     }
     let kept: String = text.chars().map(|c| if allowed(c) { c } else { '-' }).collect();
-    cut_and_hash(kept.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()), text, MAX_LABEL)
+    cut_and_hash(kept.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()), text, MAX_LABEL_VALUE)
 }
 
-/// A DNS label (RFC 1123: lower-case letters, digits and dashes, ends with neither dash) of at most `max` characters out of any text.
-/// Other characters become a dash, many in a row one; too long a text is cut and gets a hash of the whole. Text without a single
-/// letter or digit becomes its hash.
-pub fn dns_label(text: &str, max: usize) -> String {
+/// A DNS label (RFC 1123) of at most `max` characters out of any text, for people to read. Other characters than letters and digits become
+/// a hyphen, many in a row one; too long a text is cut and gets a hash of the whole, and one without a single letter or digit becomes its
+/// hash. Unlike those of [`dns_label`], the labels of two texts can be the same (`Fix/1` and `fix-1`).
+pub fn slug(text: &str, max: usize) -> String {
     let mut label = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_ascii_alphanumeric() {
@@ -165,7 +166,7 @@ pub fn dns_label(text: &str, max: usize) -> String {
 
 fn in_domain(text: &str, domain: &str) -> String {
     let max = MAX_LABEL.min(MAX_HOST.saturating_sub(domain.len() + 1));
-    format!("{}.{domain}", dns_label(text, max))
+    format!("{}.{domain}", dns_label(&[text], max))
 }
 
 /// The beginning of `kept` (ASCII), and eight hexadecimal digits of the SHA-256 of the whole text, in at most `max` characters.
@@ -200,7 +201,8 @@ mod tests {
         assert_eq!(namespace("shop", "preview", Some(7)), "preview-shop-pr-7");
         assert_eq!(namespace("shop", "docs", Some(7)), "preview-shop-docs-pr-7");
         assert_eq!(namespace("shop", "staging", None), "preview-shop-staging");
-        assert_eq!(namespace("shop.web", "preview", Some(7)), "preview-shop-web-pr-7");
+        // What can't stand in a label is replaced, with a hash so that `shop-web` has another.
+        assert_eq!(namespace("shop.web", "preview", Some(7)), "preview-shop-web-pr-7-ce49ef04");
         assert_eq!(host("shop", "preview", Some(7), "dev.example"), "pr-7-shop.dev.example");
         assert_eq!(host("shop", "docs", Some(7), "dev.example"), "docs-pr-7-shop.dev.example");
         assert_eq!(host("shop", "staging", None, "dev.example"), "staging-shop.dev.example");
@@ -237,10 +239,10 @@ mod tests {
 
     #[test]
     fn any_text_becomes_a_label() {
-        assert_eq!(dns_label("Feature/ÜBER_cool!!", 63), "feature-ber-cool");
-        assert_eq!(dns_label("--", 63).len(), 8);
-        assert_ne!(dns_label("--", 63), dns_label("…", 63));
-        assert_eq!(dns_label("abcdefgh-ijklmnopq", 17), "abcdefgh-d1da5081");
+        assert_eq!(slug("Feature/ÜBER_cool!!", 63), "feature-ber-cool");
+        assert_eq!(slug("--", 63).len(), 8);
+        assert_ne!(slug("--", 63), slug("…", 63));
+        assert_eq!(slug("abcdefgh-ijklmnopq", 17), "abcdefgh-d1da5081");
         assert_eq!(label_value("shop.Web_1"), "shop.Web_1");
         assert_eq!(label_value(""), "");
         for text in ["_x", "x.", "a b", &"long-".repeat(20)] {

@@ -1,0 +1,343 @@
+use insta::{assert_snapshot, assert_yaml_snapshot};
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+
+use super::sample::{GATEWAY, INGRESS, TEMPLATE, target, unrendered};
+use super::*;
+use crate::api::{ANNOTATION_DIGEST, InventoryEntry, LABEL_ENVIRONMENT_UID};
+
+/// The plan for these resources in place of the sample's, without endpoints.
+fn plan_of(resources: &[&str]) -> Result<Plan, Mistake> {
+    let mut target = target(GATEWAY, TEMPLATE);
+    target.template.endpoints.clear();
+    plan(&target, resources.iter().map(|yaml| serde_saphyr::from_str(yaml).unwrap()).collect())
+}
+
+fn refusal(resource: &str) -> (&'static str, String) {
+    let config = "{apiVersion: v1, kind: ConfigMap, metadata: {name: some}}";
+    let refused = plan_of(&[config, resource]).expect_err(resource);
+    (refused.reason, refused.message)
+}
+
+fn shown(plan: &Plan) -> Vec<&DynamicObject> {
+    plan.objects().collect()
+}
+
+#[test]
+fn a_plan_routed_through_a_gateway() {
+    let target = target(GATEWAY, TEMPLATE);
+    assert_yaml_snapshot!(shown(&plan(&target, unrendered(&target)).unwrap()));
+}
+
+#[test]
+fn a_plan_routed_through_an_ingress_for_no_pull_request() {
+    let mut target = target(INGRESS, TEMPLATE);
+    target.pull_request = None;
+    let plan = plan(&target, unrendered(&target)).unwrap();
+    assert_eq!(plan.network_policy, None);
+    assert_yaml_snapshot!(plan.routes);
+    assert_yaml_snapshot!(plan.namespace);
+}
+
+#[test]
+fn pods_of_every_kind_bear_the_labels_and_selectors_stay() {
+    let template = "{metadata: {labels: {app: x}}, spec: {containers: []}}";
+    let workload = |api: &str, kind: &str| {
+        format!(
+            "{{apiVersion: {api}, kind: {kind}, metadata: {{name: x}}, spec: {{selector: {{matchLabels: {{app: x}}}}, template: {template}}}}}"
+        )
+    };
+    let cron = format!(
+        "{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: x}}, spec: {{jobTemplate: {{spec: {{template: {template}}}}}}}}}"
+    );
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: []}}".to_owned();
+    for (yaml, templates) in [
+        (workload("apps/v1", "Deployment"), vec!["/spec/template"]),
+        (workload("apps/v1", "StatefulSet"), vec!["/spec/template"]),
+        (workload("apps/v1", "DaemonSet"), vec!["/spec/template"]),
+        (workload("apps/v1", "ReplicaSet"), vec!["/spec/template"]),
+        (workload("batch/v1", "Job"), vec!["/spec/template"]),
+        (cron, vec!["/spec/jobTemplate", "/spec/jobTemplate/spec/template"]),
+        (pod, vec![""]),
+    ] {
+        let plan = plan_of(&[&yaml]).unwrap();
+        let object = serde_json::to_value(&plan.resources[0]).unwrap();
+        for template in templates {
+            let uid =
+                object.pointer(&format!("{template}/metadata/labels/{}", "matinee.dev~1environment-uid"));
+            assert_eq!(uid, Some(&json!("4f0c3ff5-0000-4000-8000-00000000f00d")), "{yaml} {template}");
+        }
+        if let Some(selector) = object.pointer("/spec/selector") {
+            assert_eq!(*selector, json!({"matchLabels": {"app": "x"}}), "{yaml}");
+            assert_eq!(object.pointer("/spec/template/metadata/labels/app"), Some(&json!("x")), "{yaml}");
+        }
+    }
+    // A kind whose shape isn't known is left as it is.
+    let other = plan_of(&[
+        "{apiVersion: x.example/v1, kind: Thing, metadata: {name: x}, spec: {template: {metadata: {labels: {}}}}}",
+    ]);
+    assert_eq!(
+        other.unwrap().resources[0].data.pointer("/spec/template/metadata"),
+        Some(&json!({"labels": {}}))
+    );
+}
+
+#[test]
+fn what_is_read_is_applied_before_what_reads_it() {
+    let object = |api: &str, kind: &str, name: &str| {
+        format!("{{apiVersion: {api}, kind: {kind}, metadata: {{name: {name}}}}}")
+    };
+    let yaml = [
+        object("x.example/v1", "Deployment", "custom"),
+        object("apps/v1", "Deployment", "web"),
+        object("batch/v1", "Job", "migrate"),
+        object("v1", "Service", "web"),
+        object("v1", "PersistentVolumeClaim", "web"),
+        object("v1", "ConfigMap", "b"),
+        object("v1", "ConfigMap", "a"),
+        object("v1", "Secret", "web"),
+        object("rbac.authorization.k8s.io/v1", "Role", "web"),
+        object("v1", "ServiceAccount", "web"),
+    ];
+    let yaml: Vec<&str> = yaml.iter().map(String::as_str).collect();
+    let order: Vec<String> = plan_of(&yaml)
+        .unwrap()
+        .resources
+        .iter()
+        .map(|object| {
+            format!("{}/{}", object.types.as_ref().unwrap().kind, object.metadata.name.as_ref().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        order,
+        [
+            "ServiceAccount/web",
+            "Role/web",
+            "Secret/web",
+            "ConfigMap/b",
+            "ConfigMap/a",
+            "PersistentVolumeClaim/web",
+            "Service/web",
+            "Deployment/web",
+            "Job/migrate",
+            "Deployment/custom"
+        ]
+    );
+}
+
+#[test]
+fn what_a_cluster_adds_to_an_object_is_left_out() {
+    let plan = plan_of(&[
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, uid: u, resourceVersion: '1', generation: 2, creationTimestamp: null, managedFields: [], namespace: null}}",
+    ])
+    .unwrap();
+    let metadata = serde_json::to_value(&plan.resources[0].metadata).unwrap();
+    let mut fields: Vec<&String> = metadata.as_object().unwrap().keys().collect();
+    fields.sort();
+    assert_eq!(fields, ["annotations", "labels", "name", "namespace"]);
+}
+
+#[test]
+fn mistakes_name_the_object_the_field_and_the_remedy() {
+    let all: Vec<String> = [
+        "3",
+        "{kind: ConfigMap, metadata: {name: x}}",
+        "{apiVersion: v1, metadata: {name: x}}",
+        "{apiVersion: '', kind: ConfigMap, metadata: {name: x}}",
+        "{apiVersion: a/b/v1, kind: ConfigMap, metadata: {name: x}}",
+        "{apiVersion: ../v1, kind: ConfigMap, metadata: {name: x}}",
+        "{apiVersion: v1, kind: Config/Map, metadata: {name: x}}",
+        "{apiVersion: v1, kind: ConfigMap}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: 7}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: Feature/X}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, namespace: kube-system}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, namespace: 7}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {generateName: x}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, finalizers: [y]}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, ownerReferences: []}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, lables: {}}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, labels: {a: 1}}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, annotations: [a]}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: some}}",
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {template: {metadata: {labels: [a]}}}}",
+        "{apiVersion: v1, kind: ServiceAccount, metadata: {name: matinee-deployer}}",
+        "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: matinee-deployer}}",
+        "{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {serviceAccountName: matinee-deployer}}",
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {template: {spec: {serviceAccount: matinee-deployer}}}}",
+        "{apiVersion: v1, kind: Secret, metadata: {name: x, annotations: {kubernetes.io/service-account.name: matinee-deployer}}}",
+        "{apiVersion: v1, kind: Namespace, metadata: {name: x}}",
+        "{apiVersion: v1, kind: ResourceQuota, metadata: {name: matinee}}",
+        "{apiVersion: v1, kind: LimitRange, metadata: {name: x}}",
+        "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: x}}",
+        "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: x}}",
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: x}}",
+        "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: x}}",
+        "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: x}}",
+        "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: x}}",
+        "{apiVersion: matinee.dev/v1alpha1, kind: PreviewEnvironment, metadata: {name: x}}",
+        "{apiVersion: v1, kind: List, items: []}",
+    ]
+    .into_iter()
+    .map(|resource| {
+        let (reason, message) = refusal(resource);
+        assert!(message.starts_with("resources[1]"), "{resource}: {message}");
+        format!("{reason}: {message}")
+    })
+    .collect();
+    assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn the_same_name_in_another_kind_or_group_is_another_object() {
+    let plan = plan_of(&[
+        "{apiVersion: v1, kind: Secret, metadata: {name: x}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}",
+        "{apiVersion: x.example/v1, kind: ConfigMap, metadata: {name: x}}",
+    ]);
+    assert_eq!(plan.unwrap().resources.len(), 3);
+}
+
+#[test]
+fn endpoints_lead_to_services_of_the_template() {
+    let base = target(GATEWAY, TEMPLATE);
+    let refused = |change: &dyn Fn(&mut Target)| {
+        let mut target = base.clone();
+        change(&mut target);
+        let Mistake { reason, message } = plan(&target, unrendered(&target)).unwrap_err();
+        format!("{reason}: {message}")
+    };
+    assert_eq!(
+        refused(&|target| target.template.endpoints[1].service = "other".into()),
+        "EndpointUnknown: endpoints[1].service: Service \"other\" isn't among the template's resources, which have only the-service; add it or name another"
+    );
+    assert_eq!(
+        refused(&|target| target.template.endpoints[0].port = 80),
+        "EndpointUnknown: endpoints[0].port: Service \"the-service\" has no port 80 (it has 81, 82); add it or name another"
+    );
+    assert_eq!(
+        refused(&|target| {
+            target.template.resources.truncate(1);
+        }),
+        "EndpointUnknown: endpoints[0].service: Service \"the-service\" isn't among the template's resources, which have no Service; add it or name another"
+    );
+    // The controller of a custom resource may make the Service.
+    let mut target = base;
+    target.template.endpoints[1].service = "made-by-helm".into();
+    let mut rendered = unrendered(&target);
+    rendered.push(
+        json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"name": "x"}}),
+    );
+    assert_eq!(plan(&target, rendered).unwrap().routes.len(), 2);
+}
+
+#[test]
+fn a_class_that_cannot_be_carried_out_is_told() {
+    let refused = |change: &dyn Fn(&mut Target)| {
+        let mut target = target(GATEWAY, TEMPLATE);
+        change(&mut target);
+        let Mistake { reason, message } = plan(&target, unrendered(&target)).unwrap_err();
+        format!("{reason}: {message}")
+    };
+    for wrong in ["x", "192.0.2.1", "192.0.2.0/33", "2001:db8::/129", "192.0.2.0/-1"] {
+        assert_eq!(
+            refused(&|target| target.class.isolation.network.egress_to[1] = wrong.into()),
+            format!(
+                "ClassInvalid: the class's isolation.network.egressTo[1] \"{wrong}\" is no address range: write it like 192.0.2.0/24"
+            )
+        );
+    }
+    assert_eq!(
+        refused(&|target| target.class.routing.gateway = None),
+        "ClassInvalid: the class's routing has neither gateway nor ingress; set one of them"
+    );
+}
+
+#[test]
+fn ranges_that_are_opened_leave_out_the_instance_metadata() {
+    let excepted = |cidr: &str| {
+        let mut target = target(GATEWAY, TEMPLATE);
+        target.class.isolation.network.egress_to = vec![cidr.to_owned()];
+        let plan = plan(&target, unrendered(&target)).unwrap();
+        plan.network_policy.unwrap().data.pointer("/spec/egress/0/to/1/ipBlock").unwrap().clone()
+    };
+    let open = |cidr: &str| json!({"cidr": cidr});
+    assert_eq!(excepted("0.0.0.0/0"), json!({"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]}));
+    assert_eq!(excepted("::/0"), json!({"cidr": "::/0", "except": ["fd00:ec2::254/128"]}));
+    assert_eq!(
+        excepted("169.254.0.0/16"),
+        json!({"cidr": "169.254.0.0/16", "except": ["169.254.169.254/32"]})
+    );
+    for cidr in ["169.254.169.254/32", "169.253.0.0/16", "10.0.0.0/8", "2001:db8::/32"] {
+        assert_eq!(excepted(cidr), open(cidr));
+    }
+}
+
+#[test]
+fn the_digest_tells_every_change_and_nothing_else() {
+    let digest =
+        |object: &DynamicObject| object.metadata.annotations.as_ref().unwrap()[ANNOTATION_DIGEST].clone();
+    let make = |change: &dyn Fn(&mut Value)| {
+        let mut target = target(GATEWAY, TEMPLATE);
+        target.template.endpoints.clear();
+        let mut rendered = unrendered(&target);
+        change(&mut rendered[0]);
+        plan(&target, rendered).unwrap().resources.pop().unwrap()
+    };
+    let planned = make(&|_| ());
+    assert_eq!(digest(&planned).len(), 64);
+    let changed = make(&|object| object["spec"]["replicas"] = json!(3));
+    let relabelled = make(&|object| object["metadata"]["labels"]["app"] = json!("x"));
+    assert!(!unchanged(&planned, &changed));
+    assert!(!unchanged(&planned, &relabelled));
+
+    // As the API server gives it back: completed, and perhaps only its metadata.
+    let mut live = planned.clone();
+    live.metadata.uid = Some("uid".into());
+    live.metadata.generation = Some(4);
+    live.data = Value::Null;
+    assert!(unchanged(&planned, &live));
+    let mut others = live.clone();
+    others.metadata.labels.as_mut().unwrap().insert(LABEL_ENVIRONMENT_UID.into(), "somebody-else".into());
+    assert!(!unchanged(&planned, &others));
+    live.metadata.annotations = None;
+    assert!(!unchanged(&planned, &live));
+    assert!(!unchanged(&live, &live));
+}
+
+#[test]
+fn only_what_the_plan_no_longer_has_is_pruned() {
+    let mut target = target(GATEWAY, TEMPLATE);
+    let entry = |api_version: &str, kind: &str, name: &str| InventoryEntry {
+        api_version: api_version.into(),
+        kind: kind.into(),
+        name: name.into(),
+        uid: format!("uid-of-{name}"),
+    };
+    let full = plan(&target, unrendered(&target)).unwrap();
+    let inventory: Vec<InventoryEntry> = full
+        .objects()
+        .map(|object| {
+            let types = object.types.as_ref().unwrap();
+            entry(&types.api_version, &types.kind, object.metadata.name.as_ref().unwrap())
+        })
+        .collect();
+    assert_eq!(inventory.len(), 10);
+    assert_eq!(prune(&inventory, &full), []);
+
+    let old = [
+        entry("apps/v1beta1", "Deployment", "the-deployment"),
+        entry("x.example/v1", "Deployment", "the-deployment"),
+        entry("apps/v1", "StatefulSet", "the-deployment"),
+        entry("apps/v1", "Deployment", "gone"),
+        entry("v1", "Namespace", "another"),
+    ];
+    assert_eq!(prune(&old, &full), old[1..4]);
+
+    target.template.endpoints.truncate(1);
+    target.class.isolation.network.policy = crate::api::NetworkPolicyMode::None;
+    let smaller = plan(&target, unrendered(&target)).unwrap();
+    let gone: Vec<String> =
+        prune(&inventory, &smaller).into_iter().map(|gone| gone.kind + "/" + &gone.name).collect();
+    assert_eq!(gone, ["NetworkPolicy/matinee", "HTTPRoute/matinee-second"]);
+}
