@@ -1,1 +1,30 @@
-//! A stand-in for GitHub.
+//! A stand-in for GitHub: the parts of the REST API, webhooks and pages that Matinee lives with, stateful and
+//! as strict as the documentation, known from outside by HTTP alone.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use github_stand_in::control::types::{NewPullRequest, NewRepository};
+//! use github_stand_in::{Settings, StandIn};
+//!
+//! let stand_in = StandIn::start(Settings::default()).await?;
+//! let control = stand_in.control();
+//! control.create_repository(NewRepository { full_name: "acme/shop".into(), ..Default::default() }).await?;
+//! control.push("acme/shop", "feature").await?;
+//! let pull = control.open_pull_request("acme/shop", "feature").await?;
+//! println!("{}/acme/shop/pull/{}", stand_in.html_url(), pull.number);
+//! # Ok(()) }
+//! ```
+
+mod api;
+pub mod control;
+mod faults;
+mod hooks;
+mod limits;
+mod log;
+mod pages;
+mod server;
+mod show;
+mod state;
+mod world;
+
+pub use crate::server::{Settings, StandIn, StartError};

@@ -1,0 +1,126 @@
+//! Reading a JSON body as GitHub does: `400` when it is no JSON, `422` naming every field of a wrong type.
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value};
+
+use crate::api::call::{Call, Problem};
+
+/// The fields of a body, with what is wrong with them so far.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    fields: Map<String, Value>,
+    wrong: Vec<String>,
+}
+
+impl Fields {
+    /// The body of a call; none at all is an object without fields.
+    pub(crate) fn read(call: &Call) -> Result<Self, Problem> {
+        if call.body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self { fields: Map::new(), wrong: Vec::new() });
+        }
+        match serde_json::from_slice(&call.body) {
+            Ok(Value::Object(fields)) => Ok(Self { fields, wrong: Vec::new() }),
+            Ok(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "Body should be a JSON object")),
+            Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "Problems parsing JSON")),
+        }
+    }
+
+    /// Any value; null counts as one.
+    pub(crate) fn any(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
+    }
+
+    /// A string that must be there.
+    pub(crate) fn required(&mut self, name: &str) -> String {
+        if !self.fields.contains_key(name) {
+            self.wrong.push(format!("\"{name}\" wasn't supplied."));
+        }
+        match self.fields.get(name) {
+            Some(Value::Null) => {
+                self.wrong.push(format!("For 'properties/{name}', nil is not a string."));
+                String::new()
+            }
+            _ => self.string(name).unwrap_or_default(),
+        }
+    }
+
+    /// A string; null counts as none.
+    pub(crate) fn string(&mut self, name: &str) -> Option<String> {
+        let found = self.take(name, "a string", Value::is_string)?;
+        found.as_str().map(str::to_owned)
+    }
+
+    /// A boolean; null counts as none.
+    pub(crate) fn boolean(&mut self, name: &str) -> Option<bool> {
+        self.take(name, "a boolean", Value::is_boolean)?.as_bool()
+    }
+
+    /// A number that is not negative; null counts as none.
+    pub(crate) fn integer(&mut self, name: &str) -> Option<u64> {
+        self.take(name, "an integer", Value::is_u64)?.as_u64()
+    }
+
+    /// A list of strings; null counts as none.
+    pub(crate) fn strings(&mut self, name: &str) -> Option<Vec<String>> {
+        let found = self.take(name, "an array", Value::is_array)?;
+        let items = found.as_array().cloned().unwrap_or_default();
+        let mut strings = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match item.as_str() {
+                Some(text) => strings.push(text.to_owned()),
+                None => self.wrong.push(format!("For 'items/{index}', {item} is not a string.")),
+            }
+        }
+        Some(strings)
+    }
+
+    /// An object; null counts as none.
+    pub(crate) fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        self.take(name, "an object", Value::is_object)?.as_object().cloned()
+    }
+
+    /// One of several words; null counts as none.
+    pub(crate) fn word(&mut self, name: &str, words: &[&str]) -> Option<String> {
+        let text = self.string(name)?;
+        if words.contains(&text.as_str()) {
+            return Some(text);
+        }
+        let list = words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        self.wrong.push(format!("For 'properties/{name}', \"{text}\" is not a member of [{list}]."));
+        None
+    }
+
+    /// Something else that is wrong with a field.
+    pub(crate) fn complain(&mut self, complaint: String) {
+        self.wrong.push(complaint);
+    }
+
+    /// Refuses fields besides these, where GitHub's description forbids them.
+    pub(crate) fn only(&mut self, known: &[&str]) {
+        let unknown: Vec<String> =
+            self.fields.keys().filter(|name| !known.contains(&name.as_str())).cloned().collect();
+        for name in unknown {
+            self.wrong.push(format!("\"{name}\" is not a permitted key."));
+        }
+    }
+
+    /// Refuses the request when anything was wrong.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        if self.wrong.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::unprocessable(format!("Invalid request.\n\n{}", self.wrong.join("\n"))))
+    }
+
+    fn take(&mut self, name: &str, wanted: &str, fits: fn(&Value) -> bool) -> Option<Value> {
+        let found = self.fields.get(name)?;
+        if found.is_null() {
+            return None;
+        }
+        if fits(found) {
+            return Some(found.clone());
+        }
+        self.wrong.push(format!("For 'properties/{name}', {found} is not {wanted}."));
+        None
+    }
+}

@@ -1,0 +1,40 @@
+//! Webhooks and how they go astray.
+
+use std::time::Duration;
+
+use super::{Client, Result};
+use crate::control::types::{Delivery, DeliveryMode, Made, NewHook, Settle};
+
+impl Client {
+    /// Makes a webhook of a repository; answers its id.
+    pub async fn create_hook(&self, repository: &str, new: NewHook) -> Result<u64> {
+        let made: Made = self.post(&format!("/repos/{repository}/hooks"), &new).await?;
+        Ok(made.id)
+    }
+
+    /// Sets how a hook's deliveries go astray; the default mode is none of it.
+    pub async fn set_delivery_mode(&self, hook: u64, mode: DeliveryMode) -> Result<()> {
+        self.put(&format!("/hooks/{hook}/mode"), &mode).await
+    }
+
+    /// Sends what a shuffle holds back.
+    pub async fn flush_deliveries(&self, hook: u64) -> Result<()> {
+        self.post(&format!("/hooks/{hook}/flush"), &()).await
+    }
+
+    /// All attempts to deliver a hook, oldest first.
+    pub async fn deliveries(&self, hook: u64) -> Result<Vec<Delivery>> {
+        self.get(&format!("/hooks/{hook}/deliveries")).await
+    }
+
+    /// Sends a delivery again, with its id kept.
+    pub async fn redeliver(&self, hook: u64, delivery: u64) -> Result<()> {
+        self.post(&format!("/hooks/{hook}/deliveries/{delivery}/attempts"), &()).await
+    }
+
+    /// Waits until every delivery that is due was sent, however it went.
+    pub async fn settle(&self, timeout: Duration) -> Result<()> {
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.post("/settle", &Settle { timeout_ms }).await
+    }
+}

@@ -1,0 +1,4 @@
+//! Webhooks: what they say, and how they are sent.
+
+pub(crate) mod deliver;
+pub(crate) mod payload;

@@ -1,0 +1,219 @@
+//! GitHub Apps, their installations, and tokens of every kind.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use rsa::RsaPrivateKey;
+use rsa::pkcs1::{EncodeRsaPrivateKey as _, EncodeRsaPublicKey as _, LineEnding};
+
+use crate::control::types::{AccountKind, Permissions};
+use crate::hooks::payload;
+use crate::state::ids::{Kind, random_text};
+use crate::state::{Moment, Refusal, State, now};
+
+/// The bits of an App's key, as GitHub makes them.
+const KEY_BITS: usize = 2_048;
+
+/// A GitHub App.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) id: u64,
+    pub(crate) client_id: String,
+    pub(crate) slug: String,
+    pub(crate) owner: String,
+    pub(crate) permissions: Permissions,
+    pub(crate) events: Vec<String>,
+    /// PKCS #1 in DER.
+    pub(crate) public_key: Vec<u8>,
+    pub(crate) created_at: Moment,
+    pub(crate) hook: Option<u64>,
+}
+
+/// An App's installation on an account.
+#[derive(Clone, Debug)]
+pub(crate) struct Installation {
+    pub(crate) id: u64,
+    pub(crate) app: u64,
+    pub(crate) account: String,
+    /// The repositories it sees; all of the account's when none.
+    pub(crate) repositories: Option<BTreeSet<u64>>,
+    pub(crate) created_at: Moment,
+    pub(crate) suspended_at: Option<Moment>,
+}
+
+/// What a token stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) holder: Holder,
+    pub(crate) expires_at: Option<Moment>,
+}
+
+/// Who holds a token, and for what.
+#[derive(Clone, Debug)]
+pub(crate) enum Holder {
+    /// An installation, with the permissions and repositories the token was asked for.
+    Installation { id: u64, permissions: Permissions, repositories: Option<BTreeSet<u64>> },
+    /// A user: with permissions a fine-grained token, else a classic one with the scope `repo`.
+    User { login: String, permissions: Option<Permissions>, repositories: Option<BTreeSet<u64>> },
+}
+
+/// A key pair for an App.
+pub(crate) struct KeyPair {
+    pub(crate) private_pem: String,
+    pub(crate) public_der: Vec<u8>,
+}
+
+/// Makes a key pair. Takes a good part of a second, so don't hold the lock meanwhile.
+pub(crate) fn key_pair() -> Result<KeyPair, Box<dyn std::error::Error + Send + Sync>> {
+    let private = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, KEY_BITS)?;
+    Ok(KeyPair {
+        private_pem: private.to_pkcs1_pem(LineEnding::LF)?.to_string(),
+        public_der: private.to_public_key().to_pkcs1_der()?.into_vec(),
+    })
+}
+
+impl State {
+    /// Makes an App with its bot account.
+    pub(crate) fn create_app(
+        &mut self,
+        slug: &str,
+        owner: &str,
+        permissions: Permissions,
+        events: Vec<String>,
+        public_key: Vec<u8>,
+    ) -> Result<u64, Refusal> {
+        if self.apps.values().any(|app| app.slug == slug) {
+            return Err(Refusal::Conflict(format!("an App {slug} exists already")));
+        }
+        check_permissions(&permissions)?;
+        self.put_user(&format!("{slug}[bot]"), AccountKind::Bot, None)?;
+        let owner = self.ensure_user(owner).login;
+        let id = self.ids.next(Kind::App);
+        let mut permissions = permissions;
+        permissions.entry("metadata".to_owned()).or_insert_with(|| "read".to_owned());
+        let app = App {
+            id,
+            client_id: format!("Iv23li{}", random_text(14)),
+            slug: slug.to_owned(),
+            owner,
+            permissions,
+            events,
+            public_key,
+            created_at: now(),
+            hook: None,
+        };
+        self.apps.insert(id, app);
+        Ok(id)
+    }
+
+    /// Installs an App on an account and tells the App.
+    pub(crate) fn install(
+        &mut self,
+        app: u64,
+        account: &str,
+        repositories: Option<&[String]>,
+    ) -> Result<u64, Refusal> {
+        if !self.apps.contains_key(&app) {
+            return Err(Refusal::Missing(format!("no App has the id {app}")));
+        }
+        let repositories = repositories.map(|names| self.repo_ids(names)).transpose()?;
+        let account = self.ensure_user(account).login;
+        let id = self.ids.next(Kind::Installation);
+        let installation = Installation {
+            id,
+            app,
+            account: account.clone(),
+            repositories,
+            created_at: now(),
+            suspended_at: None,
+        };
+        self.installations.insert(id, installation);
+        let body = payload::installation(self, id);
+        self.emit_to_app(app, id, "installation", Some("created"), body, &account);
+        Ok(id)
+    }
+
+    /// The ids of repositories named `owner/name`.
+    pub(crate) fn repo_ids(&self, names: &[String]) -> Result<BTreeSet<u64>, Refusal> {
+        names.iter().map(|name| Ok(self.named_repo(name)?.id)).collect()
+    }
+
+    /// The App that check runs set by the control API belong to: any that is not a stranger to it.
+    pub(crate) fn some_app(&self) -> Option<u64> {
+        self.apps.keys().next().copied()
+    }
+
+    /// Whether an installation sees a repository.
+    pub(crate) fn installation_sees(&self, installation: &Installation, repo: u64) -> bool {
+        self.repos.get(&repo).is_some_and(|found| {
+            found.owner.eq_ignore_ascii_case(&installation.account)
+                && installation.repositories.as_ref().is_none_or(|ids| ids.contains(&repo))
+        })
+    }
+
+    /// Makes an installation token; answers it and when it expires.
+    pub(crate) fn installation_token(
+        &mut self,
+        id: u64,
+        permissions: Permissions,
+        repositories: Option<BTreeSet<u64>>,
+    ) -> (String, Moment) {
+        let limits = self.limiter.limits();
+        let lifetime = i64::try_from(limits.token_lifetime_seconds).unwrap_or(3_600);
+        let expires_at = now() + TimeDelta::seconds(lifetime);
+        let token = format!("ghs_{}", random_text(limits.token_length.saturating_sub(4)));
+        let holder = Holder::Installation { id, permissions, repositories };
+        self.tokens.insert(token.clone(), Token { holder, expires_at: Some(expires_at) });
+        (token, expires_at)
+    }
+
+    /// Makes a personal access token.
+    pub(crate) fn personal_token(
+        &mut self,
+        user: &str,
+        permissions: Option<Permissions>,
+        repositories: Option<&[String]>,
+        lifetime_seconds: Option<u64>,
+    ) -> Result<String, Refusal> {
+        if let Some(permissions) = &permissions {
+            check_permissions(permissions)?;
+        }
+        let login = self.ensure_user(user).login;
+        let repositories = repositories.map(|names| self.repo_ids(names)).transpose()?;
+        let prefix = if permissions.is_some() { "github_pat_" } else { "ghp_" };
+        let token = format!("{prefix}{}", random_text(if permissions.is_some() { 82 } else { 36 }));
+        let expires_at = lifetime_seconds
+            .and_then(|seconds| i64::try_from(seconds).ok())
+            .map(|seconds| now() + TimeDelta::seconds(seconds));
+        let holder = Holder::User { login, permissions, repositories };
+        self.tokens.insert(token.clone(), Token { holder, expires_at });
+        Ok(token)
+    }
+}
+
+/// Refuses permissions that don't exist, so that a typing error isn't a token without rights.
+fn check_permissions(permissions: &Permissions) -> Result<(), Refusal> {
+    for (name, level) in permissions {
+        if !PERMISSIONS.contains(&name.as_str()) || !matches!(level.as_str(), "read" | "write" | "admin") {
+            let message = format!("`{name}: {level}` is no permission of a GitHub App");
+            return Err(Refusal::invalid("App", "permissions", message));
+        }
+    }
+    Ok(())
+}
+
+/// The repository permissions the stand-in knows.
+pub(crate) const PERMISSIONS: [&str; 12] = [
+    "actions",
+    "administration",
+    "checks",
+    "contents",
+    "deployments",
+    "environments",
+    "issues",
+    "metadata",
+    "pull_requests",
+    "repository_hooks",
+    "statuses",
+    "workflows",
+];

@@ -1,0 +1,71 @@
+//! Three-way merges of whole files.
+
+use std::collections::BTreeSet;
+
+use crate::state::git::Files;
+use crate::state::{Refusal, State};
+
+/// What merging one commit into another gives.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Merge {
+    /// The target has it all already.
+    UpToDate,
+    /// The files of the merge commit.
+    Clean(Files),
+    /// Both changed the same file, each in another way.
+    Conflict(String),
+}
+
+impl State {
+    /// Merges `theirs` into `ours` without recording anything.
+    pub(crate) fn try_merge(&self, ours: &str, theirs: &str) -> Merge {
+        if self.ancestors(ours).contains(theirs) {
+            return Merge::UpToDate;
+        }
+        let nothing = Files::new();
+        let base = self.merge_base(ours, theirs).map_or(&nothing, |commit| &commit.files);
+        let (ours, theirs) = (&self.commits[ours].files, &self.commits[theirs].files);
+        let mut merged = ours.clone();
+        let paths: BTreeSet<&String> = base.keys().chain(theirs.keys()).collect();
+        for path in paths {
+            let (before, mine, other) = (base.get(path), ours.get(path), theirs.get(path));
+            if before == other || mine == other {
+                continue;
+            }
+            if before != mine {
+                return Merge::Conflict(path.clone());
+            }
+            match other {
+                Some(text) => merged.insert(path.clone(), text.clone()),
+                None => merged.remove(path),
+            };
+        }
+        Merge::Clean(merged)
+    }
+
+    /// Merges a commit into a branch and answers the merge commit.
+    pub(crate) fn merge_into(
+        &mut self,
+        repo: u64,
+        branch: &str,
+        theirs: &str,
+        message: &str,
+        actor: &str,
+    ) -> Result<String, Refusal> {
+        let found = self.repo(repo)?;
+        let network = found.network;
+        let ours = found
+            .branches
+            .get(branch)
+            .cloned()
+            .ok_or_else(|| Refusal::Missing(format!("there is no branch {branch}")))?;
+        let files = match self.try_merge(&ours, theirs) {
+            Merge::UpToDate => return Ok(ours),
+            Merge::Clean(files) => files,
+            Merge::Conflict(path) => return Err(Refusal::Conflict(format!("both changed {path}"))),
+        };
+        let sha = self.commit(network, vec![ours, theirs.to_owned()], message, actor, files);
+        self.move_branch(repo, branch, Some(&sha), actor)?;
+        Ok(sha)
+    }
+}

@@ -1,0 +1,118 @@
+//! Everything the stand-in remembers. One value behind one lock: whoever holds it sees and makes whole
+//! transactions only.
+
+pub(crate) mod apps;
+pub(crate) mod checks;
+pub(crate) mod comments;
+pub(crate) mod deployments;
+pub(crate) mod environments;
+pub(crate) mod git;
+pub(crate) mod hooks;
+pub(crate) mod ids;
+pub(crate) mod labels;
+pub(crate) mod merge;
+pub(crate) mod pulls;
+pub(crate) mod refs;
+pub(crate) mod repos;
+pub(crate) mod timeline;
+pub(crate) mod users;
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, SubsecRound, Utc};
+
+use crate::faults::Fault;
+use crate::limits::Limiter;
+use crate::log::RequestLog;
+use crate::state::apps::{App, Installation, Token};
+use crate::state::git::Commit;
+use crate::state::hooks::Hook;
+use crate::state::ids::Ids;
+use crate::state::repos::Repo;
+use crate::state::users::User;
+
+/// A moment with GitHub's resolution, whole seconds.
+pub(crate) type Moment = DateTime<Utc>;
+
+/// Now, in whole seconds.
+pub(crate) fn now() -> Moment {
+    Utc::now().trunc_subsecs(0)
+}
+
+/// Where the stand-in is reached; every URL in a body is built from these.
+#[derive(Clone, Debug)]
+pub(crate) struct Urls {
+    /// The REST API's root, with the base path, without a trailing slash.
+    pub(crate) api: String,
+    /// The pages' root, without a trailing slash.
+    pub(crate) html: String,
+}
+
+/// The whole of GitHub.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) urls: Urls,
+    pub(crate) ids: Ids,
+    /// By login in lower case.
+    pub(crate) users: BTreeMap<String, User>,
+    pub(crate) apps: BTreeMap<u64, App>,
+    pub(crate) installations: BTreeMap<u64, Installation>,
+    pub(crate) tokens: HashMap<String, Token>,
+    pub(crate) repos: BTreeMap<u64, Repo>,
+    /// Commits of all repositories by SHA; a fork shares its parent's.
+    pub(crate) commits: HashMap<String, Commit>,
+    pub(crate) hooks: BTreeMap<u64, Hook>,
+    pub(crate) limiter: Limiter,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) log: RequestLog,
+}
+
+impl State {
+    /// An empty GitHub.
+    pub(crate) fn new(urls: Urls) -> Self {
+        let mut state = Self {
+            urls,
+            ids: Ids::default(),
+            users: BTreeMap::new(),
+            apps: BTreeMap::new(),
+            installations: BTreeMap::new(),
+            tokens: HashMap::new(),
+            repos: BTreeMap::new(),
+            commits: HashMap::new(),
+            hooks: BTreeMap::new(),
+            limiter: Limiter::default(),
+            faults: Vec::new(),
+            log: RequestLog::default(),
+        };
+        state.ensure_user(users::GHOST);
+        state
+    }
+}
+
+/// Why a change to the state is refused. The REST API and the control API each say it in their own way.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Something the change names does not exist.
+    #[error("{0}")]
+    Missing(String),
+    /// The change is not possible in the present state.
+    #[error("{0}")]
+    Conflict(String),
+    /// A value is not acceptable.
+    #[error("{resource} {field}: {message}")]
+    Invalid {
+        /// The type of object, as GitHub names it, such as `PullRequest`.
+        resource: &'static str,
+        /// The field at fault.
+        field: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+impl Refusal {
+    /// A value of `field` is not acceptable.
+    pub(crate) fn invalid(resource: &'static str, field: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid { resource, field, message: message.into() }
+    }
+}

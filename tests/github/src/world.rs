@@ -1,0 +1,50 @@
+//! The state with what surrounds it: the lock, the HTTP client for webhooks, and the signal that something
+//! was delivered.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::hooks::deliver;
+use crate::state::{State, Urls};
+
+/// Everything one running stand-in consists of.
+#[derive(Debug)]
+pub(crate) struct World {
+    state: Mutex<State>,
+    pub(crate) client: reqwest::Client,
+    /// Notified after each delivery of a webhook.
+    pub(crate) delivered: Notify,
+    /// REST requests being processed right now.
+    pub(crate) running: AtomicU64,
+    /// The REST API's base path: empty, or starting with a slash and ending without one.
+    pub(crate) base_path: String,
+}
+
+impl World {
+    /// An empty GitHub at these URLs.
+    pub(crate) fn new(urls: Urls, base_path: String) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+        Ok(Self {
+            state: Mutex::new(State::new(urls)),
+            client,
+            delivered: Notify::new(),
+            running: AtomicU64::new(0),
+            base_path,
+        })
+    }
+
+    /// The state. A panic elsewhere while it was locked is no reason to stop everything.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something as one transaction, then starts the deliveries it caused.
+    pub(crate) fn transact<T>(self: &Arc<Self>, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let result = act(&mut state);
+        deliver::pump(self, &mut state);
+        result
+    }
+}
