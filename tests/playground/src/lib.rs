@@ -103,8 +103,6 @@ impl Playground {
     /// asked for where there can be none. Everything that was started has then been ended.
     pub async fn start(settings: Settings, progress: impl Fn(&str) + Send + Sync + 'static) -> Result<Self> {
         let progress = Progress::new(progress);
-        let home = Home::claim(settings.wait_for_other, &progress).await?;
-        leftovers::clear(home.directory()).context("an earlier playground can't be cleared away")?;
         let (cgroups, simulated_reason) = choose(settings.mode, &progress)?;
         if let Some(reason) = &simulated_reason {
             progress.say(&format!(
@@ -114,7 +112,10 @@ impl Playground {
         let programs = Programs::find(cgroups.is_some(), &progress).await?;
         let sample = if cgroups.is_some() { Some(sample::build(&progress).await?) } else { None };
 
+        // Only now: builds can take longer than anybody would wait for another run.
+        let home = Home::claim(settings.wait_for_other, &progress).await?;
         let began = Instant::now();
+        leftovers::clear(home.directory()).context("an earlier playground can't be cleared away")?;
         let logs = home.logs();
         if logs.exists() {
             std::fs::remove_dir_all(&logs).with_context(|| format!("cannot empty {}", logs.display()))?;

@@ -51,7 +51,7 @@ fn install_missing(progress: &Progress) -> Result<()> {
     progress.say(&format!("installing the system's packages {list}, which the node needs"));
     let apt = || {
         let mut command = Command::new("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive").arg("-qq");
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "DPkg::Lock::Timeout=300"]);
         command
     };
     run(apt().arg("update"))

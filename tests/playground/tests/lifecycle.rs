@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, LogParams};
 use kube::{Api, Client};
 use playground::{Mode, Playground, Settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -149,6 +149,7 @@ async fn a_preview_lives_in_a_playground_that_follows_a_killed_one_and_leaves_no
         assert!(answer.ends_with("revision: behind\n"), "{answer}");
         let other = get(port, "y.preview.localhost", "/").await.unwrap_err();
         assert!(other.starts_with("HTTP/1.1 404"), "{other}");
+        logs_can_be_read(&client).await;
         an_image_that_is_not_there_is_told_of(&client).await;
     } else {
         eprintln!("no real node here ({:?}): no URL was asked for", playground.simulated_reason());
@@ -163,6 +164,14 @@ async fn a_preview_lives_in_a_playground_that_follows_a_killed_one_and_leaves_no
     eprintln!("{:>8.2} s  stop", began.elapsed().as_secs_f64());
     assert_eq!(traces(), Vec::<String>::new());
     assert!(logs.join("kube-apiserver.log").is_file(), "the logs stay");
+}
+
+/// The API server gets a container's output from kubelet.
+async fn logs_can_be_read(client: &Client) {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), "lifecycle");
+    let front = pods.list(&ListParams::default().labels("app=front")).await.unwrap().items.remove(0);
+    let log = pods.logs(&front.metadata.name.unwrap(), &LogParams::default()).await.unwrap();
+    assert_eq!(log, "sample: revision first listens on port 8080\n");
 }
 
 async fn an_image_that_is_not_there_is_told_of(client: &Client) {
