@@ -2,3 +2,5 @@
 
 pub mod github;
 pub mod kubernetes;
+pub mod tls;
+pub mod web;

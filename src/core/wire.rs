@@ -184,7 +184,8 @@ mod tests {
         assert!(error.to_string().contains("head"), "{error}");
     }
 
-    fn deployment(payload: Value) -> Deployment {
+    fn deployment(payload: impl Into<Value>) -> Deployment {
+        let payload = payload.into();
         let json = json!({"id": 9_007_199_254_740_993_i64, "sha": "b", "environment": "preview/pr-7", "payload": payload,
             "creator": null, "created_at": null});
         serde_json::from_value::<DeploymentJson>(json).unwrap().into()

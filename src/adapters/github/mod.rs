@@ -1,1 +1,105 @@
-//! GitHub over its REST API.
+//! GitHub over its REST API, by octocrab. <https://docs.github.com/rest>
+
+mod account;
+mod answer;
+mod credentials;
+mod gate;
+mod installation;
+mod listing;
+mod path;
+mod queue;
+mod requester;
+mod single;
+mod transport;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::account::Account;
+use self::installation::Installation;
+use crate::api::GithubConnection;
+use crate::core::forge::RepositoryName;
+pub use crate::core::outbox::Pace;
+use crate::ports::{Forge, ForgeError, Forges, Secrets};
+
+/// How GitHub is spoken to. The defaults are for GitHub as it is; tests are in more of a hurry.
+#[derive(Clone, Debug)]
+pub struct GithubSettings {
+    /// `User-Agent`, which GitHub requires.
+    pub user_agent: String,
+    /// Bounds one request from connecting to the last byte of the answer.
+    pub timeout: Duration,
+    /// How fast writes may follow each other.
+    pub pace: Pace,
+    /// How long a secondary rate limit lasts that doesn't say so; it doubles while it goes on.
+    pub secondary_wait: Duration,
+    /// How long what a Secret held is used before it is read again.
+    pub secret_max_age: Duration,
+    /// How long it is remembered which installation serves a repository.
+    pub installation_max_age: Duration,
+}
+
+impl Default for GithubSettings {
+    fn default() -> Self {
+        Self {
+            user_agent: concat!("matinee/", env!("CARGO_PKG_VERSION")).to_owned(),
+            timeout: Duration::from_secs(20),
+            pace: Pace::default(),
+            secondary_wait: Duration::from_secs(60),
+            secret_max_age: Duration::from_secs(30),
+            installation_max_age: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Every way to GitHub: per API URL and Secret an account, in it per installation a client with its cache, limits and queue. They
+/// live as long as this does; a Secret's new content is used without losing them.
+pub struct GithubForges {
+    secrets: Arc<dyn Secrets>,
+    settings: GithubSettings,
+    accounts: Mutex<HashMap<(String, String), Arc<Account>>>,
+    #[allow(clippy::type_complexity)]
+    installations: Mutex<HashMap<(String, String, Option<u64>), Arc<Installation>>>,
+}
+
+impl GithubForges {
+    /// Nothing is read or sent yet.
+    pub fn new(secrets: Arc<dyn Secrets>, settings: GithubSettings) -> Self {
+        Self { secrets, settings, accounts: Mutex::default(), installations: Mutex::default() }
+    }
+
+    fn account(&self, connection: &GithubConnection) -> Result<Arc<Account>, ForgeError> {
+        let key = (connection.url.clone(), connection.secret_name.clone());
+        let mut accounts = locked(&self.accounts);
+        if let Some(account) = accounts.get(&key) {
+            return Ok(Arc::clone(account));
+        }
+        let account = Account::new(connection, Arc::clone(&self.secrets), self.settings.clone())?;
+        Ok(Arc::clone(accounts.entry(key).or_insert(Arc::new(account))))
+    }
+}
+
+#[async_trait]
+impl Forges for GithubForges {
+    async fn forge(
+        &self,
+        connection: &GithubConnection,
+        repository: &RepositoryName,
+    ) -> Result<Arc<dyn Forge>, ForgeError> {
+        let account = self.account(connection)?;
+        let id = account.installation(repository).await?;
+        let key = (connection.url.clone(), connection.secret_name.clone(), id);
+        let mut installations = locked(&self.installations);
+        let installation =
+            installations.entry(key).or_insert_with(|| Arc::new(Installation::new(account, id)));
+        Ok(Arc::clone(installation) as Arc<dyn Forge>)
+    }
+}
+
+/// A lock that a panic elsewhere doesn't spoil: what it guards is whole between statements.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,221 @@
+//! What the controllers ask of GitHub, as requests.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::account::Account;
+use super::answer::Call;
+use super::listing::{Extent, Listings};
+use super::path::{in_repository, query};
+use super::queue::{Queue, Written};
+use super::requester::Requester;
+use super::single::Singles;
+use crate::api::DeploymentReport;
+use crate::core::forge::{Deployment, NewDeployment, PullRequest, RepositoryName, same_environment};
+use crate::core::limits::Lane;
+use crate::core::outbox::Write;
+use crate::core::text::cut;
+use crate::core::wire::{DeploymentJson, PullRequestJson};
+use crate::ports::{Forge, ForgeError, Listing};
+
+const PULL_REQUESTS: &str = "Pull requests: read";
+const DEPLOYMENTS: &str = "Deployments: read";
+const DEPLOY: &str = "Deployments: write";
+/// GitHub's bound on descriptions of deployments and statuses, in characters.
+const DESCRIPTION: usize = 140;
+
+const fn up_to(count: usize) -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(count - 1)
+}
+
+/// One installation of the App, or one token.
+pub(super) struct Installation {
+    requester: Arc<Requester>,
+    queue: Arc<Queue>,
+    pull_requests: Singles<(RepositoryName, i64), Known<PullRequest>>,
+    open: Listings<PullRequest>,
+    deployments: Listings<Deployment>,
+    of_environment: Listings<Deployment>,
+    statuses: Listings<Status>,
+}
+
+#[derive(Clone)]
+struct Known<T> {
+    etag: Option<String>,
+    value: T,
+}
+
+/// A deployment status, as far as it is read.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+struct Status {
+    id: i64,
+    state: String,
+}
+
+impl Installation {
+    pub fn new(account: Arc<Account>, id: Option<u64>) -> Self {
+        let pace = account.settings.pace;
+        let requester = Arc::new(Requester::new(account, id));
+        Self {
+            queue: Queue::new(Arc::clone(&requester), pace),
+            requester,
+            pull_requests: Singles::new(up_to(4096)),
+            open: Listings::new(up_to(512)),
+            deployments: Listings::new(up_to(512)),
+            of_environment: Listings::new(up_to(512)),
+            statuses: Listings::new(up_to(1024)),
+        }
+    }
+
+    async fn read_pull_request(
+        &self,
+        repository: &RepositoryName,
+        number: i64,
+        last: Option<Known<PullRequest>>,
+    ) -> Result<Known<PullRequest>, ForgeError> {
+        let path = in_repository(repository, &format!("/pulls/{number}"))?;
+        let mut call = Call::get(repository, path, PULL_REQUESTS);
+        call.etag = last.as_ref().and_then(|known| known.etag.clone());
+        let answer = self.requester.send(&call, Lane::Read).await?;
+        match last {
+            Some(known) if answer.status == StatusCode::NOT_MODIFIED => Ok(known),
+            _ => Ok(Known { etag: answer.etag(), value: answer.json::<PullRequestJson>(&call)?.into() }),
+        }
+    }
+}
+
+#[async_trait]
+impl Forge for Installation {
+    async fn pull_request(
+        &self,
+        repository: &RepositoryName,
+        number: i64,
+        max_age: Duration,
+    ) -> Result<PullRequest, ForgeError> {
+        let known = self.pull_requests.of((repository.clone(), number));
+        let fresh = |_: &Known<PullRequest>, age| age < max_age;
+        Ok(known.get(fresh, |last| self.read_pull_request(repository, number, last)).await?.value)
+    }
+
+    async fn open_pull_requests(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Listing<PullRequest>, ForgeError> {
+        // Newest first, so that a new one changes the first page: were it appended to the last, a page that is full would look unchanged.
+        let of = [("state", "open"), ("sort", "created"), ("direction", "desc"), ("per_page", "100")];
+        let path = in_repository(repository, &format!("/pulls{}", query(&of)))?;
+        let call = Call::get(repository, path, PULL_REQUESTS);
+        self.open.list::<PullRequestJson, _>(&self.requester, call, Extent::All, |pull| pull.number).await
+    }
+
+    async fn recent_deployments(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Listing<Deployment>, ForgeError> {
+        let path = in_repository(repository, "/deployments?per_page=100")?;
+        let call = Call::get(repository, path, DEPLOYMENTS);
+        self.deployments
+            .list::<DeploymentJson, _>(&self.requester, call, Extent::First, |found| found.id)
+            .await
+    }
+
+    async fn deployments(
+        &self,
+        repository: &RepositoryName,
+        environment: &str,
+        sha: Option<&str>,
+    ) -> Result<Vec<Deployment>, ForgeError> {
+        let mut of = vec![("environment", environment), ("per_page", "100")];
+        of.extend(sha.map(|sha| ("sha", sha)));
+        let path = in_repository(repository, &format!("/deployments{}", query(&of)))?;
+        let call = Call::get(repository, path, DEPLOYMENTS);
+        let listing = self
+            .of_environment
+            .list::<DeploymentJson, _>(&self.requester, call, Extent::All, |found| found.id)
+            .await?;
+        let mut found: Vec<_> = listing
+            .items
+            .iter()
+            .filter(|found| same_environment(&found.environment, environment))
+            .cloned()
+            .collect();
+        found.sort_by_key(|found| std::cmp::Reverse(found.id));
+        Ok(found)
+    }
+
+    async fn deployment_state(
+        &self,
+        repository: &RepositoryName,
+        deployment_id: i64,
+    ) -> Result<Option<String>, ForgeError> {
+        let path = in_repository(repository, &format!("/deployments/{deployment_id}/statuses?per_page=100"))?;
+        let call = Call::get(repository, path, DEPLOYMENTS);
+        let listing =
+            self.statuses.list::<Status, _>(&self.requester, call, Extent::First, |status| status.id).await?;
+        // They come newest first, but that isn't documented; ids only grow.
+        Ok(listing.items.iter().max_by_key(|status| status.id).map(|status| status.state.clone()))
+    }
+
+    async fn create_deployment(
+        &self,
+        repository: &RepositoryName,
+        deployment: &NewDeployment,
+    ) -> Result<Deployment, ForgeError> {
+        let body = json!({
+            "ref": deployment.sha,
+            "environment": deployment.environment,
+            "description": cut(&deployment.description, DESCRIPTION),
+            "payload": deployment.payload,
+            "transient_environment": deployment.transient,
+            "production_environment": deployment.production,
+            // The commit is deployed as it is, when Matinee's own gates say so: without these, GitHub merges the default branch
+            // into it (and creates no deployment), or refuses because some check hasn't passed.
+            "auto_merge": false,
+            "required_contexts": [],
+        });
+        let call = Call::post(repository, in_repository(repository, "/deployments")?, DEPLOY, &body);
+        match self.queue.write(Write::Create, call.clone()).await? {
+            Written::Answer(answer) if answer.status == StatusCode::CREATED => {
+                Ok(answer.json::<DeploymentJson>(&call)?.into())
+            }
+            Written::Answer(answer) if answer.status == StatusCode::ACCEPTED => Err(answer.error(&call)),
+            Written::Answer(answer) => Err(call.unknown(format!("answered {}", answer.status))),
+            Written::AlreadyShown => Err(call.unknown("it was taken for a status")),
+        }
+    }
+
+    async fn create_deployment_status(
+        &self,
+        repository: &RepositoryName,
+        report: &DeploymentReport,
+    ) -> Result<(), ForgeError> {
+        let report =
+            DeploymentReport { description: cut(&report.description, DESCRIPTION), ..report.clone() };
+        let mut body = json!({
+            "state": report.state.as_github(),
+            "description": report.description,
+            // With GitHub's default (true) a success makes earlier deployments of a lasting environment inactive, also when it
+            // arrives late, after a newer one's. Which deployment is superseded is the controllers' to say, for every environment.
+            "auto_inactive": false,
+        });
+        // Both on every status: GitHub shows what the latest one has. The environment's name isn't sent: it would rename it.
+        for (name, url) in [("environment_url", &report.environment_url), ("log_url", &report.log_url)] {
+            if let Some(url) = url {
+                body[name] = json!(url);
+            }
+        }
+        let path = in_repository(repository, &format!("/deployments/{}/statuses", report.deployment_id))?;
+        let call = Call::post(repository, path, DEPLOY, &body);
+        match self.queue.write(Write::Status(report), call.clone()).await? {
+            Written::AlreadyShown => Ok(()),
+            Written::Answer(answer) if answer.status == StatusCode::CREATED => Ok(()),
+            Written::Answer(answer) => Err(call.unknown(format!("answered {}", answer.status))),
+        }
+    }
+}

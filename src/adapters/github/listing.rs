@@ -1,0 +1,138 @@
+//! Listings: all pages, each by a conditional request. An unchanged page costs nothing of the rate limit (304).
+
+use std::hash::Hash;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use super::answer::Call;
+use super::requester::Requester;
+use super::single::Singles;
+use crate::core::limits::Lane;
+use crate::ports::{ForgeError, Listing};
+
+/// Pages of a hundred. A listing longer than that is an error: acting on a part would pass for acting on all.
+const MOST_PAGES: usize = 100;
+
+/// Versions grow over all listings of the process, so that a listing that was forgotten and is read again has a new one.
+static VERSION: AtomicU64 = AtomicU64::new(1);
+
+struct Page<T> {
+    query: String,
+    etag: Option<String>,
+    items: Vec<T>,
+    next: Option<String>,
+}
+
+struct Pages<T> {
+    pages: Vec<Arc<Page<T>>>,
+    items: Arc<Vec<T>>,
+    version: u64,
+}
+
+/// The listings of one kind of thing, remembered by path.
+pub(super) struct Listings<T> {
+    known: Singles<String, Arc<Pages<T>>>,
+}
+
+/// Which pages to read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    All,
+    First,
+}
+
+impl<T: Clone + PartialEq> Listings<T> {
+    /// Remembers that many listings.
+    pub fn new(capacity: NonZeroUsize) -> Self {
+        Self { known: Singles::new(capacity) }
+    }
+
+    /// The listing as it is now. `call` asks for its first page. An item that moved from one page to the next while they were read
+    /// appears once; `id` tells items apart.
+    pub async fn list<J, K>(
+        &self,
+        requester: &Requester,
+        call: Call,
+        extent: Extent,
+        id: impl Fn(&T) -> K,
+    ) -> Result<Listing<T>, ForgeError>
+    where
+        J: DeserializeOwned + Into<T>,
+        K: Hash + Eq,
+    {
+        let known = self.known.of(call.path.to_lowercase());
+        let pages = known
+            .get(
+                |_, _| false,
+                async |last| {
+                    let pages = read::<T, J>(requester, call, extent, last.as_deref()).await?;
+                    Ok(Arc::new(merge(pages, last.as_deref(), id)))
+                },
+            )
+            .await?;
+        Ok(Listing { items: Arc::clone(&pages.items), version: pages.version })
+    }
+}
+
+async fn read<T: Clone, J: DeserializeOwned + Into<T>>(
+    requester: &Requester,
+    mut call: Call,
+    extent: Extent,
+    last: Option<&Pages<T>>,
+) -> Result<Vec<Arc<Page<T>>>, ForgeError> {
+    let (path, first) = call.path.split_once('?').unwrap_or((&call.path, ""));
+    let (path, mut query) = (path.to_owned(), first.to_owned());
+    let mut pages: Vec<Arc<Page<T>>> = Vec::new();
+    loop {
+        let known = last.and_then(|last| last.pages.iter().find(|page| page.query == query));
+        call.path = format!("{path}?{query}");
+        call.etag = known.and_then(|page| page.etag.clone());
+        let answer = requester.send(&call, Lane::Read).await?;
+        let page = match known {
+            Some(page) if answer.status == StatusCode::NOT_MODIFIED => Arc::clone(page),
+            _ => Arc::new(Page {
+                query,
+                etag: answer.etag(),
+                items: answer.json::<Vec<J>>(&call)?.into_iter().map(Into::into).collect(),
+                next: answer.next_query(),
+            }),
+        };
+        let next = page.next.clone().filter(|_| extent == Extent::All);
+        pages.push(page);
+        match next {
+            None => return Ok(pages),
+            Some(next) if pages.iter().any(|page| page.query == next) => {
+                return Err(call.unknown("the pages of the listing lead back to each other"));
+            }
+            Some(_) if pages.len() == MOST_PAGES => {
+                return Err(ForgeError::Invalid(format!("{}: more than {MOST_PAGES} pages", call.name())));
+            }
+            Some(next) => query = next,
+        }
+    }
+}
+
+fn merge<T: Clone + PartialEq, K: Hash + Eq>(
+    pages: Vec<Arc<Page<T>>>,
+    last: Option<&Pages<T>>,
+    id: impl Fn(&T) -> K,
+) -> Pages<T> {
+    let same = |last: &&Pages<T>| {
+        last.pages.len() == pages.len() && last.pages.iter().zip(&pages).all(|(a, b)| Arc::ptr_eq(a, b))
+    };
+    if let Some(last) = last.filter(same) {
+        return Pages { pages, items: Arc::clone(&last.items), version: last.version };
+    }
+    let mut seen = std::collections::HashSet::new();
+    let items: Vec<T> =
+        pages.iter().flat_map(|page| &page.items).filter(|item| seen.insert(id(item))).cloned().collect();
+    // Another ETag alone is no change: it differs by token too.
+    match last.filter(|last| *last.items == items) {
+        Some(last) => Pages { pages, items: Arc::clone(&last.items), version: last.version },
+        None => Pages { pages, items: Arc::new(items), version: VERSION.fetch_add(1, Ordering::Relaxed) },
+    }
+}

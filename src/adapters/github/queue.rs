@@ -1,0 +1,156 @@
+//! The one queue through which all writes of an installation pass. Which is next is decided in `core::outbox`.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use super::answer::{Answer, Call};
+use super::gate::limited;
+use super::locked;
+use super::requester::Requester;
+use crate::core::limits::Lane;
+use crate::core::outbox::{Next, Outbox, Outcome, Pace, Pushed, Sending, Ticket, Write};
+use crate::ports::ForgeError;
+
+/// What came of a write.
+pub(super) enum Written {
+    /// GitHub answered.
+    Answer(Answer),
+    /// Nothing was sent: GitHub shows it already.
+    AlreadyShown,
+}
+
+struct Job {
+    call: Call,
+    reply: oneshot::Sender<Result<Written, ForgeError>>,
+}
+
+impl Job {
+    /// Nobody may be waiting any more; that's fine.
+    fn reply(self, result: Result<Written, ForgeError>) {
+        let _ = self.reply.send(result);
+    }
+}
+
+struct State {
+    outbox: Outbox<Job>,
+    /// Set while the sender has work, under the same lock as the outbox: so none is left behind.
+    running: bool,
+    sender: Option<JoinHandle<()>>,
+    /// What a limit met outside the gate asks to wait for.
+    not_before: Duration,
+}
+
+/// Sends writes one after the other, in a task of its own: a caller that goes away takes its waiting write out of the queue, and
+/// can't break off one that is being sent.
+pub(super) struct Queue {
+    requester: Arc<Requester>,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+/// Takes the write out of the queue when its caller goes away. The receiver goes first (fields are dropped in order), so that the
+/// sender, which looks at it under the lock, can't put the write back afterwards.
+struct Waiter<'a> {
+    reply: oneshot::Receiver<Result<Written, ForgeError>>,
+    _place: Place<'a>,
+}
+
+struct Place<'a> {
+    queue: &'a Queue,
+    ticket: Ticket,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        locked(&self.queue.state).outbox.remove(self.ticket);
+    }
+}
+
+impl Queue {
+    pub fn new(requester: Arc<Requester>, pace: Pace) -> Arc<Self> {
+        let state =
+            State { outbox: Outbox::new(pace), running: false, sender: None, not_before: Duration::ZERO };
+        Arc::new(Self { requester, state: Mutex::new(state), changed: Notify::new() })
+    }
+
+    /// Waits for its turn, sends, and returns GitHub's answer.
+    pub async fn write(self: &Arc<Self>, write: Write, call: Call) -> Result<Written, ForgeError> {
+        let (reply, receiver) = oneshot::channel();
+        let mut waiter = {
+            let mut state = locked(&self.state);
+            let (ticket, older) = match state.outbox.push(write, Job { call, reply }) {
+                Pushed::Waits(ticket, older) => (Some(ticket), older),
+                Pushed::AlreadyShown(_, older) => (None, older),
+                Pushed::Full(_) => return Err(limited(Duration::from_secs(60))),
+            };
+            if let Some(older) = older {
+                older.reply(Err(ForgeError::Superseded));
+            }
+            let Some(ticket) = ticket else { return Ok(Written::AlreadyShown) };
+            if !state.running || state.sender.as_ref().is_none_or(JoinHandle::is_finished) {
+                state.running = true;
+                state.sender = Some(tokio::spawn(Arc::clone(self).run()));
+            }
+            Waiter { reply: receiver, _place: Place { queue: self, ticket } }
+        };
+        self.changed.notify_one();
+        match (&mut waiter.reply).await {
+            Ok(result) => result,
+            Err(_) => Err(ForgeError::Unknown("the queue ended before GitHub answered".into())),
+        }
+    }
+
+    /// Sends until nothing waits.
+    async fn run(self: Arc<Self>) {
+        loop {
+            let next = {
+                let mut state = locked(&self.state);
+                let not_before = self.requester.gate.until(Lane::Write).max(state.not_before);
+                let next = state.outbox.next(self.requester.gate.now(), not_before);
+                if matches!(next, Next::Nothing) {
+                    state.running = false;
+                }
+                next
+            };
+            match next {
+                Next::Nothing => return,
+                Next::AlreadyShown(job) => job.reply(Ok(Written::AlreadyShown)),
+                Next::Wait(until) => {
+                    let wait = until.saturating_sub(self.requester.gate.now());
+                    // Woken by something more urgent, which changes nothing about the time, or by something that needn't be sent.
+                    let _ = tokio::time::timeout(wait, self.changed.notified()).await;
+                }
+                Next::Send(sending) => self.send(sending).await,
+            }
+        }
+    }
+
+    async fn send(&self, sending: Sending<Job>) {
+        if sending.job.reply.is_closed() {
+            locked(&self.state).outbox.not_sent(sending);
+            return;
+        }
+        let result = self.requester.send(&sending.job.call, Lane::Write).await;
+        let now = self.requester.gate.now();
+        let mut state = locked(&self.state);
+        let outcome = match &result {
+            Ok(answer) if answer.status == StatusCode::CREATED => Outcome::Accepted,
+            Ok(_) | Err(ForgeError::Unknown(_)) => Outcome::Unknown,
+            Err(error @ ForgeError::RateLimited { .. }) if !sending.job.reply.is_closed() => {
+                state.not_before = self.requester.gate.wait_for(error);
+                if let Some(job) = state.outbox.give_back(now, sending) {
+                    job.reply(Err(ForgeError::Superseded));
+                }
+                return;
+            }
+            Err(_) => Outcome::Refused,
+        };
+        let job = state.outbox.sent(now, sending, outcome);
+        drop(state);
+        job.reply(result.map(Written::Answer));
+    }
+}

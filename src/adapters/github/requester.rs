@@ -1,0 +1,150 @@
+//! Requests in the name of an installation or a token: authenticated, within the limits.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{StatusCode, header};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use super::account::Account;
+use super::answer::{Answer, Call};
+use super::credentials::Identity;
+use super::gate::Gate;
+use super::single::Single;
+use crate::core::limits::Lane;
+use crate::ports::ForgeError;
+
+/// Requests at the same time; GitHub's secondary limit is at 100.
+const CONCURRENT: usize = 10;
+/// A token is replaced this long before it expires, or when a tenth of its life is left, whichever is later.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// Sends requests in the name of one installation, or of a token.
+pub(super) struct Requester {
+    pub account: Arc<Account>,
+    /// `None` with a token.
+    installation: Option<u64>,
+    token: Single<Bearer>,
+    pub gate: Gate,
+    places: Semaphore,
+}
+
+#[derive(Clone)]
+struct Bearer {
+    value: SecretString,
+    /// Of the Secret it comes from.
+    digest: [u8; 32],
+    /// When it is to be replaced; `None` for a token out of the Secret.
+    until: Option<Instant>,
+    /// Tells one from another without looking at it.
+    issued: Instant,
+}
+
+#[derive(Deserialize)]
+struct TokenJson {
+    token: String,
+    expires_at: Option<Timestamp>,
+}
+
+impl Requester {
+    pub fn new(account: Arc<Account>, installation: Option<u64>) -> Self {
+        Self {
+            gate: Gate::new(account.settings.secondary_wait),
+            account,
+            installation,
+            token: Single::default(),
+            places: Semaphore::new(CONCURRENT),
+        }
+    }
+
+    /// Sends a request. A token that GitHub refuses (401: nothing was done) is replaced once. The answer is a 2xx or, to a conditional
+    /// request, a 304; everything else is the error it stands for.
+    pub async fn send(&self, call: &Call, lane: Lane) -> Result<Answer, ForgeError> {
+        self.gate.check(lane)?;
+        let _place = self.places.acquire().await.map_err(|error| call.unknown(error))?;
+        let bearer = self.bearer_for(call, None).await?;
+        // Others may have met a limit while this one waited.
+        self.gate.check(lane)?;
+        let mut answer = self.account.transport.send(call, &bearer.value).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            let next = self.bearer_for(call, Some(&bearer)).await?;
+            if next.issued != bearer.issued {
+                answer = self.account.transport.send(call, &next.value).await?;
+            }
+        }
+        self.gate.note(lane, &answer)?;
+        let not_modified = answer.status == StatusCode::NOT_MODIFIED && call.etag.is_some();
+        if answer.status.is_success() || not_modified { Ok(answer) } else { Err(answer.error(call)) }
+    }
+
+    /// An installation that gives no token may have made room for another: next time it is looked up again.
+    async fn bearer_for(&self, call: &Call, refused: Option<&Bearer>) -> Result<Bearer, ForgeError> {
+        let bearer = self.bearer(refused).await;
+        if let (Err(ForgeError::Credentials(_) | ForgeError::Forbidden(_)), Some(repository)) =
+            (&bearer, &call.repository)
+        {
+            self.account.forget_installation(repository);
+        }
+        bearer
+    }
+
+    /// A token that is good for a while, and isn't the one refused.
+    async fn bearer(&self, refused: Option<&Bearer>) -> Result<Bearer, ForgeError> {
+        let credentials = match refused {
+            Some(bearer) if bearer.until.is_none() => self.account.newer_credentials(&bearer.digest).await?,
+            _ => self.account.credentials().await?,
+        };
+        let fresh = |known: &Bearer, _| {
+            known.digest == credentials.digest
+                && known.until.is_none_or(|until| Instant::now() < until)
+                // A token out of the Secret can't be replaced from here.
+                && (known.until.is_none() || refused.is_none_or(|refused| refused.issued != known.issued))
+        };
+        match (&credentials.identity, self.installation) {
+            (Identity::Token(token), None) => {
+                let bearer = Bearer {
+                    value: token.clone(),
+                    digest: credentials.digest,
+                    until: None,
+                    issued: Instant::now(),
+                };
+                self.token.get(fresh, |_| async { Ok(bearer) }).await
+            }
+            (Identity::App(_), Some(id)) => {
+                self.token.get(fresh, |_| self.installation_token(id, credentials.digest)).await
+            }
+            _ => Err(ForgeError::Unknown(
+                "the Secret changed between a token and an App: the next attempt uses what it holds now"
+                    .into(),
+            )),
+        }
+    }
+
+    async fn installation_token(&self, id: u64, digest: [u8; 32]) -> Result<Bearer, ForgeError> {
+        let call = Account::token_call(id);
+        let issued = Instant::now();
+        let answer = self.account.as_app(&call).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Err(ForgeError::Credentials(format!(
+                "{}: {}; installation {id} of the App is gone: install the App again, or correct \"installationId\"",
+                call.name(),
+                answer.message()
+            )));
+        }
+        if !answer.status.is_success() {
+            return Err(answer.error(&call));
+        }
+        let json: TokenJson = answer.json(&call)?;
+        // By GitHub's clock both: this machine's may be off.
+        let date = answer.header(header::DATE).and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
+        let date = date.map_or_else(Timestamp::now, |date| date.timestamp());
+        let life = json.expires_at.map_or(Duration::from_secs(3600), |at| {
+            Duration::try_from(at.duration_since(date)).unwrap_or_default()
+        });
+        let until = Some(issued + life.saturating_sub(MARGIN.min(life / 10)));
+        Ok(Bearer { value: SecretString::from(json.token), digest, until, issued })
+    }
+}

@@ -1,0 +1,168 @@
+//! Bytes to GitHub and back: one long-lived client per account.
+
+use std::time::{Duration, Instant};
+
+use http::{HeaderValue, Method, Request, Uri, header};
+use http_body_util::{BodyExt, Limited};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::GithubSettings;
+use super::answer::{Answer, Call};
+use crate::adapters::tls;
+use crate::ports::ForgeError;
+
+/// The largest answer that is read: a page of a hundred deployments with large payloads stays far below.
+const LARGEST: usize = 32 << 20;
+/// GitHub redirects a request once when a repository was renamed.
+const MOST_REDIRECTS: usize = 3;
+
+/// Octocrab over a client of our own making: its default one can't be built without certificate authorities, not even for plain HTTP,
+/// logs each failure as an error, and adds headers and credentials by rules that a base URL with a path breaks. Nothing here retries.
+pub(super) struct Transport {
+    octocrab: Octocrab,
+    /// Scheme and authority.
+    origin: String,
+    /// What precedes every path: empty, or like `/api/v3`.
+    prefix: String,
+    user_agent: String,
+    timeout: Duration,
+}
+
+impl Transport {
+    /// Needs a running tokio runtime. The error names the URL.
+    pub fn new(url: &str, settings: &GithubSettings) -> Result<Self, ForgeError> {
+        let bad = |why: &str| {
+            ForgeError::Invalid(format!(
+                "\"{url}\" is not the base URL of a REST API ({why}): write it like https://api.github.com or https://ghe.example.com/api/v3"
+            ))
+        };
+        let uri: Uri = url.parse().map_err(|error| bad(&format!("{error}")))?;
+        let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"));
+        let (Some(scheme), Some(authority)) = (scheme, uri.authority()) else {
+            return Err(bad("neither http:// nor https://"));
+        };
+        if authority.as_str().contains('@') {
+            // Not repeated: it may hold a password.
+            return Err(ForgeError::Invalid(
+                "the base URL of the REST API must not hold credentials: put them into the Secret".into(),
+            ));
+        }
+        if uri.query().is_some() {
+            return Err(bad("it has a query"));
+        }
+        let tls = tls::client_config().map_err(ForgeError::Invalid)?;
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config((*tls).clone())
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let mut connector = TimeoutConnector::new(https);
+        connector.set_connect_timeout(Some(settings.timeout / 2));
+        connector.set_read_timeout(Some(settings.timeout));
+        connector.set_write_timeout(Some(settings.timeout));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(settings.timeout)
+            .build::<_, OctoBody>(connector);
+        let Ok(octocrab) =
+            OctocrabBuilder::new_empty().with_service(client).with_auth(AuthState::None).build();
+        Ok(Self {
+            octocrab,
+            origin: format!("{scheme}://{authority}"),
+            prefix: uri.path().trim_end_matches('/').to_owned(),
+            user_agent: settings.user_agent.clone(),
+            timeout: settings.timeout,
+        })
+    }
+
+    /// Sends the request, once, and reads the whole answer, within the timeout. [`ForgeError::Unknown`] when there is none.
+    pub async fn send(&self, call: &Call, bearer: &SecretString) -> Result<Answer, ForgeError> {
+        let start = Instant::now();
+        let answer = match tokio::time::timeout(self.timeout, self.follow(call, bearer)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(call.unknown(format!("no answer within {} s", self.timeout.as_secs_f32()))),
+        };
+        let (status, milliseconds) =
+            (answer.as_ref().ok().map(|answer| answer.status.as_u16()), start.elapsed().as_millis());
+        tracing::debug!(request = call.name(), status, milliseconds, "GitHub");
+        answer
+    }
+
+    /// A redirect says that nothing was done, so following one repeats nothing. It is followed only to the same host: whoever can
+    /// answer must not learn the token for another.
+    async fn follow(&self, call: &Call, bearer: &SecretString) -> Result<Answer, ForgeError> {
+        let mut target = format!("{}{}", self.prefix, call.path);
+        for _ in 0..=MOST_REDIRECTS {
+            let answer = self.once(call, &target, bearer).await?;
+            let follows = match answer.status.as_u16() {
+                301 | 302 => call.method == Method::GET,
+                307 | 308 => true,
+                _ => false,
+            };
+            if !follows {
+                return Ok(answer);
+            }
+            let location = answer.header(header::LOCATION).unwrap_or_default();
+            target = match location.strip_prefix(&self.origin) {
+                Some(path) if path.starts_with('/') => path.to_owned(),
+                None if location.starts_with('/') && !location.starts_with("//") => location.to_owned(),
+                _ => {
+                    return Err(ForgeError::Invalid(format!(
+                        "{}: redirected to another host, which isn't followed: correct the base URL",
+                        call.name()
+                    )));
+                }
+            };
+        }
+        Err(ForgeError::Invalid(format!("{}: redirected too often", call.name())))
+    }
+
+    async fn once(&self, call: &Call, target: &str, bearer: &SecretString) -> Result<Answer, ForgeError> {
+        let invalid =
+            |error: &dyn std::fmt::Display| ForgeError::Invalid(format!("{}: {error}", call.name()));
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", bearer.expose_secret()))
+            .map_err(|_| ForgeError::Credentials("the token has characters that no token has".into()))?;
+        authorization.set_sensitive(true);
+        let mut request = Request::builder()
+            .method(call.method.clone())
+            .uri(format!("{}{target}", self.origin))
+            .header(header::AUTHORIZATION, authorization)
+            .header(header::USER_AGENT, &self.user_agent)
+            .header(header::ACCEPT, "application/vnd.github+json")
+            .header("x-github-api-version", "2022-11-28");
+        if let Some(etag) = &call.etag {
+            request = request.header(header::IF_NONE_MATCH, etag);
+        }
+        if call.body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = call.body.clone().map_or_else(OctoBody::empty, OctoBody::from);
+        let request = request.body(body).map_err(|error| invalid(&error))?;
+        let answer = self.octocrab.execute(request).await.map_err(|error| call.unknown(causes(&error)))?;
+        let (parts, body) = answer.into_parts();
+        let body = Limited::new(body, LARGEST)
+            .collect()
+            .await
+            .map_err(|error| call.unknown(format!("answered {} and broke off: {error}", parts.status)))?;
+        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+    }
+}
+
+/// An error with what caused it: the outermost alone says little.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,245 @@
+//! Requests to previews: does the URL answer?
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::future::select_ok;
+use http::{Request, Uri, header};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::tls;
+use crate::ports::Prober;
+
+/// Bytes of an answer's head that are read at most.
+const LARGEST_HEAD: usize = 64 << 10;
+/// Addresses of a name that are tried, all at once.
+const MOST_ADDRESSES: usize = 8;
+
+/// Asks a URL for its status: one `GET` over a connection of its own, of whose answer only the head is read. No redirect is followed.
+#[derive(Clone, Debug)]
+pub struct WebProber {
+    timeout: Duration,
+}
+
+impl Default for WebProber {
+    /// Five seconds.
+    fn default() -> Self {
+        Self::new(Duration::from_secs(5))
+    }
+}
+
+impl WebProber {
+    /// `timeout` bounds a probe from name resolution to the answer's head.
+    pub fn new(timeout: Duration) -> Self {
+        Self { timeout }
+    }
+}
+
+#[async_trait]
+impl Prober for WebProber {
+    async fn probe(&self, url: &str, address: Option<&str>) -> Result<u16, String> {
+        match tokio::time::timeout(self.timeout, ask(url, address)).await {
+            Ok(result) => result.map_err(|why| format!("GET {url}: {why}")),
+            Err(_) => Err(format!("GET {url}: no answer within {} s", self.timeout.as_secs_f32())),
+        }
+    }
+}
+
+async fn ask(url: &str, address: Option<&str>) -> Result<u16, String> {
+    let uri: Uri = url.parse().map_err(|error| format!("not a URL: {error}"))?;
+    let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
+        return Err("not a URL with a host".into());
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let secure = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return Err("neither http:// nor https://".into()),
+    };
+    let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let addresses = match address {
+        None => resolve(host, port).await?,
+        Some(address) => {
+            let (host, port) = address
+                .rsplit_once(':')
+                .and_then(|(host, port)| Some((host, port.parse().ok()?)))
+                .ok_or_else(|| format!("\"{address}\" is not host:port"))?;
+            resolve(host.trim_start_matches('[').trim_end_matches(']'), port).await?
+        }
+    };
+    let stream = connect(&addresses).await?;
+    // Without user information, if the URL has any.
+    let name = authority.as_str().rsplit('@').next().unwrap_or_default();
+    let request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
+        .header(header::HOST, name)
+        .header(header::USER_AGENT, "matinee-probe")
+        .header(header::ACCEPT, "*/*")
+        .header(header::CONNECTION, "close")
+        .body(Empty::new())
+        .map_err(|error| error.to_string())?;
+    if secure {
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+        let stream = TlsConnector::from(tls::client_config()?).connect(name, stream).await;
+        exchange(stream.map_err(|error| format!("TLS: {error}"))?, request).await
+    } else {
+        exchange(stream, request).await
+    }
+}
+
+/// The addresses of a name. `localhost` and names below it are this machine, whatever name servers say (RFC 6761, section 6.3).
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    if name == "localhost" || name.ends_with(".localhost") {
+        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        return Ok(loopback.map(|address| SocketAddr::new(address, port)).to_vec());
+    }
+    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| format!("{host}: {error}"))?;
+    let found: Vec<_> = found.take(MOST_ADDRESSES).collect();
+    if found.is_empty() { Err(format!("{host} has no address")) } else { Ok(found) }
+}
+
+/// All addresses at once, so that one that doesn't answer can't use up the time.
+async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
+    let attempts = addresses.iter().map(|address| {
+        Box::pin(async move {
+            TcpStream::connect(address).await.map_err(|error| format!("connecting to {address}: {error}"))
+        })
+    });
+    select_ok(attempts).await.map(|(stream, _)| stream)
+}
+
+async fn exchange<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<u16, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(LARGEST_HEAD)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    let answer = sender.send_request(request);
+    tokio::pin!(answer, connection);
+    // The connection does the work; it may be done before the answer is taken.
+    let answer = tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        _ = &mut connection => answer.await,
+    };
+    match answer {
+        Ok(answer) => Ok(answer.status().as_u16()),
+        Err(error) if error.is_incomplete_message() => {
+            Err("the connection was closed without an answer".into())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    /// Answers one request with these bytes, keeps the connection open, and gives the request's head.
+    async fn server(answer: &'static [u8]) -> (u16, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = vec![0; 4096];
+            let length = stream.read(&mut head).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            if !answer.is_empty() {
+                // Until the other side hangs up.
+                let _ = stream.read(&mut [0; 16]).await;
+            }
+            String::from_utf8_lossy(&head[..length]).into_owned()
+        });
+        (port, task)
+    }
+
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nonly a part of it";
+
+    #[tokio::test]
+    async fn names_below_localhost_lead_here_and_the_body_is_not_waited_for() {
+        let (port, request) = server(OK).await;
+        let url = format!("http://pr-7-shop.preview.LOCALHOST:{port}/health?deep=1");
+        assert_eq!(WebProber::default().probe(&url, None).await, Ok(200));
+        let request = request.await.unwrap();
+        assert!(request.starts_with("GET /health?deep=1 HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains(&format!("host: pr-7-shop.preview.LOCALHOST:{port}\r\n")), "{request}");
+        assert!(request.contains("user-agent: matinee-probe\r\n"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn another_address_is_asked_for_the_name() {
+        let (port, request) = server(OK).await;
+        let answer =
+            WebProber::default().probe("http://preview.invalid", Some(&format!("127.0.0.1:{port}"))).await;
+        assert_eq!(answer, Ok(200));
+        let request = request.await.unwrap();
+        assert!(request.starts_with("GET / HTTP/1.1\r\n") && request.contains("host: preview.invalid\r\n"));
+    }
+
+    #[tokio::test]
+    async fn redirects_and_errors_are_answers() {
+        for (answer, status) in [
+            (&b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\n\r\n"[..], 302),
+            (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", 503),
+            (b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", 404),
+        ] {
+            let (port, _) = server(answer).await;
+            assert_eq!(
+                WebProber::default().probe(&format!("http://localhost:{port}"), None).await,
+                Ok(status)
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_answer_is_told() {
+        let (port, _) = server(b"").await;
+        let error = WebProber::default().probe(&format!("http://localhost:{port}"), None).await.unwrap_err();
+        assert!(error.contains("closed without an answer"), "{error}");
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let hasty = WebProber::new(Duration::from_millis(50));
+        let error = hasty.probe(&format!("http://localhost:{port}"), None).await.unwrap_err();
+        assert!(error.contains("no answer within 0.05 s"), "{error}");
+
+        drop(listener);
+        let error = WebProber::default().probe(&format!("http://127.0.0.1:{port}"), None).await.unwrap_err();
+        assert!(error.contains(&format!("connecting to 127.0.0.1:{port}")), "{error}");
+
+        let (port, _) = server(b"SSH-2.0-OpenSSH\r\n").await;
+        let error = WebProber::default().probe(&format!("https://localhost:{port}"), None).await.unwrap_err();
+        assert!(error.contains("TLS"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_head_without_end_is_not_read_forever() {
+        let head = format!("HTTP/1.1 200 OK\r\nx: {}", "a".repeat(1 << 20)).into_bytes();
+        let (port, _) = server(head.leak()).await;
+        assert!(WebProber::default().probe(&format!("http://localhost:{port}"), None).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_url_is_told() {
+        for url in ["", "/path", "ftp://host/", "http://"] {
+            assert!(WebProber::default().probe(url, None).await.is_err(), "{url}");
+        }
+        let error = WebProber::default().probe("http://x", Some("nonsense")).await.unwrap_err();
+        assert!(error.contains("\"nonsense\" is not host:port"), "{error}");
+    }
+}

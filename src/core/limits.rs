@@ -1,0 +1,171 @@
+//! What GitHub's rate limits leave open: until when nothing may be sent.
+//!
+//! The primary limit (5,000 requests an hour) stops everything until it is reset. A secondary limit stops what ran into it: a write stops
+//! the writes, a read stops both. It says how long, or it is a minute, doubling while it goes on.
+//! <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>
+//!
+//! Time is a duration since any fixed moment, given by the caller, and never goes back.
+
+use std::time::Duration;
+
+/// The longest time a limit is believed. GitHub's windows last an hour.
+const LONGEST: Duration = Duration::from_hours(2);
+/// The shortest: a limit that has just ended by a clock a little off must not make a busy loop.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// Which kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Changes nothing.
+    Read,
+    /// Creates something.
+    Write,
+}
+
+/// What an answer says about limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Open,
+    /// The request was answered, and it was the last one before the limit is reset after this time.
+    LastOne(Duration),
+    /// Turned away by the primary limit, which is reset after this time.
+    Primary(Duration),
+    /// Turned away by a secondary limit, for this time if it was said.
+    Secondary(Option<Duration>),
+}
+
+/// Until when nothing may be sent.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// How long a secondary limit lasts that doesn't say so.
+    minute: Duration,
+    reads: Strikes,
+    writes: Strikes,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Strikes {
+    until: Duration,
+    in_a_row: u32,
+}
+
+impl Limits {
+    /// No limit yet. `minute` is how long a secondary limit lasts that doesn't say so: with GitHub, a minute.
+    pub fn new(minute: Duration) -> Self {
+        Self { minute, reads: Strikes::default(), writes: Strikes::default() }
+    }
+
+    /// When a request of that kind may be sent; not in the future when it may be now.
+    pub fn until(&self, lane: Lane) -> Duration {
+        match lane {
+            Lane::Read => self.reads.until,
+            Lane::Write => self.writes.until,
+        }
+    }
+
+    /// Takes note of an answer. When it was turned away: until when.
+    pub fn note(&mut self, now: Duration, lane: Lane, verdict: Verdict) -> Option<Duration> {
+        let strikes = match lane {
+            Lane::Read => &mut self.reads,
+            Lane::Write => &mut self.writes,
+        };
+        match verdict {
+            Verdict::Open => {
+                strikes.in_a_row = 0;
+                None
+            }
+            Verdict::LastOne(reset) => {
+                strikes.in_a_row = 0;
+                self.stop(now + reset.clamp(SHORTEST, LONGEST), true);
+                None
+            }
+            Verdict::Primary(reset) => {
+                let until = now + reset.clamp(SHORTEST, LONGEST);
+                self.stop(until, true);
+                Some(until)
+            }
+            Verdict::Secondary(said) => {
+                let growing = self.minute.saturating_mul(1 << strikes.in_a_row.min(6));
+                strikes.in_a_row = strikes.in_a_row.saturating_add(1);
+                let until = now + said.map_or(growing, |said| said.max(SHORTEST)).min(LONGEST);
+                self.stop(until, lane == Lane::Read);
+                Some(until)
+            }
+        }
+    }
+
+    fn stop(&mut self, until: Duration, reads_too: bool) {
+        self.writes.until = self.writes.until.max(until);
+        if reads_too {
+            self.reads.until = self.reads.until.max(until);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn limits() -> Limits {
+        Limits::new(seconds(60))
+    }
+
+    #[test]
+    fn the_primary_limit_stops_everything_until_its_reset() {
+        let mut limits = limits();
+        assert_eq!(limits.note(seconds(10), Lane::Read, Verdict::Primary(seconds(300))), Some(seconds(310)));
+        assert_eq!(limits.until(Lane::Read), seconds(310));
+        assert_eq!(limits.until(Lane::Write), seconds(310));
+    }
+
+    #[test]
+    fn the_last_request_before_the_limit_stops_everything_too() {
+        let mut limits = limits();
+        assert_eq!(limits.note(seconds(10), Lane::Write, Verdict::LastOne(seconds(30))), None);
+        assert_eq!(limits.until(Lane::Read), seconds(40));
+    }
+
+    #[test]
+    fn a_secondary_limit_on_a_write_leaves_reads_alone() {
+        let mut limits = limits();
+        limits.note(seconds(0), Lane::Write, Verdict::Secondary(Some(seconds(7))));
+        assert_eq!(limits.until(Lane::Write), seconds(7));
+        assert_eq!(limits.until(Lane::Read), seconds(0));
+        limits.note(seconds(1), Lane::Read, Verdict::Secondary(Some(seconds(9))));
+        assert_eq!(limits.until(Lane::Write), seconds(10));
+        assert_eq!(limits.until(Lane::Read), seconds(10));
+    }
+
+    #[test]
+    fn unsaid_it_is_a_minute_doubling_until_something_gets_through() {
+        let mut limits = limits();
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            waits.push(limits.note(seconds(0), Lane::Write, Verdict::Secondary(None)).unwrap().as_secs());
+        }
+        assert_eq!(waits, [60, 120, 240, 480, 960, 1920, 3840, 3840, 3840]);
+        limits.note(seconds(0), Lane::Read, Verdict::Open);
+        assert_eq!(
+            limits.note(seconds(0), Lane::Write, Verdict::Secondary(None)),
+            Some(seconds(3840)),
+            "a read that gets through says nothing about writes"
+        );
+        limits.note(seconds(0), Lane::Write, Verdict::Open);
+        assert_eq!(limits.note(seconds(0), Lane::Write, Verdict::Secondary(None)), Some(seconds(60)));
+    }
+
+    #[test]
+    fn a_later_end_is_never_moved_forward_and_absurd_ones_are_bounded() {
+        let mut limits = limits();
+        limits.note(seconds(0), Lane::Read, Verdict::Primary(seconds(100)));
+        limits.note(seconds(1), Lane::Write, Verdict::Secondary(Some(seconds(1))));
+        assert_eq!(limits.until(Lane::Write), seconds(100));
+        assert_eq!(limits.note(seconds(0), Lane::Read, Verdict::Primary(Duration::ZERO)), Some(seconds(1)));
+        assert_eq!(limits.note(seconds(0), Lane::Read, Verdict::Primary(seconds(1 << 40))), Some(LONGEST));
+    }
+}

@@ -1,0 +1,312 @@
+//! Which write to GitHub is sent next, and when: one queue per installation, so that its limits hold whatever the number of previews.
+//!
+//! - One write at a time, with a gap between them, and within GitHub's budgets for requests that create content.
+//! - Of several statuses waiting for one deployment only the newest is sent; it takes the older one's place.
+//! - `failure` and `error` go first, then `success`, then new deployments, then the rest; first come, first served within each.
+//! - A status that GitHub already shows isn't sent again.
+//!
+//! Time is a duration since any fixed moment, given by the caller, and never goes back.
+//! Limits: <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use lru::LruCache;
+
+use crate::api::{DeploymentReport, DeploymentState};
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+/// For how many deployments it is remembered what GitHub shows.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+
+/// How fast writes may follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// From the end of a write to the start of the next.
+    pub gap: Duration,
+    /// Writes within any minute; at least 1.
+    pub per_minute: usize,
+    /// Writes within any hour; at least 1.
+    pub per_hour: usize,
+    /// Writes that may wait at the same time.
+    pub capacity: usize,
+}
+
+impl Default for Pace {
+    /// What GitHub documents: 1 s between writes, 80 per minute and 500 per hour.
+    fn default() -> Self {
+        Self { gap: Duration::from_secs(1), per_minute: 80, per_hour: 500, capacity: 10_000 }
+    }
+}
+
+/// What a write does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Creates a deployment.
+    Create,
+    /// Creates a deployment status.
+    Status(DeploymentReport),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    Bad,
+    Good,
+    Create,
+    Rest,
+}
+
+impl Write {
+    fn urgency(&self) -> Urgency {
+        match self {
+            Self::Create => Urgency::Create,
+            Self::Status(report) => match report.state {
+                DeploymentState::Failure | DeploymentState::Error => Urgency::Bad,
+                DeploymentState::Success => Urgency::Good,
+                DeploymentState::Queued | DeploymentState::InProgress | DeploymentState::Inactive => {
+                    Urgency::Rest
+                }
+            },
+        }
+    }
+
+    fn deployment(&self) -> Option<i64> {
+        match self {
+            Self::Create => None,
+            Self::Status(report) => Some(report.deployment_id),
+        }
+    }
+}
+
+/// Names a write that was queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(u64);
+
+/// The urgency, then the place in line.
+type Turn = (Urgency, u64);
+
+/// A write taken out to be sent; it goes back with [`Outbox::sent`], [`Outbox::give_back`] or [`Outbox::not_sent`].
+#[derive(Debug)]
+pub struct Sending<J> {
+    ticket: Ticket,
+    turn: Turn,
+    write: Write,
+    /// The caller's own.
+    pub job: J,
+}
+
+/// What a write that is being sent is about.
+#[derive(Debug, PartialEq, Eq)]
+struct InFlight {
+    status_of: Option<i64>,
+}
+
+/// What became of a write that was queued.
+#[derive(Debug)]
+pub enum Pushed<J> {
+    /// It waits. A waiting write that it takes the place of, if any, comes back: it is never sent.
+    Waits(Ticket, Option<J>),
+    /// GitHub shows it already. It comes back, and with it a waiting write that it would have taken the place of.
+    AlreadyShown(J, Option<J>),
+    /// Too many wait; it comes back.
+    Full(J),
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Next<J> {
+    /// Send this.
+    Send(Sending<J>),
+    /// Don't send this: GitHub shows it by now.
+    AlreadyShown(J),
+    /// Nothing may be sent before that time.
+    Wait(Duration),
+    /// Nothing waits, or one is being sent.
+    Nothing,
+}
+
+/// How GitHub took a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect.
+    Accepted,
+    /// It had none.
+    Refused,
+    /// It may have had.
+    Unknown,
+}
+
+/// The queue. `J` is what the caller needs to carry a write out.
+#[derive(Debug)]
+pub struct Outbox<J> {
+    pace: Pace,
+    issued: u64,
+    waiting: BTreeMap<Turn, (Ticket, Write, J)>,
+    turns: HashMap<Ticket, Turn>,
+    statuses: HashMap<i64, Turn>,
+    sending: Option<InFlight>,
+    /// When the writes of the last hour ended, oldest first.
+    ended: VecDeque<Duration>,
+    /// What GitHub shows for each deployment, as far as it is known.
+    shown: LruCache<i64, DeploymentReport>,
+}
+
+impl<J> Outbox<J> {
+    /// An empty queue.
+    pub fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            issued: 0,
+            waiting: BTreeMap::new(),
+            turns: HashMap::new(),
+            statuses: HashMap::new(),
+            sending: None,
+            ended: VecDeque::new(),
+            shown: LruCache::new(REMEMBERED),
+        }
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Queues a write.
+    pub fn push(&mut self, write: Write, job: J) -> Pushed<J> {
+        let older = write.deployment().and_then(|id| self.statuses.get(&id).copied());
+        if older.is_none() && self.waiting.len() >= self.pace.capacity {
+            return Pushed::Full(job);
+        }
+        let older = older.and_then(|turn| self.take(turn).map(|(_, _, job)| (turn.1, job)));
+        if !self.is_being_sent(&write) && self.is_shown(&write) {
+            return Pushed::AlreadyShown(job, older.map(|(_, job)| job));
+        }
+        self.issued += 1;
+        let ticket = Ticket(self.issued);
+        let (place, older) = match older {
+            Some((place, job)) => (place, Some(job)),
+            None => (self.issued, None),
+        };
+        self.put((write.urgency(), place), ticket, write, job);
+        Pushed::Waits(ticket, older)
+    }
+
+    /// Takes a waiting write out for good. `None` when it doesn't wait (any more).
+    pub fn remove(&mut self, ticket: Ticket) -> Option<J> {
+        let turn = *self.turns.get(&ticket)?;
+        self.take(turn).map(|(_, _, job)| job)
+    }
+
+    /// What to do at `now`, with nothing sent before `not_before`. What is to be sent is out of the queue until it is given back.
+    pub fn next(&mut self, now: Duration, not_before: Duration) -> Next<J> {
+        if self.sending.is_some() {
+            return Next::Nothing;
+        }
+        let Some((&turn, (_, write, _))) = self.waiting.first_key_value() else { return Next::Nothing };
+        let shown = self.is_shown(write);
+        let from = self.earliest(now).max(not_before);
+        if !shown && from > now {
+            return Next::Wait(from);
+        }
+        match self.take(turn) {
+            None => Next::Nothing,
+            Some((_, _, job)) if shown => Next::AlreadyShown(job),
+            Some((ticket, write, job)) => {
+                self.sending = Some(InFlight { status_of: write.deployment() });
+                Next::Send(Sending { ticket, turn, write, job })
+            }
+        }
+    }
+
+    /// A write was sent, and this became of it.
+    pub fn sent(&mut self, now: Duration, sending: Sending<J>, outcome: Outcome) -> J {
+        self.ended(now);
+        if let Write::Status(report) = sending.write {
+            match outcome {
+                Outcome::Accepted => {
+                    self.shown.put(report.deployment_id, report);
+                }
+                // GitHub shows the new one or the old one: neither may be taken for shown.
+                Outcome::Unknown => {
+                    self.shown.pop(&report.deployment_id);
+                }
+                Outcome::Refused => (),
+            }
+        }
+        sending.job
+    }
+
+    /// A write was turned away by a limit: it waits again, in its old place. It comes back when a newer one took that meanwhile.
+    pub fn give_back(&mut self, now: Duration, sending: Sending<J>) -> Option<J> {
+        self.ended(now);
+        if sending.write.deployment().is_some_and(|id| self.statuses.contains_key(&id)) {
+            return Some(sending.job);
+        }
+        self.put(sending.turn, sending.ticket, sending.write, sending.job);
+        None
+    }
+
+    /// A write was taken out, but nothing was sent.
+    pub fn not_sent(&mut self, sending: Sending<J>) -> J {
+        self.sending = None;
+        sending.job
+    }
+
+    fn ended(&mut self, now: Duration) {
+        self.sending = None;
+        self.ended.push_back(now);
+        while self.ended.len() > self.pace.per_hour.max(self.pace.per_minute) {
+            self.ended.pop_front();
+        }
+    }
+
+    /// When gap and budgets allow the next write.
+    fn earliest(&self, now: Duration) -> Duration {
+        let nth_last = |count: usize| {
+            self.ended.len().checked_sub(count.max(1)).and_then(|index| self.ended.get(index)).copied()
+        };
+        [(1, self.pace.gap), (self.pace.per_minute, MINUTE), (self.pace.per_hour, HOUR)]
+            .into_iter()
+            .filter_map(|(count, window)| nth_last(count).map(|at| at + window))
+            .fold(now, Duration::max)
+    }
+
+    fn is_being_sent(&self, write: &Write) -> bool {
+        self.sending
+            .as_ref()
+            .and_then(|sending| sending.status_of)
+            .is_some_and(|id| write.deployment() == Some(id))
+    }
+
+    fn is_shown(&self, write: &Write) -> bool {
+        matches!(write, Write::Status(report) if self.shown.peek(&report.deployment_id) == Some(report))
+    }
+
+    fn put(&mut self, turn: Turn, ticket: Ticket, write: Write, job: J) {
+        self.turns.insert(ticket, turn);
+        if let Some(id) = write.deployment() {
+            self.statuses.insert(id, turn);
+        }
+        self.waiting.insert(turn, (ticket, write, job));
+    }
+
+    fn take(&mut self, turn: Turn) -> Option<(Ticket, Write, J)> {
+        let taken = self.waiting.remove(&turn)?;
+        self.turns.remove(&taken.0);
+        if let Some(id) = taken.1.deployment() {
+            self.statuses.remove(&id);
+        }
+        Some(taken)
+    }
+}
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;
