@@ -358,14 +358,9 @@ async fn import(programs: &Programs, socket: &Path, home: &Home, image: &Image<'
     let output = tokio::process::Command::new(programs.path("ctr")?)
         .arg("--address")
         .arg(socket)
-        .args([
-            "--namespace",
-            "k8s.io",
-            "images",
-            "import",
-            "--snapshotter",
-            node::snapshotter(home.directory())?,
-        ])
+        // Done by ctr itself: the service for it can unpack for the default snapshotter only.
+        .args(["--namespace", "k8s.io", "images", "import", "--local"])
+        .args(["--snapshotter", node::snapshotter(home.directory())?])
         .arg(&archive)
         .output()
         .await
