@@ -10,6 +10,7 @@ use kube::api::{DynamicObject, GroupVersionKind};
 
 use crate::api::{DeploymentReport, GithubConnection};
 use crate::core::forge::{Deployment, NewDeployment, PullRequest, RepositoryName};
+use crate::core::target::{Mistake, Target};
 
 /// Why GitHub could not be asked, or what it refused.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -204,6 +205,15 @@ pub trait LiveObjects: Send + Sync {
     fn follow(&self, kind: &GroupVersionKind);
     /// Shows what a write just returned, until the watch catches up.
     fn record(&self, object: &DynamicObject);
+}
+
+/// Fills the holes of templates.
+pub trait Renderer: Send + Sync {
+    /// The template's objects with their holes filled: one for each of `target.template.resources`, in their order. Bounded in steps and
+    /// size, and without any effect. Nothing that fills a hole becomes a template itself.
+    ///
+    /// Errors: reason `TemplateInvalid`; the message begins with the path of the field, as `resources[1].spec.replicas`.
+    fn render(&self, target: &Target) -> Result<Vec<serde_json::Value>, Mistake>;
 }
 
 /// Requests a preview's URL.

@@ -2,5 +2,6 @@
 
 pub mod github;
 pub mod kubernetes;
+pub mod render;
 pub mod tls;
 pub mod web;

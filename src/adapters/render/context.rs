@@ -1,0 +1,108 @@
+//! The names that expressions find.
+
+use std::collections::BTreeMap;
+
+use minijinja::Value;
+use minijinja::value::Serde;
+use serde_json::json;
+
+use crate::core::target::Target;
+
+/// Names at the top; the first is left out where there is no pull request.
+const TOP: [&str; 11] = [
+    "pr",
+    "sha",
+    "shortSha",
+    "repository",
+    "environment",
+    "host",
+    "url",
+    "namespace",
+    "parameters",
+    "payload",
+    // Literals, however they are written.
+    "none",
+];
+const OF_PULL_REQUEST: [&str; 4] = ["number", "branch", "author", "labels"];
+
+/// What one target's expressions find.
+pub(super) struct Names {
+    /// The values, by name.
+    pub(super) context: Value,
+    parameters: Vec<String>,
+    pull_request: bool,
+}
+
+impl Names {
+    pub(super) fn of(target: &Target) -> Self {
+        let parameters: BTreeMap<&str, serde_json::Value> =
+            target.parameters.iter().map(|(name, value)| (name.as_str(), typed(value))).collect();
+        // A null has no attributes that `default` could stand in for.
+        let payload = if target.payload.is_null() { json!({}) } else { target.payload.clone() };
+        let mut context = json!({
+            "sha": target.sha,
+            "shortSha": target.sha.chars().take(7).collect::<String>(),
+            "repository": target.repository,
+            "environment": target.environment,
+            "host": target.host,
+            "url": target.url,
+            "namespace": target.namespace,
+            "parameters": parameters,
+            "payload": payload,
+        });
+        if let Some(pull_request) = &target.pull_request {
+            context["pr"] = json!({
+                "number": pull_request.number,
+                "branch": pull_request.branch,
+                "author": pull_request.author,
+                "labels": pull_request.labels,
+            });
+        }
+        Self {
+            context: Value::from(Serde(&context)),
+            parameters: target.parameters.keys().cloned().collect(),
+            pull_request: target.pull_request.is_some(),
+        }
+    }
+
+    /// Says what is wrong with a name that an expression reads (`sha`, `pr.number`), if no target like this one could have it. A wrong name
+    /// is told even where `default` would hide it.
+    pub(super) fn check(&self, read: &str) -> Result<(), String> {
+        let mut parts = read.split('.');
+        let (top, attribute) = (parts.next().unwrap_or_default(), parts.next());
+        match (top, attribute) {
+            (top, _) if !TOP.contains(&top) => {
+                Err(format!("there is no \"{top}\"; there are {}", TOP[..TOP.len() - 1].join(", ")))
+            }
+            ("parameters", Some(name)) if !self.parameters.iter().any(|declared| declared == name) => {
+                Err(format!("there is no parameter \"{name}\"; declare it in spec.parameters"))
+            }
+            ("pr", Some(name)) if !OF_PULL_REQUEST.contains(&name) => {
+                Err(format!("there is no \"pr.{name}\"; there are pr.{}", OF_PULL_REQUEST.join(", pr.")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What helps when an expression came upon something undefined.
+    pub(super) fn remedy(&self, reads: &[String]) -> &'static str {
+        let reads_pull_request = reads.iter().any(|read| read == "pr" || read.starts_with("pr."));
+        if reads_pull_request && !self.pull_request {
+            "there is no pull request here, and so no pr; ask for it with \"... if pr is defined else ...\""
+        } else {
+            "give the value, or fill in with the filter default"
+        }
+    }
+}
+
+/// A parameter's value: whole numbers and booleans in their usual form are taken as such, so that they read the same as text.
+fn typed(text: &str) -> serde_json::Value {
+    match text {
+        "true" => true.into(),
+        "false" => false.into(),
+        _ => match text.parse::<i64>() {
+            Ok(number) if number.to_string() == text => number.into(),
+            _ => text.into(),
+        },
+    }
+}

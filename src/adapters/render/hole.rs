@@ -1,0 +1,88 @@
+//! Where the holes of a string are.
+
+use minijinja::{Environment, Expression};
+
+use super::limits::{ENDS, EXPRESSION};
+use crate::core::text::cut;
+
+const OPEN: &str = "{{";
+const CLOSE: &str = "}}";
+
+/// A part of a string.
+pub(super) enum Piece<'a> {
+    Text(&'a str),
+    Hole(Hole<'a>),
+}
+
+/// A hole.
+pub(super) struct Hole<'a> {
+    /// What it says, without the braces.
+    source: &'a str,
+    pub(super) expression: Expression<'a, 'a>,
+}
+
+impl Hole<'_> {
+    /// As a message shows it.
+    pub(super) fn shown(&self) -> String {
+        shown(self.source)
+    }
+}
+
+/// Cuts a string at its holes. A hole ends at the first `}}` before which there is a whole expression, so that braces in an expression's
+/// own texts and maps don't end it.
+pub(super) fn pieces<'a>(
+    environment: &'a Environment<'static>,
+    text: &'a str,
+) -> Result<Vec<Piece<'a>>, String> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(OPEN) {
+        if start > 0 {
+            pieces.push(Piece::Text(&rest[..start]));
+        }
+        let (hole, length) = hole(environment, &rest[start + OPEN.len()..])?;
+        pieces.push(Piece::Hole(hole));
+        rest = &rest[start + OPEN.len() + length + CLOSE.len()..];
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest));
+    }
+    Ok(pieces)
+}
+
+/// Whether there is a hole in it.
+pub(super) fn has_hole(text: &str) -> bool {
+    text.contains(OPEN)
+}
+
+/// The hole that begins here, behind its `{{`, and the length of its expression.
+fn hole<'a>(environment: &'a Environment<'static>, text: &'a str) -> Result<(Hole<'a>, usize), String> {
+    // With every second brace begins a place where the hole may end: `{{ {"a": 1}}}`.
+    let ends = text.as_bytes().windows(CLOSE.len()).enumerate();
+    let ends = ends.filter(|(_, bytes)| *bytes == CLOSE.as_bytes()).map(|(end, _)| end);
+    let mut problem = None;
+    for end in ends.take(ENDS).take_while(|end| *end <= EXPRESSION) {
+        let source = &text[..end];
+        if source.starts_with(['-', '+']) && !source[1..].starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(format!("{}: holes trim no space around them; leave the sign out", shown(source)));
+        }
+        match environment.compile_expression(source) {
+            Ok(expression) => return Ok((Hole { source, expression }, end)),
+            Err(error) if problem.is_none() => {
+                problem =
+                    Some(format!("{}: {}", shown(source), error.detail().unwrap_or("is no expression")));
+            }
+            Err(_) => {}
+        }
+    }
+    Err(problem.unwrap_or_else(|| {
+        format!(
+            "{}: the hole has no end within {EXPRESSION} bytes; close it with }}}}, or write {{{{ \"{{{{\" }}}} where braces are meant",
+            cut(&format!("{OPEN}{}", text.trim_end()), 60)
+        )
+    }))
+}
+
+fn shown(source: &str) -> String {
+    format!("{OPEN} {} {CLOSE}", cut(source.trim(), 100))
+}

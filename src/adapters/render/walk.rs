@@ -1,0 +1,207 @@
+//! Through an object, from field to field, filling holes and counting what it takes.
+
+use minijinja::value::ValueKind;
+use minijinja::{Environment, Error, ErrorKind, Value as Filling};
+use serde_json::{Map, Value};
+
+use super::context::Names;
+use super::hole::{Hole, Piece, has_hole, pieces};
+use super::limits::{DEPTH, HOLES, STRING, TOTAL};
+use super::position::{Position, Step};
+
+/// One rendering. Errors are messages that begin with the field.
+pub(super) struct Walk<'a> {
+    environment: &'a Environment<'static>,
+    names: &'a Names,
+    holes: usize,
+    bytes: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) const fn new(environment: &'a Environment<'static>, names: &'a Names) -> Self {
+        Self { environment, names, holes: HOLES, bytes: TOTAL }
+    }
+
+    /// Renders the object at that place in the template.
+    pub(super) fn resource(&mut self, index: usize, object: &Value) -> Result<Value, String> {
+        let mut position = Position::root(index);
+        self.value(&mut position, object)
+    }
+
+    fn value(&mut self, position: &mut Position, value: &Value) -> Result<Value, String> {
+        match value {
+            Value::String(text) => self.string(position, text).map_err(|problem| at(position, &problem)),
+            Value::Array(items) => {
+                let mut rendered = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    position.enter(Step::Index(index));
+                    rendered.push(self.value(position, item)?);
+                    position.leave();
+                }
+                Ok(Value::Array(rendered))
+            }
+            Value::Object(fields) => self.object(position, fields),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {
+                self.charge(8).map_err(|problem| at(position, &problem))?;
+                Ok(value.clone())
+            }
+        }
+    }
+
+    fn object(&mut self, position: &mut Position, fields: &Map<String, Value>) -> Result<Value, String> {
+        let keys_may_have_holes = position.is_map_of_texts();
+        let mut rendered = Map::new();
+        for (key, value) in fields {
+            position.enter(Step::Key(key.clone()));
+            let name = self.key(key, keys_may_have_holes).map_err(|problem| at(position, &problem))?;
+            let value = self.value(position, value)?;
+            if rendered.insert(name, value).is_some() {
+                return Err(at(position, "another key becomes the same once its holes are filled"));
+            }
+            position.leave();
+        }
+        Ok(Value::Object(rendered))
+    }
+
+    fn key(&mut self, key: &str, may_have_holes: bool) -> Result<String, String> {
+        if has_hole(key) && !may_have_holes {
+            return Err("a key can have holes only in labels, annotations, selectors and data".to_owned());
+        }
+        self.text(key)
+    }
+
+    fn string(&mut self, position: &Position, text: &str) -> Result<Value, String> {
+        if !has_hole(text) || position.is_text() {
+            return self.text(text).map(Value::String);
+        }
+        let environment = self.environment;
+        match pieces(environment, text)?.as_slice() {
+            [Piece::Hole(hole)] => {
+                let filling = self.fill(hole)?;
+                let mut room = STRING;
+                self.json(&filling, &mut room, 0).map_err(|problem| format!("{}: {problem}", hole.shown()))
+            }
+            pieces => self.joined(pieces).map(Value::String),
+        }
+    }
+
+    /// The string with its holes filled with text.
+    fn text(&mut self, text: &str) -> Result<String, String> {
+        if has_hole(text) {
+            let environment = self.environment;
+            return self.joined(&pieces(environment, text)?);
+        }
+        self.charge(text.len())?;
+        Ok(text.to_owned())
+    }
+
+    fn joined(&mut self, pieces: &[Piece<'_>]) -> Result<String, String> {
+        let mut joined = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => joined.push_str(text),
+                Piece::Hole(hole) => {
+                    let filling = self.fill(hole)?;
+                    let wrong =
+                        |what: &str| Err(format!("{}: is {what} where a text is needed", hole.shown()));
+                    match filling.kind() {
+                        ValueKind::String => joined.push_str(filling.as_str().unwrap_or_default()),
+                        // minijinja itself would write `True`, as Python does.
+                        ValueKind::Bool => joined.push_str(if filling.is_true() { "true" } else { "false" }),
+                        ValueKind::Number => joined.push_str(&filling.to_string()),
+                        ValueKind::None => return wrong("null"),
+                        ValueKind::Seq | ValueKind::Iterable => {
+                            return wrong("a list, which the filter join makes a text of,");
+                        }
+                        _ => return wrong("a map"),
+                    }
+                }
+            }
+            if joined.len() > STRING {
+                return Err(format!("is longer than {STRING} bytes once its holes are filled"));
+            }
+        }
+        self.charge(joined.len())?;
+        Ok(joined)
+    }
+
+    /// What the hole's expression gives; never something undefined.
+    fn fill(&mut self, hole: &Hole<'_>) -> Result<Filling, String> {
+        self.holes = self
+            .holes
+            .checked_sub(1)
+            .ok_or_else(|| format!("there are more than {HOLES} holes in the template's objects"))?;
+        let mut reads: Vec<String> = hole.expression.undeclared_variables(true).into_iter().collect();
+        reads.sort();
+        for read in &reads {
+            self.names.check(read).map_err(|problem| format!("{}: {problem}", hole.shown()))?;
+        }
+        let undefined = || format!("{}: is undefined; {}", hole.shown(), self.names.remedy(&reads));
+        match hole.expression.eval(self.names.context.clone()) {
+            Ok(filling) if filling.is_undefined() => Err(undefined()),
+            Ok(filling) => Ok(filling),
+            Err(error) if error.kind() == ErrorKind::UndefinedError => Err(undefined()),
+            Err(error) => Err(format!("{}: {}", hole.shown(), told(&error))),
+        }
+    }
+
+    /// The filling with its type. `room` is what one hole may still take.
+    fn json(&mut self, filling: &Filling, room: &mut usize, depth: usize) -> Result<Value, String> {
+        let size = filling.as_str().map_or(8, str::len);
+        *room = room
+            .checked_sub(size)
+            .ok_or_else(|| format!("is longer than {STRING} bytes once it is filled"))?;
+        self.charge(size)?;
+        if depth > DEPTH {
+            return Err(format!("has more than {DEPTH} levels of lists and maps"));
+        }
+        match filling.kind() {
+            ValueKind::None => Ok(Value::Null),
+            ValueKind::Bool => Ok(Value::Bool(filling.is_true())),
+            ValueKind::String => Ok(Value::from(filling.as_str().unwrap_or_default())),
+            ValueKind::Number => match serde_json::to_value(filling) {
+                Ok(number) if number.is_number() => Ok(number),
+                _ => Err("is a number that JSON doesn't have".to_owned()),
+            },
+            ValueKind::Seq | ValueKind::Iterable => {
+                let mut items = Vec::new();
+                for item in filling.try_iter().map_err(|error| told(&error))? {
+                    items.push(self.json(&item, room, depth + 1)?);
+                }
+                Ok(Value::Array(items))
+            }
+            ValueKind::Map => {
+                let mut fields = Map::new();
+                for key in filling.try_iter().map_err(|error| told(&error))? {
+                    let name = key.as_str().ok_or("is a map with a key that is no text")?.to_owned();
+                    let value = filling.get_item(&key).map_err(|error| told(&error))?;
+                    *room = room.saturating_sub(name.len());
+                    self.charge(name.len())?;
+                    fields.insert(name, self.json(&value, room, depth + 1)?);
+                }
+                Ok(Value::Object(fields))
+            }
+            ValueKind::Undefined => Err("has something undefined in it".to_owned()),
+            _ => Err("is nothing that JSON has".to_owned()),
+        }
+    }
+
+    fn charge(&mut self, bytes: usize) -> Result<(), String> {
+        self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| {
+            format!("the template's objects are larger than {TOTAL} bytes once their holes are filled")
+        })?;
+        Ok(())
+    }
+}
+
+fn at(position: &Position, problem: &str) -> String {
+    format!("{position}: {problem}")
+}
+
+/// What minijinja says of an error, for people. It tells types and names of the expression's, never values.
+fn told(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::OutOfFuel => "takes too many steps".to_owned(),
+        kind => error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}")),
+    }
+}
