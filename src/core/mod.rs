@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod payload;
 pub mod plan;
 pub mod progress;
+pub mod readiness;
 pub mod report;
 pub mod target;
 pub mod text;

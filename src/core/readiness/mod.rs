@@ -1,0 +1,198 @@
+//! How healthy an environment is: kstatus' rules, and what they miss because only pods tell it.
+//!
+//! kstatus (<https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>) reads one object at a time, so an image that doesn't
+//! exist is "in progress" until the progress deadline. Here the pods of an object's current revision are read too, so the
+//! failure and the container it comes from are known as soon as the kubelet says them.
+//!
+//! Everything is level-based: the same observation gives the same verdict, and a failure that healed is gone. What may heal by itself has a
+//! grace time. No message holds what changes from one look to the next (back-off times, names of pods, UIDs, ports), so
+//! an environment that stays as it is has conditions that stay as they are.
+//!
+//! # What has to be observed
+//! - the objects of the inventory: metadata, status, and of the spec `replicas`, `paused`, `suspend`, `completions`, `updateStrategy`, `type`,
+//!   `externalIPs` and `parentRefs`. Secrets are not observed: they are ready once applied;
+//! - every ReplicaSet of the preview's namespace: metadata and status are enough. Without them it isn't known which pods are of a Deployment's
+//!   current revision, and its pods are not read;
+//! - every pod of the namespace: metadata, status, and of the spec the restart policy, readiness gates, the sources of volumes, and of containers
+//!   name, image, restart policy, limits, readiness and startup probe. Neither environment variables nor commands are read.
+
+mod container;
+mod finding;
+mod kubelet_text;
+mod object;
+mod owned;
+mod pod;
+mod resources;
+mod workload;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::DynamicObject;
+
+use self::finding::{Health, State, earlier, remaining};
+use super::text::cut;
+use crate::api::{Component, InventoryEntry};
+
+/// Longest message of a component or a verdict, in characters.
+pub const MAX_MESSAGE: usize = 512;
+
+/// An environment as it was found.
+#[derive(Clone, Debug)]
+pub struct Observation<'a> {
+    /// Everything in the inventory. Components come in this order.
+    pub objects: Vec<Observed<'a>>,
+    /// Every ReplicaSet of the preview's namespace.
+    pub replica_sets: Vec<ReplicaSet>,
+    /// Every pod of the preview's namespace.
+    pub pods: Vec<Pod>,
+    /// Since when the environment may be unready: when the revision was applied, or when it was last ready if that is later. So a pod that
+    /// moves to another node days after the last push has the whole deadline again.
+    pub since: Timestamp,
+    /// Time after `since` at which what isn't ready has failed.
+    pub deadline: Duration,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl<'a> Observation<'a> {
+    /// Finds the inventory's objects, the ReplicaSets and the pods among everything that bears the environment's label. An object without
+    /// `apiVersion` and `kind` (items of a list come without them) can't be told and is left out.
+    pub fn new(
+        inventory: &'a [InventoryEntry],
+        live: &'a [Arc<DynamicObject>],
+        since: Timestamp,
+        deadline: Duration,
+        now: Timestamp,
+    ) -> Self {
+        let mut seen =
+            Self { objects: Vec::new(), replica_sets: Vec::new(), pods: Vec::new(), since, deadline, now };
+        let mut places = HashMap::new();
+        for object in live {
+            let Some(types) = &object.types else { continue };
+            let kind = (group(&types.api_version), types.kind.as_str());
+            places.insert((kind, object.metadata.name.as_deref()), &**object);
+            match kind {
+                ("", "Pod") => seen.pods.extend(DynamicObject::clone(object).try_parse().ok()),
+                ("apps", "ReplicaSet") => {
+                    seen.replica_sets.extend(DynamicObject::clone(object).try_parse().ok());
+                }
+                _ => {}
+            }
+        }
+        seen.objects = inventory
+            .iter()
+            .map(|entry| {
+                let kind = (group(&entry.api_version), entry.kind.as_str());
+                let live = places.get(&(kind, Some(entry.name.as_str()))).copied();
+                Observed { entry, live, applied_generation: None }
+            })
+            .collect();
+        seen
+    }
+}
+
+/// The group of an `apiVersion`; empty for the core group.
+fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+/// One object of the inventory.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// What was applied.
+    pub entry: &'a InventoryEntry,
+    /// The object as the cluster has it, if it has it.
+    pub live: Option<&'a DynamicObject>,
+    /// `metadata.generation` that the API server answered when it was last applied, if that is known. A cache that hasn't caught up with the
+    /// apply still shows the revision before, ready as it was.
+    pub applied_generation: Option<i64>,
+}
+
+/// What became of the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every object is ready.
+    Ready,
+    /// Something isn't ready yet.
+    Progressing {
+        /// CamelCase, of the object that stands for the others.
+        reason: String,
+        /// Names the object and, where there is one, the container.
+        message: String,
+    },
+    /// Something failed, or wasn't ready by the deadline.
+    Failed {
+        /// CamelCase, of the object that stands for the others.
+        reason: String,
+        /// Names the object and, where there is one, the container and the cause.
+        message: String,
+    },
+}
+
+/// What [`assess`] makes of an [`Observation`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assessment {
+    /// Health of each object that has any: those that are ready by merely being there (a ConfigMap, a Role) are left out.
+    pub components: Vec<Component>,
+    /// The environment as a whole.
+    pub verdict: Verdict,
+    /// When only time decides: look again then, even if nothing changed. `None` when only a change can matter.
+    pub look_again_after: Option<Duration>,
+}
+
+/// Judges an environment.
+pub fn assess(observation: &Observation<'_>) -> Assessment {
+    let mut components = Vec::new();
+    let mut look_again_after = None;
+    let mut worst: Option<(String, Health)> = None;
+    for observed in &observation.objects {
+        let health = object::health(observed, observation);
+        let name = format!("{}/{}", observed.entry.kind, observed.entry.name);
+        look_again_after = earlier(look_again_after, health.look_again_after);
+        if health.shown() {
+            components.push(Component {
+                name: name.clone(),
+                ready: health.state == State::Ready,
+                reason: health.reason.clone(),
+                message: cut(&health.message, MAX_MESSAGE),
+            });
+        }
+        if worst.as_ref().is_none_or(|(_, other)| health.state > other.state) {
+            worst = Some((name, health));
+        }
+    }
+    let verdict = match worst {
+        None => Verdict::Ready,
+        Some((_, health)) if health.state == State::Ready => Verdict::Ready,
+        Some((name, health)) => {
+            let left = remaining(Some(observation.since), observation.deadline, observation.now);
+            let failed = health.state == State::Failed;
+            if !failed {
+                look_again_after = earlier(look_again_after, left);
+            }
+            let late = if failed || left.is_some() {
+                String::new()
+            } else {
+                format!(
+                    "not ready within {}: ",
+                    crate::api::Duration::from_secs(observation.deadline.as_secs())
+                )
+            };
+            let message = cut(&format!("{name}: {late}{}", health.message), MAX_MESSAGE);
+            if failed || left.is_none() {
+                Verdict::Failed { reason: health.reason, message }
+            } else {
+                Verdict::Progressing { reason: health.reason, message }
+            }
+        }
+    };
+    Assessment { components, verdict, look_again_after }
+}

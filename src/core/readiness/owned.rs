@@ -1,0 +1,110 @@
+//! Whose a pod is, and whether it is of its owner's current revision.
+
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::DynamicObject;
+
+use super::Observation;
+
+/// On a Deployment and its ReplicaSets: the number of the revision, which only grows.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+/// On the pods of StatefulSets and DaemonSets: the revision.
+const REVISION_HASH: &str = "controller-revision-hash";
+/// On a DaemonSet: how often its template changed. The API server counts it.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+/// On a DaemonSet's pods: the same.
+const POD_TEMPLATE_GENERATION: &str = "pod-template-generation";
+
+/// The pods of one object, without those that are being deleted.
+#[derive(Debug, Default)]
+pub(super) struct Pods<'a> {
+    /// Of the current revision.
+    pub current: Vec<&'a Pod>,
+    /// Of earlier ones.
+    pub earlier: Vec<&'a Pod>,
+    /// The current revision's ReplicaSet, for a Deployment.
+    pub replica_set: Option<&'a ReplicaSet>,
+}
+
+/// The pods of a Deployment: those of the ReplicaSet that has the Deployment's own revision number. No pod is current while that
+/// ReplicaSet isn't in sight: the newest one then may be the one before it.
+pub(super) fn by_deployment<'a>(live: &DynamicObject, seen: &'a Observation<'_>) -> Pods<'a> {
+    let sets: Vec<&'a ReplicaSet> =
+        seen.replica_sets.iter().filter(|set| owned_by(&set.metadata, live)).collect();
+    let wanted = number(&live.metadata, REVISION);
+    let current = sets
+        .iter()
+        .copied()
+        .filter(|set| wanted.is_none() || number(&set.metadata, REVISION) == wanted)
+        .max_by_key(|set| number(&set.metadata, REVISION));
+    let mut pods = Pods { replica_set: current, ..Pods::default() };
+    for pod in alive(seen) {
+        let Some(uid) = controller(&pod.metadata) else { continue };
+        if current.and_then(|set| set.metadata.uid.as_deref()) == Some(uid) {
+            pods.current.push(pod);
+        } else if sets.iter().any(|set| set.metadata.uid.as_deref() == Some(uid)) {
+            pods.earlier.push(pod);
+        }
+    }
+    pods
+}
+
+/// The pods of a StatefulSet: current are those of `status.updateRevision`.
+pub(super) fn by_stateful_set<'a>(live: &DynamicObject, seen: &'a Observation<'_>) -> Pods<'a> {
+    let revision = live.data.pointer("/status/updateRevision").and_then(serde_json::Value::as_str);
+    split(live, seen, |pod| revision.is_some() && label(pod, REVISION_HASH) == revision)
+}
+
+/// The pods of a DaemonSet: current are those of its template's generation, or of the newest pod's revision if it has none.
+pub(super) fn by_daemon_set<'a>(live: &DynamicObject, seen: &'a Observation<'_>) -> Pods<'a> {
+    if let Some(generation) = annotation(&live.metadata, TEMPLATE_GENERATION) {
+        return split(live, seen, |pod| label(pod, POD_TEMPLATE_GENERATION) == Some(generation));
+    }
+    let newest = alive(seen)
+        .filter(|pod| owned_by(&pod.metadata, live))
+        .max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
+        .and_then(|pod| label(pod, REVISION_HASH));
+    split(live, seen, |pod| label(pod, REVISION_HASH) == newest)
+}
+
+/// The pods of an object that has no revisions: a Job, a ReplicaSet of its own.
+pub(super) fn by_owner<'a>(live: &DynamicObject, seen: &'a Observation<'_>) -> Pods<'a> {
+    split(live, seen, |_| true)
+}
+
+fn split<'a>(
+    live: &DynamicObject,
+    seen: &'a Observation<'_>,
+    is_current: impl Fn(&'a Pod) -> bool,
+) -> Pods<'a> {
+    let mine = alive(seen).filter(|pod| owned_by(&pod.metadata, live));
+    let (current, earlier) = mine.partition(|pod| is_current(pod));
+    Pods { current, earlier, replica_set: None }
+}
+
+fn alive<'a>(seen: &'a Observation<'_>) -> impl Iterator<Item = &'a Pod> {
+    seen.pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none())
+}
+
+fn owned_by(metadata: &ObjectMeta, owner: &DynamicObject) -> bool {
+    owner.metadata.uid.is_some() && controller(metadata) == owner.metadata.uid.as_deref()
+}
+
+/// UID of the owner that made the object.
+fn controller(metadata: &ObjectMeta) -> Option<&str> {
+    let owners = metadata.owner_references.as_ref()?;
+    owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.as_str())
+}
+
+fn annotation<'m>(metadata: &'m ObjectMeta, key: &str) -> Option<&'m str> {
+    metadata.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+fn number(metadata: &ObjectMeta, key: &str) -> Option<i64> {
+    annotation(metadata, key)?.parse().ok()
+}
+
+fn label<'p>(pod: &'p Pod, key: &str) -> Option<&'p str> {
+    pod.metadata.labels.as_ref()?.get(key).map(String::as_str)
+}

@@ -1,0 +1,146 @@
+//! What runs no pods but has a health: claims, services, routes, definitions.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use super::Observation;
+use super::finding::{Health, remaining};
+use super::kubelet_text::tidy;
+use super::object::{ConditionView, condition, condition_in, number, text};
+
+/// Time for a gateway to see the services and listeners that a route names.
+const ROUTE_GRACE: Duration = Duration::from_secs(30);
+
+/// A claim has to be bound if a pod uses it. Most storage classes bind a claim only for its first pod, so one that no pod uses may stay pending
+/// for ever, and nobody misses it.
+pub(super) fn claim(live: &DynamicObject, seen: &Observation<'_>) -> Health {
+    match text(&live.data, "/status/phase") {
+        "Bound" => Health::ready("bound"),
+        "Lost" => Health::failed("Lost", "the volume it was bound to is gone"),
+        _ if !is_used(live, seen) => Health::ready("not bound, and no pod uses it"),
+        _ => Health::waiting("NotBound", "it isn't bound to a volume yet"),
+    }
+}
+
+fn is_used(claim: &DynamicObject, seen: &Observation<'_>) -> bool {
+    let name = claim.metadata.name.as_deref().unwrap_or_default();
+    let volumes = seen.pods.iter().filter_map(|pod| pod.spec.as_ref()?.volumes.as_ref()).flatten();
+    volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref()).any(|used| used.claim_name == name)
+}
+
+/// A service is ready by being there; a load balancer needs an address, except when the service names its own.
+pub(super) fn service(live: &DynamicObject) -> Health {
+    if text(&live.data, "/spec/type") != "LoadBalancer" {
+        return Health::present();
+    }
+    let some = |pointer: &str| {
+        live.data.pointer(pointer).and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+    };
+    if some("/status/loadBalancer/ingress") || some("/spec/externalIPs") {
+        Health::ready("has an address")
+    } else {
+        Health::waiting("NoAddress", "the load balancer has no address yet")
+    }
+}
+
+/// A route is ready when each parent it names has accepted it as it is now, and found what it points to.
+/// <https://gateway-api.sigs.k8s.io/geps/gep-1364/>
+pub(super) fn route(live: &DynamicObject, now: Timestamp) -> Health {
+    let generation = live.metadata.generation.unwrap_or(0);
+    let namespace = live.metadata.namespace.as_deref().unwrap_or_default();
+    let list =
+        |pointer: &str| live.data.pointer(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    for wanted in list("/spec/parentRefs") {
+        let parent = Parent::new(wanted, namespace);
+        let said: Vec<Health> = list("/status/parents")
+            .iter()
+            .filter(|entry| {
+                entry.get("parentRef").is_some_and(|found| Parent::new(found, namespace) == parent)
+            })
+            .map(|entry| by_parent(entry, &parent, generation, now))
+            .collect();
+        // Several controllers may speak for one parent; one that serves it is enough.
+        let best = said.into_iter().min_by_key(|health| health.state);
+        let health = best.unwrap_or_else(|| {
+            Health::waiting("NotAccepted", format!("{} hasn't taken it up yet", parent.title()))
+        });
+        if health.state > super::State::Ready {
+            return health;
+        }
+    }
+    Health::ready("accepted by its parents")
+}
+
+fn by_parent(entry: &Value, parent: &Parent<'_>, generation: i64, now: Timestamp) -> Health {
+    for kind in ["Accepted", "ResolvedRefs"] {
+        let said = entry.get("conditions").and_then(|list| condition_in(list, kind));
+        match said {
+            Some(said) if said.observed_generation.is_some_and(|looked_at| looked_at >= generation) => {
+                if !said.is("True") {
+                    return refused(&said, kind, parent, now);
+                }
+            }
+            _ => {
+                return Health::waiting("NotAccepted", format!("{} hasn't taken it up yet", parent.title()));
+            }
+        }
+    }
+    Health::ready("")
+}
+
+fn refused(said: &ConditionView<'_>, kind: &str, parent: &Parent<'_>, now: Timestamp) -> Health {
+    let message = format!("{} says {kind} {}: {}", parent.title(), said.reason, tidy(said.message));
+    if said.is("False") && said.reason != "Pending" {
+        Health::failed_unless(remaining(said.changed, ROUTE_GRACE, now), said.reason, message)
+    } else {
+        Health::waiting(said.reason, message)
+    }
+}
+
+/// Who a route is attached to, with what the API takes for fields left out.
+#[derive(PartialEq)]
+struct Parent<'v> {
+    group: &'v str,
+    kind: &'v str,
+    namespace: &'v str,
+    name: &'v str,
+    section: &'v str,
+    port: i64,
+}
+
+impl<'v> Parent<'v> {
+    fn new(reference: &'v Value, namespace: &'v str) -> Self {
+        let or = |pointer: &str, default: &'v str| {
+            reference.pointer(pointer).and_then(Value::as_str).unwrap_or(default)
+        };
+        Self {
+            group: or("/group", "gateway.networking.k8s.io"),
+            kind: or("/kind", "Gateway"),
+            namespace: or("/namespace", namespace),
+            name: or("/name", ""),
+            section: or("/sectionName", ""),
+            port: number(reference, "/port"),
+        }
+    }
+    fn title(&self) -> String {
+        format!("{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+/// A definition is ready when the API server serves its kind.
+pub(super) fn definition(live: &DynamicObject) -> Health {
+    let said = |kind: &str| condition(&live.data, kind);
+    if let Some(refused) = said("NamesAccepted").filter(|names| names.is("False")) {
+        return Health::failed(refused.reason, tidy(refused.message));
+    }
+    match said("Established") {
+        Some(established) if established.is("True") => Health::ready("established"),
+        Some(refused) if refused.is("False") && refused.reason != "Installing" => {
+            Health::failed(refused.reason, tidy(refused.message))
+        }
+        _ => Health::waiting("Installing", "the API server doesn't serve it yet"),
+    }
+}

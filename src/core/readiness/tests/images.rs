@@ -1,0 +1,162 @@
+//! Images that can't be pulled, containers that can't be made.
+
+use super::*;
+
+const NOT_FOUND: &str = "rpc error: code = NotFound desc = failed to pull and unpack image \"registry.example/web:1\": failed to resolve reference \"registry.example/web:1\": registry.example/web:1: not found";
+const NO_HOST: &str = "failed to pull and unpack image \"registry.example/web:1\": failed to resolve reference \"registry.example/web:1\": failed to do request: Head \"https://registry.example/v2/web/manifests/1\": dial tcp: lookup registry.example: no such host";
+
+#[test]
+fn an_image_that_does_not_exist_fails_at_the_first_try() {
+    let expected = failed(
+        "ImagePullBackOff",
+        "Deployment/web: container web: image registry.example/web:1 can't be pulled: registry.example/web:1: not found",
+    );
+    assert_eq!(with_pod(&waiting("ErrImagePull", NOT_FOUND)).verdict(4), expected);
+    // And reads the same while the kubelet backs off.
+    let backing_off = format!("Back-off pulling image \"registry.example/web:1\": ErrImagePull: {NOT_FOUND}");
+    assert_eq!(with_pod(&waiting("ImagePullBackOff", &backing_off)).verdict(5), expected);
+}
+
+#[test]
+fn a_registry_out_of_reach_fails_when_the_kubelet_backs_off() {
+    let message = "Deployment/web: container web: image registry.example/web:1 can't be pulled: dial tcp: lookup registry.example: no such host";
+    let first = with_pod(&waiting("ErrImagePull", NO_HOST)).at(4);
+    assert_eq!(first.verdict, progressing("ErrImagePull", message));
+    assert_eq!(first.look_again_after, Some(Duration::from_secs(9)));
+
+    let backing_off = format!("Back-off pulling image \"registry.example/web:1\": ErrImagePull: {NO_HOST}");
+    let expected = failed("ImagePullBackOff", message);
+    assert_eq!(with_pod(&waiting("ImagePullBackOff", &backing_off)).verdict(5), expected);
+    // The second try doesn't take the verdict back.
+    assert_eq!(with_pod(&waiting("ErrImagePull", NO_HOST)).verdict(15), expected);
+}
+
+#[test]
+fn an_older_kubelet_does_not_repeat_the_cause() {
+    let world = with_pod(&waiting("ImagePullBackOff", "Back-off pulling image \"registry.example/web:1\""));
+    assert_eq!(
+        world.verdict(5),
+        failed(
+            "ImagePullBackOff",
+            "Deployment/web: container web: image registry.example/web:1 can't be pulled"
+        )
+    );
+}
+
+#[test]
+fn denied_and_unauthorized_fail_at_once() {
+    for cause in [
+        "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
+        "unexpected status from HEAD request to https://registry.example/v2/web/manifests/1: 401 Unauthorized",
+        "unexpected status from HEAD request to https://registry.example/v2/web/manifests/1: 403 Forbidden",
+        "no match for platform in manifest: not found",
+    ] {
+        let verdict = with_pod(&waiting("ErrImagePull", cause)).verdict(4);
+        assert!(
+            matches!(&verdict, Verdict::Failed { message, .. } if message.contains(cause)),
+            "{verdict:?}"
+        );
+    }
+}
+
+#[test]
+fn names_that_no_try_makes_right_fail_at_once() {
+    let verdict = with_pod(&waiting(
+        "InvalidImageName",
+        "Failed to apply default image tag \"Web::1\": couldn't parse image name \"Web::1\": invalid reference format",
+    ))
+    .verdict(4);
+    assert!(
+        matches!(&verdict, Verdict::Failed { reason, .. } if reason == "InvalidImageName"),
+        "{verdict:?}"
+    );
+    assert_eq!(
+        with_pod(&waiting(
+            "ErrImageNeverPull",
+            "Container image \"registry.example/web:1\" is not present with pull policy of Never"
+        ))
+        .verdict(4),
+        failed(
+            "ErrImageNeverPull",
+            "Deployment/web: container web: image registry.example/web:1 can't be used: Container image \"registry.example/web:1\" is not present with pull policy of Never"
+        )
+    );
+}
+
+#[test]
+fn what_a_container_needs_may_come_a_little_later() {
+    for reason in ["CreateContainerConfigError", "CreateContainerError", "ImageInspectError"] {
+        let world = with_pod(&waiting(reason, "configmap \"settings\" not found"));
+        let early = world.at(5);
+        assert!(
+            matches!(&early.verdict, Verdict::Progressing { reason: said, .. } if said == reason),
+            "{early:?}"
+        );
+        assert_eq!(early.look_again_after, Some(Duration::from_secs(8)));
+        // Exactly then it is decided.
+        let late = world.at(13);
+        assert!(
+            matches!(&late.verdict, Verdict::Failed { reason: said, message } if said == reason && message.contains("container web") && message.contains("configmap \"settings\" not found")),
+            "{late:?}"
+        );
+        assert_eq!(late.look_again_after, None);
+    }
+}
+
+#[test]
+fn the_pod_is_not_named() {
+    let message = "container has runAsNonRoot and image will run as root (pod: \"web-6d4f-abcde_preview(web-6d4f-abcde-uid)\", container: web)";
+    assert_eq!(
+        with_pod(&waiting("CreateContainerConfigError", message)).verdict(20),
+        failed(
+            "CreateContainerConfigError",
+            "Deployment/web: container web (image registry.example/web:1) can't be created: container has runAsNonRoot and image will run as root (pod: \"web\", container: web)"
+        )
+    );
+}
+
+#[test]
+fn a_program_that_is_not_in_the_image_reads_the_same_at_every_stage() {
+    let message = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: \"/serve\": stat /serve: no such file or directory";
+    let expected = failed(
+        "StartError",
+        "Deployment/web: container web (image registry.example/web:1) can't be started: exec: \"/serve\": stat /serve: no such file or directory",
+    );
+    assert_eq!(with_pod(&waiting("RunContainerError", message)).verdict(4), expected);
+    let ended = format!(
+        "{{terminated: {{exitCode: 128, reason: StartError, message: {}, startedAt: null, finishedAt: T+5}}}}",
+        serde_json::to_string(message).expect("text")
+    );
+    let first = with_pod(&container(&format!("ready: false\nrestartCount: 0\nstate: {ended}")));
+    assert_eq!(first.verdict(6), expected);
+    let later = with_pod(&container(&format!(
+        "ready: false\nrestartCount: 3\nlastState: {ended}\nstate: {{waiting: {{reason: CrashLoopBackOff, message: back-off 40s restarting failed container=web pod=web-6d4f-abcde_preview(web-6d4f-abcde-uid)}}}}"
+    )));
+    assert_eq!(later.verdict(60), expected);
+}
+
+#[test]
+fn a_container_that_is_being_made_says_what_it_may_wait_for() {
+    let mut world = with_pod(&waiting("ContainerCreating", ""));
+    assert_eq!(
+        world.verdict(5),
+        progressing(
+            "ContainerCreating",
+            "Deployment/web: container web (image registry.example/web:1) is being created"
+        )
+    );
+    let pod = &mut world.pods[0];
+    pod.spec.as_mut().expect("spec").volumes = Some(read(&serde_json::json!([
+        {"name": "a", "configMap": {"name": "settings"}},
+        {"name": "b", "secret": {"secretName": "maybe", "optional": true}},
+        {"name": "c", "secret": {"secretName": "keys"}},
+        {"name": "d", "emptyDir": {}},
+    ])));
+    let conditions = pod.status.as_mut().and_then(|status| status.conditions.as_mut()).expect("conditions");
+    conditions.push(read(&serde_json::json!({"type": "PodReadyToStartContainers", "status": "False"})));
+    let verdict = world.verdict(20);
+    assert!(
+        matches!(&verdict, Verdict::Progressing { message, .. } if message.ends_with("volumes and network on the node: it needs ConfigMap/settings, Secret/keys")),
+        "{verdict:?}"
+    );
+}

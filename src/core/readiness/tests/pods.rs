@@ -1,0 +1,217 @@
+//! Crashes, memory, scheduling, probes.
+
+use super::*;
+
+fn crashed(restarts: i32, state: &str) -> World {
+    crashed_by(restarts, state, "{exitCode: 1, reason: Error, startedAt: T+5, finishedAt: T+6}")
+}
+
+fn crashed_by(restarts: i32, state: &str, last: &str) -> World {
+    with_pod(&container(&format!(
+        "ready: false\nrestartCount: {restarts}\nlastState: {{terminated: {last}}}\nstate: {state}"
+    )))
+}
+
+const BACK_OFF: &str = "{waiting: {reason: CrashLoopBackOff, message: back-off 10s restarting failed container=web pod=web-6d4f-abcde_preview(web-6d4f-abcde-uid)}}";
+
+#[test]
+fn one_crash_is_not_the_end() {
+    let ended = with_pod(&container(
+        "ready: false\nrestartCount: 0\nstate: {terminated: {exitCode: 1, reason: Error, startedAt: T+5, finishedAt: T+6}}",
+    ));
+    assert_eq!(
+        ended.verdict(6),
+        progressing(
+            "Crashed",
+            "Deployment/web: container web (image registry.example/web:1) crashed with exit code 1"
+        )
+    );
+    let back = crashed(1, "{running: {startedAt: T+7}}");
+    assert!(matches!(back.verdict(8), Verdict::Progressing { .. }));
+}
+
+#[test]
+fn crashing_again_and_again_fails_and_stays_failed_while_it_is_tried() {
+    let expected = failed(
+        "CrashLoopBackOff",
+        "Deployment/web: container web (image registry.example/web:1) crashed with exit code 1, restarted once",
+    );
+    assert_eq!(crashed(1, BACK_OFF).verdict(8), expected);
+    let ended = "{terminated: {exitCode: 1, reason: Error, startedAt: T+7, finishedAt: T+8}}";
+    assert_eq!(crashed(1, ended).verdict(8), expected);
+    // Backing off, running for a moment, ended: the same all along.
+    let states = [BACK_OFF, "{running: {startedAt: T+20}}", ended];
+    let verdicts: Vec<_> = states.map(|state| crashed(3, state).verdict(21)).into_iter().collect();
+    assert!(
+        matches!(&verdicts[0], Verdict::Failed { message, .. } if message.ends_with("restarted 3 times"))
+    );
+    assert!(verdicts.iter().all(|verdict| *verdict == verdicts[0]), "{verdicts:?}");
+    // Overnight, the message hardly changes.
+    assert_eq!(crashed(31, BACK_OFF).verdict(21), crashed(38, BACK_OFF).verdict(21));
+}
+
+#[test]
+fn one_that_keeps_running_after_crashes_is_only_not_ready() {
+    let world = crashed(4, "{running: {startedAt: T+100}}");
+    let early = world.at(101);
+    assert!(matches!(early.verdict, Verdict::Failed { .. }));
+    assert_eq!(early.look_again_after, Some(Duration::from_secs(59)));
+    assert_eq!(
+        world.verdict(160),
+        progressing(
+            "NotReady",
+            "Deployment/web: container web (image registry.example/web:1) is running but not ready: readiness probe GET :8080/healthz doesn't succeed"
+        )
+    );
+}
+
+#[test]
+fn out_of_memory_names_the_limit() {
+    let last = "{exitCode: 137, reason: OOMKilled, startedAt: T+5, finishedAt: T+6}";
+    assert_eq!(
+        crashed_by(2, BACK_OFF, last).verdict(30),
+        failed(
+            "OOMKilled",
+            "Deployment/web: container web (image registry.example/web:1) killed for using more memory than its limit of 64Mi (OOMKilled), restarted 2 times"
+        )
+    );
+}
+
+#[test]
+fn ending_well_is_wrong_for_what_is_to_keep_running() {
+    let last = "{exitCode: 0, reason: Completed, startedAt: T+5, finishedAt: T+6}";
+    let verdict = crashed_by(2, BACK_OFF, last).verdict(30);
+    assert!(
+        matches!(&verdict, Verdict::Failed { message, .. } if message.contains("ended by itself with exit code 0")),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn what_a_program_says_when_it_ends_is_not_repeated() {
+    let last = "{exitCode: 1, reason: Error, message: 'password=hunter2', startedAt: T+5, finishedAt: T+6}";
+    let verdict = crashed_by(2, BACK_OFF, last).verdict(30);
+    assert!(
+        matches!(&verdict, Verdict::Failed { message, .. } if !message.contains("hunter2")),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn an_init_container_that_fails_is_named_as_one() {
+    let mut world = with_pod(
+        "
+conditions: [{type: PodScheduled, status: 'True'}, {type: Initialized, status: 'False'}]
+initContainerStatuses:
+- name: migrate
+  image: registry.example/migrate:1
+  imageID: ''
+  ready: false
+  restartCount: 2
+  state: {waiting: {reason: CrashLoopBackOff, message: back-off 20s}}
+  lastState: {terminated: {exitCode: 3, reason: Error, startedAt: T+5, finishedAt: T+6}}
+containerStatuses:
+- {name: web, image: registry.example/web:1, imageID: '', ready: false, restartCount: 0, state: {waiting: {reason: PodInitializing}}}
+",
+    );
+    world.pods[0].spec.as_mut().expect("spec").init_containers =
+        Some(read(&serde_json::json!([{"name": "migrate", "image": "registry.example/migrate:1"}])));
+    assert_eq!(
+        world.verdict(30),
+        failed(
+            "CrashLoopBackOff",
+            "Deployment/web: init container migrate (image registry.example/migrate:1) crashed with exit code 3, restarted 2 times"
+        )
+    );
+    // While it runs, it is waited for.
+    let status = world.pods[0].status.as_mut().and_then(|status| status.init_container_statuses.as_mut());
+    let migrate = &mut status.expect("statuses")[0];
+    *migrate = read(
+        &serde_json::json!({"name": "migrate", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"running": {"startedAt": at(5).to_string()}}}),
+    );
+    assert!(matches!(world.verdict(30), Verdict::Progressing { reason, .. } if reason == "Initializing"));
+}
+
+#[test]
+fn a_sidecar_that_crashes_is_found() {
+    let mut world = with_pod(
+        "
+conditions: [{type: PodScheduled, status: 'True'}]
+initContainerStatuses:
+- name: proxy
+  image: registry.example/proxy:1
+  imageID: ''
+  ready: false
+  restartCount: 2
+  started: false
+  state: {waiting: {reason: CrashLoopBackOff, message: back-off 20s}}
+  lastState: {terminated: {exitCode: 139, reason: Error, startedAt: T+5, finishedAt: T+6}}
+containerStatuses:
+- {name: web, image: registry.example/web:1, imageID: '', ready: true, started: true, restartCount: 0, state: {running: {startedAt: T+5}}}
+",
+    );
+    world.pods[0].spec.as_mut().expect("spec").init_containers = Some(read(
+        &serde_json::json!([{"name": "proxy", "image": "registry.example/proxy:1", "restartPolicy": "Always"}]),
+    ));
+    let verdict = world.verdict(30);
+    assert!(
+        matches!(&verdict, Verdict::Failed { message, .. } if message.contains("container proxy") && message.contains("SIGSEGV")),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn a_pod_that_no_node_takes_fails_after_a_grace() {
+    let world = with_pod(
+        "conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, lastTransitionTime: T+2, message: '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.'}]",
+    );
+    let message = "Deployment/web: no node takes the pod: 0/1 nodes are available: 1 Insufficient cpu.";
+    let early = world.at(10);
+    assert_eq!(early.verdict, progressing("Unschedulable", message));
+    assert_eq!(early.look_again_after, Some(Duration::from_secs(22)));
+    assert_eq!(world.verdict(31), progressing("Unschedulable", message));
+    assert_eq!(world.verdict(32), failed("Unschedulable", message));
+}
+
+#[test]
+fn a_readiness_gate_is_named() {
+    let mut world = with_pod(&container(
+        "ready: true\nstarted: true\nrestartCount: 0\nstate: {running: {startedAt: T+5}}",
+    ));
+    world.pods[0].spec.as_mut().expect("spec").readiness_gates =
+        Some(read(&serde_json::json!([{"conditionType": "example.com/attached"}])));
+    assert_eq!(
+        world.verdict(30),
+        progressing("NotReady", "Deployment/web: the pod waits for its readiness gate example.com/attached")
+    );
+}
+
+#[test]
+fn a_pod_of_nobody_has_nobody_to_make_another() {
+    let pod = |phase: &str, status: &str| {
+        World::new(&format!(
+            "
+apiVersion: v1
+kind: Pod
+metadata: {{name: seed, namespace: preview, uid: seed-uid}}
+spec: {{restartPolicy: Never, containers: [{{name: seed, image: registry.example/seed:1}}]}}
+status:
+  phase: {phase}
+  startTime: T+3
+{status}"
+        ))
+    };
+    let ended = "  containerStatuses:\n  - {name: seed, image: '', imageID: '', ready: false, restartCount: 0, state: {terminated: {exitCode: 2, reason: Error}}}";
+    assert_eq!(
+        pod("Failed", ended).verdict(5),
+        failed(
+            "Crashed",
+            "Pod/seed: container seed (image registry.example/seed:1) crashed with exit code 2"
+        )
+    );
+    assert_eq!(pod("Succeeded", "").verdict(5), Verdict::Ready);
+    assert!(matches!(
+        pod("Failed", "  reason: Evicted\n  message: The node was low on resource memory.").verdict(5),
+        Verdict::Failed { reason, .. } if reason == "Evicted"
+    ));
+}

@@ -1,0 +1,119 @@
+//! Only the current revision counts.
+
+use super::*;
+
+const CRASHING: &str = "conditions: [{type: PodScheduled, status: 'True'}]
+containerStatuses:
+- name: web
+  image: registry.example/web:0
+  imageID: ''
+  ready: false
+  restartCount: 9
+  lastState: {terminated: {exitCode: 1, reason: Error, startedAt: T+0, finishedAt: T+0}}
+  state: {waiting: {reason: CrashLoopBackOff}}";
+
+fn two_pods(new: &str) -> World {
+    World::new(&format!(
+        "{DEPLOYMENT}---\n{}---\n{}",
+        web_pod("web-5c9f-fghij", "old-set-uid", CRASHING),
+        web_pod("web-6d4f-abcde", "new-set-uid", new)
+    ))
+}
+
+#[test]
+fn a_broken_pod_of_the_old_revision_does_not_fail_the_new_one() {
+    let world = two_pods(&waiting("ContainerCreating", ""));
+    assert!(matches!(world.verdict(5), Verdict::Progressing { reason, .. } if reason == "ContainerCreating"));
+}
+
+#[test]
+fn nor_does_it_hide_that_the_new_one_is_broken_too() {
+    let world = two_pods(&waiting("InvalidImageName", "couldn't parse image name"));
+    assert!(matches!(world.verdict(5), Verdict::Failed { reason, .. } if reason == "InvalidImageName"));
+}
+
+#[test]
+fn a_pod_that_is_being_deleted_does_not_count() {
+    let mut world = with_pod(CRASHING);
+    assert!(matches!(world.verdict(20), Verdict::Failed { .. }));
+    world.pods[0].metadata.deletion_timestamp = Some(read(&Value::String(at(19).to_string())));
+    assert!(matches!(world.verdict(20), Verdict::Progressing { .. }));
+}
+
+#[test]
+fn a_fix_that_the_controller_has_not_seen_is_not_judged_by_what_it_fixes() {
+    let mut world = with_pod(CRASHING);
+    let live = world.live[0].as_mut().expect("live");
+    live.metadata.generation = Some(3);
+    assert!(matches!(world.verdict(20), Verdict::Progressing { reason, .. } if reason == "NotObserved"));
+}
+
+#[test]
+fn a_new_revision_whose_replica_set_is_not_in_sight_has_no_pods_yet() {
+    let mut world = with_pod(CRASHING);
+    let live = world.live[0].as_mut().expect("live");
+    let annotations = live.metadata.annotations.as_mut().expect("annotations");
+    annotations.insert("deployment.kubernetes.io/revision".to_owned(), "3".to_owned());
+    live.data["status"]["updatedReplicas"] = 0.into();
+    assert!(matches!(world.verdict(20), Verdict::Progressing { reason, .. } if reason == "RollingOut"));
+}
+
+#[test]
+fn a_cache_behind_the_apply_does_not_make_it_ready() {
+    let mut world = with_pod("conditions: [{type: Ready, status: 'True'}]");
+    let live = world.live[0].as_mut().expect("live");
+    live.data["status"]["availableReplicas"] = 1.into();
+    world.applied_generation = Some(2);
+    assert_eq!(world.verdict(20), Verdict::Ready);
+    world.applied_generation = Some(3);
+    assert!(matches!(world.verdict(20), Verdict::Progressing { reason, .. } if reason == "NotObserved"));
+}
+
+const STATEFUL_SET: &str = "
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: web, namespace: preview, uid: sts-uid, generation: 2}
+spec: {replicas: 1, updateStrategy: {type: RollingUpdate, rollingUpdate: {partition: 0}}}
+status: {observedGeneration: 2, replicas: 1, currentReplicas: 1, currentRevision: web-old, updateRevision: web-new}
+";
+
+fn stateful_pod(hash: &str) -> String {
+    web_pod("web-0", "sts-uid", CRASHING)
+        .replace("  uid:", &format!("  labels: {{controller-revision-hash: {hash}}}\n  uid:"))
+}
+
+#[test]
+fn a_stateful_set_held_up_by_its_old_pod_says_so() {
+    let verdict = World::new(&format!("{STATEFUL_SET}---\n{}", stateful_pod("web-old"))).verdict(20);
+    assert!(
+        matches!(&verdict, Verdict::Progressing { reason, message } if reason == "HeldUpByEarlierRevision" && message.contains("delete that pod")),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn a_stateful_set_fails_by_a_pod_of_its_update_revision() {
+    let world = World::new(&format!("{STATEFUL_SET}---\n{}", stateful_pod("web-new")));
+    assert!(matches!(world.verdict(20), Verdict::Failed { reason, .. } if reason == "CrashLoopBackOff"));
+}
+
+#[test]
+fn a_daemon_set_fails_by_a_pod_of_its_templates_generation() {
+    let set = "
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: web, namespace: preview, uid: ds-uid, generation: 2, annotations: {deprecated.daemonset.template.generation: '2'}}
+status: {observedGeneration: 2, desiredNumberScheduled: 1, currentNumberScheduled: 1, updatedNumberScheduled: 1, numberMisscheduled: 0, numberReady: 0, numberUnavailable: 1}
+";
+    let pod = |generation: u8| {
+        web_pod("web-abcde", "ds-uid", CRASHING).replace(
+            "  uid:",
+            &format!("  labels: {{pod-template-generation: '{generation}', controller-revision-hash: h{generation}}}\n  uid:"),
+        )
+    };
+    let verdict = |yaml: &str| World::new(yaml).verdict(20);
+    assert!(matches!(verdict(&format!("{set}---\n{}", pod(1))), Verdict::Progressing { .. }));
+    assert!(matches!(verdict(&format!("{set}---\n{}", pod(2))), Verdict::Failed { .. }));
+    let unannotated = set.replace(", annotations: {deprecated.daemonset.template.generation: '2'}", "");
+    assert!(matches!(verdict(&format!("{unannotated}---\n{}", pod(7))), Verdict::Failed { .. }));
+}

@@ -1,0 +1,123 @@
+//! Routes, services, claims.
+
+use super::*;
+
+fn route(parents: &str) -> World {
+    World::new(&format!(
+        "
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: web, namespace: preview, uid: route-uid, generation: 2}}
+spec: {{parentRefs: [{{name: shared, namespace: gateways}}]}}
+status: {{parents: {parents}}}"
+    ))
+}
+
+fn parent(namespace: &str, accepted: (&str, &str, i64), resolved: (&str, &str, i64)) -> String {
+    let condition = |kind: &str, (status, reason, generation): (&str, &str, i64)| {
+        format!(
+            "{{type: {kind}, status: '{status}', reason: {reason}, message: said so, observedGeneration: {generation}, lastTransitionTime: T+2}}"
+        )
+    };
+    format!(
+        "{{controllerName: example.com/gateway, parentRef: {{group: gateway.networking.k8s.io, kind: Gateway, name: shared, namespace: {namespace}}}, conditions: [{}, {}]}}",
+        condition("Accepted", accepted),
+        condition("ResolvedRefs", resolved)
+    )
+}
+
+#[test]
+fn a_route_needs_both_conditions_of_its_parent_at_this_generation() {
+    let good = ("True", "Accepted", 2);
+    assert_eq!(route(&format!("[{}]", parent("gateways", good, good))).verdict(5), Verdict::Ready);
+    for parents in [
+        "[]".to_owned(),
+        format!("[{}]", parent("gateways", ("True", "Accepted", 1), good)),
+        format!("[{}]", parent("gateways", good, ("True", "ResolvedRefs", 1))),
+        // Somebody else's parent of that name.
+        format!("[{}]", parent("elsewhere", good, good)),
+        format!("[{}]", parent("gateways", ("Unknown", "Pending", 2), good)),
+    ] {
+        assert!(matches!(route(&parents).verdict(100), Verdict::Progressing { .. }), "{parents}");
+    }
+    // Another controller's word on the same parent doesn't undo the one that serves it.
+    let both = format!(
+        "[{}, {}]",
+        parent("gateways", ("False", "NoMatchingParent", 2), good),
+        parent("gateways", good, good)
+    );
+    assert_eq!(route(&both).verdict(100), Verdict::Ready);
+}
+
+#[test]
+fn a_route_that_stays_refused_fails_with_the_gateways_reason() {
+    let good = ("True", "Accepted", 2);
+    for (parents, reason) in [
+        (parent("gateways", ("False", "NotAllowedByListeners", 2), good), "NotAllowedByListeners"),
+        (parent("gateways", good, ("False", "BackendNotFound", 2)), "BackendNotFound"),
+    ] {
+        let world = route(&format!("[{parents}]"));
+        let early = world.at(5);
+        assert!(
+            matches!(&early.verdict, Verdict::Progressing { reason: said, .. } if said == reason),
+            "{early:?}"
+        );
+        assert_eq!(early.look_again_after, Some(Duration::from_secs(27)));
+        let late = world.verdict(32);
+        assert!(
+            matches!(&late, Verdict::Failed { reason: said, message } if said == reason && message.contains("Gateway gateways/shared") && message.contains("said so")),
+            "{late:?}"
+        );
+    }
+}
+
+#[test]
+fn an_ingress_needs_no_address_and_a_load_balancer_does() {
+    let ingress = World::new(
+        "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: preview, generation: 1}
+status: {loadBalancer: {}}",
+    );
+    assert_eq!(ingress.verdict(5), Verdict::Ready);
+    let service = |kind: &str, status: &str| {
+        World::new(&format!(
+            "
+apiVersion: v1
+kind: Service
+metadata: {{name: web, namespace: preview}}
+spec: {{type: {kind}, clusterIP: 10.0.0.9}}
+status: {{loadBalancer: {{{status}}}}}"
+        ))
+        .verdict(5)
+    };
+    assert_eq!(service("ClusterIP", ""), Verdict::Ready);
+    assert_eq!(service("LoadBalancer", "ingress: [{ip: 192.0.2.1}]"), Verdict::Ready);
+    assert_eq!(
+        service("LoadBalancer", ""),
+        progressing("NoAddress", "Service/web: the load balancer has no address yet")
+    );
+}
+
+#[test]
+fn a_claim_has_to_be_bound_for_the_pod_that_uses_it() {
+    let claim = |phase: &str| {
+        format!(
+            "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: data, namespace: preview, uid: claim-uid}}
+status: {{phase: {phase}}}"
+        )
+    };
+    assert_eq!(World::new(&claim("Bound")).verdict(5), Verdict::Ready);
+    assert_eq!(World::new(&claim("Pending")).verdict(5), Verdict::Ready);
+    assert!(matches!(World::new(&claim("Lost")).verdict(5), Verdict::Failed { .. }));
+    let pod = web_pod("db-0", "somebody-uid", "").replace(
+        "  containers:",
+        "  volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]\n  containers:",
+    );
+    let world = World::new(&format!("{}\n---\n{pod}", claim("Pending")));
+    assert!(matches!(world.verdict(5), Verdict::Progressing { reason, .. } if reason == "NotBound"));
+}

@@ -1,0 +1,255 @@
+//! Counts and conditions of what runs pods.
+
+use super::*;
+
+/// The Deployment with other fields in its status; JSON merge, null removes.
+fn deployment(status: &Value) -> World {
+    let mut world = World::new(DEPLOYMENT);
+    merge(&mut world, status);
+    world
+}
+
+fn merge(world: &mut World, status: &Value) {
+    let data = &mut world.live[0].as_mut().expect("live").data["status"];
+    for (key, value) in status.as_object().expect("an object") {
+        data[key] = value.clone();
+    }
+}
+
+#[test]
+fn a_deployment_is_ready_when_every_replica_is_of_this_revision_and_available() {
+    let all = serde_json::json!({"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
+    let ready = deployment(&all).at(5);
+    assert_eq!(ready.verdict, Verdict::Ready);
+    assert_eq!(ready.look_again_after, None);
+    assert_eq!(ready.components.len(), 1);
+    assert!(ready.components[0].ready && ready.components[0].name == "Deployment/web");
+
+    for (change, reason) in [
+        (serde_json::json!({"updatedReplicas": 0}), "RollingOut"),
+        (serde_json::json!({"replicas": 2}), "RollingOut"),
+        (serde_json::json!({"availableReplicas": 0}), "NotAvailable"),
+        (serde_json::json!({"observedGeneration": 1}), "NotObserved"),
+        (serde_json::json!({"observedGeneration": null}), "NotObserved"),
+    ] {
+        let mut world = deployment(&all);
+        merge(&mut world, &change);
+        assert!(
+            matches!(world.verdict(5), Verdict::Progressing { reason: said, .. } if said == reason),
+            "{change}"
+        );
+    }
+}
+
+#[test]
+fn a_deployment_asleep_is_ready() {
+    let mut world = deployment(
+        &serde_json::json!({"replicas": null, "updatedReplicas": null, "availableReplicas": null}),
+    );
+    world.live[0].as_mut().expect("live").data["spec"]["replicas"] = 0.into();
+    assert_eq!(world.verdict(5), Verdict::Ready);
+}
+
+#[test]
+fn the_progress_deadline_is_a_failure_with_the_pods_cause() {
+    let conditions = serde_json::json!({"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "ReplicaSet has timed out progressing."}]});
+    assert_eq!(
+        deployment(&conditions).verdict(5),
+        failed("ProgressDeadlineExceeded", "Deployment/web: no progress within its progress deadline")
+    );
+    let mut world = with_pod(&container(
+        "ready: false\nstarted: true\nrestartCount: 0\nstate: {running: {startedAt: T+5}}",
+    ));
+    merge(&mut world, &conditions);
+    assert_eq!(
+        world.verdict(5),
+        failed(
+            "ProgressDeadlineExceeded",
+            "Deployment/web: no progress within its progress deadline: container web (image registry.example/web:1) is running but not ready: readiness probe GET :8080/healthz doesn't succeed"
+        )
+    );
+    // Available after all.
+    merge(&mut world, &serde_json::json!({"availableReplicas": 1}));
+    assert_eq!(world.verdict(5), Verdict::Ready);
+}
+
+fn refused(message: &str, old_replicas: i64) -> World {
+    let mut world = deployment(&serde_json::json!({"replicas": old_replicas, "updatedReplicas": 0}));
+    world.replica_sets[1].status = Some(read(&serde_json::json!({"replicas": 0, "conditions": [
+        {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "lastTransitionTime": at(1).to_string(), "message": message}
+    ]})));
+    world
+}
+
+#[test]
+fn a_pod_that_may_not_be_made_fails_with_the_refusal() {
+    for refusal in [
+        "exceeded quota: preview, requested: pods=1, used: pods=5, limited: pods=5",
+        "violates PodSecurity \"restricted:latest\": privileged (container \"web\" must not set securityContext.privileged=true)",
+        "maximum memory usage per Container is 1Gi, but limit is 2Gi",
+        "failed quota: preview: must specify limits.cpu for: web",
+    ] {
+        let world = refused(&format!("pods \"web-6d4f-abcde\" is forbidden: {refusal}"), 0);
+        assert_eq!(
+            world.verdict(2),
+            failed("FailedCreate", &format!("Deployment/web: no pod can be created: {refusal}"))
+        );
+    }
+    let invalid = refused("Pod \"web-6d4f-abcde\" is invalid: spec.containers[0].name: Required value", 0);
+    assert!(matches!(invalid.verdict(2), Verdict::Failed { .. }));
+}
+
+#[test]
+fn what_is_only_not_there_yet_in_a_new_namespace_has_a_grace() {
+    for refusal in [
+        "error looking up service account preview/web: serviceaccount \"web\" not found",
+        "status unknown for quota: preview, resources: pods",
+    ] {
+        let world = refused(&format!("pods \"web-6d4f-abcde\" is forbidden: {refusal}"), 0);
+        let early = world.at(2);
+        assert!(
+            matches!(&early.verdict, Verdict::Progressing { reason, .. } if reason == "FailedCreate"),
+            "{early:?}"
+        );
+        assert_eq!(early.look_again_after, Some(Duration::from_secs(29)));
+        assert!(matches!(world.verdict(31), Verdict::Failed { .. }));
+    }
+}
+
+#[test]
+fn a_quota_that_old_pods_still_fill_has_a_grace() {
+    let world =
+        refused("pods \"web-6d4f-abcde\" is forbidden: exceeded quota: preview, requested: pods=1", 1);
+    assert!(matches!(world.verdict(2), Verdict::Progressing { .. }));
+    assert!(matches!(world.verdict(40), Verdict::Failed { .. }));
+}
+
+#[test]
+fn a_refusal_of_the_old_revision_is_not_this_ones() {
+    let mut world = refused("pods \"web-5c9f-fghij\" is forbidden: violates PodSecurity", 0);
+    world.replica_sets.swap(0, 1);
+    let (old, new) = world.replica_sets.split_at_mut(1);
+    std::mem::swap(&mut old[0].status, &mut new[0].status);
+    merge(
+        &mut world,
+        &serde_json::json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "violates PodSecurity"}]}),
+    );
+    assert!(matches!(world.verdict(2), Verdict::Progressing { .. }));
+    // The Deployment's word is taken only without its ReplicaSet.
+    world.replica_sets.clear();
+    assert!(matches!(world.verdict(2), Verdict::Failed { reason, .. } if reason == "FailedCreate"));
+}
+
+#[test]
+fn a_container_just_back_from_a_crash_is_not_believed_at_once() {
+    let mut world = with_pod(
+        "
+conditions: [{type: Ready, status: 'True'}]
+containerStatuses:
+- name: web
+  image: ''
+  imageID: ''
+  ready: true
+  started: true
+  restartCount: 1
+  state: {running: {startedAt: T+20}}
+  lastState: {terminated: {exitCode: 1, reason: Error, startedAt: T+5, finishedAt: T+6}}",
+    );
+    merge(&mut world, &serde_json::json!({"availableReplicas": 1}));
+    let early = world.at(21);
+    assert!(
+        matches!(&early.verdict, Verdict::Progressing { reason, .. } if reason == "Crashed"),
+        "{early:?}"
+    );
+    assert_eq!(early.look_again_after, Some(Duration::from_secs(9)));
+    assert_eq!(world.verdict(30), Verdict::Ready);
+}
+
+fn stateful_set(status: &str) -> Verdict {
+    World::new(&format!(
+        "
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {{name: db, namespace: preview, uid: sts-uid, generation: 2}}
+spec: {{replicas: 2, updateStrategy: {{type: RollingUpdate, rollingUpdate: {{partition: 0}}}}}}
+status: {{observedGeneration: 2, {status}}}"
+    ))
+    .verdict(5)
+}
+
+#[test]
+fn a_stateful_set_is_ready_when_all_replicas_are_updated_and_ready() {
+    let all = "replicas: 2, readyReplicas: 2, availableReplicas: 2, updatedReplicas: 2, currentReplicas: 2, currentRevision: a, updateRevision: a";
+    assert_eq!(stateful_set(all), Verdict::Ready);
+    for (part, other) in [
+        ("readyReplicas: 2", "readyReplicas: 1"),
+        ("availableReplicas: 2", "availableReplicas: 1"),
+        ("updatedReplicas: 2", "updatedReplicas: 1"),
+        ("replicas: 2,", "replicas: 3,"),
+    ] {
+        assert!(
+            matches!(stateful_set(&all.replacen(part, other, 1)), Verdict::Progressing { .. }),
+            "{other}"
+        );
+    }
+}
+
+fn job(status: &str, pods: &[String]) -> World {
+    let pods: String = pods.iter().flat_map(|pod| ["---\n", pod]).collect();
+    World::new(&format!(
+        "
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: migrate, namespace: preview, uid: job-uid, generation: 1}}
+spec: {{completions: 1, parallelism: 1, backoffLimit: 2}}
+status: {{{status}}}
+{pods}"
+    ))
+}
+
+#[test]
+fn a_job_is_ready_when_it_is_complete() {
+    assert!(
+        matches!(job("startTime: T+1, active: 1", &[]).verdict(5), Verdict::Progressing { reason, .. } if reason == "Running")
+    );
+    assert_eq!(
+        job("succeeded: 1, conditions: [{type: Complete, status: 'True', reason: CompletionsReached}]", &[])
+            .verdict(5),
+        Verdict::Ready
+    );
+}
+
+#[test]
+fn a_job_that_failed_says_why() {
+    let status = "failed: 3, conditions: [{type: Failed, status: 'True', reason: BackoffLimitExceeded, message: Job has reached the specified backoff limit}]";
+    assert_eq!(
+        job(status, &[]).verdict(5),
+        failed("BackoffLimitExceeded", "Job/migrate: Job has reached the specified backoff limit")
+    );
+    let crashed = web_pod(
+        "migrate-abcde",
+        "job-uid",
+        &container("ready: false\nrestartCount: 0\nstate: {terminated: {exitCode: 3, reason: Error, startedAt: T+1, finishedAt: T+2}}"),
+    )
+    .replace("phase: Pending", "phase: Failed");
+    assert_eq!(
+        job(status, std::slice::from_ref(&crashed)).verdict(5),
+        failed(
+            "BackoffLimitExceeded",
+            "Job/migrate: Job has reached the specified backoff limit (container web (image registry.example/web:1) crashed with exit code 3)"
+        )
+    );
+    // A try that failed is no failure of the Job.
+    assert!(
+        matches!(job("active: 1, failed: 1", &[crashed]).verdict(5), Verdict::Progressing { reason, .. } if reason == "Crashed")
+    );
+}
+
+#[test]
+fn a_job_whose_image_does_not_exist_fails_at_once() {
+    let pod =
+        web_pod("migrate-abcde", "job-uid", &waiting("ErrImagePull", "registry.example/web:1: not found"));
+    assert!(
+        matches!(job("active: 1", &[pod]).verdict(5), Verdict::Failed { reason, .. } if reason == "ImagePullBackOff")
+    );
+}

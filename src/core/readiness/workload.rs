@@ -1,0 +1,225 @@
+//! What runs pods: the counts in its status say whether it is ready, its pods say why not.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::DynamicObject;
+
+use super::Observation;
+use super::finding::{Health, State, remaining, worst};
+use super::kubelet_text::{about_creation, tidy};
+use super::object::{condition, flag, number, number_or, text};
+use super::owned::{self, Pods};
+use super::pod::{self, Look};
+
+/// Time for what keeps pods from being made and may be only late: a quota not computed yet, a service account not made yet, old pods
+/// not gone yet.
+const CREATION_GRACE: Duration = Duration::from_secs(30);
+
+/// Refusals of a pod that stay refusals: pod security, limits, and a pod that is wrong in itself.
+const FINAL_REFUSALS: [&str; 6] = [
+    "violates PodSecurity",
+    "exceeded quota",
+    "failed quota",
+    "usage per Container is",
+    "usage per Pod is",
+    "\" is invalid: ",
+];
+
+pub(super) fn deployment(live: &DynamicObject, seen: &Observation<'_>) -> Health {
+    let object = &live.data;
+    let wanted = number_or(object, "/spec/replicas", 1);
+    let [total, updated, available] = ["replicas", "updatedReplicas", "availableReplicas"]
+        .map(|count| number(object, &format!("/status/{count}")));
+    let counts = if flag(object, "/spec/paused") && updated < wanted {
+        Some(Health::waiting("Paused", "its rollout is paused"))
+    } else if updated < wanted {
+        Some(Health::waiting("RollingOut", format!("{updated} of {wanted} replicas are of this revision")))
+    } else if total > wanted {
+        let extra = total - wanted;
+        Some(Health::waiting("RollingOut", format!("{extra} replicas too many are still there")))
+    } else {
+        too_few(available, wanted)
+    };
+    let pods = owned::by_deployment(live, seen);
+    judge(live, seen, &pods, wanted, counts, || {
+        refused(live, &pods, total > updated, seen.now).or_else(|| late(object))
+    })
+}
+
+pub(super) fn replica_set(live: &DynamicObject, seen: &Observation<'_>) -> Health {
+    let object = &live.data;
+    let wanted = number_or(object, "/spec/replicas", 1);
+    let counts = too_few(number(object, "/status/availableReplicas"), wanted);
+    let pods = owned::by_owner(live, seen);
+    judge(live, seen, &pods, wanted, counts, || refused(live, &pods, false, seen.now))
+}
+
+pub(super) fn stateful_set(live: &DynamicObject, seen: &Observation<'_>) -> Health {
+    let object = &live.data;
+    let wanted = number_or(object, "/spec/replicas", 1);
+    let total = number(object, "/status/replicas");
+    let updated = number(object, "/status/updatedReplicas");
+    let ready = number(object, "/status/readyReplicas");
+    let available = number_or(object, "/status/availableReplicas", ready);
+    let kept = number(object, "/spec/updateStrategy/rollingUpdate/partition").min(wanted);
+    let by_hand = text(object, "/spec/updateStrategy/type") == "OnDelete";
+    let to_update = if by_hand { 0 } else { wanted - kept };
+    let counts = if updated < to_update {
+        Some(Health::waiting("RollingOut", format!("{updated} of {to_update} replicas are of this revision")))
+    } else if total > wanted {
+        Some(Health::waiting("RollingOut", format!("{} replicas too many are still there", total - wanted)))
+    } else {
+        too_few(ready.min(available), wanted)
+    };
+    let pods = owned::by_stateful_set(live, seen);
+    judge(live, seen, &pods, wanted, counts, || held_up(live, seen, &pods))
+}
+
+pub(super) fn daemon_set(live: &DynamicObject, seen: &Observation<'_>) -> Health {
+    let object = &live.data;
+    let wanted = number(object, "/status/desiredNumberScheduled");
+    let updated = number(object, "/status/updatedNumberScheduled");
+    let by_hand = text(object, "/spec/updateStrategy/type") == "OnDelete";
+    let counts = if !by_hand && updated < wanted {
+        Some(Health::waiting("RollingOut", format!("{updated} of {wanted} nodes run this revision")))
+    } else {
+        too_few(number(object, "/status/numberAvailable"), wanted)
+    };
+    let pods = owned::by_daemon_set(live, seen);
+    judge(live, seen, &pods, wanted, counts, || None)
+}
+
+/// A Job is ready when it is complete. It makes another pod of one that crashed as often as it is told to, so only its own word fails it,
+/// except for a pod that can't even start.
+pub(super) fn job(live: &DynamicObject, seen: &Observation<'_>) -> Health {
+    let object = &live.data;
+    let holds = |kind: &str| condition(object, kind).filter(|condition| condition.is("True"));
+    if holds("Complete").is_some() {
+        return Health::ready("complete");
+    }
+    let pods = owned::by_owner(live, seen).current;
+    // Of a Job that tries again, the running try counts and not those before it.
+    let (ended, going): (Vec<&Pod>, Vec<&Pod>) = pods.into_iter().partition(|pod| phase(pod) == "Failed");
+    let shown = if going.is_empty() { ended } else { going };
+    let finding = worst(findings(live, &shown, true, seen.now));
+    if let Some(failed) = holds("Failed").or_else(|| holds("FailureTarget")) {
+        let cause = finding.map(|finding| format!(" ({})", finding.message)).unwrap_or_default();
+        return Health::failed(failed.reason, format!("{}{cause}", tidy(failed.message)));
+    }
+    if flag(object, "/spec/suspend") {
+        return Health::new(State::Ready, "Suspended", "suspended");
+    }
+    finding.unwrap_or_else(|| {
+        let wanted = number_or(object, "/spec/completions", 1);
+        let done = number(object, "/status/succeeded");
+        Health::waiting("Running", format!("{done} of {wanted} completions"))
+    })
+}
+
+/// A pod that nobody owns: nobody makes another one.
+pub(super) fn pod(live: &DynamicObject, seen: &Observation<'_>) -> Health {
+    let uid = live.metadata.uid.as_ref();
+    let Some(pod) = seen.pods.iter().find(|pod| uid.is_some() && pod.metadata.uid.as_ref() == uid) else {
+        return Health::waiting("NotObserved", "the pod isn't seen yet");
+    };
+    match worst(findings(live, &[pod], false, seen.now)) {
+        None if phase(pod) == "Succeeded" => Health::ready("completed"),
+        None => Health::ready("running and ready"),
+        Some(finding) if phase(pod) == "Failed" => Health { state: State::Failed, ..finding },
+        Some(finding) => finding,
+    }
+}
+
+/// What the counts, the pods and a last rule of the kind come to. Counts that are as they should be win: pods are seen through another watch and
+/// may be of a moment before.
+fn judge(
+    live: &DynamicObject,
+    seen: &Observation<'_>,
+    pods: &Pods<'_>,
+    wanted: i64,
+    counts: Option<Health>,
+    otherwise: impl FnOnce() -> Option<Health>,
+) -> Health {
+    let Some(counts) = counts else {
+        // A ready pod is doubted only if it just came back from a crash.
+        let ready: Vec<&Pod> = pods.current.iter().copied().filter(|pod| pod::is_ready(pod)).collect();
+        return worst(findings(live, &ready, false, seen.now))
+            .unwrap_or_else(|| Health::ready(format!("{wanted} of {wanted} available")));
+    };
+    let finding = worst(findings(live, &pods.current, false, seen.now));
+    match finding {
+        Some(finding) if finding.state == State::Failed => finding,
+        finding => {
+            let (other, again) = (otherwise(), finding.as_ref().and_then(|finding| finding.look_again_after));
+            match (other, finding) {
+                // Too late, or held up: the pods say why.
+                (Some(other), Some(finding)) if other.state > finding.state => {
+                    let message = format!("{}: {}", other.message, finding.message);
+                    Health { message, ..other }.again(again)
+                }
+                (Some(other), None) => other,
+                (_, Some(finding)) => finding,
+                (None, None) => counts,
+            }
+        }
+    }
+}
+
+fn too_few(available: i64, wanted: i64) -> Option<Health> {
+    (available < wanted)
+        .then(|| Health::waiting("NotAvailable", format!("{available} of {wanted} available")))
+}
+
+/// No pod can be made: told by the ReplicaSet, and by the Deployment for it. The Deployment also passes on what older ReplicaSets say, so
+/// the current one is asked if it is in sight.
+fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, now: Timestamp) -> Option<Health> {
+    let (message, since) = if let Some(set) = pods.replica_set {
+        let conditions = set.status.as_ref()?.conditions.as_ref()?;
+        let failure =
+            conditions.iter().find(|entry| entry.type_ == "ReplicaFailure" && entry.status == "True")?;
+        (
+            failure.message.as_deref().unwrap_or_default(),
+            failure.last_transition_time.as_ref().map(|time| time.0),
+        )
+    } else {
+        let failure = condition(&live.data, "ReplicaFailure").filter(|failure| failure.is("True"))?;
+        (failure.message, failure.changed)
+    };
+    // A quota may have room as soon as the pods of the revision before are gone.
+    let for_good = FINAL_REFUSALS.iter().any(|refusal| message.contains(refusal))
+        && !(old_pods && message.contains("quota"));
+    let left = if for_good { None } else { remaining(since, CREATION_GRACE, now) };
+    Some(Health::failed_unless(
+        left,
+        "FailedCreate",
+        format!("no pod can be created: {}", about_creation(message)),
+    ))
+}
+
+/// The Deployment's own deadline (`progressDeadlineSeconds`) is over.
+fn late(object: &serde_json::Value) -> Option<Health> {
+    let progressing = condition(object, "Progressing")?;
+    (progressing.reason == "ProgressDeadlineExceeded")
+        .then(|| Health::failed("ProgressDeadlineExceeded", "no progress within its progress deadline"))
+}
+
+/// A StatefulSet waits for each pod to be ready before it replaces the next one, also for a broken one of the revision before.
+/// <https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback>
+fn held_up(live: &DynamicObject, seen: &Observation<'_>, pods: &Pods<'_>) -> Option<Health> {
+    let broken = worst(findings(live, &pods.earlier, false, seen.now))?;
+    (broken.state == State::Failed).then(|| {
+        let cause = broken.message;
+        Health::troubled("HeldUpByEarlierRevision", format!("waits for a pod of an earlier revision, which can't become ready ({cause}); if it stays so, delete that pod"))
+    })
+}
+
+fn findings(live: &DynamicObject, pods: &[&Pod], owner_retries: bool, now: Timestamp) -> Vec<Health> {
+    let workload = live.metadata.name.as_deref().unwrap_or_default();
+    pods.iter().filter_map(|pod| pod::examine(&Look { pod, workload, owner_retries, now })).collect()
+}
+
+fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
+}
