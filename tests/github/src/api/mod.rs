@@ -73,7 +73,8 @@ impl Cx<'_> {
         wrap: impl FnOnce(Vec<serde_json::Value>, usize) -> serde_json::Value,
     ) -> Reply {
         // GitHub's links name the repository by its id, whatever name the request used.
-        let rest: Vec<&str> = self.call.path.split('/').skip(4).collect();
+        let named = if self.call.path.starts_with("/repositories/") { 3 } else { 4 };
+        let rest: Vec<&str> = self.call.path.split('/').skip(named).collect();
         let path = format!("/repositories/{repo}/{}", rest.join("/"));
         page::reply(&self.state.urls, &path, self.call, items, show, wrap)
     }
