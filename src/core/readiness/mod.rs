@@ -28,8 +28,6 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -50,9 +48,9 @@ pub struct Observation<'a> {
     /// Everything in the inventory. Components come in this order.
     pub objects: Vec<Observed<'a>>,
     /// Every ReplicaSet of the preview's namespace.
-    pub replica_sets: Vec<ReplicaSet>,
+    pub replica_sets: Vec<&'a ReplicaSet>,
     /// Every pod of the preview's namespace.
-    pub pods: Vec<Pod>,
+    pub pods: Vec<&'a Pod>,
     /// Since when the environment may be unready: when the revision was applied, or when it was last ready if that is later. So a pod that
     /// moves to another node days after the last push has the whole deadline again.
     pub since: Timestamp,
@@ -60,43 +58,6 @@ pub struct Observation<'a> {
     pub deadline: Duration,
     /// Now.
     pub now: Timestamp,
-}
-
-impl<'a> Observation<'a> {
-    /// Finds the inventory's objects, the ReplicaSets and the pods among everything that bears the environment's label. An object without
-    /// `apiVersion` and `kind` (items of a list come without them) can't be told and is left out.
-    pub fn new(
-        inventory: &'a [InventoryEntry],
-        live: &'a [Arc<DynamicObject>],
-        since: Timestamp,
-        deadline: Duration,
-        now: Timestamp,
-    ) -> Self {
-        let mut seen =
-            Self { objects: Vec::new(), replica_sets: Vec::new(), pods: Vec::new(), since, deadline, now };
-        let mut places = HashMap::new();
-        for object in live {
-            let Some(types) = &object.types else { continue };
-            let kind = (group(&types.api_version), types.kind.as_str());
-            places.insert((kind, object.metadata.name.as_deref()), &**object);
-            match kind {
-                ("", "Pod") => seen.pods.extend(DynamicObject::clone(object).try_parse().ok()),
-                ("apps", "ReplicaSet") => {
-                    seen.replica_sets.extend(DynamicObject::clone(object).try_parse().ok());
-                }
-                _ => {}
-            }
-        }
-        seen.objects = inventory
-            .iter()
-            .map(|entry| {
-                let kind = (group(&entry.api_version), entry.kind.as_str());
-                let live = places.get(&(kind, Some(entry.name.as_str()))).copied();
-                Observed { entry, live, applied_generation: None }
-            })
-            .collect();
-        seen
-    }
 }
 
 /// The group of an `apiVersion`; empty for the core group.

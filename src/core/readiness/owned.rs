@@ -29,9 +29,9 @@ pub(super) struct Pods<'a> {
 
 /// The pods of a Deployment: those of the ReplicaSet that has the Deployment's own revision number. No pod is current while that
 /// ReplicaSet isn't in sight: the newest one then may be the one before it.
-pub(super) fn by_deployment<'a>(live: &DynamicObject, seen: &'a Observation<'_>) -> Pods<'a> {
+pub(super) fn by_deployment<'a>(live: &DynamicObject, seen: &Observation<'a>) -> Pods<'a> {
     let sets: Vec<&'a ReplicaSet> =
-        seen.replica_sets.iter().filter(|set| owned_by(&set.metadata, live)).collect();
+        seen.replica_sets.iter().copied().filter(|set| owned_by(&set.metadata, live)).collect();
     let wanted = number(&live.metadata, REVISION);
     let current = sets
         .iter()
@@ -51,13 +51,13 @@ pub(super) fn by_deployment<'a>(live: &DynamicObject, seen: &'a Observation<'_>)
 }
 
 /// The pods of a StatefulSet: current are those of `status.updateRevision`.
-pub(super) fn by_stateful_set<'a>(live: &DynamicObject, seen: &'a Observation<'_>) -> Pods<'a> {
+pub(super) fn by_stateful_set<'a>(live: &DynamicObject, seen: &Observation<'a>) -> Pods<'a> {
     let revision = live.data.pointer("/status/updateRevision").and_then(serde_json::Value::as_str);
     split(live, seen, |pod| revision.is_some() && label(pod, REVISION_HASH) == revision)
 }
 
 /// The pods of a DaemonSet: current are those of its template's generation, or of the newest pod's revision if it has none.
-pub(super) fn by_daemon_set<'a>(live: &DynamicObject, seen: &'a Observation<'_>) -> Pods<'a> {
+pub(super) fn by_daemon_set<'a>(live: &DynamicObject, seen: &Observation<'a>) -> Pods<'a> {
     if let Some(generation) = annotation(&live.metadata, TEMPLATE_GENERATION) {
         return split(live, seen, |pod| label(pod, POD_TEMPLATE_GENERATION) == Some(generation));
     }
@@ -69,22 +69,18 @@ pub(super) fn by_daemon_set<'a>(live: &DynamicObject, seen: &'a Observation<'_>)
 }
 
 /// The pods of an object that has no revisions: a Job, a ReplicaSet of its own.
-pub(super) fn by_owner<'a>(live: &DynamicObject, seen: &'a Observation<'_>) -> Pods<'a> {
+pub(super) fn by_owner<'a>(live: &DynamicObject, seen: &Observation<'a>) -> Pods<'a> {
     split(live, seen, |_| true)
 }
 
-fn split<'a>(
-    live: &DynamicObject,
-    seen: &'a Observation<'_>,
-    is_current: impl Fn(&'a Pod) -> bool,
-) -> Pods<'a> {
+fn split<'a>(live: &DynamicObject, seen: &Observation<'a>, is_current: impl Fn(&'a Pod) -> bool) -> Pods<'a> {
     let mine = alive(seen).filter(|pod| owned_by(&pod.metadata, live));
     let (current, earlier) = mine.partition(|pod| is_current(pod));
     Pods { current, earlier, replica_set: None }
 }
 
-fn alive<'a>(seen: &'a Observation<'_>) -> impl Iterator<Item = &'a Pod> {
-    seen.pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none())
+fn alive<'a>(seen: &Observation<'a>) -> impl Iterator<Item = &'a Pod> {
+    seen.pods.iter().copied().filter(|pod| pod.metadata.deletion_timestamp.is_none())
 }
 
 fn owned_by(metadata: &ObjectMeta, owner: &DynamicObject) -> bool {

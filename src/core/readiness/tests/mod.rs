@@ -78,19 +78,19 @@ impl World {
             live: live.as_ref(),
             applied_generation: self.applied_generation,
         });
-        let assess_as_seen = |pods: Vec<Pod>| {
+        let assess_as_seen = |pods: Vec<&Pod>| {
             assess(&Observation {
                 objects: objects.clone().collect(),
-                replica_sets: self.replica_sets.clone(),
+                replica_sets: self.replica_sets.iter().collect(),
                 pods,
                 since: at(0),
                 deadline: Duration::from_mins(10),
                 now: at(second),
             })
         };
-        let assessment = assess_as_seen(self.pods.clone());
+        let assessment = assess_as_seen(self.pods.iter().collect());
         // A cache lists in any order.
-        assert_eq!(assessment, assess_as_seen(self.pods.iter().rev().cloned().collect()));
+        assert_eq!(assessment, assess_as_seen(self.pods.iter().rev().collect()));
         for component in &assessment.components {
             assert_stable(&component.message);
         }

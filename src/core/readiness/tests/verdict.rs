@@ -97,33 +97,3 @@ fn a_node_whose_clock_is_ahead_gives_no_more_than_the_grace() {
     status.start_time = Some(read(&Value::String(at(500).to_string())));
     assert_eq!(world.at(1).look_again_after, Some(Duration::from_secs(10)));
 }
-
-#[test]
-fn everything_with_the_environments_label_is_sorted_out() {
-    let world = with_pod(&waiting("ErrImagePull", "registry.example/web:1: not found"));
-    let typed = |api_version: &str, kind: &str, value: Value| {
-        let mut object: DynamicObject = read(&value);
-        object.types =
-            Some(kube::core::TypeMeta { api_version: api_version.to_owned(), kind: kind.to_owned() });
-        Arc::new(object)
-    };
-    let mut live = vec![typed("v1", "Pod", serde_json::to_value(&world.pods[0]).expect("JSON"))];
-    live.extend(
-        world
-            .replica_sets
-            .iter()
-            .map(|set| typed("apps/v1", "ReplicaSet", serde_json::to_value(set).expect("JSON"))),
-    );
-    live.extend(world.live.iter().flatten().map(|object| Arc::new(object.clone())));
-    let seen = Observation::new(&world.entries, &live, at(0), Duration::from_mins(10), at(5));
-    assert_eq!(assess(&seen), world.at(5));
-    let secret = InventoryEntry {
-        api_version: "v1".to_owned(),
-        kind: "Secret".to_owned(),
-        name: "keys".to_owned(),
-        uid: String::new(),
-    };
-    let inventory = [secret];
-    let seen = Observation::new(&inventory, &live, at(0), Duration::from_mins(10), at(5));
-    assert_eq!(assess(&seen).verdict, Verdict::Ready);
-}
