@@ -7,3 +7,4 @@ pub mod adapters;
 pub mod api;
 pub mod core;
 pub mod ports;
+pub mod server;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use kube::api::{DynamicObject, GroupVersionKind};
 
 use crate::api::{DeploymentReport, GithubConnection};
+use crate::core::event::Event;
 use crate::core::forge::{Deployment, NewDeployment, PullRequest, RepositoryName};
 use crate::core::target::{Mistake, Target};
 
@@ -214,6 +215,25 @@ pub trait Renderer: Send + Sync {
     ///
     /// Errors: reason `TemplateInvalid`; the message begins with the path of the field, as `resources[1].spec.replicas`.
     fn render(&self, target: &Target) -> Result<Vec<serde_json::Value>, Mistake>;
+}
+
+/// Why an event's effect could not be applied.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum IntakeError {
+    /// For a reason on this side that will pass: the event is worth delivering again. The text goes into GitHub's delivery log.
+    #[error("{0}")]
+    Unavailable(String),
+    /// For a reason that delivering the same event again won't change. The text goes into GitHub's delivery log.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Takes in what happened on GitHub.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Applies the effect of an event, and returns once it is in the Kubernetes API. Says in a sentence what was done, for GitHub's delivery
+    /// log. The same event may come several times, late and in any order; the call may be dropped half-way.
+    async fn accept(&self, event: Event) -> Result<String, IntakeError>;
 }
 
 /// Requests a preview's URL.

@@ -1,0 +1,147 @@
+//! Serves an application on a socket, with bounds that hold against slow and numerous clients.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Limits;
+
+/// How long a client may go on sending what nobody reads any more, before the connection is cut.
+const LINGER: Duration = Duration::from_secs(2);
+/// Wait after a failure to accept, which mostly means that there are no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Serves HTTP/1.1 until `shutdown`; then accepts nothing more, lets requests under way end, and returns.
+pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown: CancellationToken) {
+    let connections = Arc::new(Semaphore::new(limits.connections));
+    let tasks = TaskTracker::new();
+    loop {
+        let accept = async {
+            let slot = Arc::clone(&connections).acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((slot, listener.accept().await?.0))
+        };
+        let accepted = tokio::select! {
+            accepted = accept => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        match accepted {
+            Ok((slot, stream)) => {
+                let (app, shutdown) = (app.clone(), shutdown.clone());
+                tasks.spawn(async move {
+                    converse(stream, app, limits, shutdown).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!("a connection could not be accepted: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    tasks.close();
+    // Requests are bounded themselves; this bound is for clients that don't take their answer.
+    if tokio::time::timeout(limits.request_time + LINGER, tasks.wait()).await.is_err() {
+        tracing::warn!("connections were cut because they did not end in time");
+    }
+}
+
+async fn converse(stream: TcpStream, app: Router, limits: Limits, shutdown: CancellationToken) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time)
+        .serve_connection(TokioIo::new(Lingering::new(stream)), TowerToHyperService::new(app));
+    let mut connection = pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!("a connection ended early: {error}");
+    }
+}
+
+/// A connection that is closed in two steps: an answer given before the whole request was read would be lost to a client that still sends,
+/// since closing a socket with unread bytes resets it. (RFC 9112, section 9.6.)
+struct Lingering {
+    stream: TcpStream,
+    /// Set once nothing more will be written.
+    ending: Option<Pin<Box<Sleep>>>,
+}
+
+impl Lingering {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, ending: None }
+    }
+}
+
+impl AsyncRead for Lingering {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Lingering {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// Says that nothing more will be written, then reads and forgets what the client still sends, for a while.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let ending = match &mut this.ending {
+            Some(ending) => ending,
+            none @ None => {
+                ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+                none.insert(Box::pin(tokio::time::sleep_until(Instant::now() + LINGER)))
+            }
+        };
+        let mut scratch = [0; 8 * 1024];
+        while ending.as_mut().poll(cx).is_pending() {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut this.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Poll::Pending,
+                // The client is done, or gone.
+                Poll::Ready(read) if read.is_err() || buffer.filled().is_empty() => break,
+                Poll::Ready(_) => {}
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

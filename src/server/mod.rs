@@ -1,0 +1,108 @@
+//! HTTP in: GitHub's webhooks, and whether the operator is alive and ready.
+
+mod answer;
+mod body;
+pub mod listen;
+mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::{get, post};
+use http::StatusCode;
+use tokio::sync::{Semaphore, watch};
+
+pub use listen::serve;
+
+use crate::core::webhook::WebhookSecret;
+use crate::ports::Intake;
+use answer::Answer;
+
+/// Where GitHub sends webhooks: the path of the webhook's "Payload URL".
+pub const WEBHOOK_PATH: &str = "/webhooks/github";
+/// Answers 200 as long as the process serves requests.
+pub const HEALTH_PATH: &str = "/healthz";
+/// Answers 200 when webhooks can be acted on, else 503 with the reason.
+pub const READINESS_PATH: &str = "/readyz";
+
+/// The largest webhook that GitHub sends, in bytes. <https://docs.github.com/webhooks/webhook-events-and-payloads>
+pub const LARGEST_WEBHOOK: usize = 25 * 1024 * 1024;
+
+/// The secrets that deliveries may be signed with now.
+pub type Secrets = watch::Receiver<Arc<[WebhookSecret]>>;
+
+/// Whether webhooks can be acted on; if not, why.
+pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What one request, and all of them together, may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest body of a webhook in bytes.
+    pub body: usize,
+    /// Bytes that the bodies of all requests may fill at one time; at least [`Limits::body`]. What doesn't fit is asked to come again.
+    pub bodies: usize,
+    /// Time to send the header of a request, also on a connection that was used before.
+    pub header_time: Duration,
+    /// Time for the whole body to arrive, from the end of the header.
+    pub body_time: Duration,
+    /// Time from the end of the header to the answer, more than [`Limits::body_time`]. GitHub gives up after 10 seconds.
+    pub request_time: Duration,
+    /// Connections open at one time; more of them wait to be accepted.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: LARGEST_WEBHOOK,
+            bodies: 64 * 1024 * 1024,
+            header_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(8),
+            request_time: Duration::from_millis(9_500),
+            connections: 512,
+        }
+    }
+}
+
+/// What the server works with.
+#[derive(Clone)]
+pub struct Context {
+    /// Applies events.
+    pub intake: Arc<dyn Intake>,
+    /// Secrets of the webhook.
+    pub secrets: Secrets,
+    /// Asked by [`READINESS_PATH`].
+    pub readiness: Readiness,
+    /// What requests may use.
+    pub limits: Limits,
+}
+
+struct Shared {
+    context: Context,
+    /// One permit per byte of a body in memory.
+    memory: Arc<Semaphore>,
+}
+
+/// Everything that is served, as a service that needs no socket.
+pub fn app(context: Context) -> Router {
+    let bytes = context.limits.bodies.max(context.limits.body).min(Semaphore::MAX_PERMITS);
+    let shared = Arc::new(Shared { context, memory: Arc::new(Semaphore::new(bytes)) });
+    Router::new()
+        .route(WEBHOOK_PATH, post(webhook::receive))
+        .route(HEALTH_PATH, get(async || Answer::new(StatusCode::OK, "alive")))
+        .route(READINESS_PATH, get(ready))
+        .method_not_allowed_fallback(async || {
+            Answer::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not supported here")
+        })
+        .fallback(async || Answer::new(StatusCode::NOT_FOUND, "there is nothing here"))
+        .with_state(shared)
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> Answer {
+    match (shared.context.readiness)() {
+        Ok(()) => Answer::new(StatusCode::OK, "ready"),
+        Err(reason) => Answer::new(StatusCode::SERVICE_UNAVAILABLE, reason),
+    }
+}

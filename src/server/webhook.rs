@@ -1,0 +1,153 @@
+//! One delivery: what can be told from the header is refused before the body is read; 202 only after the effect is applied.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::HttpBody as _;
+use axum::extract::{Request, State};
+use http::{HeaderMap, StatusCode, header};
+use tokio::time::timeout;
+use tracing::Instrument as _;
+
+use super::answer::Answer;
+use super::body::{self, BodyError, Held};
+use super::{Limits, Shared};
+use crate::core::event::{Event, Parsed};
+use crate::core::webhook::signature::{SIGNATURE_HEADER, Signature};
+use crate::core::webhook::{ParseError, SignatureError, WebhookSecret, parse, verify};
+use crate::ports::IntakeError;
+
+const EVENT_HEADER: &str = "x-github-event";
+const DELIVERY_HEADER: &str = "x-github-delivery";
+
+/// When a delivery that could not be taken in is worth another try.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// Answers one delivery.
+pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
+    let span = tracing::info_span!(
+        "webhook",
+        delivery = short_header(request.headers(), DELIVERY_HEADER).unwrap_or_default(),
+        event = short_header(request.headers(), EVENT_HEADER).unwrap_or_default(),
+    );
+    async {
+        // A bound on everything: a delivery that GitHub has given up on must not go on using anything here.
+        let answer = timeout(shared.context.limits.request_time, deliver(&shared, request))
+            .await
+            .unwrap_or_else(|_| {
+                Answer::new(StatusCode::SERVICE_UNAVAILABLE, "the event could not be applied in time")
+                    .retry_after(RETRY_AFTER)
+            });
+        let (status, message) = (answer.status.as_u16(), answer.message.as_str());
+        if answer.status.is_success() {
+            tracing::info!(status, "{message}");
+        } else {
+            tracing::warn!(status, "refused: {message}");
+        }
+        answer
+    }
+    .instrument(span)
+    .await
+}
+
+async fn deliver(shared: &Shared, request: Request) -> Answer {
+    let limits = &shared.context.limits;
+    let (parts, body) = request.into_parts();
+    let (event, signature) = match check_header(&parts.headers) {
+        Ok(checked) => checked,
+        Err(answer) => return answer.closing(),
+    };
+    let length = body.size_hint().exact();
+    let held = match body::read(body, length, limits.body, limits.body_time, &shared.memory).await {
+        Ok(held) => held,
+        Err(error) => return refuse_body(&error, limits).closing(),
+    };
+    let secrets = Arc::clone(&shared.context.secrets.borrow());
+    // 25 MB take some tens of milliseconds to hash and to read: not on a thread that other requests wait for.
+    let read = tokio::task::spawn_blocking(move || open(&secrets, &signature, &event, &held)).await;
+    match read {
+        Ok(Ok(Parsed::Event(event))) => apply(shared, event).await,
+        Ok(Ok(Parsed::Ignored(reason))) => Answer::new(StatusCode::OK, format!("ignored: {reason}")),
+        Ok(Err(OpenError::Signature(error))) => Answer::new(StatusCode::FORBIDDEN, error.to_string()),
+        Ok(Err(OpenError::Parse(error))) => Answer::new(StatusCode::BAD_REQUEST, error.to_string()),
+        Err(error) => {
+            tracing::error!("reading a webhook failed: {error}");
+            Answer::new(StatusCode::INTERNAL_SERVER_ERROR, "the event could not be read")
+        }
+    }
+}
+
+/// What the header says must do before anything of the body is read.
+fn check_header(headers: &HeaderMap) -> Result<(String, Signature), Answer> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Answer::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "set the webhook's content type to application/json",
+        ));
+    }
+    let signature = Signature::from_header(headers.get(SIGNATURE_HEADER).map(http::HeaderValue::as_bytes))
+        .map_err(|error| Answer::new(StatusCode::UNAUTHORIZED, error.to_string()))?;
+    let event = short_header(headers, EVENT_HEADER).ok_or_else(|| {
+        Answer::new(
+            StatusCode::BAD_REQUEST,
+            "the header X-GitHub-Event is missing or is not the name of an event",
+        )
+    })?;
+    Ok((event, signature))
+}
+
+/// A header that holds a name or an id; `None` when it is missing, longer than such things are, or not plain text.
+fn short_header(headers: &HeaderMap, name: &str) -> Option<String> {
+    const LONGEST: usize = 100;
+    let text = headers.get(name)?.to_str().ok()?;
+    (!text.is_empty() && text.len() <= LONGEST).then(|| text.to_owned())
+}
+
+fn refuse_body(error: &BodyError, limits: &Limits) -> Answer {
+    match error {
+        BodyError::TooLarge => Answer::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is larger than the {} bytes that are allowed here", limits.body),
+        ),
+        BodyError::TooSlow => Answer::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body did not arrive within {:?}", limits.body_time),
+        ),
+        BodyError::NoRoom => {
+            Answer::new(StatusCode::SERVICE_UNAVAILABLE, "too many large deliveries at the same time")
+                .retry_after(RETRY_AFTER)
+        }
+        BodyError::Broken => Answer::new(StatusCode::BAD_REQUEST, "the body broke off"),
+    }
+}
+
+enum OpenError {
+    Signature(SignatureError),
+    Parse(ParseError),
+}
+
+/// Verifies the signature, and only then looks into the body.
+fn open(
+    secrets: &[WebhookSecret],
+    signature: &Signature,
+    event: &str,
+    body: &Held,
+) -> Result<Parsed, OpenError> {
+    verify(secrets, signature, &body.bytes).map_err(OpenError::Signature)?;
+    parse(event, &body.bytes).map_err(OpenError::Parse)
+}
+
+async fn apply(shared: &Shared, event: Event) -> Answer {
+    match shared.context.intake.accept(event).await {
+        Ok(done) => Answer::new(StatusCode::ACCEPTED, done),
+        Err(IntakeError::Unavailable(reason)) => {
+            Answer::new(StatusCode::SERVICE_UNAVAILABLE, format!("not applied: {reason}"))
+                .retry_after(RETRY_AFTER)
+        }
+        Err(IntakeError::Refused(reason)) => {
+            Answer::new(StatusCode::INTERNAL_SERVER_ERROR, format!("not applied: {reason}"))
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What each kind of delivery is answered with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use matinee::core::event::Event;
+use matinee::core::webhook::WebhookSecret;
+use matinee::ports::IntakeError;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::client::{delivery, head};
+use super::served::{Served, limits, secret};
+
+fn opened() -> Vec<u8> {
+    json!({
+        "action": "opened",
+        "pull_request": {
+            "number": 7, "state": "open", "draft": false, "updated_at": "2026-01-02T03:04:05Z",
+            "user": {"login": "mona", "type": "User"}, "labels": [],
+            "head": {"sha": "a".repeat(40), "ref": "feature", "repo": {"id": 1}},
+            "base": {"sha": "b".repeat(40), "ref": "main", "repo": {"id": 1}},
+        },
+        "repository": {"full_name": "acme/shop"},
+    })
+    .to_string()
+    .into_bytes()
+}
+
+#[tokio::test]
+async fn a_handled_event_is_answered_202_once_its_effect_is_applied_and_not_before() {
+    let served = Served::start().await;
+    served.intake.gate.forget_permits(1_000);
+    let mut client = served.client().await;
+    client.send(delivery(&secret(), &opened(), &[])).await;
+    assert!(timeout(Duration::from_millis(300), client.answer()).await.is_err(), "answered too early");
+    served.intake.gate.add_permits(1);
+    let answer = client.answer().await.unwrap();
+    assert_eq!((answer.status, answer.message.as_str()), (202, "previewed"));
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let events = served.events();
+    assert!(
+        matches!(&events[..], [Event::PullRequest { pull_request, .. }] if pull_request.number == 7),
+        "{events:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_connection_carries_many_deliveries() {
+    let served = Served::start().await;
+    let mut client = served.client().await;
+    for _ in 0..3 {
+        client.send(delivery(&secret(), &opened(), &[])).await;
+        assert_eq!(client.answer().await.unwrap().status, 202);
+    }
+    assert_eq!(served.events().len(), 3);
+}
+
+#[tokio::test]
+async fn a_ping_is_taken_in() {
+    let served = Served::start().await;
+    let answer = served
+        .ask(delivery(&secret(), b"{\"zen\":\"Keep it logically awesome.\"}", &[("X-GitHub-Event", "ping")]))
+        .await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(served.events(), [Event::Ping]);
+}
+
+#[tokio::test]
+async fn unknown_events_and_actions_are_answered_200_with_the_reason() {
+    let served = Served::start().await;
+    let star = served.ask(delivery(&secret(), b"{}", &[("X-GitHub-Event", "star")])).await;
+    assert_eq!(star.status, 200);
+    assert!(star.message.contains("ignored") && star.message.contains("\"star\""), "{}", star.message);
+    let assigned = served.ask(delivery(&secret(), b"{\"action\":\"assigned\"}", &[])).await;
+    assert_eq!(assigned.status, 200);
+    assert!(assigned.message.contains("\"assigned\""), "{}", assigned.message);
+    served.nothing_was_applied();
+}
+
+#[tokio::test]
+async fn unsigned_and_wrongly_signed_deliveries_are_refused() {
+    let served = Served::start().await;
+    let stranger = WebhookSecret::new(b"some other secret").unwrap();
+    let mut tampered = delivery(&secret(), &opened(), &[]);
+    *tampered.last_mut().unwrap() = b' ';
+    let unsigned = ("X-Hub-Signature-256", "");
+    for (request, status, message) in [
+        (delivery(&secret(), &opened(), &[unsigned]), 401, "is missing: set a secret on the webhook"),
+        (
+            delivery(&secret(), &opened(), &[("X-Hub-Signature-256", "sha256=12")]),
+            401,
+            "64 hexadecimal digits",
+        ),
+        (delivery(&stranger, &opened(), &[]), 403, "fits none of the secrets"),
+        (delivery(&stranger, b"not even json", &[]), 403, "fits none of the secrets"),
+        (delivery(&stranger, b"{}", &[("X-GitHub-Event", "star")]), 403, "fits none of the secrets"),
+        (tampered, 403, "fits none of the secrets"),
+    ] {
+        let answer = served.ask(request).await;
+        assert_eq!(answer.status, status, "{}", answer.message);
+        assert!(answer.message.contains(message), "{}", answer.message);
+    }
+    served.nothing_was_applied();
+}
+
+#[tokio::test]
+async fn an_unsigned_delivery_is_refused_before_any_of_its_body_arrives() {
+    let served = Served::start().await;
+    let answer = served.ask(head(&[("Content-Length", "1000")])).await;
+    assert_eq!((answer.status, answer.header("connection")), (401, Some("close")));
+}
+
+#[tokio::test]
+async fn secrets_can_be_exchanged_while_it_runs() {
+    let served = Served::start().await;
+    let next = WebhookSecret::new(b"the secret that comes next").unwrap();
+    let both = [secret(), next.clone()];
+    let cases: [(&[WebhookSecret], u16, u16); 3] =
+        [(&both[..1], 202, 403), (&both, 202, 202), (&both[1..], 403, 202)];
+    for (now, old_status, new_status) in cases {
+        served.secrets.send(Arc::from(now)).unwrap();
+        assert_eq!(served.ask(delivery(&secret(), &opened(), &[])).await.status, old_status);
+        assert_eq!(served.ask(delivery(&next, &opened(), &[])).await.status, new_status);
+    }
+}
+
+#[tokio::test]
+async fn malformed_bodies_are_answered_400_with_the_field() {
+    let served = Served::start().await;
+    for (event, body, message) in [
+        ("pull_request", &b"{\"action\":"[..], "pull_request event can't be read"),
+        ("pull_request", b"", "pull_request event can't be read"),
+        (
+            "pull_request",
+            b"{\"action\":\"opened\",\"pull_request\":{\"number\":\"x\"}}",
+            "at pull_request.number",
+        ),
+        ("deployment", b"{\"action\":\"created\",\"deployment\":{}}", "deployment: missing field `id`"),
+        ("", b"{}", "X-GitHub-Event"),
+    ] {
+        let answer = served.ask(delivery(&secret(), body, &[("X-GitHub-Event", event)])).await;
+        assert_eq!(answer.status, 400, "{}", answer.message);
+        assert!(answer.message.contains(message), "{}", answer.message);
+    }
+    served.nothing_was_applied();
+}
+
+#[tokio::test]
+async fn only_json_is_read() {
+    let served = Served::start().await;
+    for wrong in ["application/x-www-form-urlencoded", "text/plain", "application/jsonx", ""] {
+        let answer = served.ask(delivery(&secret(), &opened(), &[("Content-Type", wrong)])).await;
+        assert_eq!(
+            (answer.status, answer.message.as_str()),
+            (415, "set the webhook's content type to application/json")
+        );
+    }
+    served.nothing_was_applied();
+    let charset = ("Content-Type", "Application/JSON; charset=utf-8");
+    assert_eq!(served.ask(delivery(&secret(), &opened(), &[charset])).await.status, 202);
+}
+
+#[tokio::test]
+async fn an_effect_that_failed_is_told_from_one_that_never_will_succeed() {
+    let served = Served::start().await;
+    for (error, status, retry_after) in [
+        (IntakeError::Unavailable("the Kubernetes API does not answer".into()), 503, Some("30")),
+        (IntakeError::Refused("the Kubernetes API refuses the object".into()), 500, None),
+    ] {
+        *served.intake.result.lock().unwrap() = Err(error.clone());
+        let answer = served.ask(delivery(&secret(), &opened(), &[])).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (status, retry_after));
+        assert_eq!(answer.message, format!("not applied: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn an_effect_that_takes_too_long_is_answered_503_in_time() {
+    let served = Served::with(limits()).await;
+    served.intake.gate.forget_permits(1_000);
+    let answer = served.ask(delivery(&secret(), &opened(), &[])).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("30")));
+    assert!(answer.message.contains("in time"), "{}", answer.message);
+    // The effect was given up, not left running.
+    served.intake.gate.add_permits(1);
+    tokio::task::yield_now().await;
+    assert_eq!(served.intake.gate.available_permits(), 1);
+    served.nothing_was_applied();
+}
+
+#[tokio::test]
+async fn other_methods_and_paths_are_told_apart() {
+    let served = Served::start().await;
+    for (request, status) in [
+        ("GET /webhooks/github", 405),
+        ("PUT /webhooks/github", 405),
+        ("POST /healthz", 405),
+        ("POST /", 404),
+        ("GET /webhooks/github/", 404),
+        ("GET /healthz", 200),
+        ("GET /readyz", 200),
+    ] {
+        let answer = served.ask(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        assert_eq!(answer.status, status, "{request}: {}", answer.message);
+    }
+    served.ready.send(Err("the caches are still being filled".into())).unwrap();
+    let answer = served.ask("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!((answer.status, answer.message.as_str()), (503, "the caches are still being filled"));
+    let answer = served.ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!((answer.status, answer.message.as_str()), (200, "alive"));
+}

@@ -1,0 +1,107 @@
+//! A server on a port of its own, and an intake that records what it is given.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use matinee::core::event::Event;
+use matinee::core::webhook::WebhookSecret;
+use matinee::ports::{Intake, IntakeError};
+use matinee::server::{Context, Limits, app, serve};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Answer, Client};
+
+/// Records events; answers what it was told to, after it was let through.
+pub struct Recorder {
+    pub events: Mutex<Vec<Event>>,
+    pub result: Mutex<Result<String, IntakeError>>,
+    /// One permit lets one event through.
+    pub gate: Semaphore,
+}
+
+#[async_trait]
+impl Intake for Recorder {
+    async fn accept(&self, event: Event) -> Result<String, IntakeError> {
+        self.gate.acquire().await.unwrap().forget();
+        self.events.lock().unwrap().push(event);
+        self.result.lock().unwrap().clone()
+    }
+}
+
+pub struct Served {
+    pub address: SocketAddr,
+    pub intake: Arc<Recorder>,
+    pub secrets: watch::Sender<Arc<[WebhookSecret]>>,
+    pub ready: watch::Sender<Result<(), String>>,
+    pub shutdown: CancellationToken,
+    pub server: JoinHandle<()>,
+}
+
+pub fn secret() -> WebhookSecret {
+    WebhookSecret::new(b"It's a Secret to Everybody\n").unwrap()
+}
+
+/// Limits within which a test needs no patience: 100 kB, half a second.
+pub fn limits() -> Limits {
+    Limits {
+        body: 100_000,
+        bodies: 150_000,
+        header_time: Duration::from_millis(500),
+        body_time: Duration::from_millis(500),
+        request_time: Duration::from_millis(900),
+        connections: 16,
+    }
+}
+
+impl Served {
+    /// With the limits of production.
+    pub async fn start() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    pub async fn with(limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let intake = Arc::new(Recorder {
+            events: Mutex::default(),
+            result: Mutex::new(Ok("previewed".into())),
+            gate: Semaphore::new(1_000),
+        });
+        let (secrets, current) = watch::channel(Arc::from(vec![secret()]));
+        let (ready, readiness) = watch::channel(Ok(()));
+        let app = app(Context {
+            intake: Arc::clone(&intake) as _,
+            secrets: current,
+            readiness: Arc::new(move || readiness.borrow().clone()),
+            limits,
+        });
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, app, limits, shutdown.clone()));
+        Self { address, intake, secrets, ready, shutdown, server }
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    /// Sends bytes on a new connection and reads the answer.
+    pub async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+        let mut client = self.client().await;
+        client.send(request).await;
+        client.answer().await.unwrap()
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.intake.events.lock().unwrap().clone()
+    }
+
+    #[track_caller]
+    pub fn nothing_was_applied(&self) {
+        assert_eq!(self.events(), []);
+    }
+}
