@@ -198,7 +198,7 @@ async fn bodies_share_a_bounded_memory_and_what_does_not_fit_is_asked_to_come_ag
 async fn connections_beyond_the_limit_wait_for_their_turn() {
     let mut limits = limits();
     limits.connections = 1;
-    limits.header_time = Duration::from_secs(60);
+    limits.header_time = Duration::from_mins(1);
     let served = Served::with(limits).await;
     let mut first = served.client().await;
     first.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;

@@ -74,12 +74,12 @@ pub fn head(changes: &[(&str, &str)]) -> String {
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case(change.0));
         headers.push(*change);
     }
-    let lines: String = headers
+    let lines: Vec<_> = headers
         .iter()
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
-    format!("POST /webhooks/github HTTP/1.1\r\n{lines}\r\n")
+    format!("POST /webhooks/github HTTP/1.1\r\n{}\r\n", lines.concat())
 }
 
 /// A whole delivery: signed, with its length, and with `changes` to the headers.
