@@ -5,6 +5,8 @@
 
 pub mod adapters;
 pub mod api;
+pub mod cli;
 pub mod core;
 pub mod ports;
 pub mod server;
+pub mod settings;

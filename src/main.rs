@@ -1,3 +1,5 @@
 //! The `matinee` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    matinee::cli::main()
+}

@@ -1,0 +1,40 @@
+//! `matinee crds`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::api::custom_resource_definitions;
+
+/// Flags of `matinee crds`.
+#[derive(Args)]
+pub(super) struct Flags {
+    /// Writes one file per definition into this folder, named `matinee.dev_<plural>.yaml`, in place of printing them.
+    #[arg(long, value_name = "FOLDER")]
+    write: Option<PathBuf>,
+}
+
+pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
+    let mut all = Vec::new();
+    for crd in custom_resource_definitions() {
+        let yaml = serde_saphyr::to_string(&crd)?;
+        all.push((format!("{}_{}.yaml", crd.spec.group, crd.spec.names.plural), yaml));
+    }
+    match &flags.write {
+        Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
+            for (name, yaml) in all {
+                let path = folder.join(name);
+                std::fs::write(&path, yaml)
+                    .with_context(|| format!("{} can't be written", path.display()))?;
+            }
+        }
+        None => {
+            let yaml = all.into_iter().map(|(_, yaml)| yaml).collect::<Vec<_>>().join("---\n");
+            std::io::stdout().write_all(yaml.as_bytes()).context("standard output can't be written")?;
+        }
+    }
+    Ok(())
+}

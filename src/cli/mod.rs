@@ -1,0 +1,61 @@
+//! Commands.
+
+mod crds;
+mod log;
+pub mod run;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::{Flags, SERVICE_ACCOUNT_NAMESPACE, Settings};
+
+/// What went wrong while it ran.
+const FAILURE: u8 = 1;
+/// Flags, variables or files that can't be used; clap ends with the same.
+const BAD_SETTINGS: u8 = 2;
+
+/// Ephemeral pull-request environments on Kubernetes, driven by the GitHub Deployments API.
+#[derive(Parser)]
+#[command(name = "matinee", version)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the operator.
+    Run(Box<Flags>),
+    /// Prints the custom resource definitions as YAML, ready for `kubectl apply --server-side -f -`.
+    Crds(crds::Flags),
+}
+
+/// Runs the command that the program's arguments name.
+pub fn main() -> ExitCode {
+    // First of all, since whatever opens a TLS connection without it fails. An error means that one is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let result = match Program::parse().command {
+        Command::Run(flags) => match Settings::check(&flags, Path::new(SERVICE_ACCOUNT_NAMESPACE)) {
+            Ok(settings) => operate(settings),
+            Err(problems) => {
+                eprintln!("matinee can't start with these settings:\n{problems}");
+                return ExitCode::from(BAD_SETTINGS);
+            }
+        },
+        Command::Crds(flags) => crds::run(&flags),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("matinee: {error:#}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+fn operate(settings: Settings) -> anyhow::Result<()> {
+    log::install(&settings.log)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(settings))
+}

@@ -1,0 +1,272 @@
+//! From raw flags and variables to settings that are known to work. A mistake is told with the flag, the variable and the remedy.
+
+mod flags;
+mod secret_files;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+pub use flags::Flags;
+pub use secret_files::SecretFiles;
+
+use crate::api;
+
+/// Where a pod finds the namespace that it runs in.
+pub const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+/// The operator's namespace where neither a flag nor a service account says otherwise.
+pub const DEFAULT_NAMESPACE: &str = "matinee-system";
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What to log, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How.
+    pub format: LogFormat,
+    /// Directives of `tracing_subscriber::EnvFilter`, known to parse.
+    pub filter: String,
+}
+
+/// Checked settings of `matinee run`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Address to serve HTTP on.
+    pub listen: SocketAddr,
+    /// Secrets that webhooks may be signed with; at least one.
+    pub webhook_secrets: SecretFiles,
+    /// Largest webhook, in bytes.
+    pub webhook_max_bytes: usize,
+    /// The operator's own namespace, where its Secrets are.
+    pub namespace: String,
+    /// Tells this cluster from others in what is written to GitHub; `None`: the UID of the namespace `kube-system`.
+    pub cluster_id: Option<String>,
+    /// Under which the operator's own pages are reached, without a slash at its end.
+    pub public_url: Option<String>,
+    /// Time between two sweeps of a repository.
+    pub sweep_interval: Duration,
+    /// Least time between two writes to one GitHub installation.
+    pub github_write_interval: Duration,
+    /// Most reconciles at the same time, 1 to 1,000.
+    pub concurrency: u16,
+    /// Logging.
+    pub log: Log,
+}
+
+/// One mistake in the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The flag, without its hyphens.
+    pub flag: &'static str,
+    /// The environment variable that sets the same.
+    pub variable: &'static str,
+    /// What is wrong, and what to write instead.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--{} ({}): {}", self.flag, self.variable, self.text)
+    }
+}
+
+/// Every mistake in the settings; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl std::error::Error for Problems {}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.0.iter().enumerate() {
+            write!(f, "{}{problem}", if i == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects mistakes, so that all of them are told at once.
+#[derive(Default)]
+struct Checker(Vec<Problem>);
+
+impl Checker {
+    fn ok<T>(&mut self, flag: &'static str, variable: &'static str, checked: Result<T, String>) -> Option<T> {
+        checked.map_err(|text| self.0.push(Problem { flag, variable, text })).ok()
+    }
+}
+
+impl Settings {
+    /// Checks all flags, reads the secrets, and finds the own namespace in `namespace_file` (a pod's [`SERVICE_ACCOUNT_NAMESPACE`]).
+    pub fn check(flags: &Flags, namespace_file: &Path) -> Result<Self, Problems> {
+        let mut check = Checker::default();
+        let listen = check.ok("listen", "MATINEE_LISTEN", address(&flags.listen));
+        let webhook_secrets = check.ok(
+            "webhook-secret-file",
+            "MATINEE_WEBHOOK_SECRET_FILES",
+            SecretFiles::open(&flags.webhook_secret_files),
+        );
+        let webhook_max_bytes = check.ok(
+            "webhook-max-bytes",
+            "MATINEE_WEBHOOK_MAX_BYTES",
+            number(&flags.webhook_max_bytes, 1_024, 104_857_600),
+        );
+        let namespace = check.ok(
+            "namespace",
+            "MATINEE_NAMESPACE",
+            namespace(set(flags.namespace.as_ref()), namespace_file),
+        );
+        let cluster_id = check.ok(
+            "cluster-id",
+            "MATINEE_CLUSTER_ID",
+            set(flags.cluster_id.as_ref()).map(cluster_id).transpose(),
+        );
+        let public_url = check.ok(
+            "public-url",
+            "MATINEE_PUBLIC_URL",
+            set(flags.public_url.as_ref()).map(public_url).transpose(),
+        );
+        let sweep_interval = check.ok(
+            "sweep-interval",
+            "MATINEE_SWEEP_INTERVAL",
+            duration(&flags.sweep_interval, 5, 86_400, "5s to 1d"),
+        );
+        let github_write_interval = check.ok(
+            "github-write-interval",
+            "MATINEE_GITHUB_WRITE_INTERVAL",
+            duration(&flags.github_write_interval, 0, 60, "0s to 1m"),
+        );
+        let concurrency =
+            check.ok("concurrency", "MATINEE_CONCURRENCY", number(&flags.concurrency, 1, 1_000));
+        let format = check.ok("log-format", "MATINEE_LOG_FORMAT", log_format(&flags.log_format));
+        let filter = check.ok("log", "RUST_LOG", log_filter(&flags.log));
+
+        let settings = (|| {
+            Some(Self {
+                listen: listen?,
+                webhook_secrets: webhook_secrets?,
+                webhook_max_bytes: usize::try_from(webhook_max_bytes?).ok()?,
+                namespace: namespace?,
+                cluster_id: cluster_id?,
+                public_url: public_url?,
+                sweep_interval: sweep_interval?,
+                github_write_interval: github_write_interval?,
+                concurrency: u16::try_from(concurrency?).ok()?,
+                log: Log { format: format?, filter: filter? },
+            })
+        })();
+        settings.ok_or(Problems(check.0))
+    }
+}
+
+/// An empty value counts as none: that is what a manifest passes for a value that was left out.
+fn set(value: Option<&String>) -> Option<&str> {
+    value.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("\"{text}\" is not an address with a port: write it like 0.0.0.0:8080 or [::]:8080")
+    })
+}
+
+fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
+    let range = format!("write a whole number from {least} to {most}");
+    let number: u64 = text.parse().map_err(|_| format!("\"{text}\" is not a number: {range}"))?;
+    if (least..=most).contains(&number) {
+        Ok(number)
+    } else {
+        Err(format!("{number} is out of range: {range}"))
+    }
+}
+
+fn duration(text: &str, least: u64, most: u64, range: &str) -> Result<Duration, String> {
+    let duration = text.parse::<api::Duration>()?.as_std();
+    if (least..=most).contains(&duration.as_secs()) {
+        Ok(duration)
+    } else {
+        Err(format!("\"{text}\" is out of range: write a duration from {range}"))
+    }
+}
+
+fn namespace(given: Option<&str>, file: &Path) -> Result<String, String> {
+    let found = match given {
+        Some(given) => given.to_owned(),
+        None => match std::fs::read_to_string(file) {
+            Ok(content) => content.trim().to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => DEFAULT_NAMESPACE.to_owned(),
+            Err(error) => {
+                return Err(format!(
+                    "{} can't be read ({error}): name the operator's namespace",
+                    file.display()
+                ));
+            }
+        },
+    };
+    let is_label = (1..=63).contains(&found.len())
+        && found.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        && !found.starts_with('-')
+        && !found.ends_with('-');
+    if is_label {
+        Ok(found)
+    } else {
+        Err(format!(
+            "\"{found}\" is not the name of a namespace: write lower case letters, digits and hyphens, 63 at most"
+        ))
+    }
+}
+
+fn cluster_id(text: &str) -> Result<String, String> {
+    let good = text.len() <= 64
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "\"{text}\" is not an id: write letters, digits, hyphens, underscores and dots, 64 at most"
+        ))
+    }
+}
+
+fn public_url(text: &str) -> Result<String, String> {
+    const REMEDY: &str = "write it like https://matinee.example.com or https://example.com/matinee";
+    // What the value holds is not repeated: it may hold a password.
+    let url = Url::parse(text).map_err(|error| format!("not a URL ({error}): {REMEDY}"))?;
+    let problem = if !matches!(url.scheme(), "http" | "https") {
+        "its scheme is neither https nor http"
+    } else if !url.username().is_empty() || url.password().is_some() {
+        "it holds a user name or a password, which everybody would see"
+    } else if url.query().is_some() || url.fragment().is_some() {
+        "it has a query or a fragment"
+    } else {
+        return Ok(url.as_str().trim_end_matches('/').to_owned());
+    };
+    Err(format!("{problem}: {REMEDY}"))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("\"{other}\" is not a format: write text or json")),
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::builder().parse(text).map(|_| text.to_owned()).map_err(|error| {
+        format!("\"{text}\" is not a filter ({error}): write it like info or matinee=debug,info")
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! The flags and variables as they are given, unchecked. Each is text, so that every mistake is told in the same way.
+
+use clap::Args;
+
+/// Flags of `matinee run`.
+#[derive(Args, Clone, Debug)]
+pub struct Flags {
+    /// Address to serve webhooks, health and pages on.
+    #[arg(long, env = "MATINEE_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080")]
+    pub listen: String,
+    /// File with a secret of the webhook; may be given several times, as when a secret is exchanged. Read again when it changes.
+    #[arg(
+        long = "webhook-secret-file",
+        env = "MATINEE_WEBHOOK_SECRET_FILES",
+        value_name = "PATH",
+        value_delimiter = ','
+    )]
+    pub webhook_secret_files: Vec<String>,
+    /// Largest webhook that is read, in bytes. GitHub sends at most 25 MiB.
+    #[arg(long, env = "MATINEE_WEBHOOK_MAX_BYTES", value_name = "BYTES", default_value = "26214400")]
+    pub webhook_max_bytes: String,
+    /// The operator's own namespace, where the Secrets with GitHub's credentials are. [default: the service account's, else matinee-system]
+    #[arg(long, env = "MATINEE_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// Tells this cluster from others that serve the same repositories. [default: the UID of the namespace kube-system]
+    #[arg(long, env = "MATINEE_CLUSTER_ID", value_name = "ID")]
+    pub cluster_id: Option<String>,
+    /// URL under which people reach the operator's own pages, which statuses on GitHub then link to.
+    #[arg(long, env = "MATINEE_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Time between two looks at a repository's pull requests and deployments.
+    #[arg(long, env = "MATINEE_SWEEP_INTERVAL", value_name = "DURATION", default_value = "60s")]
+    pub sweep_interval: String,
+    /// Least time between two writes to one GitHub installation. GitHub asks for at least one second.
+    #[arg(long, env = "MATINEE_GITHUB_WRITE_INTERVAL", value_name = "DURATION", default_value = "1s")]
+    pub github_write_interval: String,
+    /// Most reconciles at the same time.
+    #[arg(long, env = "MATINEE_CONCURRENCY", value_name = "NUMBER", default_value = "16")]
+    pub concurrency: String,
+    /// How logs are written: text or json.
+    #[arg(long, env = "MATINEE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: String,
+    /// What is logged: a level, or levels by module.
+    #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+}

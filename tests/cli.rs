@@ -1,0 +1,80 @@
+//! The program from outside: what it says and how it ends.
+#![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions are test code too
+
+use std::process::{Command, Output};
+
+fn matinee(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_matinee"))
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn refusal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let output = matinee(arguments, variables);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn it_refuses_to_run_without_a_webhook_secret() {
+    for (arguments, variables) in [
+        (&["run"][..], &[][..]),
+        (&["run", "--webhook-secret-file="], &[]),
+        (&["run"], &[("MATINEE_WEBHOOK_SECRET_FILES", "")]),
+    ] {
+        let said = refusal(arguments, variables);
+        assert!(said.contains("--webhook-secret-file (MATINEE_WEBHOOK_SECRET_FILES): no file"), "{said}");
+        assert!(said.contains("openssl rand -hex 32"), "{said}");
+    }
+}
+
+#[test]
+fn variables_set_what_flags_set() {
+    let variables = [
+        ("MATINEE_WEBHOOK_SECRET_FILES", "/nowhere/a,/nowhere/b"),
+        ("MATINEE_LISTEN", "here"),
+        ("RUST_LOG", "x=y"),
+    ];
+    let said = refusal(&["run"], &variables);
+    for part in ["/nowhere/a can't be read", "\"here\" is not an address", "--log (RUST_LOG): \"x=y\""] {
+        assert!(said.contains(part), "{said}");
+    }
+    let said = refusal(&["run", "--listen", "there"], &variables);
+    assert!(
+        said.contains("\"there\"") && !said.contains("\"here\""),
+        "a flag goes before a variable: {said}"
+    );
+}
+
+#[test]
+fn unknown_flags_and_commands_end_like_bad_settings() {
+    assert!(refusal(&["run", "--webhook-secret", "x"], &[]).contains("--webhook-secret-file"));
+    assert!(refusal(&["walk"], &[]).contains("walk"));
+    assert!(refusal(&[], &[]).contains("Usage"));
+}
+
+#[test]
+fn help_names_every_variable() {
+    let output = matinee(&["run", "--help"], &[]);
+    assert!(output.status.success());
+    let help = String::from_utf8(output.stdout).unwrap();
+    for variable in [
+        "MATINEE_LISTEN",
+        "MATINEE_WEBHOOK_SECRET_FILES",
+        "MATINEE_WEBHOOK_MAX_BYTES",
+        "MATINEE_NAMESPACE",
+        "MATINEE_CLUSTER_ID",
+        "MATINEE_PUBLIC_URL",
+        "MATINEE_SWEEP_INTERVAL",
+        "MATINEE_GITHUB_WRITE_INTERVAL",
+        "MATINEE_CONCURRENCY",
+        "MATINEE_LOG_FORMAT",
+        "RUST_LOG",
+    ] {
+        assert!(help.contains(variable), "{variable} is missing:\n{help}");
+    }
+}
