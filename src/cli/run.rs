@@ -1,15 +1,18 @@
 //! `matinee run`: the server and the controllers, until a signal or a failure ends both.
 
-use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::core::webhook::WebhookSecret;
 use crate::ports::Intake;
@@ -18,55 +21,64 @@ use crate::settings::{SecretFiles, Settings};
 
 /// How often the files with secrets are read again. The kubelet takes about a minute to bring a changed Secret into a pod.
 const SECRETS_INTERVAL: Duration = Duration::from_secs(10);
-/// How long the controllers may take to end what they are doing. Kubernetes kills a pod 30 seconds after it asked it to end.
-const GRACE: Duration = Duration::from_secs(15);
-
 /// The controllers at work.
-pub struct Working<F> {
+pub struct Working {
     /// Applies webhooks.
     pub intake: Arc<dyn Intake>,
-    /// Whether webhooks can be applied yet.
-    pub readiness: Readiness,
-    /// Ends after the shutdown was asked for, or with what made going on impossible.
-    pub work: F,
+    /// Ends when webhooks can be applied.
+    pub ready: BoxFuture<'static, ()>,
+    /// Ends only with what makes going on impossible.
+    pub work: BoxFuture<'static, anyhow::Result<()>>,
 }
 
-/// Serves and controls until `shutdown`, or until the controllers end. What is under way gets time to end.
-pub async fn operate<F>(
+/// Serves and controls until `shutdown`, or until the controllers end. Deliveries under way get time to end, and the controllers go on
+/// until they have; a reconcile that is cut off then is made up for by the next start, as after a crash.
+pub async fn operate(
     listener: TcpListener,
     settings: &Settings,
-    working: Working<F>,
+    working: Working,
     shutdown: CancellationToken,
-) -> anyhow::Result<()>
-where
-    F: Future<Output = anyhow::Result<()>>,
-{
+) -> anyhow::Result<()> {
     let (sender, secrets) = watch::channel(settings.webhook_secrets.secrets());
+    let ready = Arc::new(AtomicBool::new(false));
     let limits = Limits { body: settings.webhook_max_bytes, ..Limits::default() };
     let app = server::app(server::Context {
         intake: working.intake,
         secrets,
-        readiness: working.readiness,
+        readiness: readiness(Arc::clone(&ready)),
         limits,
     });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(follow_secrets(settings.webhook_secrets.clone(), sender, SECRETS_INTERVAL));
+    tasks.spawn(async move {
+        working.ready.await;
+        ready.store(true, Ordering::Release);
+        tracing::info!("ready");
+    });
     let server = tokio::spawn(server::serve(listener, app, limits, shutdown.clone()));
-    let follow = tokio::spawn(follow_secrets(settings.webhook_secrets.clone(), sender, SECRETS_INTERVAL));
+    let mut work = AbortOnDropHandle::new(tokio::spawn(working.work));
 
-    let mut work = std::pin::pin!(working.work);
     let result = tokio::select! {
-        result = &mut work => result.context("the controllers ended"),
-        () = shutdown.cancelled() => match timeout(GRACE, &mut work).await {
-            Ok(result) => result.context("the controllers did not end well"),
-            Err(_) => {
-                tracing::warn!("the controllers did not end within {GRACE:?}");
-                Ok(())
-            }
+        ended = &mut work => match ended {
+            Ok(Ok(())) => Err(anyhow!("the controllers ended without being asked to")),
+            Ok(Err(error)) => Err(error.context("the controllers ended")),
+            Err(error) => Err(anyhow!(error).context("the controllers broke off")),
         },
+        () = shutdown.cancelled() => Ok(()),
     };
     shutdown.cancel();
-    server.await.context("the server failed")?;
-    follow.abort();
+    server.await.context("the server broke off")?;
     result
+}
+
+fn readiness(ready: Arc<AtomicBool>) -> Readiness {
+    Arc::new(move || {
+        if ready.load(Ordering::Acquire) {
+            Ok(())
+        } else {
+            Err("the objects in the cluster are still being listed".to_owned())
+        }
+    })
 }
 
 /// Keeps the secrets as the files have them. Secrets in use stay in use while a file can't be read or holds none.
@@ -132,3 +144,6 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let _ = (listener, shutdown);
     anyhow::bail!("the controllers are missing")
 }
+
+#[cfg(test)]
+mod tests;

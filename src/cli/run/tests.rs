@@ -1,0 +1,181 @@
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use clap::Parser;
+use futures::FutureExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::*;
+use crate::core::event::Event;
+use crate::core::webhook::signature::sign;
+use crate::ports::IntakeError;
+use crate::settings::Flags;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Parser)]
+struct Program {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// A file with a secret, gone at the end of its test.
+struct SecretFile(PathBuf);
+
+impl SecretFile {
+    fn new(name: &str, content: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("matinee-run-{}-{name}", std::process::id()));
+        std::fs::write(&path, content).unwrap();
+        Self(path)
+    }
+
+    fn settings(&self) -> Settings {
+        let flags = Program::try_parse_from(["matinee", "--webhook-secret-file", self.0.to_str().unwrap()]);
+        Settings::check(&flags.unwrap().flags, &self.0.with_extension("none")).unwrap()
+    }
+}
+
+impl Drop for SecretFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Holds each event until it is let through.
+struct Gate {
+    events: Mutex<Vec<Event>>,
+    arrived: Semaphore,
+    through: Semaphore,
+}
+
+#[async_trait]
+impl Intake for Gate {
+    async fn accept(&self, event: Event) -> Result<String, IntakeError> {
+        self.arrived.add_permits(1);
+        self.through.acquire().await.unwrap().forget();
+        self.events.lock().unwrap().push(event);
+        Ok("taken in".into())
+    }
+}
+
+struct Operated {
+    address: std::net::SocketAddr,
+    gate: Arc<Gate>,
+    ready: Option<oneshot::Sender<()>>,
+    fail: Option<oneshot::Sender<()>>,
+    shutdown: CancellationToken,
+    end: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Operated {
+    async fn start(settings: Settings) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let gate = Arc::new(Gate {
+            events: Mutex::default(),
+            arrived: Semaphore::new(0),
+            through: Semaphore::new(0),
+        });
+        let (ready, when_ready) = oneshot::channel();
+        let (fail, when_failed) = oneshot::channel();
+        let working = Working {
+            intake: Arc::clone(&gate) as _,
+            ready: when_ready.map(|_| ()).boxed(),
+            work: when_failed.map(|_| Err(anyhow!("no watch on environments"))).boxed(),
+        };
+        let shutdown = CancellationToken::new();
+        let stop = shutdown.clone();
+        let end = tokio::spawn(async move { operate(listener, &settings, working, stop).await });
+        Self { address, gate, ready: Some(ready), fail: Some(fail), shutdown, end }
+    }
+
+    /// Sends a request that ends its connection, and reads all of the answer.
+    async fn ask(address: std::net::SocketAddr, request: String) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn readiness(&self) -> String {
+        Self::ask(self.address, "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".into()).await
+    }
+}
+
+fn ping(secret: &WebhookSecret) -> String {
+    let signature = sign(secret, b"{}");
+    format!(
+        "POST /webhooks/github HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         X-GitHub-Event: ping\r\nX-Hub-Signature-256: {signature}\r\nContent-Length: 2\r\n\r\n{{}}"
+    )
+}
+
+#[tokio::test]
+async fn it_is_ready_once_the_controllers_are() {
+    let file = SecretFile::new("ready", "0123456789abcdef");
+    let mut operated = Operated::start(file.settings()).await;
+    let answer = operated.readiness().await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("still being listed"), "{answer}");
+    operated.ready.take().unwrap().send(()).unwrap();
+    timeout(PATIENCE, async {
+        while !operated.readiness().await.starts_with("HTTP/1.1 200") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    operated.shutdown.cancel();
+    timeout(PATIENCE, operated.end).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn it_ends_with_the_controllers_and_says_why() {
+    let file = SecretFile::new("fails", "0123456789abcdef");
+    let mut operated = Operated::start(file.settings()).await;
+    operated.readiness().await;
+    operated.fail.take().unwrap().send(()).unwrap();
+    let error = timeout(PATIENCE, operated.end).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(format!("{error:#}"), "the controllers ended: no watch on environments");
+    assert!(TcpStream::connect(operated.address).await.is_err(), "nothing listens any more");
+}
+
+#[tokio::test]
+async fn a_delivery_under_way_is_applied_before_it_ends() {
+    let file = SecretFile::new("ends", "0123456789abcdef\n");
+    let operated = Operated::start(file.settings()).await;
+    let secret = WebhookSecret::new(b"0123456789abcdef").unwrap();
+    let delivery = tokio::spawn(Operated::ask(operated.address, ping(&secret)));
+    operated.gate.arrived.acquire().await.unwrap().forget();
+    operated.shutdown.cancel();
+    assert!(!operated.end.is_finished());
+    operated.gate.through.add_permits(1);
+    let answer = timeout(PATIENCE, delivery).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202") && answer.contains("taken in"), "{answer}");
+    timeout(PATIENCE, operated.end).await.unwrap().unwrap().unwrap();
+    assert_eq!(operated.gate.events.lock().unwrap()[..], [Event::Ping]);
+}
+
+#[tokio::test]
+async fn changed_secrets_are_used_and_broken_ones_are_not() {
+    let file = SecretFile::new("follow", "0123456789abcdef");
+    let files = file.settings().webhook_secrets;
+    let (sender, mut current) = watch::channel(files.secrets());
+    let task = tokio::spawn(follow_secrets(files, sender, Duration::from_millis(5)));
+    let next = |text: &str| Arc::from([WebhookSecret::new(text.as_bytes()).unwrap()]);
+    for secret in ["the second secret", "the third secret!"] {
+        // A file that is empty for a moment, as while it is written, takes nothing away.
+        std::fs::write(&file.0, "").unwrap();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert!(!current.has_changed().unwrap());
+        std::fs::write(&file.0, secret).unwrap();
+        timeout(PATIENCE, current.changed()).await.unwrap().unwrap();
+        assert_eq!(*current.borrow_and_update(), next(secret));
+    }
+    task.abort();
+}
