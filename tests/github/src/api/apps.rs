@@ -112,7 +112,8 @@ fn narrow(
     granted: &Permissions,
     wanted: Option<serde_json::Map<String, Value>>,
 ) -> Result<Permissions, Problem> {
-    let Some(wanted) = wanted else { return Ok(granted.clone()) };
+    // An empty object asks for nothing in particular: some clients always send one.
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { return Ok(granted.clone()) };
     let beyond = || Problem::unprocessable("The permissions requested are not granted to this installation.");
     let mut permissions = Permissions::new();
     for (name, level) in wanted {

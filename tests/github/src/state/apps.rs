@@ -86,6 +86,10 @@ impl State {
             return Err(Refusal::Conflict(format!("an App {slug} exists already")));
         }
         check_permissions(&permissions)?;
+        if let Some(event) = events.iter().find(|event| !EVENTS.contains(&event.as_str())) {
+            let message = format!("an App can't subscribe to `{event}`: name some of {}", EVENTS.join(", "));
+            return Err(Refusal::invalid("App", "events", message));
+        }
         self.put_user(&format!("{slug}[bot]"), AccountKind::Bot, None)?;
         let owner = self.ensure_user(owner).login;
         let id = self.ids.next(Kind::App);
@@ -201,6 +205,10 @@ fn check_permissions(permissions: &Permissions) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+/// The events the stand-in sends and an App can subscribe to; `ping` and `installation` come unasked.
+pub(crate) const EVENTS: [&str; 7] =
+    ["check_run", "deployment", "deployment_status", "issue_comment", "pull_request", "push", "status"];
 
 /// The repository permissions the stand-in knows.
 pub(crate) const PERMISSIONS: [&str; 12] = [

@@ -189,10 +189,10 @@ async fn lists_are_filtered_and_newest_first() {
         }
     };
     assert_eq!(ids(String::new()).await, [second.clone(), first.clone()]);
-    assert_eq!(ids("?environment=STAGING".to_owned()).await, [first.clone()]);
-    assert_eq!(ids(format!("?sha={sha}")).await, [second.clone()]);
-    assert_eq!(ids("?ref=feature".to_owned()).await, [second.clone()]);
-    assert_eq!(ids("?task=migrate".to_owned()).await, [second.clone()]);
+    assert_eq!(ids("?environment=STAGING".to_owned()).await, vec![first.clone()]);
+    assert_eq!(ids(format!("?sha={sha}")).await, vec![second.clone()]);
+    assert_eq!(ids("?ref=feature".to_owned()).await, vec![second.clone()]);
+    assert_eq!(ids("?task=migrate".to_owned()).await, vec![second.clone()]);
     assert_eq!(ids(format!("?sha={sha}&environment=staging")).await, Vec::<Value>::new());
 }
 

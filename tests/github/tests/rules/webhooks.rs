@@ -315,15 +315,15 @@ async fn deliveries_can_be_lost_and_redelivered_with_the_same_id() {
     world.control.settle(WAIT).await.unwrap();
     assert_eq!(branches(&receiver), ["two"]);
     let log = world.control.deliveries(hook).await.unwrap();
-    let lost = &log[1];
-    assert_eq!((lost.status.as_str(), lost.status_code, lost.redelivery), ("lost", 0, false));
-    let path = format!("/repos/acme/shop/hooks/{hook}/deliveries/{}/attempts", lost.id);
+    let first = &log[1];
+    assert_eq!((first.status.as_str(), first.status_code, first.redelivery), ("lost", 0, false));
+    let path = format!("/repos/acme/shop/hooks/{hook}/deliveries/{}/attempts", first.id);
     world.api.post(&path, &json!({})).await.expect(202);
     world.control.settle(WAIT).await.unwrap();
     assert_eq!(branches(&receiver), ["two", "one"]);
-    assert_eq!(receiver.arrived()[1].header("x-github-delivery"), lost.guid);
+    assert_eq!(receiver.arrived()[1].header("x-github-delivery"), first.guid);
     let list = world.api.get(&format!("/repos/acme/shop/hooks/{hook}/deliveries")).await.expect(200).body;
-    assert_eq!((&list[0]["guid"], &list[0]["redelivery"]), (&json!(lost.guid), &json!(true)));
+    assert_eq!((&list[0]["guid"], &list[0]["redelivery"]), (&json!(first.guid), &json!(true)));
     assert_eq!(list[0]["status"], "OK");
     let full = world
         .api
