@@ -117,3 +117,14 @@ status: {observedGeneration: 2, desiredNumberScheduled: 1, currentNumberSchedule
     let unannotated = set.replace(", annotations: {deprecated.daemonset.template.generation: '2'}", "");
     assert!(matches!(verdict(&format!("{unannotated}---\n{}", pod(7))), Verdict::Failed { .. }));
 }
+
+#[test]
+fn of_two_pods_that_fail_differently_the_same_one_is_told_each_time() {
+    let world = World::new(&format!(
+        "{DEPLOYMENT}---\n{}---\n{}",
+        web_pod("web-6d4f-fghij", "new-set-uid", &waiting("ErrImageNeverPull", "not present")),
+        web_pod("web-6d4f-abcde", "new-set-uid", &waiting("InvalidImageName", "couldn't parse"))
+    ));
+    // `World::at` looks twice, with the pods in either order.
+    assert!(matches!(world.verdict(5), Verdict::Failed { reason, .. } if reason == "ErrImageNeverPull"));
+}

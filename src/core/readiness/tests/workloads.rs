@@ -246,6 +246,28 @@ fn a_job_that_failed_says_why() {
 }
 
 #[test]
+fn of_a_job_that_tries_again_the_new_try_counts() {
+    let could_not_start = web_pod(
+        "migrate-abcde",
+        "job-uid",
+        &container(
+            "ready: false\nrestartCount: 0\nstate: {terminated: {exitCode: 128, reason: StartError, message: no such file}}",
+        ),
+    )
+    .replace("phase: Pending", "phase: Failed");
+    let running = web_pod(
+        "migrate-fghij",
+        "job-uid",
+        &container("ready: true\nrestartCount: 0\nstate: {running: {startedAt: T+5}}"),
+    );
+    let world = job("active: 1, failed: 1", &[could_not_start.clone(), running]);
+    assert!(matches!(world.verdict(5), Verdict::Progressing { reason, .. } if reason == "NotReady"));
+    assert!(
+        matches!(job("failed: 1", &[could_not_start]).verdict(5), Verdict::Failed { reason, .. } if reason == "StartError")
+    );
+}
+
+#[test]
 fn a_job_whose_image_does_not_exist_fails_at_once() {
     let pod =
         web_pod("migrate-abcde", "job-uid", &waiting("ErrImagePull", "registry.example/web:1: not found"));
