@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DynamicObject, GroupVersionKind};
 
-use crate::api::{DeploymentReport, GithubConnection};
+use crate::api::{DeploymentReport, GithubConnection, PreviewTemplateSpec};
 use crate::core::event::Event;
 use crate::core::forge::{Deployment, NewDeployment, PullRequest, RepositoryName};
 use crate::core::target::{Mistake, Target};
@@ -188,6 +189,10 @@ pub trait Cluster: Send + Sync {
     ) -> Result<Option<DynamicObject>, ClusterError>;
 }
 
+/// Annotation that [`LiveObjects`] adds in memory: a digest of everything in the object that is neither status nor bookkeeping. When it changes
+/// though nothing was applied, somebody else changed the object.
+pub const ANNOTATION_FINGERPRINT: &str = "matinee.dev/live-fingerprint";
+
 /// The cluster as the watches show it: what was applied for environments, and what came of it.
 pub trait LiveObjects: Send + Sync {
     /// Everything that bears the environment's UID, by kind, namespace and name. Pruned: metadata, status, and the parts of the
@@ -208,6 +213,22 @@ pub trait LiveObjects: Send + Sync {
     fn record(&self, object: &DynamicObject);
 }
 
+/// Whether a Kubernetes event tells of something good or of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventType {
+    /// Something good, or neutral.
+    Normal,
+    /// Trouble.
+    Warning,
+}
+
+/// Publishes Kubernetes events.
+#[async_trait]
+pub trait Events: Send + Sync {
+    /// Publishes an event about an object; like events become a series. Events are a courtesy: what can't be published is logged.
+    async fn publish(&self, about: &ObjectReference, kind: EventType, reason: &str, message: &str);
+}
+
 /// Fills the holes of templates.
 pub trait Renderer: Send + Sync {
     /// The template's objects with their holes filled: one for each of `target.template.resources`, in their order. Bounded in steps and
@@ -215,6 +236,10 @@ pub trait Renderer: Send + Sync {
     ///
     /// Errors: reason `TemplateInvalid`; the message begins with the path of the field, as `resources[1].spec.replicas`.
     fn render(&self, target: &Target) -> Result<Vec<serde_json::Value>, Mistake>;
+    /// Finds what can be told before there is anything to fill holes with: expressions that are none, unknown names, undeclared parameters.
+    ///
+    /// Errors: as those of [`Self::render`].
+    fn check(&self, template: &PreviewTemplateSpec) -> Result<(), Mistake>;
 }
 
 /// Why an event's effect could not be applied.

@@ -93,6 +93,9 @@ pub struct DeploymentRequestStatus {
     /// Written before the deployment is created: from here on it may exist, and is looked for before any further try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// Value of the annotation `matinee.dev/pull-request-updated-at` that the pull request was last read because of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<String>,
     /// Id of the GitHub deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<i64>,

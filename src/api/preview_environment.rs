@@ -33,7 +33,7 @@ use super::{Duration, LocalReference, PullRequestReference};
     validation = Rule::new("self.spec.repositoryRef == oldSelf.spec.repositoryRef && self.spec.environment == oldSelf.spec.environment && self.spec.githubEnvironment == oldSelf.spec.githubEnvironment").message("repositoryRef, environment and githubEnvironment are immutable: they say which environment this is; create another one")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.pullRequest) == has(oldSelf.pullRequest) && (!has(self.pullRequest) || self.pullRequest.number == oldSelf.pullRequest.number)").message("pullRequest.number is immutable: an environment belongs to one pull request"))]
+#[x_kube(validation = Rule::new("!has(oldSelf.revision.deploymentId) || (has(self.revision.deploymentId) && self.revision.deploymentId >= oldSelf.revision.deploymentId)").message("revision.deploymentId never goes back: an older deployment can't take the place of a newer one; create a new deployment of the older commit"), validation = Rule::new("has(self.pullRequest) == has(oldSelf.pullRequest) && (!has(self.pullRequest) || self.pullRequest.number == oldSelf.pullRequest.number)").message("pullRequest.number is immutable: an environment belongs to one pull request"))]
 pub struct PreviewEnvironmentSpec {
     /// The Repository, in the same namespace.
     pub repository_ref: LocalReference,

@@ -10,29 +10,35 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::controllers;
 use crate::core::webhook::WebhookSecret;
 use crate::ports::Intake;
-use crate::server::{self, Limits, Readiness};
+use crate::server::{self, Environments, Limits, Readiness};
 use crate::settings::{SecretFiles, Settings};
 
 /// How often the files with secrets are read again. The kubelet takes about a minute to bring a changed Secret into a pod.
 const SECRETS_INTERVAL: Duration = Duration::from_secs(10);
+/// How long the controllers may take to finish what they are at. Kubernetes kills a pod 30 seconds after it asked it to end.
+const GRACE: Duration = Duration::from_secs(15);
+
 /// The controllers at work.
 pub struct Working {
     /// Applies webhooks.
     pub intake: Arc<dyn Intake>,
+    /// Finds an environment, for its page.
+    pub environments: Environments,
     /// Ends when webhooks can be applied.
     pub ready: BoxFuture<'static, ()>,
-    /// Ends only with what makes going on impossible.
+    /// Ends after the shutdown, once what was under way is done, or with what makes going on impossible.
     pub work: BoxFuture<'static, anyhow::Result<()>>,
 }
 
-/// Serves and controls until `shutdown`, or until the controllers end. Deliveries under way get time to end, and the controllers go on
-/// until they have; a reconcile that is cut off then is made up for by the next start, as after a crash.
+/// Serves and controls until `shutdown`, or until the controllers end. Deliveries and reconciles under way get time to end; what is cut off
+/// then is made up for by the next start, as after a crash.
 pub async fn operate(
     listener: TcpListener,
     settings: &Settings,
@@ -46,6 +52,7 @@ pub async fn operate(
         intake: working.intake,
         secrets,
         readiness: readiness(Arc::clone(&ready)),
+        environments: working.environments,
         limits,
     });
     let mut tasks = JoinSet::new();
@@ -59,15 +66,19 @@ pub async fn operate(
     let mut work = AbortOnDropHandle::new(tokio::spawn(working.work));
 
     let result = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => Ok(()),
         ended = &mut work => match ended {
             Ok(Ok(())) => Err(anyhow!("the controllers ended without being asked to")),
             Ok(Err(error)) => Err(error.context("the controllers ended")),
             Err(error) => Err(anyhow!(error).context("the controllers broke off")),
         },
-        () = shutdown.cancelled() => Ok(()),
     };
     shutdown.cancel();
     server.await.context("the server broke off")?;
+    if result.is_ok() && timeout(GRACE, &mut work).await.is_err() {
+        tracing::warn!("the controllers did not end within {} s", GRACE.as_secs());
+    }
     result
 }
 
@@ -141,8 +152,18 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("--listen (MATINEE_LISTEN): can't listen on {}", settings.listen))?;
     tracing::info!("listening on {}", listener.local_addr()?);
-    let _ = (listener, shutdown);
-    anyhow::bail!("the controllers are missing")
+    let running = controllers::start(controllers::Options {
+        namespace: settings.namespace.clone(),
+        cluster_id: settings.cluster_id.clone(),
+        public_url: settings.public_url.clone(),
+        sweep_interval: settings.sweep_interval,
+        concurrency: settings.concurrency,
+        github_write_interval: settings.github_write_interval,
+        shutdown: shutdown.clone(),
+    })
+    .await?;
+    let controllers::Running { intake, environments, ready, work } = running;
+    operate(listener, &settings, Working { intake, environments, ready, work }, shutdown).await
 }
 
 #[cfg(test)]

@@ -20,35 +20,40 @@ pub enum Verdict {
         /// The head now.
         head: String,
     },
-    /// The pull request is closed: everything goes.
-    Closed,
+    /// The pull request is closed, or its labels or base branch don't select it any more: what was made for it goes.
+    Over {
+        /// CamelCase.
+        reason: &'static str,
+        /// For people.
+        message: String,
+    },
 }
 
-/// Judges a pull request, as just read from GitHub, for an environment and a commit.
+/// Judges a pull request, as just read from GitHub, for an environment and a commit. `triggered`: the trigger asked for the deployment, so its
+/// labels and base branches have to select the pull request still; somebody who creates a deployment by hand needs no label.
 pub fn judge(
     class: &ClassPullRequests,
     class_name: &str,
     environment: &RepositoryEnvironment,
     pull_request: &PullRequest,
     sha: &str,
+    triggered: bool,
 ) -> Verdict {
     if !pull_request.open {
-        return Verdict::Closed;
+        let message = format!("pull request {} is closed", pull_request.number);
+        return Verdict::Over { reason: "PullRequestClosed", message };
+    }
+    let trigger = environment.trigger.as_ref().and_then(|trigger| trigger.pull_request.as_ref());
+    if triggered
+        && let Some(trigger) = trigger
+        && let Err(reason) = selects(trigger, pull_request)
+    {
+        let message =
+            format!("pull request {} has no environment {}: {reason}", pull_request.number, environment.name);
+        return Verdict::Over { reason: "NotSelected", message };
     }
     if pull_request.head_sha != sha {
         return Verdict::Superseded { head: pull_request.head_sha.clone() };
-    }
-    let trigger = environment.trigger.as_ref().and_then(|trigger| trigger.pull_request.as_ref());
-    if let Some(trigger) = trigger
-        && let Err(reason) = selects(trigger, pull_request)
-    {
-        return Verdict::Refused(Mistake {
-            reason: "NotSelected",
-            message: format!(
-                "pull request {} has no environment {}: {reason}",
-                pull_request.number, environment.name
-            ),
-        });
     }
     let source = source(pull_request);
     match kind_allowed(class, class_name, environment, &source) {
@@ -194,12 +199,12 @@ mod tests {
             Verdict::Allowed => "Allowed",
             Verdict::Refused(mistake) => mistake.reason,
             Verdict::Superseded { .. } => "Superseded",
-            Verdict::Closed => "Closed",
+            Verdict::Over { reason, .. } => reason,
         }
     }
 
     fn judged(trigger: PullRequestTrigger, class: ClassPullRequests, pull_request: &PullRequest) -> Verdict {
-        judge(&class, "standard", &environment(trigger), pull_request, HEAD)
+        judge(&class, "standard", &environment(trigger), pull_request, HEAD, true)
     }
 
     #[test]
@@ -210,7 +215,7 @@ mod tests {
     #[test]
     fn a_closed_one_is_closed_whatever_else_it_is() {
         let closed = PullRequest { open: false, head_sha: "2".repeat(40), draft: true, ..pull_request() };
-        assert_eq!(judged(labelled(), ClassPullRequests::default(), &closed), Verdict::Closed);
+        assert_eq!(reason(&judged(labelled(), ClassPullRequests::default(), &closed)), "PullRequestClosed");
     }
 
     #[test]
@@ -226,6 +231,15 @@ mod tests {
     fn labels_and_base_branches_select() {
         let unlabelled = PullRequest { labels: vec![], ..pull_request() };
         assert_eq!(reason(&judged(labelled(), ClassPullRequests::default(), &unlabelled)), "NotSelected");
+        let by_hand = judge(
+            &ClassPullRequests::default(),
+            "standard",
+            &environment(labelled()),
+            &unlabelled,
+            HEAD,
+            false,
+        );
+        assert_eq!(by_hand, Verdict::Allowed, "who creates a deployment by hand needs no label");
         let elsewhere = PullRequest { base_branch: "release".into(), ..pull_request() };
         assert_eq!(reason(&judged(labelled(), ClassPullRequests::default(), &elsewhere)), "NotSelected");
     }
@@ -286,7 +300,7 @@ mod tests {
         let mut environment = environment(PullRequestTrigger::default());
         environment.trigger = None;
         let fork = PullRequest { head_repository_id: Some(200), ..pull_request() };
-        let verdict = judge(&ClassPullRequests::default(), "standard", &environment, &fork, HEAD);
+        let verdict = judge(&ClassPullRequests::default(), "standard", &environment, &fork, HEAD, false);
         assert_eq!(reason(&verdict), "ForkNotAllowed");
     }
 }

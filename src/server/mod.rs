@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 pub mod listen;
+mod page;
 mod webhook;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use listen::serve;
 
+use crate::api::PreviewEnvironment;
 use crate::core::webhook::WebhookSecret;
 use crate::ports::Intake;
 use answer::Answer;
@@ -24,6 +26,8 @@ use answer::Answer;
 pub const WEBHOOK_PATH: &str = "/webhooks/github";
 /// Answers 200 as long as the process serves requests.
 pub const HEALTH_PATH: &str = "/healthz";
+/// The page of an environment, which deployment statuses link to as their log.
+pub const ENVIRONMENT_PATH: &str = "/environments/{namespace}/{name}";
 /// Answers 200 when webhooks can be acted on, else 503 with the reason.
 pub const READINESS_PATH: &str = "/readyz";
 
@@ -35,6 +39,9 @@ pub type Secrets = watch::Receiver<Arc<[WebhookSecret]>>;
 
 /// Whether webhooks can be acted on; if not, why.
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// Finds an environment by namespace and name.
+pub type Environments = Arc<dyn Fn(&str, &str) -> Option<Arc<PreviewEnvironment>> + Send + Sync>;
 
 /// What one request, and all of them together, may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +82,8 @@ pub struct Context {
     pub secrets: Secrets,
     /// Asked by [`READINESS_PATH`].
     pub readiness: Readiness,
+    /// Asked for the environment of a page.
+    pub environments: Environments,
     /// What requests may use.
     pub limits: Limits,
 }
@@ -91,6 +100,7 @@ pub fn app(context: Context) -> Router {
     let shared = Arc::new(Shared { context, memory: Arc::new(Semaphore::new(bytes)) });
     Router::new()
         .route(WEBHOOK_PATH, post(webhook::receive))
+        .route(ENVIRONMENT_PATH, get(page::environment))
         .route(HEALTH_PATH, get(async || Answer::new(StatusCode::OK, "alive")))
         .route(READINESS_PATH, get(ready))
         .method_not_allowed_fallback(async || {

@@ -78,6 +78,7 @@ impl Served {
             intake: Arc::clone(&intake) as _,
             secrets: current,
             readiness: Arc::new(move || readiness.borrow().clone()),
+            environments: Arc::new(|_, _| None),
             limits,
         });
         let shutdown = CancellationToken::new();

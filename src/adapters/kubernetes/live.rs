@@ -4,11 +4,12 @@
 //! drift and health need; contents of `ConfigMap`s never stay in memory, and Secrets are never watched at all.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::Value;
@@ -16,11 +17,14 @@ use tokio::sync::Notify;
 
 use super::KubeCluster;
 use crate::api::{LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE, LABEL_ENVIRONMENT_UID};
-use crate::ports::{ClusterError, LiveObjects};
+use crate::ports::{ANNOTATION_FINGERPRINT, ClusterError, LiveObjects};
 
 /// Selects what Matinee applied.
-const SELECTOR: &str = "app.kubernetes.io/managed-by=matinee";
+const SELECTOR: &str = LABEL_ENVIRONMENT_UID;
 
+/// What is kept of a container: what health reads.
+const CONTAINER_FIELDS: [&str; 7] =
+    ["name", "image", "restartPolicy", "resources", "livenessProbe", "readinessProbe", "startupProbe"];
 /// Namespace (empty for cluster-scoped objects) and name.
 type Place = (String, String);
 type Touched = Box<dyn Fn(&str, &str) + Send + Sync>;
@@ -146,6 +150,13 @@ impl WatchedObjects {
     }
 
     fn put(&self, kind: &GroupVersionKind, mut object: DynamicObject) {
+        // Items of a list come without their kind.
+        object.types = Some(TypeMeta { api_version: kind.api_version(), kind: kind.kind.clone() });
+        // A write's answer may have been faster than the watch: never go back behind it.
+        let known = self.find(kind, object.namespace().as_deref(), &object.name_any());
+        if known.is_some_and(|known| known.uid() == object.uid() && !is_older(&known, &object)) {
+            return;
+        }
         prune(&mut object);
         let object = Arc::new(object);
         if let Ok(mut view) = self.view.write() {
@@ -197,8 +208,21 @@ fn environment_uid(object: &DynamicObject) -> Option<&str> {
     object.labels().get(LABEL_ENVIRONMENT_UID).map(String::as_str)
 }
 
+fn fingerprint(object: &DynamicObject) -> String {
+    let mut hasher = std::hash::DefaultHasher::new();
+    object.labels().hash(&mut hasher);
+    if let Some(data) = object.data.as_object() {
+        for (key, value) in data.iter().filter(|(key, _)| *key != "status") {
+            (key, value.to_string()).hash(&mut hasher);
+        }
+    }
+    format!("{:016x}", hasher.finish())
+}
+
 /// Drops what is neither ownership, nor drift, nor health.
 fn prune(object: &mut DynamicObject) {
+    let fingerprint = fingerprint(object);
+    object.annotations_mut().insert(ANNOTATION_FINGERPRINT.to_owned(), fingerprint);
     object.managed_fields_mut().clear();
     let Some(data) = object.data.as_object_mut() else { return };
     for contents in ["data", "binaryData", "stringData", "rules", "subjects", "secrets"] {
@@ -221,7 +245,7 @@ fn prune(object: &mut DynamicObject) {
     for containers in ["containers", "initContainers"] {
         for container in spec.get_mut(containers).and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(container) = container.as_object_mut() {
-                container.retain(|key, _| matches!(key.as_str(), "name" | "image" | "restartPolicy"));
+                container.retain(|key, _| CONTAINER_FIELDS.contains(&key.as_str()));
             }
         }
     }
@@ -269,11 +293,7 @@ impl LiveObjects for WatchedObjects {
         else {
             return;
         };
-        let known = self.find(&kind, object.namespace().as_deref(), &object.name_any());
-        // The watch may have been faster: never go back behind what it showed.
-        if known.is_none_or(|known| is_older(&known, object)) {
-            self.put(&kind, object.clone());
-        }
+        self.put(&kind, object.clone());
     }
 }
 

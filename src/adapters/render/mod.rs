@@ -15,6 +15,7 @@
 //!   `pr` is undefined where there is no pull request, which `pr is defined` tells.
 //! - Everything is bounded: see [`limits`].
 
+mod check;
 mod context;
 mod hole;
 mod limits;
@@ -27,6 +28,7 @@ use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde_json::Value;
 
+use crate::api::PreviewTemplateSpec;
 use crate::core::names::slug;
 use crate::core::target::{Mistake, Target};
 use crate::ports::Renderer;
@@ -82,6 +84,11 @@ impl Renderer for MinijinjaRenderer {
         resources
             .map(|(index, resource)| walk.resource(index, &resource.0))
             .collect::<Result<_, _>>()
+            .map_err(|message| Mistake { reason: "TemplateInvalid", message })
+    }
+
+    fn check(&self, template: &PreviewTemplateSpec) -> Result<(), Mistake> {
+        check::check(&self.environment, template)
             .map_err(|message| Mistake { reason: "TemplateInvalid", message })
     }
 }

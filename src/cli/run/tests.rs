@@ -85,6 +85,7 @@ impl Operated {
         let (fail, when_failed) = oneshot::channel();
         let working = Working {
             intake: Arc::clone(&gate) as _,
+            environments: Arc::new(|_, _| None),
             ready: when_ready.map(|_| ()).boxed(),
             work: when_failed.map(|_| Err(anyhow!("no watch on environments"))).boxed(),
         };

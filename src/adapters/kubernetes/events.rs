@@ -1,0 +1,46 @@
+//! Kubernetes events.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType as Kind, Recorder, Reporter};
+
+use crate::ports::{EventType, Events};
+
+/// Longest note the API takes, in bytes (<https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/>).
+const NOTE_LIMIT: usize = 1_024;
+
+/// Publishes events as `matinee`.
+pub struct KubeEvents(Recorder);
+
+impl KubeEvents {
+    /// A publisher that uses the client.
+    pub fn new(client: Client) -> Self {
+        Self(Recorder::new(client, Reporter { controller: "matinee".to_owned(), instance: None }))
+    }
+}
+
+#[async_trait]
+impl Events for KubeEvents {
+    async fn publish(&self, about: &ObjectReference, kind: EventType, reason: &str, message: &str) {
+        let mut note = message.to_owned();
+        note.truncate(note.floor_char_boundary(NOTE_LIMIT));
+        let event = Event {
+            type_: match kind {
+                EventType::Normal => Kind::Normal,
+                EventType::Warning => Kind::Warning,
+            },
+            reason: reason.to_owned(),
+            note: Some(note),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        match tokio::time::timeout(Duration::from_secs(5), self.0.publish(&event, about)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(reason, %error, "event could not be published"),
+            Err(_) => tracing::warn!(reason, "event could not be published in time"),
+        }
+    }
+}

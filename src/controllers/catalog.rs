@@ -1,0 +1,88 @@
+//! The reconciles of classes and templates: is what they say usable?
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
+use kube::runtime::controller::Action;
+
+use super::driver::Failure;
+use super::{Context, write};
+use crate::api::{PreviewClass, PreviewClassStatus, PreviewTemplate, PreviewTemplateStatus};
+use crate::core::conditions::{self, Summary};
+use crate::core::target::Mistake;
+
+const CONDITIONS: [&str; 3] = [conditions::READY, conditions::RECONCILING, conditions::STALLED];
+/// Secrets aren't watched: a missing one is looked for again after this time.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// Reconciles a class, within the driver's bounds.
+pub fn reconcile_class(
+    class: Arc<PreviewClass>,
+    context: Arc<Context>,
+) -> BoxFuture<'static, Result<Action, Failure>> {
+    async move {
+        let secret = &class.spec.github.secret_name;
+        let there = context.secrets.secret(secret).await?.is_some();
+        let mistake = (!there).then(|| Mistake {
+            reason: "SecretMissing",
+            message: format!(
+                "PreviewClass {}: spec.github.secretName: there is no Secret {}/{secret}: create it with token, or with appId and privateKey",
+                class.name_any(),
+                context.own_namespace,
+            ),
+        });
+        let before = class.status.as_ref();
+        let known = before.map(|status| status.conditions.clone()).unwrap_or_default();
+        let (observed_generation, conditions) =
+            conclude(known, class.metadata.generation.unwrap_or_default(), mistake, &context);
+        let status = PreviewClassStatus { observed_generation, conditions };
+        if before != Some(&status) {
+            write::status::<PreviewClass, _>(&*context.cluster, write::CATALOG, &*class, &status).await?;
+        }
+        Ok(if there { Action::await_change() } else { Action::requeue(LOOK_AGAIN) })
+    }
+    .boxed()
+}
+
+/// Reconciles a template, within the driver's bounds.
+pub fn reconcile_template(
+    template: Arc<PreviewTemplate>,
+    context: Arc<Context>,
+) -> BoxFuture<'static, Result<Action, Failure>> {
+    async move {
+        let mistake = context.renderer.check(&template.spec).err().map(|mistake| Mistake {
+            message: format!("PreviewTemplate {}: {}", template.name_any(), mistake.message),
+            ..mistake
+        });
+        let before = template.status.as_ref();
+        let known = before.map(|status| status.conditions.clone()).unwrap_or_default();
+        let (observed_generation, conditions) =
+            conclude(known, template.metadata.generation.unwrap_or_default(), mistake, &context);
+        let status = PreviewTemplateStatus { observed_generation, conditions };
+        if before != Some(&status) {
+            write::status::<PreviewTemplate, _>(&*context.cluster, write::CATALOG, &*template, &status)
+                .await?;
+        }
+        Ok(Action::await_change())
+    }
+    .boxed()
+}
+
+fn conclude(
+    mut conditions: Vec<Condition>,
+    generation: i64,
+    mistake: Option<Mistake>,
+    context: &Context,
+) -> (i64, Vec<Condition>) {
+    let now = context.clock.now();
+    conditions::initialize(&mut conditions, &CONDITIONS, generation, now);
+    let summary = match mistake {
+        None => Summary::Ready { reason: "Ready".to_owned(), message: String::new() },
+        Some(Mistake { reason, message }) => Summary::Stalled { reason: reason.to_owned(), message },
+    };
+    conditions::summarize(&mut conditions, &summary, generation, now);
+    (generation, conditions)
+}

@@ -1,0 +1,161 @@
+//! Step 6: is it healthy, and does its URL answer?
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use kube::api::{DynamicObject, GroupVersionKind};
+
+use super::apply::Applied;
+use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
+use crate::controllers::Context;
+use crate::core::conditions::READY;
+use crate::core::progress::{self, Findings, Progress, Stage};
+use crate::core::readiness::{self, Observation, Observed, Verdict};
+use crate::core::target::Target;
+use crate::core::{names, plan};
+
+/// Time after which workloads that aren't ready have failed.
+const DEADLINE: Duration = Duration::from_mins(10);
+/// For how long a 404 may come from a gateway that hasn't taken up the route yet; after that it is the application's own answer.
+const ROUTE_SETTLES: SignedDuration = SignedDuration::from_secs(5);
+/// Time between two requests to a URL that doesn't answer yet.
+const PROBE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Judges what was applied; the duration says when to look again though nothing changed.
+pub(super) async fn assess(
+    environment: &PreviewEnvironment,
+    target: &Target,
+    applied: &Applied,
+    context: &Context,
+    seen: Timestamp,
+    findings: &mut Findings,
+) -> (Progress, Option<Duration>) {
+    let now = context.clock.now();
+    let live = context.live.of_environment(&target.environment_uid);
+    let pods: Vec<Pod> = live.iter().filter_map(|object| of_kind(object, "v1", "Pod")).collect();
+    let replica_sets: Vec<ReplicaSet> =
+        live.iter().filter_map(|object| of_kind(object, "apps/v1", "ReplicaSet")).collect();
+    let mut unwatched = false;
+    let mut found = Vec::new();
+    for entry in &applied.inventory {
+        let (group, version) = entry.api_version.rsplit_once('/').unwrap_or(("", &entry.api_version));
+        let kind = GroupVersionKind::gvk(group, version, &entry.kind);
+        unwatched |= !context.live.follows(&kind) && entry.kind != "Secret";
+        found.push(context.live.find(&kind, Some(&target.namespace), &entry.name));
+    }
+    let observation = Observation {
+        objects: applied
+            .inventory
+            .iter()
+            .zip(&found)
+            // Secrets are not watched; they are ready by being applied.
+            .filter(|(entry, live)| live.is_some() || entry.kind != "Secret")
+            .map(|(entry, live)| Observed {
+                entry,
+                live: live.as_deref(),
+                applied_generation: context.applications.generation(&entry.uid),
+            })
+            .collect(),
+        replica_sets: replica_sets.iter().collect(),
+        pods: pods.iter().collect(),
+        since: since(environment, seen, now),
+        deadline: DEADLINE,
+        now,
+    };
+    let assessment = readiness::assess(&observation);
+    findings.components = Some(assessment.components);
+    let again = if unwatched { Some(PROBE_AGAIN) } else { assessment.look_again_after };
+    match assessment.verdict {
+        Verdict::Progressing { reason, message } => {
+            (Progress::Waiting { stage: Stage::Health, reason, message }, again)
+        }
+        Verdict::Failed { reason, message } => {
+            (Progress::Failed { stage: Stage::Health, reason, message }, again)
+        }
+        Verdict::Ready
+            if progress::has_succeeded(environment.status.as_ref(), &environment.spec.revision) =>
+        {
+            (Progress::Ready, again)
+        }
+        Verdict::Ready => match answers(environment, target, context, now).await {
+            Ok(()) => (Progress::Ready, again),
+            Err(message)
+                if now.duration_since(seen)
+                    > SignedDuration::try_from(DEADLINE).unwrap_or(SignedDuration::MAX) =>
+            {
+                (
+                    Progress::Failed { stage: Stage::Answer, reason: "NotAnswering".to_owned(), message },
+                    Some(PROBE_AGAIN * 30),
+                )
+            }
+            Err(message) => (
+                Progress::Waiting { stage: Stage::Answer, reason: "NotAnswering".to_owned(), message },
+                Some(PROBE_AGAIN),
+            ),
+        },
+    }
+}
+
+/// Requests every endpoint once.
+async fn answers(
+    environment: &PreviewEnvironment,
+    target: &Target,
+    context: &Context,
+    now: Timestamp,
+) -> Result<(), String> {
+    let routing = &target.class.routing;
+    let hosts = plan::hosts(target);
+    for (Endpoint { path, .. }, host) in target.template.endpoints.iter().zip(hosts) {
+        let url = format!("{}{path}", names::url(routing, &host));
+        match context.prober.probe(&url, routing.probe_address.as_deref()).await {
+            Ok(404) if !settled(environment, now) => {
+                return Err(format!("{url} answered 404: the route is being set up"));
+            }
+            Ok(status) if status >= 500 => return Err(format!("{url} answered {status}")),
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the environment has been healthy long enough for the gateway to know the route.
+fn settled(environment: &PreviewEnvironment, now: Timestamp) -> bool {
+    let conditions =
+        environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    find_condition(conditions, progress::HEALTHY)
+        .filter(|healthy| healthy.status == ConditionStatus::True.as_str())
+        .is_some_and(|healthy| now.duration_since(healthy.last_transition_time.0) > ROUTE_SETTLES)
+}
+
+/// Since when the environment may be unready: now if it is ready, since it was last ready if this revision was once, else since the
+/// revision was first seen. A failure doesn't begin the time anew.
+fn since(environment: &PreviewEnvironment, seen: Timestamp, now: Timestamp) -> Timestamp {
+    let conditions =
+        environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let Some(ready) = find_condition(conditions, READY) else { return seen };
+    let succeeded = progress::has_succeeded(environment.status.as_ref(), &environment.spec.revision);
+    match ready.status.as_str() {
+        "True" if succeeded => now,
+        "Unknown" if succeeded => ready.last_transition_time.0.max(seen),
+        _ => seen,
+    }
+}
+
+fn of_kind<T: serde::de::DeserializeOwned>(
+    object: &DynamicObject,
+    api_version: &str,
+    kind: &str,
+) -> Option<T> {
+    let types = object.types.as_ref()?;
+    if types.api_version != api_version || types.kind != kind {
+        return None;
+    }
+    let value = serde_json::to_value(object).ok()?;
+    serde_json::from_value(value)
+        .inspect_err(|error| tracing::warn!(kind, name = object.name_any(), %error, "object can't be read"))
+        .ok()
+}

@@ -1,0 +1,207 @@
+//! The reconcile of an environment, which reads like a table of contents: observe, verify, validate, plan, apply, assess, report.
+
+mod apply;
+mod assess;
+mod observe;
+mod teardown;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::api::{GroupVersionKind, ObjectMeta};
+use kube::runtime::controller::Action;
+use serde_json::json;
+
+pub use self::apply::Applications;
+use self::observe::Observed;
+use self::verify::Verified;
+use super::driver::Failure;
+use super::{Context, write};
+use crate::api::{FINALIZER, GROUP, PreviewEnvironment, PreviewEnvironmentStatus, VERSION};
+use crate::core::plan;
+use crate::core::progress::{self, Findings, Progress, Stage, Visit};
+use crate::core::{lifetime, validate};
+use crate::ports::{Actor, EventType};
+
+/// Longest time until an environment is looked at again though nothing happened.
+const LOOK_AGAIN: Duration = Duration::from_hours(1);
+
+/// Reconciles an environment, within the driver's bounds.
+pub fn reconcile(
+    environment: Arc<PreviewEnvironment>,
+    context: Arc<Context>,
+) -> BoxFuture<'static, Result<Action, Failure>> {
+    async move { visit(context.fresh_environments.of(environment), &context).await }.boxed()
+}
+
+async fn visit(environment: Arc<PreviewEnvironment>, context: &Context) -> Result<Action, Failure> {
+    if environment.metadata.deletion_timestamp.is_some() {
+        return teardown::teardown(&environment, context).await;
+    }
+    if !environment.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
+        return hold(&environment, context).await;
+    }
+    let now = context.clock.now();
+    let mut findings = Findings::default();
+    let step = steps(&environment, context, now, &mut findings).await?;
+    let (progress, again) = match step {
+        Step::Done(progress, again) => (progress, again),
+        Step::Deleted => return Ok(Action::await_change()),
+    };
+    let expires = findings.expires;
+    report(&environment, context, now, findings, &progress).await?;
+    let left = expires.and_then(|expires| Duration::try_from(expires.duration_since(now)).ok());
+    Ok(Action::requeue([again, left].into_iter().flatten().min().unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)))
+}
+
+/// What a visit came to.
+enum Step {
+    /// It is to be reported, and looked at again after the time given even if nothing happens.
+    Done(Progress, Option<Duration>),
+    /// The environment was deleted.
+    Deleted,
+}
+
+async fn steps(
+    environment: &PreviewEnvironment,
+    context: &Context,
+    now: Timestamp,
+    findings: &mut Findings,
+) -> Result<Step, Failure> {
+    let stalled = |stage, mistake| Ok(Step::Done(Progress::Mistaken { stage, mistake }, None));
+    let observed = Observed::of(environment, context);
+    let admitted = match observed.admit(environment) {
+        Ok(admitted) => admitted,
+        Err(mistake) => return stalled(Stage::Validate, mistake),
+    };
+    let pull_request = match verify::verify(environment, &admitted, context).await? {
+        Verified::Allowed(verification) => {
+            let pull_request = verification.as_ref().map(|verification| verification.pull_request.clone());
+            findings.verified = verification;
+            pull_request
+        }
+        Verified::Refused(verification, mistake) => {
+            findings.verified = verification;
+            return stalled(Stage::Validate, mistake);
+        }
+        Verified::Superseded(head) => return Ok(Step::Done(Progress::Superseded { head }, None)),
+        Verified::Over(reason, why) => return delete(environment, context, reason, &why).await,
+    };
+    let seen = progress::first_seen(environment.status.as_ref(), &environment.spec.revision, now);
+    if environment.spec.pull_request.is_some() {
+        let own = environment.spec.lifetime.as_ref();
+        let expires =
+            lifetime::expires(seen, own, admitted.entry.lifetime.as_ref(), &admitted.class.spec.lifetime);
+        if expires <= now {
+            return delete(environment, context, "Expired", &format!("its time was over at {expires}")).await;
+        }
+        findings.expires = Some(expires);
+    }
+    let repositories = observed.repositories();
+    let environments = observed.environments();
+    let found = observed.found(&repositories, &environments);
+    let target = match validate::validate(environment, pull_request.as_ref(), &found) {
+        Ok(target) => target,
+        Err(mistake) => return stalled(Stage::Validate, mistake),
+    };
+    findings.host = Some(target.host.clone());
+    findings.url = Some(target.url.clone());
+    let planned = context.renderer.render(&target).and_then(|rendered| plan::plan(&target, rendered));
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(mistake) => return stalled(Stage::Validate, mistake),
+    };
+    let applied = match apply::apply(environment, &target, plan, context, findings).await? {
+        Ok(applied) => applied,
+        Err(progress) => return Ok(Step::Done(progress, None)),
+    };
+    let (progress, again) = assess::assess(environment, &target, &applied, context, seen, findings).await;
+    Ok(Step::Done(progress, again))
+}
+
+/// Writes the status, if it changed, and has GitHub told.
+async fn report(
+    environment: &PreviewEnvironment,
+    context: &Context,
+    now: Timestamp,
+    findings: Findings,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let namespace = environment.namespace().unwrap_or_default();
+    let log_url = context.log_url(&namespace, &environment.name_any());
+    let visit = Visit {
+        generation: environment.metadata.generation.unwrap_or_default(),
+        revision: &environment.spec.revision,
+        log_url: log_url.as_deref(),
+        now,
+    };
+    let status = progress::conclude(environment.status.as_ref(), &visit, findings, progress);
+    if changed(environment.status.as_ref(), &status) {
+        let written: PreviewEnvironment =
+            write::status(&*context.cluster, write::ENVIRONMENT, environment, &status).await?;
+        tell_apart(environment, &written, context).await;
+        context.fresh_environments.wrote(written.clone());
+        context.reporter.tell(Arc::new(written));
+    }
+    Ok(())
+}
+
+/// Whether a status says something else than the one before; what the reporter writes is not compared.
+fn changed(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEnvironmentStatus) -> bool {
+    let Some(before) = before else { return true };
+    let mut before = before.clone();
+    before.reported.clear();
+    before.conditions.retain(|condition| condition.type_ != progress::REPORTED);
+    before != *after
+}
+
+/// An event for each change of what `Ready` says.
+async fn tell_apart(before: &PreviewEnvironment, after: &PreviewEnvironment, context: &Context) {
+    let ready = |environment: &PreviewEnvironment| {
+        let conditions =
+            environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        crate::api::find_condition(conditions, crate::core::conditions::READY).cloned()
+    };
+    let (before, Some(now)) = (ready(before), ready(after)) else { return };
+    if before.is_some_and(|before| before.status == now.status && before.reason == now.reason) {
+        return;
+    }
+    let kind = if now.status == "False" { EventType::Warning } else { EventType::Normal };
+    let message = if now.message.is_empty() { "The environment is ready" } else { &now.message };
+    context.events.publish(&write::reference(after), kind, &now.reason, message).await;
+}
+
+async fn delete(
+    environment: &PreviewEnvironment,
+    context: &Context,
+    reason: &str,
+    why: &str,
+) -> Result<Step, Failure> {
+    let kind = GroupVersionKind::gvk(GROUP, VERSION, "PreviewEnvironment");
+    let namespace = environment.namespace();
+    let uid = environment.uid().unwrap_or_default();
+    context
+        .events
+        .publish(&write::reference(environment), EventType::Normal, reason, &format!("deleted: {why}"))
+        .await;
+    context
+        .cluster
+        .delete(&Actor::Operator, &kind, namespace.as_deref(), &environment.name_any(), &uid)
+        .await?;
+    Ok(Step::Deleted)
+}
+
+/// Puts the finalizer on an environment made by hand, before anything is made for it.
+async fn hold(environment: &PreviewEnvironment, context: &Context) -> Result<Action, Failure> {
+    let metadata =
+        ObjectMeta { finalizers: Some(vec![FINALIZER.to_owned()]), ..write::identity(environment) };
+    let object = write::object::<PreviewEnvironment>(metadata, json!({}));
+    let written = context.cluster.apply(&Actor::Operator, write::FINALIZER, &object).await?;
+    context.fresh_environments.wrote(write::typed(written)?);
+    Ok(Action::requeue(Duration::ZERO))
+}

@@ -1,0 +1,183 @@
+//! The end of an environment: its namespace and everything in it, its deployments on GitHub, and at last its finalizer.
+
+use jiff::SignedDuration;
+use kube::ResourceExt as _;
+use kube::api::{GroupVersionKind, ObjectMeta};
+use kube::runtime::controller::Action;
+use serde_json::json;
+
+use super::observe::Observed;
+use crate::api::{DeploymentState, FINALIZER, LABEL_ENVIRONMENT_UID, PreviewEnvironment};
+use crate::controllers::driver::Failure;
+use crate::controllers::{Context, write};
+use crate::core::names;
+use crate::core::report;
+use crate::ports::{Actor, ClusterError, EventType, ForgeError};
+
+/// Deployments made inactive in one visit; the next visit goes on at once.
+const PER_VISIT: usize = 10;
+/// Time for which GitHub's not answering holds an environment whose namespace is gone already.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
+
+pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context) -> Result<Action, Failure> {
+    if !environment.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
+        forget(environment, context);
+        return Ok(Action::await_change());
+    }
+    let namespace_is_there = remove_namespace(environment, context).await?;
+    match retire(environment, context).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(Action::requeue(std::time::Duration::ZERO)),
+        Err(error) if is_hopeless(&error) || out_of_patience(environment, context) => {
+            let message = format!(
+                "deployments of {} stay as they are on GitHub: {error}",
+                environment.spec.github_environment
+            );
+            context
+                .events
+                .publish(&write::reference(environment), EventType::Warning, "NotReported", &message)
+                .await;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    if namespace_is_there {
+        // Its deletion is seen by the watch.
+        return Ok(Action::await_change());
+    }
+    release(environment, context).await?;
+    Ok(Action::await_change())
+}
+
+/// Deletes the namespace if it is the environment's own. Says whether it is there still.
+async fn remove_namespace(environment: &PreviewEnvironment, context: &Context) -> Result<bool, Failure> {
+    let kind = GroupVersionKind::gvk("", "v1", "Namespace");
+    let uid = environment.uid().unwrap_or_default();
+    let number = environment.spec.pull_request.as_ref().map(|reference| reference.number);
+    let computed =
+        names::namespace(&environment.spec.repository_ref.name, &environment.spec.environment, number);
+    // Asked of the API server: what isn't in the watched view may merely not be in it yet.
+    let known = environment
+        .status
+        .as_ref()
+        .and_then(|status| status.namespace.as_ref())
+        .map(|known| known.name.clone());
+    let name = known.unwrap_or(computed);
+    let Some(namespace) = context.cluster.get(&Actor::Operator, &kind, None, &name).await? else {
+        return Ok(false);
+    };
+    if namespace.labels().get(LABEL_ENVIRONMENT_UID) != Some(&uid) {
+        return Ok(false);
+    }
+    context.live.follow(&kind);
+    context.live.record(&namespace);
+    if namespace.metadata.deletion_timestamp.is_none() {
+        context
+            .cluster
+            .delete(&Actor::Operator, &kind, None, &name, &namespace.uid().unwrap_or_default())
+            .await?;
+    }
+    Ok(true)
+}
+
+/// Makes every deployment of the environment inactive: GitHub never does it for transient ones. Says whether all are.
+async fn retire(environment: &PreviewEnvironment, context: &Context) -> Result<bool, ForgeError> {
+    let observed = Observed::of(environment, context);
+    let status = environment.status.as_ref();
+    // An environment that was never let in has nothing to retire, and no way to.
+    let admitted = observed.admit(environment).map_err(|mistake| ForgeError::Invalid(mistake.message))?;
+    let Some(newest) = environment.spec.revision.deployment_id else { return Ok(true) };
+    let (forge, repository) = context.forge(&admitted).await?;
+    let deployments = forge.deployments(&repository, &environment.spec.github_environment, None).await?;
+    let told =
+        |id: i64| status.and_then(|status| status.reported.iter().find(|told| told.deployment_id == id));
+    let mut left = PER_VISIT;
+    // A deployment made after this environment was deleted is the next one's.
+    for deployment in deployments.into_iter().filter(|deployment| deployment.id <= newest) {
+        if told(deployment.id).is_some_and(|told| told.state == DeploymentState::Inactive)
+            || context.reporter.retired(deployment.id)
+        {
+            continue;
+        }
+        if told(deployment.id).is_none()
+            && forge.deployment_state(&repository, deployment.id).await?.as_deref()
+                == Some(DeploymentState::Inactive.as_github())
+        {
+            context.reporter.retire(deployment.id);
+            continue;
+        }
+        if left == 0 {
+            return Ok(false);
+        }
+        left -= 1;
+        let report = report::inactive(deployment.id, "The environment is gone", told(deployment.id));
+        match forge.create_deployment_status(&repository, &report).await {
+            // A status that was on its way already and says the same, or a newer one of ours.
+            Ok(()) => context.reporter.retire(deployment.id),
+            Err(ForgeError::Superseded) => return Ok(false),
+            // The deployment itself was deleted on GitHub.
+            Err(ForgeError::NotFound(_)) => context.reporter.retire(deployment.id),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// Trying again won't help until somebody changes something; the environment isn't held for that.
+fn is_hopeless(error: &ForgeError) -> bool {
+    matches!(
+        error,
+        ForgeError::Credentials(_)
+            | ForgeError::Forbidden(_)
+            | ForgeError::NotFound(_)
+            | ForgeError::Invalid(_)
+            | ForgeError::Conflict(_)
+    )
+}
+
+fn out_of_patience(environment: &PreviewEnvironment, context: &Context) -> bool {
+    let deleted = environment.metadata.deletion_timestamp.as_ref();
+    deleted.is_some_and(|deleted| context.clock.now().duration_since(deleted.0) > PATIENCE)
+}
+
+/// Takes the finalizer off. It belongs to whoever made the object: the intake, or, for one made by hand, the controller.
+async fn release(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
+    let by_intake = json!({ "spec": environment.spec });
+    for (manager, data) in [(write::INTAKE, by_intake), (write::FINALIZER, json!({}))] {
+        let metadata = match manager {
+            // Its labels and owner stay: an apply without them would take them off.
+            write::INTAKE => ObjectMeta {
+                labels: environment.metadata.labels.clone(),
+                owner_references: environment.metadata.owner_references.clone(),
+                ..write::identity(environment)
+            },
+            _ => write::identity(environment),
+        };
+        let object = write::object::<PreviewEnvironment>(metadata, data);
+        match context.cluster.apply(&Actor::Operator, manager, &object).await {
+            Ok(left) if left.finalizers().iter().any(|finalizer| finalizer == FINALIZER) => {}
+            Ok(_) => break,
+            // Gone already: another name for done. (An apply can't make a new one under the old UID.)
+            Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404 | 422, .. }) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    forget(environment, context);
+    Ok(())
+}
+
+fn forget(environment: &PreviewEnvironment, context: &Context) {
+    let status = environment.status.as_ref();
+    let inventory = status.map(|status| status.inventory.as_slice()).unwrap_or_default();
+    let namespace = status.and_then(|status| status.namespace.as_ref());
+    let namespace_name = namespace.map(|namespace| namespace.name.as_str()).unwrap_or_default();
+    context.applications.forget(
+        inventory
+            .iter()
+            .map(|entry| entry.uid.as_str())
+            .chain(namespace.map(|namespace| namespace.uid.as_str())),
+        namespace_name,
+    );
+    if let Some(uid) = environment.uid() {
+        context.fresh_environments.forget(&uid);
+    }
+}

@@ -1,0 +1,118 @@
+//! Step 2: is the pull request still open, is this still its head, may it have an environment? Asked of GitHub once per revision and
+//! whenever something was heard of the pull request.
+
+use kube::ResourceExt as _;
+
+use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, Origin, PreviewEnvironment, Refusal, Verification};
+use crate::controllers::Context;
+use crate::controllers::driver::Failure;
+use crate::core::gate::{self, Verdict};
+use crate::core::target::Mistake;
+use crate::core::validate::Admitted;
+use crate::ports::ForgeError;
+
+/// What GitHub said.
+pub(super) enum Verified {
+    /// The environment may be carried out; without a pull request there is nothing to ask.
+    Allowed(Option<Verification>),
+    /// It may not.
+    Refused(Option<Verification>, Mistake),
+    /// The commit isn't the head any more.
+    Superseded(String),
+    /// The environment is over.
+    Over(&'static str, String),
+}
+
+pub(super) async fn verify(
+    environment: &PreviewEnvironment,
+    admitted: &Admitted<'_>,
+    context: &Context,
+) -> Result<Verified, Failure> {
+    let Some(reference) = &environment.spec.pull_request else { return Ok(Verified::Allowed(None)) };
+    let revision = &environment.spec.revision;
+    let updated_at = environment.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
+    let judged_by = judged_by(admitted);
+    let known = environment.status.as_ref().and_then(|status| status.verified.as_ref()).filter(|known| {
+        known.sha == revision.sha
+            && known.deployment_id == revision.deployment_id
+            && known.updated_at == updated_at
+            && known.judged_by == judged_by
+    });
+    if let Some(known) = known {
+        return Ok(match &known.refusal {
+            None => Verified::Allowed(Some(known.clone())),
+            Some(refusal) => Verified::Refused(Some(known.clone()), again(refusal)),
+        });
+    }
+    let (forge, repository) = context.forge(admitted).await?;
+    let max_age = context.hints.max_age(&repository, reference.number);
+    let pull_request = match forge.pull_request(&repository, reference.number, max_age).await {
+        Ok(pull_request) => pull_request,
+        Err(ForgeError::NotFound(message)) => {
+            let mistake = Mistake {
+                reason: "PullRequestNotFound",
+                message: format!(
+                    "spec.pullRequest.number: {repository} has no pull request {}: {message}",
+                    reference.number
+                ),
+            };
+            return Ok(Verified::Refused(None, mistake));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let verdict = gate::judge(
+        &admitted.class.spec.pull_requests,
+        &admitted.class.name_any(),
+        admitted.entry,
+        &pull_request,
+        &revision.sha,
+        triggered(environment, context),
+    );
+    let verification = |refusal| Verification {
+        sha: revision.sha.clone(),
+        deployment_id: revision.deployment_id,
+        updated_at: updated_at.clone(),
+        judged_by: judged_by.clone(),
+        refusal,
+        pull_request: gate::source(&pull_request),
+    };
+    Ok(match verdict {
+        Verdict::Allowed => Verified::Allowed(Some(verification(None))),
+        Verdict::Refused(mistake) => {
+            let refusal = Refusal { reason: mistake.reason.to_owned(), message: mistake.message.clone() };
+            Verified::Refused(Some(verification(Some(refusal))), mistake)
+        }
+        Verdict::Superseded { head } => Verified::Superseded(head),
+        Verdict::Over { reason, message } => Verified::Over(reason, message),
+    })
+}
+
+/// Whether a trigger of ours asked for the deployment.
+fn triggered(environment: &PreviewEnvironment, context: &Context) -> bool {
+    let id = environment.spec.revision.deployment_id;
+    id.is_some()
+        && context
+            .requests
+            .find(|request| {
+                request.spec.requested_by.origin == Origin::PullRequest
+                    && request.namespace() == environment.namespace()
+                    && request.status.as_ref().is_some_and(|status| status.deployment_id == id)
+            })
+            .is_some()
+}
+
+/// Changes whenever the Repository or the class does, so that a refusal is looked at again when what refused it changes.
+fn judged_by(admitted: &Admitted<'_>) -> String {
+    format!(
+        "repository {} class {}",
+        admitted.repository.metadata.generation.unwrap_or_default(),
+        admitted.class.metadata.generation.unwrap_or_default()
+    )
+}
+
+/// The refusal that a status remembers.
+fn again(refusal: &Refusal) -> Mistake {
+    const REASONS: [&str; 3] = ["ForkNotAllowed", "DraftNotAllowed", "BotNotAllowed"];
+    let reason = REASONS.into_iter().find(|reason| *reason == refusal.reason).unwrap_or("Refused");
+    Mistake { reason, message: refusal.message.clone() }
+}

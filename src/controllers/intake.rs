@@ -1,0 +1,248 @@
+//! Takes in events: from webhooks, from the sweep, and from the requests that were just carried out. Writes to Kubernetes, and does
+//! nothing else.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource as _, ResourceExt as _};
+use serde_json::json;
+
+use super::write;
+use crate::api::{
+    ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, DeploymentRequestSpec, FINALIZER, LABEL_PULL_REQUEST,
+    LABEL_REPOSITORY, PreviewEnvironment, PreviewEnvironmentSpec, Repository,
+};
+use crate::core::event::Event;
+use crate::core::forge::RepositoryName;
+use crate::core::trigger::{self, Change};
+use crate::ports::{Actor, Cluster, ClusterError, Intake, IntakeError};
+
+/// Longest time for which an earlier reading of a pull request is used again.
+const READING_LASTS: Duration = Duration::from_secs(30);
+
+/// When something was last heard of a pull request: a reading from before is worth nothing.
+#[derive(Default)]
+pub struct Hints(Mutex<HashMap<(RepositoryName, i64), Instant>>);
+
+impl Hints {
+    fn heard(&self, repository: &RepositoryName, number: i64) {
+        if let Ok(mut hints) = self.0.lock() {
+            hints.retain(|_, heard| heard.elapsed() < READING_LASTS);
+            hints.insert((repository.clone(), number), Instant::now());
+        }
+    }
+
+    /// How old a reading of the pull request may be.
+    pub fn max_age(&self, repository: &RepositoryName, number: i64) -> Duration {
+        let hints = self.0.lock().ok();
+        let heard = hints.and_then(|hints| hints.get(&(repository.clone(), number)).map(Instant::elapsed));
+        heard.unwrap_or(READING_LASTS).min(READING_LASTS)
+    }
+}
+
+/// See the module.
+pub struct Reception {
+    cluster: Arc<dyn Cluster>,
+    repositories: Store<Repository>,
+    requests: Store<DeploymentRequest>,
+    environments: Store<PreviewEnvironment>,
+    cluster_id: String,
+    hints: Arc<Hints>,
+}
+
+impl Reception {
+    /// A reception that decides by what the stores show.
+    pub fn new(
+        cluster: Arc<dyn Cluster>,
+        repositories: Store<Repository>,
+        requests: Store<DeploymentRequest>,
+        environments: Store<PreviewEnvironment>,
+        cluster_id: String,
+        hints: Arc<Hints>,
+    ) -> Self {
+        Self { cluster, repositories, requests, environments, cluster_id, hints }
+    }
+
+    /// Makes the changes that an event asks for, and says what was done.
+    ///
+    /// # Errors
+    /// When the Kubernetes API can't be asked, or an environment of the same name is still being deleted.
+    pub async fn take_in(&self, event: &Event) -> Result<String, ClusterError> {
+        if let Event::PullRequest { repository, pull_request } = event {
+            self.hints.heard(repository, pull_request.number);
+        }
+        let repositories = self.repositories.state();
+        let changes = trigger::changes(event, repositories.iter().map(AsRef::as_ref), &self.cluster_id);
+        let mut done = Vec::new();
+        for change in changes {
+            done.extend(self.make(change).await?);
+        }
+        Ok(if done.is_empty() { "nothing to do".to_owned() } else { done.join("; ") })
+    }
+
+    async fn make(&self, change: Change) -> Result<Vec<String>, ClusterError> {
+        match change {
+            Change::Request { namespace, name, spec, updated_at } => {
+                self.request(&namespace, &name, spec, &updated_at).await
+            }
+            Change::CarryOut { namespace, name, spec } => self.carry_out(&namespace, &name, *spec).await,
+            Change::LookAgain { namespace, repository, number, updated_at } => {
+                self.look_again(&namespace, &repository, number, &updated_at).await
+            }
+        }
+    }
+
+    async fn request(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: DeploymentRequestSpec,
+        updated_at: &str,
+    ) -> Result<Vec<String>, ClusterError> {
+        let known = self.requests.get(&ObjectRef::new(name).within(namespace));
+        if known.is_some_and(|known| looked_at_since(&*known, updated_at)) {
+            return Ok(Vec::new());
+        }
+        let number = spec.pull_request.as_ref().map(|reference| reference.number);
+        let metadata = ObjectMeta {
+            annotations: Some(BTreeMap::from([(
+                ANNOTATION_PULL_REQUEST_UPDATED.to_owned(),
+                updated_at.to_owned(),
+            )])),
+            ..self.metadata(namespace, name, &spec.repository_ref.name, number)
+        };
+        let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
+        self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await?;
+        Ok(vec![format!("DeploymentRequest {namespace}/{name} applied")])
+    }
+
+    async fn carry_out(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: PreviewEnvironmentSpec,
+    ) -> Result<Vec<String>, ClusterError> {
+        if let Some(known) = self.environments.get(&ObjectRef::new(name).within(namespace)) {
+            if known.spec.revision.deployment_id >= spec.revision.deployment_id {
+                return Ok(Vec::new());
+            }
+            if known.metadata.deletion_timestamp.is_some() {
+                return Err(ClusterError::Unavailable(format!(
+                    "PreviewEnvironment {namespace}/{name} is still being deleted"
+                )));
+            }
+        }
+        let number = spec.pull_request.as_ref().map(|reference| reference.number);
+        let metadata = ObjectMeta {
+            finalizers: Some(vec![FINALIZER.to_owned()]),
+            ..self.metadata(namespace, name, &spec.repository_ref.name, number)
+        };
+        let object = write::object::<PreviewEnvironment>(metadata, json!({ "spec": spec }));
+        match self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await {
+            Ok(_) => Ok(vec![format!("PreviewEnvironment {namespace}/{name} applied")]),
+            // A newer deployment was faster; the schema's rule says so.
+            Err(ClusterError::Refused { code: 422, message })
+                if message.contains("revision.deploymentId never goes back") =>
+            {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has everything of a pull request looked at again.
+    pub async fn look_again(
+        &self,
+        namespace: &str,
+        repository: &str,
+        number: i64,
+        updated_at: &str,
+    ) -> Result<Vec<String>, ClusterError> {
+        let mut done = Vec::new();
+        let environments = self.environments.state_filter(|environment| {
+            environment.namespace().as_deref() == Some(namespace)
+                && environment.spec.repository_ref.name == repository
+                && environment.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
+        });
+        for environment in environments {
+            if environment.metadata.deletion_timestamp.is_none()
+                && !looked_at_since(&*environment, updated_at)
+            {
+                self.annotate(&*environment, updated_at).await?;
+                done.push(format!("PreviewEnvironment {namespace}/{} is looked at", environment.name_any()));
+            }
+        }
+        let requests = self.requests.state_filter(|request| {
+            request.namespace().as_deref() == Some(namespace)
+                && request.spec.repository_ref.name == repository
+                && request.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
+        });
+        for request in requests {
+            if request.metadata.deletion_timestamp.is_none() && !looked_at_since(&*request, updated_at) {
+                self.annotate(&*request, updated_at).await?;
+                done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
+            }
+        }
+        Ok(done)
+    }
+
+    async fn annotate<K: kube::Resource<DynamicType = ()> + Sync>(
+        &self,
+        object: &K,
+        updated_at: &str,
+    ) -> Result<(), ClusterError> {
+        match write::annotate(&*self.cluster, object, ANNOTATION_PULL_REQUEST_UPDATED, updated_at).await {
+            // Deleted meanwhile: then there is nothing to look at. (An apply without a spec can't make an object.)
+            Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404 | 422, .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn metadata(&self, namespace: &str, name: &str, repository: &str, number: Option<i64>) -> ObjectMeta {
+        let mut labels = BTreeMap::from([(LABEL_REPOSITORY.to_owned(), repository.to_owned())]);
+        if let Some(number) = number {
+            labels.insert(LABEL_PULL_REQUEST.to_owned(), number.to_string());
+        }
+        let owner = self.repositories.get(&ObjectRef::new(repository).within(namespace)).map(|owner| {
+            OwnerReference {
+                api_version: Repository::api_version(&()).into_owned(),
+                kind: Repository::kind(&()).into_owned(),
+                name: owner.name_any(),
+                uid: owner.uid().unwrap_or_default(),
+                controller: None,
+                block_owner_deletion: None,
+            }
+        });
+        ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            labels: Some(labels),
+            owner_references: owner.map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        }
+    }
+}
+
+/// Whether the object was asked to be looked at for this change, or a later one. RFC 3339 in UTC sorts as text.
+fn looked_at_since<K: kube::Resource>(object: &K, updated_at: &str) -> bool {
+    let annotations = object.meta().annotations.as_ref();
+    annotations
+        .and_then(|annotations| annotations.get(ANNOTATION_PULL_REQUEST_UPDATED))
+        .is_some_and(|looked| looked.as_str() >= updated_at)
+}
+
+#[async_trait]
+impl Intake for Reception {
+    async fn accept(&self, event: Event) -> Result<String, IntakeError> {
+        self.take_in(&event).await.map_err(|error| match error {
+            ClusterError::Refused { message, .. } => IntakeError::Refused(message),
+            ClusterError::Conflict(message) | ClusterError::Unavailable(message) => {
+                IntakeError::Unavailable(message)
+            }
+        })
+    }
+}

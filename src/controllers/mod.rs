@@ -1,0 +1,77 @@
+//! The controllers: watch wiring, the driving of steps, backoff, the sweep and the reporter. Decisions are in `core`, effects in `adapters`.
+
+mod catalog;
+mod driver;
+mod environment;
+mod intake;
+mod reporter;
+mod repository;
+mod request;
+mod start;
+mod write;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::runtime::reflector::Store;
+
+use self::driver::Freshest;
+use self::environment::Applications;
+use self::intake::{Hints, Reception};
+use self::reporter::Reporter;
+use self::repository::Sweeps;
+use crate::api::{DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::core::forge::RepositoryName;
+use crate::core::validate;
+use crate::ports::{
+    Clock, Cluster, Events, Forge, ForgeError, Forges, LiveObjects, Prober, Renderer, Secrets,
+};
+
+pub use start::{Options, Running, start};
+
+/// What every reconcile may use.
+pub struct Context {
+    pub(crate) cluster: Arc<dyn Cluster>,
+    pub(crate) secrets: Arc<dyn Secrets>,
+    pub(crate) live: Arc<dyn LiveObjects>,
+    pub(crate) forges: Arc<dyn Forges>,
+    pub(crate) renderer: Arc<dyn Renderer>,
+    pub(crate) prober: Arc<dyn Prober>,
+    pub(crate) events: Arc<dyn Events>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) classes: Store<PreviewClass>,
+    pub(crate) repositories: Store<Repository>,
+    pub(crate) templates: Store<PreviewTemplate>,
+    pub(crate) requests: Store<DeploymentRequest>,
+    pub(crate) environments: Store<PreviewEnvironment>,
+    pub(crate) reception: Arc<Reception>,
+    pub(crate) reporter: Reporter,
+    pub(crate) hints: Arc<Hints>,
+    pub(crate) applications: Applications,
+    pub(crate) sweeps: Sweeps,
+    pub(crate) fresh_environments: Freshest<PreviewEnvironment>,
+    pub(crate) fresh_requests: Freshest<DeploymentRequest>,
+    pub(crate) cluster_id: String,
+    pub(crate) own_namespace: String,
+    pub(crate) public_url: Option<String>,
+    pub(crate) sweep_interval: Duration,
+}
+
+impl Context {
+    /// Where the details of an environment can be read, if the operator is reachable from outside.
+    fn log_url(&self, namespace: &str, name: &str) -> Option<String> {
+        let base = self.public_url.as_deref()?.trim_end_matches('/');
+        Some(format!("{base}/environments/{namespace}/{name}"))
+    }
+
+    /// The forge of an admitted repository, and its name there.
+    async fn forge(
+        &self,
+        admitted: &validate::Admitted<'_>,
+    ) -> Result<(Arc<dyn Forge>, RepositoryName), ForgeError> {
+        let name: RepositoryName =
+            admitted.repository.spec.repository.parse().map_err(ForgeError::Invalid)?;
+        let forge = self.forges.forge(&admitted.class.spec.github, &name).await?;
+        Ok((forge, name))
+    }
+}

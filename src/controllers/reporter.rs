@@ -1,0 +1,219 @@
+//! Tells GitHub what the statuses of environments say: an outbox. What is wanted and what was acknowledged both stand in the status, so a
+//! restart loses nothing and repeats nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
+use serde_json::json;
+
+use super::driver::Poke;
+use super::{Context, write};
+use crate::api::{ConditionStatus, DeploymentReport, PreviewEnvironment};
+use crate::core::conditions;
+use crate::core::progress::REPORTED;
+use crate::core::{report, validate};
+use crate::ports::ForgeError;
+
+/// Wait after a report that failed, doubled with every failure up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
+/// See the module.
+pub struct Reporter {
+    context: Weak<Context>,
+    /// What is on its way, by deployment; a newer one for the same deployment takes its place in the queue.
+    sending: Mutex<HashMap<i64, DeploymentReport>>,
+    /// Acknowledged, but not yet seen in the status, by environment UID.
+    told: Mutex<HashMap<String, Vec<DeploymentReport>>>,
+    failures: Mutex<HashMap<i64, u32>>,
+    /// Deployments known to be inactive, of environments being torn down.
+    retired: Mutex<HashSet<i64>>,
+    /// Statuses are written one after another, each from what all before it acknowledged.
+    writing: tokio::sync::Mutex<()>,
+    poke: Poke<PreviewEnvironment>,
+}
+
+impl Reporter {
+    /// A reporter that asks for another visit where something couldn't be told.
+    pub fn new(context: Weak<Context>, poke: Poke<PreviewEnvironment>) -> Self {
+        Self {
+            context,
+            sending: Mutex::default(),
+            told: Mutex::default(),
+            failures: Mutex::default(),
+            retired: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            poke,
+        }
+    }
+
+    /// Sends what GitHub hasn't acknowledged. Returns at once.
+    pub fn tell(&self, environment: Arc<PreviewEnvironment>) {
+        if environment.metadata.deletion_timestamp.is_some() {
+            return;
+        }
+        let Some(status) = &environment.status else { return };
+        let uid = environment.uid().unwrap_or_default();
+        let told = self.all_told(&uid, &status.reported);
+        for wanted in report::untold(&status.report, &told) {
+            let new = self.sending.lock().is_ok_and(|mut sending| {
+                let new = sending.get(&wanted.deployment_id) != Some(wanted);
+                sending.insert(wanted.deployment_id, wanted.clone());
+                new
+            });
+            if new && let Some(context) = self.context.upgrade() {
+                tokio::spawn(send(context, Arc::clone(&environment), wanted.clone()));
+            }
+        }
+    }
+
+    /// Whether a deployment is known to be inactive.
+    pub fn retired(&self, deployment_id: i64) -> bool {
+        self.retired.lock().is_ok_and(|retired| retired.contains(&deployment_id))
+    }
+
+    /// Remembers that a deployment is inactive.
+    pub fn retire(&self, deployment_id: i64) {
+        if let Ok(mut retired) = self.retired.lock() {
+            retired.insert(deployment_id);
+        }
+    }
+
+    /// What the status says was told, and what was since.
+    fn all_told(&self, uid: &str, reported: &[DeploymentReport]) -> Vec<DeploymentReport> {
+        let Ok(told) = self.told.lock() else { return reported.to_vec() };
+        let Some(since) = told.get(uid) else { return reported.to_vec() };
+        let mut all = since.clone();
+        all.extend(
+            reported
+                .iter()
+                .filter(|old| !since.iter().any(|new| new.deployment_id == old.deployment_id))
+                .cloned(),
+        );
+        all
+    }
+
+    fn sent(&self, report: &DeploymentReport) {
+        if let Ok(mut sending) = self.sending.lock()
+            && sending.get(&report.deployment_id) == Some(report)
+        {
+            sending.remove(&report.deployment_id);
+        }
+    }
+
+    fn wait(&self, deployment_id: i64) -> Duration {
+        let failures = self.failures.lock().map_or(1, |mut failures| {
+            let count = failures.entry(deployment_id).or_default();
+            *count = count.saturating_add(1);
+            *count
+        });
+        FIRST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(12)).min(LONGEST_WAIT)
+    }
+}
+
+async fn send(context: Arc<Context>, environment: Arc<PreviewEnvironment>, wanted: DeploymentReport) {
+    let reporter = &context.reporter;
+    let result = tell_github(&context, &environment, &wanted).await;
+    reporter.sent(&wanted);
+    let id = wanted.deployment_id;
+    match result {
+        Ok(()) => {
+            if let Ok(mut failures) = reporter.failures.lock() {
+                failures.remove(&id);
+            }
+            acknowledge(&context, &environment, wanted, None).await;
+        }
+        Err(ForgeError::Superseded) => {}
+        Err(error) => {
+            let wait = reporter.wait(id);
+            let namespace = environment.namespace().unwrap_or_default();
+            let name = environment.name_any();
+            tracing::warn!(namespace, name, deployment = id, %error, ?wait, "GitHub could not be told; it is tried again");
+            acknowledge(&context, &environment, wanted, Some(&error)).await;
+            tokio::time::sleep(wait).await;
+            // By now another state may be wanted: the visit says which.
+            if let Some(now) = context.environments.get(&ObjectRef::new(&name).within(&namespace)) {
+                reporter.tell(context.fresh_environments.of(now));
+            }
+            reporter.poke.named(&namespace, &name);
+        }
+    }
+}
+
+async fn tell_github(
+    context: &Context,
+    environment: &PreviewEnvironment,
+    wanted: &DeploymentReport,
+) -> Result<(), ForgeError> {
+    let spec = &environment.spec;
+    let namespace = environment.namespace().unwrap_or_default();
+    let repository = context.repositories.get(&ObjectRef::new(&spec.repository_ref.name).within(&namespace));
+    let class = repository
+        .as_ref()
+        .and_then(|repository| context.classes.get(&ObjectRef::new(&repository.spec.class_name)));
+    let repositories = context.repositories.state();
+    let repositories: Vec<_> = repositories.iter().map(AsRef::as_ref).collect();
+    let admitted = validate::admit(
+        &namespace,
+        &spec.repository_ref.name,
+        &spec.environment,
+        repository.as_deref(),
+        class.as_deref(),
+        &repositories,
+    );
+    match admitted {
+        Ok(admitted) => {
+            let (forge, name) = context.forge(&admitted).await?;
+            forge.create_deployment_status(&name, wanted).await
+        }
+        // The class doesn't let this repository in any more: its credentials aren't this repository's to use.
+        Err(mistake) => Err(ForgeError::Invalid(mistake.message)),
+    }
+}
+
+/// Writes into the status what GitHub acknowledged, or why it didn't.
+async fn acknowledge(
+    context: &Context,
+    environment: &PreviewEnvironment,
+    report: DeploymentReport,
+    error: Option<&ForgeError>,
+) {
+    let reporter = &context.reporter;
+    let _one_at_a_time = reporter.writing.lock().await;
+    let seen = context
+        .environments
+        .get(&ObjectRef::from_obj(environment))
+        .filter(|seen| seen.uid() == environment.uid())
+        .map(|seen| context.fresh_environments.of(seen));
+    let Some(seen) = seen else { return };
+    let uid = seen.uid().unwrap_or_default();
+    let status = seen.status.clone();
+    let (wanted, reported, known) =
+        status.map(|status| (status.report, status.reported, status.conditions)).unwrap_or_default();
+    let mut told = reporter.all_told(&uid, &reported);
+    let state = report.state.as_github();
+    if error.is_none() {
+        told = report::acknowledge(&told, report, &wanted);
+        if let Ok(mut since) = reporter.told.lock() {
+            since.insert(uid, told.clone());
+        }
+    }
+    let mut list: Vec<_> = known.into_iter().filter(|condition| condition.type_ == REPORTED).collect();
+    let (verdict, reason, message) = match error {
+        None => (ConditionStatus::True, "Acknowledged", format!("GitHub shows {state}")),
+        Some(error) => (ConditionStatus::False, "NotAcknowledged", error.to_string()),
+    };
+    let generation = seen.metadata.generation.unwrap_or_default();
+    conditions::set(&mut list, REPORTED, verdict, reason, &message, generation, context.clock.now());
+    let status = json!({ "reported": told, "conditions": list });
+    match write::status::<PreviewEnvironment, _>(&*context.cluster, write::REPORTER, &seen, &status).await {
+        Ok(written) => context.fresh_environments.wrote(written),
+        // It was told all the same; the next acknowledgement writes both.
+        Err(error) => {
+            tracing::warn!(name = seen.name_any(), %error, "what GitHub acknowledged could not be written yet")
+        }
+    }
+}

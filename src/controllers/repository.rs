@@ -1,0 +1,268 @@
+//! The reconcile of a `Repository`: may it be used, and what does GitHub have that no webhook told? The sweep reads open pull requests and recent
+//! deployments by conditional requests, and feeds the same events as the webhooks.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use kube::ResourceExt as _;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+
+use super::driver::Failure;
+use super::{Context, write};
+use crate::api::{ConditionStatus, DeploymentState, PreviewClass, Repository, RepositoryStatus};
+use crate::core::conditions::{self, Summary};
+use crate::core::event::Event;
+use crate::core::forge::{Deployment, PullRequest, RepositoryName};
+use crate::core::target::Mistake;
+use crate::core::validate::{self, Admitted};
+use crate::core::{claims, names};
+use crate::ports::{Forge, ForgeError};
+
+/// No other Repository has its environments.
+const CLAIMED: &str = "Claimed";
+/// GitHub could be read.
+const SWEPT: &str = "Swept";
+const CONDITIONS: [&str; 5] =
+    [conditions::READY, conditions::RECONCILING, conditions::STALLED, CLAIMED, SWEPT];
+
+/// What was swept of each Repository, by UID: a listing that hasn't changed since asks for nothing.
+#[derive(Default)]
+pub struct Sweeps(Mutex<HashMap<String, Swept>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Swept {
+    generation: Option<i64>,
+    pull_requests: u64,
+    deployments: u64,
+}
+
+/// Reconciles a Repository, within the driver's bounds.
+pub fn reconcile(
+    repository: Arc<Repository>,
+    context: Arc<Context>,
+) -> BoxFuture<'static, Result<Action, Failure>> {
+    async move { visit(&repository, &context).await }.boxed()
+}
+
+async fn visit(repository: &Repository, context: &Context) -> Result<Action, Failure> {
+    if repository.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let class = context.classes.get(&ObjectRef::new(&repository.spec.class_name));
+    let all = context.repositories.state();
+    let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
+    let usable = usable(repository, class.as_deref(), &all);
+    let claims: Result<(), Mistake> = repository
+        .spec
+        .environments
+        .iter()
+        .try_for_each(|entry| claims::holds(all.iter().copied(), repository, entry));
+    let templates = templates(repository, context);
+    let (swept, result) = match &usable {
+        Ok(class) => match sweep(repository, class, context).await {
+            Ok(()) => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
+            Err(Failure::Forge(error)) if is_mistake(&error) => {
+                let message = format!("Repository {}: {error}", repository.name_any());
+                (Err(Mistake { reason: "NotReadable", message }), Ok(Action::requeue(context.sweep_interval)))
+            }
+            Err(error) => (Ok(()), Err(error)),
+        },
+        Err(_) => (Ok(()), Ok(Action::await_change())),
+    };
+    let unread = result.as_ref().err().map(ToString::to_string);
+    let mistake =
+        usable.err().or(claims.as_ref().err().cloned()).or(templates.err()).or(swept.as_ref().err().cloned());
+    record(repository, &claims, mistake.as_ref(), &swept, unread, context).await?;
+    result
+}
+
+fn usable(
+    repository: &Repository,
+    class: Option<&PreviewClass>,
+    _all: &[&Repository],
+) -> Result<Arc<PreviewClass>, Mistake> {
+    let class = class.ok_or_else(|| validate::class_missing(repository))?;
+    claims::class_admits(class, repository)?;
+    Ok(Arc::new(class.clone()))
+}
+
+fn templates(repository: &Repository, context: &Context) -> Result<(), Mistake> {
+    let namespace = repository.namespace().unwrap_or_default();
+    for entry in &repository.spec.environments {
+        let Some(deploy) = &entry.deploy else { continue };
+        let template = &deploy.template_ref.name;
+        if context.templates.get(&ObjectRef::new(template).within(&namespace)).is_none() {
+            return Err(validate::template_missing(repository, entry, template));
+        }
+    }
+    Ok(())
+}
+
+/// What only a change on GitHub or to the Secret mends.
+fn is_mistake(error: &ForgeError) -> bool {
+    matches!(
+        error,
+        ForgeError::Credentials(_)
+            | ForgeError::Forbidden(_)
+            | ForgeError::NotFound(_)
+            | ForgeError::Invalid(_)
+    )
+}
+
+async fn sweep(repository: &Repository, class: &PreviewClass, context: &Context) -> Result<(), Failure> {
+    let Some(entry) = repository.spec.environments.first() else { return Ok(()) };
+    let (forge, name) = context.forge(&Admitted { repository, entry, class }).await?;
+    let pull_requests = forge.open_pull_requests(&name).await?;
+    let deployments = forge.recent_deployments(&name).await?;
+    let swept = Swept {
+        generation: repository.metadata.generation,
+        pull_requests: pull_requests.version,
+        deployments: deployments.version,
+    };
+    let uid = repository.uid().unwrap_or_default();
+    if context.sweeps.0.lock().is_ok_and(|known| known.get(&uid) == Some(&swept)) {
+        return Ok(());
+    }
+    let open: HashSet<i64> = pull_requests.items.iter().map(|pull_request| pull_request.number).collect();
+    for pull_request in pull_requests.items.iter() {
+        open_pull_request(&name, pull_request, context).await?;
+    }
+    gone(repository, &open, context).await?;
+    for (deployment, number) in newest(repository, &deployments.items) {
+        if number.is_none_or(|number| open.contains(&number)) {
+            recent_deployment(repository, &name, deployment, &*forge, context).await?;
+        }
+    }
+    // Only what was dealt with whole needn't be dealt with again.
+    if let Ok(mut known) = context.sweeps.0.lock() {
+        known.insert(uid, swept);
+    }
+    Ok(())
+}
+
+async fn open_pull_request(
+    name: &RepositoryName,
+    pull_request: &PullRequest,
+    context: &Context,
+) -> Result<(), Failure> {
+    let event = Event::PullRequest { repository: name.clone(), pull_request: pull_request.clone() };
+    context.reception.take_in(&event).await?;
+    Ok(())
+}
+
+/// Has everything looked at whose pull request isn't among the open ones. That alone is no proof of anything: the look asks for it by number.
+async fn gone(repository: &Repository, open: &HashSet<i64>, context: &Context) -> Result<(), Failure> {
+    let namespace = repository.namespace().unwrap_or_default();
+    let name = repository.name_any();
+    let of_environments = context
+        .environments
+        .state_filter(|other| {
+            other.namespace().as_deref() == Some(&namespace) && other.spec.repository_ref.name == name
+        })
+        .into_iter()
+        .filter_map(|other| other.spec.pull_request.as_ref().map(|reference| reference.number));
+    let of_requests = context
+        .requests
+        .state_filter(|other| {
+            other.namespace().as_deref() == Some(&namespace) && other.spec.repository_ref.name == name
+        })
+        .into_iter()
+        .filter_map(|other| other.spec.pull_request.as_ref().map(|reference| reference.number));
+    let missing: HashSet<i64> =
+        of_environments.chain(of_requests).filter(|number| !open.contains(number)).collect();
+    for number in missing {
+        let now = context.clock.now().to_string();
+        context.reception.look_again(&namespace, &name, number, &now).await?;
+    }
+    Ok(())
+}
+
+/// The newest deployment of each environment that is deployed here, with its pull request's number.
+fn newest<'a>(repository: &Repository, deployments: &'a [Deployment]) -> Vec<(&'a Deployment, Option<i64>)> {
+    let mut newest: HashMap<String, (&Deployment, Option<i64>)> = HashMap::new();
+    for deployment in deployments {
+        let deployed = repository.spec.environments.iter().filter(|entry| entry.deploy.is_some());
+        for entry in deployed {
+            let Some(belongs) = names::pull_request_of(entry, &deployment.environment) else { continue };
+            let place = newest
+                .entry(deployment.environment.to_lowercase())
+                .or_insert((deployment, belongs.pull_request()));
+            if deployment.id > place.0.id {
+                *place = (deployment, belongs.pull_request());
+            }
+        }
+    }
+    let mut newest: Vec<_> = newest.into_values().collect();
+    newest.sort_by_key(|(deployment, _)| deployment.id);
+    newest
+}
+
+async fn recent_deployment(
+    repository: &Repository,
+    name: &RepositoryName,
+    deployment: &Deployment,
+    forge: &dyn Forge,
+    context: &Context,
+) -> Result<(), Failure> {
+    let namespace = repository.namespace();
+    let known = context.environments.find(|environment| {
+        environment.namespace() == namespace
+            && environment.spec.repository_ref.name == repository.name_any()
+            && environment.spec.github_environment.eq_ignore_ascii_case(&deployment.environment)
+            && environment.spec.revision.deployment_id >= Some(deployment.id)
+    });
+    if known.is_some() {
+        return Ok(());
+    }
+    let state = forge.deployment_state(name, deployment.id).await?;
+    if state.as_deref() == Some(DeploymentState::Inactive.as_github()) {
+        return Ok(());
+    }
+    let event = Event::Deployment { repository: name.clone(), deployment: deployment.clone() };
+    context.reception.take_in(&event).await?;
+    Ok(())
+}
+
+async fn record(
+    repository: &Repository,
+    claims: &Result<(), Mistake>,
+    mistake: Option<&Mistake>,
+    swept: &Result<(), Mistake>,
+    unread: Option<String>,
+    context: &Context,
+) -> Result<(), Failure> {
+    let now = context.clock.now();
+    let generation = repository.metadata.generation.unwrap_or_default();
+    let before = repository.status.clone();
+    let mut list = before.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+    conditions::initialize(&mut list, &CONDITIONS, generation, now);
+    let mut set = |kind, verdict, reason: &str, message: &str| {
+        conditions::set(&mut list, kind, verdict, reason, message, generation, now);
+    };
+    match claims {
+        Ok(()) => set(CLAIMED, ConditionStatus::True, "Claimed", ""),
+        Err(mistake) => set(CLAIMED, ConditionStatus::False, mistake.reason, &mistake.message),
+    }
+    match (swept, &unread) {
+        (Err(mistake), _) => set(SWEPT, ConditionStatus::False, mistake.reason, &mistake.message),
+        (Ok(()), Some(error)) => set(SWEPT, ConditionStatus::Unknown, "NotReached", error),
+        (Ok(()), None) if mistake.is_none() => set(SWEPT, ConditionStatus::True, "Swept", ""),
+        (Ok(()), None) => {}
+    }
+    let summary = match (mistake, unread) {
+        (Some(Mistake { reason, message }), _) => {
+            Summary::Stalled { reason: (*reason).to_owned(), message: message.clone() }
+        }
+        (None, Some(error)) => Summary::Reconciling { reason: "NotReached".to_owned(), message: error },
+        (None, None) => Summary::Ready { reason: "Ready".to_owned(), message: String::new() },
+    };
+    conditions::summarize(&mut list, &summary, generation, now);
+    let status = RepositoryStatus { observed_generation: generation, conditions: list };
+    if before.as_ref() != Some(&status) {
+        write::status::<Repository, _>(&*context.cluster, write::CATALOG, repository, &status).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,365 @@
+//! Wires the watches to the controllers, and starts them.
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::GroupVersionKind;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt as _};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::driver::{Freshest, Poke, drive};
+use super::environment::Applications;
+use super::intake::{Hints, Reception};
+use super::reporter::Reporter;
+use super::repository::Sweeps;
+use super::{Context, catalog, environment, repository, request};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::github::{GithubForges, GithubSettings};
+use crate::adapters::kubernetes::{KubeCluster, KubeEvents, WatchedObjects, client, watched};
+use crate::adapters::render::MinijinjaRenderer;
+use crate::adapters::web::WebProber;
+use crate::api::{DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::core::outbox::Pace;
+use crate::ports::{Intake, LiveObjects as _};
+
+/// Kinds that nearly every environment has: they are watched before the first reconcile, so that a restart finds what is there and
+/// writes nothing.
+const USUAL_KINDS: [(&str, &str, &str); 19] = [
+    ("", "v1", "Namespace"),
+    ("", "v1", "ResourceQuota"),
+    ("", "v1", "LimitRange"),
+    ("", "v1", "ServiceAccount"),
+    ("", "v1", "Service"),
+    ("", "v1", "ConfigMap"),
+    ("", "v1", "PersistentVolumeClaim"),
+    ("", "v1", "Pod"),
+    ("apps", "v1", "Deployment"),
+    ("apps", "v1", "StatefulSet"),
+    ("apps", "v1", "DaemonSet"),
+    ("apps", "v1", "ReplicaSet"),
+    ("batch", "v1", "Job"),
+    ("batch", "v1", "CronJob"),
+    ("networking.k8s.io", "v1", "NetworkPolicy"),
+    ("networking.k8s.io", "v1", "Ingress"),
+    ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
+    ("policy", "v1", "PodDisruptionBudget"),
+    ("autoscaling", "v2", "HorizontalPodAutoscaler"),
+];
+
+/// What the controllers are told from outside.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Namespace of the operator, where its Secrets are.
+    pub namespace: String,
+    /// Identity of the cluster in payloads; default: the UID of the namespace `kube-system`.
+    pub cluster_id: Option<String>,
+    /// Base URL under which the operator's own pages are reached.
+    pub public_url: Option<String>,
+    /// Time between two sweeps of a repository.
+    pub sweep_interval: Duration,
+    /// Reconciles of one kind at the same time.
+    pub concurrency: u16,
+    /// Time between two writes to GitHub.
+    pub github_write_interval: Duration,
+    /// Ends the controllers: what is under way is finished first.
+    pub shutdown: CancellationToken,
+}
+
+/// Controllers at work.
+pub struct Running {
+    /// Takes in events.
+    pub intake: Arc<dyn Intake>,
+    /// Finds an environment by namespace and name.
+    pub environments: Arc<dyn Fn(&str, &str) -> Option<Arc<PreviewEnvironment>> + Send + Sync>,
+    /// Ends when every store was filled once: from then on events can be taken in.
+    pub ready: BoxFuture<'static, ()>,
+    /// Ends after the shutdown, or when a controller ends by itself, which is a fault.
+    pub work: BoxFuture<'static, anyhow::Result<()>>,
+}
+
+/// Connects to the cluster and starts the controllers.
+///
+/// # Errors
+/// When no cluster is configured, it can't be reached, or it refuses to tell its identity.
+#[allow(clippy::too_many_lines)] // wiring: one line per wire
+pub async fn start(options: Options) -> anyhow::Result<Running> {
+    let client =
+        client().await.context("no Kubernetes cluster to talk to: set KUBECONFIG, or run in a pod")?;
+    let cluster_id = match options.cluster_id {
+        Some(id) => id,
+        None => identity(&client).await?,
+    };
+    let cluster = Arc::new(KubeCluster::new(client.clone(), options.namespace.clone()));
+
+    let (ask_environment, asked_environments) = Poke::<PreviewEnvironment>::channel();
+    let (ask_request, asked_requests) = Poke::<DeploymentRequest>::channel();
+    let (ask_repository, asked_repositories) = Poke::<Repository>::channel();
+    let (ask_class, asked_classes) = Poke::<PreviewClass>::channel();
+    let (ask_template, asked_templates) = Poke::<PreviewTemplate>::channel();
+    let late = Arc::new(Late::default());
+
+    let on_class = {
+        let (late, ask) = (Arc::clone(&late), ask_class);
+        move |class: &PreviewClass| {
+            ask.object(class);
+            late.with(|context, pokes| {
+                let name = class.name_any();
+                context
+                    .repositories
+                    .state_filter(|one| one.spec.class_name == name)
+                    .iter()
+                    .for_each(|one| pokes.all_of(context, one));
+            });
+        }
+    };
+    let on_repository = {
+        let late = Arc::clone(&late);
+        let ask = ask_repository.clone();
+        move |repository: &Repository| {
+            ask.object(repository);
+            // Who holds an environment may have changed for others too.
+            late.with(|context, pokes| {
+                let same =
+                    |one: &Repository| one.spec.repository.eq_ignore_ascii_case(&repository.spec.repository);
+                context.repositories.state_filter(same).iter().for_each(|one| pokes.all_of(context, one));
+            });
+        }
+    };
+    let on_template = {
+        let (late, ask) = (Arc::clone(&late), ask_template);
+        move |template: &PreviewTemplate| {
+            ask.object(template);
+            late.with(|context, pokes| {
+                let uses = |one: &Repository| {
+                    one.namespace() == template.namespace()
+                        && one
+                            .spec
+                            .environments
+                            .iter()
+                            .filter_map(|entry| entry.deploy.as_ref())
+                            .any(|deploy| deploy.template_ref.name == template.name_any())
+                };
+                context.repositories.state_filter(uses).iter().for_each(|one| pokes.all_of(context, one));
+            });
+        }
+    };
+    let on_environment = {
+        let (late, ask) = (Arc::clone(&late), ask_environment.clone());
+        move |environment: &PreviewEnvironment| {
+            ask.object(environment);
+            late.with(|context, _| {
+                context.reporter.tell(context.fresh_environments.of(Arc::new(environment.clone())))
+            });
+        }
+    };
+    let on_request = {
+        let ask = ask_request.clone();
+        move |request: &DeploymentRequest| ask.object(request)
+    };
+
+    let config = watcher::Config::default;
+    let (classes, follow_classes) = watched(Api::all(client.clone()), config(), on_class);
+    let (repositories, follow_repositories) = watched(Api::all(client.clone()), config(), on_repository);
+    let (templates, follow_templates) = watched(Api::all(client.clone()), config(), on_template);
+    let (requests, follow_requests) = watched(Api::all(client.clone()), config(), on_request);
+    let (environments, follow_environments) = watched(Api::all(client.clone()), config(), on_environment);
+
+    let touched = {
+        let ask = ask_environment.clone();
+        Box::new(move |namespace: &str, name: &str| ask.named(namespace, name))
+    };
+    let live = WatchedObjects::new(client.clone(), Arc::clone(&cluster), touched);
+    let usual = USUAL_KINDS.map(|(group, version, kind)| GroupVersionKind::gvk(group, version, kind));
+    usual.iter().for_each(|kind| live.follow(kind));
+    live.follow(&GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute"));
+
+    let hints = Arc::new(Hints::default());
+    let reception = Arc::new(Reception::new(
+        cluster.clone(),
+        repositories.clone(),
+        requests.clone(),
+        environments.clone(),
+        cluster_id.clone(),
+        Arc::clone(&hints),
+    ));
+    let github = GithubSettings {
+        pace: Pace { gap: options.github_write_interval, ..Pace::default() },
+        ..GithubSettings::default()
+    };
+    let context = Arc::new_cyclic(|context: &Weak<Context>| Context {
+        cluster: cluster.clone(),
+        secrets: cluster.clone(),
+        live: live.clone(),
+        forges: Arc::new(GithubForges::new(cluster.clone(), github)),
+        renderer: Arc::new(MinijinjaRenderer::new()),
+        prober: Arc::new(WebProber::default()),
+        events: Arc::new(KubeEvents::new(client)),
+        clock: Arc::new(SystemClock),
+        classes: classes.clone(),
+        repositories: repositories.clone(),
+        templates: templates.clone(),
+        requests: requests.clone(),
+        environments: environments.clone(),
+        reception: Arc::clone(&reception),
+        reporter: Reporter::new(context.clone(), ask_environment.clone()),
+        hints,
+        applications: Applications::default(),
+        sweeps: Sweeps::default(),
+        fresh_environments: Freshest::default(),
+        fresh_requests: Freshest::default(),
+        cluster_id,
+        own_namespace: options.namespace,
+        public_url: options.public_url,
+        sweep_interval: options.sweep_interval,
+    });
+    late.set(
+        &context,
+        Pokes { environments: ask_environment, requests: ask_request, repositories: ask_repository },
+    );
+
+    let mut follow = JoinSet::new();
+    follow.spawn(follow_classes);
+    follow.spawn(follow_repositories);
+    follow.spawn(follow_templates);
+    follow.spawn(follow_requests);
+    follow.spawn(follow_environments);
+
+    let filled = filled(Arc::clone(&context), live, usual.to_vec()).shared();
+    let work = {
+        let filled = filled.clone();
+        let (limit, shutdown) = (options.concurrency, options.shutdown);
+        async move {
+            filled.await;
+            tracing::info!(
+                environments = context.environments.len(),
+                repositories = context.repositories.len(),
+                "everything is listed; reconciling"
+            );
+            let mut drivers = JoinSet::new();
+            drivers.spawn(drive(
+                classes,
+                asked_classes,
+                limit,
+                &shutdown,
+                &context,
+                catalog::reconcile_class,
+            ));
+            drivers.spawn(drive(
+                templates,
+                asked_templates,
+                limit,
+                &shutdown,
+                &context,
+                catalog::reconcile_template,
+            ));
+            drivers.spawn(drive(
+                repositories,
+                asked_repositories,
+                limit,
+                &shutdown,
+                &context,
+                repository::reconcile,
+            ));
+            drivers.spawn(drive(requests, asked_requests, limit, &shutdown, &context, request::reconcile));
+            drivers.spawn(drive(
+                context.environments.clone(),
+                asked_environments,
+                limit,
+                &shutdown,
+                &context,
+                environment::reconcile,
+            ));
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                ended = drivers.join_next() => anyhow::bail!("a controller ended: {ended:?}"),
+                ended = follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
+            }
+            // The askers end with the shutdown, and each driver once it has finished what it was at.
+            while drivers.join_next().await.is_some() {}
+            Ok(())
+        }
+        .boxed()
+    };
+    let find = move |namespace: &str, name: &str| environments.get(&ObjectRef::new(name).within(namespace));
+    Ok(Running { intake: reception, environments: Arc::new(find), ready: filled.boxed(), work })
+}
+
+/// Ends when every store was filled once.
+fn filled(
+    context: Arc<Context>,
+    live: Arc<WatchedObjects>,
+    kinds: Vec<GroupVersionKind>,
+) -> impl Future<Output = ()> + Send + 'static {
+    async move {
+        // A store's writer lives as long as the process.
+        context.classes.wait_until_ready().await.ok();
+        context.repositories.wait_until_ready().await.ok();
+        context.templates.wait_until_ready().await.ok();
+        context.requests.wait_until_ready().await.ok();
+        context.environments.wait_until_ready().await.ok();
+        live.listed(&kinds).await;
+    }
+}
+
+/// Askers that a change to one object has for others.
+struct Pokes {
+    environments: Poke<PreviewEnvironment>,
+    requests: Poke<DeploymentRequest>,
+    repositories: Poke<Repository>,
+}
+
+impl Pokes {
+    /// Has a Repository looked at, and everything that refers to it.
+    fn all_of(&self, context: &Context, repository: &Repository) {
+        self.repositories.object(repository);
+        let (namespace, name) = (repository.namespace(), repository.name_any());
+        for environment in context
+            .environments
+            .state_filter(|one| one.namespace() == namespace && one.spec.repository_ref.name == name)
+        {
+            self.environments.object(&environment);
+        }
+        for request in context
+            .requests
+            .state_filter(|one| one.namespace() == namespace && one.spec.repository_ref.name == name)
+        {
+            self.requests.object(&request);
+        }
+    }
+}
+
+/// The context, which the watches' callbacks need and which needs the stores they fill.
+#[derive(Default)]
+struct Late(OnceLock<(Weak<Context>, Pokes)>);
+
+impl Late {
+    fn set(&self, context: &Arc<Context>, pokes: Pokes) {
+        self.0.set((Arc::downgrade(context), pokes)).ok();
+    }
+
+    fn with(&self, act: impl FnOnce(&Context, &Pokes)) {
+        if let Some((context, pokes)) = self.0.get()
+            && let Some(context) = context.upgrade()
+        {
+            act(&context, pokes);
+        }
+    }
+}
+
+/// The UID of `kube-system`: the same for the whole life of a cluster, and no other's.
+async fn identity(client: &Client) -> anyhow::Result<String> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace = tokio::time::timeout(Duration::from_secs(15), namespaces.get("kube-system"))
+        .await
+        .context("the Kubernetes API did not answer within 15 s")?
+        .context("the namespace kube-system can't be read: grant it, or set --cluster-id")?;
+    namespace.uid().context("the namespace kube-system has no UID")
+}
