@@ -17,6 +17,7 @@ use tower::ServiceExt as _;
 use crate::api::call::Call;
 use crate::api::pipeline::{self, Hangup};
 use crate::state::Urls;
+use crate::state::users::RESERVED;
 use crate::world::World;
 use crate::{control, pages};
 
@@ -173,19 +174,16 @@ async fn route(State(world): State<Arc<World>>, request: Request) -> Response {
     let path = request.uri().path();
     let below =
         path.strip_prefix(world.base_path.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    let wants_page = request
-        .headers()
-        .get("accept")
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|v| v.contains("text/html"));
-    let first = |path: &str| path.trim_start_matches('/').split('/').next().unwrap_or("").to_lowercase();
+    let accept = request.headers().get("accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let first =
+        |path: &str| path.trim_start_matches('/').split('/').next().unwrap_or_default().to_lowercase();
     let is_api = match below {
         // With a base path everything below it is the API's.
         Some(_) if !world.base_path.is_empty() => true,
         Some(rest) => match first(rest).as_str() {
-            "" => !wants_page,
+            "" => !accept.contains("text/html"),
             "_assets" => false,
-            name => crate::state::users::RESERVED.contains(&name) || !pages::is_page(rest),
+            name => RESERVED.contains(&name) || accept.contains("json"),
         },
         None => false,
     };
@@ -194,7 +192,7 @@ async fn route(State(world): State<Arc<World>>, request: Request) -> Response {
             let rest = if rest.is_empty() { "/".to_owned() } else { rest.to_owned() };
             rest_api(&world, &rest, request).await
         }
-        _ => pages::answer(&world, &request),
+        _ => pages::answer(&world, request).await,
     }
 }
 

@@ -1,18 +1,100 @@
-//! The pages people look at.
+//! The pages people look at: plain HTML from the server. Everything on them that came from anybody is escaped.
+
+mod actions;
+mod deployments;
+mod home;
+mod layout;
+mod markdown;
+mod pull;
 
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::Markup;
 
+use crate::state::State;
 use crate::world::World;
 
-/// Whether a path is one of a page.
-pub(crate) fn is_page(path: &str) -> bool {
-    path == "/"
+/// The largest form, in bytes.
+const MAX_FORM: usize = 256 * 1024;
+
+const HTML: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/html; charset=utf-8");
+
+/// A page that could not be shown.
+pub(crate) struct Missing;
+
+/// Shows a page, or does what a form on one asks for.
+pub(crate) async fn answer(world: &Arc<World>, request: Request) -> Response {
+    let path = percent_encoding::percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+    let segments: Vec<String> =
+        path.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let mut response = match *request.method() {
+        Method::GET | Method::HEAD => get(world, &segments),
+        Method::POST if from_elsewhere(&request) => {
+            (StatusCode::FORBIDDEN, "forms are taken from these pages only").into_response()
+        }
+        Method::POST => post(world, &segments, request).await,
+        _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    };
+    let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+                  form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
-pub(crate) fn answer(_world: &Arc<World>, _request: &Request) -> Response {
-    StatusCode::NOT_FOUND.into_response()
+/// Whether a browser says that another site sent the form.
+fn from_elsewhere(request: &Request) -> bool {
+    request.headers().get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+fn get(world: &Arc<World>, segments: &[&str]) -> Response {
+    let asset = |kind: &'static str, text: String| {
+        ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
+    };
+    match segments {
+        ["_assets", "style.css"] => return asset("text/css", layout::STYLE.to_owned()),
+        ["_assets", "live.js"] => return asset("text/javascript", layout::SCRIPT.to_owned()),
+        ["_assets", "avatar", id] => {
+            let id = id.parse().unwrap_or_default();
+            return asset("image/svg+xml", layout::avatar(&world.lock(), id));
+        }
+        _ => {}
+    }
+    let (status, page) = match show(&world.lock(), segments) {
+        Ok(page) => (StatusCode::OK, page),
+        Err(Missing) => (StatusCode::NOT_FOUND, layout::missing()),
+    };
+    (status, [HTML], page.into_string()).into_response()
+}
+
+fn show(state: &State, segments: &[&str]) -> Result<Markup, Missing> {
+    match segments {
+        [] => Ok(home::all(state)),
+        [owner, name] | [owner, name, "pulls"] => home::repository(state, owner, name),
+        [owner, name, "pull", number] => pull::page(state, owner, name, number),
+        [owner, name, "deployments"] => deployments::page(state, owner, name),
+        [owner, name, "commit", sha] => home::commit(state, owner, name, sha),
+        _ => Err(Missing),
+    }
+}
+
+async fn post(world: &Arc<World>, segments: &[&str], request: Request) -> Response {
+    let Ok(body) = axum::body::to_bytes(request.into_body(), MAX_FORM).await else {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "the form is too large").into_response();
+    };
+    let form = form_urlencoded::parse(&body).into_owned().collect();
+    match world.transact(|state| actions::act(state, segments, &form)) {
+        // Shown by a request of its own, so that loading it again does nothing again.
+        Ok(place) => Redirect::to(&place).into_response(),
+        Err(refusal) => {
+            let page = layout::refused(&refusal.to_string()).into_string();
+            (StatusCode::UNPROCESSABLE_ENTITY, [HTML], page).into_response()
+        }
+    }
 }

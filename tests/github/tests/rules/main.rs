@@ -3,7 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod apps;
+mod commits;
 mod deployments;
+mod faults;
+mod issues;
+mod pages;
+mod pulls;
 mod statuses;
 mod support;
 mod tokens;

@@ -2,7 +2,7 @@
 
 mod accounts;
 mod hooks;
-mod pulls;
+pub(crate) mod pulls;
 mod repositories;
 mod watch;
 

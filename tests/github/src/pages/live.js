@@ -1,0 +1,19 @@
+// Fetches the page again and replaces what is marked as live, so that forms keep what is typed into them.
+"use strict";
+setInterval(async () => {
+  if (document.hidden) return;
+  try {
+    const response = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (!response.ok) return;
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+    for (const old of document.querySelectorAll("[data-live]")) {
+      const next = fresh.getElementById(old.id);
+      if (!next || next.innerHTML === old.innerHTML) continue;
+      const open = [...old.querySelectorAll("details[open]")].map((one) => one.id);
+      old.replaceChildren(...next.childNodes);
+      for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    }
+  } catch {
+    // The stand-in was stopped; the page stays as it is.
+  }
+}, 1500);
