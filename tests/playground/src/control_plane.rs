@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use crate::audit;
 use crate::certificates::Authority;
 use crate::home::Home;
 use crate::kubeconfig;
@@ -66,8 +67,13 @@ pub(crate) struct ControlPlane<'a> {
 
 impl ControlPlane<'_> {
     /// Starts etcd and the API server, which finds etcd when that is ready. Without `fsync` a crash of the machine loses
-    /// what was written, and writes are several times quicker.
-    pub(crate) fn start_api(&self, processes: &mut Processes, fsync: bool) -> Result<()> {
+    /// what was written, and writes are several times quicker. Writes of the users `recorded` are recorded.
+    pub(crate) fn start_api(
+        &self,
+        processes: &mut Processes,
+        fsync: bool,
+        recorded: &[String],
+    ) -> Result<()> {
         let authority = self.authority.certificate_file();
         let authority = authority.display();
         let addresses = self.addresses;
@@ -139,6 +145,9 @@ impl ControlPlane<'_> {
         if !addresses.inside {
             // Endpoints of loopback are refused, and nobody would use the service: no pod runs.
             api.arg("--endpoint-reconciler-type=none");
+        }
+        if !recorded.is_empty() {
+            api.args(audit::arguments(self.home, recorded)?);
         }
         processes.start("kube-apiserver", api)
     }

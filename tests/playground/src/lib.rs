@@ -4,6 +4,7 @@
 //! kube-proxy, CoreDNS and a Gateway API gateway, everything but the gateway in a network namespace of its own. Where
 //! that can't be (no root, no cgroups) the node is simulated, and [`Playground::simulated_reason`] says why.
 
+mod audit;
 mod building;
 mod certificates;
 mod cgroups;
@@ -23,6 +24,7 @@ mod programs;
 mod progress;
 mod sample;
 mod simulated;
+pub mod stage;
 mod tunables;
 
 use std::path::{Path, PathBuf};
@@ -44,6 +46,7 @@ use processes::Processes;
 use programs::Programs;
 use progress::Progress;
 
+pub use audit::{Mark, Write};
 pub use image::Image;
 pub use objects::{apply, client};
 
@@ -68,13 +71,21 @@ pub struct Settings {
     pub fsync: bool,
     /// The gateway's port on 127.0.0.1; when not given, 8088 if free, else any.
     pub gateway_port: Option<u16>,
+    /// Users whose writes to the API are recorded, for [`Playground::writes`].
+    pub record_writes_of: Vec<String>,
     /// How long to wait for another run on this machine to end.
     pub wait_for_other: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { mode: Mode::Auto, fsync: false, gateway_port: None, wait_for_other: Duration::from_mins(10) }
+        Self {
+            mode: Mode::Auto,
+            fsync: false,
+            gateway_port: None,
+            record_writes_of: Vec::new(),
+            wait_for_other: Duration::from_mins(10),
+        }
     }
 }
 
@@ -137,12 +148,12 @@ impl Playground {
             stopped: false,
         };
         // From here on dropping it clears away what has been started.
-        playground.bring_up(settings.fsync, cgroups.as_ref()).await?;
+        playground.bring_up(&settings, cgroups.as_ref()).await?;
         playground.progress.took("start", began);
         Ok(playground)
     }
 
-    async fn bring_up(&mut self, fsync: bool, cgroups: Option<&Cgroups>) -> Result<()> {
+    async fn bring_up(&mut self, settings: &Settings, cgroups: Option<&Cgroups>) -> Result<()> {
         let mut began = Instant::now();
         let progress = self.progress.clone();
         let mut took = |part: &str| {
@@ -163,7 +174,7 @@ impl Playground {
         };
         let processes = &mut self.processes;
         self.kubeconfig = control_plane.kubeconfig("admin", "playground:admin", Some("system:masters"))?;
-        control_plane.start_api(processes, fsync)?;
+        control_plane.start_api(processes, settings.fsync, &settings.record_writes_of)?;
         let node = Node { of: &control_plane };
         if let Some(sample) = &self.sample {
             node.start_containerd(processes).await?;
@@ -254,6 +265,20 @@ impl Playground {
     /// What took how long, in the order it ended: builds, the parts of the start, and `start` as a whole without builds.
     pub fn timings(&self) -> Vec<(String, Duration)> {
         self.progress.timings()
+    }
+
+    /// A point in the record of writes, from which [`Playground::writes`] tells.
+    pub fn mark(&self) -> Mark {
+        audit::mark(&self.home.logs())
+    }
+
+    /// Every write since a mark by the users of [`Settings::record_writes_of`], also those they made in another's name,
+    /// oldest first.
+    ///
+    /// # Errors
+    /// When the record can't be read; so when nobody's writes are recorded.
+    pub fn writes(&self, since: Mark) -> Result<Vec<Write>> {
+        audit::writes(&self.home.logs(), since)
     }
 
     /// Puts an image where the node finds it. Does nothing when the node is simulated.

@@ -37,23 +37,10 @@ impl Processes {
         Self { running: Vec::new(), logs: logs.to_owned(), mark: home.to_owned() }
     }
 
-    /// Starts a program; what it writes goes to `<name>.log`. It has a process group of its own, so that Ctrl-C in a
-    /// terminal ends the run in its order rather than everything at once.
+    /// Starts a program; what it writes goes to `<name>.log`.
     pub(crate) fn start(&mut self, name: &str, mut command: Command) -> Result<()> {
         let log = self.logs.join(format!("{name}.log"));
-        let output = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .with_context(|| format!("cannot open {}", log.display()))?;
-        let child = command
-            .env(MARK, &self.mark)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("cannot start {name} ({})", command.get_program().display()))?;
+        let child = spawn(&mut command, &log, &self.mark)?;
         self.running.push(Running { name: name.to_owned(), child, log });
         Ok(())
     }
@@ -118,6 +105,24 @@ impl Processes {
             let _ = running.child.wait();
         }
     }
+}
+
+/// Starts a program that writes to `log`, marked with the directory of runs `home`. It has a process group of its own, so
+/// that Ctrl-C in a terminal ends the run in its order rather than everything at once.
+pub(crate) fn spawn(command: &mut Command, log: &Path, home: &Path) -> Result<Child> {
+    let output = File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .with_context(|| format!("cannot open {}", log.display()))?;
+    command
+        .env(MARK, home)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))
 }
 
 /// The end of a log, for an error message: at most 20 lines from its last 4 KiB.

@@ -1,0 +1,195 @@
+//! What a platform team sets up once, and reading what the operator says of its objects.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use kube::api::{ApiResource, DynamicObject};
+use kube::core::GroupVersionKind;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::account::Accounts;
+use super::{APP_CLASS, CLASS, SYSTEM, Stage};
+use crate::objects::{Kind, apply, apply_object, has_condition};
+
+const CLASS_YAML: &str = include_str!("../../manifests/stage/class.yaml");
+/// The custom resources of `matinee.dev`.
+const VERSION: &str = "matinee.dev/v1alpha1";
+/// The operator's service account, as `rights.yaml` has it.
+pub(super) const ACCOUNT: &str = "matinee";
+
+/// The operator as the API server knows it.
+pub(super) fn operator_user() -> String {
+    format!("system:serviceaccount:{SYSTEM}:{ACCOUNT}")
+}
+
+pub(super) struct Setup<'a> {
+    pub(super) client: &'a Client,
+    pub(super) accounts: &'a Accounts,
+    pub(super) github_url: &'a str,
+    pub(super) gateway_port: u16,
+    pub(super) probe_address: Option<SocketAddr>,
+}
+
+/// Applies definitions, rights, credentials and the two classes.
+pub(super) async fn prepare(setup: &Setup<'_>, operator: &Path) -> Result<()> {
+    let client = setup.client;
+    define(client, operator).await?;
+    let rights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/matinee/rights.yaml");
+    let rights = std::fs::read_to_string(&rights).with_context(|| format!("{}", rights.display()))?;
+    apply(client, &rights).await.context("the operator's rights")?;
+    let accounts = setup.accounts;
+    let app = json!({"appId": accounts.app_id.to_string(), "privateKey": accounts.private_key});
+    for (class, secret, content) in
+        [(CLASS, "github", json!({"token": accounts.token})), (APP_CLASS, "github-app", app)]
+    {
+        let metadata = json!({"name": secret, "namespace": SYSTEM});
+        apply_object(
+            client,
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": content}),
+        )
+        .await?;
+        apply_object(client, class_object(setup, class, secret)?).await?;
+    }
+    Ok(())
+}
+
+/// The custom resource definitions, as the operator's binary prints them.
+async fn define(client: &Client, operator: &Path) -> Result<()> {
+    let output = tokio::process::Command::new(operator)
+        .arg("crds")
+        .output()
+        .await
+        .with_context(|| format!("cannot run {}", operator.display()))?;
+    if !output.status.success() {
+        bail!("{} crds failed: {}", operator.display(), String::from_utf8_lossy(&output.stderr));
+    }
+    let yaml = String::from_utf8(output.stdout).context("matinee crds prints no UTF-8")?;
+    apply(client, &yaml).await.context("matinee crds")?;
+    let names = serde_saphyr::from_multiple::<Value>(&yaml).context("matinee crds")?;
+    for name in names.iter().filter_map(|crd| crd["metadata"]["name"].as_str()) {
+        let kind =
+            Kind { version: "apiextensions.k8s.io/v1", name: "CustomResourceDefinition", namespace: None };
+        let established = async {
+            while has_condition(client, &kind, name, "Established").await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let bounded = tokio::time::timeout(Duration::from_secs(20), established).await;
+        bounded.with_context(|| format!("{name} is not served after 20 s"))?;
+    }
+    Ok(())
+}
+
+fn class_object(setup: &Setup<'_>, name: &str, secret: &str) -> Result<Value> {
+    let yaml = CLASS_YAML
+        .replace("NAME", name)
+        .replace("PORT", &setup.gateway_port.to_string())
+        .replace("GITHUB_URL", setup.github_url)
+        .replace("SECRET", secret);
+    let mut class: Value = serde_saphyr::from_str(&yaml)?;
+    if let Some(address) = setup.probe_address {
+        class["spec"]["routing"]["probeAddress"] = address.to_string().into();
+    }
+    Ok(class)
+}
+
+/// A condition of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Why, in one word.
+    pub reason: String,
+    /// Why, for people.
+    pub message: String,
+}
+
+/// A condition of an object by its type, if it has it.
+pub fn condition(object: &DynamicObject, kind: &str) -> Option<Condition> {
+    let all = object.data["status"]["conditions"].as_array()?;
+    let found = all.iter().find(|found| found["type"] == kind)?;
+    let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
+    Some(Condition { status: text("status"), reason: text("reason"), message: text("message") })
+}
+
+/// All conditions of an object in a few lines, for messages.
+pub fn conditions(object: &DynamicObject) -> String {
+    let mut lines = format!(
+        "{} {} (generation {}, observed {})",
+        object.types.as_ref().map_or("object", |types| &types.kind),
+        object.metadata.name.as_deref().unwrap_or_default(),
+        object.metadata.generation.unwrap_or_default(),
+        object.data["status"]["observedGeneration"],
+    );
+    for found in object.data["status"]["conditions"].as_array().into_iter().flatten() {
+        let text = |field: &str| found[field].as_str().unwrap_or_default();
+        // Writing into a string can't fail.
+        let _ =
+            write!(lines, "\n  {}={} {} {}", text("type"), text("status"), text("reason"), text("message"));
+    }
+    lines
+}
+
+impl Stage {
+    /// Objects of any kind, with the administrator's rights; `api_version` as in YAML.
+    pub fn objects(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        }
+    }
+
+    /// The `PreviewEnvironments` of a namespace.
+    pub fn environments(&self, namespace: &str) -> Api<DynamicObject> {
+        self.objects(VERSION, "PreviewEnvironment", Some(namespace))
+    }
+
+    /// The `DeploymentRequests` of a namespace.
+    pub fn requests(&self, namespace: &str) -> Api<DynamicObject> {
+        self.objects(VERSION, "DeploymentRequest", Some(namespace))
+    }
+
+    /// The Repositories of a namespace.
+    pub fn repositories(&self, namespace: &str) -> Api<DynamicObject> {
+        self.objects(VERSION, "Repository", Some(namespace))
+    }
+
+    /// The `PreviewTemplates` of a namespace.
+    pub fn templates(&self, namespace: &str) -> Api<DynamicObject> {
+        self.objects(VERSION, "PreviewTemplate", Some(namespace))
+    }
+
+    /// The `PreviewClasses`.
+    pub fn classes(&self) -> Api<DynamicObject> {
+        self.objects(VERSION, "PreviewClass", None)
+    }
+
+    /// Applies every object of a YAML text with the administrator's rights, in their order.
+    ///
+    /// # Errors
+    /// When the text is no YAML, or an object is refused; the message names it.
+    pub async fn apply(&self, yaml: &str) -> Result<()> {
+        apply(&self.client, yaml).await
+    }
+
+    /// Makes a PreviewClass like [`CLASS`] after `change` was made to its content: for tests that need another routing,
+    /// other limits or another trust.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub async fn class_like(&self, name: &str, change: impl FnOnce(&mut Value)) -> Result<()> {
+        let usual = self.classes().get(CLASS).await?;
+        let mut spec = usual.data["spec"].clone();
+        change(&mut spec);
+        let metadata = json!({"name": name});
+        let class =
+            json!({"apiVersion": VERSION, "kind": "PreviewClass", "metadata": metadata, "spec": spec});
+        apply_object(&self.client, class).await
+    }
+}

@@ -1,0 +1,262 @@
+//! The stage: everything around the operator. A cluster, a stand-in for GitHub, the operator as a process with its own
+//! rights and no others, and what a platform team sets up once: definitions, rights, credentials, a class.
+//!
+//! The demo plays on it, and so do the cluster tests. The operator is known by its command line, its YAML and its
+//! effects only.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use std::time::Duration;
+//!
+//! use playground::stage::{NewProject, Settings, Stage};
+//!
+//! // In tests of the package `matinee`: env!("CARGO_BIN_EXE_matinee").
+//! let stage = Stage::start(Settings::new("target/debug/matinee"), |line| eprintln!("{line}")).await?;
+//!
+//! // A repository on the stand-in with a webhook, a namespace, a PreviewTemplate and a Repository; every part can be
+//! // given by the caller. Give each test one of its own.
+//! let shop = stage.project(NewProject::new("shop")).await?;
+//! let sha = stage.github().push(&shop.repository, "feature").await?;
+//! let pull = stage.github().open_pull_request(&shop.repository, "feature").await?;
+//!
+//! // What GitHub shows. Whoever waits too long is told what there was instead, and the operator's last words.
+//! let minute = Duration::from_secs(60);
+//! let deployment = stage.deployed(&shop, &sha, "success", minute).await?;
+//! let url = &deployment.statuses.last().unwrap().environment_url;
+//! if stage.serves() {
+//!     assert!(stage.fetch(url).await?.body.contains(&sha[..7]));
+//! }
+//!
+//! // What the cluster shows.
+//! let name = format!("shop-preview-pr-{}", pull.number);
+//! let environment = stage.environments(&shop.namespace).get(&name).await?;
+//! assert_eq!(playground::stage::condition(&environment, "Ready").unwrap().status, "True");
+//!
+//! // Anything else is waited for by a check that fails as long as it isn't there; the reason is told at the end.
+//! stage.github().close(&shop.repository, pull.number).await?;
+//! stage.wait_for("the environment goes", minute, async || {
+//!     match stage.environments(&shop.namespace).get_opt(&name).await? {
+//!         None => Ok(()),
+//!         Some(environment) => anyhow::bail!("{}", playground::stage::conditions(&environment)),
+//!     }
+//! })
+//! .await?;
+//!
+//! stage.operator().kill()?; // as a crash would
+//! stage.operator().restart().await?;
+//! stage.stop().await
+//! # }
+//! ```
+
+mod account;
+mod cluster;
+mod operator;
+mod project;
+mod responder;
+mod wait;
+mod web;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use github_stand_in::StandIn;
+use github_stand_in::control::types::Limits;
+use kube::Client;
+
+use crate::{Mark, Mode, Playground, Write};
+use account::Accounts;
+use responder::Responder;
+
+pub use cluster::{Condition, condition, conditions};
+pub use github_stand_in::control as github;
+pub use operator::Operator;
+pub use project::{NewProject, Project};
+pub use web::Answer;
+
+/// The operator's namespace, where its Secrets are.
+pub const SYSTEM: &str = "matinee-system";
+/// The PreviewClass whose GitHub credentials are a personal token's.
+pub const CLASS: &str = "standard";
+/// The PreviewClass whose GitHub credentials are an App's, installed on [`OWNER`] and nowhere else.
+pub const APP_CLASS: &str = "app";
+/// The account that repositories of projects belong to unless said otherwise.
+pub const OWNER: &str = "acme";
+/// The stand-in's REST API has a path before it, as Enterprise Server's has: who forgets it fails.
+const API_PATH: &str = "/api/v3";
+
+/// How to start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How the cluster is started.
+    pub playground: crate::Settings,
+    /// The operator's binary.
+    pub operator: PathBuf,
+    /// Time between two of its sweeps, in whole seconds, at least 5.
+    pub sweep_interval: Duration,
+    /// Least time between two of its writes to GitHub, in whole seconds. Below one second, the stand-in's limits on what
+    /// creates content are lifted too, since that many GitHub wouldn't take.
+    pub github_write_interval: Duration,
+    /// What it logs, as `RUST_LOG` says it.
+    pub log: String,
+    /// Further flags of `matinee run`.
+    pub flags: Vec<String>,
+    /// Whether its writes to the cluster are recorded, for [`Stage::writes`].
+    pub record_writes: bool,
+}
+
+impl Settings {
+    /// The usual settings: a sweep a minute, a write to GitHub a second, as a user would have it.
+    pub fn new(operator: impl Into<PathBuf>) -> Self {
+        Self {
+            playground: crate::Settings::default(),
+            operator: operator.into(),
+            sweep_interval: Duration::from_mins(1),
+            github_write_interval: Duration::from_secs(1),
+            log: "info".to_owned(),
+            flags: Vec::new(),
+            record_writes: false,
+        }
+    }
+}
+
+/// A running stage. End it with [`Stage::stop`]; dropping it ends everything too, without telling of problems.
+pub struct Stage {
+    // Dropped in this order: nobody is asked who is gone.
+    operator: Operator,
+    responder: Option<Responder>,
+    github: StandIn,
+    accounts: Accounts,
+    client: Client,
+    web: reqwest::Client,
+    playground: Playground,
+}
+
+impl Stage {
+    /// Starts everything and waits until the operator is ready. `progress` is told a line for everything that takes long.
+    ///
+    /// # Errors
+    /// When a part can't be started; the message names it. Everything that was started has then been ended.
+    pub async fn start(settings: Settings, progress: impl Fn(&str) + Send + Sync + 'static) -> Result<Self> {
+        let github = github_stand_in::Settings { base_path: API_PATH.to_owned(), ..Default::default() };
+        let github = StandIn::start(github).await?;
+        if settings.github_write_interval < Duration::from_secs(1) {
+            let none = Limits {
+                content_per_minute: u64::MAX,
+                content_per_hour: u64::MAX,
+                points_per_minute: u64::MAX,
+                primary: 1_000_000,
+                ..Limits::default()
+            };
+            github.control().set_limits(none).await?;
+        }
+        let mut playground = settings.playground.clone();
+        if settings.record_writes {
+            playground.record_writes_of.push(cluster::operator_user());
+        }
+        let (playground, accounts) = tokio::try_join!(
+            Playground::start(playground, progress),
+            // An App's key takes a while to make.
+            account::make(github.control())
+        )?;
+        let responder = match playground.mode() {
+            Mode::Simulated => {
+                let responder = Responder::start().await?;
+                playground.progress.say(
+                    "since no URL answers, the operator's request to a preview's URL goes to a responder of the stage \
+                     that answers it in the preview's place",
+                );
+                Some(responder)
+            }
+            _ => None,
+        };
+
+        let began = Instant::now();
+        let client = playground.client().await?;
+        let setup = cluster::Setup {
+            client: &client,
+            accounts: &accounts,
+            github_url: github.api_url(),
+            gateway_port: playground.gateway_port(),
+            probe_address: responder.as_ref().map(Responder::address),
+        };
+        cluster::prepare(&setup, &settings.operator).await?;
+        playground.progress.took("definitions, rights and class", began);
+        let began = Instant::now();
+        let operator = Operator::start(&playground, &settings, &accounts.webhook_secret).await?;
+        playground.progress.took("operator", began);
+        Ok(Self { operator, responder, github, accounts, client, web: web::client()?, playground })
+    }
+
+    /// The operator's process.
+    pub fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
+    /// A client with the administrator's rights.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What makes things happen on the stand-in, and tells what happened there.
+    pub fn github(&self) -> github::Client {
+        self.github.control()
+    }
+
+    /// The stand-in's pages.
+    pub fn github_pages(&self) -> &str {
+        self.github.html_url()
+    }
+
+    /// The base URL of the stand-in's REST API.
+    pub fn github_api(&self) -> &str {
+        self.github.api_url()
+    }
+
+    /// The secret that webhooks to the operator are signed with.
+    pub fn webhook_secret(&self) -> &str {
+        &self.accounts.webhook_secret
+    }
+
+    /// A personal token that may do with every project's repository what its collaborators with write permission may:
+    /// what somebody uses who creates a deployment by hand.
+    pub fn token(&self) -> &str {
+        &self.accounts.token
+    }
+
+    /// The cluster.
+    pub fn playground(&self) -> &Playground {
+        &self.playground
+    }
+
+    /// Whether containers run, so that URLs answer and containers fail. When not, a line on the progress said why.
+    pub fn serves(&self) -> bool {
+        self.responder.is_none()
+    }
+
+    /// A point in the record of the operator's writes.
+    pub fn mark(&self) -> Mark {
+        self.playground.mark()
+    }
+
+    /// The operator's writes to the cluster since a mark, those it made as a preview's deployer too.
+    ///
+    /// # Errors
+    /// When they are not recorded: [`Settings::record_writes`].
+    pub fn writes(&self, since: Mark) -> Result<Vec<Write>> {
+        self.playground.writes(since)
+    }
+
+    /// Ends everything and removes everything but the logs.
+    ///
+    /// # Errors
+    /// What could not be ended or removed.
+    pub async fn stop(self) -> Result<()> {
+        let Self { operator, responder, github, playground, .. } = self;
+        let ended = tokio::task::spawn_blocking(move || operator.end()).await?;
+        drop(responder);
+        github.stop().await;
+        playground.stop().await?;
+        ended.context("the operator did not end well")
+    }
+}

@@ -1,0 +1,240 @@
+//! A team with a repository: what a test or the demo plays with.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use github_stand_in::control::types::{NewHook, NewRepository, Role};
+use serde_json::{Value, json};
+
+use super::account::USER;
+use super::{CLASS, OWNER, Stage};
+use crate::objects::apply_object;
+use crate::{Image, sample};
+
+const TEMPLATE: &str = include_str!("../../manifests/stage/template.yaml");
+const REPOSITORY: &str = include_str!("../../manifests/stage/repository.yaml");
+/// How long the operator may take until it has looked at a new Repository.
+const SEEN_WITHIN: Duration = Duration::from_secs(15);
+
+/// A project to make.
+#[derive(Clone, Debug)]
+pub struct NewProject {
+    name: String,
+    owner: String,
+    namespace: String,
+    class: String,
+    image: String,
+    environment: Vec<(String, String)>,
+    template: Option<String>,
+    repository: Option<String>,
+    webhook: bool,
+}
+
+impl NewProject {
+    /// A repository `acme/<name>` with a webhook; in the namespace `team-<name>` a PreviewTemplate and a Repository, both
+    /// of that name, of the class [`CLASS`], whose every pull request has a preview of the sample application.
+    ///
+    /// The sample shows the commit's first seven characters, the pull request's number, and the parameter `message`. Its
+    /// image is the deployment payload's `image`, else [`crate::Playground::sample_image`].
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            owner: OWNER.to_owned(),
+            namespace: format!("team-{name}"),
+            class: CLASS.to_owned(),
+            image: format!("{{{{ payload.image | default('{}') }}}}", sample::SAMPLE_IMAGE),
+            environment: Vec::new(),
+            template: None,
+            repository: None,
+            webhook: true,
+        }
+    }
+
+    /// The account the repository belongs to.
+    #[must_use]
+    pub fn owner(mut self, owner: &str) -> Self {
+        owner.clone_into(&mut self.owner);
+        self
+    }
+
+    /// The namespace of the team's objects.
+    #[must_use]
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        namespace.clone_into(&mut self.namespace);
+        self
+    }
+
+    /// The PreviewClass that the usual Repository names.
+    #[must_use]
+    pub fn class(mut self, class: &str) -> Self {
+        class.clone_into(&mut self.class);
+        self
+    }
+
+    /// The image in the usual template; may have holes: `localhost/shop:{{ sha }}`.
+    #[must_use]
+    pub fn image(mut self, image: &str) -> Self {
+        image.clone_into(&mut self.image);
+        self
+    }
+
+    /// An environment variable of the container in the usual template; its value may have holes. By such variables the
+    /// sample application can be made to fail in every way: `CRASH_AFTER`, `START_DELAY`, `NEVER_READY` and others.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The PreviewTemplate, given or usual.
+    ///
+    /// # Errors
+    /// When the given one is no YAML.
+    pub fn template_object(&self) -> Result<Value> {
+        if let Some(given) = &self.template {
+            return serde_saphyr::from_str(given).context("the template is no YAML");
+        }
+        let mut template: Value = serde_saphyr::from_str(&TEMPLATE.replace("NAME", &self.name))?;
+        let container = &mut template["spec"]["resources"][0]["spec"]["template"]["spec"]["containers"][0];
+        container["image"] = self.image.as_str().into();
+        let variables = container["env"].as_array_mut().context("the usual template has variables")?;
+        variables.extend(self.environment.iter().map(|(name, value)| json!({"name": name, "value": value})));
+        Ok(template)
+    }
+
+    /// The Repository, given or usual.
+    ///
+    /// # Errors
+    /// When the given one is no YAML.
+    pub fn repository_object(&self) -> Result<Value> {
+        let usual = || {
+            REPOSITORY
+                .replace("FULL_NAME", &format!("{}/{}", self.owner, self.name))
+                .replace("NAME", &self.name)
+                .replace("CLASS", &self.class)
+        };
+        let yaml = self.repository.clone().unwrap_or_else(usual);
+        serde_saphyr::from_str(&yaml).context("the Repository is no YAML")
+    }
+
+    /// A PreviewTemplate in place of the usual one, as YAML; its namespace may be left out.
+    #[must_use]
+    pub fn template(mut self, yaml: &str) -> Self {
+        self.template = Some(yaml.to_owned());
+        self
+    }
+
+    /// A Repository in place of the usual one, as YAML; its namespace may be left out.
+    #[must_use]
+    pub fn repository(mut self, yaml: &str) -> Self {
+        self.repository = Some(yaml.to_owned());
+        self
+    }
+
+    /// Without a webhook: the operator learns of everything by its sweeps.
+    #[must_use]
+    pub fn without_webhook(mut self) -> Self {
+        self.webhook = false;
+        self
+    }
+}
+
+/// A team with a repository.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The name of its objects.
+    pub name: String,
+    /// The namespace of its objects.
+    pub namespace: String,
+    /// The repository on the stand-in, as `owner/name`.
+    pub repository: String,
+    /// The repository's webhook to the operator, if it has one.
+    pub hook: Option<u64>,
+}
+
+impl Stage {
+    /// Makes a project, and waits until the operator has looked at its Repository, whatever it thinks of it: from then on
+    /// a webhook finds it.
+    ///
+    /// # Errors
+    /// When an object is refused, a repository of that name exists, or the operator does not look at it.
+    pub async fn project(&self, new: NewProject) -> Result<Project> {
+        let full_name = format!("{}/{}", new.owner, new.name);
+        let github = self.github();
+        github
+            .create_repository(NewRepository { full_name: full_name.clone(), ..NewRepository::default() })
+            .await?;
+        github.set_role(&full_name, USER, Role::Write).await?;
+        let hook = if new.webhook { Some(self.hook(&full_name).await?) } else { None };
+
+        self.namespace(&new.namespace).await?;
+        self.apply_object_within(&new.namespace, new.template_object()?).await?;
+        let repository = self.apply_object_within(&new.namespace, new.repository_object()?).await?;
+        self.seen(&new.namespace, &repository).await?;
+        Ok(Project { name: new.name, namespace: new.namespace, repository: full_name, hook })
+    }
+
+    /// Makes a webhook of a repository that tells the operator everything; answers its id.
+    ///
+    /// # Errors
+    /// When there is no such repository.
+    pub async fn hook(&self, repository: &str) -> Result<u64> {
+        let hook = NewHook {
+            url: self.operator.webhook_url(),
+            secret: Some(self.webhook_secret().to_owned()),
+            events: vec!["*".to_owned()],
+            content_type: None,
+        };
+        Ok(self.github().create_hook(repository, hook).await?)
+    }
+
+    /// Makes a namespace, if there is none.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub async fn namespace(&self, name: &str) -> Result<()> {
+        let metadata = json!({"name": name});
+        apply_object(&self.client, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
+            .await
+    }
+
+    /// Applies an object in a namespace with the administrator's rights, and answers its name.
+    ///
+    /// # Errors
+    /// When it is refused; the message names it.
+    pub async fn apply_object_within(&self, namespace: &str, mut object: Value) -> Result<String> {
+        object["metadata"]["namespace"] = namespace.into();
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        apply_object(&self.client, object).await?;
+        Ok(name)
+    }
+
+    /// Waits until the operator has looked at a Repository as it is now.
+    ///
+    /// # Errors
+    /// When it doesn't within 15 seconds.
+    pub async fn seen(&self, namespace: &str, repository: &str) -> Result<()> {
+        let what = format!("the operator looks at Repository {namespace}/{repository}");
+        self.wait_for(&what, SEEN_WITHIN, async || {
+            let found = self.repositories(namespace).get(repository).await?;
+            let observed = found.data["status"]["observedGeneration"].as_i64();
+            if observed != found.metadata.generation {
+                bail!("{}", super::conditions(&found));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Puts the sample application where the node finds it under another name, as a build of a commit would.
+    ///
+    /// # Errors
+    /// When the node refuses it.
+    pub async fn publish(&self, image: &str) -> Result<()> {
+        let Some(sample) = &self.playground.sample else { return Ok(()) };
+        let files = [("/sample", sample.as_path())];
+        self.playground
+            .load_image(&Image { name: image, files: &files, entrypoint: &["/sample"], ..Image::default() })
+            .await
+    }
+}
