@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
+use serde_json::Value;
 
 use super::Stage;
 
@@ -30,6 +31,35 @@ impl Stage {
             Ok::<_, reqwest::Error>(Answer { status: answer.status().as_u16(), body: answer.text().await? })
         };
         ask.await.with_context(|| format!("no answer from {url}"))
+    }
+}
+
+impl Stage {
+    /// Calls the stand-in's REST API as `gh api` would, with [`Stage::token`]; `path` is below the base URL, such as
+    /// `repos/acme/shop/deployments`. Answers the status and the body.
+    ///
+    /// # Errors
+    /// When there is no answer, or none in JSON. A refusal is an answer.
+    pub async fn gh_api(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+        let url = format!("{}/{path}", self.github_api());
+        let mut request = self
+            .web
+            .request(method.parse()?, &url)
+            .bearer_auth(self.token())
+            .header("User-Agent", "gh")
+            .header("Accept", "application/vnd.github+json");
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.with_context(|| format!("no answer from {url}"))?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await?;
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).with_context(|| format!("{url} answers no JSON: {text}"))?
+        };
+        Ok((status, body))
     }
 }
 

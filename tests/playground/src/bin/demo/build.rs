@@ -1,0 +1,62 @@
+//! Building the operator, and finding where cargo put it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+
+use crate::screen::Screen;
+
+/// Builds the package `matinee` of this workspace, and returns where its binary is.
+pub(crate) async fn operator(release: bool, screen: &Screen) -> Result<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(workspace)
+        .args(["build", "--package", "matinee", "--bin", "matinee"])
+        .arg("--message-format=json-render-diagnostics")
+        .args(release.then_some("--release"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = command.spawn().context("cannot run cargo")?;
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        bail!("cargo has no output");
+    };
+    let progress = async {
+        let mut lines = BufReader::new(stderr).lines();
+        let mut last = Vec::new();
+        let mut said = false;
+        while let Some(line) = lines.next_line().await? {
+            // Silent when there is nothing to build.
+            if line.trim_start().starts_with("Compiling") && !said {
+                screen.aside("building the operator");
+                said = true;
+            }
+            last.push(line);
+        }
+        Ok::<_, std::io::Error>(last)
+    };
+    let artifacts = async {
+        let mut lines = BufReader::new(stdout).lines();
+        let mut binary = None;
+        while let Some(line) = lines.next_line().await? {
+            let message: Value = serde_json::from_str(&line).unwrap_or_default();
+            if message["target"]["name"] == "matinee"
+                && let Some(path) = message["executable"].as_str()
+            {
+                binary = Some(PathBuf::from(path));
+            }
+        }
+        Ok::<_, std::io::Error>(binary)
+    };
+    let (wrote, binary, status) = tokio::join!(progress, artifacts, child.wait());
+    if !status?.success() {
+        bail!("the operator can't be built:\n{}", wrote?.join("\n"));
+    }
+    binary?.context("cargo does not say where the operator's binary is")
+}

@@ -1,0 +1,110 @@
+//! The main job, end to end, on a real cluster of its own: a pull request is opened on a stand-in for GitHub, gets a URL
+//! that answers, follows its commits, tells of a broken one, and leaves nothing behind when it is closed.
+//!
+//! Every claim is checked; the first that does not hold ends the demo with exit code 1.
+
+mod acts;
+mod build;
+mod figures;
+mod lives;
+mod screen;
+mod table;
+mod timeline;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use playground::Mode;
+use playground::stage::{Settings, Stage};
+use tokio::signal::unix::{SignalKind, signal};
+
+use acts::Play;
+use screen::Screen;
+
+/// Shows Matinee's main job on a real cluster on this machine.
+#[derive(Parser)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
+#[command(name = "cargo demo", version)]
+struct Arguments {
+    /// Leave everything running with a preview in it, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+    /// Let further pull requests come and go for the figures, and print them as Markdown.
+    #[arg(long)]
+    figures: bool,
+    /// Build the operator with optimizations, as it is shipped: takes longer, for figures on memory and speed.
+    #[arg(long)]
+    release: bool,
+    /// Simulate the node, also where there could be a real one. No URL answers then, and no container fails.
+    #[arg(long)]
+    simulated: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let screen = Arc::new(Screen::new());
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(problem) => {
+            screen.failed(&problem.into());
+            return ExitCode::FAILURE;
+        }
+    };
+    // Whatever was started is ended when the future that holds it is dropped.
+    let result = tokio::select! {
+        result = demo(&arguments, &screen) => result,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        _ = terminate.recv() => Err(anyhow::anyhow!("terminated")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            screen.failed(&problem);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn demo(arguments: &Arguments, screen: &Arc<Screen>) -> Result<()> {
+    screen.title("Matinee: a pull request gets an environment of its own");
+    let operator = build::operator(arguments.release, screen).await?;
+    let mut settings = Settings::new(operator);
+    settings.record_writes = true;
+    if arguments.simulated {
+        settings.playground.mode = Mode::Simulated;
+    }
+    let told = Arc::clone(screen);
+    let stage = Stage::start(settings, move |line| told.aside(line)).await?;
+    screen.started(&stage);
+
+    let mut play = Play::new(stage, Arc::clone(screen)).await?;
+    let played = perform(arguments, &mut play).await;
+    if played.is_ok() && arguments.keep {
+        play.keep().await?;
+    }
+    let logs = play.stage().playground().directory();
+    let ended = play.end().await;
+    played.with_context(|| format!("the claim does not hold; logs are in {}", logs.display()))?;
+    ended?;
+    screen.done("Everything was as claimed, and everything is ended.");
+    Ok(())
+}
+
+async fn perform(arguments: &Arguments, play: &mut Play) -> Result<()> {
+    play.open().await?;
+    play.push().await?;
+    play.break_and_fix().await?;
+    play.deploy_by_hand().await?;
+    play.change_nothing().await?;
+    if !arguments.keep {
+        play.close().await?;
+    }
+    if arguments.figures {
+        play.more_lives(lives::COUNT).await?;
+    }
+    play.print_figures(arguments.figures);
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! What is printed, and how: colours on a terminal only.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use playground::stage::Stage;
+
+const BOLD: &str = "1";
+const DIM: &str = "2";
+pub(crate) const RED: &str = "31";
+pub(crate) const GREEN: &str = "32";
+pub(crate) const YELLOW: &str = "33";
+pub(crate) const BLUE: &str = "34";
+
+/// Standard output.
+pub(crate) struct Screen {
+    colours: bool,
+    began: Instant,
+}
+
+impl Screen {
+    pub(crate) fn new() -> Self {
+        let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { colours, began: Instant::now() }
+    }
+
+    /// A line; nobody looking is fine.
+    #[allow(clippy::unused_self)] // everything is printed by whoever has the screen
+    pub(crate) fn line(&self, text: &str) {
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+
+    /// The text in a colour.
+    pub(crate) fn paint(&self, colour: &str, text: &str) -> String {
+        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    pub(crate) fn title(&self, text: &str) {
+        self.line(&self.paint(BOLD, text));
+        self.line("");
+    }
+
+    /// The headline of an act.
+    pub(crate) fn act(&self, text: &str) {
+        self.line("");
+        self.line(&self.paint(BOLD, &format!("── {text}")));
+    }
+
+    /// Something on the way, such as what is being built.
+    pub(crate) fn aside(&self, text: &str) {
+        self.line(&self.paint(DIM, &format!("   {text}")));
+    }
+
+    /// A claim that was found to hold.
+    pub(crate) fn holds(&self, text: &str) {
+        self.line(&format!(" {} {text}", self.paint(GREEN, "✓")));
+    }
+
+    pub(crate) fn done(&self, text: &str) {
+        self.line("");
+        self.line(&self.paint(BOLD, &format!("{text} It took {}.", took(self.began.elapsed()))));
+    }
+
+    pub(crate) fn failed(&self, problem: &anyhow::Error) {
+        let _ = writeln!(std::io::stderr(), "\n{} {problem:#}", self.paint(RED, "✗"));
+    }
+
+    /// Where everything is, once it runs.
+    pub(crate) fn started(&self, stage: &Stage) {
+        let playground = stage.playground();
+        let start = playground
+            .timings()
+            .iter()
+            .filter(|(part, _)| part == "start" || part == "operator")
+            .fold(Duration::ZERO, |sum, (_, part)| sum + *part);
+        let node = if stage.serves() { "a real node" } else { "a simulated node" };
+        self.line(&format!(
+            "A Kubernetes cluster with {node}, a stand-in for GitHub and the operator are ready after {}.",
+            took(start)
+        ));
+        self.aside(&format!("GitHub    {}", stage.github_pages()));
+        self.aside(&format!("operator  {}", stage.operator().url()));
+        self.aside(&format!("logs      {}", playground.directory().display()));
+    }
+}
+
+/// A duration for people.
+pub(crate) fn took(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 1.0 {
+        format!("{:.0} ms", seconds * 1000.0)
+    } else if seconds < 60.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{} min {:02.0} s", duration.as_secs() / 60, seconds % 60.0)
+    }
+}

@@ -1,0 +1,117 @@
+//! The pull request's timeline on GitHub, printed as it happens.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use playground::stage::github::Client;
+use playground::stage::github::types::TimelineEntry;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::screen::{BLUE, GREEN, RED, Screen, YELLOW};
+
+/// How often GitHub is asked.
+const PAUSE: Duration = Duration::from_millis(40);
+
+/// Prints what is new on one pull request's timeline, until dropped.
+pub(crate) struct Timeline {
+    reader: Arc<Mutex<Reader>>,
+    task: JoinHandle<()>,
+}
+
+struct Reader {
+    github: Client,
+    screen: Arc<Screen>,
+    repository: String,
+    pull: u64,
+    printed: u64,
+    began: Instant,
+}
+
+impl Timeline {
+    /// Follows a pull request; times are relative to `began`.
+    pub(crate) fn follow(
+        github: Client,
+        screen: Arc<Screen>,
+        repository: &str,
+        pull: u64,
+        began: Instant,
+    ) -> Self {
+        let reader = Reader { github, screen, repository: repository.to_owned(), pull, printed: 0, began };
+        let reader = Arc::new(Mutex::new(reader));
+        let followed = Arc::clone(&reader);
+        let task = tokio::spawn(async move {
+            loop {
+                followed.lock().await.read().await;
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+        Self { reader, task }
+    }
+
+    /// Prints what is new now, so that what is said next comes after it.
+    pub(crate) async fn catch_up(&self) {
+        self.reader.lock().await.read().await;
+    }
+
+    /// From here on times are relative to `began`.
+    pub(crate) async fn restart_clock(&self, began: Instant) {
+        let mut reader = self.reader.lock().await;
+        reader.read().await;
+        reader.began = began;
+    }
+}
+
+impl Drop for Timeline {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Reader {
+    async fn read(&mut self) {
+        // Asked again soon; that the stand-in is gone shows elsewhere.
+        let Ok(entries) = self.github.timeline(&self.repository, self.pull).await else { return };
+        for entry in entries.iter().filter(|entry| entry.sequence > self.printed) {
+            let time = self.began.elapsed().as_secs_f64();
+            self.screen.line(&format!("   {time:>6.2} s  {}", self.describe(entry)));
+        }
+        self.printed = entries.iter().map(|entry| entry.sequence).max().unwrap_or(self.printed);
+    }
+
+    fn describe(&self, entry: &TimelineEntry) -> String {
+        let short = entry.sha.as_deref().map_or("", |sha| &sha[..sha.len().min(7)]);
+        let text = entry.text.as_deref().unwrap_or_default();
+        let actor = &entry.actor;
+        match entry.kind.as_str() {
+            "opened" => format!("{actor} opened pull request #{}", self.pull),
+            "committed" => format!("{actor} pushed {short}  {text}"),
+            "labeled" => format!("{actor} added the label {text}"),
+            "closed" => format!("{actor} closed pull request #{}", self.pull),
+            "deployment" => {
+                let environment = entry.environment.as_deref().unwrap_or_default();
+                let id = entry.deployment.unwrap_or_default();
+                format!("{actor} deployed {short} to {environment} ({id})")
+            }
+            "deployment_status" => self.status(entry, short, text),
+            other => format!("{actor} {other} {short} {text}"),
+        }
+    }
+
+    fn status(&self, entry: &TimelineEntry, short: &str, text: &str) -> String {
+        let state = entry.state.as_deref().unwrap_or_default();
+        let (sign, colour) = match state {
+            "success" => ("●", GREEN),
+            "failure" | "error" => ("●", RED),
+            "inactive" => ("○", BLUE),
+            _ => ("◐", YELLOW),
+        };
+        let mut line = format!("{} {short} {:<11} {text}", self.screen.paint(colour, sign), state);
+        if state == "success"
+            && let Some(url) = &entry.environment_url
+        {
+            line = format!("{line}\n{:14}[{}] {url}", "", self.screen.paint(GREEN, "View deployment"));
+        }
+        line
+    }
+}
