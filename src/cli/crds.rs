@@ -22,19 +22,14 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
         let yaml = serde_saphyr::to_string(&crd)?;
         all.push((format!("{}_{}.yaml", crd.spec.group, crd.spec.names.plural), yaml));
     }
-    match &flags.write {
-        Some(folder) => {
-            std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
-            for (name, yaml) in all {
-                let path = folder.join(name);
-                std::fs::write(&path, yaml)
-                    .with_context(|| format!("{} can't be written", path.display()))?;
-            }
-        }
-        None => {
-            let yaml = all.into_iter().map(|(_, yaml)| yaml).collect::<Vec<_>>().join("---\n");
-            std::io::stdout().write_all(yaml.as_bytes()).context("standard output can't be written")?;
-        }
+    let Some(folder) = &flags.write else {
+        let yaml = all.into_iter().map(|(_, yaml)| yaml).collect::<Vec<_>>().join("---\n");
+        return std::io::stdout().write_all(yaml.as_bytes()).context("standard output can't be written");
+    };
+    std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
+    for (name, yaml) in all {
+        let path = folder.join(name);
+        std::fs::write(&path, yaml).with_context(|| format!("{} can't be written", path.display()))?;
     }
     Ok(())
 }

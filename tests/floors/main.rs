@@ -1,0 +1,170 @@
+//! The house has five floors, and each uses only those below: a door that leads upstairs fails here.
+//!
+//! Read from the tokens of every file in `src/`, so that paths in comments and strings don't count and those in macros do.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
+
+mod paths;
+mod rules;
+
+use std::path::{Path, PathBuf};
+
+use rules::violations;
+
+fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_door_leads_upstairs() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&source, &mut files);
+    assert!(files.len() > 30, "only {} files in {}", files.len(), source.display());
+    let mut all = Vec::new();
+    for path in files {
+        let relative = path.strip_prefix(&source).unwrap().to_str().unwrap();
+        all.extend(violations(relative, &std::fs::read_to_string(&path).unwrap()));
+    }
+    assert!(all.is_empty(), "{} doors lead where they must not:\n{}", all.len(), all.join("\n"));
+}
+
+#[track_caller]
+fn refused(file: &str, code: &str, because: &str) {
+    let found = violations(file, code);
+    assert!(
+        found.len() == 1 && found[0].contains(because),
+        "{file}: `{code}` should be refused because of {because:?}, was: {found:?}"
+    );
+    assert!(found[0].starts_with(&format!("src/{file}: ")), "{found:?}");
+}
+
+#[track_caller]
+fn allowed(file: &str, code: &str) {
+    assert_eq!(violations(file, code), Vec::<String>::new(), "{file}: `{code}` should be allowed");
+}
+
+#[test]
+fn upstairs_is_refused_however_it_is_written() {
+    for code in [
+        "use crate::ports::Cluster;",
+        "use crate::{api::Duration, ports};",
+        "use crate::{\n    core::{forge, event::Event},\n    ports::{self as outside},\n};",
+        "use crate::ports::{Forge as _};",
+        "pub use crate::ports::*;",
+        "use super::super::ports::Forge;",
+        "use super::{super::ports};",
+        "fn f() { let x = crate::ports::ForgeError::Superseded; }",
+        "fn f(x: &dyn crate::ports::Forge) {}",
+        "fn f() -> Vec<crate::ports::Actor> { Vec::new() }",
+        "fn f() { format!(\"{}\", crate::ports::LIMIT); }",
+        "macro_rules! m { () => { $crate::ports::LIMIT } }",
+        "mod inner { mod most { use super::super::super::super::ports; } }",
+        "#[cfg(test)]\nmod tests { use crate::ports::Clock; }",
+    ] {
+        refused("core/plan.rs", code, "(floor 1)");
+    }
+    refused("core/plan/mod.rs", "use super::super::ports::Forge;", "(floor 1)");
+    refused("api/mod.rs", "use crate::adapters::github;", "uses adapters::github (floor 2)");
+    refused("ports.rs", "use crate::adapters::github;", "uses adapters::github (floor 2)");
+    refused("adapters/github/mod.rs", "use crate::controllers::Options;", "(floor 3)");
+    refused("controllers/start.rs", "use crate::settings::Settings;", "(floor 4)");
+    refused("controllers/mod.rs", "use crate::server;", "uses server (floor 4)");
+}
+
+#[test]
+fn each_door_is_told_once() {
+    let code =
+        "use crate::{\n    api,\n    cli::run as go,\n};\nfn f() { crate::cli::run(); crate::cli::run() }";
+    assert_eq!(
+        violations("core/gate.rs", code),
+        ["src/core/gate.rs: core (floor 0) uses cli::run (floor 4)",]
+    );
+}
+
+#[test]
+fn downstairs_and_the_same_floor_are_allowed() {
+    allowed("core/gate.rs", "use crate::api::Repository; use super::event::Event; use crate::core::forge;");
+    allowed("api/mod.rs", "use crate::core::glob;");
+    allowed("ports.rs", "use crate::core::{forge, target}; use crate::api;");
+    allowed(
+        "adapters/github/mod.rs",
+        "use crate::ports::Forge; use super::tls; use crate::adapters::tls::roots;",
+    );
+    allowed("adapters/github/queue.rs", "use super::answer::Answer; use crate::adapters::github::path;");
+    allowed("controllers/start.rs", "use crate::adapters::{github, kubernetes}; use crate::ports;");
+    allowed("server/mod.rs", "use crate::ports::Intake; use crate::settings;");
+    allowed("main.rs", "fn main() { matinee::cli::main() }");
+    allowed(
+        "core/gate.rs",
+        "/// Not [`crate::ports::Forge`].\n// crate::ports\nconst A: &str = \"crate::ports\";",
+    );
+    allowed("core/gate.rs", "pub(crate) fn f() {} pub(super) fn g() {} pub(in crate::core) fn h() {}");
+}
+
+#[test]
+fn a_new_folder_needs_a_floor() {
+    refused("attic/mod.rs", "", "\"attic\" has no floor");
+    refused("cli/run.rs", "use crate::attic::Trunk;", "\"attic\" has no floor");
+    refused("cli/run.rs", "use crate::*;", "\"*\" has no floor");
+}
+
+#[test]
+fn adapters_do_not_use_each_other() {
+    refused(
+        "adapters/github/mod.rs",
+        "use crate::adapters::kubernetes::Client;",
+        "uses its neighbour kubernetes",
+    );
+    refused("adapters/github/mod.rs", "use super::render;", "uses its neighbour render");
+    refused("adapters/web.rs", "use super::github::path;", "uses its neighbour github");
+    refused("adapters/github/queue.rs", "use super::super::web;", "uses its neighbour web");
+    refused("adapters/tls.rs", "use super::github;", "uses its neighbour github");
+}
+
+#[test]
+fn the_ground_floor_has_no_client_no_clock_no_environment_and_no_async() {
+    for (code, because) in [
+        ("use kube::Client;", "kube::Client"),
+        ("use kube::{Api, ResourceExt as _};", "kube::Api"),
+        ("use kube::api::{DynamicObject, Api};", "kube::api::Api"),
+        ("use kube::runtime::watcher;", "kube::runtime"),
+        ("use kube::*;", "kube::*"),
+        ("use kube as k;", "kube"),
+        ("use tokio::sync::watch;", "tokio"),
+        ("fn f() { ::tokio::spawn(g()); }", "tokio"),
+        ("use octocrab::Octocrab;", "octocrab"),
+        ("use futures::StreamExt as _;", "futures"),
+        ("use std::env;", "std::env"),
+        ("fn f() { std::env::var(\"HOME\"); }", "std::env"),
+        ("const V: Option<&str> = option_env!(\"HOME\");", "option_env"),
+        ("use std::{collections::BTreeMap, time::{Duration, SystemTime}};", "std::time::SystemTime"),
+        ("use std::time::Instant;", "std::time::Instant"),
+        ("use std::time::*;", "std::time::*"),
+        ("fn f() -> Instant { Instant::now() }", "Instant::now"),
+        ("fn f() { let now = jiff::Timestamp::now(); }", "Timestamp::now"),
+        ("fn f() { let now = Zoned::now(); }", "Zoned::now"),
+        ("fn f() { std::fs::read(\"x\"); }", "std::fs"),
+        ("use std::thread;", "std::thread"),
+        ("use std::net::TcpStream as Stream;", "std::net::TcpStream"),
+        ("use kube::Client as Other;", "kube::Client"),
+        ("async fn f() {}", "async"),
+        ("fn f() { let x = async || 1; }", "async"),
+    ] {
+        refused("core/gate.rs", code, because);
+        refused("api/gate.rs", code, because);
+        allowed("adapters/gate.rs", code);
+    }
+    allowed(
+        "core/gate.rs",
+        "use std::time::Duration; use std::net::IpAddr; use kube::ResourceExt as _; use kube::{CustomResource, KubeSchema};
+         use kube::api::{DynamicObject, ObjectMeta}; use kube::core::GroupVersionKind; use jiff::Timestamp;
+         fn f(now: Timestamp) { let kube = 1; let environment = kube; }",
+    );
+}

@@ -1,0 +1,149 @@
+//! Which paths may stand in which file.
+
+use crate::paths::{Found, paths};
+
+/// Modules of the crate's root, by floor.
+const FLOORS: [(&str, u8); 9] = [
+    ("api", 0),
+    ("core", 0),
+    ("ports", 1),
+    ("adapters", 2),
+    ("controllers", 3),
+    ("server", 4),
+    ("settings", 4),
+    ("cli", 4),
+    ("main", 4),
+];
+
+/// What adapters have in common, which is itself no way to an outside system.
+const SHARED_BY_ADAPTERS: [&str; 1] = ["tls"];
+
+/// What decisions can't be made with, as beginnings of paths: clients, files, processes, and async.
+const NOT_PURE: [&str; 24] = [
+    "tokio",
+    "tokio_util",
+    "futures",
+    "octocrab",
+    "axum",
+    "hyper",
+    "reqwest",
+    "async",
+    "await",
+    "kube::Client",
+    "kube::client",
+    "kube::Api",
+    "kube::api::Api",
+    "kube::Config",
+    "kube::config",
+    "kube::discovery",
+    "kube::runtime",
+    "std::env",
+    "std::fs",
+    "std::process",
+    "std::thread",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "option_env",
+];
+
+/// The same, that is told by how a path ends.
+const NOT_PURE_AT_THE_END: [&str; 9] = [
+    "Instant::now",
+    "SystemTime::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "UnixListener",
+];
+
+/// Imports through which anything could come in unseen.
+const NOT_PURE_AS_A_WHOLE: [&str; 6] =
+    ["kube::*", "kube::api::*", "std::*", "std::time::*", "std::net::*", "kube::as"];
+
+fn floor(module: &str) -> Option<u8> {
+    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
+}
+
+/// What is wrong with a file, given by its path below `src/`: one line each.
+pub fn violations(file: &str, code: &str) -> Vec<String> {
+    let mut module: Vec<String> = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+    if module.last().is_some_and(|last| last == "mod") {
+        module.pop();
+    }
+    // The crate's root only declares the floors.
+    if module == ["lib"] {
+        return Vec::new();
+    }
+    if floor(&module[0]).is_none() {
+        return vec![format!(
+            "src/{file}: \"{}\" has no floor: give it one in tests/floors/rules.rs",
+            module[0]
+        )];
+    }
+    let mut all: Vec<_> = paths(code, &module)
+        .iter()
+        .filter_map(|found| Some(format!("src/{file}: {}", violation(found)?)))
+        .collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn violation(found: &Found) -> Option<String> {
+    let own = &found.module[0];
+    let own_floor = floor(own)?;
+    let Some(target) = in_this_crate(found) else {
+        return (own_floor == 0).then(|| impure(found)).flatten();
+    };
+    // `crate` alone, as in `pub(crate)`.
+    let first = target.first()?;
+    let Some(target_floor) = floor(first) else {
+        return Some(format!("\"{first}\" has no floor: give it one in tests/floors/rules.rs"));
+    };
+    if target_floor > own_floor {
+        return Some(format!("{own} (floor {own_floor}) uses {} (floor {target_floor})", target.join("::")));
+    }
+    match (own.as_str(), found.module.get(1), target.get(1)) {
+        ("adapters", Some(adapter), Some(other))
+            if first == "adapters" && adapter != other && !SHARED_BY_ADAPTERS.contains(&other.as_str()) =>
+        {
+            Some(format!("the adapter {adapter} uses its neighbour {other}"))
+        }
+        _ => None,
+    }
+}
+
+/// The path from the crate's root; `None` for one that leads out of the crate, or that begins in the same module.
+fn in_this_crate(found: &Found) -> Option<Vec<String>> {
+    let mut base = match found.path.first()?.as_str() {
+        "crate" | "matinee" => Vec::new(),
+        "self" | "super" => found.module.clone(),
+        _ => return None,
+    };
+    for segment in &found.path {
+        match segment.as_str() {
+            "crate" | "matinee" | "self" | "as" => {}
+            "super" => {
+                base.pop();
+            }
+            other => base.push(other.to_owned()),
+        }
+    }
+    Some(base)
+}
+
+fn impure(found: &Found) -> Option<String> {
+    let whole = found.path.join("::");
+    let path = whole.trim_end_matches("::as");
+    let begins = |start: &str| path == start || path.starts_with(&format!("{start}::"));
+    let ends = |end: &str| path == end || path.ends_with(&format!("::{end}"));
+    let bad = NOT_PURE.iter().any(|start| begins(start))
+        || NOT_PURE_AT_THE_END.iter().any(|end| ends(end))
+        || NOT_PURE_AS_A_WHOLE.contains(&whole.as_str());
+    bad.then(|| {
+        format!("{path} has no place in {}: no client, no clock, no environment, no async", found.module[0])
+    })
+}
