@@ -7,6 +7,7 @@ pub(crate) mod comments;
 pub(crate) mod deployments;
 pub(crate) mod environments;
 pub(crate) mod git;
+pub(crate) mod heads;
 pub(crate) mod hooks;
 pub(crate) mod ids;
 pub(crate) mod labels;

@@ -291,16 +291,7 @@ impl State {
         let network = self.repo(repo)?.network;
         let parents = vec![pull.base.sha.clone(), pull.head.sha.clone()];
         let sha = self.commit(network, parents, message, actor, files);
-        let merged = self.pull_mut(repo, number)?;
-        merged.open = false;
-        merged.closed_at = Some(now());
-        merged.closed_by = Some(actor.to_owned());
-        merged.merged_at = Some(now());
-        merged.merged_by = Some(actor.to_owned());
-        merged.merge_commit = Some(sha.clone());
-        self.note(repo, number, "merged", actor, None, Some(&sha));
-        self.note(repo, number, "closed", actor, None, None);
-        self.tell(repo, number, "closed", actor, json!({}));
+        self.set_merged(repo, number, &sha, actor)?;
         self.move_branch(repo, &pull.base.branch, Some(&sha), actor)?;
         Ok(sha)
     }
@@ -308,63 +299,6 @@ impl State {
     /// Whether a pull request can be merged without a conflict.
     pub(crate) fn mergeable(&self, pull: &Pull) -> bool {
         !matches!(self.try_merge(&pull.base.sha, &pull.head.sha), Merge::Conflict(_))
-    }
-
-    /// Updates pull requests whose head or base is a branch that moved.
-    pub(crate) fn branch_moved(
-        &mut self,
-        repo: u64,
-        branch: &str,
-        before: Option<&str>,
-        after: Option<&str>,
-        actor: &str,
-    ) -> Result<(), Refusal> {
-        let touched: Vec<(u64, u64, bool)> = self
-            .repos
-            .values()
-            .flat_map(|holder| holder.pulls.values().map(|pull| (holder.id, pull)))
-            .filter(|(_, pull)| pull.open)
-            .filter_map(|(holder, pull)| {
-                let fits = |end: &End| end.repo == Some(repo) && end.branch == branch;
-                let head = fits(&pull.head);
-                (head || fits(&pull.base)).then_some((holder, pull.number, head))
-            })
-            .collect();
-        for (holder, number, is_head) in touched {
-            match (is_head, after) {
-                (true, Some(sha)) => self.synchronize(holder, number, before, sha, actor)?,
-                (false, Some(sha)) => sha.clone_into(&mut self.pull_mut(holder, number)?.base.sha),
-                (_, None) => self.close_pull(holder, number, actor)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn synchronize(
-        &mut self,
-        repo: u64,
-        number: u64,
-        before: Option<&str>,
-        after: &str,
-        actor: &str,
-    ) -> Result<(), Refusal> {
-        let pull = self.pull_mut(repo, number)?;
-        let old = before.map_or_else(|| pull.head.sha.clone(), str::to_owned);
-        after.clone_into(&mut pull.head.sha);
-        pull.heads.push(after.to_owned());
-        let message = self.commits.get(after).map(|commit| commit.message.clone());
-        self.note(repo, number, "committed", actor, message.as_deref(), Some(after));
-        self.tell(repo, number, "synchronize", actor, json!({"before": old, "after": after}));
-        Ok(())
-    }
-
-    /// The repository of a pull request's head is gone.
-    pub(crate) fn head_repo_deleted(&mut self, repo: u64, number: u64) -> Result<(), Refusal> {
-        let pull = self.pull_mut(repo, number)?;
-        pull.head.repo = None;
-        let owner = pull.head.owner.clone();
-        self.note(repo, number, "head_repository_deleted", &owner, None, None);
-        self.close_pull(repo, number, &owner)
     }
 
     /// Puts an event on a pull request's timeline.

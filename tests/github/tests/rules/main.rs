@@ -9,6 +9,7 @@ mod faults;
 mod issues;
 mod pages;
 mod pulls;
+mod receiver;
 mod statuses;
 mod support;
 mod tokens;

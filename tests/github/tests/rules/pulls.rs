@@ -200,6 +200,20 @@ async fn merging_needs_an_open_ready_and_unchanged_head_without_conflicts() {
 }
 
 #[tokio::test]
+async fn pushing_the_head_to_the_base_merges() {
+    let world = start().await;
+    let (one, two) = (open(&world, "one").await, open(&world, "two").await);
+    let before = shown(&world, two).await;
+    let head = world.control.head(SHOP, "one").await.unwrap();
+    world.control.set_ref(SHOP, "refs/heads/main", &head).await.unwrap();
+    let merged = shown(&world, one).await;
+    assert_eq!((&merged["merged"], &merged["merge_commit_sha"]), (&json!(true), &json!(head)));
+    let other = shown(&world, two).await;
+    assert_eq!((&other["state"], &other["base"]["sha"]), (&json!("open"), &json!(head)));
+    assert_eq!(other["updated_at"], before["updated_at"]);
+}
+
+#[tokio::test]
 async fn the_timeline_tells_everything_in_order() {
     let world = start().await;
     let number = open(&world, "feature").await;
