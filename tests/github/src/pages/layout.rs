@@ -20,6 +20,7 @@ pub(super) fn page(title: &str, trail: &[(&str, String)], content: &Markup) -> M
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) " · GitHub stand-in" }
                 link rel="stylesheet" href="/_assets/style.css";
+                link rel="icon" href="/_assets/avatar/0" type="image/svg+xml";
                 script src="/_assets/live.js" defer {}
             }
             body {
