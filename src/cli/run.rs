@@ -152,7 +152,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("--listen (MATINEE_LISTEN): can't listen on {}", settings.listen))?;
     tracing::info!("listening on {}", listener.local_addr()?);
-    let running = controllers::start(controllers::Options {
+    let starting = controllers::start(controllers::Options {
         namespace: settings.namespace.clone(),
         cluster_id: settings.cluster_id.clone(),
         public_url: settings.public_url.clone(),
@@ -160,8 +160,11 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         concurrency: settings.concurrency,
         github_write_interval: settings.github_write_interval,
         shutdown: shutdown.clone(),
-    })
-    .await?;
+    });
+    let running = tokio::select! {
+        running = starting => running?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
     let controllers::Running { intake, environments, ready, work } = running;
     operate(listener, &settings, Working { intake, environments, ready, work }, shutdown).await
 }
