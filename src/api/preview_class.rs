@@ -146,7 +146,7 @@ pub struct Routing {
     pub ingress: Option<IngressRouting>,
 }
 
-/// The shared Gateway that HTTPRoutes attach to.
+/// The shared Gateway that `HTTPRoutes` attach to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayRouting {
@@ -166,7 +166,7 @@ pub struct GatewayRouting {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IngressRouting {
-    /// Name of the IngressClass; default: the cluster's.
+    /// Name of the `IngressClass`; default: the cluster's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub class_name: Option<String>,

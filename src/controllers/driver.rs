@@ -20,7 +20,7 @@ use super::Context;
 use crate::ports::{ClusterError, ForgeError};
 
 /// Longest time one reconcile may take. Each request in it has a shorter bound; this is the last resort.
-const RECONCILE_TIMEOUT: Duration = Duration::from_secs(120);
+const RECONCILE_TIMEOUT: Duration = Duration::from_mins(2);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
@@ -155,7 +155,7 @@ where
                 tracing::debug!(%object, %failure, "waiting");
             }
             Err(error) => {
-                tracing::warn!(%error, kind = %K::kind(&()), "reconcile failed; it is tried again")
+                tracing::warn!(%error, kind = %K::kind(&()), "reconcile failed; it is tried again");
             }
         }
     })

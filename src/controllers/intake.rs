@@ -76,7 +76,8 @@ impl Reception {
             self.hints.heard(repository, pull_request.number);
         }
         let repositories = self.repositories.state();
-        let changes = trigger::changes(event, repositories.iter().map(AsRef::as_ref), &self.cluster_id);
+        let repositories: Vec<&Repository> = repositories.iter().map(AsRef::as_ref).collect();
+        let changes = trigger::changes(event, &repositories, &self.cluster_id);
         let mut done = Vec::new();
         for change in changes {
             done.extend(self.make(change).await?);

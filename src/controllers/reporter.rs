@@ -51,7 +51,7 @@ impl Reporter {
     }
 
     /// Sends what GitHub hasn't acknowledged. Returns at once.
-    pub fn tell(&self, environment: Arc<PreviewEnvironment>) {
+    pub fn tell(&self, environment: &Arc<PreviewEnvironment>) {
         if environment.metadata.deletion_timestamp.is_some() {
             return;
         }
@@ -65,7 +65,7 @@ impl Reporter {
                 new
             });
             if new && let Some(context) = self.context.upgrade() {
-                tokio::spawn(send(context, Arc::clone(&environment), wanted.clone()));
+                tokio::spawn(send(context, Arc::clone(environment), wanted.clone()));
             }
         }
     }
@@ -79,6 +79,21 @@ impl Reporter {
     pub fn retire(&self, deployment_id: i64) {
         if let Ok(mut retired) = self.retired.lock() {
             retired.insert(deployment_id);
+        }
+    }
+
+    /// Forgets an environment that is gone, and its deployments.
+    pub fn forget(&self, uid: &str, deployments: impl IntoIterator<Item = i64>) {
+        if let Ok(mut told) = self.told.lock() {
+            told.remove(uid);
+        }
+        for id in deployments {
+            if let Ok(mut retired) = self.retired.lock() {
+                retired.remove(&id);
+            }
+            if let Ok(mut failures) = self.failures.lock() {
+                failures.remove(&id);
+            }
         }
     }
 
@@ -136,7 +151,7 @@ async fn send(context: Arc<Context>, environment: Arc<PreviewEnvironment>, wante
             tokio::time::sleep(wait).await;
             // By now another state may be wanted: the visit says which.
             if let Some(now) = context.environments.get(&ObjectRef::new(&name).within(&namespace)) {
-                reporter.tell(context.fresh_environments.of(now));
+                reporter.tell(&context.fresh_environments.of(now));
             }
             reporter.poke.named(&namespace, &name);
         }
@@ -191,9 +206,9 @@ async fn acknowledge(
     let Some(seen) = seen else { return };
     let uid = seen.uid().unwrap_or_default();
     let status = seen.status.clone();
-    let (wanted, reported, known) =
+    let (wanted, before, known) =
         status.map(|status| (status.report, status.reported, status.conditions)).unwrap_or_default();
-    let mut told = reporter.all_told(&uid, &reported);
+    let mut told = reporter.all_told(&uid, &before);
     let state = report.state.as_github();
     if error.is_none() {
         told = report::acknowledge(&told, report, &wanted);
@@ -213,7 +228,7 @@ async fn acknowledge(
         Ok(written) => context.fresh_environments.wrote(written),
         // It was told all the same; the next acknowledgement writes both.
         Err(error) => {
-            tracing::warn!(name = seen.name_any(), %error, "what GitHub acknowledged could not be written yet")
+            tracing::warn!(name = seen.name_any(), %error, "what GitHub acknowledged could not be written yet");
         }
     }
 }

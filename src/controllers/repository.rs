@@ -54,15 +54,12 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
     let class = context.classes.get(&ObjectRef::new(&repository.spec.class_name));
     let all = context.repositories.state();
     let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
-    let usable = usable(repository, class.as_deref(), &all);
-    let claims: Result<(), Mistake> = repository
-        .spec
-        .environments
-        .iter()
-        .try_for_each(|entry| claims::holds(all.iter().copied(), repository, entry));
+    let usable = usable(repository, class.as_deref());
+    let claims: Result<(), Mistake> =
+        repository.spec.environments.iter().try_for_each(|entry| claims::holds(&all, repository, entry));
     let templates = templates(repository, context);
-    let (swept, result) = match &usable {
-        Ok(class) => match sweep(repository, class, context).await {
+    let (swept, result) = match class.filter(|_| usable.is_ok()) {
+        Some(class) => match sweep(repository, &class, context).await {
             Ok(()) => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
             Err(Failure::Forge(error)) if is_mistake(&error) => {
                 let message = format!("Repository {}: {error}", repository.name_any());
@@ -70,7 +67,7 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
             }
             Err(error) => (Ok(()), Err(error)),
         },
-        Err(_) => (Ok(()), Ok(Action::await_change())),
+        None => (Ok(()), Ok(Action::await_change())),
     };
     let unread = result.as_ref().err().map(ToString::to_string);
     let mistake =
@@ -79,14 +76,9 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
     result
 }
 
-fn usable(
-    repository: &Repository,
-    class: Option<&PreviewClass>,
-    _all: &[&Repository],
-) -> Result<Arc<PreviewClass>, Mistake> {
+fn usable(repository: &Repository, class: Option<&PreviewClass>) -> Result<(), Mistake> {
     let class = class.ok_or_else(|| validate::class_missing(repository))?;
-    claims::class_admits(class, repository)?;
-    Ok(Arc::new(class.clone()))
+    claims::class_admits(class, repository)
 }
 
 fn templates(repository: &Repository, context: &Context) -> Result<(), Mistake> {

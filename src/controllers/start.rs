@@ -1,6 +1,5 @@
 //! Wires the watches to the controllers, and starts them.
 
-use std::future::Future;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -73,12 +72,15 @@ pub struct Options {
     pub shutdown: CancellationToken,
 }
 
+/// Finds an environment by namespace and name.
+pub type Environments = Arc<dyn Fn(&str, &str) -> Option<Arc<PreviewEnvironment>> + Send + Sync>;
+
 /// Controllers at work.
 pub struct Running {
     /// Takes in events.
     pub intake: Arc<dyn Intake>,
     /// Finds an environment by namespace and name.
-    pub environments: Arc<dyn Fn(&str, &str) -> Option<Arc<PreviewEnvironment>> + Send + Sync>,
+    pub environments: Environments,
     /// Ends when every store was filled once: from then on events can be taken in.
     pub ready: BoxFuture<'static, ()>,
     /// Ends after the shutdown, or when a controller ends by itself, which is a fault.
@@ -156,7 +158,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         move |environment: &PreviewEnvironment| {
             ask.object(environment);
             late.with(|context, _| {
-                context.reporter.tell(context.fresh_environments.of(Arc::new(environment.clone())))
+                context.reporter.tell(&context.fresh_environments.of(Arc::new(environment.clone())));
             });
         }
     };
@@ -178,7 +180,9 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     };
     let live = WatchedObjects::new(client.clone(), Arc::clone(&cluster), touched);
     let usual = USUAL_KINDS.map(|(group, version, kind)| GroupVersionKind::gvk(group, version, kind));
-    usual.iter().for_each(|kind| live.follow(kind));
+    for kind in &usual {
+        live.follow(kind);
+    }
     live.follow(&GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute"));
 
     let hints = Arc::new(Hints::default());
@@ -293,20 +297,14 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
 }
 
 /// Ends when every store was filled once.
-fn filled(
-    context: Arc<Context>,
-    live: Arc<WatchedObjects>,
-    kinds: Vec<GroupVersionKind>,
-) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        // A store's writer lives as long as the process.
-        context.classes.wait_until_ready().await.ok();
-        context.repositories.wait_until_ready().await.ok();
-        context.templates.wait_until_ready().await.ok();
-        context.requests.wait_until_ready().await.ok();
-        context.environments.wait_until_ready().await.ok();
-        live.listed(&kinds).await;
-    }
+async fn filled(context: Arc<Context>, live: Arc<WatchedObjects>, kinds: Vec<GroupVersionKind>) {
+    // A store's writer lives as long as the process.
+    context.classes.wait_until_ready().await.ok();
+    context.repositories.wait_until_ready().await.ok();
+    context.templates.wait_until_ready().await.ok();
+    context.requests.wait_until_ready().await.ok();
+    context.environments.wait_until_ready().await.ok();
+    live.listed(&kinds).await;
 }
 
 /// Askers that a change to one object has for others.

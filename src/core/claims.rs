@@ -38,13 +38,14 @@ pub fn class_admits(class: &PreviewClass, repository: &Repository) -> Result<(),
 /// The Repository that holds an environment: of all that name the same GitHub environment of the same GitHub repository, the oldest one (by
 /// creation time, then by UID, so that every observer decides alike).
 pub fn holder<'a>(
-    repositories: impl IntoIterator<Item = &'a Repository>,
+    repositories: &[&'a Repository],
     repository: &'a Repository,
     environment: &RepositoryEnvironment,
 ) -> &'a Repository {
     let key = claim(repository, environment);
     repositories
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|other| other.metadata.deletion_timestamp.is_none())
         .filter(|other| other.spec.environments.iter().any(|entry| claim(other, entry) == key))
         .chain(std::iter::once(repository))
@@ -55,9 +56,9 @@ pub fn holder<'a>(
 }
 
 /// Checks that no other Repository holds the environment.
-pub fn holds<'a>(
-    repositories: impl IntoIterator<Item = &'a Repository>,
-    repository: &'a Repository,
+pub fn holds(
+    repositories: &[&Repository],
+    repository: &Repository,
     environment: &RepositoryEnvironment,
 ) -> Result<(), Mistake> {
     let holder = holder(repositories, repository, environment);

@@ -50,26 +50,22 @@ pub enum Change {
 /// Which changes an event asks for.
 ///
 /// Only Repositories that hold the environment act (see [`claims`]); classes and gates are checked later, where a refusal can be shown.
-pub fn changes<'a>(
-    event: &Event,
-    repositories: impl IntoIterator<Item = &'a Repository> + Clone,
-    cluster: &str,
-) -> Vec<Change> {
+pub fn changes(event: &Event, repositories: &[&Repository], cluster: &str) -> Vec<Change> {
     let name = match event {
         Event::PullRequest { repository, .. } | Event::Deployment { repository, .. } => repository,
         Event::Ping => return Vec::new(),
     };
     let mut changes = Vec::new();
-    for repository in repositories.clone() {
+    for repository in repositories {
         if !repository.spec.repository.parse::<RepositoryName>().is_ok_and(|parsed| parsed == *name) {
             continue;
         }
         match event {
             Event::PullRequest { pull_request, .. } => {
-                changes.extend(for_pull_request(repositories.clone(), repository, pull_request));
+                changes.extend(for_pull_request(repositories, repository, pull_request));
             }
             Event::Deployment { deployment, .. } => {
-                changes.extend(for_deployment(repositories.clone(), repository, deployment, cluster));
+                changes.extend(for_deployment(repositories, repository, deployment, cluster));
             }
             Event::Ping => {}
         }
@@ -77,9 +73,9 @@ pub fn changes<'a>(
     changes
 }
 
-fn for_pull_request<'a>(
-    repositories: impl IntoIterator<Item = &'a Repository> + Clone,
-    repository: &'a Repository,
+fn for_pull_request(
+    repositories: &[&Repository],
+    repository: &Repository,
     pull_request: &PullRequest,
 ) -> Vec<Change> {
     let namespace = repository.namespace().unwrap_or_default();
@@ -94,7 +90,7 @@ fn for_pull_request<'a>(
             look_again = true;
             continue;
         }
-        if claims::holds(repositories.clone(), repository, environment).is_err() {
+        if claims::holds(repositories, repository, environment).is_err() {
             continue;
         }
         let Some(github_environment) = names::github_environment(environment, Some(pull_request.number))
@@ -134,9 +130,9 @@ fn for_pull_request<'a>(
     changes
 }
 
-fn for_deployment<'a>(
-    repositories: impl IntoIterator<Item = &'a Repository> + Clone,
-    repository: &'a Repository,
+fn for_deployment(
+    repositories: &[&Repository],
+    repository: &Repository,
     deployment: &Deployment,
     cluster: &str,
 ) -> Vec<Change> {
@@ -152,7 +148,7 @@ fn for_deployment<'a>(
         let Some(belongs) = names::pull_request_of(environment, &deployment.environment) else { continue };
         let number = belongs.pull_request();
         let Some(github_environment) = names::github_environment(environment, number) else { continue };
-        if claims::holds(repositories.clone(), repository, environment).is_err() {
+        if claims::holds(repositories, repository, environment).is_err() {
             continue;
         }
         let rest = payload::without_mark(&deployment.payload);

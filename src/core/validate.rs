@@ -67,7 +67,7 @@ pub fn admit<'a>(
     })?;
     let class = class.ok_or_else(|| class_missing(repository))?;
     claims::class_admits(class, repository)?;
-    claims::holds(repositories.iter().copied(), repository, entry)?;
+    claims::holds(repositories, repository, entry)?;
     Ok(Admitted { repository, entry, class })
 }
 

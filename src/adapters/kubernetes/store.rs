@@ -34,14 +34,14 @@ where
                         watcher::Event::Apply(object) | watcher::Event::Delete(object) => touched(object),
                         // Objects of the initial list are in the store only from here on.
                         watcher::Event::InitDone => {
-                            writer.as_reader().state().iter().for_each(|object| touched(object))
+                            writer.as_reader().state().iter().for_each(|object| touched(object));
                         }
                         watcher::Event::Init | watcher::Event::InitApply(_) => {}
                     }
                 }
                 Ok(None) => return,
                 Err(error) => {
-                    tracing::warn!(kind = %K::kind(&()), %error, "watch failed; it is started again")
+                    tracing::warn!(kind = %K::kind(&()), %error, "watch failed; it is started again");
                 }
             }
         }

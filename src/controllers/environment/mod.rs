@@ -146,7 +146,7 @@ async fn report(
             write::status(&*context.cluster, write::ENVIRONMENT, environment, &status).await?;
         tell_apart(environment, &written, context).await;
         context.fresh_environments.wrote(written.clone());
-        context.reporter.tell(Arc::new(written));
+        context.reporter.tell(&Arc::new(written));
     }
     Ok(())
 }

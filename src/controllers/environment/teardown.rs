@@ -111,11 +111,10 @@ async fn retire(environment: &PreviewEnvironment, context: &Context) -> Result<b
         left -= 1;
         let report = report::inactive(deployment.id, "The environment is gone", told(deployment.id));
         match forge.create_deployment_status(&repository, &report).await {
-            // A status that was on its way already and says the same, or a newer one of ours.
-            Ok(()) => context.reporter.retire(deployment.id),
+            // Not found: the deployment itself was deleted on GitHub.
+            Ok(()) | Err(ForgeError::NotFound(_)) => context.reporter.retire(deployment.id),
+            // Another write for it was on its way.
             Err(ForgeError::Superseded) => return Ok(false),
-            // The deployment itself was deleted on GitHub.
-            Err(ForgeError::NotFound(_)) => context.reporter.retire(deployment.id),
             Err(error) => return Err(error),
         }
     }
@@ -155,9 +154,8 @@ async fn release(environment: &PreviewEnvironment, context: &Context) -> Result<
         let object = write::object::<PreviewEnvironment>(metadata, data);
         match context.cluster.apply(&Actor::Operator, manager, &object).await {
             Ok(left) if left.finalizers().iter().any(|finalizer| finalizer == FINALIZER) => {}
-            Ok(_) => break,
-            // Gone already: another name for done. (An apply can't make a new one under the old UID.)
-            Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404 | 422, .. }) => break,
+            // Gone already is another name for done. (An apply can't make a new one under the old UID.)
+            Ok(_) | Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404 | 422, .. }) => break,
             Err(error) => return Err(error.into()),
         }
     }
@@ -179,5 +177,7 @@ fn forget(environment: &PreviewEnvironment, context: &Context) {
     );
     if let Some(uid) = environment.uid() {
         context.fresh_environments.forget(&uid);
+        let told = status.into_iter().flat_map(|status| &status.reported).map(|report| report.deployment_id);
+        context.reporter.forget(&uid, told.chain(environment.spec.revision.deployment_id));
     }
 }
