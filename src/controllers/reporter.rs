@@ -31,6 +31,8 @@ pub struct Reporter {
     failures: Mutex<HashMap<i64, u32>>,
     /// Deployments known to be inactive, of environments being torn down.
     retired: Mutex<HashSet<i64>>,
+    /// UIDs of environments being torn down whose deployments are all inactive.
+    finished: Mutex<HashSet<String>>,
     /// Statuses are written one after another, each from what all before it acknowledged.
     writing: tokio::sync::Mutex<()>,
     poke: Poke<PreviewEnvironment>,
@@ -45,6 +47,7 @@ impl Reporter {
             told: Mutex::default(),
             failures: Mutex::default(),
             retired: Mutex::default(),
+            finished: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
             poke,
         }
@@ -82,10 +85,25 @@ impl Reporter {
         }
     }
 
+    /// Whether every deployment of an environment is known to be inactive.
+    pub fn has_retired(&self, uid: &str) -> bool {
+        self.finished.lock().is_ok_and(|finished| finished.contains(uid))
+    }
+
+    /// Remembers that every deployment of an environment is inactive.
+    pub fn retired_all(&self, uid: String) {
+        if let Ok(mut finished) = self.finished.lock() {
+            finished.insert(uid);
+        }
+    }
+
     /// Forgets an environment that is gone, and its deployments.
     pub fn forget(&self, uid: &str, deployments: impl IntoIterator<Item = i64>) {
         if let Ok(mut told) = self.told.lock() {
             told.remove(uid);
+        }
+        if let Ok(mut finished) = self.finished.lock() {
+            finished.remove(uid);
         }
         for id in deployments {
             if let Ok(mut retired) = self.retired.lock() {

@@ -25,8 +25,12 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
         return Ok(Action::await_change());
     }
     let namespace_is_there = remove_namespace(environment, context).await?;
-    match retire(environment, context).await {
-        Ok(true) => {}
+    let uid = environment.uid().unwrap_or_default();
+    // The deletion of every object in the namespace comes by here; GitHub is told once.
+    let retired =
+        if context.reporter.has_retired(&uid) { Ok(true) } else { retire(environment, context).await };
+    match retired {
+        Ok(true) => context.reporter.retired_all(uid),
         Ok(false) => return Ok(Action::requeue(std::time::Duration::ZERO)),
         Err(error) if is_hopeless(&error) || out_of_patience(environment, context) => {
             let message = format!(
