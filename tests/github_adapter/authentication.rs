@@ -1,0 +1,1 @@
+//! Who Matinee is to GitHub.

@@ -1,0 +1,154 @@
+//! Rate limits: GitHub's word is obeyed, reads fail fast, writes wait.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use matinee::adapters::github::{GithubSettings, Pace};
+use matinee::api::DeploymentState;
+use matinee::ports::ForgeError;
+use serde_json::json;
+use wiremock::{MockServer, ResponseTemplate};
+
+use crate::support::{
+    DEPLOYMENTS, bodies, deployment_json, forge, forge_at, hurried, in_turn, json_answer, new_deployment,
+    pull_request_json, report, shop,
+};
+
+const PULL: &str = "/repos/acme/shop/pulls/7";
+
+fn secondary(status: u16) -> ResponseTemplate {
+    json_answer(status, &json!({"message": "You have exceeded a secondary rate limit."}))
+}
+
+/// An answer after which, or with which, nothing is left for so many seconds.
+fn exhausted(answer: ResponseTemplate, seconds: i64) -> ResponseTemplate {
+    answer
+        .insert_header("x-ratelimit-remaining", "0")
+        .insert_header("x-ratelimit-reset", (Timestamp::now().as_second() + seconds).to_string().as_str())
+}
+
+#[tokio::test]
+async fn a_write_waits_as_long_as_it_is_told_and_reads_go_on() {
+    for status in [403, 429] {
+        let server = MockServer::start().await;
+        let answers =
+            vec![secondary(status).insert_header("retry-after", "1"), json_answer(201, &deployment_json(1))];
+        let came = in_turn(&server, "POST", DEPLOYMENTS, answers).await;
+        in_turn(&server, "GET", PULL, vec![json_answer(200, &pull_request_json(7))]).await;
+        let forge = forge(&server).await;
+        let writing = {
+            let forge = Arc::clone(&forge);
+            tokio::spawn(async move { forge.create_deployment(&shop(), &new_deployment()).await })
+        };
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        forge.pull_request(&shop(), 7, Duration::ZERO).await.unwrap();
+        assert_eq!(writing.await.unwrap().unwrap().id, 1);
+        let came = came.lock().unwrap();
+        assert_eq!(came.len(), 2);
+        assert!(came[1] - came[0] >= Duration::from_secs(1), "{came:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_does_not_say_how_long_doubles() {
+    let server = MockServer::start().await;
+    let answers = vec![secondary(403), secondary(429), secondary(403), json_answer(201, &deployment_json(1))];
+    let came = in_turn(&server, "POST", DEPLOYMENTS, answers).await;
+    forge(&server).await.create_deployment(&shop(), &new_deployment()).await.unwrap();
+    let came = came.lock().unwrap();
+    let waits: Vec<Duration> = came.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (wait, least) in waits.iter().zip([100, 200, 400]) {
+        assert!(*wait >= Duration::from_millis(least), "{waits:?}");
+    }
+    assert_eq!(waits.len(), 3);
+}
+
+#[tokio::test]
+async fn a_waiting_status_yields_to_a_newer_one_while_a_limit_lasts() {
+    let server = MockServer::start().await;
+    let at = format!("{DEPLOYMENTS}/1/statuses");
+    let answers = vec![secondary(403).insert_header("retry-after", "1"), json_answer(201, &json!({"id": 1}))];
+    in_turn(&server, "POST", &at, answers).await;
+    let forge = forge(&server).await;
+    let old = {
+        let forge = Arc::clone(&forge);
+        tokio::spawn(async move {
+            forge.create_deployment_status(&shop(), &report(1, DeploymentState::Queued, "")).await
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    forge.create_deployment_status(&shop(), &report(1, DeploymentState::Success, "")).await.unwrap();
+    assert_eq!(old.await.unwrap(), Err(ForgeError::Superseded));
+    let states: Vec<_> = bodies(&server, "POST").await.iter().map(|body| body["state"].clone()).collect();
+    assert_eq!(states, ["queued", "success"], "the queued one was turned away and isn't sent again");
+}
+
+#[tokio::test]
+async fn at_the_primary_limit_nothing_is_sent_before_its_reset() {
+    let server = MockServer::start().await;
+    let refused = json_answer(403, &json!({"message": "API rate limit exceeded for installation ID 1."}));
+    let answers = vec![exhausted(refused, 3), json_answer(200, &pull_request_json(7))];
+    in_turn(&server, "GET", PULL, answers).await;
+    in_turn(&server, "POST", DEPLOYMENTS, vec![json_answer(201, &deployment_json(1))]).await;
+    let forge = forge(&server).await;
+    let mut untils = Vec::new();
+    let start = Instant::now();
+    for _ in 0..5 {
+        match forge.pull_request(&shop(), 7, Duration::ZERO).await {
+            Err(ForgeError::RateLimited { until }) => untils.push(until),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(start.elapsed() < Duration::from_secs(1), "reads fail at once");
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+    let wait = untils[4].duration_since(Timestamp::now());
+    assert!(wait > SignedDuration::from_millis(1000) && wait < SignedDuration::from_secs(4), "{wait:?}");
+    // A write waits by itself.
+    forge.create_deployment(&shop(), &new_deployment()).await.unwrap();
+    assert!(Timestamp::now() >= untils[0].checked_sub(SignedDuration::from_millis(100)).unwrap());
+    forge.pull_request(&shop(), 7, Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn after_the_last_request_none_is_tried() {
+    let server = MockServer::start().await;
+    in_turn(&server, "GET", PULL, vec![exhausted(json_answer(200, &pull_request_json(7)), 60)]).await;
+    let forge = forge(&server).await;
+    forge.pull_request(&shop(), 7, Duration::ZERO).await.unwrap();
+    let next = forge.pull_request(&shop(), 7, Duration::ZERO).await;
+    assert!(matches!(next, Err(ForgeError::RateLimited { .. })), "{next:?}");
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+    // What is known is still told.
+    forge.pull_request(&shop(), 7, Duration::from_mins(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_at_a_limit_is_not_sent_later() {
+    let server = MockServer::start().await;
+    let answers =
+        vec![secondary(403).insert_header("retry-after", "1"), json_answer(201, &deployment_json(1))];
+    in_turn(&server, "POST", DEPLOYMENTS, answers).await;
+    let forge = forge(&server).await;
+    let (repository, wanted) = (shop(), new_deployment());
+    let waiting = forge.create_deployment(&repository, &wanted);
+    assert!(tokio::time::timeout(Duration::from_millis(300), waiting).await.is_err());
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(bodies(&server, "POST").await.len(), 1);
+    assert_eq!(forge.create_deployment(&shop(), &new_deployment()).await.unwrap().id, 1);
+}
+
+#[tokio::test]
+async fn the_budget_for_content_is_kept() {
+    let server = MockServer::start().await;
+    in_turn(&server, "POST", DEPLOYMENTS, vec![json_answer(201, &deployment_json(1))]).await;
+    let pace = Pace { gap: Duration::ZERO, per_minute: 3, ..Pace::default() };
+    let forge = forge_at(&server.uri(), GithubSettings { pace, ..hurried() }).await.unwrap();
+    for _ in 0..3 {
+        forge.create_deployment(&shop(), &new_deployment()).await.unwrap();
+    }
+    let (repository, wanted) = (shop(), new_deployment());
+    let fourth = forge.create_deployment(&repository, &wanted);
+    assert!(tokio::time::timeout(Duration::from_millis(300), fourth).await.is_err());
+    assert_eq!(bodies(&server, "POST").await.len(), 3);
+}

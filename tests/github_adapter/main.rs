@@ -1,0 +1,8 @@
+//! The GitHub adapter against answers made byte by byte, and against the stand-in for GitHub.
+
+mod authentication;
+mod creating;
+mod limits;
+mod reading;
+mod statuses;
+mod support;
