@@ -2,7 +2,9 @@
 
 mod authentication;
 mod creating;
+mod life;
 mod limits;
 mod reading;
 mod statuses;
 mod support;
+mod world;

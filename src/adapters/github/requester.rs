@@ -20,7 +20,9 @@ use crate::ports::ForgeError;
 /// Requests at the same time; GitHub's secondary limit is at 100.
 const CONCURRENT: usize = 10;
 /// A token is replaced this long before it expires, or when a tenth of its life is left, whichever is later.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
+/// GitHub's times are in whole seconds.
+const RESOLUTION: Duration = Duration::from_secs(1);
 
 /// Sends requests in the name of one installation, or of a token.
 pub(super) struct Requester {
@@ -141,10 +143,10 @@ impl Requester {
         // By GitHub's clock both: this machine's may be off.
         let date = answer.header(header::DATE).and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
         let date = date.map_or_else(Timestamp::now, |date| date.timestamp());
-        let life = json.expires_at.map_or(Duration::from_secs(3600), |at| {
+        let life = json.expires_at.map_or(Duration::from_hours(1), |at| {
             Duration::try_from(at.duration_since(date)).unwrap_or_default()
         });
-        let until = Some(issued + life.saturating_sub(MARGIN.min(life / 10)));
+        let until = Some(issued + life.saturating_sub(MARGIN.min(life / 10) + RESOLUTION));
         Ok(Bearer { value: SecretString::from(json.token), digest, until, issued })
     }
 }

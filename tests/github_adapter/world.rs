@@ -1,0 +1,71 @@
+//! The stand-in for GitHub with a repository, an App installed on it, and a way to reach it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use github_stand_in::control::Client;
+use github_stand_in::control::types::{
+    AppMade, NewApp, NewInstallation, NewRepository, Permissions, Request,
+};
+use github_stand_in::{Settings, StandIn};
+use matinee::adapters::github::{GithubForges, GithubSettings};
+use matinee::ports::{Forge, ForgeError, Forges};
+
+use crate::support::{Memory, connection, hurried, shop};
+
+pub struct World {
+    pub stand_in: StandIn,
+    pub control: Client,
+    pub app: AppMade,
+    pub installation: u64,
+    pub secrets: Arc<Memory>,
+    pub forges: GithubForges,
+}
+
+/// What an App needs to do all that the adapter does.
+pub fn permissions() -> Permissions {
+    let pairs = [("deployments", "write"), ("pull_requests", "read"), ("metadata", "read")];
+    BTreeMap::from(pairs.map(|(name, level)| (name.to_owned(), level.to_owned())))
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Settings::default(), hurried(), permissions()).await
+    }
+
+    pub async fn with(at: Settings, settings: GithubSettings, permissions: Permissions) -> Self {
+        let stand_in = StandIn::start(at).await.unwrap();
+        let control = stand_in.control();
+        control
+            .create_repository(NewRepository { full_name: "acme/shop".into(), ..NewRepository::default() })
+            .await
+            .unwrap();
+        let new = NewApp { slug: "matinee".into(), owner: "acme".into(), permissions, ..NewApp::default() };
+        let app = control.create_app(new).await.unwrap();
+        let new = NewInstallation { account: "acme".into(), repositories: None };
+        let installation = control.install_app(app.id, new).await.unwrap();
+        let secrets = Memory::with(&[("appId", &app.id.to_string()), ("privateKey", &app.private_key)]);
+        let forges = GithubForges::new(Arc::clone(&secrets) as _, settings);
+        control.reset_requests().await.unwrap();
+        Self { stand_in, control, app, installation, secrets, forges }
+    }
+
+    pub async fn forge(&self) -> Result<Arc<dyn Forge>, ForgeError> {
+        self.forges.forge(&connection(self.stand_in.api_url()), &shop()).await
+    }
+
+    /// The requests so far whose method and path these are, with `*` at the end for any rest.
+    pub async fn requests(&self, method: &str, path: &str) -> Vec<Request> {
+        let all = self.control.requests().await.unwrap();
+        let fits = |request: &Request| match path.strip_suffix('*') {
+            Some(start) => request.path.starts_with(start),
+            None => request.path == path,
+        };
+        all.into_iter().filter(|request| request.method == method && fits(request)).collect()
+    }
+
+    /// How many tokens were asked for.
+    pub async fn tokens(&self) -> usize {
+        self.requests("POST", "/app/installations/*").await.len()
+    }
+}
