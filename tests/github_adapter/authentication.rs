@@ -9,7 +9,7 @@ use github_stand_in::Settings;
 use github_stand_in::control::types::{FaultEffect, Limits, NewFault};
 use matinee::adapters::github::{GithubForges, GithubSettings};
 use matinee::ports::{ClusterError, Forge, ForgeError, Forges};
-use wiremock::matchers::{header, method};
+use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::support::{Memory, connection, hurried, json_answer, new_deployment, pull_request_json, shop};
@@ -133,7 +133,7 @@ async fn suspended_and_lacking_permissions_are_told() {
 
     world.control.suspend_installation(world.installation).await.unwrap();
     let error = forge.pull_request(&shop(), number, NOW).await.unwrap_err();
-    assert!(error.to_string().contains("suspended"), "{error}");
+    assert!(error.to_string().contains("end the suspension"), "{error}");
     world.control.resume_installation(world.installation).await.unwrap();
     forge.pull_request(&shop(), number, NOW).await.unwrap();
 }
@@ -174,7 +174,11 @@ async fn a_token_that_cannot_be_had_is_a_failure_of_one_request_not_of_all() {
         method: Some("POST".into()),
         path: "/app/installations/*".into(),
         times: Some(1),
-        effect: FaultEffect::Answer { status: 502, headers: Default::default(), body: None },
+        effect: FaultEffect::Answer {
+            status: 502,
+            headers: std::collections::BTreeMap::default(),
+            body: None,
+        },
     };
     world.control.add_fault(fault).await.unwrap();
     let error = forge.open_pull_requests(&shop()).await.unwrap_err();
@@ -248,4 +252,63 @@ async fn a_missing_secret_is_told() {
     let error = forges.forge(&connection("http://127.0.0.1:1"), &shop()).await.err().unwrap();
     assert!(matches!(error, ForgeError::Credentials(_)), "{error:?}");
     assert!(error.to_string().contains("no Secret \"github\""), "{error}");
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_logged_or_said() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let server = MockServer::start().await;
+    let minted = "ghs_minted.and-opaque";
+    let token = serde_json::json!({"token": minted, "expires_at": "2999-01-01T00:00:00Z"});
+    Mock::given(method("POST"))
+        .and(path("/app/installations/5/access_tokens"))
+        .respond_with(json_answer(201, &token))
+        .mount(&server)
+        .await;
+    Mock::given(method("GET"))
+        .and(path("/repos/acme/shop/pulls/7"))
+        .and(header("authorization", format!("Bearer {minted}")))
+        .respond_with(json_answer(200, &pull_request_json(7)))
+        .mount(&server)
+        .await;
+    let key = World::new().await.app.private_key;
+    let secrets = Memory::with(&[("appId", "3"), ("privateKey", &key), ("installationId", "5")]);
+    let forge = with_secret(&server, &secrets).await;
+    forge.pull_request(&shop(), 7, NOW).await.unwrap();
+    let reading = forge.open_pull_requests(&shop()).await.unwrap_err();
+    let creating = forge.create_deployment(&shop(), &new_deployment()).await.unwrap_err();
+    let said = format!("{reading} {reading:?} {creating} {creating:?}");
+    let requests = server.received_requests().await.unwrap();
+    let jwt = requests[0].headers.get("authorization").unwrap().to_str().unwrap().to_owned();
+    let jwt = jwt.trim_start_matches("Bearer ");
+
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(logged.contains("GET /repos/acme/shop/pulls/7") && logged.contains("status=200"), "{logged}");
+    let line = key.lines().nth(1).unwrap();
+    for secret in [minted, jwt, line] {
+        assert!(!logged.contains(secret), "logged");
+        assert!(!said.contains(secret), "{said}");
+    }
 }

@@ -41,11 +41,13 @@ async fn everything_github_would_decide_otherwise_is_sent() {
     assert_eq!(sent[0]["description"].as_str().unwrap().chars().count(), 140);
 }
 
+/// Whether an error is of the right kind.
+type Meaning = fn(&ForgeError) -> bool;
+
 #[tokio::test]
 async fn every_other_answer_has_its_meaning_and_is_asked_for_once() {
     let say = |message: &str| json!({"message": message});
     let page = ResponseTemplate::new(502).set_body_string("<html>Unicorn!</html>");
-    type Meaning = fn(&ForgeError) -> bool;
     let cases: Vec<(&str, ResponseTemplate, Meaning)> = vec![
         ("Auto-merged main into feature", json_answer(202, &say("Auto-merged main into feature")), |error| {
             matches!(error, ForgeError::Conflict(_))

@@ -59,8 +59,7 @@ impl Call {
     }
 }
 
-/// An answer, with its body.
-#[derive(Debug)]
+/// An answer, with its body. Not to be shown as it is: one kind of body is a token.
 pub(super) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -178,6 +177,9 @@ impl Answer {
         match self.status.as_u16() {
             401 => ForgeError::Credentials(format!(
                 "{text}; the token is wrong, expired or revoked: put a valid one into the Secret"
+            )),
+            403 if text.contains("suspended") => ForgeError::Forbidden(format!(
+                "{text}; end the suspension in the settings of the account where the App is installed"
             )),
             403 => {
                 let needed = self.header("x-accepted-github-permissions").unwrap_or(call.permission);

@@ -93,6 +93,9 @@ fn errors_name_the_request_what_github_said_and_the_remedy() {
         refused.contains("Resource not accessible by integration") && refused.contains("deployments=write")
     );
 
+    let suspended = text(403, &[], json!({"message": "This installation has been suspended"}));
+    assert!(suspended.contains("end the suspension") && !suspended.contains("permission"), "{suspended}");
+
     let body = json!({"message": "Validation Failed", "errors": [{"field": "environment", "code": "too_long"}, {"message": "No ref found"}, "plain"]});
     let invalid = answer(422, &[], &body).error(&call());
     assert!(

@@ -41,7 +41,11 @@ impl Gate {
     pub fn note(&self, lane: Lane, answer: &Answer) -> Result<(), ForgeError> {
         let (verdict, now) = (answer.verdict(Timestamp::now()), self.now());
         match locked(&self.limits).note(now, lane, verdict) {
-            Some(until) => Err(limited(until.saturating_sub(now))),
+            Some(until) => {
+                let wait = until.saturating_sub(now);
+                tracing::warn!(?lane, ?verdict, seconds = wait.as_secs(), "GitHub rate limit");
+                Err(limited(wait))
+            }
             None => Ok(()),
         }
     }

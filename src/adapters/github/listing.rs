@@ -28,7 +28,7 @@ struct Page<T> {
 }
 
 struct Pages<T> {
-    pages: Vec<Arc<Page<T>>>,
+    read: Vec<Arc<Page<T>>>,
     items: Arc<Vec<T>>,
     version: u64,
 }
@@ -88,7 +88,7 @@ async fn read<T: Clone, J: DeserializeOwned + Into<T>>(
     let (path, mut query) = (path.to_owned(), first.to_owned());
     let mut pages: Vec<Arc<Page<T>>> = Vec::new();
     loop {
-        let known = last.and_then(|last| last.pages.iter().find(|page| page.query == query));
+        let known = last.and_then(|last| last.read.iter().find(|page| page.query == query));
         call.path = format!("{path}?{query}");
         call.etag = known.and_then(|page| page.etag.clone());
         let answer = requester.send(&call, Lane::Read).await?;
@@ -122,17 +122,19 @@ fn merge<T: Clone + PartialEq, K: Hash + Eq>(
     id: impl Fn(&T) -> K,
 ) -> Pages<T> {
     let same = |last: &&Pages<T>| {
-        last.pages.len() == pages.len() && last.pages.iter().zip(&pages).all(|(a, b)| Arc::ptr_eq(a, b))
+        last.read.len() == pages.len() && last.read.iter().zip(&pages).all(|(a, b)| Arc::ptr_eq(a, b))
     };
     if let Some(last) = last.filter(same) {
-        return Pages { pages, items: Arc::clone(&last.items), version: last.version };
+        return Pages { read: pages, items: Arc::clone(&last.items), version: last.version };
     }
     let mut seen = std::collections::HashSet::new();
     let items: Vec<T> =
         pages.iter().flat_map(|page| &page.items).filter(|item| seen.insert(id(item))).cloned().collect();
     // Another ETag alone is no change: it differs by token too.
     match last.filter(|last| *last.items == items) {
-        Some(last) => Pages { pages, items: Arc::clone(&last.items), version: last.version },
-        None => Pages { pages, items: Arc::new(items), version: VERSION.fetch_add(1, Ordering::Relaxed) },
+        Some(last) => Pages { read: pages, items: Arc::clone(&last.items), version: last.version },
+        None => {
+            Pages { read: pages, items: Arc::new(items), version: VERSION.fetch_add(1, Ordering::Relaxed) }
+        }
     }
 }

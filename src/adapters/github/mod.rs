@@ -48,9 +48,9 @@ impl Default for GithubSettings {
             user_agent: concat!("matinee/", env!("CARGO_PKG_VERSION")).to_owned(),
             timeout: Duration::from_secs(20),
             pace: Pace::default(),
-            secondary_wait: Duration::from_secs(60),
+            secondary_wait: Duration::from_mins(1),
             secret_max_age: Duration::from_secs(30),
-            installation_max_age: Duration::from_secs(600),
+            installation_max_age: Duration::from_mins(10),
         }
     }
 }

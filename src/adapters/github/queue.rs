@@ -85,7 +85,7 @@ impl Queue {
             let (ticket, older) = match state.outbox.push(write, Job { call, reply }) {
                 Pushed::Waits(ticket, older) => (Some(ticket), older),
                 Pushed::AlreadyShown(_, older) => (None, older),
-                Pushed::Full(_) => return Err(limited(Duration::from_secs(60))),
+                Pushed::Full(_) => return Err(limited(Duration::from_mins(1))),
             };
             if let Some(older) = older {
                 older.reply(Err(ForgeError::Superseded));

@@ -139,7 +139,9 @@ impl Requester {
         if !answer.status.is_success() {
             return Err(answer.error(&call));
         }
-        let json: TokenJson = answer.json(&call)?;
+        // Without the reason, which may quote the body.
+        let json: TokenJson = serde_json::from_slice(&answer.body)
+            .map_err(|_| call.unknown("answered without a token that can be read"))?;
         // By GitHub's clock both: this machine's may be off.
         let date = answer.header(header::DATE).and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
         let date = date.map_or_else(Timestamp::now, |date| date.timestamp());
