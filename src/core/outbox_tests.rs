@@ -184,6 +184,19 @@ fn what_is_shown_is_not_sent_again() {
 }
 
 #[test]
+fn what_is_shown_counts_for_nothing_while_something_else_is_sent() {
+    let mut outbox = Outbox::new(quick());
+    waits(outbox.push(status(1, DeploymentState::Queued), "queued"));
+    let sending = send(&mut outbox, seconds(1));
+    outbox.sent(seconds(1), sending, Outcome::Accepted);
+    waits(outbox.push(status(1, DeploymentState::Success), "success"));
+    let sending = send(&mut outbox, seconds(5));
+    waits(outbox.push(status(1, DeploymentState::Queued), "queued again"));
+    outbox.sent(seconds(5), sending, Outcome::Accepted);
+    assert_eq!(drain(&mut outbox), ["queued again"]);
+}
+
+#[test]
 fn after_an_unknown_outcome_nothing_counts_as_shown() {
     let mut outbox = Outbox::new(quick());
     for (state, outcome) in

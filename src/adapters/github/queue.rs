@@ -52,13 +52,7 @@ pub(super) struct Queue {
     changed: Notify,
 }
 
-/// Takes the write out of the queue when its caller goes away. The receiver goes first (fields are dropped in order), so that the
-/// sender, which looks at it under the lock, can't put the write back afterwards.
-struct Waiter<'a> {
-    reply: oneshot::Receiver<Result<Written, ForgeError>>,
-    _place: Place<'a>,
-}
-
+/// Takes the write out of the queue when its caller goes away.
 struct Place<'a> {
     queue: &'a Queue,
     ticket: Ticket,
@@ -80,7 +74,7 @@ impl Queue {
     /// Waits for its turn, sends, and returns GitHub's answer.
     pub async fn write(self: &Arc<Self>, write: Write, call: Call) -> Result<Written, ForgeError> {
         let (reply, receiver) = oneshot::channel();
-        let mut waiter = {
+        let (receiver, _place) = {
             let mut state = locked(&self.state);
             let (ticket, older) = match state.outbox.push(write, Job { call, reply }) {
                 Pushed::Waits(ticket, older) => (Some(ticket), older),
@@ -95,10 +89,10 @@ impl Queue {
                 state.running = true;
                 state.sender = Some(tokio::spawn(Arc::clone(self).run()));
             }
-            Waiter { reply: receiver, _place: Place { queue: self, ticket } }
+            (receiver, Place { queue: self, ticket })
         };
         self.changed.notify_one();
-        match (&mut waiter.reply).await {
+        match receiver.await {
             Ok(result) => result,
             Err(_) => Err(ForgeError::Unknown("the queue ended before GitHub answered".into())),
         }
@@ -130,6 +124,7 @@ impl Queue {
     }
 
     async fn send(&self, sending: Sending<Job>) {
+        // Its caller may have gone while it was sent before and turned away.
         if sending.job.reply.is_closed() {
             locked(&self.state).outbox.not_sent(sending);
             return;
@@ -140,7 +135,7 @@ impl Queue {
         let outcome = match &result {
             Ok(answer) if answer.status == StatusCode::CREATED => Outcome::Accepted,
             Ok(_) | Err(ForgeError::Unknown(_)) => Outcome::Unknown,
-            Err(error @ ForgeError::RateLimited { .. }) if !sending.job.reply.is_closed() => {
+            Err(error @ ForgeError::RateLimited { .. }) => {
                 state.not_before = self.requester.gate.wait_for(error);
                 if let Some(job) = state.outbox.give_back(now, sending) {
                     job.reply(Err(ForgeError::Superseded));
