@@ -96,6 +96,9 @@ pub struct DeploymentRequestStatus {
     /// Value of the annotation `matinee.dev/pull-request-updated-at` that the pull request was last read because of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<String>,
+    /// How often the request was run again because its commit became the head again after another one was deployed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reruns: i64,
     /// Id of the GitHub deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<i64>,
@@ -107,4 +110,9 @@ pub struct DeploymentRequestStatus {
 pub struct Intent {
     /// When it was recorded.
     pub time: Time,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }

@@ -133,10 +133,13 @@ async fn steps(request: &DeploymentRequest, context: &Context) -> Result<Outcome
             _ => {}
         }
     }
-    if let Some(id) = created {
-        return Ok(Outcome::Done(id));
-    }
-    let deployment = match create(request, &*forge, &name, context).await {
+    let reruns = request.status.as_ref().map_or(0, |status| status.reruns);
+    let reruns = match created {
+        Some(id) if overtaken(request, id, context) => reruns + 1,
+        Some(id) => return Ok(Outcome::Done(id)),
+        None => reruns,
+    };
+    let deployment = match create(request, reruns, &*forge, &name, context).await {
         Ok(deployment) => deployment,
         Err(Failure::Forge(
             ForgeError::Invalid(message) | ForgeError::Conflict(message) | ForgeError::Forbidden(message),
@@ -150,30 +153,49 @@ async fn steps(request: &DeploymentRequest, context: &Context) -> Result<Outcome
     Ok(Outcome::Done(id))
 }
 
+/// Whether another commit was deployed after this one, though this one is the head (again): a branch was pushed back.
+fn overtaken(request: &DeploymentRequest, deployment_id: i64, context: &Context) -> bool {
+    let spec = &request.spec;
+    context
+        .environments
+        .find(|environment| {
+            environment.namespace() == request.namespace()
+                && environment.spec.repository_ref == spec.repository_ref
+                && environment.spec.github_environment == spec.github_environment
+                && environment.spec.revision.deployment_id > Some(deployment_id)
+                && environment.spec.revision.sha != spec.sha
+        })
+        .is_some()
+}
+
 /// Finds the deployment of this request, or creates it. Creating isn't idempotent: the intent is recorded first, and whether it exists already is
 /// asked every time.
 async fn create(
     request: &DeploymentRequest,
+    reruns: i64,
     forge: &dyn Forge,
     repository: &RepositoryName,
     context: &Context,
 ) -> Result<Deployment, Failure> {
     let spec = &request.spec;
     let uid = request.uid().unwrap_or_default();
-    if request.status.as_ref().is_none_or(|status| status.intent.is_none()) {
-        record_intent(request, context).await?;
+    let known = request.status.as_ref().filter(|status| status.reruns == reruns);
+    if known.is_none_or(|status| status.intent.is_none()) {
+        record_intent(request, reruns, context).await?;
     }
+    // Every run has a mark of its own, so that the deployment of an earlier run isn't taken for this one's.
+    let mark = if reruns == 0 { uid } else { format!("{uid}.{reruns}") };
     let there = forge.deployments(repository, &spec.github_environment, Some(&spec.sha)).await?;
     if let Some(ours) = there
         .into_iter()
-        .find(|deployment| Mark::find(&deployment.payload).is_some_and(|mark| mark.request == uid))
+        .find(|deployment| Mark::find(&deployment.payload).is_some_and(|found| found.request == mark))
     {
         return Ok(ours);
     }
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let by = spec.requested_by.login.as_ref().map(|login| format!(" by {login}")).unwrap_or_default();
     let what = number.map_or_else(String::new, |number| format!(" for pull request {number}"));
-    let mark = Mark { cluster: context.cluster_id.clone(), request: uid, pull_request: number };
+    let mark = Mark { cluster: context.cluster_id.clone(), request: mark, pull_request: number };
     let new = NewDeployment {
         sha: spec.sha.clone(),
         environment: spec.github_environment.clone(),
@@ -185,10 +207,12 @@ async fn create(
     Ok(forge.create_deployment(repository, &new).await?)
 }
 
-async fn record_intent(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {
+async fn record_intent(request: &DeploymentRequest, reruns: i64, context: &Context) -> Result<(), Failure> {
     let now = context.clock.now();
     let mut status = known(request);
     status.intent = Some(Intent { time: Time(now) });
+    status.reruns = reruns;
+    status.deployment_id = None;
     let generation = request.metadata.generation.unwrap_or_default();
     status.observed_generation = generation;
     conditions::initialize(&mut status.conditions, &CONDITIONS, generation, now);
@@ -249,6 +273,7 @@ fn known(request: &DeploymentRequest) -> DeploymentRequestStatus {
         conditions: Vec::<Condition>::new(),
         intent: None,
         updated_at: None,
+        reruns: 0,
         deployment_id: None,
     })
 }
