@@ -1,0 +1,192 @@
+//! A place to start and to end what all tests share, which Rust's own harness lacks.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use playground::stage::{Settings, Stage};
+use tokio::runtime::{Handle, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{OnceCell, RwLock, watch};
+
+/// Tests at the same time, unless `--test-threads` says otherwise: they mostly wait.
+const AT_ONCE: usize = 6;
+/// What no test exceeds, so that a hanging one doesn't keep the cluster for good.
+const LONGEST: Duration = Duration::from_mins(5);
+
+type Outcome<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+type Run = for<'a> fn(&'a Stage) -> Outcome<'a>;
+
+/// A test: what it is called, what it does, and what it needs besides the stage.
+#[derive(Clone, Copy)]
+pub struct Test {
+    name: &'static str,
+    run: Run,
+    node: bool,
+    alone: bool,
+}
+
+impl Test {
+    pub const fn new(name: &'static str, run: Run) -> Self {
+        Self { name, run, node: false, alone: false }
+    }
+
+    /// Only a real node shows it: containers have to run, or to fail.
+    pub const fn node(self) -> Self {
+        Self { node: true, ..self }
+    }
+
+    /// No other test runs meanwhile: it kills the operator, or breaks what all share.
+    pub const fn alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
+}
+
+/// Lists a module's tests: `tests![opens, fails(node), crashes(alone), dies(node, alone)]`.
+macro_rules! tests {
+    ($($name:ident $(($($need:ident),+))?),* $(,)?) => {
+        pub(crate) const TESTS: &[$crate::harness::Test] = &[
+            $($crate::harness::Test::new(stringify!($name), |stage| Box::pin($name(stage)))$($(.$need())+)?),*
+        ];
+    };
+}
+pub(crate) use tests;
+
+/// A module's tests and what goes before their names.
+pub struct Group {
+    name: &'static str,
+    tests: &'static [Test],
+}
+
+pub const fn group(name: &'static str, tests: &'static [Test]) -> Group {
+    Group { name, tests }
+}
+
+/// Runs what the command line selects, and leaves nothing behind.
+pub fn run(groups: &[Group]) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime for the tests: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let shared = Arc::new(Shared::new(runtime.handle().clone()));
+    let trials = groups.iter().flat_map(|group| group.tests.iter().map(|test| trial(group, *test, &shared)));
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    match runtime.block_on(shared.end()) {
+        Ok(()) => conclusion.exit_code(),
+        Err(error) => {
+            eprintln!("error: the stage could not be cleared away: {}", told(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn trial(group: &Group, test: Test, shared: &Arc<Shared>) -> Trial {
+    let shared = Arc::clone(shared);
+    Trial::ignorable_test(format!("{}::{}", group.name, test.name), move || {
+        let result = shared.runtime.block_on(shared.run(&test));
+        result.map_err(|error| Failed::from(told(&error)))
+    })
+}
+
+/// What failed and why, without the backtrace that `RUST_BACKTRACE` would add: it leads to the harness.
+fn told(error: &anyhow::Error) -> String {
+    let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+    causes.join("\n\nbecause: ")
+}
+
+/// What all tests share. The stage is started by the first one that runs.
+struct Shared {
+    runtime: Handle,
+    stage: OnceCell<Result<Stage, String>>,
+    /// Held by those that run alone for writing, by all others for reading.
+    company: RwLock<()>,
+    interrupted: watch::Receiver<bool>,
+}
+
+impl Shared {
+    fn new(runtime: Handle) -> Self {
+        let (interrupt, interrupted) = watch::channel(false);
+        runtime.spawn(async move {
+            let (Ok(mut asked), Ok(mut typed)) =
+                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+            else {
+                return;
+            };
+            tokio::select! {
+                _ = asked.recv() => {}
+                _ = typed.recv() => {}
+            }
+            eprintln!("interrupted: what runs is cleared away");
+            // Nobody listens only when everything is over.
+            let _ = interrupt.send(true);
+            std::future::pending::<()>().await;
+        });
+        Self { runtime, stage: OnceCell::new(), company: RwLock::default(), interrupted }
+    }
+
+    async fn run(&self, test: &Test) -> Result<Completion> {
+        let mut interrupted = self.interrupted.clone();
+        tokio::select! {
+            result = self.play(test) => result,
+            _ = interrupted.wait_for(|yes| *yes) => anyhow::bail!("interrupted"),
+        }
+    }
+
+    async fn play(&self, test: &Test) -> Result<Completion> {
+        let (_alone, _in_company) = if test.alone {
+            (Some(self.company.write().await), None)
+        } else {
+            (None, Some(self.company.read().await))
+        };
+        let stage = self.stage().await?;
+        if test.node && !stage.serves() {
+            return Ok(Completion::ignored_with("needs a real node, and this one is simulated"));
+        }
+        match tokio::time::timeout(LONGEST, (test.run)(stage)).await {
+            Ok(result) => result.map(|()| Completion::Completed),
+            Err(_) => anyhow::bail!("not done within {} s", LONGEST.as_secs()),
+        }
+    }
+
+    async fn stage(&self) -> Result<&Stage> {
+        let started = self.stage.get_or_init(async || {
+            let settings = Settings {
+                sweep_interval: Duration::from_secs(5),
+                // Tests wait for what is told to GitHub; its limits have tests of their own.
+                github_write_interval: Duration::ZERO,
+                log: "info,matinee=debug".to_owned(),
+                record_writes: true,
+                ..Settings::new(env!("CARGO_BIN_EXE_matinee"))
+            };
+            // On a task of its own: it is started whole also when the test that asked for it is interrupted.
+            let task = tokio::spawn(async {
+                let stage = Stage::start(settings, |line| eprintln!("{line}")).await?;
+                stage.playground().sample_image().await?;
+                anyhow::Ok(stage)
+            });
+            match task.await {
+                Ok(started) => started.map_err(|error| told(&error)),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        started.await.as_ref().map_err(|error| anyhow::anyhow!("the stage could not be started: {error}"))
+    }
+
+    async fn end(self: Arc<Self>) -> Result<()> {
+        // The trials are gone, and with them everybody else who had it.
+        let Some(shared) = Arc::into_inner(self) else { anyhow::bail!("a test has not ended") };
+        match shared.stage.into_inner() {
+            Some(Ok(stage)) => stage.stop().await,
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+}
