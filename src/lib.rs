@@ -1,7 +1,7 @@
 //! Matinee: ephemeral pull-request environments on Kubernetes, driven by the GitHub Deployments API.
 //!
 //! Five floors, each uses only those below: `main`, `settings`, `server`, `cli` (edge); `controllers`; `adapters`; `ports`; `api` and
-//! `core` (pure: no client, no clock, no environment, no async). `tests/floors.rs` keeps it so.
+//! `core` (pure: no client, no clock, no environment, no async). `tests/floors` keeps it so.
 
 pub mod adapters;
 pub mod api;

@@ -1,5 +1,5 @@
 //! The program from outside: what it says and how it ends.
-#![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions are test code too
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
 use std::process::{Command, Output};
 
@@ -77,4 +77,28 @@ fn help_names_every_variable() {
     ] {
         assert!(help.contains(variable), "{variable} is missing:\n{help}");
     }
+}
+
+#[test]
+fn without_a_cluster_it_ends_and_logs_why_in_the_format_asked_for() {
+    let secret = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-secret");
+    std::fs::write(&secret, "0123456789abcdef\n").unwrap();
+    let output = matinee(
+        &[
+            "run",
+            "--listen=127.0.0.1:0",
+            "--log-format=json",
+            "--webhook-secret-file",
+            secret.to_str().unwrap(),
+        ],
+        &[("KUBECONFIG", "/nowhere/config")],
+    );
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<serde_json::Value> =
+        said.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{said}"))).collect();
+    let last = lines.last().unwrap();
+    assert_eq!(last["level"], "ERROR");
+    assert!(last["message"].as_str().unwrap().contains("set KUBECONFIG"), "{said}");
+    assert!(!said.contains("0123456789abcdef"), "{said}");
 }

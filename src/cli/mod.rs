@@ -36,26 +36,38 @@ enum Command {
 pub fn main() -> ExitCode {
     // First of all, since whatever opens a TLS connection without it fails. An error means that one is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let result = match Program::parse().command {
+    match Program::parse().command {
         Command::Run(flags) => match Settings::check(&flags, Path::new(SERVICE_ACCOUNT_NAMESPACE)) {
             Ok(settings) => operate(settings),
             Err(problems) => {
                 eprintln!("matinee can't start with these settings:\n{problems}");
-                return ExitCode::from(BAD_SETTINGS);
+                ExitCode::from(BAD_SETTINGS)
             }
         },
-        Command::Crds(flags) => crds::run(&flags),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("matinee: {error:#}");
-            ExitCode::from(FAILURE)
-        }
+        Command::Crds(flags) => match crds::run(&flags) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("matinee: {error:#}");
+                ExitCode::from(FAILURE)
+            }
+        },
     }
 }
 
-fn operate(settings: Settings) -> anyhow::Result<()> {
-    log::install(&settings.log)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(settings))
+fn operate(settings: Settings) -> ExitCode {
+    if let Err(error) = log::install(&settings.log) {
+        eprintln!("matinee: {error:#}");
+        return ExitCode::from(FAILURE);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result =
+        runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run::run(settings)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Where everything else about the run is looked for, and in the same format.
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::from(FAILURE)
+        }
+    }
 }
