@@ -2,6 +2,7 @@
 //! restart loses nothing and repeats nothing.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// See the module.
 pub struct Reporter {
     context: Weak<Context>,
+    /// Whether everything an environment refers to is listed: before that, a Repository that isn't there is only not seen yet.
+    open: AtomicBool,
     /// What is on its way, by deployment; a newer one for the same deployment takes its place in the queue.
     sending: Mutex<HashMap<i64, DeploymentReport>>,
     /// Acknowledged, but not yet seen in the status, by environment UID.
@@ -43,6 +46,7 @@ impl Reporter {
     pub fn new(context: Weak<Context>, poke: Poke<PreviewEnvironment>) -> Self {
         Self {
             context,
+            open: AtomicBool::new(false),
             sending: Mutex::default(),
             told: Mutex::default(),
             failures: Mutex::default(),
@@ -53,8 +57,19 @@ impl Reporter {
         }
     }
 
+    /// Begins to tell, with what a former life of the operator left untold. Everything must be listed by now.
+    pub fn open(&self, environments: &[Arc<PreviewEnvironment>]) {
+        self.open.store(true, Ordering::Release);
+        for environment in environments {
+            self.tell(environment);
+        }
+    }
+
     /// Sends what GitHub hasn't acknowledged. Returns at once.
     pub fn tell(&self, environment: &Arc<PreviewEnvironment>) {
+        if !self.open.load(Ordering::Acquire) {
+            return;
+        }
         if environment.metadata.deletion_timestamp.is_some() {
             return;
         }

@@ -247,6 +247,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 repositories = context.repositories.len(),
                 "everything is listed; reconciling"
             );
+            context.reporter.open(&context.environments.state());
             let mut drivers = JoinSet::new();
             drivers.spawn(drive(
                 classes,
