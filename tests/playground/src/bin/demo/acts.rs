@@ -43,7 +43,7 @@ impl Play {
     pub(crate) async fn new(stage: Stage, screen: Arc<Screen>) -> Result<Self> {
         let project = NewProject::new("shop")
             .class(APP_CLASS)
-            .image(&format!("{{{{ payload.image | default('{IMAGE}:' ~ sha) }}}}"))
+            .image(&format!("{{{{ payload.image | default('{IMAGE}:' ~ shortSha) }}}}"))
             .repository(include_str!("../../../manifests/stage/shop.yaml"));
         let project = stage.project(project).await?;
         Ok(Self {
@@ -67,7 +67,7 @@ impl Play {
     pub(crate) async fn open(&mut self) -> Result<()> {
         self.screen.act("A pull request is opened");
         self.sha = self.commit("Add a shopping cart").await?;
-        self.stage.publish(&format!("{IMAGE}:{}", self.sha)).await?;
+        self.stage.publish(&image_of(&self.sha)).await?;
         self.stage.github().set_ref(&self.project.repository, &branch(BRANCH), &self.sha).await?;
         let measure = self.figures.begin(&self.stage).await?;
         let began = Instant::now();
@@ -152,11 +152,11 @@ impl Play {
         self.screen.act("Somebody creates a deployment by hand, with an image in its payload");
         let image = format!("{IMAGE}:nightly");
         self.stage.publish(&image).await?;
-        let environment = self.newest().await?.environment;
+        let before = self.newest().await?;
         let path = format!("repos/{}/deployments", self.project.repository);
         let body = json!({
             "ref": self.sha,
-            "environment": environment,
+            "environment": before.environment,
             "payload": {"image": image},
             "auto_merge": false,
             "required_contexts": [],
@@ -167,6 +167,7 @@ impl Play {
         let (status, answer) = self.stage.gh_api("POST", &path, Some(&body)).await?;
         ensure!(status == 201, "GitHub answered {status}: {answer}");
         let deployment = self.deployed("success").await?;
+        let after = began.elapsed();
         ensure!(
             answer["id"] == deployment.id,
             "the newest deployment is {} rather than {answer}",
@@ -175,17 +176,17 @@ impl Play {
         let web = self.stage.objects("apps/v1", "Deployment", Some(&self.namespace)).get("web").await?;
         let used = &web.data["spec"]["template"]["spec"]["containers"][0]["image"];
         ensure!(used == &image, "the container's image is {used}");
-        self.holds(&format!(
-            "It was carried out after {}: the container's image is {image}",
-            took(began.elapsed())
-        ));
-        self.serves_head().await
+        self.holds(&format!("It was carried out after {}: the container's image is {image}", took(after)));
+        self.serves_head().await?;
+        self.inactive(before.id).await
     }
 
     /// Events that change nothing, and a restart, write nothing.
     pub(crate) async fn change_nothing(&mut self) -> Result<()> {
         self.screen
             .act("Nothing changes: a webhook comes twice, and the operator is killed and started again");
+        // What the acts before left to do is done first.
+        self.figures.settle(&self.stage).await?;
         let measure = self.figures.begin(&self.stage).await?;
         let began = Instant::now();
         let Some(hook) = self.project.hook else { bail!("the repository has no webhook") };
@@ -289,7 +290,7 @@ impl Play {
     pub(crate) async fn more_lives(&mut self, count: usize) -> Result<()> {
         self.screen.act(&format!("{count} more pull requests come and go, for the figures"));
         for _ in 0..count {
-            crate::lives::life(&self.stage, &self.project, &mut self.figures, IMAGE).await?;
+            crate::lives::life(&self.stage, &self.project, &mut self.figures).await?;
         }
         Ok(())
     }
@@ -307,7 +308,7 @@ impl Play {
     /// Pushes a commit whose image was built, waits for its success, and tells how long that took.
     async fn push_good(&mut self, message: &str) -> Result<Duration> {
         self.sha = self.commit(message).await?;
-        self.stage.publish(&format!("{IMAGE}:{}", self.sha)).await?;
+        self.stage.publish(&image_of(&self.sha)).await?;
         let began = self.clock().await;
         self.stage.github().set_ref(&self.project.repository, &branch(BRANCH), &self.sha).await?;
         let deployment = self.deployed("success").await?;
@@ -448,6 +449,11 @@ pub(crate) async fn gone(stage: &Stage, project: &Project, environment: &str, na
 /// A new token for an installation is asked for by POST, but writes nothing that anybody sees.
 fn is_write(call: &Request) -> bool {
     call.method != "GET" && !call.path.ends_with("/access_tokens")
+}
+
+/// The image of a commit.
+pub(crate) fn image_of(sha: &str) -> String {
+    format!("{IMAGE}:{}", &sha[..7])
 }
 
 fn branch(name: &str) -> String {

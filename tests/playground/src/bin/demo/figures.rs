@@ -63,6 +63,13 @@ impl Figures {
         Ok(Measure { mark: stage.mark(), sequence, at: Timestamp::now() })
     }
 
+    /// Waits until the operator has nothing more to write or to ask.
+    pub(crate) async fn settle(&self, stage: &Stage) -> Result<()> {
+        let measure = self.begin(stage).await?;
+        quiet(stage, measure).await?;
+        Ok(())
+    }
+
     /// Ends a part, once the operator has nothing more to write or to ask.
     pub(crate) async fn end(
         &mut self,

@@ -6,19 +6,19 @@ use anyhow::Result;
 use playground::stage::github::types::NewPullRequest;
 use playground::stage::{Project, Stage};
 
-use crate::acts::{BOUND, gone};
+use crate::acts::{BOUND, gone, image_of};
 use crate::figures::Figures;
 
 /// How many lives the figures are taken from.
 pub(crate) const COUNT: usize = 5;
 
 /// One life.
-pub(crate) async fn life(stage: &Stage, project: &Project, figures: &mut Figures, image: &str) -> Result<()> {
+pub(crate) async fn life(stage: &Stage, project: &Project, figures: &mut Figures) -> Result<()> {
     let github = stage.github();
     let repository = &project.repository;
     let branch = format!("life-{}", figures.all("life").count() + 1);
     let sha = github.push(repository, &branch).await?;
-    stage.publish(&format!("{image}:{sha}")).await?;
+    stage.publish(&image_of(&sha)).await?;
 
     let whole = figures.begin(stage).await?;
     let measure = figures.begin(stage).await?;

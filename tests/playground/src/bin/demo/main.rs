@@ -87,7 +87,7 @@ async fn demo(arguments: &Arguments, screen: &Arc<Screen>) -> Result<()> {
     }
     let logs = play.stage().playground().directory();
     let ended = play.end().await;
-    played.with_context(|| format!("the claim does not hold; logs are in {}", logs.display()))?;
+    played.with_context(|| format!("not as claimed; logs are in {}", logs.display()))?;
     ended?;
     screen.done("Everything was as claimed, and everything is ended.");
     Ok(())
