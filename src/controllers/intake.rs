@@ -24,6 +24,9 @@ use crate::ports::{Actor, Cluster, ClusterError, Intake, IntakeError};
 /// Longest time for which an earlier reading of a pull request is used again.
 const READING_LASTS: Duration = Duration::from_secs(30);
 
+/// For how long a watch may not show what was just written.
+const STORE_LAGS: Duration = Duration::from_secs(5);
+
 /// When something was last heard of a pull request: a reading from before is worth nothing.
 #[derive(Default)]
 pub struct Hints(Mutex<HashMap<(RepositoryName, i64), Instant>>);
@@ -52,6 +55,8 @@ pub struct Reception {
     environments: Store<PreviewEnvironment>,
     cluster_id: String,
     hints: Arc<Hints>,
+    /// Deployments carried out a moment ago, which the store may not show yet: the request and the webhook tell of the same one.
+    carried_out: Mutex<HashMap<i64, Instant>>,
 }
 
 impl Reception {
@@ -64,7 +69,8 @@ impl Reception {
         cluster_id: String,
         hints: Arc<Hints>,
     ) -> Self {
-        Self { cluster, repositories, requests, environments, cluster_id, hints }
+        let carried_out = Mutex::default();
+        Self { cluster, repositories, requests, environments, cluster_id, hints, carried_out }
     }
 
     /// Makes the changes that an event asks for, and says what was done.
@@ -137,6 +143,14 @@ impl Reception {
                 )));
             }
         }
+        let deployment = spec.revision.deployment_id.unwrap_or_default();
+        let just_now = self.carried_out.lock().is_ok_and(|mut done| {
+            done.retain(|_, at| at.elapsed() < STORE_LAGS);
+            done.contains_key(&deployment)
+        });
+        if just_now {
+            return Ok(Vec::new());
+        }
         let number = spec.pull_request.as_ref().map(|reference| reference.number);
         let metadata = ObjectMeta {
             finalizers: Some(vec![FINALIZER.to_owned()]),
@@ -144,7 +158,12 @@ impl Reception {
         };
         let object = write::object::<PreviewEnvironment>(metadata, json!({ "spec": spec }));
         match self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await {
-            Ok(_) => Ok(vec![format!("PreviewEnvironment {namespace}/{name} applied")]),
+            Ok(_) => {
+                if let Ok(mut done) = self.carried_out.lock() {
+                    done.insert(deployment, Instant::now());
+                }
+                Ok(vec![format!("PreviewEnvironment {namespace}/{name} applied")])
+            }
             // A newer deployment was faster; the schema's rule says so.
             Err(ClusterError::Refused { code: 422, message })
                 if message.contains("revision.deploymentId never goes back") =>

@@ -8,7 +8,7 @@ use super::report;
 use super::target::Mistake;
 use crate::api::{
     Attempt, Component, ConditionStatus, DeploymentReport, DeploymentState, InventoryEntry,
-    NamespaceReference, Outcome, PreviewEnvironmentStatus, Revision, Verification,
+    NamespaceReference, Outcome, PreviewEnvironmentStatus, Revision, Verification, find_condition,
 };
 
 /// References, names and template are right.
@@ -158,6 +158,23 @@ pub fn has_succeeded(status: Option<&PreviewEnvironmentStatus>, revision: &Revis
     status
         .and_then(|status| status.history.first())
         .is_some_and(|attempt| is_of(attempt, revision) && attempt.outcome == Outcome::Succeeded)
+}
+
+/// Whether the later status says nothing but how far it is: what is deployed, what GitHub should show and whether it is ready are the same.
+pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEnvironmentStatus) -> bool {
+    let ready = |status: &PreviewEnvironmentStatus| {
+        find_condition(&status.conditions, conditions::READY).map(|ready| ready.status.clone())
+    };
+    before.is_some_and(|before| {
+        ready(after).as_deref() == Some(ConditionStatus::Unknown.as_str())
+            && ready(before) == ready(after)
+            && before.report == after.report
+            && before.verified == after.verified
+            && before.namespace == after.namespace
+            && before.inventory == after.inventory
+            && before.url == after.url
+            && before.observed_generation == after.observed_generation
+    })
 }
 
 /// When this revision was first seen; `now` when it wasn't.
@@ -371,7 +388,6 @@ fn report(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::find_condition;
 
     fn revision(deployment_id: i64) -> Revision {
         Revision { sha: format!("{deployment_id:040x}"), deployment_id: Some(deployment_id), payload: None }
@@ -422,6 +438,26 @@ mod tests {
         let first = conclude(None, &visit(&one, 0), with_url(), &failed());
         let second = conclude(Some(&first), &visit(&one, 60), with_url(), &failed());
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn how_far_it_is_can_wait_and_what_counts_can_not() {
+        let one = revision(1);
+        let a = conclude(None, &visit(&one, 0), with_url(), &waiting(Stage::Health));
+        let further = Progress::Waiting {
+            stage: Stage::Health,
+            reason: "Progressing".into(),
+            message: "1 of 2".into(),
+        };
+        assert!(is_only_news(Some(&a), &conclude(Some(&a), &visit(&one, 1), with_url(), &further)));
+        assert!(!is_only_news(None, &a), "the first status");
+        assert!(!is_only_news(Some(&a), &conclude(Some(&a), &visit(&one, 1), with_url(), &failed())));
+        assert!(!is_only_news(Some(&a), &conclude(Some(&a), &visit(&one, 1), with_url(), &Progress::Ready)));
+        let two = revision(2);
+        assert!(
+            !is_only_news(Some(&a), &conclude(Some(&a), &visit(&two, 1), with_url(), &further)),
+            "another deployment"
+        );
     }
 
     #[test]

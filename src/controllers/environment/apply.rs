@@ -28,6 +28,8 @@ pub struct Applications {
     known: Mutex<HashMap<String, Application>>,
     /// When the deployer account of a namespace was bound, if that was a moment ago.
     bound: Mutex<HashMap<String, Instant>>,
+    /// When the status of an environment was last written, by UID.
+    told: Mutex<HashMap<String, Instant>>,
 }
 
 #[derive(Clone)]
@@ -55,7 +57,12 @@ impl Applications {
     }
 
     /// Forgets the objects of an environment that is gone.
-    pub(super) fn forget<'a>(&self, uids: impl IntoIterator<Item = &'a str>, namespace: &str) {
+    pub(super) fn forget<'a>(
+        &self,
+        environment: &str,
+        uids: impl IntoIterator<Item = &'a str>,
+        namespace: &str,
+    ) {
         if let Ok(mut known) = self.known.lock() {
             for uid in uids {
                 known.remove(uid);
@@ -63,6 +70,22 @@ impl Applications {
         }
         if let Ok(mut bound) = self.bound.lock() {
             bound.remove(namespace);
+        }
+        if let Ok(mut told) = self.told.lock() {
+            told.remove(environment);
+        }
+    }
+
+    /// What is left of `pause` since the environment's status was last written; `None` when it is over.
+    pub(super) fn told_lately(&self, uid: &str, pause: Duration) -> Option<Duration> {
+        let told = self.told.lock().ok()?;
+        pause.checked_sub(told.get(uid)?.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    /// The status of the environment is being written.
+    pub(super) fn tells(&self, uid: String) {
+        if let Ok(mut told) = self.told.lock() {
+            told.insert(uid, Instant::now());
         }
     }
 

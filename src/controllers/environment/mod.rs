@@ -31,6 +31,9 @@ use crate::ports::{Actor, EventType};
 /// Longest time until an environment is looked at again though nothing happened.
 const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
+/// Time between two writes of a status that say nothing but how far it is.
+const NEWS: Duration = Duration::from_secs(3);
+
 /// Reconciles an environment, within the driver's bounds.
 pub fn reconcile(
     environment: Arc<PreviewEnvironment>,
@@ -54,7 +57,8 @@ async fn visit(environment: Arc<PreviewEnvironment>, context: &Context) -> Resul
         Step::Deleted => return Ok(Action::await_change()),
     };
     let expires = findings.expires;
-    report(&environment, context, now, findings, &progress).await?;
+    let later = report(&environment, context, now, findings, &progress).await?;
+    let again = [again, later].into_iter().flatten().min();
     let left = expires.and_then(|expires| Duration::try_from(expires.duration_since(now)).ok());
     Ok(Action::requeue([again, left].into_iter().flatten().min().unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)))
 }
@@ -124,14 +128,14 @@ async fn steps(
     Ok(Step::Done(progress, again))
 }
 
-/// Writes the status, if it changed, and has GitHub told.
+/// Writes the status, if it changed, and has GitHub told. While it goes on, news is written once in a while: the duration says when.
 async fn report(
     environment: &PreviewEnvironment,
     context: &Context,
     now: Timestamp,
     findings: Findings,
     progress: &Progress,
-) -> Result<(), Failure> {
+) -> Result<Option<Duration>, Failure> {
     let namespace = environment.namespace().unwrap_or_default();
     let log_url = context.log_url(&namespace, &environment.name_any());
     let visit = Visit {
@@ -142,13 +146,20 @@ async fn report(
     };
     let status = progress::conclude(environment.status.as_ref(), &visit, findings, progress);
     if changed(environment.status.as_ref(), &status) {
+        let uid = environment.uid().unwrap_or_default();
+        if progress::is_only_news(environment.status.as_ref(), &status)
+            && let Some(wait) = context.applications.told_lately(&uid, NEWS)
+        {
+            return Ok(Some(wait));
+        }
+        context.applications.tells(uid);
         let written: PreviewEnvironment =
             write::status(&*context.cluster, write::ENVIRONMENT, environment, &status).await?;
         tell_apart(environment, &written, context).await;
         context.fresh_environments.wrote(written.clone());
         context.reporter.tell(&Arc::new(written));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Whether a status says something else than the one before; what the reporter writes is not compared.
@@ -160,7 +171,7 @@ fn changed(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEnvironment
     before != *after
 }
 
-/// An event for each change of what `Ready` says.
+/// An event when `Ready` becomes true or false, or false for another reason. How far it is in between is in the conditions.
 async fn tell_apart(before: &PreviewEnvironment, after: &PreviewEnvironment, context: &Context) {
     let ready = |environment: &PreviewEnvironment| {
         let conditions =
@@ -168,7 +179,9 @@ async fn tell_apart(before: &PreviewEnvironment, after: &PreviewEnvironment, con
         crate::api::find_condition(conditions, crate::core::conditions::READY).cloned()
     };
     let (before, Some(now)) = (ready(before), ready(after)) else { return };
-    if before.is_some_and(|before| before.status == now.status && before.reason == now.reason) {
+    if now.status == "Unknown"
+        || before.is_some_and(|before| before.status == now.status && before.reason == now.reason)
+    {
         return;
     }
     let kind = if now.status == "False" { EventType::Warning } else { EventType::Normal };

@@ -173,6 +173,7 @@ fn forget(environment: &PreviewEnvironment, context: &Context) {
     let namespace = status.and_then(|status| status.namespace.as_ref());
     let namespace_name = namespace.map(|namespace| namespace.name.as_str()).unwrap_or_default();
     context.applications.forget(
+        &environment.uid().unwrap_or_default(),
         inventory
             .iter()
             .map(|entry| entry.uid.as_str())
