@@ -203,26 +203,26 @@ mod tests {
         }
     }
 
-    fn judged(trigger: PullRequestTrigger, class: ClassPullRequests, pull_request: &PullRequest) -> Verdict {
-        judge(&class, "standard", &environment(trigger), pull_request, HEAD, true)
+    fn judged(trigger: PullRequestTrigger, class: &ClassPullRequests, pull_request: &PullRequest) -> Verdict {
+        judge(class, "standard", &environment(trigger), pull_request, HEAD, true)
     }
 
     #[test]
     fn a_colleagues_pull_request_is_allowed() {
-        assert_eq!(judged(labelled(), ClassPullRequests::default(), &pull_request()), Verdict::Allowed);
+        assert_eq!(judged(labelled(), &ClassPullRequests::default(), &pull_request()), Verdict::Allowed);
     }
 
     #[test]
     fn a_closed_one_is_closed_whatever_else_it_is() {
         let closed = PullRequest { open: false, head_sha: "2".repeat(40), draft: true, ..pull_request() };
-        assert_eq!(reason(&judged(labelled(), ClassPullRequests::default(), &closed)), "PullRequestClosed");
+        assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &closed)), "PullRequestClosed");
     }
 
     #[test]
     fn a_commit_that_is_not_the_head_is_superseded() {
         let moved = PullRequest { head_sha: "2".repeat(40), ..pull_request() };
         assert_eq!(
-            judged(labelled(), ClassPullRequests::default(), &moved),
+            judged(labelled(), &ClassPullRequests::default(), &moved),
             Verdict::Superseded { head: "2".repeat(40) }
         );
     }
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn labels_and_base_branches_select() {
         let unlabelled = PullRequest { labels: vec![], ..pull_request() };
-        assert_eq!(reason(&judged(labelled(), ClassPullRequests::default(), &unlabelled)), "NotSelected");
+        assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &unlabelled)), "NotSelected");
         let by_hand = judge(
             &ClassPullRequests::default(),
             "standard",
@@ -241,7 +241,7 @@ mod tests {
         );
         assert_eq!(by_hand, Verdict::Allowed, "who creates a deployment by hand needs no label");
         let elsewhere = PullRequest { base_branch: "release".into(), ..pull_request() };
-        assert_eq!(reason(&judged(labelled(), ClassPullRequests::default(), &elsewhere)), "NotSelected");
+        assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &elsewhere)), "NotSelected");
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
                 }
                 let wanted = if asked && allowed { "Allowed" } else { refusal };
                 assert_eq!(
-                    reason(&judged(trigger, class, &pull_request)),
+                    reason(&judged(trigger, &class, &pull_request)),
                     wanted,
                     "asked {asked}, allowed {allowed}"
                 );

@@ -462,8 +462,8 @@ mod tests {
 
     #[test]
     fn a_live_deployment_stays_live_until_the_next_one_is() {
-        let (one, two, three) = (revision(1), revision(2), revision(3));
         use DeploymentState::{Failure, InProgress, Inactive, Success};
+        let (one, two, three) = (revision(1), revision(2), revision(3));
         let a = conclude(None, &visit(&one, 0), with_url(), &Progress::Ready);
         assert_eq!(states(&a), [(1, Success)]);
         let b = conclude(Some(&a), &visit(&two, 1), with_url(), &waiting(Stage::Health));
@@ -505,6 +505,7 @@ mod tests {
 
     #[test]
     fn history_keeps_five_newest_first() {
+        use Outcome::{InProgress, Superseded};
         let mut status = None;
         for id in 1..=7 {
             let revision = revision(id);
@@ -513,7 +514,6 @@ mod tests {
         }
         let history: Vec<_> =
             status.unwrap().history.iter().map(|a| (a.deployment_id.unwrap(), a.outcome)).collect();
-        use Outcome::{InProgress, Superseded};
         assert_eq!(
             history,
             [(7, InProgress), (6, Superseded), (5, Superseded), (4, Superseded), (3, Superseded)]
