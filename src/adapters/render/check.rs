@@ -3,22 +3,9 @@
 use minijinja::Environment;
 use serde_json::Value;
 
+use super::context::TOP;
 use super::hole::{Piece, pieces};
 use crate::api::PreviewTemplateSpec;
-
-/// Names that an expression may begin with; `payload` and `pr` aren't always there, but are no mistake.
-const NAMES: [&str; 10] = [
-    "pr",
-    "sha",
-    "shortSha",
-    "repository",
-    "environment",
-    "host",
-    "url",
-    "namespace",
-    "parameters",
-    "payload",
-];
 
 /// Every hole is an expression, begins with a name there is, and uses declared parameters only.
 pub(super) fn check(
@@ -56,8 +43,8 @@ fn text(environment: &Environment<'static>, template: &PreviewTemplateSpec, of: 
         let Piece::Hole(hole) = piece else { continue };
         for used in hole.expression.undeclared_variables(true) {
             let (name, rest) = used.split_once('.').unwrap_or((&used, ""));
-            if !NAMES.contains(&name) {
-                return Err(format!("{}: there is no {name}; there are {}", hole.shown(), NAMES.join(", ")));
+            if !TOP.contains(&name) {
+                return Err(format!("{}: there is no {name}; there are {}", hole.shown(), TOP.join(", ")));
             }
             let parameter = rest.split('.').next().unwrap_or_default();
             if name == "parameters"

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::core::target::Target;
 
 /// Names at the top; the first is left out where there is no pull request.
-const TOP: [&str; 11] = [
+pub(super) const TOP: [&str; 11] = [
     "pr",
     "sha",
     "shortSha",
