@@ -8,7 +8,7 @@ use playground::stage::Stage;
 use playground::stage::github::types::Request;
 use playground::{Mark, Write};
 
-use crate::acts::BOUND;
+use crate::play::BOUND;
 
 /// For so long nothing is written and nothing asked before a part counts as over.
 const QUIET: Duration = Duration::from_millis(1500);

@@ -6,8 +6,8 @@ use anyhow::Result;
 use playground::stage::github::types::NewPullRequest;
 use playground::stage::{Project, Stage};
 
-use crate::acts::{BOUND, gone, image_of};
 use crate::figures::Figures;
+use crate::play::{BOUND, gone, image_of};
 
 /// How many lives the figures are taken from.
 pub(crate) const COUNT: usize = 5;

@@ -7,20 +7,23 @@ mod acts;
 mod build;
 mod figures;
 mod lives;
+mod play;
 mod screen;
 mod table;
 mod timeline;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use playground::Mode;
 use playground::stage::{Settings, Stage};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
-use acts::Play;
+use play::Play;
 use screen::Screen;
 
 /// Shows Matinee's main job on a real cluster on this machine.
@@ -46,20 +49,7 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let screen = Arc::new(Screen::new());
-    let mut terminate = match signal(SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(problem) => {
-            screen.failed(&problem.into());
-            return ExitCode::FAILURE;
-        }
-    };
-    // Whatever was started is ended when the future that holds it is dropped.
-    let result = tokio::select! {
-        result = demo(&arguments, &screen) => result,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-        _ = terminate.recv() => Err(anyhow::anyhow!("terminated")),
-    };
-    match result {
+    match until_signalled(&arguments, &screen).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             screen.failed(&problem);
@@ -68,7 +58,47 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn demo(arguments: &Arguments, screen: &Arc<Screen>) -> Result<()> {
+/// Plays until the end or a signal. What a signal means depends on whether the play is over and only goes on running.
+async fn until_signalled(arguments: &Arguments, screen: &Arc<Screen>) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let kept = Kept::default();
+    // Whatever was started is ended when the future that holds it is dropped.
+    let mut demo = std::pin::pin!(demo(arguments, screen, &kept));
+    loop {
+        tokio::select! {
+            result = &mut demo => return result,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if !kept.end() {
+            anyhow::bail!("interrupted");
+        }
+    }
+}
+
+/// Whether everything was shown and only goes on running, and a signal for its end.
+#[derive(Default)]
+struct Kept {
+    running: AtomicBool,
+    over: Notify,
+}
+
+impl Kept {
+    /// Goes on running until somebody ends it.
+    async fn run(&self) {
+        self.running.store(true, Ordering::Release);
+        self.over.notified().await;
+    }
+
+    /// Ends it, and says whether it was running.
+    fn end(&self) -> bool {
+        self.over.notify_one();
+        self.running.swap(false, Ordering::AcqRel)
+    }
+}
+
+async fn demo(arguments: &Arguments, screen: &Arc<Screen>, kept: &Kept) -> Result<()> {
     screen.title("Matinee: a pull request gets an environment of its own");
     let operator = build::operator(arguments.release, screen).await?;
     let mut settings = Settings::new(operator);
@@ -84,6 +114,8 @@ async fn demo(arguments: &Arguments, screen: &Arc<Screen>) -> Result<()> {
     let played = perform(arguments, &mut play).await;
     if played.is_ok() && arguments.keep {
         play.keep().await?;
+        kept.run().await;
+        screen.line("");
     }
     let logs = play.stage().playground().directory();
     let ended = play.end().await;

@@ -87,11 +87,14 @@ fn spread(mut times: Vec<Duration>) -> String {
     }
 }
 
-/// How many, and which.
+/// How many, and which. Events are for people who look on, and are counted apart.
 fn writes(all: &[Write]) -> String {
-    let kinds = count(all.iter().map(|write| write.resource.clone()));
-    let text = if all.is_empty() { String::new() } else { format!(": {kinds}") };
-    format!("{}{text}", all.len())
+    let (events, others): (Vec<&Write>, Vec<&Write>) =
+        all.iter().partition(|write| write.resource == "events");
+    let kinds = count(others.iter().map(|write| write.resource.clone()));
+    let kinds = if others.is_empty() { String::new() } else { format!(": {kinds}") };
+    let events = if events.is_empty() { String::new() } else { format!("; and {} events", events.len()) };
+    format!("{}{kinds}{events}", others.len())
 }
 
 fn calls(all: &[Request]) -> String {
