@@ -6,6 +6,7 @@
 
 mod audit;
 mod building;
+mod cargo;
 mod certificates;
 mod cgroups;
 mod control_plane;
@@ -47,6 +48,7 @@ use programs::Programs;
 use progress::Progress;
 
 pub use audit::{Mark, Write};
+pub use cargo::cargo;
 pub use image::Image;
 pub use objects::{apply, client};
 

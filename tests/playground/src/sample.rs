@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
-use tokio::process::Command;
-
+use crate::cargo;
 use crate::progress::Progress;
+use anyhow::{Context as _, Result, bail};
 
 /// The image of package `sample`.
 pub(crate) const SAMPLE_IMAGE: &str = "localhost/matinee/sample:1";
@@ -33,7 +32,7 @@ pub(crate) async fn build_static(package: &str, binary: &str, progress: &Progres
         progress.say(&format!("building {binary} for an image, once"));
     }
     let began = Instant::now();
-    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let output = cargo()
         .current_dir(&workspace)
         .args(["build", "--quiet", "--package", package, "--bin", binary, "--target", &target])
         .arg("--target-dir")

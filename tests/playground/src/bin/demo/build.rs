@@ -6,14 +6,13 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
 
 use crate::screen::Screen;
 
 /// Builds the package `matinee` of this workspace, and returns where its binary is.
 pub(crate) async fn operator(release: bool, screen: &Screen) -> Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = playground::cargo();
     command
         .current_dir(workspace)
         .args(["build", "--package", "matinee", "--bin", "matinee"])
