@@ -16,6 +16,8 @@ use crate::timeline::Timeline;
 
 /// How long anything may take on a slow machine.
 pub(crate) const BOUND: Duration = Duration::from_secs(90);
+/// How long the gateway may take to send every request to the new pods after the old ones were told to end.
+const HANDOVER: Duration = Duration::from_secs(3);
 /// Where every commit's image is found, as a build in CI would have pushed it.
 pub(crate) const IMAGE: &str = "localhost/matinee/shop";
 /// The head of the pull request.
@@ -133,13 +135,16 @@ impl Play {
         if !self.stage.serves() {
             return Ok(());
         }
-        let answer = self.stage.fetch(&self.url).await?;
         let wanted = format!("revision: {}", &self.sha[..7]);
-        ensure!(
-            answer.status == 200 && answer.body.contains(&wanted),
-            "{} should answer \"{wanted}\", but answers {answer:?}",
-            self.url
-        );
+        // The gateway may still send a request to a pod that is being ended.
+        let answer = self
+            .stage
+            .wait_for(&format!("{} answers \"{wanted}\"", self.url), HANDOVER, async || {
+                let answer = self.stage.fetch(&self.url).await?;
+                ensure!(answer.status == 200 && answer.body.contains(&wanted), "{answer:?}");
+                Ok(answer)
+            })
+            .await?;
         let text = answer.body.trim().replace('\n', ", ");
         self.holds(&format!("{} answers \"{text}\"", self.url));
         Ok(())
