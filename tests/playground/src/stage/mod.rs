@@ -182,6 +182,8 @@ impl Stage {
         };
         cluster::prepare(&setup, &settings.operator).await?;
         playground.progress.took("definitions, rights and class", began);
+        // What projects deploy, unless they say otherwise.
+        playground.sample_image().await?;
         let began = Instant::now();
         let operator = Operator::start(&playground, &settings, &accounts.webhook_secret).await?;
         playground.progress.took("operator", began);

@@ -196,6 +196,14 @@ impl Play {
         // Nobody builds images for commits that are pushed by hand.
         let any = NewProject::new(&self.project.name).template_object()?;
         self.stage.apply_object_within(&self.project.namespace, any).await?;
+        self.stage
+            .wait_for("the operator sees the changed template", BOUND, async || {
+                let template = self.stage.templates(&self.project.namespace).get(&self.project.name).await?;
+                let observed = template.data["status"]["observedGeneration"].as_i64();
+                ensure!(observed == template.metadata.generation, "{}", conditions(&template));
+                Ok(())
+            })
+            .await?;
         let pages = self.stage.github_pages();
         let repository = &self.project.repository;
         let screen = &self.screen;
