@@ -18,7 +18,7 @@ use super::common::{conditions_schema, never_observed};
     version = "v1alpha1",
     kind = "PreviewClass",
     plural = "previewclasses",
-    shortname = "pvc-class",
+    shortname = "pclass",
     category = "matinee",
     status = "PreviewClassStatus",
     derive = "PartialEq",

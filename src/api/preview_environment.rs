@@ -131,6 +131,9 @@ pub struct PreviewEnvironmentStatus {
     /// Host name of the environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// Every host name of the environment: its own, and those of further endpoints. No other environment can have any of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
     /// First seven characters of the commit that the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_sha: Option<String>,

@@ -5,7 +5,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::api::{RepositoryEnvironment, Routing};
+use crate::api::{Endpoint, RepositoryEnvironment, Routing};
 use crate::core::forge::same_environment;
 use crate::core::kubernetes_name::{MAX_LABEL, dns_label};
 
@@ -65,6 +65,13 @@ pub fn host(repository: &str, environment: &str, pull_request: Option<i64>, doma
 pub fn endpoint_host(endpoint: &str, host: &str) -> String {
     let (label, domain) = host.split_once('.').unwrap_or((host, ""));
     in_domain(&format!("{endpoint}-{label}"), domain)
+}
+
+/// Every host name of an environment: its own, which its first endpoint has, and those made from it for the other endpoints, in their
+/// order.
+pub fn hosts(host: &str, endpoints: &[Endpoint]) -> Vec<String> {
+    let others = endpoints.iter().skip(1).map(|endpoint| endpoint_host(&endpoint.name, host));
+    std::iter::once(host.to_owned()).chain(others).collect()
 }
 
 /// URL of a host under the class's scheme and port; without a path, and without the port that the scheme has anyway.

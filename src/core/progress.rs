@@ -95,6 +95,8 @@ pub struct Findings {
     pub verified: Option<Verification>,
     /// Host name.
     pub host: Option<String>,
+    /// Host names of all endpoints.
+    pub hosts: Option<Vec<String>>,
     /// URL.
     pub url: Option<String>,
     /// The namespace.
@@ -142,6 +144,7 @@ pub fn conclude(
     status.short_sha = Some(visit.revision.sha.chars().take(7).collect());
     status.verified = findings.verified.or(status.verified);
     status.host = findings.host.or(status.host);
+    status.hosts = findings.hosts.unwrap_or(status.hosts);
     status.url = findings.url.or(status.url);
     status.namespace = findings.namespace.or(status.namespace);
     status.components = findings.components.unwrap_or(status.components);
@@ -200,6 +203,7 @@ fn empty() -> PreviewEnvironmentStatus {
         verified: None,
         url: None,
         host: None,
+        hosts: Vec::new(),
         short_sha: None,
         expires: None,
         namespace: None,

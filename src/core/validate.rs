@@ -132,16 +132,10 @@ pub fn validate(
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let repository_name = repository.name_any();
     let host = names::host(&repository_name, &entry.name, number, &class.spec.routing.domain);
-    if let Some(holder) = host_holder(environment, &host, found.environments) {
-        return Err(mistake(
-            "HostTaken",
-            format!(
-                "host name {host} belongs to PreviewEnvironment {}/{} already: rename one of the two Repository objects, or give them classes with \
-                 different domains",
-                holder.namespace().unwrap_or_default(),
-                holder.name_any()
-            ),
-        ));
+    for wanted in names::hosts(&host, &template.spec.endpoints) {
+        if let Some(holder) = host_holder(environment, &wanted, found.environments) {
+            return Err(host_taken(&wanted, holder));
+        }
     }
     Ok(Target {
         environment_name: environment.name_any(),
@@ -164,7 +158,19 @@ pub fn validate(
     })
 }
 
-/// The environment that holds a host name: of those that have it, the oldest; `None` when it is this one.
+fn host_taken(host: &str, holder: &PreviewEnvironment) -> Mistake {
+    mistake(
+        "HostTaken",
+        format!(
+            "host name {host} belongs to PreviewEnvironment {}/{} already: rename the endpoint, the environment or the Repository object that \
+             it is made from, or use a class with another domain",
+            holder.namespace().unwrap_or_default(),
+            holder.name_any()
+        ),
+    )
+}
+
+/// The environment that holds a host name, as its own or an endpoint's: of those that have it, the oldest; `None` when it is this one.
 fn host_holder<'a>(
     environment: &PreviewEnvironment,
     host: &str,
@@ -172,7 +178,7 @@ fn host_holder<'a>(
 ) -> Option<&'a PreviewEnvironment> {
     environments.iter().copied().find(|other| {
         other.uid() != environment.uid()
-            && other.status.as_ref().and_then(|status| status.host.as_deref()) == Some(host)
+            && other.status.as_ref().is_some_and(|status| status.hosts.iter().any(|theirs| theirs == host))
             && seniority(other) < seniority(environment)
     })
 }
@@ -225,3 +231,7 @@ fn parameters(
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

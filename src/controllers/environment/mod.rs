@@ -114,6 +114,7 @@ async fn steps(
         Err(mistake) => return stalled(Stage::Validate, mistake),
     };
     findings.host = Some(target.host.clone());
+    findings.hosts = Some(plan::hosts(&target));
     findings.url = Some(target.url.clone());
     let planned = context.renderer.render(&target).and_then(|rendered| plan::plan(&target, rendered));
     let plan = match planned {

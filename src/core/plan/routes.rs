@@ -15,18 +15,12 @@ use super::labels::{Marks, reserved};
 use super::object::{group_of, kind_of, typed};
 use super::{CLASS_INVALID, ENDPOINT_UNKNOWN, mistake};
 use crate::api::{Endpoint, GatewayRouting, IngressRouting};
-use crate::core::names::endpoint_host;
+use crate::core::names;
 use crate::core::target::{Mistake, Target};
 
-/// The host name of each of the template's endpoints, in their order: the environment's own, and those made from it.
+/// The host name of each of the template's endpoints, in their order; the environment's own also where there is none.
 pub fn hosts(target: &Target) -> Vec<String> {
-    let endpoints = target.template.endpoints.iter().enumerate();
-    endpoints
-        .map(|(index, endpoint)| match index {
-            0 => target.host.clone(),
-            _ => endpoint_host(&endpoint.name, &target.host),
-        })
-        .collect()
+    names::hosts(&target.host, &target.template.endpoints)
 }
 
 pub(super) fn routes(

@@ -1,0 +1,269 @@
+//! What stands in an environment's way is told by reason, object, field and remedy.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::PreviewEnvironmentStatus;
+
+/// What the team and the platform wrote; each test changes one thing.
+struct World {
+    repository: Value,
+    class: Value,
+    template: Value,
+    environment: Value,
+    /// Other environments.
+    others: Vec<Value>,
+    /// Other Repositories.
+    neighbours: Vec<Value>,
+}
+
+fn object(kind: &str, name: &str, second: u8, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "matinee.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {
+            "name": name,
+            "namespace": "team",
+            "uid": format!("uid-of-{name}"),
+            "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z"),
+        },
+        "spec": spec,
+    })
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            repository: object(
+                "Repository",
+                "shop",
+                1,
+                &json!({
+                    "repository": "acme/shop",
+                    "className": "standard",
+                    "environments": [
+                        {"name": "preview", "deploy": {"templateRef": {"name": "web"}}},
+                        {"name": "docs", "deploy": {"templateRef": {"name": "web"}}},
+                        {"name": "elsewhere"},
+                    ],
+                }),
+            ),
+            class: object(
+                "PreviewClass",
+                "standard",
+                1,
+                &json!({
+                    "repositories": ["acme/*"],
+                    "namespaces": ["team*"],
+                    "github": {"secretName": "github"},
+                    "routing": {"domain": "dev.example", "gateway": {"name": "g", "namespace": "g"}},
+                }),
+            ),
+            template: object(
+                "PreviewTemplate",
+                "web",
+                1,
+                &json!({
+                    "resources": [{}],
+                    "parameters": [{"name": "replicas", "default": "1"}],
+                    "endpoints": [
+                        {"name": "web", "service": "web", "port": 80},
+                        {"name": "docs", "service": "docs", "port": 80},
+                    ],
+                }),
+            ),
+            environment: environment("preview", 5),
+            others: Vec::new(),
+            neighbours: Vec::new(),
+        }
+    }
+
+    fn validate(&self) -> Result<Target, Mistake> {
+        let read = |value: &Value| serde_json::from_value(value.clone()).unwrap();
+        let environment: PreviewEnvironment = read(&self.environment);
+        let repository: Option<Repository> = serde_json::from_value(self.repository.clone()).unwrap();
+        let class: Option<PreviewClass> = serde_json::from_value(self.class.clone()).unwrap();
+        let template: Option<PreviewTemplate> = serde_json::from_value(self.template.clone()).unwrap();
+        let neighbours: Vec<Repository> =
+            self.neighbours.iter().map(|value| serde_json::from_value(value.clone()).unwrap()).collect();
+        let others: Vec<PreviewEnvironment> = self.others.iter().map(read).collect();
+        validate(
+            &environment,
+            None,
+            &Found {
+                repository: repository.as_ref(),
+                class: class.as_ref(),
+                template: template.as_ref(),
+                repositories: &repository.iter().chain(&neighbours).collect::<Vec<_>>(),
+                environments: &others.iter().chain([&environment]).collect::<Vec<_>>(),
+            },
+        )
+    }
+
+    /// The mistake after a change; its message must have each of the parts.
+    fn mistake(change: impl FnOnce(&mut Self), reason: &str, parts: &[&str]) {
+        let mut world = Self::new();
+        change(&mut world);
+        let mistake = world.validate().expect_err(reason);
+        assert_eq!(mistake.reason, reason, "{}", mistake.message);
+        for part in parts {
+            assert!(mistake.message.contains(part), "{part} is not in: {}", mistake.message);
+        }
+    }
+}
+
+/// The environment of pull request 7 of an entry of the Repository `shop`.
+fn environment(entry: &str, second: u8) -> Value {
+    object(
+        "PreviewEnvironment",
+        &format!("shop-{entry}-pr-7"),
+        second,
+        &json!({
+            "repositoryRef": {"name": "shop"},
+            "environment": entry,
+            "githubEnvironment": format!("{entry}/pr-7"),
+            "pullRequest": {"number": 7},
+            "revision": {"sha": "1".repeat(40)},
+        }),
+    )
+}
+
+fn with_hosts(mut environment: Value, hosts: &[&str]) -> Value {
+    environment["status"] = json!({"hosts": hosts, "host": hosts[0]});
+    let _: PreviewEnvironmentStatus = serde_json::from_value(environment["status"].clone()).unwrap();
+    environment
+}
+
+#[test]
+fn what_is_right_becomes_a_target_with_every_name_decided() {
+    let target = World::new().validate().unwrap();
+    assert_eq!(target.namespace, "preview-shop-pr-7");
+    assert_eq!(target.host, "pr-7-shop.dev.example");
+    assert_eq!(target.url, "https://pr-7-shop.dev.example");
+    assert_eq!(target.parameters["replicas"], "1");
+}
+
+#[test]
+fn what_the_environment_refers_to_must_be_there() {
+    World::mistake(
+        |world| world.repository = Value::Null,
+        "RepositoryMissing",
+        &["spec.repositoryRef.name", "team/shop", "create it"],
+    );
+    World::mistake(
+        |world| world.environment["spec"]["environment"] = "staging".into(),
+        "EnvironmentUnknown",
+        &["spec.environment", "team/shop", "staging", "add it"],
+    );
+    World::mistake(
+        |world| world.environment["spec"]["environment"] = "elsewhere".into(),
+        "NothingToDeploy",
+        &["spec.environments[elsewhere]", "deploy.templateRef"],
+    );
+    World::mistake(
+        |world| world.class = Value::Null,
+        "ClassMissing",
+        &["Repository team/shop", "spec.className", "standard", "platform team"],
+    );
+    World::mistake(
+        |world| world.template = Value::Null,
+        "TemplateMissing",
+        &[
+            "Repository team/shop",
+            "spec.environments[preview].deploy.templateRef.name",
+            "team/web",
+            "create it",
+        ],
+    );
+}
+
+#[test]
+fn the_class_must_admit_the_repository_and_its_namespace() {
+    World::mistake(
+        |world| world.class["spec"]["repositories"] = json!(["acme/other"]),
+        "RepositoryNotAllowed",
+        &["Repository team/shop", "spec.repository acme/shop", "PreviewClass standard", "platform team"],
+    );
+    World::mistake(
+        |world| world.class["spec"]["namespaces"] = json!(["other"]),
+        "NamespaceNotAllowed",
+        &["Repository team/shop", "namespace", "PreviewClass standard", "platform team"],
+    );
+}
+
+#[test]
+fn of_two_repositories_with_one_environment_the_older_has_it() {
+    let neighbour = |second: u8| {
+        let mut neighbour = object(
+            "Repository",
+            "shop-too",
+            second,
+            &json!({"repository": "Acme/Shop", "className": "standard", "environments": [{"name": "preview"}]}),
+        );
+        neighbour["metadata"]["namespace"] = "team-other".into();
+        neighbour
+    };
+    World::mistake(
+        |world| world.neighbours = vec![neighbour(0)],
+        "EnvironmentClaimed",
+        &["Repository team/shop", "spec.environments[preview]", "team-other/shop-too", "githubEnvironment"],
+    );
+    let mut world = World::new();
+    world.neighbours = vec![neighbour(2)];
+    world.validate().expect("ours is older");
+}
+
+#[test]
+fn parameters_are_those_that_are_declared() {
+    World::mistake(
+        |world| {
+            world.repository["spec"]["environments"][0]["deploy"]["parameters"] =
+                json!([{"name": "colour", "value": "red"}]);
+        },
+        "ParameterUnknown",
+        &["deploy.parameters[colour]", "PreviewTemplate web", "remove it"],
+    );
+    World::mistake(
+        |world| world.template["spec"]["parameters"] = json!([{"name": "replicas"}]),
+        "ParameterMissing",
+        &["deploy.parameters", "PreviewTemplate web needs parameter replicas", "give it a value"],
+    );
+}
+
+#[test]
+fn a_host_belongs_to_the_oldest_environment_that_has_it_be_it_an_endpoints_or_its_own() {
+    const OWN: &str = "pr-7-shop.dev.example";
+    const DOCS: &str = "docs-pr-7-shop.dev.example";
+    let parts =
+        |host| [host, "PreviewEnvironment team/shop-docs-pr-7", "rename the endpoint", "another domain"];
+    let cases: [(&[&str], &str); 4] = [
+        // Our first endpoint and theirs; ours and their second; our second and their first; the seconds of both.
+        (&[OWN], OWN),
+        (&["x.dev.example", OWN], OWN),
+        (&[DOCS], DOCS),
+        (&["x.dev.example", DOCS], DOCS),
+    ];
+    for (theirs, host) in cases {
+        World::mistake(
+            |world| world.others = vec![with_hosts(environment("docs", 4), theirs)],
+            "HostTaken",
+            &parts(host),
+        );
+        let mut world = World::new();
+        world.others = vec![with_hosts(environment("docs", 6), theirs)];
+        world.validate().expect("ours is older");
+    }
+}
+
+#[test]
+fn hosts_that_differ_are_nobodys_business() {
+    let mut world = World::new();
+    world.others = vec![
+        with_hosts(environment("docs", 1), &["docs-pr-8-shop.dev.example", "docs-pr-7-shop.other.example"]),
+        // One that was never looked at has none yet.
+        environment("staging", 1),
+    ];
+    // What the environment itself has is no reason against it.
+    world.environment = with_hosts(world.environment, &["pr-7-shop.dev.example"]);
+    world.validate().unwrap();
+}
