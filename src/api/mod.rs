@@ -36,7 +36,11 @@ pub use repository::{
     RepositorySpec, RepositoryStatus, Trigger,
 };
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON};
+use std::collections::BTreeMap;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
 use kube::CustomResourceExt as _;
 
 /// The API group of every custom resource.
@@ -64,6 +68,8 @@ pub const ANNOTATION_DIGEST: &str = "matinee.dev/applied-digest";
 ///
 /// `status.observedGeneration` defaults to -1, so a client that waits for a status can't take an object that was never looked
 /// at for one that is ready (the convention kstatus relies on).
+///
+/// Nothing is nullable: `field:` with nothing behind it is the same as no `field`, to rules and defaults too.
 pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
     let mut all = vec![
         PreviewClass::crd(),
@@ -74,6 +80,11 @@ pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
     ];
     for crd in &mut all {
         for version in &mut crd.spec.versions {
+            if let Some(schema) =
+                version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut())
+            {
+                drop_nulls(schema);
+            }
             let status = version
                 .schema
                 .as_mut()
@@ -81,10 +92,23 @@ pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
                 .and_then(|schema| schema.properties.as_mut())
                 .and_then(|properties| properties.get_mut("status"));
             if let Some(status) = status {
-                status.nullable = None;
                 status.default = Some(JSON(serde_json::json!({ "observedGeneration": -1 })));
             }
         }
     }
     all
+}
+
+/// Takes `nullable` off a schema and everything in it: the API server then drops nulls before it looks at rules and defaults.
+fn drop_nulls(schema: &mut JSONSchemaProps) {
+    schema.nullable = None;
+    for property in schema.properties.iter_mut().flat_map(BTreeMap::values_mut) {
+        drop_nulls(property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        drop_nulls(items);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        drop_nulls(values);
+    }
 }

@@ -176,7 +176,7 @@ pub struct IngressRouting {
     pub namespace: Option<String>,
     /// Annotations for each Ingress, such as a certificate issuer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 20))]
+    #[schemars(extend("maxProperties" = 20), extend("additionalProperties" = {"type": "string", "maxLength": 4096}))]
     pub annotations: BTreeMap<String, String>,
     /// Ask for TLS, with the certificate in a Secret of this name in the preview's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -214,13 +214,13 @@ pub struct Isolation {
     /// Pod Security Standard of the namespace.
     pub pod_security: PodSecurityLevel,
     /// Hard limits of the namespace's ResourceQuota, by resource name.
-    #[schemars(extend("maxProperties" = 50))]
+    #[schemars(schema_with = "quantities")]
     pub quota: BTreeMap<String, Quantity>,
     /// Requests that a container without its own gets.
-    #[schemars(extend("maxProperties" = 20))]
+    #[schemars(schema_with = "quantities")]
     pub default_requests: BTreeMap<String, Quantity>,
     /// Limits that a container without its own gets.
-    #[schemars(extend("maxProperties" = 20))]
+    #[schemars(schema_with = "quantities")]
     pub default_limits: BTreeMap<String, Quantity>,
     /// What previews may reach and be reached from.
     pub network: NetworkIsolation,
@@ -251,6 +251,20 @@ impl Default for Isolation {
     }
 }
 
+/// Amounts by the name of a resource, as Kubernetes writes them and none negative.
+/// <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>
+fn quantities(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 50,
+        "additionalProperties": {
+            "x-kubernetes-int-or-string": true,
+            "maxLength": 30,
+            "pattern": r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
+        },
+    })
+}
+
 /// Whether a NetworkPolicy closes the namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum NetworkPolicyMode {
@@ -268,11 +282,19 @@ pub struct NetworkIsolation {
     /// Whether a NetworkPolicy closes the namespace.
     pub policy: NetworkPolicyMode,
     /// Address ranges (CIDR) that may reach previews besides the gateway's namespace, for gateways on the host network.
-    #[schemars(length(max = 50), inner(length(max = 50)))]
+    #[schemars(length(max = 50), inner(length(max = 50)), extend("x-kubernetes-validations" = [address_ranges()]))]
     pub ingress_from: Vec<String>,
     /// Address ranges (CIDR) that previews may reach, such as `0.0.0.0/0` for the Internet.
-    #[schemars(length(max = 50), inner(length(max = 50)))]
+    #[schemars(length(max = 50), inner(length(max = 50)), extend("x-kubernetes-validations" = [address_ranges()]))]
     pub egress_to: Vec<String>,
+}
+
+/// The rule of a list of address ranges. A container's `default` and `KubeSchema` don't go together, so it is written out.
+fn address_ranges() -> serde_json::Value {
+    serde_json::json!({
+        "rule": "self.all(range, isCIDR(range))",
+        "message": "must have address ranges only: write them like 192.0.2.0/24",
+    })
 }
 
 /// Allow or deny.

@@ -6,13 +6,14 @@
 mod harness;
 mod life;
 mod play;
+mod schema;
 
 use std::process::ExitCode;
 
 use harness::{Group, group};
 
 /// Every test, in the order in which they are begun: those that take long come first, those that run alone last.
-const GROUPS: &[Group] = &[group("life", life::TESTS)];
+const GROUPS: &[Group] = &[group("life", life::TESTS), group("schema", schema::TESTS)];
 
 fn main() -> ExitCode {
     harness::run(GROUPS)

@@ -1,0 +1,215 @@
+//! The CEL rules: each is broken here, and refuses with exactly the words that the definitions have.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use playground::stage::Stage;
+use serde_json::{Value, json};
+
+use super::{FULL, MINIMAL, api, causes, object, refusals, told};
+
+const LONG_NAME: &str =
+    "metadata.name must have at most 40 characters: namespaces and host names are made from it";
+const ONE_ROUTE: &str = "set exactly one of gateway and ingress: a preview is routed through one of them";
+const RANGES: &str = "must have address ranges only: write them like 192.0.2.0/24";
+const A_TRIGGER: &str =
+    "set trigger.pullRequest, or leave trigger out where somebody else creates the deployments";
+const NUMBERED: &str = "githubEnvironment must contain {number} where the trigger is pullRequest: each pull request has an environment \
+                        of its own";
+const MORTAL: &str =
+    "lifetime is for environments of pull requests: set trigger.pullRequest or remove lifetime";
+const RUNS_ONCE: &str = "spec is immutable: a request runs once; create another one";
+const IDENTITY: &str = "repositoryRef, environment and githubEnvironment are immutable: they say which environment this is; create \
+                        another one";
+const FORWARD: &str = "revision.deploymentId never goes back: an older deployment can't take the place of a newer one; create a new \
+                       deployment of the older commit";
+const ONE_PULL: &str = "pullRequest.number is immutable: an environment belongs to one pull request";
+
+/// A way to break a rule by creating an object: kind, name of the full object it begins with, what is set where (null: removed), and the
+/// field and the words of the refusal.
+type Creation = (&'static str, &'static str, &'static str, fn() -> Value, &'static str, &'static str);
+
+const CREATIONS: &[Creation] = &[
+    ("PreviewClass", "schema-gateway", "/spec/routing/gateway", || Value::Null, "spec.routing", ONE_ROUTE),
+    ("PreviewClass", "schema-ingress", "/spec/routing/gateway", gateway, "spec.routing", ONE_ROUTE),
+    ("PreviewClass", "schema-gateway", NETWORK_FROM, || json!(["gateway"]), INGRESS_FROM, RANGES),
+    ("PreviewClass", "schema-gateway", NETWORK_FROM, || json!(["192.0.2.1"]), INGRESS_FROM, RANGES),
+    ("PreviewClass", "schema-gateway", NETWORK_TO, || json!(["0.0.0.0/0", "::/129"]), EGRESS_TO, RANGES),
+    ("Repository", "shop", "/metadata/name", || "a".repeat(41).into(), "<nil>", LONG_NAME),
+    (
+        "Repository",
+        "shop",
+        "/spec/environments/0/trigger",
+        || json!({}),
+        "spec.environments[0].trigger",
+        A_TRIGGER,
+    ),
+    ("Repository", "shop", "/spec/environments/0/githubEnvironment", || "preview".into(), ENTRY, NUMBERED),
+    ("Repository", "shop", "/spec/environments/0/trigger", || Value::Null, ENTRY, MORTAL),
+];
+const NETWORK_FROM: &str = "/spec/isolation/network/ingressFrom";
+const INGRESS_FROM: &str = "spec.isolation.network.ingressFrom";
+const NETWORK_TO: &str = "/spec/isolation/network/egressTo";
+const EGRESS_TO: &str = "spec.isolation.network.egressTo";
+const ENTRY: &str = "spec.environments[0]";
+
+fn gateway() -> Value {
+    json!({"name": "previews", "namespace": "gateways"})
+}
+
+/// A change of an object that is there: kind, name, merge patch, and the field and the words of the refusal; no words where it is taken.
+type Change = (&'static str, &'static str, fn() -> Value, &'static str, Option<&'static str>);
+
+const CHANGES: &[Change] = &[
+    ("DeploymentRequest", "full", || json!({"spec": {"sha": "1".repeat(40)}}), "spec", Some(RUNS_ONCE)),
+    ("DeploymentRequest", "full", || json!({"spec": {"pullRequest": null}}), "spec", Some(RUNS_ONCE)),
+    ("DeploymentRequest", "full", || json!({"metadata": {"labels": {"a": "b"}}}), "", None),
+    (
+        "PreviewEnvironment",
+        "full",
+        || json!({"spec": {"repositoryRef": {"name": "other"}}}),
+        "<nil>",
+        Some(IDENTITY),
+    ),
+    ("PreviewEnvironment", "full", || json!({"spec": {"environment": "other"}}), "<nil>", Some(IDENTITY)),
+    (
+        "PreviewEnvironment",
+        "full",
+        || json!({"spec": {"githubEnvironment": "other"}}),
+        "<nil>",
+        Some(IDENTITY),
+    ),
+    ("PreviewEnvironment", "full", || revision(json!(4)), "spec", Some(FORWARD)),
+    ("PreviewEnvironment", "full", || revision(Value::Null), "spec", Some(FORWARD)),
+    ("PreviewEnvironment", "full", || revision(json!(5)), "", None),
+    ("PreviewEnvironment", "full", || revision(json!(6)), "", None),
+    ("PreviewEnvironment", "minimal", || revision(json!(1)), "", None),
+    (
+        "PreviewEnvironment",
+        "full",
+        || json!({"spec": {"pullRequest": {"number": 8}}}),
+        "spec",
+        Some(ONE_PULL),
+    ),
+    ("PreviewEnvironment", "full", || json!({"spec": {"pullRequest": null}}), "spec", Some(ONE_PULL)),
+    (
+        "PreviewEnvironment",
+        "minimal",
+        || json!({"spec": {"pullRequest": {"number": 1}}}),
+        "spec",
+        Some(ONE_PULL),
+    ),
+    ("PreviewEnvironment", "full", || json!({"spec": {"lifetime": null}}), "", None),
+];
+
+fn revision(id: Value) -> Value {
+    json!({"spec": {"revision": {"sha": "1".repeat(40), "deploymentId": id}}})
+}
+
+pub(super) async fn every_rule_refuses_in_its_own_words(stage: &Stage) -> Result<()> {
+    let broken: BTreeSet<_> = CREATIONS
+        .iter()
+        .map(|creation| (creation.0.to_owned(), creation.5.to_owned()))
+        .chain(CHANGES.iter().filter_map(|change| Some((change.0.to_owned(), change.4?.to_owned()))))
+        .collect();
+    let defined = defined(stage).await?;
+    let unbroken: Vec<_> = defined.difference(&broken).collect();
+    ensure!(unbroken.is_empty(), "rules that nothing here breaks: {unbroken:#?}");
+    let unknown: Vec<_> = broken.difference(&defined).collect();
+    ensure!(unknown.is_empty(), "words that no rule has: {unknown:#?}");
+
+    for (kind, name, pointer, value, field, words) in CREATIONS {
+        let mut given = object(FULL, kind, name)?;
+        set(&mut given, pointer, value())?;
+        let refusals = refusals(stage, &given).await?;
+        let found = refusals.iter().any(|cause| cause.field == *field && cause.message.ends_with(words));
+        ensure!(
+            found,
+            "{kind} with {pointer} = {}: not \"{field}: {words}\" but {}",
+            value(),
+            told(&refusals)
+        );
+    }
+    changes_are_refused(stage).await
+}
+
+async fn changes_are_refused(stage: &Stage) -> Result<()> {
+    const NAMESPACE: &str = "schema-rules";
+    stage.namespace(NAMESPACE).await?;
+    let mut there = Vec::new();
+    for kind in ["DeploymentRequest", "PreviewEnvironment"] {
+        for (text, name) in [(FULL, "full"), (MINIMAL, "minimal")] {
+            let mut given = object(text, kind, "shop")?;
+            given["metadata"]["name"] = name.into();
+            let objects = api(stage, &given, NAMESPACE);
+            let given: DynamicObject = serde_json::from_value(given)?;
+            objects.create(&PostParams::default(), &given).await?;
+            there.push((objects, name));
+        }
+    }
+    for (kind, name, patch, field, words) in CHANGES {
+        let objects = api(stage, &json!({"kind": kind}), NAMESPACE);
+        let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+        let refusals = causes(objects.patch(name, &dry, &Patch::Merge(patch())).await)?;
+        let as_expected = match words {
+            Some(words) => {
+                refusals.iter().any(|cause| cause.field == *field && cause.message.ends_with(words))
+            }
+            None => refusals.is_empty(),
+        };
+        ensure!(
+            as_expected,
+            "{kind} {name} changed by {}: not {words:?} at \"{field}\" but {}",
+            patch(),
+            told(&refusals)
+        );
+    }
+    for (objects, name) in there {
+        objects.delete(name, &DeleteParams::default()).await?;
+    }
+    Ok(())
+}
+
+/// Kind and words of every rule in the definitions that the cluster has.
+async fn defined(stage: &Stage) -> Result<BTreeSet<(String, String)>> {
+    let definitions = stage.objects("apiextensions.k8s.io/v1", "CustomResourceDefinition", None);
+    let mut found = BTreeSet::new();
+    for definition in definitions.list(&ListParams::default()).await? {
+        let spec = &definition.data["spec"];
+        if spec["group"] == "matinee.dev" {
+            let kind = spec["names"]["kind"].as_str().context("a definition without a kind")?;
+            collect(&spec["versions"], kind, &mut found)?;
+        }
+    }
+    ensure!(!found.is_empty(), "no definition has a rule");
+    Ok(found)
+}
+
+fn collect(of: &Value, kind: &str, found: &mut BTreeSet<(String, String)>) -> Result<()> {
+    for rule in of["x-kubernetes-validations"].as_array().into_iter().flatten() {
+        let words = rule["message"].as_str().with_context(|| format!("a rule without words: {rule}"))?;
+        found.insert((kind.to_owned(), words.to_owned()));
+    }
+    match of {
+        Value::Object(fields) => fields.values().try_for_each(|field| collect(field, kind, found)),
+        Value::Array(items) => items.iter().try_for_each(|item| collect(item, kind, found)),
+        _ => Ok(()),
+    }
+}
+
+/// Sets what is at a JSON pointer; null removes it.
+pub(super) fn set(object: &mut Value, pointer: &str, value: Value) -> Result<()> {
+    let (parent, last) = pointer.rsplit_once('/').context("not a pointer")?;
+    let last = last.replace("~1", "/").replace("~0", "~");
+    match object.pointer_mut(parent).with_context(|| format!("nothing at {parent}"))? {
+        Value::Object(fields) if value.is_null() => fields.remove(&last).map(drop),
+        Value::Object(fields) => {
+            fields.insert(last, value);
+            Some(())
+        }
+        Value::Array(items) => items.get_mut(last.parse::<usize>()?).map(|item| *item = value),
+        _ => None,
+    }
+    .with_context(|| format!("nothing at {pointer}"))
+}
