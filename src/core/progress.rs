@@ -175,6 +175,7 @@ pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEn
             && before.verified == after.verified
             && before.namespace == after.namespace
             && before.inventory == after.inventory
+            && before.hosts == after.hosts
             && before.url == after.url
             && before.observed_generation == after.observed_generation
     })
