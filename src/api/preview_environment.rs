@@ -17,6 +17,7 @@ use super::{Duration, LocalReference, PullRequestReference};
     kind = "PreviewEnvironment",
     plural = "previewenvironments",
     shortname = "preview",
+    shortname = "previews",
     category = "matinee",
     namespaced,
     status = "PreviewEnvironmentStatus",
