@@ -1,14 +1,14 @@
-//! Step 1: what there is in the cluster for an environment. Reads the watched stores, makes no request.
+//! Step 1: what there is in the cluster for an environment. Reads the watched stores, and makes a request only for what they don't have.
 
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
-use kube::runtime::reflector::ObjectRef;
 
 use crate::api::{PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::controllers::Context;
 use crate::core::target::Mistake;
 use crate::core::validate::{self, Admitted, Found};
+use crate::ports::ClusterError;
 
 /// Everything that an environment refers to, and what it shares the cluster with.
 pub(super) struct Observed {
@@ -20,30 +20,31 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    pub(super) fn of(environment: &PreviewEnvironment, context: &Context) -> Self {
+    pub(super) async fn of(
+        environment: &PreviewEnvironment,
+        context: &Context,
+    ) -> Result<Self, ClusterError> {
         let namespace = environment.namespace().unwrap_or_default();
         let spec = &environment.spec;
-        let repository =
-            context.repositories.get(&ObjectRef::new(&spec.repository_ref.name).within(&namespace));
-        let class = repository
-            .as_ref()
-            .and_then(|repository| context.classes.get(&ObjectRef::new(&repository.spec.class_name)));
+        let repository = context.repository(&namespace, &spec.repository_ref.name).await?;
+        let class = context.class_of(repository.as_deref()).await?;
         let deploy = repository
             .as_ref()
             .and_then(|repository| {
                 repository.spec.environments.iter().find(|entry| entry.name == spec.environment)
             })
             .and_then(|entry| entry.deploy.as_ref());
-        let template = deploy.and_then(|deploy| {
-            context.templates.get(&ObjectRef::new(&deploy.template_ref.name).within(&namespace))
-        });
-        Self {
+        let template = match deploy {
+            Some(deploy) => context.template(&namespace, &deploy.template_ref.name).await?,
+            None => None,
+        };
+        Ok(Self {
             repository,
             class,
             template,
             repositories: context.repositories.state(),
             environments: context.environments.state(),
-        }
+        })
     }
 
     pub(super) fn repositories(&self) -> Vec<&Repository> {
