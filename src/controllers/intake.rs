@@ -96,7 +96,14 @@ impl Reception {
             Change::Request { namespace, name, spec, updated_at } => {
                 self.request(&namespace, &name, spec, &updated_at).await
             }
-            Change::CarryOut { namespace, name, spec } => self.carry_out(&namespace, &name, *spec).await,
+            Change::CarryOut { namespace, name, spec, request } => {
+                if request.is_some_and(|request| self.is_over(&namespace, &request, &spec)) {
+                    return Ok(vec![format!(
+                        "PreviewEnvironment {namespace}/{name} is left: its request is over"
+                    )]);
+                }
+                self.carry_out(&namespace, &name, *spec).await
+            }
             Change::LookAgain { namespace, repository, number, updated_at } => {
                 self.look_again(&namespace, &repository, number, &updated_at).await
             }
@@ -125,6 +132,19 @@ impl Reception {
         let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
         self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await?;
         Ok(vec![format!("DeploymentRequest {namespace}/{name} applied")])
+    }
+
+    /// Whether a request is gone, or has had this deployment carried out: then the environment has been made, and if it isn't there any
+    /// more it has come to its end since. A request that is under way has not recorded the deployment yet.
+    fn is_over(&self, namespace: &str, request: &str, spec: &PreviewEnvironmentSpec) -> bool {
+        let under_way = self.requests.find(|known| {
+            known.uid().as_deref() == Some(request)
+                && known.namespace().as_deref() == Some(namespace)
+                && known.metadata.deletion_timestamp.is_none()
+                && known.status.as_ref().and_then(|status| status.deployment_id)
+                    != spec.revision.deployment_id
+        });
+        under_way.is_none()
     }
 
     async fn carry_out(

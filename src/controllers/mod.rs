@@ -4,6 +4,7 @@ mod catalog;
 mod driver;
 mod environment;
 mod intake;
+mod lookup;
 mod reporter;
 mod repository;
 mod request;

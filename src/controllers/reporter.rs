@@ -16,7 +16,7 @@ use crate::api::{ConditionStatus, DeploymentReport, PreviewEnvironment};
 use crate::core::conditions;
 use crate::core::progress::REPORTED;
 use crate::core::{report, validate};
-use crate::ports::ForgeError;
+use crate::ports::{ClusterError, ForgeError};
 
 /// Wait after a report that failed, doubled with every failure up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -198,10 +198,9 @@ async fn tell_github(
 ) -> Result<(), ForgeError> {
     let spec = &environment.spec;
     let namespace = environment.namespace().unwrap_or_default();
-    let repository = context.repositories.get(&ObjectRef::new(&spec.repository_ref.name).within(&namespace));
-    let class = repository
-        .as_ref()
-        .and_then(|repository| context.classes.get(&ObjectRef::new(&repository.spec.class_name)));
+    let unread = |error: ClusterError| ForgeError::Unknown(error.to_string());
+    let repository = context.repository(&namespace, &spec.repository_ref.name).await.map_err(unread)?;
+    let class = context.class_of(repository.as_deref()).await.map_err(unread)?;
     let repositories = context.repositories.state();
     let repositories: Vec<_> = repositories.iter().map(AsRef::as_ref).collect();
     let admitted = validate::admit(
@@ -215,6 +214,13 @@ async fn tell_github(
     match admitted {
         Ok(admitted) => {
             let (forge, name) = context.forge(&admitted).await?;
+            // Its end may have come meanwhile, and nothing is told after that.
+            let lives = context.environments.get(&ObjectRef::from_obj(environment)).is_some_and(|now| {
+                now.uid() == environment.uid() && now.metadata.deletion_timestamp.is_none()
+            });
+            if !lives {
+                return Err(ForgeError::Superseded);
+            }
             forge.create_deployment_status(&name, wanted).await
         }
         // The class doesn't let this repository in any more: its credentials aren't this repository's to use.

@@ -8,7 +8,6 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
 
 use super::driver::Failure;
 use super::{Context, write};
@@ -16,10 +15,11 @@ use crate::api::{ConditionStatus, DeploymentState, PreviewClass, Repository, Rep
 use crate::core::conditions::{self, Summary};
 use crate::core::event::Event;
 use crate::core::forge::{Deployment, PullRequest, RepositoryName};
+use crate::core::payload::Mark;
 use crate::core::target::Mistake;
 use crate::core::validate::{self, Admitted};
 use crate::core::{claims, names};
-use crate::ports::{Forge, ForgeError};
+use crate::ports::{ClusterError, Forge, ForgeError};
 
 /// No other Repository has its environments.
 const CLAIMED: &str = "Claimed";
@@ -30,7 +30,40 @@ const CONDITIONS: [&str; 5] =
 
 /// What was swept of each Repository, by UID: a listing that hasn't changed since asks for nothing.
 #[derive(Default)]
-pub struct Sweeps(Mutex<HashMap<String, Swept>>);
+pub struct Sweeps(Mutex<SweptSoFar>);
+
+#[derive(Default)]
+struct SweptSoFar {
+    known: HashMap<String, Swept>,
+    /// Counts what was forgotten, so that a sweep that began before isn't remembered after.
+    forgotten: u64,
+}
+
+impl Sweeps {
+    /// Has the next sweep of a Repository deal with everything anew, though GitHub shows what it showed.
+    pub(super) fn forget(&self, uid: &str) {
+        if let Ok(mut swept) = self.0.lock() {
+            swept.known.remove(uid);
+            swept.forgotten += 1;
+        }
+    }
+
+    fn forgotten(&self) -> u64 {
+        self.0.lock().map_or(0, |swept| swept.forgotten)
+    }
+
+    fn is_known(&self, uid: &str, listings: &Swept) -> bool {
+        self.0.lock().is_ok_and(|swept| swept.known.get(uid) == Some(listings))
+    }
+
+    fn remember(&self, uid: String, listings: Swept, forgotten: u64) {
+        if let Ok(mut swept) = self.0.lock()
+            && swept.forgotten == forgotten
+        {
+            swept.known.insert(uid, listings);
+        }
+    }
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Swept {
@@ -51,13 +84,13 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
     if repository.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let class = context.classes.get(&ObjectRef::new(&repository.spec.class_name));
+    let class = context.class_of(Some(repository)).await?;
     let all = context.repositories.state();
     let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
     let usable = usable(repository, class.as_deref());
     let claims: Result<(), Mistake> =
         repository.spec.environments.iter().try_for_each(|entry| claims::holds(&all, repository, entry));
-    let templates = templates(repository, context);
+    let templates = templates(repository, context).await?;
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
         Some(class) => match sweep(repository, &class, context).await {
             Ok(()) => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
@@ -81,16 +114,16 @@ fn usable(repository: &Repository, class: Option<&PreviewClass>) -> Result<(), M
     claims::class_admits(class, repository)
 }
 
-fn templates(repository: &Repository, context: &Context) -> Result<(), Mistake> {
+async fn templates(repository: &Repository, context: &Context) -> Result<Result<(), Mistake>, ClusterError> {
     let namespace = repository.namespace().unwrap_or_default();
     for entry in &repository.spec.environments {
         let Some(deploy) = &entry.deploy else { continue };
         let template = &deploy.template_ref.name;
-        if context.templates.get(&ObjectRef::new(template).within(&namespace)).is_none() {
-            return Err(validate::template_missing(repository, entry, template));
+        if context.template(&namespace, template).await?.is_none() {
+            return Ok(Err(validate::template_missing(repository, entry, template)));
         }
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// What only a change on GitHub or to the Secret mends.
@@ -107,6 +140,7 @@ fn is_mistake(error: &ForgeError) -> bool {
 async fn sweep(repository: &Repository, class: &PreviewClass, context: &Context) -> Result<(), Failure> {
     let Some(entry) = repository.spec.environments.first() else { return Ok(()) };
     let (forge, name) = context.forge(&Admitted { repository, entry, class }).await?;
+    let forgotten = context.sweeps.forgotten();
     let pull_requests = forge.open_pull_requests(&name).await?;
     let deployments = forge.recent_deployments(&name).await?;
     let swept = Swept {
@@ -115,7 +149,7 @@ async fn sweep(repository: &Repository, class: &PreviewClass, context: &Context)
         deployments: deployments.version,
     };
     let uid = repository.uid().unwrap_or_default();
-    if context.sweeps.0.lock().is_ok_and(|known| known.get(&uid) == Some(&swept)) {
+    if context.sweeps.is_known(&uid, &swept) {
         return Ok(());
     }
     let open: HashSet<i64> = pull_requests.items.iter().map(|pull_request| pull_request.number).collect();
@@ -129,9 +163,7 @@ async fn sweep(repository: &Repository, class: &PreviewClass, context: &Context)
         }
     }
     // Only what was dealt with whole needn't be dealt with again.
-    if let Ok(mut known) = context.sweeps.0.lock() {
-        known.insert(uid, swept);
-    }
+    context.sweeps.remember(uid, swept, forgotten);
     Ok(())
 }
 
@@ -209,9 +241,12 @@ async fn recent_deployment(
     if known.is_some() {
         return Ok(());
     }
-    let state = forge.deployment_state(name, deployment.id).await?;
-    if state.as_deref() == Some(DeploymentState::Inactive.as_github()) {
-        return Ok(());
+    // Whether one of ours is over, its request tells.
+    if Mark::find(&deployment.payload).is_none() {
+        let state = forge.deployment_state(name, deployment.id).await?;
+        if state.as_deref() == Some(DeploymentState::Inactive.as_github()) {
+            return Ok(());
+        }
     }
     let event = Event::Deployment { repository: name.clone(), deployment: deployment.clone() };
     context.reception.take_in(&event).await?;

@@ -14,7 +14,7 @@ use super::driver::Failure;
 use super::{Context, write};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, ConditionStatus, DeploymentRequest, DeploymentRequestStatus, GROUP,
-    Intent, Origin, VERSION, find_condition,
+    Intent, Origin, PreviewEnvironment, VERSION, find_condition,
 };
 use crate::core::conditions::{self, Summary};
 use crate::core::event::Event;
@@ -84,10 +84,8 @@ fn is_over(request: &DeploymentRequest) -> bool {
 async fn steps(request: &DeploymentRequest, context: &Context) -> Result<Outcome, Failure> {
     let namespace = request.namespace().unwrap_or_default();
     let spec = &request.spec;
-    let repository = context.repositories.get(&ObjectRef::new(&spec.repository_ref.name).within(&namespace));
-    let class = repository
-        .as_ref()
-        .and_then(|repository| context.classes.get(&ObjectRef::new(&repository.spec.class_name)));
+    let repository = context.repository(&namespace, &spec.repository_ref.name).await?;
+    let class = context.class_of(repository.as_deref()).await?;
     let all = context.repositories.state();
     let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
     let admitted = validate::admit(
@@ -296,6 +294,26 @@ async fn delete(request: &DeploymentRequest, context: &Context) -> Result<(), Fa
         .delete(&Actor::Operator, &kind, request.namespace().as_deref(), &request.name_any(), &uid)
         .await?;
     context.fresh_requests.forget(&uid);
+    Ok(())
+}
+
+/// Deletes every request for an environment that came to its end, and has GitHub read anew: the pull request may just have been opened or
+/// selected again, and then it is asked for again.
+pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
+    let spec = &environment.spec;
+    let namespace = environment.namespace().unwrap_or_default();
+    let asked = context.requests.state_filter(|request| {
+        request.namespace().as_deref() == Some(&namespace)
+            && request.metadata.deletion_timestamp.is_none()
+            && request.spec.repository_ref == spec.repository_ref
+            && request.spec.github_environment == spec.github_environment
+    });
+    for request in asked {
+        delete(&request, context).await?;
+    }
+    if let Some(repository) = context.repository(&namespace, &spec.repository_ref.name).await? {
+        context.sweeps.forget(&repository.uid().unwrap_or_default());
+    }
     Ok(())
 }
 

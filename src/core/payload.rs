@@ -13,7 +13,7 @@ const VERSION: i64 = 1;
 pub struct Mark {
     /// Identity of the cluster that asked.
     pub cluster: String,
-    /// UID of the request.
+    /// UID of the request; when it ran more than once, a dot and the number of the run after the first.
     pub request: String,
     /// Number of the pull request, where there is one.
     pub pull_request: Option<i64>,
@@ -27,6 +27,11 @@ impl Mark {
             mark["pullRequest"] = number.into();
         }
         json!({ "matinee": mark })
+    }
+
+    /// UID of the request, whichever of its runs this is.
+    pub fn request_uid(&self) -> &str {
+        self.request.split_once('.').map_or(&self.request, |(uid, _)| uid)
     }
 
     /// The mark in a payload, if there is one.

@@ -33,6 +33,9 @@ pub enum Change {
         name: String,
         /// Its spec.
         spec: Box<PreviewEnvironmentSpec>,
+        /// UID of the request that had the deployment created; `None` when somebody else did. Such a deployment is over when its
+        /// request is gone, and it is carried out once: an old event doesn't bring back what has ended since.
+        request: Option<String>,
     },
     /// What there is for a pull request may have to go: have it looked at.
     LookAgain {
@@ -137,7 +140,7 @@ fn for_deployment(
     cluster: &str,
 ) -> Vec<Change> {
     let mark = payload::Mark::find(&deployment.payload);
-    if mark.is_some_and(|mark| mark.cluster != cluster) {
+    if mark.as_ref().is_some_and(|mark| mark.cluster != cluster) {
         return Vec::new();
     }
     let mut changes = Vec::new();
@@ -167,6 +170,7 @@ fn for_deployment(
                 },
                 lifetime: None,
             }),
+            request: mark.as_ref().map(|mark| mark.request_uid().to_owned()),
         });
     }
     changes

@@ -15,13 +15,14 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{GroupVersionKind, ObjectMeta};
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 
 pub use self::apply::Applications;
 use self::observe::Observed;
 use self::verify::Verified;
 use super::driver::Failure;
-use super::{Context, write};
+use super::{Context, request, write};
 use crate::api::{FINALIZER, GROUP, PreviewEnvironment, PreviewEnvironmentStatus, VERSION};
 use crate::core::plan;
 use crate::core::progress::{self, Findings, Progress, Stage, Visit};
@@ -78,7 +79,7 @@ async fn steps(
     findings: &mut Findings,
 ) -> Result<Step, Failure> {
     let stalled = |stage, mistake| Ok(Step::Done(Progress::Mistaken { stage, mistake }, None));
-    let observed = Observed::of(environment, context);
+    let observed = Observed::of(environment, context).await?;
     let admitted = match observed.admit(environment) {
         Ok(admitted) => admitted,
         Err(mistake) => return stalled(Stage::Validate, mistake),
@@ -94,7 +95,16 @@ async fn steps(
             return stalled(Stage::Validate, mistake);
         }
         Verified::Superseded(head) => return Ok(Step::Done(Progress::Superseded { head }, None)),
-        Verified::Over(reason, why) => return delete(environment, context, reason, &why).await,
+        Verified::Over(reason, why) => {
+            let now = context.environments.get(&ObjectRef::from_obj(environment));
+            if now.is_some_and(|now| now.spec.revision != environment.spec.revision) {
+                // Another deployment came while GitHub was asked; it is asked about that one.
+                let reason = "another deployment came".to_owned();
+                return Err(Failure::Soon { reason, after: Duration::ZERO });
+            }
+            request::end_with(environment, context).await?;
+            return delete(environment, context, reason, &why).await;
+        }
     };
     let seen = progress::first_seen(environment.status.as_ref(), &environment.spec.revision, now);
     if environment.spec.pull_request.is_some() {
@@ -200,13 +210,13 @@ async fn delete(
     let namespace = environment.namespace();
     let uid = environment.uid().unwrap_or_default();
     context
-        .events
-        .publish(&write::reference(environment), EventType::Normal, reason, &format!("deleted: {why}"))
-        .await;
-    context
         .cluster
         .delete(&Actor::Operator, &kind, namespace.as_deref(), &environment.name_any(), &uid)
         .await?;
+    context
+        .events
+        .publish(&write::reference(environment), EventType::Normal, reason, &format!("deleted: {why}"))
+        .await;
     Ok(Step::Deleted)
 }
 

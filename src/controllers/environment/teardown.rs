@@ -27,8 +27,12 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
     let namespace_is_there = remove_namespace(environment, context).await?;
     let uid = environment.uid().unwrap_or_default();
     // The deletion of every object in the namespace comes by here; GitHub is told once.
-    let retired =
-        if context.reporter.has_retired(&uid) { Ok(true) } else { retire(environment, context).await };
+    let retired = if context.reporter.has_retired(&uid) {
+        Ok(true)
+    } else {
+        let observed = Observed::of(environment, context).await?;
+        retire(environment, &observed, context).await
+    };
     match retired {
         Ok(true) => context.reporter.retired_all(uid),
         Ok(false) => return Ok(Action::requeue(std::time::Duration::ZERO)),
@@ -84,8 +88,11 @@ async fn remove_namespace(environment: &PreviewEnvironment, context: &Context) -
 }
 
 /// Makes every deployment of the environment inactive: GitHub never does it for transient ones. Says whether all are.
-async fn retire(environment: &PreviewEnvironment, context: &Context) -> Result<bool, ForgeError> {
-    let observed = Observed::of(environment, context);
+async fn retire(
+    environment: &PreviewEnvironment,
+    observed: &Observed,
+    context: &Context,
+) -> Result<bool, ForgeError> {
     let status = environment.status.as_ref();
     // An environment that was never let in has nothing to retire, and no way to.
     let admitted = observed.admit(environment).map_err(|mistake| ForgeError::Invalid(mistake.message))?;

@@ -3,7 +3,9 @@
 
 use kube::ResourceExt as _;
 
-use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, Origin, PreviewEnvironment, Refusal, Verification};
+use crate::api::{
+    ANNOTATION_PULL_REQUEST_UPDATED, DeploymentState, Origin, PreviewEnvironment, Refusal, Verification,
+};
 use crate::controllers::Context;
 use crate::controllers::driver::Failure;
 use crate::core::gate::{self, Verdict};
@@ -28,6 +30,9 @@ pub(super) async fn verify(
     admitted: &Admitted<'_>,
     context: &Context,
 ) -> Result<Verified, Failure> {
+    if let Some(id) = ended(environment, admitted, context).await? {
+        return Ok(Verified::Over("DeploymentInactive", format!("deployment {id} is over on GitHub")));
+    }
     let Some(reference) = &environment.spec.pull_request else { return Ok(Verified::Allowed(None)) };
     let revision = &environment.spec.revision;
     let updated_at = environment.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
@@ -85,6 +90,34 @@ pub(super) async fn verify(
         Verdict::Superseded { head } => Verified::Superseded(head),
         Verdict::Over { reason, message } => Verified::Over(reason, message),
     })
+}
+
+/// The deployment that a new environment is for, if it is over already: what created it was an old event. What a request of ours asked for is
+/// known to be new.
+async fn ended(
+    environment: &PreviewEnvironment,
+    admitted: &Admitted<'_>,
+    context: &Context,
+) -> Result<Option<i64>, Failure> {
+    let spec = &environment.spec;
+    let Some(id) = spec.revision.deployment_id else { return Ok(None) };
+    let asked_for = || {
+        context.requests.find(|request| {
+            request.namespace() == environment.namespace()
+                && request.spec.github_environment == spec.github_environment
+                && request.spec.sha == spec.revision.sha
+        })
+    };
+    if environment.status.is_some() || asked_for().is_some() {
+        return Ok(None);
+    }
+    let (forge, repository) = context.forge(admitted).await?;
+    let state = match forge.deployment_state(&repository, id).await {
+        Ok(state) => state,
+        Err(ForgeError::NotFound(_)) => return Ok(Some(id)),
+        Err(error) => return Err(error.into()),
+    };
+    Ok((state.as_deref() == Some(DeploymentState::Inactive.as_github())).then_some(id))
 }
 
 /// Whether a trigger of ours asked for the deployment.
