@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use futures::TryStreamExt as _;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
+use lru::LruCache;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -22,6 +24,8 @@ use crate::ports::{ANNOTATION_FINGERPRINT, ClusterError, LiveObjects};
 /// Selects what Matinee applied.
 const SELECTOR: &str = LABEL_ENVIRONMENT_UID;
 
+/// How many objects that are gone are remembered.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// What is kept of a container: what health reads.
 const CONTAINER_FIELDS: [&str; 7] =
     ["name", "image", "restartPolicy", "resources", "livenessProbe", "readinessProbe", "startupProbe"];
@@ -36,6 +40,8 @@ struct View {
     by_environment: HashMap<String, HashSet<(GroupVersionKind, Place)>>,
     /// Kinds whose watch was started, and whether its first list is complete.
     kinds: HashMap<GroupVersionKind, bool>,
+    /// UIDs of what the watches saw go: an answer that was on its way then brings nothing back, for no watch would take it away again.
+    gone: Option<LruCache<String, ()>>,
 }
 
 impl View {
@@ -57,6 +63,23 @@ impl View {
         if let Some(uid) = environment_uid(object) {
             self.by_environment.entry(uid.to_owned()).or_default().insert(at);
         }
+    }
+
+    fn is_gone(&self, uid: &str) -> bool {
+        self.gone.as_ref().is_some_and(|gone| gone.contains(uid))
+    }
+
+    /// Removes what a watch saw go, unless another object of the name has taken its place already.
+    fn went(&mut self, kind: &GroupVersionKind, object: &DynamicObject) -> Option<Arc<DynamicObject>> {
+        let at = place(object);
+        if let Some(uid) = object.uid() {
+            self.gone.get_or_insert_with(|| LruCache::new(REMEMBERED)).put(uid, ());
+        }
+        let known = self.objects.get(kind)?.get(&at)?;
+        if known.uid() != object.uid() {
+            return None;
+        }
+        self.remove(kind, &at)
     }
 
     fn remove(&mut self, kind: &GroupVersionKind, at: &Place) -> Option<Arc<DynamicObject>> {
@@ -142,7 +165,7 @@ impl WatchedObjects {
                 }
                 Ok(Some(watcher::Event::InitDone)) => self.complete(kind, &std::mem::take(&mut listing)),
                 Ok(Some(watcher::Event::Apply(object))) => self.put(kind, object),
-                Ok(Some(watcher::Event::Delete(object))) => self.remove(kind, &place(&object)),
+                Ok(Some(watcher::Event::Delete(object))) => self.went(kind, &object),
                 Ok(None) => return,
                 Err(error) => tracing::warn!(kind = kind.kind, %error, "watch failed; it is started again"),
             }
@@ -165,8 +188,8 @@ impl WatchedObjects {
         self.touch(&object);
     }
 
-    fn remove(&self, kind: &GroupVersionKind, at: &Place) {
-        let removed = self.view.write().ok().and_then(|mut view| view.remove(kind, at));
+    fn went(&self, kind: &GroupVersionKind, object: &DynamicObject) {
+        let removed = self.view.write().ok().and_then(|mut view| view.went(kind, object));
         if let Some(removed) = removed {
             self.touch(&removed);
         }
@@ -293,6 +316,10 @@ impl LiveObjects for WatchedObjects {
         else {
             return;
         };
+        let uid = object.uid().unwrap_or_default();
+        if self.view.read().is_ok_and(|view| view.is_gone(&uid)) {
+            return;
+        }
         self.put(&kind, object.clone());
     }
 }
@@ -304,5 +331,30 @@ fn is_older(known: &DynamicObject, new: &DynamicObject) -> bool {
     match (version(known), version(new)) {
         (Some(known), Some(new)) => known < new,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn namespace(uid: &str) -> DynamicObject {
+        let kind = GroupVersionKind::gvk("", "v1", "Namespace");
+        let mut object = DynamicObject::new("preview-shop-pr-1", &ApiResource::from_gvk(&kind));
+        object.metadata.uid = Some(uid.to_owned());
+        object
+    }
+
+    #[test]
+    fn the_end_of_an_object_is_not_the_end_of_the_next_one_of_its_name() {
+        let kind = GroupVersionKind::gvk("", "v1", "Namespace");
+        let mut view = View::default();
+        view.put(&kind, &Arc::new(namespace("old")));
+        view.put(&kind, &Arc::new(namespace("new")));
+        assert!(view.went(&kind, &namespace("old")).is_none());
+        assert!(view.is_gone("old") && !view.is_gone("new"));
+        assert_eq!(view.objects[&kind].values().filter_map(|left| left.uid()).collect::<Vec<_>>(), ["new"]);
+        assert!(view.went(&kind, &namespace("new")).is_some());
+        assert!(view.objects[&kind].is_empty());
     }
 }
