@@ -1,6 +1,7 @@
 //! A place to start and to end what all tests share, which Rust's own harness lacks.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -80,6 +81,9 @@ pub fn run(groups: &[Group]) -> ExitCode {
     let shared = Arc::new(Shared::new(runtime.handle().clone()));
     let trials = groups.iter().flat_map(|group| group.tests.iter().map(|test| trial(group, *test, &shared)));
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    if conclusion.has_failed() {
+        shared.keep_log();
+    }
     match runtime.block_on(shared.end()) {
         Ok(()) => conclusion.exit_code(),
         Err(error) => {
@@ -179,6 +183,16 @@ impl Shared {
             }
         });
         started.await.as_ref().map_err(|error| anyhow::anyhow!("the stage could not be started: {error}"))
+    }
+
+    /// The next run of anybody empties the folder of logs.
+    fn keep_log(&self) {
+        let Some(Ok(stage)) = self.stage.get() else { return };
+        let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("matinee.log");
+        match std::fs::copy(stage.operator().log(), &copy) {
+            Ok(_) => eprintln!("the operator's log: {}", copy.display()),
+            Err(error) => eprintln!("the operator's log can't be kept: {error}"),
+        }
     }
 
     async fn end(self: Arc<Self>) -> Result<()> {

@@ -3,17 +3,34 @@
 //! All tests share one stage; each has a namespace and a repository of its own. `cargo test --test cluster -- life` runs
 //! those whose name contains `life`, `-- --list` names all; neither starts more than it needs.
 
+mod crash;
+mod github;
 mod harness;
+mod health;
+mod holders;
 mod life;
+mod people;
 mod play;
 mod schema;
+mod still;
+mod sweep;
 
 use std::process::ExitCode;
 
 use harness::{Group, group};
 
 /// Every test, in the order in which they are begun: those that take long come first, those that run alone last.
-const GROUPS: &[Group] = &[group("life", life::TESTS), group("schema", schema::TESTS)];
+const GROUPS: &[Group] = &[
+    group("life", life::TESTS),
+    group("health", health::TESTS),
+    group("sweep", sweep::TESTS),
+    group("people", people::TESTS),
+    group("holders", holders::TESTS),
+    group("github", github::TESTS),
+    group("schema", schema::TESTS),
+    group("still", still::TESTS),
+    group("crash", crash::TESTS),
+];
 
 fn main() -> ExitCode {
     harness::run(GROUPS)

@@ -1,0 +1,204 @@
+//! GitHub as it is on bad days: tokens that expire, limits, errors, missing permissions. All of it delays, and nothing of it is lost.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use k8s_openapi::jiff::Timestamp;
+use playground::stage::github::types::{FaultEffect, NewFault, Request};
+use playground::stage::{APP_CLASS, NewProject, Project, SYSTEM, Stage, condition, conditions};
+use serde_json::json;
+
+use crate::harness::tests;
+use crate::play::{
+    SOON, condition_is, deployments_of, github_environment, gone, live, name_of, open, refused, shows,
+    states, url_of,
+};
+
+tests![
+    an_app_works_and_outlives_its_tokens,
+    a_secondary_limit_delays_and_nothing_is_lost,
+    a_primary_limit_is_waited_for,
+    a_status_that_fails_is_told_again,
+    a_missing_permission_is_seen_on_the_environment,
+    refused_creation_is_seen_on_the_request,
+    bad_credentials_are_seen_and_mended,
+];
+
+fn fault(method: &str, path: String, times: u32, effect: FaultEffect) -> NewFault {
+    NewFault { method: Some(method.to_owned()), path, times: Some(times), effect }
+}
+
+fn answer(status: u16, headers: &[(&str, String)], message: &str) -> FaultEffect {
+    let headers: BTreeMap<_, _> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let body = json!({"message": message, "documentation_url": "https://docs.github.com/rest"}).to_string();
+    FaultEffect::Answer { status, headers, body: Some(body) }
+}
+
+fn statuses(project: &Project) -> String {
+    format!("/repos/{}/deployments/*/statuses", project.repository)
+}
+
+/// The requests about a project's repository, oldest first.
+async fn requests(stage: &Stage, project: &Project) -> Result<Vec<Request>> {
+    let prefix = format!("/repos/{}/", project.repository);
+    let mut all = stage.github().requests().await?;
+    all.retain(|request| request.path.starts_with(&prefix));
+    Ok(all)
+}
+
+fn time(request: &Request) -> Result<Timestamp> {
+    request.at.parse().with_context(|| format!("no time: {request:?}"))
+}
+
+async fn an_app_works_and_outlives_its_tokens(stage: &Stage) -> Result<()> {
+    let github = stage.github();
+    let project = stage.project(NewProject::new("github-app").class(APP_CLASS)).await?;
+    let (pull, first) = live(stage, &project, "feature").await?;
+    shows(stage, url_of(&first)?, &pull.sha[..7]).await?;
+    for _ in 0..2 {
+        github.expire_installation_tokens().await?;
+        let sha = github.push(&project.repository, "feature").await?;
+        let deployment = stage.deployed(&project, &sha, "success", SOON).await?;
+        shows(stage, url_of(&deployment)?, &sha[..7]).await?;
+    }
+    let all = deployments_of(stage, &project, &github_environment(pull.number)).await?;
+    ensure!(all.len() == 3, "three commits: {all:#?}");
+    ensure!(all[0].creator == "matinee[bot]", "created by {}", all[0].creator);
+    github.expire_installation_tokens().await?;
+    github.close(&project.repository, pull.number).await?;
+    gone(stage, &project, pull.number).await
+}
+
+async fn a_secondary_limit_delays_and_nothing_is_lost(stage: &Stage) -> Result<()> {
+    let github = stage.github();
+    // With credentials of its own, so that nobody else waits.
+    let project = own_credentials(stage, "github-secondary").await?;
+    let limit = answer(403, &[("retry-after", "3".into())], "You have exceeded a secondary rate limit.");
+    github.add_fault(fault("POST", statuses(&project), 1, limit)).await?;
+    let (pull, deployment) = live(stage, &project, "feature").await?;
+    let all = requests(stage, &project).await?;
+    let hit = all.iter().position(|request| request.status == 403).context("the limit was not met")?;
+    if let Some(next) = all.iter().skip(hit + 1).find(|request| request.method == "POST") {
+        let waited = time(next)?.duration_since(time(&all[hit])?);
+        ensure!(waited.as_secs_f64() > 2.9, "written {waited:?} after an answer that asked for 3 s");
+    }
+    let mut told = states(&deployment);
+    ensure!(told.last() == Some(&"success"), "{told:?}");
+    told.dedup();
+    ensure!(told.len() == deployment.statuses.len(), "told twice: {told:?}");
+    github.close(&project.repository, pull.number).await?;
+    gone(stage, &project, pull.number).await
+}
+
+async fn a_primary_limit_is_waited_for(stage: &Stage) -> Result<()> {
+    let github = stage.github();
+    let project = own_credentials(stage, "github-primary").await?;
+    let reset = (Timestamp::now().as_second() + 4).to_string();
+    let headers = [("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", reset)];
+    let limit = answer(403, &headers, "API rate limit exceeded for user ID 1.");
+    let path = format!("/repos/{}/pulls/*", project.repository);
+    github.add_fault(fault("GET", path, 1, limit)).await?;
+    let pull = open(stage, &project, "feature").await?;
+    stage.deployed(&project, &pull.sha, "success", SOON).await?;
+    let all = requests(stage, &project).await?;
+    let hit = all.iter().position(|request| request.status == 403).context("the limit was not met")?;
+    let next = all.get(hit + 1).context("nothing after it")?;
+    let waited = time(next)?.duration_since(time(&all[hit])?);
+    ensure!(waited.as_secs_f64() > 0.9, "{} {} came {waited:?} after the limit", next.method, next.path);
+    Ok(())
+}
+
+async fn a_status_that_fails_is_told_again(stage: &Stage) -> Result<()> {
+    let github = stage.github();
+    for (name, effect) in [
+        ("github-502", FaultEffect::Answer { status: 502, headers: BTreeMap::new(), body: None }),
+        ("github-closed", FaultEffect::CloseBefore),
+    ] {
+        let project = stage.project(NewProject::new(name)).await?;
+        github.add_fault(fault("POST", statuses(&project), 2, effect)).await?;
+        let (pull, deployment) = live(stage, &project, "feature").await?;
+        let told = states(&deployment);
+        ensure!(told.iter().filter(|state| **state == "success").count() == 1, "{told:?}");
+        let environments = stage.environments(&project.namespace);
+        condition_is(stage, &environments, &name_of(&project, pull.number), "Reported", "True").await?;
+        let sha = github.push(&project.repository, "feature").await?;
+        stage.deployed(&project, &sha, "success", SOON).await?;
+        stage.deployed(&project, &pull.sha, "inactive", SOON).await?;
+    }
+    Ok(())
+}
+
+async fn a_missing_permission_is_seen_on_the_environment(stage: &Stage) -> Result<()> {
+    let project = stage.project(NewProject::new("github-403")).await?;
+    let refusal = answer(403, &[], "Resource not accessible by personal access token");
+    stage.github().add_fault(fault("POST", statuses(&project), 4, refusal)).await?;
+    let pull = open(stage, &project, "feature").await?;
+    let environments = stage.environments(&project.namespace);
+    let name = name_of(&project, pull.number);
+    let why = refused(stage, &environments, &name, "Reported", "NotAcknowledged").await?;
+    ensure!(why.contains("Resource not accessible"), "GitHub's words are missing: {why}");
+    // The environment itself is as well as can be.
+    condition_is(stage, &environments, &name, "Ready", "True").await?;
+    let deployment = stage.deployed(&project, &pull.sha, "success", SOON).await?;
+    shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
+    condition_is(stage, &environments, &name, "Reported", "True").await.map(|_| ())
+}
+
+async fn refused_creation_is_seen_on_the_request(stage: &Stage) -> Result<()> {
+    let project = stage.project(NewProject::new("github-refused")).await?;
+    let refusal = answer(403, &[], "Resource not accessible by personal access token");
+    let path = format!("/repos/{}/deployments", project.repository);
+    stage.github().add_fault(fault("POST", path, 1, refusal)).await?;
+    let pull = open(stage, &project, "feature").await?;
+    let requests = stage.requests(&project.namespace);
+    let name = format!("{}-{}", name_of(&project, pull.number), &pull.sha[..12]);
+    let why = refused(stage, &requests, &name, "Created", "Refused").await?;
+    ensure!(why.contains("Resource not accessible"), "GitHub's words are missing: {why}");
+    // The next commit is another request.
+    let sha = stage.github().push(&project.repository, "feature").await?;
+    stage.deployed(&project, &sha, "success", SOON).await?;
+    Ok(())
+}
+
+async fn bad_credentials_are_seen_and_mended(stage: &Stage) -> Result<()> {
+    let name = "github-401";
+    secret(stage, name, "not-a-token").await?;
+    stage.class_like(name, |class| class["github"]["secretName"] = name.into()).await?;
+    let project = stage.project(NewProject::new(name).class(name)).await?;
+    let repositories = stage.repositories(&project.namespace);
+    let why = refused(stage, &repositories, name, "Swept", "NotReadable").await?;
+    ensure!(why.contains("credentials") && !why.contains("not-a-token"), "{why}");
+    let pull = open(stage, &project, "feature").await?;
+    secret(stage, name, stage.token()).await?;
+    stage.deployed(&project, &pull.sha, "success", SOON).await?;
+    stage
+        .wait_for("the Repository is well", SOON, async || {
+            let found = repositories.get(name).await?;
+            let ready = condition(&found, "Ready").map(|ready| ready.status);
+            if ready.as_deref() != Some("True") {
+                bail!("{}", conditions(&found));
+            }
+            Ok(())
+        })
+        .await
+}
+
+async fn secret(stage: &Stage, name: &str, token: &str) -> Result<()> {
+    let metadata = json!({"name": name});
+    let secret =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"token": token}});
+    stage.apply_object_within(SYSTEM, secret).await.map(|_| ())
+}
+
+/// A project with a class and a token of its own.
+async fn own_credentials(stage: &Stage, name: &str) -> Result<Project> {
+    let token = stage.github().create_classic_token("matinee-bot").await?;
+    secret(stage, name, &token).await?;
+    stage.class_like(name, |class| class["github"]["secretName"] = name.into()).await?;
+    let project = stage.project(NewProject::new(name).class(name)).await?;
+    // The Repository's first sweep is over.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    Ok(project)
+}

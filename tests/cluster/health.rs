@@ -1,0 +1,242 @@
+//! Workloads that fail, each in its own way: GitHub shows within seconds which container it is and why.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use playground::stage::github::types::Deployment;
+use playground::stage::{NewProject, Project, Stage};
+use serde_json::{Value, json};
+
+use crate::harness::tests;
+use crate::play::{
+    END, Pull, SOON, condition_is, environment, gone, name_of, open, refused, shows, states, url_of,
+};
+
+tests![
+    an_image_that_is_not_there_fails_and_a_push_mends_it(node),
+    a_container_that_ends_at_once_is_a_crash_loop(node),
+    a_container_that_never_becomes_ready_fails_at_its_deadline(node),
+    a_missing_key_is_named(node),
+    a_pod_that_fits_nowhere_is_unschedulable(node),
+    a_pod_that_is_not_secure_is_refused(node),
+    a_pod_over_the_quota_is_refused(node),
+    a_container_that_takes_too_much_memory_is_told_so(node),
+    a_slow_start_succeeds_in_the_end(node),
+    a_url_that_answers_with_an_error_is_no_success(node),
+];
+
+/// Time from the opening of the pull request to the failure on GitHub.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+/// Opens a pull request, and waits for a failure that says all the words.
+async fn fails(
+    stage: &Stage,
+    project: &Project,
+    bound: Duration,
+    reason: &str,
+    words: &[&str],
+) -> Result<(Pull, Deployment)> {
+    let began = Instant::now();
+    let pull = open(stage, project, "feature").await?;
+    let deployment = stage.deployed(project, &pull.sha, "failure", bound.max(SOON)).await?;
+    let took = began.elapsed();
+    let told = deployment.statuses.last().map(|status| status.description.clone()).unwrap_or_default();
+    for word in words {
+        ensure!(told.contains(word), "the failure does not say \"{word}\": \"{told}\"");
+    }
+    ensure!(took < bound, "it took {took:?} until \"{told}\"");
+    let environments = stage.environments(&project.namespace);
+    let name = name_of(project, pull.number);
+    let message = refused(stage, &environments, &name, "Healthy", reason).await?;
+    for word in words.iter().filter(|word| **word != reason) {
+        ensure!(message.contains(word), "the condition does not say \"{word}\": \"{message}\"");
+    }
+    condition_is(stage, &environments, &name, "Stalled", "True").await?;
+    Ok((pull, deployment))
+}
+
+/// The usual template after `change` was made to its container, pod and Deployment.
+fn template(new: &NewProject, change: impl FnOnce(&mut Value)) -> Result<String> {
+    let mut template = new.template_object()?;
+    change(&mut template["spec"]["resources"][0]["spec"]);
+    Ok(template.to_string())
+}
+
+fn container(deployment: &mut Value) -> &mut Value {
+    &mut deployment["template"]["spec"]["containers"][0]
+}
+
+async fn an_image_that_is_not_there_fails_and_a_push_mends_it(stage: &Stage) -> Result<()> {
+    let github = stage.github();
+    let new = NewProject::new("health-image").image("localhost/health-image:{{ shortSha }}");
+    let project = stage.project(new).await?;
+    let words = ["ImagePullBackOff", "container web", "localhost/health-image:"];
+    let (pull, broken) = fails(stage, &project, AT_ONCE, "ImagePullBackOff", &words).await?;
+    ensure!(
+        states(&broken).iter().filter(|state| **state == "failure").count() == 1,
+        "{:?}",
+        states(&broken)
+    );
+    ensure!(broken.statuses.iter().all(|status| status.environment_url.is_empty()), "{broken:#?}");
+
+    // The image of the next commit is built before the commit is pushed to the branch.
+    let sha = github.push(&project.repository, "elsewhere").await?;
+    stage.publish(&format!("localhost/health-image:{}", &sha[..7])).await?;
+    github.set_ref(&project.repository, "refs/heads/feature", &sha).await?;
+    let mended = stage.deployed(&project, &sha, "success", SOON).await?;
+    ensure!(
+        !states(&mended).contains(&"failure"),
+        "the old failure is told of the new commit: {:?}",
+        states(&mended)
+    );
+    shows(stage, url_of(&mended)?, &sha[..7]).await?;
+    let old = stage.deployed(&project, &pull.sha, "inactive", SOON).await?;
+    ensure!(old.id == broken.id, "{old:#?}");
+
+    // Broken once more, the last good one goes on serving, and GitHub says both.
+    let bad = github.push(&project.repository, "feature").await?;
+    stage.deployed(&project, &bad, "failure", SOON).await?;
+    shows(stage, url_of(&mended)?, &sha[..7]).await?;
+    stage.deployed(&project, &sha, "success", SOON).await?;
+    github.close(&project.repository, pull.number).await?;
+    gone(stage, &project, pull.number).await
+}
+
+async fn a_container_that_ends_at_once_is_a_crash_loop(stage: &Stage) -> Result<()> {
+    let project = stage.project(NewProject::new("health-crash").variable("CRASH_AFTER", "0")).await?;
+    let words = ["CrashLoopBackOff", "container web", "code 1"];
+    fails(stage, &project, AT_ONCE, "CrashLoopBackOff", &words).await.map(|_| ())
+}
+
+async fn a_container_that_never_becomes_ready_fails_at_its_deadline(stage: &Stage) -> Result<()> {
+    let new = NewProject::new("health-unready").variable("NEVER_READY", "true");
+    let yaml = template(&new, |deployment| deployment["progressDeadlineSeconds"] = 5.into())?;
+    let project = stage.project(new.template(&yaml)).await?;
+    let began = Instant::now();
+    let words = ["web"];
+    fails(stage, &project, Duration::from_secs(40), "ProgressDeadlineExceeded", &words).await?;
+    ensure!(began.elapsed() > Duration::from_secs(5), "it failed before its deadline");
+    Ok(())
+}
+
+async fn a_missing_key_is_named(stage: &Stage) -> Result<()> {
+    let new = NewProject::new("health-key");
+    let yaml = template(&new, |deployment| {
+        let from = json!({"name": "GREETING", "valueFrom": {"configMapKeyRef": {"name": "texts", "key": "greeting"}}});
+        if let Some(variables) = container(deployment)["env"].as_array_mut() {
+            variables.push(from);
+        }
+    })?;
+    let mut yaml: Value = serde_json::from_str(&yaml)?;
+    let texts = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "texts"}, "data": {"other": "x"}});
+    yaml["spec"]["resources"].as_array_mut().context("no resources")?.push(texts);
+    let project = stage.project(new.template(&yaml.to_string())).await?;
+    let words = ["container web", "greeting", "texts"];
+    let (pull, _) = fails(stage, &project, AT_ONCE, "CreateContainerConfigError", &words).await?;
+
+    // The team adds the key: what failed recovers by itself, and GitHub is told.
+    let texts = json!({"greeting": "hello"});
+    let resources = yaml["spec"]["resources"].as_array_mut().context("no resources")?;
+    resources.last_mut().context("no ConfigMap")?["data"] = texts;
+    stage.apply_object_within(&project.namespace, yaml).await?;
+    stage.deployed(&project, &pull.sha, "success", SOON).await.map(|_| ())
+}
+
+/// A class with room for anything.
+async fn roomy(stage: &Stage, name: &str) -> Result<()> {
+    stage
+        .class_like(name, |class| {
+            class["isolation"]["quota"] =
+                json!({"pods": "20", "requests.cpu": "5000", "requests.memory": "9000Gi"});
+        })
+        .await
+}
+
+async fn a_pod_that_fits_nowhere_is_unschedulable(stage: &Stage) -> Result<()> {
+    roomy(stage, "health-roomy").await?;
+    let new = NewProject::new("health-large").class("health-roomy");
+    let yaml = template(&new, |deployment| {
+        container(deployment)["resources"] = json!({"requests": {"cpu": "1000", "memory": "16Mi"}, "limits": {"cpu": "1000", "memory": "32Mi"}});
+    })?;
+    let project = stage.project(new.template(&yaml)).await?;
+    let words = ["Unschedulable", "Insufficient cpu"];
+    fails(stage, &project, SOON + SOON, "Unschedulable", &words).await.map(|_| ())
+}
+
+async fn a_pod_that_is_not_secure_is_refused(stage: &Stage) -> Result<()> {
+    let new = NewProject::new("health-root");
+    let yaml = template(&new, |deployment| {
+        deployment["template"]["spec"]["securityContext"]["runAsNonRoot"] = false.into();
+    })?;
+    let project = stage.project(new.template(&yaml)).await?;
+    let words = ["web", "violates PodSecurity"];
+    fails(stage, &project, AT_ONCE, "FailedCreate", &words).await.map(|_| ())
+}
+
+async fn a_pod_over_the_quota_is_refused(stage: &Stage) -> Result<()> {
+    let new = NewProject::new("health-quota");
+    let yaml = template(&new, |deployment| {
+        container(deployment)["resources"] =
+            json!({"requests": {"cpu": "3", "memory": "16Mi"}, "limits": {"cpu": "3", "memory": "32Mi"}});
+    })?;
+    let project = stage.project(new.template(&yaml)).await?;
+    let words = ["web", "exceeded quota"];
+    fails(stage, &project, AT_ONCE, "FailedCreate", &words).await.map(|_| ())
+}
+
+async fn a_container_that_takes_too_much_memory_is_told_so(stage: &Stage) -> Result<()> {
+    // The kernel ends a process whose files in memory exceed the container's limit: the program itself is larger than this one.
+    let new = NewProject::new("health-memory");
+    let yaml = template(&new, |deployment| {
+        container(deployment)["resources"] =
+            json!({"requests": {"cpu": "10m", "memory": "512Ki"}, "limits": {"memory": "512Ki"}});
+    })?;
+    let project = stage.project(new.template(&yaml)).await?;
+    let pull = open(stage, &project, "feature").await?;
+    let deployment = stage.deployed(&project, &pull.sha, "failure", END).await?;
+    let told = deployment.statuses.last().map(|status| status.description.clone()).unwrap_or_default();
+    ensure!(told.contains("container web"), "{told}");
+    ensure!(told.contains("memory") || told.contains("OOM"), "{told}");
+    Ok(())
+}
+
+async fn a_slow_start_succeeds_in_the_end(stage: &Stage) -> Result<()> {
+    let project = stage.project(NewProject::new("health-slow").variable("START_DELAY", "12")).await?;
+    let began = Instant::now();
+    let pull = open(stage, &project, "feature").await?;
+    let deployment = stage.deployed(&project, &pull.sha, "success", SOON).await?;
+    ensure!(began.elapsed() > Duration::from_secs(12), "it was told before it was true");
+    let told = states(&deployment);
+    ensure!(!told.contains(&"failure") && !told.contains(&"error"), "slow is not broken: {told:?}");
+    shows(stage, url_of(&deployment)?, &pull.sha[..7]).await
+}
+
+async fn a_url_that_answers_with_an_error_is_no_success(stage: &Stage) -> Result<()> {
+    // Nobody listens there, so the sample answers 502.
+    let new = NewProject::new("health-502").variable("UPSTREAM", "127.0.0.1:9");
+    let usual = new.template_object()?;
+    let mut broken = usual.clone();
+    broken["spec"]["endpoints"][0]["path"] = "/upstream".into();
+    let project = stage.project(new.template(&broken.to_string())).await?;
+    let pull = open(stage, &project, "feature").await?;
+    let name = name_of(&project, pull.number);
+    stage
+        .wait_for("the environment waits for its URL", SOON, async || {
+            let found = environment(stage, &project, pull.number).await?;
+            let answering = playground::stage::condition(&found, "Answering").context("no condition")?;
+            let healthy = playground::stage::condition(&found, "Healthy").context("no condition")?;
+            ensure!(
+                healthy.status == "True" && answering.message.contains("answered 502"),
+                "{}",
+                playground::stage::conditions(&found)
+            );
+            Ok(())
+        })
+        .await?;
+    let deployment = stage.deployed(&project, &pull.sha, "in_progress", SOON).await?;
+    ensure!(!states(&deployment).contains(&"success"), "{:?}", states(&deployment));
+    stage.apply_object_within(&project.namespace, usual).await?;
+    let deployment = stage.deployed(&project, &pull.sha, "success", SOON).await?;
+    condition_is(stage, &stage.environments(&project.namespace), &name, "Ready", "True").await?;
+    shows(stage, url_of(&deployment)?, &pull.sha[..7]).await
+}

@@ -1,0 +1,269 @@
+//! Nothing happens where nothing is to be done; and what somebody else changes is put back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use playground::Mark;
+use playground::stage::{NewProject, Project, Stage};
+use serde_json::{Value, json};
+
+use crate::harness::tests;
+use crate::play::{
+    SOON, SWEPT, condition_is, deployments_of, github_environment, live, name_of, namespace_of, shows,
+    states, url_of,
+};
+
+tests![
+    a_live_environment_costs_no_write_and_no_call,
+    what_somebody_changes_is_put_back,
+    what_somebody_deletes_comes_back,
+    a_restart_writes_nothing(alone),
+];
+
+/// Kinds that an environment consists of.
+const KINDS: [(&str, &str); 8] = [
+    ("v1", "ResourceQuota"),
+    ("v1", "LimitRange"),
+    ("v1", "ServiceAccount"),
+    ("v1", "Service"),
+    ("apps/v1", "Deployment"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+];
+
+/// The versions of everything that belongs to a project with one environment, by kind and name.
+async fn versions(stage: &Stage, project: &Project, number: u64) -> Result<BTreeMap<String, String>> {
+    let namespace = namespace_of(project, number);
+    let mut versions = BTreeMap::new();
+    let mut add = |kind: &str, object: &DynamicObject| {
+        let version = object.resource_version().unwrap_or_default();
+        versions.insert(format!("{kind} {}", object.name_any()), version);
+    };
+    add("Namespace", &stage.objects("v1", "Namespace", None).get(&namespace).await?);
+    for (kind, objects) in [
+        ("Repository", stage.repositories(&project.namespace)),
+        ("PreviewTemplate", stage.templates(&project.namespace)),
+        ("DeploymentRequest", stage.requests(&project.namespace)),
+        ("PreviewEnvironment", stage.environments(&project.namespace)),
+    ] {
+        objects.list(&ListParams::default()).await?.iter().for_each(|object| add(kind, object));
+    }
+    for (version, kind) in KINDS {
+        let found = stage.objects(version, kind, Some(&namespace)).list(&ListParams::default()).await?;
+        found.iter().for_each(|object| add(kind, object));
+    }
+    Ok(versions)
+}
+
+/// What the operator wrote for a project since a mark.
+fn writes(stage: &Stage, project: &Project, number: u64, since: Mark) -> Result<Vec<String>> {
+    let namespace = namespace_of(project, number);
+    let all = stage.writes(since)?;
+    Ok(all
+        .iter()
+        .filter(|write| {
+            write.namespace == project.namespace || write.namespace == namespace || write.name == namespace
+        })
+        .map(|write| {
+            format!("{} {} {}/{} {}", write.verb, write.resource, write.namespace, write.name, write.code)
+        })
+        .collect())
+}
+
+/// What the operator asked GitHub about a project's repository after the first `already` requests.
+async fn calls(stage: &Stage, project: &Project, already: usize) -> Result<Vec<String>> {
+    let prefix = format!("/repos/{}/", project.repository);
+    let all = stage.github().requests().await?;
+    Ok(all
+        .iter()
+        .filter(|request| request.path.starts_with(&prefix))
+        .skip(already)
+        .map(|request| format!("{} {} {}", request.method, request.path, request.status))
+        .collect())
+}
+
+/// A live environment at which everything has been told and written.
+async fn at_rest(stage: &Stage, name: &str) -> Result<(Project, u64, String)> {
+    let project = stage.project(NewProject::new(name)).await?;
+    let (pull, deployment) = live(stage, &project, "feature").await?;
+    let url = url_of(&deployment)?;
+    shows(stage, url, &pull.sha[..7]).await?;
+    let environments = stage.environments(&project.namespace);
+    condition_is(stage, &environments, &name_of(&project, pull.number), "Reported", "True").await?;
+    stage.github().settle(SOON).await?;
+    // The cluster's own controllers write statuses for a moment, and a sweep sees the new deployment.
+    let mut before = versions(stage, &project, pull.number).await?;
+    for _ in 0..6 {
+        tokio::time::sleep(SWEPT).await;
+        let now = versions(stage, &project, pull.number).await?;
+        if now == before {
+            return Ok((project, pull.number, url.to_owned()));
+        }
+        before = now;
+    }
+    bail!("the environment never comes to rest: {before:#?}")
+}
+
+async fn a_live_environment_costs_no_write_and_no_call(stage: &Stage) -> Result<()> {
+    let (project, number, _) = at_rest(stage, "still-live").await?;
+    let before = versions(stage, &project, number).await?;
+    let mark = stage.mark();
+    let already = calls(stage, &project, 0).await?.len();
+    // A visit of everything, by a change that changes nothing.
+    let note = json!({"metadata": {"annotations": {"example.org/note": "seen"}}});
+    let visited = [
+        (stage.repositories(&project.namespace), project.name.clone()),
+        (stage.templates(&project.namespace), project.name.clone()),
+        (stage.environments(&project.namespace), name_of(&project, number)),
+    ];
+    let mut noted = BTreeMap::new();
+    for (objects, name) in visited {
+        let found = objects.patch(&name, &PatchParams::default(), &Patch::Merge(&note)).await?;
+        let kind = found.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+        noted.insert(format!("{kind} {name}"), found.resource_version().unwrap_or_default());
+    }
+    tokio::time::sleep(2 * SWEPT).await;
+    let mut after = versions(stage, &project, number).await?;
+    for (object, version) in noted {
+        ensure!(after.get(&object) == Some(&version), "{object} was written after its visit");
+        after.insert(object.clone(), before[&object].clone());
+    }
+    ensure!(after == before, "objects changed:\nbefore {before:#?}\nafter {after:#?}");
+    let written = writes(stage, &project, number, mark)?;
+    ensure!(written.is_empty(), "the operator wrote: {written:#?}");
+    let asked = calls(stage, &project, already).await?;
+    let news: Vec<_> = asked.iter().filter(|call| !call.ends_with(" 304")).collect();
+    ensure!(news.is_empty(), "the operator asked GitHub more than whether anything changed: {news:#?}");
+    Ok(())
+}
+
+async fn a_restart_writes_nothing(stage: &Stage) -> Result<()> {
+    let (project, number, url) = at_rest(stage, "still-restart").await?;
+    let before = versions(stage, &project, number).await?;
+    let mark = stage.mark();
+    let already = calls(stage, &project, 0).await?.len();
+    stage.operator().restart().await?;
+    stage
+        .wait_for("the operator has swept", SOON, async || {
+            let asked = calls(stage, &project, already).await?;
+            ensure!(asked.iter().any(|call| call.ends_with(" 304")), "not twice: {asked:?}");
+            Ok(())
+        })
+        .await?;
+    tokio::time::sleep(SWEPT).await;
+    let after = versions(stage, &project, number).await?;
+    ensure!(after == before, "objects changed:\nbefore {before:#?}\nafter {after:#?}");
+    let written = writes(stage, &project, number, mark)?;
+    ensure!(written.is_empty(), "the operator wrote: {written:#?}");
+    let asked = calls(stage, &project, already).await?;
+    ensure!(asked.iter().all(|call| call.starts_with("GET ")), "the operator told GitHub again: {asked:#?}");
+    let read: Vec<_> = asked.iter().filter(|call| !call.ends_with(" 304")).collect();
+    ensure!(read.len() <= 2, "two listings are all a restart has to read, it was {read:#?}");
+    // And it is awake.
+    let web = stage.objects("apps/v1", "Deployment", Some(&namespace_of(&project, number)));
+    web.delete("web", &DeleteParams::default()).await?;
+    shows(stage, &url, "revision").await
+}
+
+/// Changes an object as somebody else, and waits until it is as it was.
+async fn put_back(
+    stage: &Stage,
+    namespace: Option<&str>,
+    (version, kind, name): (&str, &str, &str),
+    change: Value,
+    field: &str,
+) -> Result<()> {
+    let objects = stage.objects(version, kind, namespace);
+    let whole = |object: &DynamicObject| serde_json::to_value(object).unwrap_or_default();
+    let before = whole(&objects.get(name).await?).pointer(field).cloned();
+    objects
+        .patch(name, &PatchParams::default(), &Patch::Merge(&change))
+        .await
+        .with_context(|| format!("{kind} {name}"))?;
+    stage
+        .wait_for(&format!("{field} of {kind} {name} is put back"), SOON, async || {
+            let now = whole(&objects.get(name).await?).pointer(field).cloned();
+            ensure!(now == before, "{field} is {now:?}, it was {before:?}");
+            Ok(())
+        })
+        .await
+}
+
+async fn what_somebody_changes_is_put_back(stage: &Stage) -> Result<()> {
+    let (project, number, url) = at_rest(stage, "still-change").await?;
+    let namespace = namespace_of(&project, number);
+    let told = deployments_of(stage, &project, &github_environment(number)).await?;
+    let within = Some(namespace.as_str());
+    let replicas = json!({"spec": {"replicas": 3}});
+    put_back(stage, within, ("apps/v1", "Deployment", "web"), replicas, "/spec/replicas").await?;
+    let image = json!({"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1, "containers": [{"name": "web", "image": "localhost/intruder:1"}]}}}});
+    put_back(
+        stage,
+        within,
+        ("apps/v1", "Deployment", "web"),
+        image,
+        "/spec/template/spec/containers/0/image",
+    )
+    .await?;
+    let ports = json!({"spec": {"ports": [{"name": "http", "port": 81, "targetPort": 81}]}});
+    put_back(stage, within, ("v1", "Service", "web"), ports, "/spec/ports/0/targetPort").await?;
+    let enforce = "pod-security.kubernetes.io/enforce";
+    let labels = json!({"metadata": {"labels": {enforce: "privileged"}}});
+    let field = "/metadata/labels/pod-security.kubernetes.io~1enforce";
+    put_back(stage, None, ("v1", "Namespace", &namespace), labels, field).await?;
+    for (version, kind, change, field) in [
+        ("v1", "ResourceQuota", json!({"spec": {"hard": {"pods": "1000"}}}), "/spec/hard/pods"),
+        (
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            json!({"spec": {"policyTypes": ["Ingress"]}}),
+            "/spec/policyTypes",
+        ),
+        (
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            json!({"subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}]}),
+            "/subjects",
+        ),
+    ] {
+        let found = stage.objects(version, kind, within).list(&ListParams::default()).await?;
+        let ours = found.iter().find(|object| object.labels().contains_key(crate::play::OWNER_LABEL));
+        let name = ours.with_context(|| format!("no {kind}"))?.name_any();
+        put_back(stage, within, (version, kind, &name), change, field).await?;
+    }
+    shows(stage, &url, "revision").await?;
+    // What was put back was no deployment: GitHub is told nothing of it but, at most, that it failed and is well again.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let now = deployments_of(stage, &project, &github_environment(number)).await?;
+    ensure!(now.len() == told.len(), "another deployment was made: {now:#?}");
+    ensure!(now[0].state.as_deref() == Some("success"), "{:?}", states(&now[0]));
+    Ok(())
+}
+
+async fn what_somebody_deletes_comes_back(stage: &Stage) -> Result<()> {
+    let (project, number, url) = at_rest(stage, "still-delete").await?;
+    let namespace = namespace_of(&project, number);
+    for (version, kind) in KINDS {
+        let objects = stage.objects(version, kind, Some(&namespace));
+        let found = objects.list(&ListParams::default()).await?;
+        let ours = found.iter().find(|object| object.labels().contains_key(crate::play::OWNER_LABEL));
+        let ours = ours.with_context(|| format!("no {kind} in {namespace}"))?;
+        objects.delete(&ours.name_any(), &DeleteParams::default()).await?;
+        stage
+            .wait_for(&format!("{kind} {} is made again", ours.name_any()), SOON, async || {
+                let again = objects.get(&ours.name_any()).await?;
+                ensure!(again.uid() != ours.uid(), "it is the old one still");
+                ensure!(again.labels().contains_key(crate::play::OWNER_LABEL), "{:?}", again.labels());
+                Ok(())
+            })
+            .await?;
+    }
+    shows(stage, &url, "revision").await?;
+    let now = deployments_of(stage, &project, &github_environment(number)).await?;
+    ensure!(now.len() == 1, "another deployment was made: {now:#?}");
+    Ok(())
+}
