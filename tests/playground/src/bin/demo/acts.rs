@@ -56,7 +56,7 @@ impl Play {
         let before = self.newest().await?;
         let measure = self.figures.begin(&self.stage).await?;
         let after = self.push_good("Show prices with tax").await?;
-        self.holds(&format!("The same URL serves it after {}", took(after)));
+        self.holds(&format!("The deployment of it succeeded, with the same URL, after {}", took(after)));
         self.serves_head().await?;
         self.inactive(before.id).await?;
         self.holds("The first deployment is inactive");
