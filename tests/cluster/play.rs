@@ -9,7 +9,7 @@ use playground::stage::github::types::Deployment;
 use playground::stage::{Condition, Project, Stage, condition, conditions};
 
 /// How long anything may take that takes a moment on a machine with nothing else to do.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 /// How long the end of an environment may take: a namespace goes in about ten seconds.
 pub const END: Duration = Duration::from_secs(90);
 /// Longer than the time between two sweeps: what a sweep would do is done.

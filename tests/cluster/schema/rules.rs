@@ -80,11 +80,11 @@ const CHANGES: &[Change] = &[
         "<nil>",
         Some(IDENTITY),
     ),
-    ("PreviewEnvironment", "full", || revision(json!(4)), "spec", Some(FORWARD)),
-    ("PreviewEnvironment", "full", || revision(Value::Null), "spec", Some(FORWARD)),
-    ("PreviewEnvironment", "full", || revision(json!(5)), "", None),
-    ("PreviewEnvironment", "full", || revision(json!(6)), "", None),
-    ("PreviewEnvironment", "minimal", || revision(json!(1)), "", None),
+    ("PreviewEnvironment", "full", || revision(&json!(4)), "spec", Some(FORWARD)),
+    ("PreviewEnvironment", "full", || revision(&Value::Null), "spec", Some(FORWARD)),
+    ("PreviewEnvironment", "full", || revision(&json!(5)), "", None),
+    ("PreviewEnvironment", "full", || revision(&json!(6)), "", None),
+    ("PreviewEnvironment", "minimal", || revision(&json!(1)), "", None),
     (
         "PreviewEnvironment",
         "full",
@@ -103,7 +103,7 @@ const CHANGES: &[Change] = &[
     ("PreviewEnvironment", "full", || json!({"spec": {"lifetime": null}}), "", None),
 ];
 
-fn revision(id: Value) -> Value {
+fn revision(id: &Value) -> Value {
     json!({"spec": {"revision": {"sha": "1".repeat(40), "deploymentId": id}}})
 }
 
