@@ -68,6 +68,8 @@ impl Sweeps {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Swept {
     generation: Option<i64>,
+    /// Whether it held all its environments: those it has since come to hold are news to it.
+    holds_all: bool,
     pull_requests: u64,
     deployments: u64,
 }
@@ -92,7 +94,7 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
         repository.spec.environments.iter().try_for_each(|entry| claims::holds(&all, repository, entry));
     let templates = templates(repository, context).await?;
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
-        Some(class) => match sweep(repository, &class, context).await {
+        Some(class) => match sweep(repository, &class, claims.is_ok(), context).await {
             Ok(()) => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
             Err(Failure::Forge(error)) if is_mistake(&error) => {
                 let message = format!("Repository {}: {error}", repository.name_any());
@@ -137,7 +139,12 @@ fn is_mistake(error: &ForgeError) -> bool {
     )
 }
 
-async fn sweep(repository: &Repository, class: &PreviewClass, context: &Context) -> Result<(), Failure> {
+async fn sweep(
+    repository: &Repository,
+    class: &PreviewClass,
+    holds_all: bool,
+    context: &Context,
+) -> Result<(), Failure> {
     let Some(entry) = repository.spec.environments.first() else { return Ok(()) };
     let (forge, name) = context.forge(&Admitted { repository, entry, class }).await?;
     let forgotten = context.sweeps.forgotten();
@@ -145,6 +152,7 @@ async fn sweep(repository: &Repository, class: &PreviewClass, context: &Context)
     let deployments = forge.recent_deployments(&name).await?;
     let swept = Swept {
         generation: repository.metadata.generation,
+        holds_all,
         pull_requests: pull_requests.version,
         deployments: deployments.version,
     };

@@ -26,6 +26,7 @@ use super::{Context, request, write};
 use crate::api::{FINALIZER, GROUP, PreviewEnvironment, PreviewEnvironmentStatus, VERSION};
 use crate::core::plan;
 use crate::core::progress::{self, Findings, Progress, Stage, Visit};
+use crate::core::target::Mistake;
 use crate::core::{lifetime, validate};
 use crate::ports::{Actor, EventType};
 
@@ -34,6 +35,11 @@ const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
 /// Time between two writes of a status that say nothing but how far it is.
 const NEWS: Duration = Duration::from_secs(3);
+
+/// Time between two looks whether a namespace or host that another one holds is free.
+const ROOM_AGAIN: Duration = Duration::from_secs(30);
+/// The same for a namespace that is being deleted.
+const ROOM_SOON: Duration = Duration::from_secs(2);
 
 /// Reconciles an environment, within the driver's bounds.
 pub fn reconcile(
@@ -78,7 +84,11 @@ async fn steps(
     now: Timestamp,
     findings: &mut Findings,
 ) -> Result<Step, Failure> {
-    let stalled = |stage, mistake| Ok(Step::Done(Progress::Mistaken { stage, mistake }, None));
+    let stalled = |stage, mistake| {
+        let progress = Progress::Mistaken { stage, mistake };
+        let again = room_again(&progress);
+        Ok(Step::Done(progress, again))
+    };
     let observed = Observed::of(environment, context).await?;
     let admitted = match observed.admit(environment) {
         Ok(admitted) => admitted,
@@ -133,10 +143,24 @@ async fn steps(
     };
     let applied = match apply::apply(environment, &target, plan, context, findings).await? {
         Ok(applied) => applied,
-        Err(progress) => return Ok(Step::Done(progress, None)),
+        Err(progress) => {
+            let again = room_again(&progress);
+            return Ok(Step::Done(progress, again));
+        }
     };
     let (progress, again) = assess::assess(environment, &target, &applied, context, seen, findings).await;
     Ok(Step::Done(progress, again))
+}
+
+/// When to look again whether there is room: no watch tells of the end of what isn't Matinee's, or is another environment's.
+fn room_again(progress: &Progress) -> Option<Duration> {
+    match progress {
+        Progress::Waiting { reason, .. } if reason == "NamespaceTerminating" => Some(ROOM_SOON),
+        Progress::Mistaken { mistake: Mistake { reason: "HostTaken" | "NamespaceTaken", .. }, .. } => {
+            Some(ROOM_AGAIN)
+        }
+        _ => None,
+    }
 }
 
 /// Writes the status, if it changed, and has GitHub told. While it goes on, news is written once in a while: the duration says when.
