@@ -56,6 +56,9 @@ fn run(argument: Option<&str>) -> Result<(), String> {
         });
     }
     thread::sleep(settings.start_delay);
+    // Written to, or the kernel would only promise it.
+    let memory = vec![1_u8; settings.memory * 1024 * 1024];
+    std::hint::black_box(&memory);
     serve(settings)
 }
 

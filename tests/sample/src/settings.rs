@@ -17,12 +17,15 @@ pub(crate) struct Settings {
     pub(crate) start_delay: Duration,
     /// `CRASH_AFTER`: seconds until it ends with code 1, at most a day; 0 means at once.
     pub(crate) crash_after: Option<Duration>,
+    /// `MEMORY`: mebibytes that it fills before it listens, at most 1,024, on top of the few it needs.
+    pub(crate) memory: usize,
     /// `NEVER_READY`: `/healthz` answers 503.
     pub(crate) never_ready: bool,
     /// `UPSTREAM`: `host:port` of another sample, whose answer `/upstream` gives.
     pub(crate) upstream: Option<String>,
 }
 
+const MOST_MEMORY: usize = 1_024;
 const LONGEST_SECONDS: u64 = 24 * 60 * 60;
 
 impl Settings {
@@ -43,6 +46,13 @@ impl Settings {
             None => 8080,
             Some(value) => value.parse().map_err(|_| format!("PORT={value}: give a port number"))?,
         };
+        let memory = match text("MEMORY") {
+            None => 0,
+            Some(value) => match value.parse() {
+                Ok(memory) if memory <= MOST_MEMORY => memory,
+                _ => return Err(format!("MEMORY={value}: give whole mebibytes, at most {MOST_MEMORY}")),
+            },
+        };
         let never_ready = match text("NEVER_READY").as_deref() {
             None | Some("false" | "0") => false,
             Some("true" | "1") => true,
@@ -55,6 +65,7 @@ impl Settings {
             port,
             start_delay: seconds("START_DELAY")?.unwrap_or_default(),
             crash_after: seconds("CRASH_AFTER")?,
+            memory,
             never_ready,
             upstream: text("UPSTREAM"),
         })
@@ -100,6 +111,7 @@ mod tests {
             ("START_DELAY", "-1"),
             ("START_DELAY", "86401"),
             ("CRASH_AFTER", "1.5"),
+            ("MEMORY", "1025"),
             ("NEVER_READY", "maybe"),
         ] {
             let problem = read(&[(name, value)]).unwrap_err();
