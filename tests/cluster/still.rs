@@ -209,7 +209,7 @@ async fn what_somebody_changes_is_put_back(stage: &Stage) -> Result<()> {
         "/spec/template/spec/containers/0/image",
     )
     .await?;
-    let ports = json!({"spec": {"ports": [{"name": "http", "port": 81, "targetPort": 81}]}});
+    let ports = json!({"spec": {"ports": [{"name": "http", "port": 80, "targetPort": 81}]}});
     put_back(stage, within, ("v1", "Service", "web"), ports, "/spec/ports/0/targetPort").await?;
     let enforce = "pod-security.kubernetes.io/enforce";
     let labels = json!({"metadata": {"labels": {enforce: "privileged"}}});
