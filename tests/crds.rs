@@ -58,3 +58,17 @@ fn yaml_says_what_the_code_defines() {
         assert_eq!(serde_saphyr::from_str::<Value>(&generated[&name]).unwrap(), expected, "{name}");
     }
 }
+
+#[test]
+fn the_committed_reference_is_that_of_the_code() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("reference-{}.md", std::process::id()));
+    assert_eq!(crds(&["--reference", path.to_str().unwrap()]), "");
+    let generated = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    let committed =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).unwrap();
+    assert!(
+        committed == generated,
+        "docs/api.md has drifted; regenerate it: cargo run -p matinee -- crds --reference docs/api.md"
+    );
+}

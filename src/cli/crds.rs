@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
+use super::reference;
 use crate::api::custom_resource_definitions;
 
 /// Flags of `matinee crds`.
@@ -14,9 +15,16 @@ pub(super) struct Flags {
     /// Writes one file per definition into this folder, named `matinee.dev_<plural>.yaml`, in place of printing them.
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
+    /// Writes a reference of every field into this file, as Markdown, in place of printing the definitions.
+    #[arg(long, value_name = "FILE", conflicts_with = "write", hide = true)]
+    reference: Option<PathBuf>,
 }
 
 pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
+    if let Some(path) = &flags.reference {
+        let page = reference::page(&custom_resource_definitions())?;
+        return std::fs::write(path, page).with_context(|| format!("{} can't be written", path.display()));
+    }
     let mut all = Vec::new();
     for crd in custom_resource_definitions() {
         let yaml = serde_saphyr::to_string(&crd)?;

@@ -2,6 +2,7 @@
 
 mod crds;
 mod log;
+mod reference;
 pub mod run;
 
 use std::path::Path;
