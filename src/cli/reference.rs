@@ -21,16 +21,18 @@ pub(super) fn page(definitions: &[CustomResourceDefinition]) -> serde_json::Resu
             let schema = serde_json::to_value(&version.schema)?;
             let schema = &schema["openAPIV3Schema"];
             // Writing into a string can't fail.
+            let scope =
+                if definition.spec.scope == "Namespaced" { "in a namespace" } else { "of the whole cluster" };
+            let also = names.short_names.iter().flatten().cloned();
+            let calls: Vec<String> = std::iter::once(names.plural.clone()).chain(also).collect();
             let _ = write!(
                 page,
-                "\n## {}\n\n{}\n\n`{}/{}`, {}. `kubectl get {}`{}\n",
+                "\n## {}\n\n{}\n\n`{}/{}`, {scope}. `kubectl get {}`\n",
                 names.kind,
                 text(schema),
                 definition.spec.group,
                 version.name,
-                if definition.spec.scope == "Namespaced" { "in a namespace" } else { "of the whole cluster" },
-                names.plural,
-                names.short_names.iter().flatten().map(|name| format!(", `{name}`")).collect::<String>(),
+                calls.join("`, `"),
             );
             for part in ["spec", "status"] {
                 page.push_str("\n| field | type | |\n|---|---|---|\n");
