@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::screen::Screen;
+
+/// Time between two lines on a build.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Builds the package `matinee` of this workspace, and returns where its binary is.
 pub(crate) async fn operator(release: bool, screen: &Screen) -> Result<PathBuf> {
@@ -29,12 +33,16 @@ pub(crate) async fn operator(release: bool, screen: &Screen) -> Result<PathBuf> 
     let progress = async {
         let mut lines = BufReader::new(stderr).lines();
         let mut last = Vec::new();
-        let mut said = false;
+        let mut packages = 0;
+        let mut said = None::<Instant>;
         while let Some(line) = lines.next_line().await? {
             // Silent when there is nothing to build.
-            if line.trim_start().starts_with("Compiling") && !said {
-                screen.aside("building the operator");
-                said = true;
+            if let Some(package) = line.trim_start().strip_prefix("Compiling ") {
+                packages += 1;
+                if said.is_none_or(|said| said.elapsed() > PAUSE) {
+                    screen.aside(&format!("building the operator: package {packages}, {package}"));
+                    said = Some(Instant::now());
+                }
             }
             last.push(line);
         }
