@@ -101,6 +101,154 @@ pub struct Deployment {
     pub created_at: String,
 }
 
+/// A status of a deployment. <https://docs.github.com/rest/deployments/statuses>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeploymentStatus {
+    /// Its id, which only grows.
+    pub id: i64,
+    /// GitHub's word: `queued`, `pending`, `in_progress`, `success`, `failure`, `error` or `inactive`.
+    pub state: String,
+    /// What its creator says of it; empty when nothing.
+    pub description: String,
+    /// Where the environment is reached.
+    pub environment_url: Option<String>,
+    /// When it was created, in RFC 3339.
+    pub created_at: String,
+}
+
+/// How a check of a commit stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckState {
+    /// It has not ended yet.
+    Pending,
+    /// It succeeded, or ended in a way that GitHub counts as passed (`success`, `neutral`, `skipped`).
+    Passed,
+    /// It ended otherwise; GitHub's word for how, as `failure` or `timed_out`.
+    Failed(String),
+}
+
+/// A check of a commit: a check run (<https://docs.github.com/rest/checks/runs>), or a commit status
+/// (<https://docs.github.com/rest/commits/statuses>), which are told apart by nothing but where they come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Name of the check run, or context of the status.
+    pub name: String,
+    /// The newest of that name.
+    pub state: CheckState,
+}
+
+/// A branch and its head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// Its name, without `refs/heads/`.
+    pub name: String,
+    /// The commit it points to.
+    pub sha: String,
+}
+
+/// A comment on an issue or a pull request. <https://docs.github.com/rest/issues/comments>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// Its id, which only grows.
+    pub id: i64,
+    /// Number of the issue or pull request.
+    pub number: i64,
+    /// Whether that is known to be a pull request: an issue's comments command nothing.
+    pub on_pull_request: bool,
+    /// Login of who wrote it; empty when the account is gone.
+    pub author: String,
+    /// Whether a bot or an App wrote it.
+    pub bot: bool,
+    /// Whether it was changed after it was written.
+    pub edited: bool,
+    /// The text, in Markdown.
+    pub body: String,
+    /// When it was written, in RFC 3339.
+    pub created_at: String,
+}
+
+/// What somebody may do in a repository, from least to most.
+/// <https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RepositoryRole {
+    /// Nothing, or nothing that GitHub told of.
+    None,
+    /// Read.
+    Read,
+    /// Manage issues and pull requests.
+    Triage,
+    /// Push.
+    Write,
+    /// Manage the repository without access to sensitive actions.
+    Maintain,
+    /// Everything.
+    Admin,
+}
+
+/// The reactions that Matinee leaves on comments, in the words of the API.
+/// <https://docs.github.com/rest/reactions/reactions#about-reactions>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emoji {
+    /// 👀: the command was seen.
+    Eyes,
+    /// 👍: it was carried out.
+    PlusOne,
+    /// 👎: it was refused.
+    MinusOne,
+    /// 😕: it was not understood, or failed.
+    Confused,
+}
+
+impl Emoji {
+    /// The word that GitHub's API uses.
+    pub const fn as_github(self) -> &'static str {
+        match self {
+            Self::Eyes => "eyes",
+            Self::PlusOne => "+1",
+            Self::MinusOne => "-1",
+            Self::Confused => "confused",
+        }
+    }
+}
+
+/// State of a commit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitState {
+    /// Something is waited for.
+    Pending,
+    /// Done.
+    Success,
+    /// It may not be done.
+    Failure,
+    /// It can't be done.
+    Error,
+}
+
+impl CommitState {
+    /// The word that GitHub's API uses.
+    pub const fn as_github(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A commit status to create. <https://docs.github.com/rest/commits/statuses#create-a-commit-status>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCommitStatus {
+    /// What tells it from others of the commit; ignores case on GitHub.
+    pub context: String,
+    /// Its state.
+    pub state: CommitState,
+    /// At most 140 characters.
+    pub description: String,
+    /// Where details are.
+    pub target_url: Option<String>,
+}
+
 /// A deployment to create. What is always the same (`auto_merge: false`, `required_contexts: []`) is the adapter's to add.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewDeployment {
