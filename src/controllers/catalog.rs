@@ -9,7 +9,7 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
 use super::driver::Failure;
-use super::{Context, write};
+use super::{Context, news, write};
 use crate::api::{PreviewClass, PreviewClassStatus, PreviewTemplate, PreviewTemplateStatus};
 use crate::core::conditions::{self, Summary};
 use crate::core::target::Mistake;
@@ -41,6 +41,8 @@ pub fn reconcile_class(
         let status = PreviewClassStatus { observed_generation, conditions };
         if before != Some(&status) {
             write::status::<PreviewClass, _>(&*context.cluster, write::CATALOG, &*class, &status).await?;
+            let known = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
+            news::of_trouble(write::reference(&*class), known, &status.conditions, &context).await;
         }
         Ok(if there { Action::await_change() } else { Action::requeue(LOOK_AGAIN) })
     }
@@ -65,6 +67,8 @@ pub fn reconcile_template(
         if before != Some(&status) {
             write::status::<PreviewTemplate, _>(&*context.cluster, write::CATALOG, &*template, &status)
                 .await?;
+            let known = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
+            news::of_trouble(write::reference(&*template), known, &status.conditions, &context).await;
         }
         Ok(Action::await_change())
     }

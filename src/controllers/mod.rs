@@ -5,6 +5,7 @@ mod driver;
 mod environment;
 mod intake;
 mod lookup;
+mod news;
 mod reporter;
 mod repository;
 mod request;

@@ -10,7 +10,7 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
 use super::driver::Failure;
-use super::{Context, write};
+use super::{Context, news, write};
 use crate::api::{ConditionStatus, DeploymentState, PreviewClass, Repository, RepositoryStatus};
 use crate::core::conditions::{self, Summary};
 use crate::core::event::Event;
@@ -65,11 +65,11 @@ impl Sweeps {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Swept {
     generation: Option<i64>,
-    /// Whether it held all its environments: those it has since come to hold are news to it.
-    holds_all: bool,
+    /// The environments it held: one that it has since come to hold is news to it.
+    held: Vec<String>,
     pull_requests: u64,
     deployments: u64,
 }
@@ -90,11 +90,17 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
     let all = context.repositories.state();
     let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
     let usable = usable(repository, class.as_deref());
-    let claims: Result<(), Mistake> =
-        repository.spec.environments.iter().try_for_each(|entry| claims::holds(&all, repository, entry));
+    let claims: Vec<_> = repository
+        .spec
+        .environments
+        .iter()
+        .map(|entry| (&entry.name, claims::holds(&all, repository, entry)))
+        .collect();
+    let held = claims.iter().filter(|(_, holds)| holds.is_ok()).map(|(name, _)| (*name).clone()).collect();
+    let claims: Result<(), Mistake> = claims.into_iter().try_for_each(|(_, holds)| holds);
     let templates = templates(repository, context).await?;
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
-        Some(class) => match sweep(repository, &class, claims.is_ok(), context).await {
+        Some(class) => match sweep(repository, &class, held, context).await {
             Ok(()) => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
             Err(Failure::Forge(error)) if is_mistake(&error) => {
                 let message = format!("Repository {}: {error}", repository.name_any());
@@ -142,7 +148,7 @@ fn is_mistake(error: &ForgeError) -> bool {
 async fn sweep(
     repository: &Repository,
     class: &PreviewClass,
-    holds_all: bool,
+    held: Vec<String>,
     context: &Context,
 ) -> Result<(), Failure> {
     let Some(entry) = repository.spec.environments.first() else { return Ok(()) };
@@ -152,7 +158,7 @@ async fn sweep(
     let deployments = forge.recent_deployments(&name).await?;
     let swept = Swept {
         generation: repository.metadata.generation,
-        holds_all,
+        held,
         pull_requests: pull_requests.version,
         deployments: deployments.version,
     };
@@ -298,6 +304,8 @@ async fn record(
     let status = RepositoryStatus { observed_generation: generation, conditions: list };
     if before.as_ref() != Some(&status) {
         write::status::<Repository, _>(&*context.cluster, write::CATALOG, repository, &status).await?;
+        let known = before.map(|before| before.conditions).unwrap_or_default();
+        news::of_trouble(write::reference(repository), &known, &status.conditions, context).await;
     }
     Ok(())
 }

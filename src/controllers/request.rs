@@ -11,7 +11,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
 use super::driver::Failure;
-use super::{Context, write};
+use super::{Context, news, write};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, ConditionStatus, DeploymentRequest, DeploymentRequestStatus, GROUP,
     Intent, Origin, PreviewEnvironment, VERSION, find_condition,
@@ -283,6 +283,8 @@ async fn write_status(
 ) -> Result<(), Failure> {
     let written = write::status(&*context.cluster, write::REQUEST, request, status).await?;
     context.fresh_requests.wrote(written);
+    let before = request.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    news::of_trouble(write::reference(request), before, &status.conditions, context).await;
     Ok(())
 }
 

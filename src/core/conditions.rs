@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::text::cut;
-use crate::api::ConditionStatus;
+use crate::api::{ConditionStatus, find_condition};
 
 /// The object is as its spec wants it.
 pub const READY: &str = "Ready";
@@ -114,6 +114,16 @@ pub fn summarize(conditions: &mut Vec<Condition>, summary: &Summary, generation:
     }
 }
 
+/// What is worth telling of: `Ready` as it is now, when it became `True` or `False`, or `False` for another reason. How far something is
+/// in between stands in the conditions and is no news.
+pub fn news<'a>(before: &[Condition], after: &'a [Condition]) -> Option<&'a Condition> {
+    let now = find_condition(after, READY)?;
+    let same = |before: &Condition| before.status == now.status && before.reason == now.reason;
+    let told =
+        now.status == ConditionStatus::Unknown.as_str() || find_condition(before, READY).is_some_and(same);
+    (!told).then_some(now)
+}
+
 /// Whether the API takes it as a condition's reason.
 pub fn is_reason(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ',' | ':');
@@ -130,7 +140,6 @@ fn seconds(now: Timestamp) -> Time {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::find_condition;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_780_000_000 + second).expect("a time")
@@ -152,6 +161,29 @@ mod tests {
         set(&mut conditions, "Healthy", ConditionStatus::True, "Ready", "", 2, at(20));
         assert_eq!(get(&conditions, "Healthy").last_transition_time, Time(at(20)));
         assert_eq!(conditions.len(), 1);
+    }
+
+    #[test]
+    fn only_a_turn_of_ready_is_news() {
+        use ConditionStatus::{False, True, Unknown};
+
+        let with = |status, reason| {
+            let mut conditions = Vec::new();
+            set(&mut conditions, READY, status, reason, "", 1, at(0));
+            conditions
+        };
+        let missing = with(False, "ClassMissing");
+        for (before, after, expected) in [
+            (Vec::new(), with(Unknown, "Creating"), None),
+            (Vec::new(), with(True, "Ready"), Some("Ready")),
+            (with(True, "Ready"), with(True, "Ready"), None),
+            (with(True, "Ready"), missing.clone(), Some("ClassMissing")),
+            (missing.clone(), missing.clone(), None),
+            (missing.clone(), with(False, "TemplateMissing"), Some("TemplateMissing")),
+            (missing, with(True, "Ready"), Some("Ready")),
+        ] {
+            assert_eq!(news(&before, &after).map(|news| news.reason.as_str()), expected, "{before:?}");
+        }
     }
 
     #[test]

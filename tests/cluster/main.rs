@@ -8,9 +8,12 @@ mod github;
 mod harness;
 mod health;
 mod holders;
+mod ingress;
 mod life;
+mod mistakes;
 mod people;
 mod play;
+mod rights;
 mod schema;
 mod still;
 mod sweep;
@@ -22,11 +25,14 @@ use harness::{Group, group};
 /// Every test, in the order in which they are begun: those that take long come first, those that run alone last.
 const GROUPS: &[Group] = &[
     group("life", life::TESTS),
+    group("mistakes", mistakes::TESTS),
     group("health", health::TESTS),
     group("sweep", sweep::TESTS),
     group("people", people::TESTS),
     group("holders", holders::TESTS),
     group("github", github::TESTS),
+    group("rights", rights::TESTS),
+    group("ingress", ingress::TESTS),
     group("schema", schema::TESTS),
     group("still", still::TESTS),
     group("crash", crash::TESTS),

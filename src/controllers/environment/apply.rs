@@ -345,15 +345,17 @@ fn is_final(message: &str) -> bool {
 
 fn refused(target: &Target, object: &DynamicObject, code: u16, message: &str) -> Mistake {
     let kind = kind_of(object).kind;
-    let remedy = match code {
-        403 => {
-            "ask the platform team whether previews may have this kind (ClusterRole matinee-deployer), or remove it"
-        }
-        404 => "the cluster must serve the kind",
-        _ => "correct it",
+    let (reason, remedy) = match code {
+        403 if is_final(message) => ("ApplyForbidden", "make it fit, or ask the platform team"),
+        403 => (
+            "ApplyForbidden",
+            "ask the platform team whether previews may have this kind (ClusterRole matinee-deployer), or remove it",
+        ),
+        404 => ("KindMissing", "the cluster must serve the kind"),
+        _ => ("ApplyRefused", "correct it"),
     };
     Mistake {
-        reason: "ApplyRefused",
+        reason,
         message: format!(
             "PreviewTemplate {}/{}: {kind} {}: {message}: {remedy}",
             target.environment_namespace,

@@ -22,7 +22,7 @@ pub use self::apply::Applications;
 use self::observe::Observed;
 use self::verify::Verified;
 use super::driver::Failure;
-use super::{Context, request, write};
+use super::{Context, news, request, write};
 use crate::api::{FINALIZER, GROUP, PreviewEnvironment, PreviewEnvironmentStatus, VERSION};
 use crate::core::plan;
 use crate::core::progress::{self, Findings, Progress, Stage, Visit};
@@ -40,6 +40,8 @@ const NEWS: Duration = Duration::from_secs(3);
 const ROOM_AGAIN: Duration = Duration::from_secs(30);
 /// The same for a namespace that is being deleted.
 const ROOM_SOON: Duration = Duration::from_secs(2);
+/// Time between two tries to apply what rights, quota or a missing kind stood against: nothing tells when the platform team mends it.
+const RIGHTS_AGAIN: Duration = Duration::from_mins(1);
 
 /// Reconciles an environment, within the driver's bounds.
 pub fn reconcile(
@@ -86,7 +88,7 @@ async fn steps(
 ) -> Result<Step, Failure> {
     let stalled = |stage, mistake| {
         let progress = Progress::Mistaken { stage, mistake };
-        let again = room_again(&progress);
+        let again = look_again(&progress);
         Ok(Step::Done(progress, again))
     };
     let observed = Observed::of(environment, context).await?;
@@ -144,7 +146,7 @@ async fn steps(
     let applied = match apply::apply(environment, &target, plan, context, findings).await? {
         Ok(applied) => applied,
         Err(progress) => {
-            let again = room_again(&progress);
+            let again = look_again(&progress);
             return Ok(Step::Done(progress, again));
         }
     };
@@ -152,12 +154,16 @@ async fn steps(
     Ok(Step::Done(progress, again))
 }
 
-/// When to look again whether there is room: no watch tells of the end of what isn't Matinee's, or is another environment's.
-fn room_again(progress: &Progress) -> Option<Duration> {
+/// When to look again though no watch will ask for it: none tells of the end of what isn't Matinee's or is another environment's, nor of
+/// rights that were given.
+fn look_again(progress: &Progress) -> Option<Duration> {
     match progress {
         Progress::Waiting { reason, .. } if reason == "NamespaceTerminating" => Some(ROOM_SOON),
         Progress::Mistaken { mistake: Mistake { reason: "HostTaken" | "NamespaceTaken", .. }, .. } => {
             Some(ROOM_AGAIN)
+        }
+        Progress::Mistaken { mistake: Mistake { reason: "ApplyForbidden" | "KindMissing", .. }, .. } => {
+            Some(RIGHTS_AGAIN)
         }
         _ => None,
     }
@@ -190,7 +196,10 @@ async fn report(
         context.applications.tells(uid);
         let written: PreviewEnvironment =
             write::status(&*context.cluster, write::ENVIRONMENT, environment, &status).await?;
-        tell_apart(environment, &written, context).await;
+        let conditions =
+            |of: &PreviewEnvironment| of.status.clone().map(|status| status.conditions).unwrap_or_default();
+        let reference = write::reference(&written);
+        news::of_environment(reference, &conditions(environment), &conditions(&written), context).await;
         context.fresh_environments.wrote(written.clone());
         context.reporter.tell(&Arc::new(written));
     }
@@ -204,24 +213,6 @@ fn changed(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEnvironment
     before.reported.clear();
     before.conditions.retain(|condition| condition.type_ != progress::REPORTED);
     before != *after
-}
-
-/// An event when `Ready` becomes true or false, or false for another reason. How far it is in between is in the conditions.
-async fn tell_apart(before: &PreviewEnvironment, after: &PreviewEnvironment, context: &Context) {
-    let ready = |environment: &PreviewEnvironment| {
-        let conditions =
-            environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        crate::api::find_condition(conditions, crate::core::conditions::READY).cloned()
-    };
-    let (before, Some(now)) = (ready(before), ready(after)) else { return };
-    if now.status == "Unknown"
-        || before.is_some_and(|before| before.status == now.status && before.reason == now.reason)
-    {
-        return;
-    }
-    let kind = if now.status == "False" { EventType::Warning } else { EventType::Normal };
-    let message = if now.message.is_empty() { "The environment is ready" } else { &now.message };
-    context.events.publish(&write::reference(after), kind, &now.reason, message).await;
 }
 
 async fn delete(

@@ -82,6 +82,9 @@ fn start_traefik(of: &ControlPlane<'_>, port: u16, processes: &mut Processes) ->
         .arg(format!("--entrypoints.web.address=127.0.0.1:{port}"))
         .arg("--providers.kubernetesgateway=true")
         .arg("--providers.kubernetesgateway.statusaddress.ip=127.0.0.1")
+        // It serves Ingresses of the IngressClass `traefik` too, for classes that route by them.
+        .arg("--providers.kubernetesingress=true")
+        .arg("--providers.kubernetesingress.ingressendpoint.ip=127.0.0.1")
         // A changed route counts within a tenth of a second rather than two.
         .arg("--providers.providersthrottleduration=100ms")
         .arg("--log.level=INFO");

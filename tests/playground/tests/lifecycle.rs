@@ -1,5 +1,4 @@
-//! A cluster from its start to its end, and after a killed one. The tests wait for one another: there is one
-//! playground on a machine.
+//! A cluster from its start to its end, and after a killed one.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
@@ -16,6 +15,11 @@ use kube::{Api, Client};
 use playground::{Mode, Playground, Settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+/// Held by each test from its start to its end. The playground's own lock isn't enough: it is free between the death of a killed run and the
+/// start of the next one, and whoever looks for traces of another run then finds those of the killed one.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Polls until there is an answer; says at the end what there was instead.
 async fn eventually<F, T>(what: &str, seconds: u64, mut check: impl FnMut() -> F) -> T
@@ -124,6 +128,7 @@ async fn start_and_kill() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preview_lives_in_a_playground_that_follows_a_killed_one_and_leaves_nothing() {
+    let _alone = ALONE.lock().await;
     start_and_kill().await;
     let playground = Playground::start(Settings::default(), |line| eprintln!("{line}")).await.unwrap();
     let client = playground.client().await.unwrap();
@@ -192,6 +197,7 @@ async fn an_image_that_is_not_there_is_told_of(client: &Client) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_simulated_node_needs_nothing_of_the_machine() {
+    let _alone = ALONE.lock().await;
     let settings = Settings { mode: Mode::Simulated, ..Settings::default() };
     let playground = Playground::start(settings, |line| eprintln!("{line}")).await.unwrap();
     assert_eq!(playground.mode(), Mode::Simulated);

@@ -1,0 +1,43 @@
+//! Kubernetes events about a turn of `Ready`, the same for every kind of object.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::Context;
+use crate::api::{ConditionStatus, find_condition};
+use crate::core::conditions;
+use crate::ports::EventType;
+
+/// Tells how an environment turned out.
+pub(super) async fn of_environment(
+    about: ObjectReference,
+    before: &[Condition],
+    after: &[Condition],
+    context: &Context,
+) {
+    if let Some(now) = conditions::news(before, after) {
+        publish(&about, now, "The environment is ready", context).await;
+    }
+}
+
+/// Tells that an object stalled, or that it doesn't any more. That all is well from the beginning is no news.
+pub(super) async fn of_trouble(
+    about: ObjectReference,
+    before: &[Condition],
+    after: &[Condition],
+    context: &Context,
+) {
+    let was_stalled = find_condition(before, conditions::READY)
+        .is_some_and(|ready| ready.status == ConditionStatus::False.as_str());
+    let now = conditions::news(before, after);
+    if let Some(now) = now.filter(|now| was_stalled || now.status == ConditionStatus::False.as_str()) {
+        publish(&about, now, "What stood in the way is mended", context).await;
+    }
+}
+
+async fn publish(about: &ObjectReference, ready: &Condition, well: &str, context: &Context) {
+    let bad = ready.status == ConditionStatus::False.as_str();
+    let kind = if bad { EventType::Warning } else { EventType::Normal };
+    let message = if ready.message.is_empty() { well } else { &ready.message };
+    context.events.publish(about, kind, &ready.reason, message).await;
+}
