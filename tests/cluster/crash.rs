@@ -74,8 +74,8 @@ async fn a_lost_answer_makes_no_second_deployment(stage: &Stage) -> Result<()> {
 async fn killed_before_the_id_is_recorded_it_finds_the_deployment(stage: &Stage) -> Result<()> {
     let github = stage.github();
     let project = stage.project(NewProject::new("crash-intent").without_webhook()).await?;
-    // The deployment is made, and its answer lost: half a second later the operator would look for it, and doesn't live to.
-    github.add_fault(creations(&project, FaultEffect::CloseAfter)).await?;
+    // The deployment is made, and its answer is still on its way when the operator dies.
+    github.add_fault(creations(&project, FaultEffect::AnswerAfterMs(15_000))).await?;
     let pull = open(stage, &project, "feature").await?;
     stage
         .wait_for("GitHub has the deployment", SOON, async || {

@@ -156,6 +156,8 @@ impl WatchedObjects {
         let config = watcher::Config::default().labels(SELECTOR);
         let mut events = std::pin::pin!(watcher(api, config).default_backoff());
         let mut listing = HashSet::new();
+        // A right that is missing, or a kind whose definition went, may stay so for days: it is told of once.
+        let mut told = String::new();
         loop {
             match events.try_next().await {
                 Ok(Some(watcher::Event::Init)) => listing.clear(),
@@ -167,7 +169,15 @@ impl WatchedObjects {
                 Ok(Some(watcher::Event::Apply(object))) => self.put(kind, object),
                 Ok(Some(watcher::Event::Delete(object))) => self.went(kind, &object),
                 Ok(None) => return,
-                Err(error) => tracing::warn!(kind = kind.kind, %error, "watch failed; it is started again"),
+                Err(error) => {
+                    let error = error.to_string();
+                    if error == told {
+                        tracing::debug!(kind = kind.kind, error, "watch failed again");
+                    } else {
+                        tracing::warn!(kind = kind.kind, error, "watch failed; it is started again");
+                        told = error;
+                    }
+                }
             }
         }
     }

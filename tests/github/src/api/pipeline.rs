@@ -64,7 +64,7 @@ pub(crate) async fn answer(world: &Arc<World>, call: Call, query: &str) -> Respo
         }
         Some(FaultEffect::CloseBefore) => return hangup(),
         Some(FaultEffect::DelayMs(delay)) => tokio::time::sleep(Duration::from_millis(*delay)).await,
-        Some(FaultEffect::CloseAfter) | None => {}
+        Some(FaultEffect::CloseAfter | FaultEffect::AnswerAfterMs(_)) | None => {}
     }
     let outcome = world.transact(|state| {
         let outcome = process(state, &call, running);
@@ -73,8 +73,10 @@ pub(crate) async fn answer(world: &Arc<World>, call: Call, query: &str) -> Respo
         state.log.ended(sequence, status, &outcome.who.key(), outcome.counted);
         outcome
     });
-    if matches!(fault, Some(FaultEffect::CloseAfter)) {
-        return hangup();
+    match fault {
+        Some(FaultEffect::CloseAfter) => return hangup(),
+        Some(FaultEffect::AnswerAfterMs(delay)) => tokio::time::sleep(Duration::from_millis(delay)).await,
+        _ => {}
     }
     respond(&call, outcome)
 }

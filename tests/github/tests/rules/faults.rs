@@ -69,6 +69,20 @@ async fn a_late_answer_is_late() {
 }
 
 #[tokio::test]
+async fn what_is_answered_late_is_done_at_once() {
+    let world = start().await;
+    let effect = FaultEffect::AnswerAfterMs(60_000);
+    world.control.break_next("POST", DEPLOYMENTS, effect).await.unwrap();
+    let request = world.api.request(Method::POST, DEPLOYMENTS).json(&json!({"ref": "main"}));
+    let asked = tokio::spawn(request.send());
+    while world.control.deployments(SHOP).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!asked.is_finished(), "it was answered at once");
+    asked.abort();
+}
+
+#[tokio::test]
 async fn requests_are_logged_and_forgotten() {
     let world = start().await;
     world.api.get(&format!("{DEPLOYMENTS}?environment=a%2Fb")).await.expect(200);

@@ -124,6 +124,8 @@ pub enum FaultEffect {
     CloseAfter,
     /// It is processed after so many milliseconds.
     DelayMs(u64),
+    /// It is processed at once, and answered after so many milliseconds.
+    AnswerAfterMs(u64),
 }
 
 /// How long to wait until every queued delivery is done.
