@@ -17,6 +17,9 @@ use crate::{cgroups, network, tunables};
 /// Where the library containerd makes networks with remembers them, by the name of the network.
 const NETWORK_RESULTS: &str = "/var/lib/cni/results";
 
+/// Where kubelet links the log of every container, and leaves the link when it is ended before the pod.
+const CONTAINER_LOGS: &str = "/var/log/containers";
+
 /// How long the kernel may take to let go of what was killed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -36,6 +39,7 @@ pub(crate) fn clear(home: &Path) -> Result<()> {
         cgroups::remove()?;
         tunables::restore(&run)?;
         remove_elsewhere();
+        remove_links(Path::new(CONTAINER_LOGS), home);
     }
     match fs::remove_dir_all(&run) {
         Err(problem) if problem.kind() != ErrorKind::NotFound => {
@@ -128,12 +132,21 @@ fn remove_elsewhere() {
         "/var/lib/cni",
         "/var/lib/kubelet/device-plugins",
         "/var/lib/kubelet",
-        "/var/log/containers",
         "/run/containerd/s",
         "/run/containerd",
     ] {
         let _ = fs::remove_dir(folder);
     }
+}
+
+/// Removes the links in a folder that lead into ours, whether what they lead to is there or not, and the folder if nothing is left in it.
+fn remove_links(folder: &Path, home: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(home)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    let _ = fs::remove_dir(folder);
 }
 
 /// Unmounts everything below a folder, the last mounted first.
@@ -173,6 +186,22 @@ mod tests {
         let table = "1 0 8:1 / / rw - ext4 a rw\n2 1 0:5 / /x/run rw - tmpfs b rw\n3 2 0:6 / /x/run/deep rw - tmpfs c rw\n\
                      4 1 0:7 / /x/runner rw - tmpfs d rw\n";
         assert_eq!(mounts_below(table, Path::new("/x/run")), [Path::new("/x/run"), Path::new("/x/run/deep")]);
+    }
+
+    #[test]
+    fn links_into_a_run_are_removed_and_no_others() {
+        let folder = std::env::temp_dir().join(format!("playground-links-{}", std::process::id()));
+        let home = folder.join("home");
+        fs::create_dir_all(&home).unwrap();
+        let logs = folder.join("containers");
+        fs::create_dir(&logs).unwrap();
+        for (link, target) in [("ours", home.join("logs/gone.log")), ("other", folder.join("homes/0.log"))] {
+            std::os::unix::fs::symlink(target, logs.join(link)).unwrap();
+        }
+        remove_links(&logs, &home);
+        let left: Vec<_> = fs::read_dir(&logs).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["other"]);
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
