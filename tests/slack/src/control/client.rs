@@ -1,0 +1,158 @@
+//! A client of the control API whose methods read as what happens on Slack.
+
+use reqwest::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::types::{
+    Answer, App, Channel, FaultEffect, Invocation, Limits, Message, NewChannel, NewCommand, NewFault,
+    NewToken, Request, Response, Token, Typed,
+};
+
+/// The control API as seen by tests. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The stand-in could not be reached, or its answer not read.
+    #[error("cannot reach the stand-in: {0}")]
+    Http(#[from] reqwest::Error),
+    /// The stand-in refused.
+    #[error("{method} {path} was refused with {status}: {message}")]
+    Refused {
+        /// The method.
+        method: Method,
+        /// The path below the control API.
+        path: String,
+        /// The answer's HTTP status.
+        status: u16,
+        /// Why.
+        message: String,
+    },
+}
+
+type Result<T> = std::result::Result<T, ControlError>;
+
+impl Client {
+    /// A client of the control API at a base URL, such as `http://127.0.0.1:3001/_control`.
+    pub fn new(base: &str) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
+    }
+
+    /// The app with its secrets.
+    pub async fn app(&self) -> Result<App> {
+        self.get("/app").await
+    }
+
+    /// Gives the app a command, or the command another request URL.
+    pub async fn set_command(&self, command: &str, request_url: &str) -> Result<()> {
+        let new = NewCommand { command: command.to_owned(), request_url: request_url.to_owned() };
+        self.ask(Method::PUT, "/commands", Some(&new)).await
+    }
+
+    /// Makes a channel, or changes the one of that name.
+    pub async fn set_channel(&self, new: NewChannel) -> Result<Channel> {
+        self.ask(Method::PUT, "/channels", Some(&new)).await
+    }
+
+    /// Makes a bot token with these scopes.
+    pub async fn create_token(&self, scopes: &[&str]) -> Result<String> {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let made: Token = self.ask(Method::POST, "/tokens", Some(&NewToken { scopes })).await?;
+        Ok(made.token)
+    }
+
+    /// Revokes a bot token.
+    pub async fn revoke_token(&self, token: &str) -> Result<()> {
+        self.ask(Method::DELETE, "/tokens", Some(&Token { token: token.to_owned() })).await
+    }
+
+    /// Somebody types a command. Returns when it was answered, at the latest after 3000 ms.
+    pub async fn type_command(&self, typed: Typed) -> Result<Invocation> {
+        self.ask(Method::POST, "/invocations", Some(&typed)).await
+    }
+
+    /// Slack looks whether the command's request URL has a good certificate.
+    pub async fn check_certificate(&self, command: &str) -> Result<Answer> {
+        let new = NewCommand { command: command.to_owned(), request_url: String::new() };
+        self.ask(Method::POST, "/certificate-checks", Some(&new)).await
+    }
+
+    /// Every command that was typed, oldest first.
+    pub async fn invocations(&self) -> Result<Vec<Invocation>> {
+        self.get("/invocations").await
+    }
+
+    /// Ends the time in which a command may be answered.
+    pub async fn expire(&self, invocation: u64) -> Result<()> {
+        self.ask(Method::POST, &format!("/invocations/{invocation}/expire"), None::<&()>).await
+    }
+
+    /// Every later answer to a command, oldest first.
+    pub async fn responses(&self) -> Result<Vec<Response>> {
+        self.get("/responses").await
+    }
+
+    /// Every message in a channel, oldest first, as it is now.
+    pub async fn messages(&self) -> Result<Vec<Message>> {
+        self.get("/messages").await
+    }
+
+    /// Every request to a response URL or the Web API, oldest first.
+    pub async fn requests(&self) -> Result<Vec<Request>> {
+        self.get("/requests").await
+    }
+
+    /// Sets the limits and forgets what was counted so far.
+    pub async fn set_limits(&self, limits: Limits) -> Result<()> {
+        self.ask(Method::PUT, "/limits", Some(&limits)).await
+    }
+
+    /// Lets the next request with this path go wrong; `*` at its end stands for any rest.
+    pub async fn break_next(&self, path: &str, effect: FaultEffect) -> Result<()> {
+        self.add_fault(NewFault { path: path.to_owned(), times: None, effect }).await
+    }
+
+    /// Lets requests go wrong.
+    pub async fn add_fault(&self, new: NewFault) -> Result<()> {
+        self.ask(Method::POST, "/faults", Some(&new)).await
+    }
+
+    /// Lets nothing go wrong any more.
+    pub async fn clear_faults(&self) -> Result<()> {
+        self.ask(Method::DELETE, "/faults", None::<&()>).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.ask(Method::GET, path, None::<&()>).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&(impl Serialize + Sync + ?Sized)>,
+    ) -> Result<T> {
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response.json().await?);
+        }
+        let text = response.text().await?;
+        let message = serde_json::from_str::<Value>(&text)
+            .ok()
+            .and_then(|body| body["message"].as_str().map(str::to_owned))
+            .unwrap_or(text);
+        Err(ControlError::Refused { method, path: path.to_owned(), status: status.as_u16(), message })
+    }
+}

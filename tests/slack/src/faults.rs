@@ -1,0 +1,37 @@
+//! What goes wrong on request.
+
+use crate::control::types::{FaultEffect, NewFault};
+use crate::state::State;
+
+/// A fault with the number of requests it is still to hit.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    path: String,
+    left: u32,
+    effect: FaultEffect,
+}
+
+impl From<NewFault> for Fault {
+    fn from(new: NewFault) -> Self {
+        Self { path: new.path, left: new.times.unwrap_or(1), effect: new.effect }
+    }
+}
+
+impl State {
+    /// The effect of the first fault that hits a request, used up by one.
+    pub(crate) fn take_fault(&mut self, path: &str) -> Option<FaultEffect> {
+        let hit = self.faults.iter_mut().find(|fault| fault.left > 0 && matches(&fault.path, path))?;
+        hit.left -= 1;
+        let effect = hit.effect.clone();
+        self.faults.retain(|fault| fault.left > 0);
+        Some(effect)
+    }
+}
+
+/// Whether a path fits a pattern, in which `*` at the end stands for any rest.
+fn matches(pattern: &str, path: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => path.starts_with(start),
+        None => pattern == path,
+    }
+}

@@ -1,0 +1,176 @@
+//! What there is: one workspace with one app in it, people, channels, commands and messages.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use chrono::{SecondsFormat, Utc};
+
+use crate::control::types::{App, Channel, Invocation, Limits, Message, NewChannel, Request, Response, User};
+use crate::faults::Fault;
+
+/// How many requests are kept; older ones go.
+const KEPT: usize = 100_000;
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) app: App,
+    pub(crate) tokens: BTreeMap<String, Token>,
+    /// Request URLs by command.
+    pub(crate) commands: BTreeMap<String, String>,
+    pub(crate) users: Vec<User>,
+    pub(crate) channels: Vec<Channel>,
+    /// When something was last posted, by the channel's id.
+    pub(crate) posted: BTreeMap<String, Instant>,
+    pub(crate) invocations: Vec<Invoked>,
+    pub(crate) responses: Vec<Response>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) limits: Limits,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) log: Vec<Request>,
+    /// The last number given.
+    count: u64,
+}
+
+/// What a bot token may do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Token {
+    pub(crate) scopes: Vec<String>,
+    pub(crate) revoked: bool,
+}
+
+/// A command that was typed, with its response URL's life.
+#[derive(Clone, Debug)]
+pub(crate) struct Invoked {
+    pub(crate) shown: Invocation,
+    /// The response URL's path.
+    pub(crate) path: String,
+    pub(crate) born: Instant,
+    pub(crate) expired: bool,
+    pub(crate) used: u32,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        let mut state = Self {
+            app: App::default(),
+            tokens: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            users: Vec::new(),
+            channels: Vec::new(),
+            posted: BTreeMap::new(),
+            invocations: Vec::new(),
+            responses: Vec::new(),
+            messages: Vec::new(),
+            limits: Limits::default(),
+            faults: Vec::new(),
+            log: Vec::new(),
+            count: 0,
+        };
+        state.app = App {
+            api_app_id: state.id('A'),
+            team_id: state.id('T'),
+            team_domain: "acme".to_owned(),
+            signing_secret: random_text(32),
+            verification_token: random_text(24),
+            bot_token: state.add_token(vec!["chat:write".to_owned(), "commands".to_owned()]),
+        };
+        state
+    }
+
+    /// An id that no other object has, of Slack's form.
+    pub(crate) fn id(&mut self, kind: char) -> String {
+        format!("{kind}0{:08X}A", 0x2147_4836 + self.number() * 7)
+    }
+
+    /// A number that was not given before.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.count += 1;
+        self.count
+    }
+
+    /// A new bot token.
+    pub(crate) fn add_token(&mut self, scopes: Vec<String>) -> String {
+        let number = self.number();
+        let text = format!("xoxb-{}-{}-{}", 2_147_483_600 + number, 4_147_483_600 + number, random_text(24));
+        self.tokens.insert(text.clone(), Token { scopes, revoked: false });
+        text
+    }
+
+    /// The account of that name, made when missing.
+    pub(crate) fn user(&mut self, name: &str) -> User {
+        if let Some(user) = self.users.iter().find(|user| user.name == name) {
+            return user.clone();
+        }
+        let user = User { id: self.id('U'), name: name.to_owned() };
+        self.users.push(user.clone());
+        user
+    }
+
+    /// The channel of that name, made public and with the app in it when missing.
+    pub(crate) fn channel(&mut self, name: &str) -> Channel {
+        if let Some(channel) = self.channels.iter().find(|channel| channel.name == name) {
+            return channel.clone();
+        }
+        self.set_channel(NewChannel { name: name.to_owned(), ..NewChannel::default() })
+    }
+
+    /// Makes a channel, or changes the one of that name.
+    pub(crate) fn set_channel(&mut self, new: NewChannel) -> Channel {
+        let NewChannel { name, private, member, archived } = new;
+        let known = self.channels.iter().position(|channel| channel.name == name);
+        let id = match known {
+            Some(at) => self.channels[at].id.clone(),
+            None => self.id('C'),
+        };
+        let channel = Channel { id, name, private, member, archived };
+        match known {
+            Some(at) => self.channels[at] = channel.clone(),
+            None => self.channels.push(channel.clone()),
+        }
+        channel
+    }
+
+    /// A message's `ts`, which no other message has.
+    pub(crate) fn ts(&mut self) -> String {
+        format!("{}.{:06}", Utc::now().timestamp(), self.number() % 1_000_000)
+    }
+
+    /// Notes that a request arrived and answers its place. How it ended is told later.
+    pub(crate) fn arrived(&mut self, method: &str, path: &str, user_agent: &str) -> u64 {
+        if self.log.len() == KEPT {
+            self.log.remove(0);
+        }
+        let sequence = self.number();
+        self.log.push(Request {
+            sequence,
+            at: now(),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            status: 0,
+            user_agent: user_agent.to_owned(),
+        });
+        sequence
+    }
+
+    /// Notes how a request ended.
+    pub(crate) fn ended(&mut self, sequence: u64, status: u16) {
+        if let Some(entry) = self.log.iter_mut().rev().find(|entry| entry.sequence == sequence) {
+            entry.status = status;
+        }
+    }
+}
+
+/// Now, as RFC 3339 has it.
+pub(crate) fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// `length` random letters and digits, from the operating system's source of randomness.
+pub(crate) fn random_text(length: usize) -> String {
+    let mut text = String::with_capacity(length + 32);
+    while text.len() < length {
+        text.push_str(&uuid::Uuid::new_v4().simple().to_string());
+    }
+    text.truncate(length);
+    text
+}
