@@ -1,9 +1,11 @@
 //! Which write to GitHub is sent next, and when: one queue per installation, so that its limits hold whatever the number of previews.
 //!
 //! - One write at a time, with a gap between them, and within GitHub's budgets for requests that create content.
-//! - Of several statuses waiting for one deployment only the newest is sent; it takes the older one's place.
-//! - `failure` and `error` go first, then `success`, then new deployments, then the rest; first come, first served within each.
-//! - A status that GitHub already shows isn't sent again.
+//! - Of several writes waiting to say how one thing stands (the status of a deployment, the text of a comment, the status of a commit in one
+//!   context) only the newest is sent; it takes the older one's place.
+//! - `failure` and `error` of deployments go first, then `success`, then new deployments, then comments and commit statuses, then reactions,
+//!   then the rest; first come, first served within each.
+//! - A deployment status that GitHub already shows isn't sent again. Comments and commit statuses are: others may have changed them.
 //!
 //! Time is a duration since any fixed moment, given by the caller, and never goes back.
 //! Limits: <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 
+use super::forge::RepositoryName;
 use crate::api::{DeploymentReport, DeploymentState};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -41,6 +44,18 @@ impl Default for Pace {
     }
 }
 
+impl Pace {
+    /// GitHub's documented pace with another gap. Whoever asks for less than a second between writes speaks to a server without GitHub's limits
+    /// (Enterprise Server has none unless they are switched on), so the budgets per minute and hour are raised too, beyond what one operator writes.
+    pub fn with_gap(gap: Duration) -> Self {
+        let usual = Self::default();
+        if gap >= usual.gap {
+            return Self { gap, ..usual };
+        }
+        Self { gap, per_minute: 10_000, per_hour: 100_000, ..usual }
+    }
+}
+
 /// What a write does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
@@ -48,6 +63,30 @@ pub enum Write {
     Create,
     /// Creates a deployment status.
     Status(DeploymentReport),
+    /// Writes a comment.
+    Comment,
+    /// Changes the text of the comment of that id.
+    EditComment(i64),
+    /// Creates a commit status.
+    CommitStatus(CommitContext),
+    /// Reacts to a comment.
+    React,
+}
+
+/// What a commit status is about. Compared as GitHub does, which ignores case in all three.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CommitContext {
+    /// A commit may be in several repositories, and has statuses of its own in each.
+    repository: RepositoryName,
+    sha: String,
+    context: String,
+}
+
+impl CommitContext {
+    /// The context of a commit in a repository.
+    pub fn new(repository: &RepositoryName, sha: &str, context: &str) -> Self {
+        Self { repository: repository.clone(), sha: sha.to_lowercase(), context: context.to_lowercase() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,13 +94,25 @@ enum Urgency {
     Bad,
     Good,
     Create,
+    Tell,
+    React,
     Rest,
+}
+
+/// What a write says how it stands, so that a newer one makes it pointless.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    Deployment(i64),
+    Comment(i64),
+    Commit(CommitContext),
 }
 
 impl Write {
     fn urgency(&self) -> Urgency {
         match self {
             Self::Create => Urgency::Create,
+            Self::Comment | Self::EditComment(_) | Self::CommitStatus(_) => Urgency::Tell,
+            Self::React => Urgency::React,
             Self::Status(report) => match report.state {
                 DeploymentState::Failure | DeploymentState::Error => Urgency::Bad,
                 DeploymentState::Success => Urgency::Good,
@@ -72,10 +123,12 @@ impl Write {
         }
     }
 
-    fn deployment(&self) -> Option<i64> {
+    fn subject(&self) -> Option<Subject> {
         match self {
-            Self::Create => None,
-            Self::Status(report) => Some(report.deployment_id),
+            Self::Create | Self::Comment | Self::React => None,
+            Self::Status(report) => Some(Subject::Deployment(report.deployment_id)),
+            Self::EditComment(id) => Some(Subject::Comment(*id)),
+            Self::CommitStatus(of) => Some(Subject::Commit(of.clone())),
         }
     }
 }
@@ -100,7 +153,7 @@ pub struct Sending<J> {
 /// What a write that is being sent is about.
 #[derive(Debug, PartialEq, Eq)]
 struct InFlight {
-    status_of: Option<i64>,
+    subject: Option<Subject>,
 }
 
 /// What became of a write that was queued.
@@ -145,7 +198,7 @@ pub struct Outbox<J> {
     issued: u64,
     waiting: BTreeMap<Turn, (Ticket, Write, J)>,
     turns: HashMap<Ticket, Turn>,
-    statuses: HashMap<i64, Turn>,
+    subjects: HashMap<Subject, Turn>,
     sending: Option<InFlight>,
     /// When the writes of the last hour ended, oldest first.
     ended: VecDeque<Duration>,
@@ -161,7 +214,7 @@ impl<J> Outbox<J> {
             issued: 0,
             waiting: BTreeMap::new(),
             turns: HashMap::new(),
-            statuses: HashMap::new(),
+            subjects: HashMap::new(),
             sending: None,
             ended: VecDeque::new(),
             shown: LruCache::new(REMEMBERED),
@@ -180,7 +233,7 @@ impl<J> Outbox<J> {
 
     /// Queues a write.
     pub fn push(&mut self, write: Write, job: J) -> Pushed<J> {
-        let older = write.deployment().and_then(|id| self.statuses.get(&id).copied());
+        let older = write.subject().and_then(|subject| self.subjects.get(&subject).copied());
         if older.is_none() && self.waiting.len() >= self.pace.capacity {
             return Pushed::Full(job);
         }
@@ -219,7 +272,7 @@ impl<J> Outbox<J> {
             None => Next::Nothing,
             Some((_, _, job)) if shown => Next::AlreadyShown(job),
             Some((ticket, write, job)) => {
-                self.sending = Some(InFlight { status_of: write.deployment() });
+                self.sending = Some(InFlight { subject: write.subject() });
                 Next::Send(Sending { ticket, turn, write, job })
             }
         }
@@ -246,7 +299,7 @@ impl<J> Outbox<J> {
     /// A write was turned away by a limit: it waits again, in its old place. It comes back when a newer one took that meanwhile.
     pub fn give_back(&mut self, now: Duration, sending: Sending<J>) -> Option<J> {
         self.ended(now);
-        if sending.write.deployment().is_some_and(|id| self.statuses.contains_key(&id)) {
+        if sending.write.subject().is_some_and(|subject| self.subjects.contains_key(&subject)) {
             return Some(sending.job);
         }
         self.put(sending.turn, sending.ticket, sending.write, sending.job);
@@ -281,8 +334,8 @@ impl<J> Outbox<J> {
     fn is_being_sent(&self, write: &Write) -> bool {
         self.sending
             .as_ref()
-            .and_then(|sending| sending.status_of)
-            .is_some_and(|id| write.deployment() == Some(id))
+            .and_then(|sending| sending.subject.as_ref())
+            .is_some_and(|subject| write.subject().as_ref() == Some(subject))
     }
 
     fn is_shown(&self, write: &Write) -> bool {
@@ -291,8 +344,8 @@ impl<J> Outbox<J> {
 
     fn put(&mut self, turn: Turn, ticket: Ticket, write: Write, job: J) {
         self.turns.insert(ticket, turn);
-        if let Some(id) = write.deployment() {
-            self.statuses.insert(id, turn);
+        if let Some(subject) = write.subject() {
+            self.subjects.insert(subject, turn);
         }
         self.waiting.insert(turn, (ticket, write, job));
     }
@@ -300,8 +353,8 @@ impl<J> Outbox<J> {
     fn take(&mut self, turn: Turn) -> Option<(Ticket, Write, J)> {
         let taken = self.waiting.remove(&turn)?;
         self.turns.remove(&taken.0);
-        if let Some(id) = taken.1.deployment() {
-            self.statuses.remove(&id);
+        if let Some(subject) = taken.1.subject() {
+            self.subjects.remove(&subject);
         }
         Some(taken)
     }

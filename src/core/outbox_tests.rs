@@ -1,6 +1,7 @@
-use proptest::prelude::*;
-
 use super::*;
+
+#[path = "outbox_properties.rs"]
+mod properties;
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -18,6 +19,14 @@ fn report(deployment_id: i64, state: DeploymentState, description: &str) -> Depl
 
 fn status(deployment_id: i64, state: DeploymentState) -> Write {
     Write::Status(report(deployment_id, state, ""))
+}
+
+fn shop() -> RepositoryName {
+    "acme/shop".parse().unwrap()
+}
+
+fn commit(sha: &str, context: &str) -> Write {
+    Write::CommitStatus(CommitContext::new(&shop(), sha, context))
 }
 
 fn quick() -> Pace {
@@ -51,20 +60,93 @@ fn drain(outbox: &mut Outbox<&'static str>) -> Vec<&'static str> {
 }
 
 #[test]
-fn bad_news_first_then_good_then_new_deployments_then_the_rest() {
+fn bad_news_first_then_good_then_new_deployments_then_words_then_reactions_then_the_rest() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(status(1, DeploymentState::Inactive), "inactive"));
+    waits(outbox.push(Write::React, "reaction 1"));
     waits(outbox.push(status(2, DeploymentState::InProgress), "in progress"));
+    waits(outbox.push(Write::Comment, "comment"));
     waits(outbox.push(Write::Create, "create 1"));
+    waits(outbox.push(commit("a", "preview"), "commit status"));
     waits(outbox.push(status(3, DeploymentState::Queued), "queued"));
+    waits(outbox.push(Write::EditComment(9), "edit"));
     waits(outbox.push(status(4, DeploymentState::Success), "success"));
     waits(outbox.push(status(5, DeploymentState::Error), "error"));
+    waits(outbox.push(Write::React, "reaction 2"));
     waits(outbox.push(Write::Create, "create 2"));
     waits(outbox.push(status(6, DeploymentState::Failure), "failure"));
     assert_eq!(
         drain(&mut outbox),
-        ["error", "failure", "success", "create 1", "create 2", "inactive", "in progress", "queued"]
+        [
+            "error",
+            "failure",
+            "success",
+            "create 1",
+            "create 2",
+            "comment",
+            "commit status",
+            "edit",
+            "reaction 1",
+            "reaction 2",
+            "inactive",
+            "in progress",
+            "queued",
+        ]
     );
+}
+
+#[test]
+fn only_the_newest_edit_of_a_comment_waits_and_it_keeps_the_place() {
+    let mut outbox = Outbox::new(quick());
+    waits(outbox.push(Write::EditComment(1), "1 first"));
+    waits(outbox.push(Write::EditComment(2), "2"));
+    // A deployment of the same number is something else.
+    assert_eq!(waits(outbox.push(status(1, DeploymentState::Success), "deployment 1")).1, None);
+    assert_eq!(waits(outbox.push(Write::EditComment(1), "1 second")).1, Some("1 first"));
+    let sending = send(&mut outbox, seconds(1));
+    assert_eq!(outbox.sent(seconds(1), sending, Outcome::Accepted), "deployment 1");
+    // One that is being sent is followed, not replaced; turned away by a limit it yields.
+    let sending = send(&mut outbox, seconds(2));
+    assert_eq!(waits(outbox.push(Write::EditComment(1), "1 third")).1, None);
+    assert_eq!(outbox.give_back(seconds(2), sending), Some("1 second"));
+    assert_eq!(drain(&mut outbox), ["2", "1 third"]);
+}
+
+#[test]
+fn only_the_newest_status_of_a_commit_and_context_waits() {
+    let mut outbox = Outbox::new(quick());
+    let elsewhere = Write::CommitStatus(CommitContext::new(&"acme/fork".parse().unwrap(), "abc", "preview"));
+    waits(outbox.push(commit("abc", "preview"), "first"));
+    waits(outbox.push(commit("abc", "other"), "other context"));
+    waits(outbox.push(commit("def", "preview"), "other commit"));
+    waits(outbox.push(elsewhere, "other repository"));
+    let same = CommitContext::new(&"Acme/Shop".parse().unwrap(), "ABC", "Preview");
+    assert_eq!(waits(outbox.push(Write::CommitStatus(same), "second")).1, Some("first"));
+    assert_eq!(drain(&mut outbox), ["second", "other context", "other commit", "other repository"]);
+}
+
+#[test]
+fn what_others_may_have_changed_is_sent_again() {
+    let mut outbox = Outbox::new(quick());
+    let mut now = seconds(1);
+    for write in [Write::EditComment(1), commit("abc", "preview")] {
+        for _ in 0..2 {
+            waits(outbox.push(write.clone(), "x"));
+            let sending = send(&mut outbox, now);
+            outbox.sent(now, sending, Outcome::Accepted);
+            now += seconds(1);
+        }
+    }
+}
+
+#[test]
+fn comments_and_reactions_are_never_merged() {
+    let mut outbox = Outbox::new(quick());
+    for job in ["a", "b"] {
+        assert_eq!(waits(outbox.push(Write::Comment, job)).1, None);
+        assert_eq!(waits(outbox.push(Write::React, job)).1, None);
+    }
+    assert_eq!(drain(&mut outbox), ["a", "b", "a", "b"]);
 }
 
 #[test]
@@ -249,98 +331,4 @@ fn a_full_queue_takes_only_what_replaces_something() {
     assert!(matches!(outbox.push(Write::Create, "create"), Pushed::Full("create")));
     assert_eq!(waits(outbox.push(status(1, DeploymentState::Success), "success")).1, Some("queued"));
     assert_eq!(drain(&mut outbox), ["success"]);
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Push(Write),
-    RemoveOldest,
-    Send(Outcome),
-    TurnedAway,
-    Pass(u64),
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    let state = prop::sample::select(vec![
-        DeploymentState::Queued,
-        DeploymentState::InProgress,
-        DeploymentState::Success,
-        DeploymentState::Failure,
-        DeploymentState::Inactive,
-    ]);
-    let outcome = prop::sample::select(vec![Outcome::Accepted, Outcome::Refused, Outcome::Unknown]);
-    prop_oneof![
-        4 => (0_i64..4, state).prop_map(|(id, state)| Step::Push(status(id, state))),
-        1 => Just(Step::Push(Write::Create)),
-        1 => Just(Step::RemoveOldest),
-        4 => outcome.prop_map(Step::Send),
-        1 => Just(Step::TurnedAway),
-        2 => (1_u64..30).prop_map(Step::Pass),
-    ]
-}
-
-/// Follows every write to its end, whatever happens to it.
-#[derive(Default)]
-struct Ends(HashMap<usize, usize>);
-
-impl Ends {
-    fn end(&mut self, job: impl IntoIterator<Item = usize>) {
-        for job in job {
-            *self.0.entry(job).or_default() += 1;
-        }
-    }
-}
-
-proptest! {
-    /// Whatever comes: each write ends exactly once, the pace is kept, and nothing less urgent overtakes.
-    #[test]
-    fn every_write_ends_once_and_the_pace_is_kept(steps in prop::collection::vec(any_step(), 1..120)) {
-        let pace = Pace { gap: seconds(2), per_minute: 5, per_hour: 20, capacity: 6 };
-        let mut outbox: Outbox<usize> = Outbox::new(pace);
-        let (mut ends, mut pushed, mut tickets) = (Ends::default(), 0, VecDeque::new());
-        let (mut now, mut sent): (Duration, Vec<Duration>) = (seconds(0), Vec::new());
-        for step in steps {
-            match step {
-                Step::Push(write) => {
-                    let job = pushed;
-                    pushed += 1;
-                    match outbox.push(write, job) {
-                        Pushed::Waits(ticket, older) => {
-                            tickets.push_back(ticket);
-                            ends.end(older);
-                        }
-                        Pushed::AlreadyShown(job, older) => ends.end([job].into_iter().chain(older)),
-                        Pushed::Full(job) => ends.end([job]),
-                    }
-                }
-                Step::RemoveOldest => ends.end(tickets.pop_front().and_then(|ticket| outbox.remove(ticket))),
-                Step::Pass(by) => now += seconds(by),
-                Step::Send(_) | Step::TurnedAway => match outbox.next(now, Duration::ZERO) {
-                    Next::Send(sending) => {
-                        let rest = outbox.waiting.keys().next();
-                        prop_assert!(rest.is_none_or(|turn| sending.turn < *turn));
-                        sent.push(now);
-                        match step {
-                            Step::Send(outcome) => ends.end([outbox.sent(now, sending, outcome)]),
-                            _ => ends.end(outbox.give_back(now, sending)),
-                        }
-                    }
-                    Next::AlreadyShown(job) => ends.end([job]),
-                    Next::Wait(until) => prop_assert!(until > now),
-                    Next::Nothing => prop_assert!(outbox.is_empty()),
-                },
-            }
-            prop_assert_eq!(outbox.turns.len(), outbox.waiting.len());
-            prop_assert!(outbox.len() <= pace.capacity);
-        }
-        for (count, window) in [(2, pace.gap), (6, MINUTE), (21, HOUR)] {
-            for some in sent.windows(count) {
-                prop_assert!(some[count - 1] >= some[0] + window, "{} within {:?}", count, window);
-            }
-        }
-        let waiting: Vec<usize> = outbox.waiting.values().map(|(_, _, job)| *job).collect();
-        ends.end(waiting);
-        prop_assert_eq!(ends.0.len(), pushed);
-        prop_assert!(ends.0.values().all(|times| *times == 1), "{:?}", ends.0);
-    }
 }

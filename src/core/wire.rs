@@ -1,12 +1,16 @@
 //! GitHub's JSON, as far as it is read: the same for REST answers and webhook bodies. Only what a thing can't be told apart without is
 //! required; everything else may be missing or null, since GitHub sends null for what was deleted (a user, a fork) and adds fields at will.
 //!
-//! Shapes: <https://docs.github.com/rest/pulls/pulls>, <https://docs.github.com/rest/deployments/deployments>.
+//! Shapes: <https://docs.github.com/rest/pulls/pulls>, <https://docs.github.com/rest/deployments/deployments>,
+//! <https://docs.github.com/rest/deployments/statuses>, <https://docs.github.com/rest/issues/comments>.
+
+pub mod comments;
+pub mod commits;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::forge::{Deployment, PullRequest};
+use super::forge::{Deployment, DeploymentStatus, PullRequest};
 
 /// A pull request in GitHub's JSON.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,6 +25,8 @@ pub struct PullRequestJson {
     user: Option<UserJson>,
     #[serde(default, deserialize_with = "or_default")]
     labels: Vec<LabelJson>,
+    #[serde(default)]
+    merge_commit_sha: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     updated_at: String,
 }
@@ -47,7 +53,7 @@ struct IdJson {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-struct UserJson {
+pub(super) struct UserJson {
     #[serde(default, deserialize_with = "or_default")]
     login: String,
     #[serde(default, rename = "type", deserialize_with = "or_default")]
@@ -74,9 +80,30 @@ pub struct DeploymentJson {
     created_at: String,
 }
 
+/// A status of a deployment in GitHub's JSON.
+#[derive(Clone, Debug, Deserialize)]
+pub struct DeploymentStatusJson {
+    id: i64,
+    state: String,
+    #[serde(default, deserialize_with = "or_default")]
+    description: String,
+    #[serde(default)]
+    environment_url: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    created_at: String,
+}
+
 /// The default where the field is null (`#[serde(default)]` alone covers only a missing one).
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+impl UserJson {
+    pub(super) fn is_bot(&self) -> bool {
+        self.kind == "Bot"
+    }
 }
 
 impl From<PullRequestJson> for PullRequest {
@@ -91,9 +118,10 @@ impl From<PullRequestJson> for PullRequest {
             base_repository_id: json.base.repo.id,
             base_branch: json.base.branch,
             draft: json.draft,
+            bot: user.is_bot(),
             author: user.login,
-            bot: user.kind == "Bot",
             labels: json.labels.into_iter().map(|label| label.name).filter(|name| !name.is_empty()).collect(),
+            merge_commit_sha: json.merge_commit_sha,
             updated_at: json.updated_at,
         }
     }
@@ -107,6 +135,18 @@ impl From<DeploymentJson> for Deployment {
             environment: json.environment,
             payload: payload(json.payload),
             creator: json.creator.unwrap_or_default().login,
+            created_at: json.created_at,
+        }
+    }
+}
+
+impl From<DeploymentStatusJson> for DeploymentStatus {
+    fn from(json: DeploymentStatusJson) -> Self {
+        Self {
+            id: json.id,
+            state: json.state,
+            description: json.description,
+            environment_url: json.environment_url.filter(|url| !url.is_empty()),
             created_at: json.created_at,
         }
     }
@@ -202,5 +242,24 @@ mod tests {
         assert_eq!(deployment(json!("{broken")).payload, json!("{broken"));
         assert_eq!(deployment(Value::Null).payload, Value::Null);
         assert_eq!(deployment(Value::Null).id, 9_007_199_254_740_993, "ids are beyond what a float holds");
+    }
+
+    #[test]
+    fn a_status_needs_no_more_than_its_state() {
+        let read = |json: Value| -> DeploymentStatus {
+            serde_json::from_value::<DeploymentStatusJson>(json).unwrap().into()
+        };
+        let full = read(
+            json!({"id": 5, "state": "success", "description": "live", "environment_url": "https://x.example",
+            "created_at": "2026-01-02T03:04:05Z"}),
+        );
+        assert_eq!((full.id, full.state.as_str(), full.description.as_str()), (5, "success", "live"));
+        assert_eq!(full.environment_url.as_deref(), Some("https://x.example"));
+        assert_eq!(full.created_at, "2026-01-02T03:04:05Z");
+        let bare = read(json!({"id": 5, "state": "error", "description": null, "environment_url": ""}));
+        assert_eq!(
+            (bare.environment_url, bare.description, bare.created_at),
+            (None, String::new(), String::new())
+        );
     }
 }

@@ -47,6 +47,18 @@ async fn from_pull_request_to_inactive() {
     let states: Vec<&str> = shown[0].statuses.iter().map(|status| status.state.as_str()).collect();
     assert_eq!(states, ["queued", "in_progress", "success", "inactive"]);
     assert_eq!(shown[0].statuses[2].description.chars().count(), 140);
+    let listing = forge.deployment_statuses(&shop(), created.id).await.unwrap();
+    let told: Vec<_> =
+        listing.items.iter().map(|status| (status.state.as_str(), status.description.as_str())).collect();
+    let long = shown[0].statuses[2].description.as_str();
+    assert_eq!(
+        told,
+        [("inactive", "closed"), ("success", long), ("in_progress", "applying"), ("queued", "waiting")]
+    );
+    assert_eq!(listing.items[1].environment_url.as_deref(), Some("http://pr-7-shop.preview.example.com"));
+    assert_eq!(listing.items[0].environment_url, None);
+    let again = forge.deployment_statuses(&shop(), created.id).await.unwrap();
+    assert_eq!(again.version, listing.version);
     let agents = world.control.requests().await.unwrap();
     assert!(agents.iter().all(|request| request.user_agent.starts_with("matinee/")), "{agents:?}");
 }

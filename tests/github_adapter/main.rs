@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests too
 
 mod authentication;
+mod comments;
+mod commits;
 mod creating;
+mod files;
 mod life;
 mod limits;
 mod reading;
+mod roles;
 mod statuses;
 mod support;
 mod world;

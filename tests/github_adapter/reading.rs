@@ -194,6 +194,8 @@ async fn the_state_is_the_newest_status() {
     in_turn(&server, "GET", &format!("{DEPLOYMENTS}/2/statuses"), vec![json_answer(200, &json!([]))]).await;
     let forge = forge(&server).await;
     assert_eq!(forge.deployment_state(&shop(), 1).await.unwrap().as_deref(), Some("inactive"));
+    let listing = forge.deployment_statuses(&shop(), 1).await.unwrap();
+    assert_eq!(listing.items.iter().map(|status| status.id).collect::<Vec<_>>(), [3, 2, 1], "newest first");
     assert_eq!(forge.deployment_state(&shop(), 2).await.unwrap(), None);
 }
 

@@ -9,6 +9,7 @@ use github_stand_in::control::types::{
 };
 use github_stand_in::{Settings, StandIn};
 use matinee::adapters::github::{GithubForges, GithubSettings};
+use matinee::core::forge::RepositoryName;
 use matinee::ports::{Forge, ForgeError, Forges};
 
 use crate::support::{Memory, connection, hurried, shop};
@@ -24,8 +25,28 @@ pub struct World {
 
 /// What an App needs to do all that the adapter does.
 pub fn permissions() -> Permissions {
-    let pairs = [("deployments", "write"), ("pull_requests", "read"), ("metadata", "read")];
+    let pairs = [
+        ("checks", "read"),
+        ("contents", "read"),
+        ("deployments", "write"),
+        ("issues", "write"),
+        ("metadata", "read"),
+        ("pull_requests", "write"),
+        ("statuses", "write"),
+    ];
     BTreeMap::from(pairs.map(|(name, level)| (name.to_owned(), level.to_owned())))
+}
+
+/// The same without one of them.
+pub fn permissions_without(name: &str) -> Permissions {
+    let mut permissions = permissions();
+    assert!(permissions.remove(name).is_some(), "{name}");
+    permissions
+}
+
+/// A repository that nobody reads without permission.
+pub fn secret() -> RepositoryName {
+    "acme/secret".parse().unwrap()
 }
 
 impl World {
@@ -62,6 +83,28 @@ impl World {
             None => request.path == path,
         };
         all.into_iter().filter(|request| request.method == method && fits(request)).collect()
+    }
+
+    /// A world whose App lacks a permission, with the private repository [`secret`].
+    pub async fn lacking(permission: &str) -> (Self, Arc<dyn Forge>) {
+        let world = Self::with(Settings::default(), hurried(), permissions_without(permission)).await;
+        let new =
+            NewRepository { full_name: "acme/secret".into(), private: true, ..NewRepository::default() };
+        world.control.create_repository(new).await.unwrap();
+        let forge = world.forges.forge(&connection(world.stand_in.api_url()), &secret()).await.unwrap();
+        (world, forge)
+    }
+
+    /// Forgets the requests so far.
+    pub async fn forget(&self) {
+        self.control.reset_requests().await.unwrap();
+    }
+
+    /// The answers since [`Self::forget`], and how many of them counted against the rate limit.
+    pub async fn answers(&self) -> (Vec<u16>, usize) {
+        let all = self.control.requests().await.unwrap();
+        let counted = all.iter().filter(|request| request.counted).count();
+        (all.into_iter().map(|request| request.status).collect(), counted)
     }
 
     /// How many tokens were asked for.

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::GithubSettings;
-use super::answer::{Answer, Call};
+use super::answer::{Answer, Call, JSON};
 use super::credentials::{App, Credentials, Identity, parse};
 use super::gate::Gate;
 use super::path::in_repository;
@@ -172,6 +172,8 @@ impl Account {
             etag: None,
             repository: None,
             permission: "of an installed App",
+            accept: JSON,
+            absent: |_| false,
         }
     }
 }

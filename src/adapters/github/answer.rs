@@ -29,7 +29,14 @@ pub(super) struct Call {
     pub repository: Option<RepositoryName>,
     /// The App permission it needs, for messages.
     pub permission: &'static str,
+    /// The media type asked for.
+    pub accept: &'static str,
+    /// Tells an answer that the thing isn't there from an error.
+    pub absent: fn(&Answer) -> bool,
 }
+
+/// JSON, in the form that GitHub recommends to ask for.
+pub(super) const JSON: &str = "application/vnd.github+json";
 
 impl Call {
     pub fn get(repository: &RepositoryName, path: String, permission: &'static str) -> Self {
@@ -40,12 +47,18 @@ impl Call {
             etag: None,
             repository: Some(repository.clone()),
             permission,
+            accept: JSON,
+            absent: |_| false,
         }
     }
 
     pub fn post(repository: &RepositoryName, path: String, permission: &'static str, body: &Value) -> Self {
         let body = Some(Bytes::from(body.to_string()));
         Self { method: Method::POST, body, ..Self::get(repository, path, permission) }
+    }
+
+    pub fn patch(repository: &RepositoryName, path: String, permission: &'static str, body: &Value) -> Self {
+        Self { method: Method::PATCH, ..Self::post(repository, path, permission, body) }
     }
 
     /// Method and path, without the query.
@@ -99,6 +112,11 @@ impl Answer {
 
     fn error_body(&self) -> Option<ErrorBody> {
         serde_json::from_slice(&self.body).ok()
+    }
+
+    /// Whether GitHub's message holds these words.
+    pub fn says(&self, words: &str) -> bool {
+        self.error_body().is_some_and(|body| body.message.contains(words))
     }
 
     /// GitHub's own words, bounded and on one line.
@@ -182,8 +200,12 @@ impl Answer {
                 "{text}; end the suspension in the settings of the account where the App is installed"
             )),
             403 => {
-                let needed = self.header("x-accepted-github-permissions").unwrap_or(call.permission);
-                ForgeError::Forbidden(format!("{text}; it needs the permission {needed}{of}"))
+                let needed = self.header("x-accepted-github-permissions");
+                let needed = needed.map_or(String::new(), |needed| format!(" ({needed})"));
+                ForgeError::Forbidden(format!(
+                    "{text}; it needs the permission {}{needed}{of}",
+                    call.permission
+                ))
             }
             404 | 410 => ForgeError::NotFound(format!(
                 "{text}; it isn't there, or the App isn't installed{of}, or lacks the permission {}",

@@ -1,36 +1,42 @@
 //! What the controllers ask of GitHub, as requests.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use http::StatusCode;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::account::Account;
-use super::answer::Call;
-use super::listing::{Extent, Listings};
+use super::answer::{Answer, Call};
+use super::comments::{self, Comments};
+use super::commits::{self, Commits};
+use super::known::Known;
+use super::listing::{Extent, Listings, newest_first};
 use super::path::{in_repository, query};
 use super::queue::{Queue, Written};
 use super::requester::Requester;
 use super::single::Singles;
 use crate::api::DeploymentReport;
-use crate::core::forge::{Deployment, NewDeployment, PullRequest, RepositoryName, same_environment};
-use crate::core::limits::Lane;
+use crate::core::forge::{
+    Branch, Check, Comment, Deployment, DeploymentStatus, Emoji, NewCommitStatus, NewDeployment, PullRequest,
+    RepositoryName, RepositoryRole, same_environment,
+};
 use crate::core::outbox::Write;
 use crate::core::text::cut;
-use crate::core::wire::{DeploymentJson, PullRequestJson};
+use crate::core::wire::commits::ChangedFile;
+use crate::core::wire::{DeploymentJson, DeploymentStatusJson, PullRequestJson};
 use crate::ports::{Forge, ForgeError, Listing};
 
 const PULL_REQUESTS: &str = "Pull requests: read";
 const DEPLOYMENTS: &str = "Deployments: read";
 const DEPLOY: &str = "Deployments: write";
-/// GitHub's bound on descriptions of deployments and statuses, in characters.
-const DESCRIPTION: usize = 140;
+/// GitHub's bound on descriptions of deployments and of both kinds of status, in characters.
+pub(super) const DESCRIPTION: usize = 140;
 
-const fn up_to(count: usize) -> NonZeroUsize {
+pub(super) const fn up_to(count: usize) -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(count - 1)
 }
 
@@ -42,25 +48,15 @@ pub(super) struct Installation {
     open: Listings<PullRequest>,
     deployments: Listings<Deployment>,
     of_environment: Listings<Deployment>,
-    statuses: Listings<Status>,
-}
-
-#[derive(Clone)]
-struct Known<T> {
-    etag: Option<String>,
-    value: T,
-}
-
-/// A deployment status, as far as it is read.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-struct Status {
-    id: i64,
-    state: String,
+    statuses: Listings<DeploymentStatus>,
+    files: Listings<ChangedFile>,
+    commits: Commits,
+    comments: Comments,
 }
 
 impl Installation {
     pub fn new(account: Arc<Account>, id: Option<u64>) -> Self {
-        let pace = account.settings.pace;
+        let (pace, permission_max_age) = (account.settings.pace, account.settings.permission_max_age);
         let requester = Arc::new(Requester::new(account, id));
         Self {
             queue: Queue::new(Arc::clone(&requester), pace),
@@ -70,6 +66,9 @@ impl Installation {
             deployments: Listings::new(up_to(512)),
             of_environment: Listings::new(up_to(512)),
             statuses: Listings::new(up_to(1024)),
+            files: Listings::new(up_to(512)),
+            commits: Commits::new(),
+            comments: Comments::new(permission_max_age),
         }
     }
 
@@ -80,13 +79,9 @@ impl Installation {
         last: Option<Known<PullRequest>>,
     ) -> Result<Known<PullRequest>, ForgeError> {
         let path = in_repository(repository, &format!("/pulls/{number}"))?;
-        let mut call = Call::get(repository, path, PULL_REQUESTS);
-        call.etag = last.as_ref().and_then(|known| known.etag.clone());
-        let answer = self.requester.send(&call, Lane::Read).await?;
-        match last {
-            Some(known) if answer.status == StatusCode::NOT_MODIFIED => Ok(known),
-            _ => Ok(Known { etag: answer.etag(), value: answer.json::<PullRequestJson>(&call)?.into() }),
-        }
+        let call = Call::get(repository, path, PULL_REQUESTS);
+        let read = |answer: &Answer, call: &Call| Ok(answer.json::<PullRequestJson>(call)?.into());
+        Known::ask(&self.requester, call, last, read).await
     }
 }
 
@@ -149,17 +144,65 @@ impl Forge for Installation {
         Ok(found)
     }
 
-    async fn deployment_state(
+    async fn deployment_statuses(
         &self,
         repository: &RepositoryName,
         deployment_id: i64,
-    ) -> Result<Option<String>, ForgeError> {
+    ) -> Result<Listing<DeploymentStatus>, ForgeError> {
         let path = in_repository(repository, &format!("/deployments/{deployment_id}/statuses?per_page=100"))?;
         let call = Call::get(repository, path, DEPLOYMENTS);
+        let id = |status: &DeploymentStatus| status.id;
         let listing =
-            self.statuses.list::<Status, _>(&self.requester, call, Extent::First, |status| status.id).await?;
+            self.statuses.list::<DeploymentStatusJson, _>(&self.requester, call, Extent::First, id).await?;
         // They come newest first, but that isn't documented; ids only grow.
-        Ok(listing.items.iter().max_by_key(|status| status.id).map(|status| status.state.clone()))
+        Ok(newest_first(listing, id))
+    }
+
+    async fn checks(&self, repository: &RepositoryName, sha: &str) -> Result<Vec<Check>, ForgeError> {
+        self.commits.checks(&self.requester, repository, sha).await
+    }
+
+    async fn branches(&self, repository: &RepositoryName) -> Result<Listing<Branch>, ForgeError> {
+        self.commits.branches(&self.requester, repository).await
+    }
+
+    async fn branch(&self, repository: &RepositoryName, name: &str) -> Result<Option<Branch>, ForgeError> {
+        self.commits.branch(&self.requester, repository, name).await
+    }
+
+    async fn commit(&self, repository: &RepositoryName, git_ref: &str) -> Result<Option<String>, ForgeError> {
+        self.commits.commit(&self.requester, repository, git_ref).await
+    }
+
+    async fn changed_files(
+        &self,
+        repository: &RepositoryName,
+        number: i64,
+    ) -> Result<Vec<String>, ForgeError> {
+        let path = in_repository(repository, &format!("/pulls/{number}/files?per_page=100"))?;
+        let call = Call::get(repository, path, PULL_REQUESTS);
+        let id = |file: &ChangedFile| file.filename.clone();
+        let files = self.files.list::<ChangedFile, _>(&self.requester, call, Extent::Growing, id).await?;
+        let names =
+            files.items.iter().flat_map(|file| [Some(&file.filename), file.previous_filename.as_ref()]);
+        let mut seen = HashSet::new();
+        Ok(names.flatten().filter(|name| seen.insert(*name)).cloned().collect())
+    }
+
+    async fn recent_comments(&self, repository: &RepositoryName) -> Result<Listing<Comment>, ForgeError> {
+        self.comments.recent(&self.requester, repository).await
+    }
+
+    async fn comments(&self, repository: &RepositoryName, number: i64) -> Result<Vec<Comment>, ForgeError> {
+        self.comments.of(&self.requester, repository, number).await
+    }
+
+    async fn permission(
+        &self,
+        repository: &RepositoryName,
+        login: &str,
+    ) -> Result<RepositoryRole, ForgeError> {
+        self.comments.permission(&self.requester, repository, login).await
     }
 
     async fn create_deployment(
@@ -217,5 +260,40 @@ impl Forge for Installation {
             Written::Answer(answer) if answer.status == StatusCode::CREATED => Ok(()),
             Written::Answer(answer) => Err(call.unknown(format!("answered {}", answer.status))),
         }
+    }
+    async fn create_comment(
+        &self,
+        repository: &RepositoryName,
+        number: i64,
+        body: &str,
+    ) -> Result<Comment, ForgeError> {
+        comments::create(&self.queue, repository, number, body).await
+    }
+
+    async fn edit_comment(
+        &self,
+        repository: &RepositoryName,
+        comment_id: i64,
+        body: &str,
+    ) -> Result<(), ForgeError> {
+        comments::edit(&self.queue, repository, comment_id, body).await
+    }
+
+    async fn react(
+        &self,
+        repository: &RepositoryName,
+        comment_id: i64,
+        emoji: Emoji,
+    ) -> Result<(), ForgeError> {
+        comments::react(&self.queue, repository, comment_id, emoji).await
+    }
+
+    async fn create_commit_status(
+        &self,
+        repository: &RepositoryName,
+        sha: &str,
+        status: &NewCommitStatus,
+    ) -> Result<(), ForgeError> {
+        commits::create_status(&self.queue, repository, sha, status).await
     }
 }

@@ -14,6 +14,8 @@ use super::single::Singles;
 use crate::core::limits::Lane;
 use crate::ports::{ForgeError, Listing};
 
+/// How many items a full page has; every request asks for that many.
+const FULL: usize = 100;
 /// Pages of a hundred. A listing longer than that is an error: acting on a part would pass for acting on all.
 const MOST_PAGES: usize = 100;
 
@@ -41,7 +43,11 @@ pub(super) struct Listings<T> {
 /// Which pages to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
+    /// All, of a listing that begins with what is new.
     All,
+    /// All, of a listing to whose end things are added: a full last page is read anew each time, since nothing in it changes when another
+    /// page follows it.
+    Growing,
     First,
 }
 
@@ -64,12 +70,29 @@ impl<T: Clone + PartialEq> Listings<T> {
         J: DeserializeOwned + Into<T>,
         K: Hash + Eq,
     {
+        let items = |page: Vec<J>| page.into_iter().map(Into::into).collect();
+        self.list_in(requester, call, extent, id, items).await
+    }
+
+    /// As [`Self::list`], of pages that are something else than an array.
+    pub async fn list_in<P, K>(
+        &self,
+        requester: &Requester,
+        call: Call,
+        extent: Extent,
+        id: impl Fn(&T) -> K,
+        items: impl Fn(P) -> Vec<T>,
+    ) -> Result<Listing<T>, ForgeError>
+    where
+        P: DeserializeOwned,
+        K: Hash + Eq,
+    {
         let known = self.known.of(call.path.to_lowercase());
         let pages = known
             .get(
                 |_, _| false,
                 async |last| {
-                    let pages = read::<T, J>(requester, call, extent, last.as_deref()).await?;
+                    let pages = read(requester, call, extent, last.as_deref(), items).await?;
                     Ok(Arc::new(merge(pages, last.as_deref(), id)))
                 },
             )
@@ -78,30 +101,33 @@ impl<T: Clone + PartialEq> Listings<T> {
     }
 }
 
-async fn read<T: Clone, J: DeserializeOwned + Into<T>>(
+async fn read<T, P: DeserializeOwned>(
     requester: &Requester,
     mut call: Call,
     extent: Extent,
     last: Option<&Pages<T>>,
+    items: impl Fn(P) -> Vec<T>,
 ) -> Result<Vec<Arc<Page<T>>>, ForgeError> {
     let (path, first) = call.path.split_once('?').unwrap_or((&call.path, ""));
     let (path, mut query) = (path.to_owned(), first.to_owned());
+    let tells_changes =
+        |page: &Page<T>| extent != Extent::Growing || page.next.is_some() || page.items.len() < FULL;
     let mut pages: Vec<Arc<Page<T>>> = Vec::new();
     loop {
         let known = last.and_then(|last| last.read.iter().find(|page| page.query == query));
         call.path = format!("{path}?{query}");
-        call.etag = known.and_then(|page| page.etag.clone());
+        call.etag = known.filter(|page| tells_changes(page)).and_then(|page| page.etag.clone());
         let answer = requester.send(&call, Lane::Read).await?;
         let page = match known {
             Some(page) if answer.status == StatusCode::NOT_MODIFIED => Arc::clone(page),
             _ => Arc::new(Page {
                 query,
                 etag: answer.etag(),
-                items: answer.json::<Vec<J>>(&call)?.into_iter().map(Into::into).collect(),
+                items: items(answer.json(&call)?),
                 next: answer.next_query(),
             }),
         };
-        let next = page.next.clone().filter(|_| extent == Extent::All);
+        let next = page.next.clone().filter(|_| extent != Extent::First);
         pages.push(page);
         match next {
             None => return Ok(pages),
@@ -137,4 +163,14 @@ fn merge<T: Clone + PartialEq, K: Hash + Eq>(
             Pages { read: pages, items: Arc::new(items), version: VERSION.fetch_add(1, Ordering::Relaxed) }
         }
     }
+}
+
+/// The listing with what has the largest id first.
+pub(super) fn newest_first<T: Clone>(listing: Listing<T>, id: impl Fn(&T) -> i64) -> Listing<T> {
+    if listing.items.is_sorted_by(|a, b| id(a) >= id(b)) {
+        return listing;
+    }
+    let mut items = Arc::unwrap_or_clone(listing.items);
+    items.sort_by_key(|item| std::cmp::Reverse(id(item)));
+    Listing { items: Arc::new(items), version: listing.version }
 }

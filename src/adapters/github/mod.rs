@@ -2,9 +2,12 @@
 
 mod account;
 mod answer;
+mod comments;
+mod commits;
 mod credentials;
 mod gate;
 mod installation;
+mod known;
 mod listing;
 mod path;
 mod queue;
@@ -40,6 +43,8 @@ pub struct GithubSettings {
     pub secret_max_age: Duration,
     /// How long it is remembered which installation serves a repository.
     pub installation_max_age: Duration,
+    /// How long it is remembered what somebody may do in a repository.
+    pub permission_max_age: Duration,
 }
 
 impl Default for GithubSettings {
@@ -51,6 +56,7 @@ impl Default for GithubSettings {
             secondary_wait: Duration::from_mins(1),
             secret_max_age: Duration::from_secs(30),
             installation_max_age: Duration::from_mins(10),
+            permission_max_age: Duration::from_mins(1),
         }
     }
 }

@@ -15,10 +15,15 @@ pub(super) fn encode(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
+/// Whether a name can be a segment of a path. These are none, however they are written: they'd lead elsewhere.
+pub(super) fn is_segment(name: &str) -> bool {
+    !matches!(name, "" | "." | "..")
+}
+
 /// `/repos/<owner>/<name><rest>`. A name that would lead elsewhere is refused.
 pub(super) fn in_repository(repository: &RepositoryName, rest: &str) -> Result<String, ForgeError> {
     for part in [&repository.owner, &repository.name] {
-        if matches!(part.as_str(), "" | "." | "..") {
+        if !is_segment(part) {
             return Err(ForgeError::Invalid(format!("\"{repository}\" is not a repository's name")));
         }
     }

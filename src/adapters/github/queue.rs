@@ -98,6 +98,20 @@ impl Queue {
         }
     }
 
+    /// As [`Self::write`], for a write that is always sent, and is done when the answer has one of these statuses.
+    pub async fn send_always(
+        self: &Arc<Self>,
+        write: Write,
+        call: Call,
+        done: &[StatusCode],
+    ) -> Result<Answer, ForgeError> {
+        match self.write(write, call.clone()).await? {
+            Written::Answer(answer) if done.contains(&answer.status) => Ok(answer),
+            Written::Answer(answer) => Err(call.unknown(format!("answered {}", answer.status))),
+            Written::AlreadyShown => Err(call.unknown("it was taken for a deployment status")),
+        }
+    }
+
     /// Sends until nothing waits.
     async fn run(self: Arc<Self>) {
         loop {

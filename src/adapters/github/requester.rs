@@ -63,7 +63,8 @@ impl Requester {
     }
 
     /// Sends a request. A token that GitHub refuses (401: nothing was done) is replaced once. The answer is a 2xx or, to a conditional
-    /// request, a 304; everything else is the error it stands for.
+    /// request, a 304, or says that the thing isn't there, where the call takes that for an answer; everything else is the error it
+    /// stands for.
     pub async fn send(&self, call: &Call, lane: Lane) -> Result<Answer, ForgeError> {
         self.gate.check(lane)?;
         let _place = self.places.acquire().await.map_err(|error| call.unknown(error))?;
@@ -79,7 +80,12 @@ impl Requester {
         }
         self.gate.note(lane, &answer)?;
         let not_modified = answer.status == StatusCode::NOT_MODIFIED && call.etag.is_some();
-        if answer.status.is_success() || not_modified { Ok(answer) } else { Err(answer.error(call)) }
+        let absent = (call.absent)(&answer);
+        if answer.status.is_success() || not_modified || absent {
+            Ok(answer)
+        } else {
+            Err(answer.error(call))
+        }
     }
 
     /// An installation that gives no token may have made room for another: next time it is looked up again.

@@ -4,16 +4,12 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Limited};
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_timeout::TimeoutConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::GithubSettings;
 use super::answer::{Answer, Call};
-use crate::adapters::tls;
+use crate::adapters::http::{causes, client};
 use crate::ports::ForgeError;
 
 /// The largest answer that is read: a page of a hundred deployments with large payloads stays far below.
@@ -55,20 +51,7 @@ impl Transport {
         if uri.query().is_some() {
             return Err(bad("it has a query"));
         }
-        let tls = tls::client_config().map_err(ForgeError::Invalid)?;
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config((*tls).clone())
-            .https_or_http()
-            .enable_http1()
-            .build();
-        let mut connector = TimeoutConnector::new(https);
-        connector.set_connect_timeout(Some(settings.timeout / 2));
-        connector.set_read_timeout(Some(settings.timeout));
-        connector.set_write_timeout(Some(settings.timeout));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(settings.timeout)
-            .build::<_, OctoBody>(connector);
+        let client = client::<OctoBody>(settings.timeout).map_err(ForgeError::Invalid)?;
         let Ok(octocrab) =
             OctocrabBuilder::new_empty().with_service(client).with_auth(AuthState::None).build();
         Ok(Self {
@@ -133,7 +116,7 @@ impl Transport {
             .uri(format!("{}{target}", self.origin))
             .header(header::AUTHORIZATION, authorization)
             .header(header::USER_AGENT, &self.user_agent)
-            .header(header::ACCEPT, "application/vnd.github+json")
+            .header(header::ACCEPT, call.accept)
             .header("x-github-api-version", "2022-11-28");
         if let Some(etag) = &call.etag {
             request = request.header(header::IF_NONE_MATCH, etag);
@@ -151,18 +134,4 @@ impl Transport {
             .map_err(|error| call.unknown(format!("answered {} and broke off: {error}", parts.status)))?;
         Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
     }
-}
-
-/// An error with what caused it: the outermost alone says little.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }

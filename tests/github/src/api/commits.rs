@@ -77,7 +77,9 @@ fn list(cx: &mut Cx<'_>, (owner, name): (&str, &str)) -> Answer {
         cx.state
             .diff(commit.parents.first().map(String::as_str), &commit.sha)
             .iter()
-            .any(|change| change.path == path || change.path.starts_with(&format!("{path}/")))
+            .flat_map(|change| [Some(&change.path), change.previous.as_ref()])
+            .flatten()
+            .any(|changed| changed == path || changed.starts_with(&format!("{path}/")))
     };
     let commits: Vec<&Commit> = cx
         .state

@@ -1,7 +1,7 @@
 //! <https://docs.github.com/rest/branches/branches>, <https://docs.github.com/rest/git/refs>, tags and
 //! comparisons.
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use serde_json::json;
 
 use crate::api::Cx;
@@ -10,6 +10,7 @@ use crate::api::call::{Answer, Problem, Reply};
 use crate::api::input::Fields;
 use crate::show;
 use crate::state::git::Commit;
+use crate::state::repos::Repo;
 
 const READ: Need = Need::read(&["contents"]);
 const WRITE: Need = Need::write(&["contents"]);
@@ -57,9 +58,26 @@ fn branch(cx: &mut Cx<'_>, (owner, name): (&str, &str), branch: &str) -> Answer 
     let repo = cx.repo(owner, name, READ)?;
     let repo = cx.found(repo)?;
     let Some(sha) = repo.branches.get(branch) else {
-        return Err(Problem::new(axum::http::StatusCode::NOT_FOUND, "Branch not found"));
+        if let Some(now) = repo.renamed.get(branch) {
+            return Ok(moved(cx, repo, now));
+        }
+        return Err(Problem::new(StatusCode::NOT_FOUND, "Branch not found"));
     };
     Ok(Reply::ok(show::repos::branch(cx.state, repo, branch, sha)))
+}
+
+/// A renamed branch is found at its new name: 301 of <https://docs.github.com/rest/branches/branches#get-a-branch>
+fn moved(cx: &Cx<'_>, repo: &Repo, name: &str) -> Reply {
+    let name = name.split('/').map(show::segment).collect::<Vec<_>>().join("/");
+    let url = format!("{}/repositories/{}/branches/{name}", cx.state.urls.api, repo.id);
+    let body = json!({
+        "message": "Moved Permanently",
+        "url": url,
+        "documentation_url": "https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects",
+    });
+    let mut reply = Reply::with_status(StatusCode::MOVED_PERMANENTLY, body);
+    reply.headers.push(("location", url));
+    reply
 }
 
 fn tags(cx: &mut Cx<'_>, (owner, name): (&str, &str)) -> Answer {

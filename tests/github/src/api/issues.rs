@@ -68,7 +68,16 @@ fn comments(cx: &mut Cx<'_>, (owner, name): (&str, &str), issue: Option<&str>) -
         wanted.is_none_or(|number| comment.number == number)
             && since.is_none_or(|since| comment.updated_at >= since)
     };
-    let found: Vec<&Comment> = repo.comments.values().filter(fits).collect();
+    let mut found: Vec<&Comment> = repo.comments.values().filter(fits).collect();
+    // Only the repository's comments are sorted; "direction: ignored without the sort parameter".
+    if let (None, Some(sort)) = (wanted, cx.call.query("sort")) {
+        if sort == "updated" {
+            found.sort_by_key(|comment| comment.updated_at);
+        }
+        if cx.call.query("direction").unwrap_or("desc") == "desc" {
+            found.reverse();
+        }
+    }
     Ok(cx.list(id, &found, |comment| show::comment(cx.state, repo, comment)))
 }
 

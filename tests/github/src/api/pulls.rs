@@ -16,6 +16,9 @@ const WRITE: Need = Need::write(&["pull_requests"]).role(Role::Triage);
 const OPEN: Need = Need::write(&["pull_requests"]).role(Role::Read);
 const MERGE: Need = Need::write(&["contents"]);
 
+/// "Responses include a maximum of 3000 files."
+const MOST_FILES: usize = 3_000;
+
 pub(crate) fn route(
     cx: &mut Cx<'_>,
     method: &Method,
@@ -147,7 +150,8 @@ fn files(cx: &mut Cx<'_>, (owner, name): (&str, &str), id: &str) -> Answer {
     let found = cx.found(repo)?;
     let pull = found.pulls.get(&number(id)?).ok_or_else(Problem::not_found)?;
     let base = cx.state.merge_base(&pull.base.sha, &pull.head.sha).map(|commit| commit.sha.as_str());
-    let changes = cx.state.diff(base, &pull.head.sha);
+    let mut changes = cx.state.diff(base, &pull.head.sha);
+    changes.truncate(MOST_FILES);
     Ok(cx.list(repo, &changes, |change| show::commits::file(cx.state, found, change, &pull.head.sha)))
 }
 

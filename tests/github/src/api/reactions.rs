@@ -5,11 +5,14 @@ use axum::http::{Method, StatusCode};
 use crate::api::auth::Need;
 use crate::api::call::{Answer, Problem, Reply};
 use crate::api::input::Fields;
-use crate::api::{Cx, issues, number};
+use crate::api::{Cx, number};
 use crate::control::types::Role;
 use crate::show;
 
-const WRITE: Need = Need::write(&["issues", "pull_requests"]).role(Role::Read);
+// Comments themselves are "Pull requests" too, reactions to them aren't:
+// <https://docs.github.com/rest/authentication/permissions-required-for-github-apps>
+const READ: Need = Need::read(&["issues"]);
+const WRITE: Need = Need::write(&["issues"]).role(Role::Read);
 
 pub(crate) fn route(
     cx: &mut Cx<'_>,
@@ -31,7 +34,7 @@ pub(crate) fn route(
 }
 
 fn list(cx: &mut Cx<'_>, (owner, name): (&str, &str), comment: &str) -> Answer {
-    let id = cx.repo(owner, name, issues::READ)?;
+    let id = cx.repo(owner, name, READ)?;
     let repo = cx.found(id)?;
     let comment = repo.comments.get(&number(comment)?).ok_or_else(Problem::not_found)?;
     let content = cx.call.query("content");

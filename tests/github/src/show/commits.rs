@@ -71,7 +71,7 @@ pub(crate) fn full_commit(state: &State, repo: &Repo, one: &Commit) -> Value {
 pub(crate) fn file(state: &State, repo: &Repo, change: &FileChange, at: &str) -> Value {
     let (api, html) = (state.api(repo), state.html(repo));
     let path = change.path.split('/').map(crate::show::segment).collect::<Vec<_>>().join("/");
-    json!({
+    let mut shown = json!({
         "sha": sha(&format!("file {} {}", change.path, change.patch)),
         "filename": change.path,
         "status": change.status,
@@ -81,8 +81,14 @@ pub(crate) fn file(state: &State, repo: &Repo, change: &FileChange, at: &str) ->
         "blob_url": format!("{html}/blob/{at}/{path}"),
         "raw_url": format!("{html}/raw/{at}/{path}"),
         "contents_url": format!("{api}/contents/{path}?ref={at}"),
-        "patch": change.patch,
-    })
+    });
+    let more = match &change.previous {
+        // Nothing in it changed, so there is no patch.
+        Some(previous) => json!({"previous_filename": previous}),
+        None => json!({"patch": change.patch}),
+    };
+    crate::show::users::extend(&mut shown, more);
+    shown
 }
 
 /// A commit status.

@@ -171,7 +171,7 @@ impl State {
             .repo(repo)?
             .statuses
             .iter()
-            .filter(|status| status.sha == sha && status.context == context)
+            .filter(|status| status.sha == sha && status.context.eq_ignore_ascii_case(context))
             .count();
         if count >= 1_000 {
             let message = "This SHA and context has reached the maximum number of statuses.";
@@ -199,7 +199,8 @@ impl State {
 pub(crate) fn latest<'a>(statuses: &'a [CommitStatus], sha: &str) -> Vec<&'a CommitStatus> {
     let mut latest: Vec<&CommitStatus> = Vec::new();
     for status in statuses.iter().rev().filter(|status| status.sha == sha) {
-        if !latest.iter().any(|known| known.context == status.context) {
+        // A context is "case-insensitive".
+        if !latest.iter().any(|known| known.context.eq_ignore_ascii_case(&status.context)) {
             latest.push(status);
         }
     }

@@ -34,6 +34,8 @@ pub(crate) struct Commit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FileChange {
     pub(crate) path: String,
+    /// Where it was before, when it was renamed.
+    pub(crate) previous: Option<String>,
     pub(crate) status: &'static str,
     pub(crate) additions: usize,
     pub(crate) deletions: usize,
@@ -88,16 +90,32 @@ impl State {
         self.log(other).into_iter().find(|commit| known.contains(&commit.sha))
     }
 
-    /// What changed from one commit to another; from nothing when there is no `from`.
+    /// What changed from one commit to another; from nothing when there is no `from`. A file that is elsewhere as it was has been renamed.
     pub(crate) fn diff(&self, from: Option<&str>, to: &str) -> Vec<FileChange> {
         let nothing = Files::new();
         let before = from.and_then(|sha| self.commits.get(sha)).map_or(&nothing, |commit| &commit.files);
         let after = self.commits.get(to).map_or(&nothing, |commit| &commit.files);
+        let mut gone: Vec<(&String, &String)> =
+            before.iter().filter(|(path, text)| !text.is_empty() && !after.contains_key(*path)).collect();
+        let mut renamed: BTreeMap<&String, &String> = BTreeMap::new();
+        for (path, text) in after.iter().filter(|(path, _)| !before.contains_key(*path)) {
+            if let Some(place) = gone.iter().position(|(_, known)| *known == text) {
+                renamed.insert(path, gone.remove(place).0);
+            }
+        }
+        let moved: BTreeSet<&String> = renamed.values().copied().collect();
         let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         paths
             .into_iter()
-            .filter(|path| before.get(*path) != after.get(*path))
-            .map(|path| change(path, before.get(path), after.get(path)))
+            .filter(|path| before.get(*path) != after.get(*path) && !moved.contains(path))
+            .map(|path| match renamed.get(path) {
+                Some(previous) => FileChange {
+                    previous: Some((*previous).clone()),
+                    status: "renamed",
+                    ..change(path, after.get(path), after.get(path))
+                },
+                None => change(path, before.get(path), after.get(path)),
+            })
             .collect()
     }
 }
@@ -127,6 +145,7 @@ fn change(path: &str, before: Option<&String>, after: Option<&String>) -> FileCh
     }
     FileChange {
         path: path.to_owned(),
+        previous: None,
         status,
         additions: added.len(),
         deletions: removed.len(),

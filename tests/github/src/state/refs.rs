@@ -138,6 +138,38 @@ impl State {
         self.branch_moved(repo, branch, before.as_deref(), to, actor)
     }
 
+    /// Gives a branch another name. Open pull requests into it follow.
+    pub(crate) fn rename_branch(
+        &mut self,
+        repo: u64,
+        from: &str,
+        to: &str,
+        actor: &str,
+    ) -> Result<(), Refusal> {
+        let found = self.repo_mut(repo)?;
+        if found.branches.contains_key(to) {
+            return Err(Refusal::Conflict(format!("there is a branch {to} already")));
+        }
+        let missing = || Refusal::Missing(format!("there is no branch {from}"));
+        let sha = found.branches.get(from).cloned().ok_or_else(missing)?;
+        found.branches.insert(to.to_owned(), sha);
+        found.renamed.remove(to);
+        found.renamed.insert(from.to_owned(), to.to_owned());
+        if found.default_branch == from {
+            to.clone_into(&mut found.default_branch);
+        }
+        let into: Vec<u64> = found
+            .pulls
+            .values()
+            .filter(|pull| pull.open && pull.base.branch == from)
+            .map(|pull| pull.number)
+            .collect();
+        for number in into {
+            self.edit_pull(repo, number, (None, None, Some(to)), actor)?;
+        }
+        self.move_branch(repo, from, None, actor)
+    }
+
     /// Points a tag somewhere.
     pub(crate) fn set_tag(&mut self, repo: u64, tag: &str, sha: &str) -> Result<(), Refusal> {
         if !self.commits.contains_key(sha) {

@@ -27,6 +27,8 @@ pub(crate) struct Repo {
     pub(crate) network: u64,
     pub(crate) default_branch: String,
     pub(crate) branches: BTreeMap<String, String>,
+    /// What branches that were renamed are called now, by their old names.
+    pub(crate) renamed: BTreeMap<String, String>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) pulls: BTreeMap<u64, Pull>,
     /// By name in lower case.
@@ -223,6 +225,7 @@ fn blank(id: u64, owner: String, name: String, private: bool) -> Repo {
         network: id,
         default_branch: "main".to_owned(),
         branches: BTreeMap::new(),
+        renamed: BTreeMap::new(),
         tags: BTreeMap::new(),
         pulls: BTreeMap::new(),
         labels: BTreeMap::new(),

@@ -162,3 +162,55 @@ async fn commits_are_listed_compared_and_found_by_their_beginning() {
     let compared = world.api.get(&format!("/repos/acme/shop/compare/{two}...feature")).await.expect(200).body;
     assert_eq!((&compared["status"], &compared["behind_by"]), (&json!("diverged"), &json!(1)));
 }
+
+#[tokio::test]
+async fn contexts_ignore_case() {
+    let world = start().await;
+    let sha = world.control.head(SHOP, "main").await.unwrap();
+    let statuses = format!("/repos/acme/shop/statuses/{sha}");
+    for (context, state) in [("CI/Build", "failure"), ("lint", "success"), ("ci/build", "success")] {
+        world.api.post(&statuses, &json!({"state": state, "context": context})).await.expect(201);
+    }
+    let combined = world.api.get("/repos/acme/shop/commits/main/status").await.expect(200).body;
+    assert_eq!((&combined["state"], &combined["total_count"]), (&json!("success"), &json!(2)));
+    assert_eq!(combined["statuses"][0]["context"], "ci/build", "as it was written last");
+}
+
+#[tokio::test]
+async fn a_renamed_branch_redirects_until_another_has_its_name() {
+    let world = start().await;
+    let sha = world.control.push(SHOP, "feature/one").await.unwrap();
+    world.control.push(SHOP, "other").await.unwrap();
+    world.control.rename_branch(SHOP, "feature/one", "feature/two").await.unwrap();
+    let old = "/repos/acme/shop/branches/feature%2Fone";
+    // The client follows it.
+    let found = world.api.get(old).await.expect(200).body;
+    assert_eq!((&found["name"], &found["commit"]["sha"]), (&json!("feature/two"), &json!(sha)));
+    assert!(world.control.rename_branch(SHOP, "other", "feature/two").await.is_err(), "that name is taken");
+    assert!(
+        world.control.rename_branch(SHOP, "feature/one", "three").await.is_err(),
+        "there is none any more"
+    );
+    world.control.rename_branch(SHOP, "feature/two", "feature/three").await.unwrap();
+    assert_eq!(world.api.get(old).await.expect(200).body["name"], "feature/three");
+    let main = world.control.head(SHOP, "main").await.unwrap();
+    world.control.set_ref(SHOP, "refs/heads/feature/one", &main).await.unwrap();
+    assert_eq!(world.api.get(old).await.expect(200).body["name"], "feature/one");
+    let list = world.api.get("/repos/acme/shop/branches").await.expect(200).body;
+    let names: Vec<&str> = list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["feature/one", "feature/three", "main", "other"]);
+}
+
+#[tokio::test]
+async fn a_sha_alone_is_told_on_request() {
+    let world = start().await;
+    let sha = world.control.push(SHOP, "feature/one").await.unwrap();
+    for name in ["feature%2Fone", "feature/one", &sha[..7]] {
+        let path = format!("/repos/acme/shop/commits/{name}");
+        let ask = || world.api.request(Method::GET, &path).header("accept", "application/vnd.github.sha");
+        let said = world.api.send(ask()).await.expect(200);
+        assert_eq!(said.text, sha);
+        let again = ask().header("if-none-match", said.header("etag"));
+        world.api.send(again).await.expect(304);
+    }
+}

@@ -1,8 +1,11 @@
 //! Comments, labels and reactions.
 
+use std::time::Duration;
+
 use github_stand_in::control::types::Role;
 use serde_json::{Value, json};
 
+use crate::apps::with_app;
 use crate::support::{SHOP, World, start};
 
 const COMMENTS: &str = "/repos/acme/shop/issues/1/comments";
@@ -104,4 +107,61 @@ async fn a_reaction_counts_once() {
     assert_eq!((&comment["reactions"]["eyes"], &comment["reactions"]["total_count"]), (&json!(1), &json!(1)));
     world.api.delete(&format!("{reactions}/{}", first["id"])).await.expect(204);
     assert_eq!(world.api.get(&reactions).await.expect(200).body, json!([]));
+}
+
+#[tokio::test]
+async fn comments_belong_to_pull_requests_too_but_reactions_to_issues_alone() {
+    let one = with_app(&[("pull_requests", "write")]).await;
+    let (world, api) = (&one.world, one.as_installation().await);
+    world.control.push(SHOP, "feature").await.unwrap();
+    world.control.open_pull_request(SHOP, "feature").await.unwrap();
+    let made = api.post(COMMENTS, &json!({"body": "/preview"})).await.expect(201).body;
+    let url = made["url"].as_str().unwrap();
+    api.patch(url, &json!({"body": "/preview now"})).await.expect(200);
+    let said = api.post(&format!("{url}/reactions"), &json!({"content": "eyes"})).await;
+    said.refused(403, "Resource not accessible by integration");
+    assert_eq!(said.header("x-accepted-github-permissions"), "issues=write");
+
+    let other = with_app(&[("issues", "write")]).await;
+    let (world, api) = (&other.world, other.as_installation().await);
+    world.control.push(SHOP, "feature").await.unwrap();
+    world.control.open_pull_request(SHOP, "feature").await.unwrap();
+    let made = api.post(COMMENTS, &json!({"body": "/preview"})).await.expect(201).body;
+    let reactions = format!("{}/reactions", made["url"].as_str().unwrap());
+    api.post(&reactions, &json!({"content": "eyes"})).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_comments_of_a_repository_are_sorted_on_request() {
+    let world = with_pull().await;
+    world.control.push(SHOP, "other").await.unwrap();
+    world.control.open_pull_request(SHOP, "other").await.unwrap();
+    let mut urls = Vec::new();
+    for (number, body) in [(1, "one"), (2, "two"), (1, "three")] {
+        let path = format!("/repos/acme/shop/issues/{number}/comments");
+        let made = world.api.post(&path, &json!({"body": body})).await.expect(201).body;
+        urls.push(made["url"].as_str().unwrap().to_owned());
+    }
+    // Times are in whole seconds.
+    let mut edited = Value::Null;
+    while edited["updated_at"] == edited["created_at"] {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        edited = world.api.patch(&urls[0], &json!({"body": "one, edited"})).await.expect(200).body;
+    }
+    for (path, bodies) in [
+        ("", vec!["one, edited", "two", "three"]),
+        ("?direction=desc", vec!["one, edited", "two", "three"]),
+        ("?sort=created&direction=desc", vec!["three", "two", "one, edited"]),
+        ("?sort=updated&direction=desc", vec!["one, edited", "three", "two"]),
+        ("?sort=updated&direction=asc", vec!["two", "three", "one, edited"]),
+        ("?sort=updated&direction=desc&per_page=1", vec!["one, edited"]),
+    ] {
+        let list = world.api.get(&format!("/repos/acme/shop/issues/comments{path}")).await.expect(200).body;
+        let found: Vec<&str> =
+            list.as_array().unwrap().iter().map(|one| one["body"].as_str().unwrap()).collect();
+        assert_eq!(found, bodies, "{path}");
+    }
+    // Those of one issue aren't: "ordered by ascending ID".
+    let list = world.api.get(&format!("{COMMENTS}?sort=updated&direction=desc")).await.expect(200).body;
+    assert_eq!((&list[0]["body"], &list[1]["body"]), (&json!("one, edited"), &json!("three")));
 }

@@ -1,6 +1,6 @@
 //! Pull requests: their life, their heads in forks, and how they are listed.
 
-use github_stand_in::control::types::{AccountKind, NewPullRequest, PullChange};
+use github_stand_in::control::types::{AccountKind, NewPullRequest, NewPush, PullChange};
 use serde_json::{Value, json};
 
 use crate::support::{SHOP, World, start};
@@ -239,4 +239,63 @@ async fn the_timeline_tells_everything_in_order() {
     assert!(timeline.windows(2).all(|pair| pair[0].sequence < pair[1].sequence));
     let everything = world.control.repository_timeline(SHOP).await.unwrap();
     assert_eq!(everything.iter().filter(|entry| entry.kind == "deployment").count(), 2);
+}
+
+#[tokio::test]
+async fn files_tell_what_they_were_called_before() {
+    let world = start().await;
+    let first = [("docs/old.md", "# Text\n"), ("deploy/a.yaml", "a: 1\n"), ("gone.txt", "x\n")];
+    world.control.push_files(SHOP, "main", &first).await.unwrap();
+    let text = |text: &str| Some(text.to_owned());
+    let push = NewPush {
+        branch: "feature".into(),
+        files: [
+            ("docs/old.md".to_owned(), None),
+            ("docs/new.md".to_owned(), text("# Text\n")),
+            ("deploy/a.yaml".to_owned(), text("a: 2\n")),
+            ("gone.txt".to_owned(), None),
+            ("added.txt".to_owned(), text("new\n")),
+        ]
+        .into(),
+        ..NewPush::default()
+    };
+    world.control.push_commit(SHOP, push).await.unwrap();
+    let number = world.control.open_pull_request(SHOP, "feature").await.unwrap().number;
+    let files = world.api.get(&format!("{PULLS}/{number}/files")).await.expect(200).body;
+    let found: Vec<(&str, &str, Option<&str>)> = files
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| {
+            let text = |name: &str| file[name].as_str();
+            (text("filename").unwrap(), text("status").unwrap(), text("previous_filename"))
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("added.txt", "added", None),
+            ("deploy/a.yaml", "modified", None),
+            ("docs/new.md", "renamed", Some("docs/old.md")),
+            ("gone.txt", "removed", None),
+        ]
+    );
+    assert_eq!((&files[2]["changes"], &files[2]["patch"]), (&json!(0), &Value::Null));
+    assert_eq!(shown(&world, number).await["changed_files"], 4);
+    let commits =
+        world.api.get("/repos/acme/shop/commits?sha=feature&path=docs/old.md").await.expect(200).body;
+    assert_eq!(commits.as_array().unwrap().len(), 2, "the commit that renamed it touched it");
+}
+
+#[tokio::test]
+async fn three_thousand_files_are_told_at_most() {
+    let world = start().await;
+    let files = (0..3_001).map(|number| (format!("{number:04}.txt"), Some(format!("{number}\n")))).collect();
+    let push = NewPush { branch: "feature".into(), files, ..NewPush::default() };
+    world.control.push_commit(SHOP, push).await.unwrap();
+    let number = world.control.open_pull_request(SHOP, "feature").await.unwrap().number;
+    let last = world.api.get(&format!("{PULLS}/{number}/files?per_page=100&page=30")).await.expect(200);
+    assert_eq!(last.body.as_array().unwrap().len(), 100);
+    assert!(!last.header("link").contains("rel=\"next\""), "{}", last.header("link"));
+    assert_eq!(shown(&world, number).await["changed_files"], 3_001);
 }

@@ -2,8 +2,8 @@
 
 use super::{Client, Result};
 use crate::control::types::{
-    Made, NewCheckRun, NewCollaborator, NewCommitStatus, NewFork, NewPush, NewRef, NewRepository, Pushed,
-    RepositoryMade, Role,
+    Made, NewBranchName, NewCheckRun, NewCollaborator, NewCommitStatus, NewFork, NewPush, NewRef,
+    NewRepository, Pushed, RepositoryMade, Role,
 };
 use crate::show::segment;
 
@@ -62,6 +62,12 @@ impl Client {
     pub async fn set_ref(&self, repository: &str, name: &str, sha: &str) -> Result<()> {
         let new = NewRef { name: name.to_owned(), sha: sha.to_owned() };
         self.put(&format!("/repos/{repository}/refs"), &new).await
+    }
+
+    /// Gives a branch another name; asked for by the old one, it redirects.
+    pub async fn rename_branch(&self, repository: &str, from: &str, to: &str) -> Result<()> {
+        let new = NewBranchName { from: from.to_owned(), to: to.to_owned() };
+        self.post(&format!("/repos/{repository}/renames"), &new).await
     }
 
     /// Completes a check run on a commit, made when missing; answers its id.

@@ -35,6 +35,7 @@ pub(crate) fn router() -> Router<Arc<World>> {
         .route(&at("/pushes"), post(repositories::push))
         .route(&at("/refs"), put(repositories::set_ref))
         .route(&at("/branches/{*branch}"), get(repositories::branch).delete(repositories::remove_branch))
+        .route(&at("/renames"), post(repositories::rename_branch))
         .route(&at("/checks"), post(repositories::set_check))
         .route(&at("/statuses"), post(repositories::add_status))
         .route(&at("/pulls"), get(pulls::list).post(pulls::open))

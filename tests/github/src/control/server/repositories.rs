@@ -8,8 +8,8 @@ use axum::extract::{Path, State};
 use super::{Input, Said, Sorry};
 use crate::api::checks::{CONCLUSIONS, STATUSES};
 use crate::control::types::{
-    Made, NewCheckRun, NewCollaborator, NewCommitStatus, NewFork, NewPush, NewRef, NewRepository, Pushed,
-    RepositoryMade, Role,
+    Made, NewBranchName, NewCheckRun, NewCollaborator, NewCommitStatus, NewFork, NewPush, NewRef,
+    NewRepository, Pushed, RepositoryMade, Role,
 };
 use crate::state::checks::CheckChange;
 use crate::state::{Refusal, State as Hub};
@@ -133,6 +133,17 @@ pub(super) async fn remove_branch(
             return Err(Refusal::Missing(format!("there is no branch {branch}")));
         }
         state.move_branch(id, &branch, None, &owner)
+    })?))
+}
+
+pub(super) async fn rename_branch(
+    State(world): State<Arc<World>>,
+    Path((owner, name)): Named,
+    Input(new): Input<NewBranchName>,
+) -> Said<()> {
+    Ok(Json(world.transact(|state| {
+        let id = find(state, &owner, &name)?;
+        state.rename_branch(id, &new.from, &new.to, &owner)
     })?))
 }
 

@@ -107,6 +107,16 @@ pub struct NewRef {
     pub sha: String,
 }
 
+/// Another name for a branch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewBranchName {
+    /// What it is called.
+    pub from: String,
+    /// What it is to be called.
+    pub to: String,
+}
+
 /// A check run to make, or to change when one of that name exists on the commit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,0 +1,104 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(Write),
+    RemoveOldest,
+    Send(Outcome),
+    TurnedAway,
+    Pass(u64),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let state = prop::sample::select(vec![
+        DeploymentState::Queued,
+        DeploymentState::InProgress,
+        DeploymentState::Success,
+        DeploymentState::Failure,
+        DeploymentState::Inactive,
+    ]);
+    let outcome = prop::sample::select(vec![Outcome::Accepted, Outcome::Refused, Outcome::Unknown]);
+    prop_oneof![
+        4 => (0_i64..4, state).prop_map(|(id, state)| Step::Push(status(id, state))),
+        1 => prop::sample::select(vec![Write::Create, Write::Comment, Write::React]).prop_map(Step::Push),
+        2 => (0_i64..3).prop_map(|id| Step::Push(Write::EditComment(id))),
+        2 => (0..2_u8, 0..2_u8).prop_map(|(sha, context)| Step::Push(commit(&sha.to_string(), &context.to_string()))),
+        1 => Just(Step::RemoveOldest),
+        4 => outcome.prop_map(Step::Send),
+        1 => Just(Step::TurnedAway),
+        2 => (1_u64..30).prop_map(Step::Pass),
+    ]
+}
+
+/// Follows every write to its end, whatever happens to it.
+#[derive(Default)]
+struct Ends(HashMap<usize, usize>);
+
+impl Ends {
+    fn end(&mut self, job: impl IntoIterator<Item = usize>) {
+        for job in job {
+            *self.0.entry(job).or_default() += 1;
+        }
+    }
+}
+
+proptest! {
+    /// Whatever comes: each write ends exactly once, the pace is kept, nothing less urgent overtakes, and of each thing one write waits.
+    #[test]
+    fn every_write_ends_once_and_the_pace_is_kept(steps in prop::collection::vec(any_step(), 1..120)) {
+        let pace = Pace { gap: seconds(2), per_minute: 5, per_hour: 20, capacity: 6 };
+        let mut outbox: Outbox<usize> = Outbox::new(pace);
+        let (mut ends, mut pushed, mut tickets) = (Ends::default(), 0, VecDeque::new());
+        let (mut now, mut sent): (Duration, Vec<Duration>) = (seconds(0), Vec::new());
+        for step in steps {
+            match step {
+                Step::Push(write) => {
+                    let job = pushed;
+                    pushed += 1;
+                    match outbox.push(write, job) {
+                        Pushed::Waits(ticket, older) => {
+                            tickets.push_back(ticket);
+                            ends.end(older);
+                        }
+                        Pushed::AlreadyShown(job, older) => ends.end([job].into_iter().chain(older)),
+                        Pushed::Full(job) => ends.end([job]),
+                    }
+                }
+                Step::RemoveOldest => ends.end(tickets.pop_front().and_then(|ticket| outbox.remove(ticket))),
+                Step::Pass(by) => now += seconds(by),
+                Step::Send(_) | Step::TurnedAway => match outbox.next(now, Duration::ZERO) {
+                    Next::Send(sending) => {
+                        let rest = outbox.waiting.keys().next();
+                        prop_assert!(rest.is_none_or(|turn| sending.turn < *turn));
+                        sent.push(now);
+                        match step {
+                            Step::Send(outcome) => ends.end([outbox.sent(now, sending, outcome)]),
+                            _ => ends.end(outbox.give_back(now, sending)),
+                        }
+                    }
+                    Next::AlreadyShown(job) => ends.end([job]),
+                    Next::Wait(until) => prop_assert!(until > now),
+                    Next::Nothing => prop_assert!(outbox.is_empty()),
+                },
+            }
+            prop_assert_eq!(outbox.turns.len(), outbox.waiting.len());
+            let mut subjects: Vec<_> =
+                outbox.waiting.values().filter_map(|(_, write, _)| write.subject()).collect();
+            prop_assert_eq!(subjects.len(), outbox.subjects.len(), "two wait to say the same");
+            subjects.retain(|subject| !outbox.subjects.contains_key(subject));
+            prop_assert!(subjects.is_empty());
+            prop_assert!(outbox.len() <= pace.capacity);
+        }
+        for (count, window) in [(2, pace.gap), (6, MINUTE), (21, HOUR)] {
+            for some in sent.windows(count) {
+                prop_assert!(some[count - 1] >= some[0] + window, "{} within {:?}", count, window);
+            }
+        }
+        let waiting: Vec<usize> = outbox.waiting.values().map(|(_, _, job)| *job).collect();
+        ends.end(waiting);
+        prop_assert_eq!(ends.0.len(), pushed);
+        prop_assert!(ends.0.values().all(|times| *times == 1), "{:?}", ends.0);
+    }
+}

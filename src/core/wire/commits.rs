@@ -1,0 +1,217 @@
+//! Commits, branches, and the files of a pull request.
+//!
+//! Shapes: <https://docs.github.com/rest/checks/runs>, <https://docs.github.com/rest/commits/statuses>,
+//! <https://docs.github.com/rest/branches/branches>, <https://docs.github.com/rest/pulls/pulls#list-pull-requests-files>.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::{IdJson, or_default};
+use crate::core::forge::{Branch, Check, CheckState};
+
+/// A page of a commit's check runs in GitHub's JSON.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CheckRunsJson {
+    check_runs: Vec<CheckRunJson>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct CheckRunJson {
+    id: i64,
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    status: String,
+    #[serde(default)]
+    conclusion: Option<String>,
+    #[serde(default)]
+    app: Option<IdJson>,
+}
+
+/// A page of a commit's combined status in GitHub's JSON.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CombinedStatusJson {
+    statuses: Vec<CommitStatusJson>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct CommitStatusJson {
+    id: i64,
+    context: String,
+    #[serde(default, deserialize_with = "or_default")]
+    state: String,
+}
+
+/// A check with what tells it from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedCheck {
+    /// Its id, which only grows.
+    pub id: i64,
+    /// Those with the same are one check, of which the newest counts.
+    key: (Option<i64>, String),
+    check: Check,
+}
+
+impl From<CheckRunJson> for ListedCheck {
+    fn from(json: CheckRunJson) -> Self {
+        let state = match (json.status.as_str(), json.conclusion) {
+            ("completed", Some(conclusion)) => match conclusion.as_str() {
+                "success" | "neutral" | "skipped" => CheckState::Passed,
+                _ => CheckState::Failed(conclusion),
+            },
+            // It ended, and nothing says that it ended well.
+            ("completed", None) => CheckState::Failed(json.status),
+            _ => CheckState::Pending,
+        };
+        let key = (json.app.map(|app| app.id), json.name.clone());
+        Self { id: json.id, key, check: Check { name: json.name, state } }
+    }
+}
+
+impl From<CommitStatusJson> for ListedCheck {
+    fn from(json: CommitStatusJson) -> Self {
+        let state = match json.state.as_str() {
+            "success" => CheckState::Passed,
+            "pending" => CheckState::Pending,
+            _ => CheckState::Failed(json.state),
+        };
+        let key = (None, json.context.to_lowercase());
+        Self { id: json.id, key, check: Check { name: json.context, state } }
+    }
+}
+
+impl From<CheckRunsJson> for Vec<ListedCheck> {
+    fn from(json: CheckRunsJson) -> Self {
+        json.check_runs.into_iter().map(Into::into).collect()
+    }
+}
+
+impl From<CombinedStatusJson> for Vec<ListedCheck> {
+    fn from(json: CombinedStatusJson) -> Self {
+        json.statuses.into_iter().map(Into::into).collect()
+    }
+}
+
+/// The newest of each check, in their order. For check runs alone, or statuses alone.
+pub fn newest(checks: &[ListedCheck]) -> impl Iterator<Item = Check> {
+    let mut newest: HashMap<&(Option<i64>, String), i64> = HashMap::new();
+    for check in checks {
+        let id = newest.entry(&check.key).or_insert(check.id);
+        *id = check.id.max(*id);
+    }
+    checks
+        .iter()
+        .filter(move |check| newest.get(&check.key) == Some(&check.id))
+        .map(|check| check.check.clone())
+}
+
+/// A branch in GitHub's JSON.
+#[derive(Clone, Debug, Deserialize)]
+pub struct BranchJson {
+    name: String,
+    commit: ShaJson,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct ShaJson {
+    sha: String,
+}
+
+impl From<BranchJson> for Branch {
+    fn from(json: BranchJson) -> Self {
+        Self { name: json.name, sha: json.commit.sha }
+    }
+}
+
+/// A file that a pull request changes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ChangedFile {
+    /// Its name, which is its path.
+    pub filename: String,
+    /// What it was called before, when it was renamed.
+    #[serde(default)]
+    pub previous_filename: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn runs(runs: &Value) -> Vec<ListedCheck> {
+        serde_json::from_value::<CheckRunsJson>(json!({"total_count": 1, "check_runs": runs})).unwrap().into()
+    }
+
+    fn state(status: &str, conclusion: Option<&str>) -> CheckState {
+        let run = json!([{"id": 1, "name": "build", "status": status, "conclusion": conclusion}]);
+        newest(&runs(&run)).next().unwrap().state
+    }
+
+    #[test]
+    fn a_run_has_passed_only_when_github_says_so() {
+        for conclusion in ["success", "neutral", "skipped"] {
+            assert_eq!(state("completed", Some(conclusion)), CheckState::Passed);
+        }
+        for conclusion in [
+            "failure",
+            "cancelled",
+            "timed_out",
+            "action_required",
+            "stale",
+            "startup_failure",
+            "something of tomorrow",
+        ] {
+            assert_eq!(state("completed", Some(conclusion)), CheckState::Failed(conclusion.into()));
+        }
+        assert_eq!(state("completed", None), CheckState::Failed("completed".into()));
+        for status in ["queued", "in_progress", "waiting", "requested", "pending", "of tomorrow", ""] {
+            assert_eq!(state(status, None), CheckState::Pending);
+        }
+        // One that runs again may still bear how it ended last time.
+        assert_eq!(state("in_progress", Some("success")), CheckState::Pending);
+    }
+
+    #[test]
+    fn of_each_app_the_newest_run_of_a_name_counts() {
+        let run = |id: i64, name: &str, app: i64, conclusion: &str| json!({"id": id, "name": name, "status": "completed", "conclusion": conclusion, "app": {"id": app}});
+        let runs = runs(&json!([
+            run(3, "build", 1, "failure"),
+            run(7, "build", 1, "success"),
+            run(5, "build", 2, "timed_out"),
+            run(4, "Build", 1, "cancelled"),
+            {"id": 9, "name": "lint", "status": null, "app": null},
+        ]));
+        let read: Vec<(String, CheckState)> = newest(&runs).map(|check| (check.name, check.state)).collect();
+        let failed = |word: &str| CheckState::Failed(word.into());
+        assert_eq!(
+            read,
+            [
+                ("build".into(), CheckState::Passed),
+                ("build".into(), failed("timed_out")),
+                ("Build".into(), failed("cancelled")),
+                ("lint".into(), CheckState::Pending),
+            ]
+        );
+    }
+
+    #[test]
+    fn contexts_ignore_case_and_the_newest_counts() {
+        let statuses = json!({"state": "failure", "statuses": [
+            {"id": 1, "context": "CI/Build", "state": "failure"}, {"id": 3, "context": "ci/build", "state": "success"},
+            {"id": 2, "context": "lint", "state": "error"}, {"id": 4, "context": "e2e", "state": "pending"},
+        ]});
+        let statuses: Vec<ListedCheck> =
+            serde_json::from_value::<CombinedStatusJson>(statuses).unwrap().into();
+        let read: Vec<(String, CheckState)> =
+            newest(&statuses).map(|check| (check.name, check.state)).collect();
+        assert_eq!(
+            read,
+            [
+                ("ci/build".into(), CheckState::Passed),
+                ("lint".into(), CheckState::Failed("error".into())),
+                ("e2e".into(), CheckState::Pending),
+            ]
+        );
+    }
+}
