@@ -2,7 +2,10 @@
 
 pub mod clock;
 pub mod github;
+pub mod http;
 pub mod kubernetes;
+pub mod registry;
 pub mod render;
+pub mod slack;
 pub mod tls;
 pub mod web;

@@ -1,4 +1,4 @@
-//! TLS for requests to GitHub and to previews: ring, and the certificate authorities this machine trusts.
+//! TLS for requests to GitHub, to Slack and to previews: ring, and the certificate authorities this machine trusts.
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,6 +1,6 @@
 //! Requests to previews: does the URL answer?
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,13 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::http::resolve;
 use super::tls;
 use crate::ports::Prober;
 
 /// Bytes of an answer's head that are read at most.
 const LARGEST_HEAD: usize = 64 << 10;
-/// Addresses of a name that are tried, all at once.
-const MOST_ADDRESSES: usize = 8;
 
 /// Asks a URL for its status: one `GET` over a connection of its own, of whose answer only the head is read. No redirect is followed.
 #[derive(Clone, Debug)]
@@ -92,18 +91,6 @@ async fn ask(url: &str, address: Option<&str>) -> Result<u16, String> {
     } else {
         exchange(stream, request).await
     }
-}
-
-/// The addresses of a name. `localhost` and names below it are this machine, whatever name servers say (RFC 6761, section 6.3).
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let name = host.trim_end_matches('.').to_ascii_lowercase();
-    if name == "localhost" || name.ends_with(".localhost") {
-        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
-        return Ok(loopback.map(|address| SocketAddr::new(address, port)).to_vec());
-    }
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| format!("{host}: {error}"))?;
-    let found: Vec<_> = found.take(MOST_ADDRESSES).collect();
-    if found.is_empty() { Err(format!("{host} has no address")) } else { Ok(found) }
 }
 
 /// All addresses at once, so that one that doesn't answer can't use up the time.

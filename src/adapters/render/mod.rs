@@ -22,6 +22,7 @@ mod limits;
 mod position;
 #[cfg(test)]
 mod tests;
+mod text;
 mod walk;
 
 use minijinja::value::ValueKind;
@@ -30,7 +31,7 @@ use serde_json::Value;
 
 use crate::api::PreviewTemplateSpec;
 use crate::core::names::slug;
-use crate::core::target::{Mistake, Target};
+use crate::core::target::{About, Mistake, Target};
 use crate::ports::Renderer;
 
 /// Fills holes with minijinja. Holds no state of a target's.
@@ -85,6 +86,11 @@ impl Renderer for MinijinjaRenderer {
             .map(|(index, resource)| walk.resource(index, &resource.0))
             .collect::<Result<_, _>>()
             .map_err(|message| Mistake { reason: "TemplateInvalid", message })
+    }
+
+    fn text(&self, field: &str, text: &str, about: &About) -> Result<String, Mistake> {
+        text::fill(&self.environment, text, about)
+            .map_err(|problem| Mistake { reason: "TemplateInvalid", message: format!("{field}: {problem}") })
     }
 
     fn check(&self, template: &PreviewTemplateSpec) -> Result<(), Mistake> {

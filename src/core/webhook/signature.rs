@@ -15,7 +15,7 @@ pub const SHORTEST_SECRET: usize = 16;
 const SCHEME: &str = "sha256=";
 const DIGEST_LENGTH: usize = 32;
 
-/// A secret that GitHub signs deliveries with. Never shown, not even by `{:?}`.
+/// A secret that GitHub signs deliveries with, or Slack its requests. Never shown, not even by `{:?}`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret(Vec<u8>);
 
@@ -44,6 +44,20 @@ impl WebhookSecret {
             return Err(SecretError::Short(secret.len()));
         }
         Ok(Self(secret.to_vec()))
+    }
+
+    /// HMAC takes keys of every length, so `None` doesn't occur; it would only mean that this secret fits nothing.
+    fn mac(&self, parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        for part in parts {
+            mac.update(part);
+        }
+        Some(mac)
+    }
+
+    /// The hexadecimal digits of the signature of these parts, one after the other.
+    pub(in crate::core) fn digits(&self, parts: &[&[u8]]) -> String {
+        self.mac(parts).map(|mac| hex::encode(mac.finalize().into_bytes())).unwrap_or_default()
     }
 }
 
@@ -75,10 +89,20 @@ impl Signature {
     /// Reads the header's value. Can be done before the body is read.
     pub fn from_header(value: Option<&[u8]>) -> Result<Self, SignatureError> {
         let value = value.ok_or(SignatureError::Missing)?;
-        let digits = value.strip_prefix(SCHEME.as_bytes()).ok_or(SignatureError::Malformed)?;
+        Self::after_scheme(SCHEME, value).ok_or(SignatureError::Malformed)
+    }
+
+    /// The digest of which `value` has the hexadecimal digits, after a scheme such as `sha256=`.
+    pub(in crate::core) fn after_scheme(scheme: &str, value: &[u8]) -> Option<Self> {
         let mut digest = [0; DIGEST_LENGTH];
-        hex::decode_to_slice(digits, &mut digest).map_err(|_| SignatureError::Malformed)?;
-        Ok(Self(digest))
+        hex::decode_to_slice(value.strip_prefix(scheme.as_bytes())?, &mut digest).ok()?;
+        Some(Self(digest))
+    }
+
+    /// Whether one of the secrets signed exactly these parts, one after the other. Each comparison takes the same time wherever the
+    /// difference is.
+    pub(in crate::core) fn is_by_one_of(&self, secrets: &[WebhookSecret], parts: &[&[u8]]) -> bool {
+        secrets.iter().any(|secret| secret.mac(parts).is_some_and(|mac| mac.verify_slice(&self.0).is_ok()))
     }
 }
 
@@ -91,22 +115,12 @@ impl fmt::Debug for Signature {
 
 /// Whether one of the secrets signed exactly these bytes. Each comparison takes the same time wherever the difference is.
 pub fn verify(secrets: &[WebhookSecret], signature: &Signature, body: &[u8]) -> Result<(), SignatureError> {
-    for secret in secrets {
-        // HMAC takes keys of every length, so this `Err` doesn't occur; it would only mean that this secret fits nothing.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&secret.0) else { continue };
-        mac.update(body);
-        if mac.verify_slice(&signature.0).is_ok() {
-            return Ok(());
-        }
-    }
-    Err(SignatureError::Mismatch)
+    if signature.is_by_one_of(secrets, &[body]) { Ok(()) } else { Err(SignatureError::Mismatch) }
 }
 
 /// The header's value for a body, as GitHub sends it: for tests, and for trying a webhook by hand.
 pub fn sign(secret: &WebhookSecret, body: &[u8]) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&secret.0) else { return String::new() };
-    mac.update(body);
-    format!("{SCHEME}{}", hex::encode(mac.finalize().into_bytes()))
+    format!("{SCHEME}{}", secret.digits(&[body]))
 }
 
 #[cfg(test)]

@@ -1,0 +1,70 @@
+//! What requests over HTTP have in common: name resolution, TLS, the client that keeps connections, and errors with their causes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use hyper::body::Body;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::tls;
+
+/// Addresses of a name that are used at most.
+const MOST_ADDRESSES: usize = 8;
+
+/// The addresses of a name. `localhost` and names below it are this machine, whatever name servers say (RFC 6761, section 6.3).
+pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    if name == "localhost" || name.ends_with(".localhost") {
+        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        return Ok(loopback.map(|address| SocketAddr::new(address, port)).to_vec());
+    }
+    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| format!("{host}: {error}"))?;
+    let found: Vec<_> = found.take(MOST_ADDRESSES).collect();
+    if found.is_empty() { Err(format!("{host} has no address")) } else { Ok(found) }
+}
+
+/// HTTP/1.1 over such connections, by TLS where the URL says `https`.
+pub(super) fn https<R>(mut over: HttpConnector<R>) -> Result<HttpsConnector<HttpConnector<R>>, String> {
+    // The scheme is the TLS layer's matter.
+    over.enforce_http(false);
+    let builder = HttpsConnectorBuilder::new().with_tls_config((*tls::client_config()?).clone());
+    Ok(builder.https_or_http().enable_http1().wrap_connector(over))
+}
+
+/// A client for HTTP and HTTPS that keeps connections, follows no redirect, and repeats nothing that was sent.
+pub(super) type HttpClient<B> = Client<TimeoutConnector<HttpsConnector<HttpConnector>>, B>;
+
+/// A client whose connections are given up after `timeout` without a byte, and attempts to connect after half of it. A request as a
+/// whole is not bounded. Needs a running tokio runtime.
+pub(super) fn client<B>(timeout: Duration) -> Result<HttpClient<B>, String>
+where
+    B: Body + Send,
+    B::Data: Send,
+{
+    let mut connector = TimeoutConnector::new(https(HttpConnector::new())?);
+    connector.set_connect_timeout(Some(timeout / 2));
+    connector.set_read_timeout(Some(timeout));
+    connector.set_write_timeout(Some(timeout));
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(timeout)
+        .build(connector))
+}
+
+/// An error with what caused it: the outermost alone says little.
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}

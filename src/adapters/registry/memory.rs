@@ -1,0 +1,159 @@
+//! What is remembered of registries: how they want to be asked, tokens, and limits. Nothing of it is needed; it saves requests.
+
+use std::hash::Hash;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use jiff::Timestamp;
+use lru::LruCache;
+use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
+
+use crate::core::image::{Challenge, Credentials};
+
+/// Entries of each kind; the least used go.
+const MOST: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+/// How long a token is used at most, whatever its answer says.
+const LONGEST_LIFE: Duration = Duration::from_hours(1);
+/// A token isn't used in the last tenth of its life, at most for so long.
+const LONGEST_MARGIN: Duration = Duration::from_secs(10);
+
+/// Tells credentials from others without holding them.
+pub(super) type Identity = Option<[u8; 32]>;
+
+pub(super) fn identity(credentials: Option<&Credentials>) -> Identity {
+    credentials.map(|credentials| {
+        let mut digest = Sha256::new();
+        for part in [&credentials.username, &credentials.password] {
+            let part = part.expose_secret();
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        digest.finalize().into()
+    })
+}
+
+/// What a token is good for. The registry is part of it, so that none learns a token made for another by naming that one's endpoint and service.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct TokenKey {
+    /// Origin of the registry.
+    pub registry: String,
+    /// The token endpoint with service and scope.
+    pub url: String,
+    /// On whose behalf.
+    pub identity: Identity,
+}
+
+/// Of places that are scheme, host and port of a registry, and a repository in it.
+pub(super) struct Memory {
+    challenges: Mutex<LruCache<(String, String), Challenge>>,
+    /// Each with the time after which it isn't used.
+    tokens: Mutex<LruCache<TokenKey, (HeaderValue, Instant)>>,
+    limits: Mutex<LruCache<(String, Identity), Timestamp>>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { challenges: empty(), tokens: empty(), limits: empty() }
+    }
+}
+
+impl Memory {
+    pub fn challenge(&self, origin: &str, repository: &str) -> Option<Challenge> {
+        locked(&self.challenges).get(&(origin.to_owned(), repository.to_owned())).cloned()
+    }
+
+    pub fn remember_challenge(&self, origin: &str, repository: &str, challenge: Challenge) {
+        locked(&self.challenges).put((origin.to_owned(), repository.to_owned()), challenge);
+    }
+
+    pub fn forget_challenge(&self, origin: &str, repository: &str) {
+        locked(&self.challenges).pop(&(origin.to_owned(), repository.to_owned()));
+    }
+
+    pub fn token(&self, key: &TokenKey, now: Instant) -> Option<HeaderValue> {
+        locked(&self.tokens).get(key).filter(|(_, until)| now < *until).map(|(token, _)| token.clone())
+    }
+
+    /// `asked` is when it was asked for, `life` what its answer says.
+    pub fn remember_token(&self, key: TokenKey, token: HeaderValue, asked: Instant, life: Duration) {
+        if let Some(until) = asked.checked_add(usable(life)) {
+            locked(&self.tokens).put(key, (token, until));
+        }
+    }
+
+    pub fn forget_token(&self, key: &TokenKey) {
+        locked(&self.tokens).pop(key);
+    }
+
+    pub fn limit(&self, origin: &str, identity: Identity, now: Timestamp) -> Option<Timestamp> {
+        locked(&self.limits).get(&(origin.to_owned(), identity)).copied().filter(|until| now < *until)
+    }
+
+    pub fn remember_limit(&self, origin: &str, identity: Identity, until: Timestamp) {
+        locked(&self.limits).put((origin.to_owned(), identity), until);
+    }
+}
+
+fn usable(life: Duration) -> Duration {
+    let life = life.min(LONGEST_LIFE);
+    life.saturating_sub(LONGEST_MARGIN.min(life / 10))
+}
+
+fn empty<K: Hash + Eq, V>() -> Mutex<LruCache<K, V>> {
+    Mutex::new(LruCache::new(MOST))
+}
+
+/// A lock that a panic elsewhere doesn't spoil: what it guards is whole between statements.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(registry: &str, url: &str, password: &str) -> TokenKey {
+        let credentials = Credentials { username: "mona".into(), password: password.into() };
+        TokenKey { registry: registry.into(), url: url.into(), identity: identity(Some(&credentials)) }
+    }
+
+    #[test]
+    fn a_token_is_used_until_shortly_before_its_end_and_only_for_what_it_was_made() {
+        let (memory, now) = (Memory::default(), Instant::now());
+        let own = key("https://a", "https://t", "p");
+        memory.remember_token(own.clone(), HeaderValue::from_static("Bearer x"), now, Duration::from_mins(1));
+        assert!(memory.token(&own, now + Duration::from_secs(53)).is_some());
+        assert!(memory.token(&own, now + Duration::from_secs(54)).is_none());
+        let anonymous = TokenKey { identity: None, ..own.clone() };
+        for other in [
+            key("https://b", "https://t", "p"),
+            key("https://a", "https://u", "p"),
+            key("https://a", "https://t", "q"),
+            anonymous,
+        ] {
+            assert!(memory.token(&other, now).is_none());
+        }
+        memory.forget_token(&own);
+        assert!(memory.token(&own, now).is_none());
+    }
+
+    #[test]
+    fn lives_are_bounded() {
+        assert_eq!(usable(Duration::ZERO), Duration::ZERO);
+        assert_eq!(usable(Duration::from_secs(10)), Duration::from_secs(9));
+        assert_eq!(usable(Duration::from_mins(5)), Duration::from_secs(290));
+        assert_eq!(usable(Duration::MAX), Duration::from_secs(3590));
+    }
+
+    #[test]
+    fn no_two_credentials_are_the_same() {
+        let of = |username: &str, password: &str| {
+            identity(Some(&Credentials { username: username.into(), password: password.into() }))
+        };
+        assert_ne!(of("a", "bc"), of("ab", "c"));
+        assert_eq!(of("a", "b"), of("a", "b"));
+    }
+}

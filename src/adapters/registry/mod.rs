@@ -1,0 +1,267 @@
+//! Registries, asked for images. <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>,
+//! <https://distribution.github.io/distribution/spec/auth/token/>
+//!
+//! A registry may be hostile: see [`crate::core::image`]'s `reach` for what it could do with the operator as its client, and what is done about it.
+
+mod answer;
+mod memory;
+mod token;
+mod transport;
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue, Method, header};
+use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use self::answer::Verdict;
+use self::memory::{Identity, Memory, identity};
+use self::transport::{Failure, Transport};
+use crate::core::image::{Challenge, Credentials, ImageReference, TokenHosts, challenge, same_origin};
+use crate::core::text;
+use crate::ports::{Registry, RegistryError};
+
+/// A registry redirects a request at most a few times, if at all.
+const MOST_REDIRECTS: usize = 3;
+/// With nothing, or as was remembered; as it was wanted, with a token that was remembered; with a new token.
+const MOST_ROUNDS: usize = 3;
+
+/// How registries are spoken to.
+#[derive(Clone, Debug)]
+pub struct RegistrySettings {
+    /// `User-Agent`.
+    pub user_agent: String,
+    /// Bounds one question with all its requests.
+    pub timeout: Duration,
+    /// Where token endpoints may be besides the registries' own domains.
+    pub token_hosts: TokenHosts,
+}
+
+impl Default for RegistrySettings {
+    /// Ten seconds, and no token endpoint elsewhere.
+    fn default() -> Self {
+        Self {
+            user_agent: concat!("matinee/", env!("CARGO_PKG_VERSION")).to_owned(),
+            timeout: Duration::from_secs(10),
+            token_hosts: TokenHosts::new(),
+        }
+    }
+}
+
+/// A client for all registries. Connections, tokens and limits are shared, so one should live long.
+pub struct RegistryClient {
+    transport: Transport,
+    settings: RegistrySettings,
+    memory: Memory,
+}
+
+impl RegistryClient {
+    /// Needs a running tokio runtime. Nothing is sent yet.
+    pub fn new(settings: RegistrySettings) -> Result<Self, String> {
+        let transport = Transport::new(&settings)?;
+        Ok(Self { transport, settings, memory: Memory::default() })
+    }
+}
+
+#[async_trait]
+impl Registry for RegistryClient {
+    async fn exists(
+        &self,
+        image: &ImageReference,
+        credentials: Option<&Credentials>,
+        insecure: bool,
+    ) -> Result<bool, RegistryError> {
+        let start = Instant::now();
+        let question = Question::new(self, image, credentials, insecure)?;
+        let result = match tokio::time::timeout(self.settings.timeout, question.ask()).await {
+            Ok(result) => result,
+            Err(_) => Err(RegistryError::NotAnswered(
+                question.about(&format!("no answer within {} s", self.settings.timeout.as_secs_f32())),
+            )),
+        };
+        if result.as_ref().is_err_and(|error| !matches!(error, RegistryError::RateLimited { .. })) {
+            // It may be what was remembered that doesn't do any more.
+            self.memory.forget_challenge(&question.origin, image.repository());
+        }
+        let milliseconds = start.elapsed().as_millis();
+        tracing::debug!(%image, result = ?result.as_ref().ok(), milliseconds, "registry");
+        result
+    }
+}
+
+/// One image, asked for on somebody's behalf.
+struct Question<'a> {
+    client: &'a RegistryClient,
+    image: &'a ImageReference,
+    credentials: Option<&'a Credentials>,
+    identity: Identity,
+    /// The manifest's URL.
+    url: Url,
+    /// Scheme, host and port of the registry.
+    origin: String,
+}
+
+impl<'a> Question<'a> {
+    fn new(
+        client: &'a RegistryClient,
+        image: &'a ImageReference,
+        credentials: Option<&'a Credentials>,
+        insecure: bool,
+    ) -> Result<Self, RegistryError> {
+        let scheme = if insecure { "http" } else { "https" };
+        let (host, repository, manifest) = (image.api_host(), image.repository(), image.manifest());
+        let url = Url::parse(&format!("{scheme}://{host}/v2/{repository}/manifests/{manifest}"));
+        // As the host of a name, "1.2.3.256" is none for a URL.
+        let url = url.map_err(|error| RegistryError::Invalid(format!("{image}: \"{host}\": {error}")))?;
+        let origin = url.origin().ascii_serialization();
+        Ok(Self { client, image, credentials, identity: identity(credentials), url, origin })
+    }
+
+    fn about(&self, what: &str) -> String {
+        format!("{}/{}: {what}", self.image.host(), self.image.repository())
+    }
+
+    async fn ask(&self) -> Result<bool, RegistryError> {
+        let memory = &self.client.memory;
+        if let Some(until) = memory.limit(&self.origin, self.identity, Timestamp::now()) {
+            return Err(RegistryError::RateLimited { until });
+        }
+        let mut wanted = memory.challenge(&self.origin, self.image.repository());
+        // Whether it was wanted just now, and not some time ago.
+        let mut current = false;
+        for _ in 0..MOST_ROUNDS {
+            let (authorization, fresh) = match &wanted {
+                None => (None, false),
+                Some(challenge) => {
+                    let (value, fresh) = self.authorization(challenge).await?;
+                    (Some(value), fresh)
+                }
+            };
+            let (verdict, headers) = self.manifest(authorization.as_ref()).await?;
+            match verdict {
+                Verdict::There | Verdict::Missing => {
+                    if let Some(challenge) = wanted {
+                        memory.remember_challenge(&self.origin, self.image.repository(), challenge);
+                    }
+                    return Ok(verdict == Verdict::There);
+                }
+                Verdict::Unauthorized if !(current && fresh) => {
+                    // What was sent, if anything, came from memory in part, and is no longer good.
+                    if let Some(Challenge::Bearer(bearer)) = &wanted {
+                        memory.forget_token(&self.token_key(&self.token_url(bearer)?));
+                    }
+                    wanted = Some(self.challenge(&headers)?);
+                    current = true;
+                }
+                Verdict::Unauthorized => return Err(self.refused(401)),
+                Verdict::Forbidden => return Err(self.refused(403)),
+                other => return Err(self.failed(&other, &headers, "the manifest")),
+            }
+        }
+        Err(RegistryError::Invalid(self.about("it asks for authentication in another way each time")))
+    }
+
+    /// HEAD of the manifest; GET, whose body isn't read, where that isn't allowed. Redirects are followed to the same origin only.
+    async fn manifest(
+        &self,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<(Verdict, HeaderMap), RegistryError> {
+        let mut method = Method::HEAD;
+        let mut url = self.url.clone();
+        for _ in 0..=MOST_REDIRECTS + 1 {
+            let sent = self.client.transport.send(&method, &url, answer::MANIFESTS, authorization).await;
+            let headers = sent.map_err(|failure| self.unsent(failure))?;
+            let (status, headers) = (headers.status(), headers.into_parts().0.headers);
+            match answer::verdict(status, &headers) {
+                Verdict::NotAllowed if method == Method::HEAD => method = Method::GET,
+                Verdict::Redirect => {
+                    let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+                    let target = location.and_then(|location| url.join(location).ok());
+                    let target = target.ok_or_else(|| {
+                        RegistryError::Invalid(self.about("it redirects, and doesn't say where"))
+                    })?;
+                    if !same_origin(&target, &self.url) || !target.username().is_empty() {
+                        let host = text::cut(target.host_str().unwrap_or("nowhere"), 100);
+                        return Err(RegistryError::Invalid(self.about(&format!(
+                            "it redirects to {host}, which isn't followed: name the image there"
+                        ))));
+                    }
+                    url = target;
+                }
+                verdict => return Ok((verdict, headers)),
+            }
+        }
+        Err(RegistryError::Invalid(self.about("it redirects too often")))
+    }
+
+    fn challenge(&self, headers: &HeaderMap) -> Result<Challenge, RegistryError> {
+        let values = headers.get_all(header::WWW_AUTHENTICATE);
+        challenge(values.iter().filter_map(|value| value.to_str().ok())).map_err(|why| {
+            RegistryError::Invalid(self.about(&format!("it asks for authentication, but {why}")))
+        })
+    }
+
+    /// What to send for a challenge, and whether it is no token from memory.
+    async fn authorization(&self, challenge: &Challenge) -> Result<(HeaderValue, bool), RegistryError> {
+        match (challenge, self.credentials) {
+            (Challenge::Bearer(bearer), _) => self.token(bearer).await,
+            (Challenge::Basic, Some(credentials)) => Ok((self.basic(credentials)?, true)),
+            (Challenge::Basic, None) => Err(self.refused(401)),
+        }
+    }
+
+    fn basic(&self, credentials: &Credentials) -> Result<HeaderValue, RegistryError> {
+        let (username, password) =
+            (credentials.username.expose_secret(), credentials.password.expose_secret());
+        let encoded = STANDARD.encode(format!("{username}:{password}"));
+        let mut value = HeaderValue::from_str(&format!("Basic {encoded}"))
+            .map_err(|_| RegistryError::Invalid(self.about("the credentials can't be sent")))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn refused(&self, status: u16) -> RegistryError {
+        let host = self.image.host();
+        RegistryError::Refused(self.about(&match self.credentials {
+            None => format!(
+                "{host} lets nobody see it without credentials ({status}): add those of {host}, or correct the name if there is no such repository"
+            ),
+            Some(_) => format!(
+                "{host} refuses the credentials ({status}): they are wrong, or may not pull this repository, or there is none"
+            ),
+        }))
+    }
+
+    /// `what` was asked for.
+    fn failed(&self, verdict: &Verdict, headers: &HeaderMap, what: &str) -> RegistryError {
+        match verdict {
+            Verdict::Limited => {
+                let now = Timestamp::now();
+                let until = answer::retry_at(headers, now);
+                self.client.memory.remember_limit(&self.origin, self.identity, until);
+                RegistryError::RateLimited { until }
+            }
+            Verdict::Failed(status) => {
+                RegistryError::NotAnswered(self.about(&format!("asked for {what} it answered {status}")))
+            }
+            Verdict::WebPage => RegistryError::Invalid(
+                self.about(&format!("asked for {what} it answered with a web page: it is no registry")),
+            ),
+            Verdict::Other(status) => {
+                RegistryError::Invalid(self.about(&format!("asked for {what} it answered {status}")))
+            }
+            other => RegistryError::Invalid(self.about(&format!("asked for {what} it answered {other:?}"))),
+        }
+    }
+
+    fn unsent(&self, failure: Failure) -> RegistryError {
+        match failure {
+            Failure::Forbidden(why) => RegistryError::Invalid(self.about(&why)),
+            Failure::NoAnswer(why) => RegistryError::NotAnswered(self.about(&why)),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Slack: answers to commands by their `response_url`, and messages by the Web API. <https://docs.slack.dev/apis/web-api>
+
+mod answer;
+mod base;
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Request, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use self::answer::Answer;
+use self::base::Base;
+use super::http::{HttpClient, causes, client};
+use crate::core::slack::ChatMessage;
+use crate::ports::{Chat, ChatError};
+
+/// The largest answer that is read, in bytes: Slack repeats the message in it.
+const LARGEST: usize = 1 << 20;
+
+/// How Slack is spoken to. The defaults are for Slack as it is.
+#[derive(Clone, Debug)]
+pub struct SlackSettings {
+    /// `User-Agent`.
+    pub user_agent: String,
+    /// Bounds one request from connecting to the last byte of the answer.
+    pub timeout: Duration,
+    /// The base URL below which every `response_url` must be. Whoever knows a signing secret names that URL, so nothing else is requested.
+    pub response_url: String,
+    /// The Web API's base URL. Tokens are sent there.
+    pub api_url: String,
+}
+
+impl Default for SlackSettings {
+    fn default() -> Self {
+        Self {
+            user_agent: concat!("matinee/", env!("CARGO_PKG_VERSION")).to_owned(),
+            timeout: Duration::from_secs(10),
+            response_url: "https://hooks.slack.com/".to_owned(),
+            api_url: "https://slack.com/api/".to_owned(),
+        }
+    }
+}
+
+/// Slack over HTTP. Sends every message once and follows no redirect: the way elsewhere isn't Slack's.
+pub struct SlackChat {
+    client: HttpClient<Full<Bytes>>,
+    user_agent: HeaderValue,
+    timeout: Duration,
+    responses: Base,
+    api: Base,
+}
+
+impl SlackChat {
+    /// Nothing is sent yet. Needs a running tokio runtime. The error names the setting.
+    pub fn new(settings: &SlackSettings) -> Result<Self, String> {
+        Ok(Self {
+            client: client(settings.timeout)?,
+            user_agent: HeaderValue::from_str(&settings.user_agent)
+                .map_err(|_| "Slack's user agent must be printable ASCII".to_owned())?,
+            timeout: settings.timeout,
+            responses: Base::new("the base URL of Slack's response URLs", &settings.response_url)?,
+            api: Base::new("the base URL of Slack's Web API", &settings.api_url)?,
+        })
+    }
+
+    /// Sends the request, once, and reads the whole answer, within the timeout. `name` stands for the URL wherever it is spoken of.
+    async fn send(
+        &self,
+        name: &'static str,
+        url: &Url,
+        authorization: Option<HeaderValue>,
+        body: &Value,
+    ) -> Result<Answer, ChatError> {
+        let mut request = Request::post(url.as_str())
+            .header(header::USER_AGENT, &self.user_agent)
+            // Without the charset the Web API answers with a warning.
+            .header(header::CONTENT_TYPE, "application/json; charset=utf-8");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let request = request
+            .body(Full::from(body.to_string()))
+            .map_err(|_| ChatError::NotSent(format!("{name}: the URL can't be requested")))?;
+        let start = Instant::now();
+        let answer = match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+            Ok(answer) => answer.map_err(|why| ChatError::Unknown(format!("{name}: {why}"))),
+            Err(_) => {
+                Err(ChatError::Unknown(format!("{name}: no answer within {} s", self.timeout.as_secs_f32())))
+            }
+        };
+        let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
+        tracing::debug!(request = name, status, milliseconds = start.elapsed().as_millis(), "Slack");
+        answer
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        let (parts, body) = self.client.request(request).await.map_err(|error| causes(&error))?.into_parts();
+        let body = Limited::new(body, LARGEST)
+            .collect()
+            .await
+            .map_err(|error| format!("answered {} and broke off: {error}", parts.status))?;
+        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+    }
+}
+
+#[async_trait]
+impl Chat for SlackChat {
+    async fn respond(&self, response_url: &str, message: &ChatMessage) -> Result<(), ChatError> {
+        let url = self.responses.admit(response_url).map_err(ChatError::NotSent)?;
+        let answer = self.send("response_url", &url, None, &message.response()).await?;
+        answer.response("response_url", Timestamp::now())
+    }
+
+    async fn post(
+        &self,
+        token: &SecretString,
+        channel: &str,
+        message: &ChatMessage,
+        update: Option<&str>,
+    ) -> Result<String, ChatError> {
+        let method = if update.is_some() { "chat.update" } else { "chat.postMessage" };
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
+            .map_err(|_| ChatError::NotSent("the bot token has characters that no token has".to_owned()))?;
+        authorization.set_sensitive(true);
+        let url = self.api.join(method).map_err(ChatError::NotSent)?;
+        let answer = self.send(method, &url, Some(authorization), &message.post(channel, update)).await?;
+        answer.posted(method, Timestamp::now())
+    }
+}

@@ -1,0 +1,344 @@
+//! The names of images. <https://github.com/distribution/reference/blob/main/reference.go> has the grammar.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use crate::core::text;
+
+/// What a name without a host is below.
+const DOCKER_HUB: &str = "docker.io";
+/// What a name of one segment on Docker Hub is below.
+const OFFICIAL: &str = "library/";
+/// Characters of a host name (RFC 1035, section 2.3.4), a repository and a tag.
+const LONGEST_HOST: usize = 253;
+const LONGEST_REPOSITORY: usize = 255;
+const LONGEST_TAG: usize = 128;
+/// Digest algorithms, and how many hexadecimal digits theirs have.
+const ALGORITHMS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
+
+/// Where an image is: `host[:port]/repository[:tag][@digest]`, as people write it and made whole as they mean it. Whatever is in one of these
+/// follows the grammar, so it can stand in a URL as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ImageReference {
+    host: String,
+    repository: String,
+    tag: Option<String>,
+    digest: Option<String>,
+}
+
+impl ImageReference {
+    /// Host and, if there is one, port of the registry, in lower case unless only capitals tell it from a repository's segment: `docker.io` where
+    /// the name has none.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Host and port where the registry's API is: that of `docker.io` is `registry-1.docker.io`.
+    pub fn api_host(&self) -> &str {
+        if self.host == DOCKER_HUB { "registry-1.docker.io" } else { &self.host }
+    }
+
+    /// The repository in the registry, as `library/alpine`.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// The tag; `latest` where the name has neither tag nor digest.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    /// The digest, as `sha256:…`.
+    pub fn digest(&self) -> Option<&str> {
+        self.digest.as_deref()
+    }
+
+    /// What names the manifest in the repository: the digest if there is one, since a tag beside it decides nothing, else the tag.
+    pub fn manifest(&self) -> &str {
+        self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
+    }
+}
+
+impl fmt::Display for ImageReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.host, self.repository)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for ImageReference {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text).map_err(|why| format!("\"{}\" is no image reference: {why}", text::cut(text, 100)))
+    }
+}
+
+fn parse(text: &str) -> Result<ImageReference, String> {
+    if text.is_empty() {
+        return Err("it is empty".into());
+    }
+    if text.contains("://") {
+        return Err("it is a URL: leave the scheme out".into());
+    }
+    let (rest, digest) = match text.split_once('@') {
+        Some((rest, digest)) => (rest, Some(checked_digest(digest)?)),
+        None => (text, None),
+    };
+    // A colon before the last slash is a port's.
+    let after_slash = rest.rfind('/').map_or(0, |at| at + 1);
+    let (name, tag) = match rest[after_slash..].rfind(':') {
+        Some(at) => (&rest[..after_slash + at], Some(checked_tag(&rest[after_slash + at + 1..])?)),
+        None => (rest, None),
+    };
+    let (host, path) = split_host(name);
+    let host = checked_host(host)?;
+    let repository =
+        if host == DOCKER_HUB && !path.contains('/') { format!("{OFFICIAL}{path}") } else { path.to_owned() };
+    if path.len() == 64 && name == path && path.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("64 hexadecimal digits are the id of an image, not its name".into());
+    }
+    check_repository(path, &repository)?;
+    let tag = match (tag, &digest) {
+        (None, None) => Some("latest".to_owned()),
+        (tag, _) => tag,
+    };
+    Ok(ImageReference { host, repository, tag, digest })
+}
+
+/// The first segment is a host if it can't be meant as a segment of a repository.
+fn split_host(name: &str) -> (&str, &str) {
+    match name.split_once('/') {
+        Some((first, rest))
+            if first.contains(['.', ':'])
+                || first == "localhost"
+                || first.bytes().any(|byte| byte.is_ascii_uppercase()) =>
+        {
+            (first, rest)
+        }
+        _ => (DOCKER_HUB, name),
+    }
+}
+
+fn checked_host(text: &str) -> Result<String, String> {
+    let (host, port) = match text.rfind(':') {
+        // The colons of an IPv6 address are in brackets.
+        Some(at) if !text[at..].contains(']') => (&text[..at], Some(&text[at + 1..])),
+        _ => (text, None),
+    };
+    if let Some(port) = port
+        && !(port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0))
+    {
+        return Err(format!("\"{}\" is no port", text::cut(port, 20)));
+    }
+    let bad = || format!("\"{}\" is no host name", text::cut(host, 60));
+    if let Some(address) = host.strip_prefix('[') {
+        address.strip_suffix(']').and_then(|address| address.parse::<Ipv6Addr>().ok()).ok_or_else(bad)?;
+    } else {
+        let label = |label: &str| {
+            !label.is_empty()
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        if host.len() > LONGEST_HOST || !host.split('.').all(label) {
+            return Err(bad());
+        }
+    }
+    let lower = text.to_ascii_lowercase();
+    Ok(match lower.as_str() {
+        // What Docker Hub was called before.
+        "index.docker.io" => DOCKER_HUB.to_owned(),
+        // Only its capitals make a host of it.
+        _ if !lower.contains(['.', ':']) && lower != "localhost" => text.to_owned(),
+        _ => lower,
+    })
+}
+
+/// `written` is the part that stands in the text, for the errors.
+fn check_repository(written: &str, repository: &str) -> Result<(), String> {
+    if written.is_empty() {
+        return Err("the repository is missing".into());
+    }
+    if repository.len() > LONGEST_REPOSITORY {
+        return Err(format!("the repository has more than {LONGEST_REPOSITORY} characters"));
+    }
+    if written.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(format!("the repository \"{}\" must be in lower case", text::cut(written, 60)));
+    }
+    match written.split('/').find(|segment| !is_path_component(segment)) {
+        None => Ok(()),
+        Some("") => Err("a segment of the repository is empty".into()),
+        Some(segment) => Err(format!(
+            "\"{}\" can't be a segment of a repository: write letters and digits with \".\", \"_\", \"__\" or dashes between them",
+            text::cut(segment, 60)
+        )),
+    }
+}
+
+/// `[a-z0-9]+` and, between such, one of `.`, `_`, `__` or any number of dashes.
+fn is_path_component(segment: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = segment.as_bytes();
+    if !(bytes.first().is_some_and(|byte| plain(*byte)) && bytes.last().is_some_and(|byte| plain(*byte))) {
+        return false;
+    }
+    bytes.split(|byte| plain(*byte)).all(|separator| {
+        matches!(separator, b"" | b"." | b"_" | b"__") || separator.iter().all(|byte| *byte == b'-')
+    })
+}
+
+fn checked_tag(tag: &str) -> Result<String, String> {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let fits = tag.len() <= LONGEST_TAG
+        && tag.bytes().next().is_some_and(word)
+        && tag.bytes().all(|byte| word(byte) || byte == b'.' || byte == b'-');
+    if fits {
+        Ok(tag.to_owned())
+    } else {
+        Err(format!(
+            "\"{}\" is no tag: a tag is 1 to {LONGEST_TAG} letters, digits, \"_\", \".\" and \"-\", and begins with none of the last two",
+            text::cut(tag, 60)
+        ))
+    }
+}
+
+fn checked_digest(digest: &str) -> Result<String, String> {
+    let shown = || text::cut(digest, 60);
+    let (algorithm, hex) = digest.split_once(':').ok_or_else(|| {
+        format!("\"{}\" is no digest: write it like sha256: and 64 hexadecimal digits", shown())
+    })?;
+    let Some((_, length)) = ALGORITHMS.iter().find(|(name, _)| *name == algorithm) else {
+        return Err(format!("the digest \"{}\" is none of sha256, sha384 and sha512", shown()));
+    };
+    let digits = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if hex.len() != *length || !hex.bytes().all(digits) {
+        return Err(format!("the digest \"{}\" has not {length} hexadecimal digits in lower case", shown()));
+    }
+    Ok(digest.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn names_are_made_whole() {
+        for (text, whole) in [
+            ("alpine", "docker.io/library/alpine:latest"),
+            ("alpine:3.20", "docker.io/library/alpine:3.20"),
+            ("acme/shop", "docker.io/acme/shop:latest"),
+            ("docker.io/alpine", "docker.io/library/alpine:latest"),
+            ("index.docker.io/acme/shop", "docker.io/acme/shop:latest"),
+            ("ghcr.io/acme/shop/web:pr-7", "ghcr.io/acme/shop/web:pr-7"),
+            ("localhost/shop", "localhost/shop:latest"),
+            ("localhost:5000/shop:1", "localhost:5000/shop:1"),
+            ("registry:5000/a/b", "registry:5000/a/b:latest"),
+            ("Registry/a", "Registry/a:latest"),
+            ("LocalHost/a", "localhost/a:latest"),
+            ("GHCR.io/acme/shop", "ghcr.io/acme/shop:latest"),
+            ("10.0.0.1:5000/a", "10.0.0.1:5000/a:latest"),
+            ("[::1]:5000/a:b", "[::1]:5000/a:b"),
+            ("[fd00::7]/a", "[fd00::7]/a:latest"),
+            ("x.example/a__b/c---d/e.f_g", "x.example/a__b/c---d/e.f_g:latest"),
+            ("shop:_x-1.2", "docker.io/library/shop:_x-1.2"),
+            // One segment before a colon is a repository with a tag.
+            ("localhost:5000", "docker.io/library/localhost:5000"),
+        ] {
+            let reference: ImageReference = text.parse().unwrap();
+            assert_eq!(reference.to_string(), whole, "{text}");
+            assert_eq!(whole.parse::<ImageReference>().unwrap(), reference, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_digest_takes_the_place_of_the_tag() {
+        let text = format!("ghcr.io/acme/shop@sha256:{HEX}");
+        let reference: ImageReference = text.parse().unwrap();
+        assert_eq!(reference.to_string(), text);
+        assert_eq!((reference.tag(), reference.manifest()), (None, &*format!("sha256:{HEX}")));
+        let both: ImageReference = format!("acme/shop:1@sha512:{HEX}{HEX}").parse().unwrap();
+        assert_eq!((both.tag(), both.manifest()), (Some("1"), &*format!("sha512:{HEX}{HEX}")));
+    }
+
+    #[test]
+    fn the_api_of_docker_hub_is_elsewhere() {
+        let api = |text: &str| text.parse::<ImageReference>().unwrap().api_host().to_owned();
+        assert_eq!(api("alpine"), "registry-1.docker.io");
+        assert_eq!(api("quay.io:443/acme/shop"), "quay.io:443");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, why) in [
+            ("", "it is empty"),
+            ("https://ghcr.io/acme/shop", "leave the scheme out"),
+            ("acme/Shop", "\"acme/Shop\" must be in lower case"),
+            ("ghcr.io/", "the repository is missing"),
+            ("/shop", "a segment of the repository is empty"),
+            ("acme//shop", "a segment of the repository is empty"),
+            ("acme/shop/", "a segment of the repository is empty"),
+            ("acme/-shop", "\"-shop\" can't be a segment"),
+            ("acme/sh___op", "\"sh___op\" can't be a segment"),
+            ("acme/sh..op", "\"sh..op\" can't be a segment"),
+            ("acme/sh op", "\"sh op\" can't be a segment"),
+            ("ghcr.io/../shop", "\"..\" can't be a segment"),
+            ("acme/shop:", "\"\" is no tag"),
+            ("acme/shop:-x", "\"-x\" is no tag"),
+            ("acme/shop:a:b", "\"shop:a\" can't be a segment"),
+            ("acme/shop:é", "\"é\" is no tag"),
+            ("ghcr.io:0/acme", "\"0\" is no port"),
+            ("ghcr.io:70000/acme", "\"70000\" is no port"),
+            ("ghcr.io:+1/acme", "\"+1\" is no port"),
+            ("-ghcr.io/acme", "\"-ghcr.io\" is no host name"),
+            ("ghcr..io/acme", "\"ghcr..io\" is no host name"),
+            ("[::1/acme", "is no host name"),
+            ("user:word@ghcr.io/acme", "\"ghcr.io/acme\" is no digest"),
+            ("shop@sha256", "\"sha256\" is no digest"),
+            ("shop@md5:00", "none of sha256, sha384 and sha512"),
+            ("shop@sha256:00", "has not 64 hexadecimal digits"),
+            (HEX, "the id of an image"),
+        ] {
+            let error = text.parse::<ImageReference>().unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+        let upper = format!("shop@sha256:{}", HEX.to_uppercase());
+        assert!(upper.parse::<ImageReference>().unwrap_err().contains("in lower case"));
+        for text in ["a".repeat(256), format!("{}.io/a", "a".repeat(260)), format!("a:{}", "b".repeat(129))] {
+            let error = text.parse::<ImageReference>().unwrap_err();
+            assert!(error.len() < 400, "{error}");
+        }
+        // What is in front of it counts too.
+        assert!("a".repeat(250).parse::<ImageReference>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read_without_harm(text in "\\PC{0,80}") {
+            let _ = text.parse::<ImageReference>();
+        }
+
+        #[test]
+        fn what_is_read_can_stand_in_a_url_and_is_read_again_the_same(
+            text in "([A-Za-z0-9.:\\[\\]-]{1,12}/)?[a-z0-9._/-]{1,20}(:[\\w.-]{1,10})?(@sha256:[0-9a-f]{64})?"
+        ) {
+            if let Ok(reference) = text.parse::<ImageReference>() {
+                prop_assert_eq!(reference.to_string().parse::<ImageReference>().unwrap(), reference.clone());
+                let url = format!("https://h/v2/{}/manifests/{}", reference.repository(), reference.manifest());
+                let read = url::Url::parse(&url).unwrap();
+                prop_assert_eq!(read.as_str(), url);
+            }
+        }
+    }
+}

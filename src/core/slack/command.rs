@@ -1,0 +1,300 @@
+//! What somebody typed: the form that Slack sends for a slash command. Fields:
+//! <https://docs.slack.dev/interactivity/implementing-slash-commands#app_command_handling>.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use url::form_urlencoded;
+
+/// Most bytes of a form. Slack's own are far smaller; reading more would serve nobody.
+pub const LARGEST_FORM: usize = 64 << 10;
+/// Most characters of the text after a command: as many as Slack recommends for a message at most.
+pub const LONGEST_TEXT: usize = 4000;
+/// Most characters of an id, of a command, and of a name.
+pub const LONGEST_WORD: usize = 255;
+/// Most characters of a `response_url`.
+pub const LONGEST_URL: usize = 2048;
+
+/// Where a command may be answered later: up to five times within 30 minutes. Whoever knows it can write into the channel, so it is never
+/// shown, not even by `{:?}`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResponseUrl(String);
+
+impl ResponseUrl {
+    /// The URL itself. It comes from the request's body, so where it leads isn't checked yet.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ResponseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseUrl(…)")
+    }
+}
+
+/// A slash command that somebody typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlashCommand {
+    /// The workspace, as `T0001`.
+    pub team_id: String,
+    /// The workspace's name in its URL; empty when Slack doesn't say it.
+    pub team_domain: String,
+    /// Where it was typed, as `C2147483705`.
+    pub channel_id: String,
+    /// The channel's name then; `directmessage` and `privategroup` stand for those that have none; empty when Slack doesn't say it.
+    pub channel_name: String,
+    /// Who typed it, as `U2147483697`. People are told by this and by nothing else.
+    pub user_id: String,
+    /// The person's name then, which they can change and others can take; empty when Slack doesn't say it.
+    pub user_name: String,
+    /// The command, with its slash.
+    pub command: String,
+    /// What was typed after it.
+    pub text: String,
+    /// Where it may be answered later.
+    pub response_url: ResponseUrl,
+}
+
+/// What a form says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// Somebody typed a command.
+    Command(Box<SlashCommand>),
+    /// Slack looks whether the certificate is good (`ssl_check=1`), and wants 200 and nothing else.
+    SslCheck,
+}
+
+/// Why a form is not that of a slash command.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormError {
+    /// More than [`LARGEST_FORM`].
+    #[error("the form has more than {LARGEST_FORM} bytes")]
+    Large,
+    /// A field that is needed isn't there, or is empty.
+    #[error("the form's field \"{0}\" is missing: the request is not that of a slash command")]
+    Missing(&'static str),
+    /// A field that is there twice: what was verified by one may be meant by the other.
+    #[error("the form's field \"{0}\" is there more than once")]
+    Repeated(&'static str),
+    /// A field with more characters than it may have.
+    #[error("the form's field \"{field}\" has more than {most} characters: write less")]
+    Long {
+        /// The field.
+        field: &'static str,
+        /// Most characters it may have.
+        most: usize,
+    },
+    /// A field of which it matters to the letter what it is, with something that isn't printed.
+    #[error("the form's field \"{0}\" has a character that has no place there")]
+    Character(&'static str),
+    /// A command without its slash.
+    #[error("the form's field \"command\" does not begin with a slash")]
+    Slash,
+}
+
+/// The fields that are read. All others are passed over, since Slack adds some at will.
+const FIELDS: [&str; 10] = [
+    "team_id",
+    "team_domain",
+    "channel_id",
+    "channel_name",
+    "user_id",
+    "user_name",
+    "command",
+    "text",
+    "response_url",
+    "ssl_check",
+];
+
+/// Reads the body of a request whose signature was verified.
+pub fn parse(body: &[u8]) -> Result<Parsed, FormError> {
+    if body.len() > LARGEST_FORM {
+        return Err(FormError::Large);
+    }
+    let mut fields = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(body) {
+        let Some(field) = FIELDS.into_iter().find(|field| *field == name) else { continue };
+        if fields.insert(field, value).is_some() {
+            return Err(FormError::Repeated(field));
+        }
+    }
+    let mut form = Form(fields);
+    if form.0.remove("ssl_check").is_some_and(|value| value == "1") {
+        return Ok(Parsed::SslCheck);
+    }
+    let command = form.word("command")?;
+    if !command.starts_with('/') {
+        return Err(FormError::Slash);
+    }
+    Ok(Parsed::Command(Box::new(SlashCommand {
+        team_id: form.word("team_id")?,
+        team_domain: form.take("team_domain", LONGEST_WORD)?,
+        channel_id: form.word("channel_id")?,
+        channel_name: form.take("channel_name", LONGEST_WORD)?,
+        user_id: form.word("user_id")?,
+        user_name: form.take("user_name", LONGEST_WORD)?,
+        command,
+        text: form.take("text", LONGEST_TEXT)?,
+        response_url: ResponseUrl(form.exact("response_url", LONGEST_URL)?),
+    })))
+}
+
+struct Form<'a>(BTreeMap<&'static str, Cow<'a, str>>);
+
+impl Form<'_> {
+    /// A field's text, empty when it isn't there.
+    fn take(&mut self, field: &'static str, most: usize) -> Result<String, FormError> {
+        let text = self.0.remove(field).unwrap_or_default().into_owned();
+        if text.chars().nth(most).is_some() { Err(FormError::Long { field, most }) } else { Ok(text) }
+    }
+
+    /// A field that is needed, and that is compared or called.
+    fn exact(&mut self, field: &'static str, most: usize) -> Result<String, FormError> {
+        let text = self.take(field, most)?;
+        if text.is_empty() {
+            return Err(FormError::Missing(field));
+        }
+        let odd = |c: char| c.is_control() || c.is_whitespace() || c == char::REPLACEMENT_CHARACTER;
+        if text.contains(odd) { Err(FormError::Character(field)) } else { Ok(text) }
+    }
+
+    fn word(&mut self, field: &'static str) -> Result<String, FormError> {
+        self.exact(field, LONGEST_WORD)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const URL: &str = "https://hooks.slack.com/commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN";
+
+    fn pairs() -> Vec<(&'static str, String)> {
+        [
+            ("token", "gIkuvaNzQIHg97ATvDxqgjtO"),
+            ("team_id", "T0001"),
+            ("team_domain", "example"),
+            ("enterprise_id", "E0001"),
+            ("channel_id", "C2147483705"),
+            ("channel_name", "deploys"),
+            ("user_id", "U2147483697"),
+            ("user_name", "steve"),
+            ("command", "/deploy"),
+            ("text", "acme/shop@main to staging & \"más\"\n100%"),
+            ("response_url", URL),
+            ("trigger_id", "13345224609.738474920.8088930838d88f008e0"),
+            ("api_app_id", "A123456"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .into()
+    }
+
+    fn encode(pairs: &[(&str, String)]) -> Vec<u8> {
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes()
+    }
+
+    fn with(field: &'static str, value: Option<&str>) -> Result<Parsed, FormError> {
+        let mut pairs = pairs();
+        pairs.retain(|(name, _)| *name != field);
+        pairs.extend(value.map(|value| (field, value.to_owned())));
+        parse(&encode(&pairs))
+    }
+
+    fn command(parsed: Result<Parsed, FormError>) -> SlashCommand {
+        match parsed {
+            Ok(Parsed::Command(command)) => *command,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_command_is_read_and_what_slack_adds_is_passed_over() {
+        let read = command(parse(&encode(&pairs())));
+        assert_eq!((read.team_id.as_str(), read.team_domain.as_str()), ("T0001", "example"));
+        assert_eq!((read.channel_id.as_str(), read.channel_name.as_str()), ("C2147483705", "deploys"));
+        assert_eq!((read.user_id.as_str(), read.user_name.as_str()), ("U2147483697", "steve"));
+        assert_eq!(read.command, "/deploy");
+        assert_eq!(read.text, "acme/shop@main to staging & \"más\"\n100%");
+        assert_eq!(read.response_url.as_str(), URL);
+    }
+
+    #[test]
+    fn the_form_of_slacks_example_is_read() {
+        let body = b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar\
+            &user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=\
+            &response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN\
+            &trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+        let read = command(parse(body));
+        assert_eq!((read.command.as_str(), read.text.as_str()), ("/webhook-collect", ""));
+        assert_eq!(read.response_url.as_str(), URL);
+    }
+
+    #[test]
+    fn what_is_needed_is_missed_by_name_and_names_are_not_needed() {
+        for field in ["team_id", "channel_id", "user_id", "command", "response_url"] {
+            assert_eq!(with(field, None), Err(FormError::Missing(field)));
+            assert_eq!(with(field, Some("")), Err(FormError::Missing(field)));
+        }
+        for field in ["team_domain", "channel_name", "user_name", "text"] {
+            command(with(field, None));
+        }
+        assert_eq!(parse(b""), Err(FormError::Missing("command")));
+        assert_eq!(parse(b"{\"command\": \"/deploy\"}"), Err(FormError::Missing("command")));
+    }
+
+    #[test]
+    fn fields_are_bounded_in_characters() {
+        for (field, most) in [
+            ("team_id", LONGEST_WORD),
+            ("team_domain", LONGEST_WORD),
+            ("user_name", LONGEST_WORD),
+            ("text", LONGEST_TEXT),
+            ("response_url", LONGEST_URL),
+        ] {
+            command(with(field, Some(&"é".repeat(most))));
+            let error = with(field, Some(&"e".repeat(most + 1))).unwrap_err();
+            assert_eq!(error, FormError::Long { field, most });
+            assert!(error.to_string().contains(field), "{error}");
+        }
+        assert_eq!(parse(&vec![b'a'; LARGEST_FORM + 1]), Err(FormError::Large));
+    }
+
+    #[test]
+    fn what_could_be_taken_for_something_else_is_refused() {
+        let mut twice = encode(&pairs());
+        twice.extend_from_slice(b"&user_id=U1");
+        assert_eq!(parse(&twice), Err(FormError::Repeated("user_id")));
+        for value in ["U1 ", "U1\n", "U1\0", "U\u{fffd}"] {
+            assert_eq!(with("user_id", Some(value)), Err(FormError::Character("user_id")));
+        }
+        assert_eq!(with("command", Some("deploy")), Err(FormError::Slash));
+    }
+
+    #[test]
+    fn a_look_at_the_certificate_is_no_command() {
+        assert_eq!(parse(b"ssl_check=1&token=gIkuvaNzQIHg97ATvDxqgjtO"), Ok(Parsed::SslCheck));
+        command(with("ssl_check", Some("0")));
+    }
+
+    #[test]
+    fn where_to_answer_is_never_printed() {
+        let printed = format!("{:?}", parse(&encode(&pairs())));
+        assert!(printed.contains("/deploy") && !printed.contains("96rGlf"), "{printed}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..500)) {
+            let _ = parse(&body);
+        }
+
+        #[test]
+        fn text_comes_out_as_it_was_typed(text in "\\PC{0,200}") {
+            prop_assert_eq!(command(with("text", Some(&text))).text, text);
+        }
+    }
+}

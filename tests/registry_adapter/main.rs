@@ -1,0 +1,9 @@
+//! The registry adapter against the stand-in for a registry.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests too
+
+mod asking;
+mod hostile;
+mod limits;
+mod private;
+mod support;

@@ -1,0 +1,9 @@
+//! The Slack adapter and the reading of commands, against the stand-in for Slack.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests too
+
+mod posting;
+mod requests;
+mod responding;
+mod secrecy;
+mod world;
