@@ -4,23 +4,27 @@
 //! string bounded; signed integers only; rules that need two fields are CEL rules in the schema, so that the API server refuses
 //! what can't work and no admission webhook is needed.
 
+mod command;
 mod common;
 mod deployment_request;
 mod duration;
+mod gates;
 mod preview_class;
 mod preview_environment;
 mod preview_template;
 mod repository;
 
+pub use command::{Command, CommandSpec, CommandStatus, CommentReference, SlackReference};
 pub use common::{ConditionStatus, LocalReference, Parameter, PullRequestReference, find_condition};
 pub use deployment_request::{
-    DeploymentRequest, DeploymentRequestSpec, DeploymentRequestStatus, Intent, Origin, RequestedBy,
+    Approval, DeploymentRequest, DeploymentRequestSpec, DeploymentRequestStatus, Intent, Origin, RequestedBy,
 };
 pub use duration::Duration;
+pub use gates::{Gates, Hours};
 pub use preview_class::{
     ClassLifetime, ClassPullRequests, GatewayRouting, GithubConnection, IngressRouting, Isolation,
     NetworkIsolation, NetworkPolicyMode, Permission, PodSecurityLevel, PreviewClass, PreviewClassSpec,
-    PreviewClassStatus, Routing, Scheme,
+    PreviewClassStatus, Registry, Routing, Scheme, SlackConnection, SlackUsers,
 };
 pub use preview_environment::{
     Attempt, Component, DeploymentReport, DeploymentState, InventoryEntry, Lifetime, NamespaceReference,
@@ -32,8 +36,9 @@ pub use preview_template::{
     TemplateResource,
 };
 pub use repository::{
-    Deploy, PullRequestTrigger, Reaction, Repository, RepositoryEnvironment, RepositoryLifetime,
-    RepositorySpec, RepositoryStatus, Trigger,
+    CommandRole, Commands, Deploy, DeploymentStatusTrigger, Lock, PullRequestTrigger, PushTrigger, Reaction,
+    Repository, RepositoryEnvironment, RepositoryLifetime, RepositorySpec, RepositoryStatus, Trigger,
+    TriggerState,
 };
 
 use std::collections::BTreeMap;
@@ -61,6 +66,8 @@ pub const LABEL_REPOSITORY: &str = "matinee.dev/repository";
 pub const LABEL_PULL_REQUEST: &str = "matinee.dev/pull-request";
 /// Annotation on a [`DeploymentRequest`]: when GitHub last changed the pull request, so that a draft made ready is looked at again.
 pub const ANNOTATION_PULL_REQUEST_UPDATED: &str = "matinee.dev/pull-request-updated-at";
+/// Annotation on a [`DeploymentRequest`]: when something was last heard of what its gates wait for, or of its deployment.
+pub const ANNOTATION_NEWS: &str = "matinee.dev/news-at";
 /// Annotation on every applied object: the digest of what was applied, so that an unchanged plan makes no write.
 pub const ANNOTATION_DIGEST: &str = "matinee.dev/applied-digest";
 
@@ -76,6 +83,7 @@ pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
         Repository::crd(),
         PreviewTemplate::crd(),
         DeploymentRequest::crd(),
+        Command::crd(),
         PreviewEnvironment::crd(),
     ];
     for crd in &mut all {

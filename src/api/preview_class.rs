@@ -64,6 +64,59 @@ pub struct PreviewClassSpec {
     /// How long previews live.
     #[serde(default)]
     pub lifetime: ClassLifetime,
+    /// Registries that the operator may ask for images, for the gate `image`. A Repository can't have it ask any other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["host"]))]
+    pub registries: Vec<Registry>,
+    /// The Slack workspace whose slash commands are listened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slack: Option<SlackConnection>,
+}
+
+/// An image registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Registry {
+    /// Its host, and port if it isn't the usual one, as it stands in an image's name; `docker.io` for Docker Hub.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$"))]
+    pub host: String,
+    /// Name of a Secret of type `kubernetes.io/dockerconfigjson` in the operator's own namespace. None: it is asked anonymously.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: Option<String>,
+    /// Whether it is spoken to by plain HTTP: for registries on one machine.
+    #[serde(default)]
+    pub insecure: bool,
+}
+
+/// A Slack workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SlackConnection {
+    /// Name of a Secret in the operator's own namespace, with `signingSecret` and, optionally, `botToken`.
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: String,
+    /// Who in Slack is who on GitHub. Nobody else may command.
+    pub users_from: SlackUsers,
+    /// Id of the channel that results are posted to, with the bot token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50), regex(pattern = r"^[A-Z0-9]+$"))]
+    pub channel: Option<String>,
+}
+
+/// Where it stands who in Slack is who on GitHub: each key is the id of a Slack user (`U0123ABCD`), each value a GitHub login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.configMapName) != has(self.secretName)").message("set exactly one of usersFrom.configMapName and usersFrom.secretName"))]
+pub struct SlackUsers {
+    /// Name of a ConfigMap in the operator's own namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub config_map_name: Option<String>,
+    /// Name of a Secret in the operator's own namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: Option<String>,
 }
 
 fn everywhere() -> Vec<String> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::common::{conditions_schema, never_observed};
-use super::{Duration, LocalReference, PullRequestReference};
+use super::{Duration, LocalReference, Parameter, PullRequestReference};
 
 /// One live environment: a revision of a repository, carried out in a namespace of its own.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -98,6 +98,10 @@ pub struct Revision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_value")]
     pub payload: Option<Value>,
+    /// Values for the template's parameters, over those of the Repository: whoever asked for the deployment gave them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub parameters: Vec<Parameter>,
 }
 
 fn any_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -1,11 +1,12 @@
 //! `Repository`: one GitHub repository and its environments, set by the product team.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{conditions_schema, never_observed};
+use super::gates::Gates;
 use super::{Duration, LocalReference, Parameter};
 
 /// One GitHub repository and its environments.
@@ -25,6 +26,7 @@ use super::{Duration, LocalReference, Parameter};
     printcolumn(name = "Class", type_ = "string", json_path = ".spec.className"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Locked", type_ = "string", json_path = ".spec.locks[*].environment"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name must have at most 40 characters: namespaces and host names are made from it")
 )]
@@ -39,6 +41,28 @@ pub struct RepositorySpec {
     /// The repository's environments.
     #[schemars(length(min = 1, max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub environments: Vec<RepositoryEnvironment>,
+    /// Environments to which nothing new is deployed for now. `/lock` and `/unlock` write here, and so may you.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["environment"]))]
+    pub locks: Vec<Lock>,
+}
+
+/// Nothing new is deployed to an environment until this is taken away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Lock {
+    /// Name of the environment in this Repository.
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub environment: String,
+    /// Who locked it: a GitHub login, or any name.
+    #[schemars(length(min = 1, max = 100))]
+    pub by: String,
+    /// Why.
+    #[schemars(length(min = 1, max = 500))]
+    pub reason: String,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }
 
 /// One environment of a repository: what asks for its deployments and what is deployed.
@@ -65,19 +89,87 @@ pub struct RepositoryEnvironment {
     /// What is deployed. None: another tool deploys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy: Option<Deploy>,
+    /// What must hold before a deployment is created. Deployments that somebody else creates pass by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gates: Option<Gates>,
+    /// Who may command it in comments and from Slack.
+    #[serde(default)]
+    pub commands: Commands,
     /// How long an environment lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<RepositoryLifetime>,
 }
 
+/// Who may command an environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Commands {
+    /// Role in the repository on GitHub that whoever commands must have, or a higher one. Approving takes it too.
+    pub role: CommandRole,
+}
+
+/// A role in a repository that lets somebody command.
+/// <https://docs.github.com/organizations/managing-user-access-to-your-organizations-repositories/managing-repository-roles/repository-roles-for-an-organization>
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum CommandRole {
+    /// Whoever may push.
+    #[default]
+    Write,
+    /// Maintainers.
+    Maintain,
+    /// Administrators.
+    Admin,
+}
+
 /// What asks for deployments of an environment; exactly one field is set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.pullRequest)").message("set trigger.pullRequest, or leave trigger out where somebody else creates the deployments"))]
+#[x_kube(validation = Rule::new("[has(self.pullRequest), has(self.push), has(self.deploymentStatus)].filter(set, set).size() == 1").message("set exactly one of trigger.pullRequest, trigger.push and trigger.deploymentStatus, or leave trigger out where somebody else creates the deployments"))]
 pub struct Trigger {
     /// Each matching pull request has an environment of its own, which follows its head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequestTrigger>,
+    /// One environment follows the head of a branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushTrigger>,
+    /// A commit that was deployed to another environment is deployed to this one: the links of a chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment_status: Option<DeploymentStatusTrigger>,
+}
+
+/// Which branches are followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PushTrigger {
+    /// Branches, as globs in which `*` stands for any characters but `/`. Of several that match, each one's newest commit is asked for when it
+    /// is pushed.
+    #[schemars(length(min = 1, max = 20), inner(length(min = 1, max = 255)))]
+    pub branches: Vec<String>,
+}
+
+/// Which deployments lead to one here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentStatusTrigger {
+    /// Name of the environment in this Repository whose deployments are followed, whoever creates and carries them out.
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub environment: String,
+    /// State that the deployment has to reach.
+    #[serde(default)]
+    pub state: TriggerState,
+    /// Time for which it has to have been in that state, and the newest of its environment, before this one is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soak: Option<Duration>,
+}
+
+/// A state of a deployment that leads to another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TriggerState {
+    /// It is live.
+    #[default]
+    Success,
+    /// It failed.
+    Failure,
 }
 
 /// What to do with a kind of pull request.
@@ -100,6 +192,9 @@ pub struct PullRequestTrigger {
     /// Branches, as globs, one of which the pull request must be based on. Empty: any.
     #[schemars(length(max = 20), inner(length(min = 1, max = 255)))]
     pub base_branches: Vec<String>,
+    /// Paths, as globs in which `*` stands for any characters but `/` and `**` for any, one of which a changed file has to match. Empty: any.
+    #[schemars(length(max = 50), inner(length(min = 1, max = 255)))]
+    pub paths: Vec<String>,
     /// Drafts.
     pub drafts: Reaction,
     /// Pull requests opened by bots.
@@ -135,7 +230,8 @@ pub struct RepositoryStatus {
     /// Generation that the conditions are about; -1 before the first look.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
-    /// `Ready`, `Reconciling`, `Stalled`, `Claimed` (no other Repository has its environments) and `Swept` (GitHub could be read).
+    /// `Ready`, `Reconciling`, `Stalled`, `Chained` (its environments' triggers lead to no loop), `Claimed` (no other Repository has its
+    /// environments) and `Swept` (GitHub could be read).
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
