@@ -4,10 +4,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use matinee::core::event::{Event, Parsed};
+use matinee::core::forge::Deployment;
 use matinee::core::webhook::parse;
 use serde_json::Value;
 use sha2::{Digest as _, Sha512};
@@ -34,8 +37,13 @@ fn succeed(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
-/// What `api.github.com` sends: a list of events, each with examples.
-fn examples() -> Vec<Value> {
+/// What `api.github.com` sends: a list of events, each with examples. Fetched by the first test that asks.
+fn examples() -> &'static [Value] {
+    static EXAMPLES: OnceLock<Vec<Value>> = OnceLock::new();
+    EXAMPLES.get_or_init(fetched)
+}
+
+fn fetched() -> Vec<Value> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let path = archive(cache).unwrap_or_else(|_| {
         // Fetched beside its place and moved into it, so that an interrupted run leaves nothing that looks complete.
@@ -53,9 +61,13 @@ fn examples() -> Vec<Value> {
 
 #[test]
 fn each_of_the_329_examples_is_an_event_or_ignored_and_none_is_an_error() {
-    let handled = |event: &str, action: &str| match event {
-        "ping" => true,
-        "deployment" => action == "created",
+    let handled = |event: &str, action: &str, example: &Value| match event {
+        "ping" | "status" => true,
+        "deployment" | "deployment_status" => action == "created",
+        "push" => example["ref"].as_str().unwrap().starts_with("refs/heads/") && example["deleted"] == false,
+        "check_run" => matches!(action, "created" | "completed" | "rerequested"),
+        "check_suite" => action == "completed",
+        "issue_comment" => action == "created" && example["issue"]["pull_request"].is_object(),
         "pull_request" => matches!(
             action,
             "opened"
@@ -69,7 +81,8 @@ fn each_of_the_329_examples_is_an_event_or_ignored_and_none_is_an_error() {
         ),
         _ => false,
     };
-    let (mut seen, mut pull_requests, mut deployments, mut pings) = (0, 0, 0, 0);
+    let mut seen = 0;
+    let mut events: BTreeMap<&str, usize> = BTreeMap::new();
     for kind in examples() {
         let event = kind["name"].as_str().unwrap();
         for example in kind["examples"].as_array().unwrap() {
@@ -79,38 +92,101 @@ fn each_of_the_329_examples_is_an_event_or_ignored_and_none_is_an_error() {
                 .unwrap_or_else(|error| panic!("example {seen}, {event} {action}: {error}"));
             match parsed {
                 Parsed::Ignored(reason) => {
-                    assert!(!handled(event, action), "{event} {action} was ignored: {reason}");
+                    assert!(!handled(event, action, example), "{event} {action} was ignored: {reason}");
                     assert!(reason.contains(event), "{reason}");
                 }
                 Parsed::Event(what) => {
-                    assert!(handled(event, action), "{event} {action} became {what:?}");
-                    match what {
-                        Event::PullRequest { repository, pull_request } => {
-                            pull_requests += 1;
-                            let json = &example["pull_request"];
-                            assert_eq!(repository.to_string(), example["repository"]["full_name"]);
-                            assert_eq!(pull_request.number, json["number"]);
-                            assert_eq!(pull_request.open, json["state"] == "open");
-                            assert_eq!(pull_request.draft, json["draft"]);
-                            assert_eq!(pull_request.head_sha, json["head"]["sha"]);
-                            assert_eq!(pull_request.base_branch, json["base"]["ref"]);
-                            assert_eq!(pull_request.author, json["user"]["login"]);
-                            assert!(!pull_request.is_fork());
-                        }
-                        Event::Deployment { repository, deployment } => {
-                            deployments += 1;
-                            let json = &example["deployment"];
-                            assert_eq!(repository.to_string(), example["repository"]["full_name"]);
-                            assert_eq!(deployment.id, json["id"]);
-                            assert_eq!(deployment.sha, json["sha"]);
-                            assert_eq!(deployment.environment, json["environment"]);
-                        }
-                        Event::Ping => pings += 1,
-                    }
+                    assert!(handled(event, action, example), "{event} {action} became {what:?}");
+                    *events.entry(as_it_stands(&what, event, example)).or_default() += 1;
                 }
             }
         }
     }
     assert_eq!(seen, 329);
-    assert_eq!((pull_requests, deployments, pings), (19, 4, 4));
+    let expected = [
+        ("checks", 8 + 4 + 4),
+        ("deployment", 4),
+        ("deployment status", 4),
+        ("ping", 4),
+        ("pull request", 19),
+        ("push", 2),
+    ];
+    assert_eq!(events, expected.into());
+}
+
+/// Every example of a comment is one on an issue. As it would be on a pull request, it becomes an event.
+#[test]
+fn a_comment_on_a_pull_request_is_an_event() {
+    let mut seen = 0;
+    for kind in examples().iter().filter(|kind| kind["name"] == "issue_comment") {
+        for example in kind["examples"].as_array().unwrap().iter().filter(|one| one["action"] == "created") {
+            let mut example = example.clone();
+            example["issue"]["pull_request"] = serde_json::json!({"url": "https://api.github.com/x"});
+            let parsed = parse("issue_comment", example.to_string().as_bytes()).unwrap();
+            let Parsed::Event(what) = parsed else { panic!("{parsed:?}") };
+            assert_eq!(as_it_stands(&what, "issue_comment", &example), "comment");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 5);
+}
+
+/// Checks that an event is what the example says, and names its kind.
+fn as_it_stands(what: &Event, event: &str, example: &Value) -> &'static str {
+    if let Some(repository) = what.repository() {
+        assert_eq!(repository.to_string(), example["repository"]["full_name"]);
+    }
+    match what {
+        Event::PullRequest { pull_request, .. } => {
+            let json = &example["pull_request"];
+            assert_eq!(pull_request.number, json["number"]);
+            assert_eq!(pull_request.open, json["state"] == "open");
+            assert_eq!(pull_request.draft, json["draft"]);
+            assert_eq!(pull_request.head_sha, json["head"]["sha"]);
+            assert_eq!(pull_request.base_branch, json["base"]["ref"]);
+            assert_eq!(pull_request.author, json["user"]["login"]);
+            assert!(!pull_request.is_fork());
+            "pull request"
+        }
+        Event::Deployment { deployment, .. } => {
+            is_deployment(deployment, &example["deployment"]);
+            "deployment"
+        }
+        Event::DeploymentStatus { deployment, status, .. } => {
+            is_deployment(deployment, &example["deployment"]);
+            let json = &example["deployment_status"];
+            assert_eq!(status.id, json["id"]);
+            assert_eq!(status.state, json["state"]);
+            assert_eq!(status.description, json["description"]);
+            assert_eq!(status.created_at, json["created_at"]);
+            "deployment status"
+        }
+        Event::Push { branch, sha, .. } => {
+            assert_eq!(format!("refs/heads/{branch}"), example["ref"]);
+            assert_eq!(*sha, example["head_commit"]["id"]);
+            "push"
+        }
+        Event::Checks { sha, .. } => {
+            let json = if event == "status" { &example["sha"] } else { &example[event]["head_sha"] };
+            assert_eq!(sha, json);
+            "checks"
+        }
+        Event::Comment { comment, .. } => {
+            let json = &example["comment"];
+            assert_eq!(comment.id, json["id"]);
+            assert_eq!(comment.number, example["issue"]["number"]);
+            assert_eq!(comment.author, json["user"]["login"]);
+            assert_eq!(comment.body, json["body"]);
+            assert_eq!(comment.created_at, json["created_at"]);
+            assert!(comment.on_pull_request && !comment.bot && !comment.edited);
+            "comment"
+        }
+        Event::Ping => "ping",
+    }
+}
+
+fn is_deployment(deployment: &Deployment, json: &Value) {
+    assert_eq!(deployment.id, json["id"]);
+    assert_eq!(deployment.sha, json["sha"]);
+    assert_eq!(deployment.environment, json["environment"]);
 }

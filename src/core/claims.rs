@@ -49,10 +49,23 @@ pub fn holder<'a>(
         .filter(|other| other.metadata.deletion_timestamp.is_none())
         .filter(|other| other.spec.environments.iter().any(|entry| claim(other, entry) == key))
         .chain(std::iter::once(repository))
-        .min_by_key(|candidate| {
-            (candidate.metadata.creation_timestamp.clone().map(|time| time.0), candidate.uid())
-        })
+        .min_by_key(|candidate| seniority(candidate))
         .unwrap_or(repository)
+}
+
+/// Whether no other Repository of the same GitHub repository is older, in the order of [`holder`]. So at most one is, and it holds all of its
+/// environments. One that is being deleted isn't it.
+pub fn is_oldest(repositories: &[&Repository], repository: &Repository) -> bool {
+    let of = |other: &Repository| other.spec.repository.to_lowercase();
+    repository.metadata.deletion_timestamp.is_none()
+        && repositories
+            .iter()
+            .filter(|other| other.metadata.deletion_timestamp.is_none() && of(other) == of(repository))
+            .all(|other| seniority(repository) <= seniority(other))
+}
+
+fn seniority(repository: &Repository) -> (Option<jiff::Timestamp>, Option<String>) {
+    (repository.metadata.creation_timestamp.as_ref().map(|time| time.0), repository.uid())
 }
 
 /// Checks that no other Repository holds the environment.

@@ -72,6 +72,8 @@ pub struct PullRequest {
     pub bot: bool,
     /// Names of its labels.
     pub labels: Vec<String>,
+    /// The commit that it was merged as; while it is open, one that GitHub makes to try the merge.
+    pub merge_commit_sha: Option<String>,
     /// When GitHub last changed it, in RFC 3339.
     pub updated_at: String,
 }

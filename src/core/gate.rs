@@ -84,6 +84,15 @@ pub fn selects(trigger: &PullRequestTrigger, pull_request: &PullRequest) -> Resu
     Ok(())
 }
 
+/// Whether the trigger's paths select a pull request that changes these files; if not, why.
+pub fn selects_files(trigger: &PullRequestTrigger, files: &[String]) -> Result<(), String> {
+    let selected = |file: &String| trigger.paths.iter().any(|pattern| glob::matches(pattern, file));
+    if trigger.paths.is_empty() || files.iter().any(selected) {
+        return Ok(());
+    }
+    Err(format!("none of the files that it changes matches one of {}", trigger.paths.join(", ")))
+}
+
 /// What a [`PreviewEnvironment`](crate::api::PreviewEnvironment) records of a pull request; cut to the lengths that the schema allows.
 pub fn source(pull_request: &PullRequest) -> PullRequestSource {
     let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
@@ -155,7 +164,7 @@ fn kind_allowed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Trigger;
+    use crate::api::{Commands, Trigger};
 
     const HEAD: &str = "1111111111111111111111111111111111111111";
 
@@ -172,6 +181,7 @@ mod tests {
             author: "ada".into(),
             bot: false,
             labels: vec!["preview".into()],
+            merge_commit_sha: None,
             updated_at: "2026-01-01T00:00:00Z".into(),
         }
     }
@@ -180,7 +190,9 @@ mod tests {
         RepositoryEnvironment {
             name: "preview".into(),
             github_environment: None,
-            trigger: Some(Trigger { pull_request: Some(trigger) }),
+            trigger: Some(Trigger { pull_request: Some(trigger), ..Trigger::default() }),
+            gates: None,
+            commands: Commands::default(),
             deploy: None,
             lifetime: None,
         }
@@ -242,6 +254,21 @@ mod tests {
         assert_eq!(by_hand, Verdict::Allowed, "who creates a deployment by hand needs no label");
         let elsewhere = PullRequest { base_branch: "release".into(), ..pull_request() };
         assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &elsewhere)), "NotSelected");
+    }
+
+    #[test]
+    fn one_file_of_a_path_is_enough() {
+        let trigger = |paths: &[&str]| PullRequestTrigger {
+            paths: paths.iter().map(ToString::to_string).collect(),
+            ..Default::default()
+        };
+        let files = ["README.md".to_owned(), "web/src/app.ts".to_owned()];
+        assert_eq!(selects_files(&trigger(&[]), &files), Ok(()));
+        assert_eq!(selects_files(&trigger(&[]), &[]), Ok(()));
+        assert_eq!(selects_files(&trigger(&["api/**", "web/**"]), &files), Ok(()));
+        let refusal = selects_files(&trigger(&["api/**", "web/*"]), &files).unwrap_err();
+        assert!(refusal.contains("api/**, web/*"), "{refusal}");
+        assert!(selects_files(&trigger(&["**"]), &[]).is_err(), "a pull request that changes nothing");
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! Every decision, as a pure function: no client, no clock, no environment, no async.
 
+pub mod chain;
 pub mod claims;
+pub mod command;
 pub mod conditions;
 pub mod event;
 pub mod forge;
 pub mod gate;
+pub mod gates;
 pub mod glob;
+pub mod image;
 pub mod kubernetes_name;
 pub mod lifetime;
 pub mod limits;
@@ -16,6 +20,7 @@ pub mod plan;
 pub mod progress;
 pub mod readiness;
 pub mod report;
+pub mod slack;
 pub mod target;
 pub mod text;
 pub mod trigger;

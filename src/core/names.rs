@@ -131,6 +131,11 @@ pub fn pull_request_of(environment: &RepositoryEnvironment, github_name: &str) -
         .map(Belongs::PullRequest)
 }
 
+/// Whether each pull request has an environment of its own of this entry.
+pub fn is_of_pull_requests(environment: &RepositoryEnvironment) -> bool {
+    github_pattern(environment).contains(NUMBER)
+}
+
 /// Name of the environment on GitHub as a Repository writes it, with `{number}` where each pull request has its own.
 pub fn github_pattern(environment: &RepositoryEnvironment) -> String {
     let of_pull_requests = environment.trigger.as_ref().is_some_and(|trigger| trigger.pull_request.is_some());
@@ -189,7 +194,7 @@ fn cut_and_hash(kept: &str, whole: &str, max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{PullRequestTrigger, Scheme, Trigger};
+    use crate::api::{Commands, PullRequestTrigger, Scheme, Trigger};
 
     const LONG: &str = "a-repository-object-with-forty-letters-x";
 
@@ -197,7 +202,10 @@ mod tests {
         RepositoryEnvironment {
             name: name.to_owned(),
             github_environment: github.map(str::to_owned),
-            trigger: of_pull_requests.then(|| Trigger { pull_request: Some(PullRequestTrigger::default()) }),
+            trigger: of_pull_requests
+                .then(|| Trigger { pull_request: Some(PullRequestTrigger::default()), ..Trigger::default() }),
+            gates: None,
+            commands: Commands::default(),
             deploy: None,
             lifetime: None,
         }

@@ -3,10 +3,18 @@
 //! It marks a deployment as asked for by one [`DeploymentRequest`](crate::api::DeploymentRequest) of one cluster, so that a creation whose answer was lost
 //! is found again, and so that of two clusters that serve one repository only the one that asked carries it out.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
+
+use crate::api::Parameter;
 
 /// Version of the payload's shape.
 const VERSION: i64 = 1;
+/// Most parameters that are read, and longest name and value in characters: what the schema of [`Parameter`] and of those who have them allows.
+const MOST_PARAMETERS: usize = 50;
+const LONGEST_NAME: usize = 63;
+const LONGEST_VALUE: usize = 4_096;
 
 /// What Matinee writes into a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +25,8 @@ pub struct Mark {
     pub request: String,
     /// Number of the pull request, where there is one.
     pub pull_request: Option<i64>,
+    /// Values for the template's parameters, by name.
+    pub parameters: BTreeMap<String, String>,
 }
 
 impl Mark {
@@ -26,6 +36,9 @@ impl Mark {
         if let Some(number) = self.pull_request {
             mark["pullRequest"] = number.into();
         }
+        if !self.parameters.is_empty() {
+            mark["parameters"] = json!(self.parameters);
+        }
         json!({ "matinee": mark })
     }
 
@@ -34,15 +47,39 @@ impl Mark {
         self.request.split_once('.').map_or(&self.request, |(uid, _)| uid)
     }
 
-    /// The mark in a payload, if there is one.
+    /// The parameters as the objects have them.
+    pub fn values(&self) -> Vec<Parameter> {
+        let values = self.parameters.iter();
+        values.map(|(name, value)| Parameter { name: name.clone(), value: value.clone() }).collect()
+    }
+
+    /// The mark in a payload, if there is one. Parameters that no object could have are left out, since anybody may write a payload.
     pub fn find(payload: &Value) -> Option<Self> {
         let mark = payload.get("matinee")?;
         Some(Self {
             cluster: mark.get("cluster")?.as_str()?.to_owned(),
             request: mark.get("request")?.as_str()?.to_owned(),
             pull_request: mark.get("pullRequest").and_then(Value::as_i64),
+            parameters: parameters(mark),
         })
     }
+}
+
+/// The first fifty parameters, by name, of those that may stand in an object.
+fn parameters(mark: &Value) -> BTreeMap<String, String> {
+    let all = mark.get("parameters").and_then(Value::as_object).into_iter().flatten();
+    let texts = all.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    let fitting: BTreeMap<_, _> =
+        texts.filter(|(name, value)| is_name(name) && value.chars().nth(LONGEST_VALUE).is_none()).collect();
+    let kept = fitting.into_iter().take(MOST_PARAMETERS);
+    kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// `^[A-Za-z_][A-Za-z0-9_]*$`, as the schema has it.
+fn is_name(text: &str) -> bool {
+    text.len() <= LONGEST_NAME
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// The payload without Matinee's part, as templates see it: always an object.
@@ -58,7 +95,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_found_again_and_hidden_from_templates() {
-        let mark = Mark { cluster: "c-1".into(), request: "u-2".into(), pull_request: Some(3) };
+        let parameters = BTreeMap::from([("image".to_owned(), "app:2".to_owned())]);
+        let mark = Mark { cluster: "c-1".into(), request: "u-2".into(), pull_request: Some(3), parameters };
         let mut payload = mark.to_payload();
         payload["image"] = "app:1".into();
         assert_eq!(Mark::find(&payload), Some(mark));
@@ -77,5 +115,27 @@ mod tests {
             assert_eq!(Mark::find(&payload), None, "{payload}");
         }
         assert!(without_mark(&json!("text")).is_empty());
+    }
+
+    fn given(parameters: &Value) -> Vec<Parameter> {
+        let payload = json!({ "matinee": { "cluster": "c", "request": "u", "parameters": parameters } });
+        Mark::find(&payload).unwrap().values()
+    }
+
+    #[test]
+    fn parameters_that_no_object_could_have_are_left_out() {
+        let long = "é".repeat(LONGEST_VALUE);
+        let kept = given(&json!({
+            "_a1": "", "long": long, "n".repeat(63): "x",
+            "": "x", "1a": "x", "a-b": "x", "é": "x", "n".repeat(64): "x", "longer": format!("{long}é"), "number": 1, "none": null,
+        }));
+        let names: Vec<_> = kept.iter().map(|parameter| parameter.name.as_str()).collect();
+        assert_eq!(names, ["_a1", "long", &"n".repeat(63)]);
+        for no_map in [json!(null), json!("a=b"), json!([{"name": "a", "value": "b"}])] {
+            assert_eq!(given(&no_map), [], "{no_map}");
+        }
+        let many: Map<_, _> = (0..60).rev().map(|number| (format!("p{number:02}"), json!("x"))).collect();
+        let kept = given(&many.into());
+        assert_eq!((kept.len(), kept[0].name.as_str(), kept[49].name.as_str()), (50, "p00", "p49"));
     }
 }

@@ -395,7 +395,12 @@ mod tests {
     use super::*;
 
     fn revision(deployment_id: i64) -> Revision {
-        Revision { sha: format!("{deployment_id:040x}"), deployment_id: Some(deployment_id), payload: None }
+        Revision {
+            sha: format!("{deployment_id:040x}"),
+            deployment_id: Some(deployment_id),
+            payload: None,
+            parameters: Vec::new(),
+        }
     }
 
     fn visit(revision: &Revision, second: i64) -> Visit<'_> {

@@ -41,7 +41,22 @@ pub struct Target {
     pub template_name: String,
     /// The template.
     pub template: PreviewTemplateSpec,
-    /// Values of all declared parameters: the Repository's over the template's defaults.
+    /// Values of all declared parameters: those that the deployment was asked for with, over the Repository's, over the template's defaults.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// What a text outside of a template can be about: what is known before anything is deployed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The commit.
+    pub sha: String,
+    /// The repository on GitHub, as `owner/name`.
+    pub repository: String,
+    /// Name of the environment in the Repository.
+    pub environment: String,
+    /// Number of the pull request, where there is one.
+    pub pull_request: Option<i64>,
+    /// Values of the parameters that were given.
     pub parameters: BTreeMap<String, String>,
 }
 

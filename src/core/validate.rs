@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use kube::ResourceExt as _;
 use serde_json::Value;
 
+use super::forge::RepositoryName;
 use super::target::{Mistake, Target};
 use super::{claims, names};
 use crate::api::{
-    PreviewClass, PreviewEnvironment, PreviewTemplate, PullRequestSource, Repository, RepositoryEnvironment,
+    Parameter, PreviewClass, PreviewEnvironment, PreviewTemplate, PullRequestSource, Repository,
+    RepositoryEnvironment,
 };
 
 /// Everything that was found in the cluster for one environment.
@@ -85,6 +87,25 @@ pub fn class_missing(repository: &Repository) -> Mistake {
     )
 }
 
+/// The mistake of asking for a pull request's environment without one, or for a standing environment with one.
+pub fn wrong_place(
+    repository: &RepositoryName,
+    entry: &RepositoryEnvironment,
+    pull_request: Option<i64>,
+) -> Mistake {
+    let message = match pull_request {
+        None => format!(
+            "spec.pullRequest: environment {} of {repository} is one for each pull request: name the pull request",
+            entry.name
+        ),
+        Some(number) => format!(
+            "spec.pullRequest: environment {} of {repository} is one for all, and pull request {number} has none of its own: leave spec.pullRequest out",
+            entry.name
+        ),
+    };
+    mistake("WrongPlace", message)
+}
+
 /// The mistake of naming a template that isn't there.
 pub fn template_missing(repository: &Repository, entry: &RepositoryEnvironment, template: &str) -> Mistake {
     let namespace = repository.namespace().unwrap_or_default();
@@ -151,7 +172,7 @@ pub fn validate(
         url: names::url(&class.spec.routing, &host),
         host,
         class: class.spec.clone(),
-        parameters: parameters(repository, entry, template)?,
+        parameters: parameters(environment, repository, entry, template)?,
         template_name: template.name_any(),
         template: template.spec.clone(),
         repository_name,
@@ -187,18 +208,21 @@ fn seniority(environment: &PreviewEnvironment) -> (Option<jiff::Timestamp>, Opti
     (environment.metadata.creation_timestamp.as_ref().map(|time| time.0), environment.uid())
 }
 
-/// The Repository's values over the template's defaults; every declared parameter has one, and no other has.
+/// The revision's values over the Repository's, and these over the template's defaults; every declared parameter has one, and no other has.
 fn parameters(
+    environment: &PreviewEnvironment,
     repository: &Repository,
     entry: &RepositoryEnvironment,
     template: &PreviewTemplate,
 ) -> Result<BTreeMap<String, String>, Mistake> {
     let namespace = repository.namespace().unwrap_or_default();
     let given = entry.deploy.as_ref().map(|deploy| deploy.parameters.as_slice()).unwrap_or_default();
+    let asked = environment.spec.revision.parameters.as_slice();
     let declared = &template.spec.parameters;
-    if let Some(unknown) =
-        given.iter().find(|given| !declared.iter().any(|declared| declared.name == given.name))
-    {
+    let undeclared = |values: &[Parameter]| {
+        values.iter().find(|given| !declared.iter().any(|declared| declared.name == given.name)).cloned()
+    };
+    if let Some(unknown) = undeclared(given) {
         return Err(mistake(
             "ParameterUnknown",
             format!(
@@ -211,11 +235,23 @@ fn parameters(
             ),
         ));
     }
+    if let Some(unknown) = undeclared(asked) {
+        return Err(mistake(
+            "ParameterUnknown",
+            format!(
+                "PreviewEnvironment {namespace}/{}: spec.revision.parameters[{}]: PreviewTemplate {} declares no such parameter: ask for the \
+                 deployment again without it, or declare it in spec.parameters",
+                environment.name_any(),
+                unknown.name,
+                template.name_any()
+            ),
+        ));
+    }
     declared
         .iter()
         .map(|declared| {
-            let value = given.iter().find(|given| given.name == declared.name).map(|given| &given.value);
-            let value = value.or(declared.default.as_ref()).ok_or_else(|| {
+            let value = asked.iter().chain(given).find(|given| given.name == declared.name);
+            let value = value.map(|given| &given.value).or(declared.default.as_ref()).ok_or_else(|| {
                 mistake(
                     "ParameterMissing",
                     format!(

@@ -231,6 +231,34 @@ fn parameters_are_those_that_are_declared() {
 }
 
 #[test]
+fn what_a_deployment_was_asked_for_with_goes_before_the_repository_and_that_before_the_template() {
+    let mut world = World::new();
+    world.template["spec"]["parameters"] = json!([
+        {"name": "replicas", "default": "1"},
+        {"name": "image"},
+        {"name": "colour", "default": "blue"},
+    ]);
+    world.repository["spec"]["environments"][0]["deploy"]["parameters"] =
+        json!([{"name": "replicas", "value": "2"}, {"name": "colour", "value": "red"}]);
+    world.environment["spec"]["revision"]["parameters"] =
+        json!([{"name": "replicas", "value": "3"}, {"name": "image", "value": "app:1"}]);
+    let parameters = world.validate().unwrap().parameters;
+    let expected = [("colour", "red"), ("image", "app:1"), ("replicas", "3")];
+    assert_eq!(parameters, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    World::mistake(
+        |world| {
+            world.environment["spec"]["revision"]["parameters"] = json!([{"name": "colour", "value": "red"}]);
+        },
+        "ParameterUnknown",
+        &[
+            "PreviewEnvironment team/shop-preview-pr-7: spec.revision.parameters[colour]",
+            "PreviewTemplate web",
+            "without it",
+        ],
+    );
+}
+
+#[test]
 fn a_host_belongs_to_the_oldest_environment_that_has_it_be_it_an_endpoints_or_its_own() {
     const OWN: &str = "pr-7-shop.dev.example";
     const DOCS: &str = "docs-pr-7-shop.dev.example";

@@ -1,0 +1,6 @@
+//! Commands, from a comment's text to the answer.
+
+mod answers;
+mod found;
+mod meaning;
+mod understood;

@@ -1,0 +1,47 @@
+//! Commands in a comment.
+
+use kube::ResourceExt as _;
+
+use super::Change;
+use crate::api::{CommandSpec, CommentReference, LocalReference, PullRequestReference, Repository};
+use crate::core::forge::Comment;
+use crate::core::{claims, command};
+
+/// A command is answered once, so of several Repositories for one GitHub repository only one takes it: the oldest, which holds every environment
+/// that it has. The environments that only younger ones have can't be commanded in comments.
+pub(super) fn changes(
+    repositories: &[&Repository],
+    repository: &Repository,
+    comment: &Comment,
+) -> Vec<Change> {
+    if comment.bot || comment.edited || !comment.on_pull_request || comment.author.is_empty() {
+        return Vec::new();
+    }
+    if !claims::is_oldest(repositories, repository) {
+        return Vec::new();
+    }
+    command::lines(&comment.body)
+        .into_iter()
+        .enumerate()
+        .map(|(index, text)| Change::Command {
+            namespace: repository.namespace().unwrap_or_default(),
+            name: name(repository, comment.id, index),
+            spec: CommandSpec {
+                repository_ref: LocalReference { name: repository.name_any() },
+                text,
+                login: comment.author.clone(),
+                comment: Some(CommentReference {
+                    id: comment.id,
+                    pull_request: PullRequestReference { number: comment.number },
+                }),
+                slack: None,
+            },
+        })
+        .collect()
+}
+
+/// `shop-comment-31` for the first command of a comment, `shop-comment-31-2` for the second.
+fn name(repository: &Repository, comment: i64, index: usize) -> String {
+    let first = format!("{}-comment-{comment}", repository.name_any());
+    if index == 0 { first } else { format!("{first}-{}", index + 1) }
+}

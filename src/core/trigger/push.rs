@@ -1,0 +1,42 @@
+//! A new head of a branch that an environment follows is asked a deployment for.
+
+use kube::ResourceExt as _;
+
+use super::{Change, request};
+use crate::api::{Origin, Repository, RequestedBy, Trigger};
+use crate::core::{claims, glob};
+
+pub(super) fn changes(
+    repositories: &[&Repository],
+    repository: &Repository,
+    branch: &str,
+    sha: &str,
+) -> Vec<Change> {
+    let follows = |trigger: &Trigger| {
+        trigger
+            .push
+            .as_ref()
+            .is_some_and(|push| push.branches.iter().any(|pattern| glob::matches(pattern, branch)))
+    };
+    repository
+        .spec
+        .environments
+        .iter()
+        .filter(|environment| environment.trigger.as_ref().is_some_and(follows))
+        .filter(|environment| claims::holds(repositories, repository, environment).is_ok())
+        .map(|environment| {
+            let requested_by = RequestedBy {
+                origin: Origin::Push,
+                branch: Some(branch.to_owned()),
+                ..RequestedBy::default()
+            };
+            let (name, spec) = request(repository, environment, None, sha, requested_by);
+            Change::Request {
+                namespace: repository.namespace().unwrap_or_default(),
+                name,
+                spec,
+                updated_at: None,
+            }
+        })
+        .collect()
+}
