@@ -8,11 +8,17 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{DynamicObject, GroupVersionKind};
+use secrecy::SecretString;
 
 use crate::api::{DeploymentReport, GithubConnection, PreviewTemplateSpec};
 use crate::core::event::Event;
-use crate::core::forge::{Deployment, NewDeployment, PullRequest, RepositoryName};
-use crate::core::target::{Mistake, Target};
+use crate::core::forge::{
+    Branch, Check, Comment, Deployment, DeploymentStatus, Emoji, NewCommitStatus, NewDeployment, PullRequest,
+    RepositoryName, RepositoryRole,
+};
+use crate::core::image::{Credentials, ImageReference};
+use crate::core::slack::{ChatMessage, SlackSignature};
+use crate::core::target::{About, Mistake, Target};
 
 /// Why GitHub could not be asked, or what it refused.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -82,12 +88,50 @@ pub trait Forge: Send + Sync {
         environment: &str,
         sha: Option<&str>,
     ) -> Result<Vec<Deployment>, ForgeError>;
+    /// The statuses of a deployment, newest first, a hundred at most, by a conditional request.
+    async fn deployment_statuses(
+        &self,
+        repository: &RepositoryName,
+        deployment_id: i64,
+    ) -> Result<Listing<DeploymentStatus>, ForgeError>;
     /// The state of the newest status of a deployment, in GitHub's words; `None` when it has none.
     async fn deployment_state(
         &self,
         repository: &RepositoryName,
         deployment_id: i64,
-    ) -> Result<Option<String>, ForgeError>;
+    ) -> Result<Option<String>, ForgeError> {
+        let statuses = self.deployment_statuses(repository, deployment_id).await?;
+        Ok(statuses.items.first().map(|status| status.state.clone()))
+    }
+    /// The checks of a commit, by conditional requests: of each App the newest check run of each name, and the newest commit status of
+    /// each context, whose case GitHub ignores. A check run and a status of the same name are two checks, as they are to
+    /// [GitHub](https://docs.github.com/pull-requests/collaborating-with-pull-requests/collaborating-on-repositories-with-code-quality-features/troubleshooting-required-status-checks).
+    async fn checks(&self, repository: &RepositoryName, sha: &str) -> Result<Vec<Check>, ForgeError>;
+    /// Every branch, by conditional requests.
+    async fn branches(&self, repository: &RepositoryName) -> Result<Listing<Branch>, ForgeError>;
+    /// A branch, by a conditional request; `None` when GitHub says that there is none of that very name, also when it was renamed.
+    /// A repository that isn't there, or can't be seen, is [`ForgeError::NotFound`]: that says nothing about its branches.
+    async fn branch(&self, repository: &RepositoryName, name: &str) -> Result<Option<Branch>, ForgeError>;
+    /// The SHA of the commit that a branch, a tag or a SHA, which may be cut, names, by a conditional request; `None` when it names none.
+    async fn commit(&self, repository: &RepositoryName, git_ref: &str) -> Result<Option<String>, ForgeError>;
+    /// The names, and for renamed ones the previous names, of the files that a pull request changes, by conditional requests; each name
+    /// once. Of a pull request that changes more than 3,000 files GitHub tells the first 3,000.
+    async fn changed_files(
+        &self,
+        repository: &RepositoryName,
+        number: i64,
+    ) -> Result<Vec<String>, ForgeError>;
+    /// The hundred most recently updated comments on the repository's issues and pull requests, by a conditional request.
+    async fn recent_comments(&self, repository: &RepositoryName) -> Result<Listing<Comment>, ForgeError>;
+    /// Every comment on a pull request, oldest first, by conditional requests.
+    async fn comments(&self, repository: &RepositoryName, number: i64) -> Result<Vec<Comment>, ForgeError>;
+    /// What somebody may do in the repository; an answer at most a minute old is used again. Whom GitHub doesn't know, or whose
+    /// role it words in a way that isn't known, has [`RepositoryRole::None`]. A custom role counts as the role it extends.
+    async fn permission(
+        &self,
+        repository: &RepositoryName,
+        login: &str,
+    ) -> Result<RepositoryRole, ForgeError>;
     /// Creates a deployment. Never repeated by the adapter: after [`ForgeError::Unknown`] look before trying again.
     async fn create_deployment(
         &self,
@@ -100,6 +144,37 @@ pub trait Forge: Send + Sync {
         &self,
         repository: &RepositoryName,
         report: &DeploymentReport,
+    ) -> Result<(), ForgeError>;
+    /// Writes a comment, in Markdown, of at most 65,536 characters. Never repeated by the adapter: after [`ForgeError::Unknown`] look
+    /// before trying again.
+    async fn create_comment(
+        &self,
+        repository: &RepositoryName,
+        number: i64,
+        body: &str,
+    ) -> Result<Comment, ForgeError>;
+    /// Replaces the text of a comment. Of several edits waiting for one comment, only the newest is sent and the others end as
+    /// [`ForgeError::Superseded`].
+    async fn edit_comment(
+        &self,
+        repository: &RepositoryName,
+        comment_id: i64,
+        body: &str,
+    ) -> Result<(), ForgeError>;
+    /// Reacts to a comment; no error when the reaction is there already.
+    async fn react(
+        &self,
+        repository: &RepositoryName,
+        comment_id: i64,
+        emoji: Emoji,
+    ) -> Result<(), ForgeError>;
+    /// Creates a commit status; its description is cut to 140 characters. `sha` is a whole SHA. Of several waiting for one commit and
+    /// context, only the newest is sent and the others end as [`ForgeError::Superseded`].
+    async fn create_commit_status(
+        &self,
+        repository: &RepositoryName,
+        sha: &str,
+        status: &NewCommitStatus,
     ) -> Result<(), ForgeError>;
 }
 
@@ -240,6 +315,11 @@ pub trait Renderer: Send + Sync {
     ///
     /// Errors: as those of [`Self::render`].
     fn check(&self, template: &PreviewTemplateSpec) -> Result<(), Mistake>;
+    /// Fills the holes of one text that stands outside of a template, as the name of an image. `field` is its path, for errors. Names that only a
+    /// running environment has (`host`, `url`, `namespace`, `payload`) aren't there.
+    ///
+    /// Errors: reason `TemplateInvalid`; the message begins with `field`.
+    fn text(&self, field: &str, text: &str, about: &About) -> Result<String, Mistake>;
 }
 
 /// Why an event's effect could not be applied.
@@ -261,12 +341,125 @@ pub trait Intake: Send + Sync {
     async fn accept(&self, event: Event) -> Result<String, IntakeError>;
 }
 
+/// Why a slash command was not taken.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DeskError {
+    /// Nobody whose signing secret is known here sent it.
+    #[error("{0}")]
+    NotSigned(String),
+    /// It is no slash command.
+    #[error("{0}")]
+    Invalid(String),
+    /// For a reason on this side that will pass.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<ClusterError> for DeskError {
+    fn from(error: ClusterError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// Takes slash commands from Slack.
+#[async_trait]
+pub trait Desk: Send + Sync {
+    /// Checks the signature over the raw body, writes what is asked for into the cluster, and returns what Slack shows at once; nothing for Slack's
+    /// own look at the certificate. Slack gives up after 3 seconds.
+    async fn accept(
+        &self,
+        signature: SlackSignature,
+        body: Vec<u8>,
+    ) -> Result<Option<ChatMessage>, DeskError>;
+}
+
 /// Requests a preview's URL.
 #[async_trait]
 pub trait Prober: Send + Sync {
     /// The HTTP status with which `url` answers, or why it doesn't. `address` (`host:port`) is connected to in place of what the URL's
     /// host resolves to. Redirects aren't followed. Bounded in time.
     async fn probe(&self, url: &str, address: Option<&str>) -> Result<u16, String>;
+}
+
+/// Why a message could not be brought to Slack. Never says a `response_url` or a token.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ChatError {
+    /// A rate limit: nothing was shown, and the same message may be sent again at the time given.
+    #[error("Slack rate limit until {until}")]
+    RateLimited {
+        /// When the next message may be sent.
+        until: Timestamp,
+    },
+    /// No answer, or a server error: trying again may help, and the message may have been shown.
+    #[error("Slack did not answer: {0}")]
+    Unknown(String),
+    /// Refused, for good as long as message, channel and rights stay as they are.
+    #[error("Slack refused: {word}{}", .remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default())]
+    Refused {
+        /// Slack's own word, as `channel_not_found` or `expired_url`; `HTTP 403` and the like when it said none.
+        word: String,
+        /// What to do about it, for the words that are known.
+        remedy: Option<&'static str>,
+    },
+    /// Not sent: the URL is not where Slack takes answers, or the token can't be one.
+    #[error("nothing was sent to Slack: {0}")]
+    NotSent(String),
+}
+
+impl ChatError {
+    /// Whether the same message, sent again later, may arrive.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::Unknown(_))
+    }
+}
+
+/// Slack.
+#[async_trait]
+pub trait Chat: Send + Sync {
+    /// Answers a slash command through its `response_url`, which takes five answers within 30 minutes. A URL that isn't Slack's is
+    /// refused: it comes from the body of a request. Sent once, never repeated by the adapter.
+    async fn respond(&self, response_url: &str, message: &ChatMessage) -> Result<(), ChatError>;
+    /// Posts into a channel, or changes the message whose `ts` is `update`; returns the message's `ts`. Sent once, never repeated by the
+    /// adapter: after [`ChatError::Unknown`] a message posted again may be there twice.
+    async fn post(
+        &self,
+        token: &SecretString,
+        channel: &str,
+        message: &ChatMessage,
+        update: Option<&str>,
+    ) -> Result<String, ChatError>;
+}
+
+/// Why a registry could not be asked for an image, or what it refused. The texts name the registry and the image.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RegistryError {
+    /// The credentials are missing, wrong, or not good for this image (401, 403). Many registries say so, too, of what isn't there.
+    #[error("{0}")]
+    Refused(String),
+    /// Too many requests (429); nothing is sent to this registry with these credentials before the time given.
+    #[error("registry rate limit until {until}")]
+    RateLimited {
+        /// When the next request may be sent.
+        until: Timestamp,
+    },
+    /// No answer, or a server error: worth another try.
+    #[error("{0}")]
+    NotAnswered(String),
+    /// What answers is no registry, or asks for something that isn't done for it. Another try won't help.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Asks registries for images.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// Whether the image is there, by its manifest. `insecure` means plain HTTP. Bounded in time.
+    async fn exists(
+        &self,
+        image: &ImageReference,
+        credentials: Option<&Credentials>,
+        insecure: bool,
+    ) -> Result<bool, RegistryError>;
 }
 
 /// The time.

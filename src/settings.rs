@@ -58,6 +58,10 @@ pub struct Settings {
     pub sweep_interval: Duration,
     /// Least time between two writes to one GitHub installation.
     pub github_write_interval: Duration,
+    /// Base URL of Slack's Web API, with a slash at its end.
+    pub slack_api_url: String,
+    /// Base URL of Slack's answers to commands, with a slash at its end.
+    pub slack_response_url: String,
     /// Most reconciles at the same time, 1 to 1,000.
     pub concurrency: u16,
     /// Logging.
@@ -146,6 +150,10 @@ impl Settings {
             "MATINEE_GITHUB_WRITE_INTERVAL",
             duration(&flags.github_write_interval, 0, 60, "0s to 1m"),
         );
+        let slack_api_url =
+            check.ok("slack-api-url", "MATINEE_SLACK_API_URL", base_url(&flags.slack_api_url));
+        let slack_response_url =
+            check.ok("slack-response-url", "MATINEE_SLACK_RESPONSE_URL", base_url(&flags.slack_response_url));
         let concurrency =
             check.ok("concurrency", "MATINEE_CONCURRENCY", number(&flags.concurrency, 1, 1_000));
         let format = check.ok("log-format", "MATINEE_LOG_FORMAT", log_format(&flags.log_format));
@@ -161,6 +169,8 @@ impl Settings {
                 public_url: public_url?,
                 sweep_interval: sweep_interval?,
                 github_write_interval: github_write_interval?,
+                slack_api_url: slack_api_url?,
+                slack_response_url: slack_response_url?,
                 concurrency: u16::try_from(concurrency?).ok()?,
                 log: Log { format: format?, filter: filter? },
             })
@@ -252,6 +262,11 @@ fn public_url(text: &str) -> Result<String, String> {
         return Ok(url.as_str().trim_end_matches('/').to_owned());
     };
     Err(format!("{problem}: {REMEDY}"))
+}
+
+/// A URL that others are made from: with a slash at its end.
+fn base_url(text: &str) -> Result<String, String> {
+    public_url(text).map(|url| format!("{url}/"))
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {

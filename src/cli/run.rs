@@ -14,9 +14,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::adapters::slack::SlackSettings;
 use crate::controllers;
 use crate::core::webhook::WebhookSecret;
-use crate::ports::Intake;
+use crate::ports::{Desk, Intake};
 use crate::server::{self, Environments, Limits, Readiness};
 use crate::settings::{SecretFiles, Settings};
 
@@ -29,6 +30,8 @@ const GRACE: Duration = Duration::from_secs(15);
 pub struct Working {
     /// Applies webhooks.
     pub intake: Arc<dyn Intake>,
+    /// Takes slash commands.
+    pub desk: Arc<dyn Desk>,
     /// Finds an environment, for its page.
     pub environments: Environments,
     /// Ends when webhooks can be applied.
@@ -50,6 +53,7 @@ pub async fn operate(
     let limits = Limits { body: settings.webhook_max_bytes, ..Limits::default() };
     let app = server::app(server::Context {
         intake: working.intake,
+        desk: working.desk,
         secrets,
         readiness: readiness(Arc::clone(&ready)),
         environments: working.environments,
@@ -159,14 +163,19 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         sweep_interval: settings.sweep_interval,
         concurrency: settings.concurrency,
         github_write_interval: settings.github_write_interval,
+        slack: SlackSettings {
+            api_url: settings.slack_api_url.clone(),
+            response_url: settings.slack_response_url.clone(),
+            ..SlackSettings::default()
+        },
         shutdown: shutdown.clone(),
     });
     let running = tokio::select! {
         running = starting => running?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let controllers::Running { intake, environments, ready, work } = running;
-    operate(listener, &settings, Working { intake, environments, ready, work }, shutdown).await
+    let controllers::Running { intake, desk, environments, ready, work } = running;
+    operate(listener, &settings, Working { intake, desk, environments, ready, work }, shutdown).await
 }
 
 #[cfg(test)]

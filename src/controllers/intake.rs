@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource as _, ResourceExt as _};
@@ -13,11 +14,14 @@ use serde_json::json;
 
 use super::write;
 use crate::api::{
-    ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, DeploymentRequestSpec, FINALIZER, LABEL_PULL_REQUEST,
-    LABEL_REPOSITORY, PreviewEnvironment, PreviewEnvironmentSpec, Repository,
+    ANNOTATION_NEWS, ANNOTATION_PULL_REQUEST_UPDATED, Command, CommandSpec, DeploymentRequest,
+    DeploymentRequestSpec, FINALIZER, LABEL_PULL_REQUEST, LABEL_REPOSITORY, Origin, PreviewEnvironment,
+    PreviewEnvironmentSpec, Repository, find_condition,
 };
+use crate::core::conditions::READY;
 use crate::core::event::Event;
 use crate::core::forge::RepositoryName;
+use crate::core::gates::{IN_ORDER, supersede};
 use crate::core::trigger::{self, Change};
 use crate::ports::{Actor, Cluster, ClusterError, Intake, IntakeError};
 
@@ -53,6 +57,7 @@ pub struct Reception {
     repositories: Store<Repository>,
     requests: Store<DeploymentRequest>,
     environments: Store<PreviewEnvironment>,
+    commands: Store<Command>,
     cluster_id: String,
     hints: Arc<Hints>,
     /// Deployments carried out a moment ago, which the store may not show yet: the request and the webhook tell of the same one.
@@ -66,11 +71,12 @@ impl Reception {
         repositories: Store<Repository>,
         requests: Store<DeploymentRequest>,
         environments: Store<PreviewEnvironment>,
+        commands: Store<Command>,
         cluster_id: String,
         hints: Arc<Hints>,
     ) -> Self {
         let carried_out = Mutex::default();
-        Self { cluster, repositories, requests, environments, cluster_id, hints, carried_out }
+        Self { cluster, repositories, requests, environments, commands, cluster_id, hints, carried_out }
     }
 
     /// Makes the changes that an event asks for, and says what was done.
@@ -94,7 +100,7 @@ impl Reception {
     async fn make(&self, change: Change) -> Result<Vec<String>, ClusterError> {
         match change {
             Change::Request { namespace, name, spec, updated_at } => {
-                self.request(&namespace, &name, spec, &updated_at).await
+                self.request(&namespace, &name, spec, updated_at.as_deref()).await
             }
             Change::CarryOut { namespace, name, spec, request } => {
                 if request.is_some_and(|request| self.is_over(&namespace, &request, &spec)) {
@@ -107,6 +113,16 @@ impl Reception {
             Change::LookAgain { namespace, repository, number, updated_at } => {
                 self.look_again(&namespace, &repository, number, &updated_at).await
             }
+            Change::Followed { namespace, repository, deployment_id } => {
+                self.wake(&namespace, &repository, |request| follows(request, deployment_id)).await
+            }
+            Change::Checked { namespace, repository, sha } => {
+                self.wake(&namespace, &repository, |request| {
+                    request.spec.sha == sha && supersede::waits(request)
+                })
+                .await
+            }
+            Change::Command { namespace, name, spec } => self.command(&namespace, &name, spec).await,
         }
     }
 
@@ -115,23 +131,126 @@ impl Reception {
         namespace: &str,
         name: &str,
         spec: DeploymentRequestSpec,
-        updated_at: &str,
+        updated_at: Option<&str>,
     ) -> Result<Vec<String>, ClusterError> {
         let known = self.requests.get(&ObjectRef::new(name).within(namespace));
-        if known.is_some_and(|known| looked_at_since(&*known, updated_at)) {
-            return Ok(Vec::new());
+        if let Some(known) = known {
+            match updated_at {
+                None if spec.requested_by.origin == Origin::Push => return self.pushed_back(&known).await,
+                None => return Ok(Vec::new()),
+                Some(at) if looked_at_since(&*known, at) => return Ok(Vec::new()),
+                Some(_) => {}
+            }
         }
         let number = spec.pull_request.as_ref().map(|reference| reference.number);
         let metadata = ObjectMeta {
-            annotations: Some(BTreeMap::from([(
-                ANNOTATION_PULL_REQUEST_UPDATED.to_owned(),
-                updated_at.to_owned(),
-            )])),
+            annotations: updated_at
+                .map(|at| BTreeMap::from([(ANNOTATION_PULL_REQUEST_UPDATED.to_owned(), at.to_owned())])),
             ..self.metadata(namespace, name, &spec.repository_ref.name, number)
         };
         let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
-        self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await?;
-        Ok(vec![format!("DeploymentRequest {namespace}/{name} applied")])
+        match self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await {
+            Ok(_) => Ok(vec![format!("DeploymentRequest {namespace}/{name} applied")]),
+            // The watch doesn't show it yet: it is there, asked for because of another branch or status.
+            Err(ClusterError::Refused { code: 422, message })
+                if updated_at.is_none() && message.contains("spec is immutable") =>
+            {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A branch's head is a commit that was asked for before: when a push had another one deployed since, it is to be deployed again. What
+    /// somebody asked for explicitly stays until the next push.
+    async fn pushed_back(&self, known: &DeploymentRequest) -> Result<Vec<String>, ClusterError> {
+        if !supersede::overtaken(known, self.requests.state().iter().map(AsRef::as_ref)) {
+            return Ok(Vec::new());
+        }
+        self.annotate(known, &Timestamp::now().to_string()).await?;
+        Ok(vec![format!("DeploymentRequest {} is looked at", known.name_any())])
+    }
+
+    /// Has the requests of a Repository looked at that fit.
+    async fn wake(
+        &self,
+        namespace: &str,
+        repository: &str,
+        fits: impl Fn(&DeploymentRequest) -> bool,
+    ) -> Result<Vec<String>, ClusterError> {
+        let requests = self.requests.state_filter(|request| {
+            request.namespace().as_deref() == Some(namespace)
+                && request.spec.repository_ref.name == repository
+                && request.metadata.deletion_timestamp.is_none()
+                && fits(request)
+        });
+        let now = Timestamp::now().to_string();
+        let mut done = Vec::new();
+        for request in requests {
+            match write::annotate(&*self.cluster, &*request, ANNOTATION_NEWS, &now).await {
+                Ok(()) => {
+                    done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
+                }
+                // Deleted meanwhile.
+                Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404 | 422, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Writes a command that was given in a comment, once.
+    async fn command(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: CommandSpec,
+    ) -> Result<Vec<String>, ClusterError> {
+        if self.commands.get(&ObjectRef::new(name).within(namespace)).is_some() {
+            return Ok(Vec::new());
+        }
+        let number = spec.comment.as_ref().map(|comment| comment.pull_request.number);
+        let metadata = self.metadata(namespace, name, &spec.repository_ref.name, number);
+        let object = write::object::<Command>(metadata, json!({ "spec": spec }));
+        match self.cluster.create(write::INTAKE, &object).await {
+            Ok(_) => Ok(vec![format!("Command {namespace}/{name} created")]),
+            Err(ClusterError::Conflict(_)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a command that was given in Slack; its UID.
+    ///
+    /// # Errors
+    /// When the Kubernetes API refuses it or can't be asked.
+    pub async fn command_from_slack(
+        &self,
+        namespace: &str,
+        repository: &str,
+        spec: CommandSpec,
+    ) -> Result<String, ClusterError> {
+        let mut metadata = self.metadata(namespace, "", repository, None);
+        metadata.name = None;
+        metadata.generate_name = Some(format!("{repository}-slack-"));
+        let object = write::object::<Command>(metadata, json!({ "spec": spec }));
+        let created = self.cluster.create(write::INTAKE, &object).await?;
+        Ok(created.uid().unwrap_or_default())
+    }
+
+    /// Writes the request that a command asks for, once.
+    ///
+    /// # Errors
+    /// [`ClusterError::Conflict`] when it is there already, or what else the Kubernetes API says.
+    pub async fn ask(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: DeploymentRequestSpec,
+    ) -> Result<(), ClusterError> {
+        let number = spec.pull_request.as_ref().map(|reference| reference.number);
+        let metadata = self.metadata(namespace, name, &spec.repository_ref.name, number);
+        let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
+        self.cluster.create(write::INTAKE, &object).await.map(|_| ())
     }
 
     /// Whether a request is gone, or has had this deployment carried out: then the environment has been made, and if it isn't there any
@@ -202,6 +321,11 @@ impl Reception {
         number: i64,
         updated_at: &str,
     ) -> Result<Vec<String>, ClusterError> {
+        // A reading from before is worth nothing: somebody knows better.
+        let known = self.repositories.get(&ObjectRef::new(repository).within(namespace));
+        if let Some(name) = known.and_then(|known| known.spec.repository.parse::<RepositoryName>().ok()) {
+            self.hints.heard(&name, number);
+        }
         let mut done = Vec::new();
         let environments = self.environments.state_filter(|environment| {
             environment.namespace().as_deref() == Some(namespace)
@@ -265,6 +389,28 @@ impl Reception {
             ..ObjectMeta::default()
         }
     }
+}
+
+/// Whether a request has to be looked at when a deployment has a new status: its own, as long as it isn't known how it ends; or another
+/// environment's, which it may wait for.
+fn follows(request: &DeploymentRequest, deployment_id: i64) -> bool {
+    let status = request.status.as_ref();
+    match status.and_then(|status| status.deployment_id) {
+        Some(id) => {
+            id == deployment_id
+                && status
+                    .and_then(|status| find_condition(&status.conditions, READY))
+                    .is_none_or(|ready| ready.status != "True")
+        }
+        None => supersede::waits(request) && waits_for_others(request),
+    }
+}
+
+/// Whether what a request waits for, or comes of, is another environment's deployment.
+fn waits_for_others(request: &DeploymentRequest) -> bool {
+    let in_order = request.status.as_ref().and_then(|status| find_condition(&status.conditions, IN_ORDER));
+    request.spec.requested_by.origin == Origin::DeploymentStatus
+        || in_order.is_none_or(|in_order| in_order.reason == "NotInOrder")
 }
 
 /// Whether the object was asked to be looked at for this change, or a later one. RFC 3339 in UTC sorts as text.

@@ -1,6 +1,8 @@
 //! The controllers: watch wiring, the driving of steps, backoff, the sweep and the reporter. Decisions are in `core`, effects in `adapters`.
 
 mod catalog;
+mod command;
+mod desk;
 mod driver;
 mod environment;
 mod intake;
@@ -17,16 +19,17 @@ use std::time::Duration;
 
 use kube::runtime::reflector::Store;
 
+use self::command::Responses;
 use self::driver::Freshest;
 use self::environment::Applications;
 use self::intake::{Hints, Reception};
 use self::reporter::Reporter;
 use self::repository::Sweeps;
-use crate::api::{DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::core::forge::RepositoryName;
 use crate::core::validate;
 use crate::ports::{
-    Clock, Cluster, Events, Forge, ForgeError, Forges, LiveObjects, Prober, Renderer, Secrets,
+    Chat, Clock, Cluster, Events, Forge, ForgeError, Forges, LiveObjects, Prober, Registry, Renderer, Secrets,
 };
 
 pub use start::{Options, Running, start};
@@ -39,6 +42,8 @@ pub struct Context {
     pub(crate) forges: Arc<dyn Forges>,
     pub(crate) renderer: Arc<dyn Renderer>,
     pub(crate) prober: Arc<dyn Prober>,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) chat: Arc<dyn Chat>,
     pub(crate) events: Arc<dyn Events>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) classes: Store<PreviewClass>,
@@ -46,6 +51,7 @@ pub struct Context {
     pub(crate) templates: Store<PreviewTemplate>,
     pub(crate) requests: Store<DeploymentRequest>,
     pub(crate) environments: Store<PreviewEnvironment>,
+    pub(crate) commands: Store<Command>,
     pub(crate) reception: Arc<Reception>,
     pub(crate) reporter: Reporter,
     pub(crate) hints: Arc<Hints>,
@@ -53,6 +59,8 @@ pub struct Context {
     pub(crate) sweeps: Sweeps,
     pub(crate) fresh_environments: Freshest<PreviewEnvironment>,
     pub(crate) fresh_requests: Freshest<DeploymentRequest>,
+    pub(crate) fresh_commands: Freshest<Command>,
+    pub(crate) responses: Responses,
     pub(crate) cluster_id: String,
     pub(crate) own_namespace: String,
     pub(crate) public_url: Option<String>,

@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use futures::future::join_all;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 
 use super::driver::Poke;
 use super::{Context, write};
-use crate::api::{ConditionStatus, DeploymentReport, PreviewEnvironment};
+use crate::api::{ConditionStatus, DeploymentReport, DeploymentRequest, PreviewEnvironment};
 use crate::core::conditions;
 use crate::core::progress::REPORTED;
-use crate::core::{report, validate};
+use crate::core::{report, trigger, validate};
 use crate::ports::{ClusterError, ForgeError};
 
 /// Wait after a report that failed, doubled with every failure up to [`LONGEST_WAIT`].
@@ -39,11 +40,17 @@ pub struct Reporter {
     /// Statuses are written one after another, each from what all before it acknowledged.
     writing: tokio::sync::Mutex<()>,
     poke: Poke<PreviewEnvironment>,
+    /// Who asked for a deployment follows it by what GitHub acknowledged.
+    requests: Poke<DeploymentRequest>,
 }
 
 impl Reporter {
     /// A reporter that asks for another visit where something couldn't be told.
-    pub fn new(context: Weak<Context>, poke: Poke<PreviewEnvironment>) -> Self {
+    pub fn new(
+        context: Weak<Context>,
+        poke: Poke<PreviewEnvironment>,
+        requests: Poke<DeploymentRequest>,
+    ) -> Self {
         Self {
             context,
             open: AtomicBool::new(false),
@@ -54,6 +61,7 @@ impl Reporter {
             finished: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
             poke,
+            requests,
         }
     }
 
@@ -76,15 +84,21 @@ impl Reporter {
         let Some(status) = &environment.status else { return };
         let uid = environment.uid().unwrap_or_default();
         let told = self.all_told(&uid, &status.reported);
+        let mut new = Vec::new();
         for wanted in report::untold(&status.report, &told) {
-            let new = self.sending.lock().is_ok_and(|mut sending| {
-                let new = sending.get(&wanted.deployment_id) != Some(wanted);
+            let is_new = self.sending.lock().is_ok_and(|mut sending| {
+                let is_new = sending.get(&wanted.deployment_id) != Some(wanted);
                 sending.insert(wanted.deployment_id, wanted.clone());
-                new
+                is_new
             });
-            if new && let Some(context) = self.context.upgrade() {
-                tokio::spawn(send(context, Arc::clone(environment), wanted.clone()));
+            if is_new && let Some(context) = self.context.upgrade() {
+                new.push(send(context, Arc::clone(environment), wanted.clone()));
             }
+        }
+        if !new.is_empty() {
+            // One task begins them in their order, the newest deployment's first: on a queue with nothing to do, the superseded one would
+            // else be inactive before the new one is live.
+            tokio::spawn(join_all(new));
         }
     }
 
@@ -236,6 +250,7 @@ async fn acknowledge(
     error: Option<&ForgeError>,
 ) {
     let reporter = &context.reporter;
+    let id = report.deployment_id;
     let _one_at_a_time = reporter.writing.lock().await;
     let seen = context
         .environments
@@ -264,7 +279,19 @@ async fn acknowledge(
     conditions::set(&mut list, REPORTED, verdict, reason, &message, generation, context.clock.now());
     let status = json!({ "reported": told, "conditions": list });
     match write::status::<PreviewEnvironment, _>(&*context.cluster, write::REPORTER, &seen, &status).await {
-        Ok(written) => context.fresh_environments.wrote(written),
+        Ok(written) => {
+            context.fresh_environments.wrote(written);
+            // The request's own record of the deployment may not be seen yet.
+            let asked = context.requests.state_filter(|request| {
+                let known = request.status.as_ref().and_then(|status| status.deployment_id);
+                request.namespace() == seen.namespace()
+                    && trigger::same_place(&request.spec, &seen.spec)
+                    && known.is_none_or(|known| known == id)
+            });
+            for request in asked {
+                reporter.requests.object(&request);
+            }
+        }
         // It was told all the same; the next acknowledgement writes both.
         Err(error) => {
             tracing::warn!(name = seen.name_any(), %error, "what GitHub acknowledged could not be written yet");

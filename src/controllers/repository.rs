@@ -6,27 +6,35 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
 use super::driver::Failure;
 use super::{Context, news, write};
-use crate::api::{ConditionStatus, DeploymentState, PreviewClass, Repository, RepositoryStatus};
+use crate::api::{
+    ConditionStatus, DeploymentState, PreviewClass, Repository, RepositoryEnvironment, RepositoryStatus,
+};
 use crate::core::conditions::{self, Summary};
 use crate::core::event::Event;
-use crate::core::forge::{Deployment, PullRequest, RepositoryName};
+use crate::core::forge::{Branch, Comment, Deployment, DeploymentStatus, PullRequest, RepositoryName};
 use crate::core::payload::Mark;
 use crate::core::target::Mistake;
 use crate::core::validate::{self, Admitted};
-use crate::core::{claims, names};
-use crate::ports::{ClusterError, Forge, ForgeError};
+use crate::core::{chain, claims, names};
+use crate::ports::{ClusterError, Forge, ForgeError, Listing};
 
+/// Its environments' triggers and gates lead to no loop, and all that they follow are there.
+const CHAINED: &str = "Chained";
 /// No other Repository has its environments.
 const CLAIMED: &str = "Claimed";
 /// GitHub could be read.
 const SWEPT: &str = "Swept";
-const CONDITIONS: [&str; 5] =
-    [conditions::READY, conditions::RECONCILING, conditions::STALLED, CLAIMED, SWEPT];
+const CONDITIONS: [&str; 6] =
+    [conditions::READY, conditions::RECONCILING, conditions::STALLED, CHAINED, CLAIMED, SWEPT];
+
+/// How old a comment may be that a sweep finds: what was meant an hour ago may not be meant any more.
+const COMMENTS_LAST: SignedDuration = SignedDuration::from_hours(1);
 
 /// What was swept of each Repository, by UID: a listing that hasn't changed since asks for nothing.
 #[derive(Default)]
@@ -70,8 +78,13 @@ struct Swept {
     generation: Option<i64>,
     /// The environments it held: one that it has since come to hold is news to it.
     held: Vec<String>,
+    /// Versions of the listings.
     pull_requests: u64,
     deployments: u64,
+    branches: u64,
+    comments: u64,
+    /// Of the newest deployment of each environment that another one follows: its id, and the version of its statuses.
+    statuses: Vec<(i64, u64)>,
 }
 
 /// Reconciles a Repository, within the driver's bounds.
@@ -98,6 +111,7 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
         .collect();
     let held = claims.iter().filter(|(_, holds)| holds.is_ok()).map(|(name, _)| (*name).clone()).collect();
     let claims: Result<(), Mistake> = claims.into_iter().try_for_each(|(_, holds)| holds);
+    let chained = chain::check(repository);
     let templates = templates(repository, context).await?;
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
         Some(class) => match sweep(repository, &class, held, context).await {
@@ -111,9 +125,13 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
         None => (Ok(()), Ok(Action::await_change())),
     };
     let unread = result.as_ref().err().map(ToString::to_string);
-    let mistake =
-        usable.err().or(claims.as_ref().err().cloned()).or(templates.err()).or(swept.as_ref().err().cloned());
-    record(repository, &claims, mistake.as_ref(), &swept, unread, context).await?;
+    let mistake = usable
+        .err()
+        .or(chained.as_ref().err().cloned())
+        .or(claims.as_ref().err().cloned())
+        .or(templates.err())
+        .or(swept.as_ref().err().cloned());
+    record(repository, &chained, &claims, mistake.as_ref(), &swept, unread, context).await?;
     result
 }
 
@@ -156,11 +174,17 @@ async fn sweep(
     let forgotten = context.sweeps.forgotten();
     let pull_requests = forge.open_pull_requests(&name).await?;
     let deployments = forge.recent_deployments(&name).await?;
+    let branches = branches(repository, &name, &*forge).await?;
+    let comments = comments(&name, &*forge).await?;
+    let followed = followed(repository, &name, &deployments.items, &*forge).await?;
     let swept = Swept {
         generation: repository.metadata.generation,
         held,
         pull_requests: pull_requests.version,
         deployments: deployments.version,
+        branches: branches.version,
+        comments: comments.version,
+        statuses: followed.iter().map(|(deployment, statuses)| (deployment.id, statuses.version)).collect(),
     };
     let uid = repository.uid().unwrap_or_default();
     if context.sweeps.is_known(&uid, &swept) {
@@ -171,14 +195,89 @@ async fn sweep(
         open_pull_request(&name, pull_request, context).await?;
     }
     gone(repository, &open, context).await?;
-    for (deployment, number) in newest(repository, &deployments.items) {
+    let deployed: Vec<_> =
+        repository.spec.environments.iter().filter(|entry| entry.deploy.is_some()).collect();
+    for (deployment, number) in newest(&deployed, &deployments.items) {
         if number.is_none_or(|number| open.contains(&number)) {
             recent_deployment(repository, &name, deployment, &*forge, context).await?;
         }
     }
+    for branch in branches.items.iter() {
+        let (branch, sha) = (branch.name.clone(), branch.sha.clone());
+        take_in(Event::Push { repository: name.clone(), branch, sha }, context).await?;
+    }
+    for (deployment, statuses) in followed {
+        let Some(status) = statuses.items.first().cloned() else { continue };
+        let deployment = deployment.clone();
+        take_in(Event::DeploymentStatus { repository: name.clone(), deployment, status }, context).await?;
+    }
+    let now = context.clock.now();
+    for comment in comments.items.iter().filter(|comment| is_recent(repository, comment, now)) {
+        take_in(Event::Comment { repository: name.clone(), comment: comment.clone() }, context).await?;
+    }
     // Only what was dealt with whole needn't be dealt with again.
     context.sweeps.remember(uid, swept, forgotten);
     Ok(())
+}
+
+async fn take_in(event: Event, context: &Context) -> Result<(), Failure> {
+    context.reception.take_in(&event).await?;
+    Ok(())
+}
+
+fn nothing<T>() -> Listing<T> {
+    Listing { items: Arc::default(), version: 0 }
+}
+
+/// The branches, where some environment follows any.
+async fn branches(
+    repository: &Repository,
+    name: &RepositoryName,
+    forge: &dyn Forge,
+) -> Result<Listing<Branch>, ForgeError> {
+    let follows =
+        |entry: &RepositoryEnvironment| entry.trigger.as_ref().is_some_and(|trigger| trigger.push.is_some());
+    if repository.spec.environments.iter().any(follows) { forge.branches(name).await } else { Ok(nothing()) }
+}
+
+/// The newest comments. Who doesn't let them be read gets no answer to them, and loses nothing else.
+async fn comments(name: &RepositoryName, forge: &dyn Forge) -> Result<Listing<Comment>, ForgeError> {
+    match forge.recent_comments(name).await {
+        Err(ForgeError::Forbidden(_) | ForgeError::NotFound(_)) => Ok(nothing()),
+        other => other,
+    }
+}
+
+/// Whether a comment that a sweep finds is to be acted on.
+fn is_recent(repository: &Repository, comment: &Comment, now: Timestamp) -> bool {
+    let Ok(written) = comment.created_at.parse::<Timestamp>() else { return false };
+    let since = repository.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    written >= since && now.duration_since(written) <= COMMENTS_LAST
+}
+
+/// Of each environment that another one follows, the newest deployment and its statuses.
+async fn followed<'a>(
+    repository: &Repository,
+    name: &RepositoryName,
+    deployments: &'a [Deployment],
+    forge: &dyn Forge,
+) -> Result<Vec<(&'a Deployment, Listing<DeploymentStatus>)>, ForgeError> {
+    let environments = &repository.spec.environments;
+    let is_followed = |entry: &RepositoryEnvironment| {
+        environments.iter().any(|other| {
+            other
+                .trigger
+                .as_ref()
+                .and_then(|trigger| trigger.deployment_status.as_ref())
+                .is_some_and(|trigger| trigger.environment == entry.name)
+        })
+    };
+    let entries: Vec<_> = environments.iter().filter(|entry| is_followed(entry)).collect();
+    let mut found = Vec::new();
+    for (deployment, _) in newest(&entries, deployments) {
+        found.push((deployment, forge.deployment_statuses(name, deployment.id).await?));
+    }
+    Ok(found)
 }
 
 async fn open_pull_request(
@@ -218,12 +317,14 @@ async fn gone(repository: &Repository, open: &HashSet<i64>, context: &Context) -
     Ok(())
 }
 
-/// The newest deployment of each environment that is deployed here, with its pull request's number.
-fn newest<'a>(repository: &Repository, deployments: &'a [Deployment]) -> Vec<(&'a Deployment, Option<i64>)> {
+/// The newest deployment of each of these environments, with its pull request's number.
+fn newest<'a>(
+    entries: &[&RepositoryEnvironment],
+    deployments: &'a [Deployment],
+) -> Vec<(&'a Deployment, Option<i64>)> {
     let mut newest: HashMap<String, (&Deployment, Option<i64>)> = HashMap::new();
     for deployment in deployments {
-        let deployed = repository.spec.environments.iter().filter(|entry| entry.deploy.is_some());
-        for entry in deployed {
+        for entry in entries {
             let Some(belongs) = names::pull_request_of(entry, &deployment.environment) else { continue };
             let place = newest
                 .entry(deployment.environment.to_lowercase())
@@ -269,6 +370,7 @@ async fn recent_deployment(
 
 async fn record(
     repository: &Repository,
+    chained: &Result<(), Mistake>,
     claims: &Result<(), Mistake>,
     mistake: Option<&Mistake>,
     swept: &Result<(), Mistake>,
@@ -283,6 +385,10 @@ async fn record(
     let mut set = |kind, verdict, reason: &str, message: &str| {
         conditions::set(&mut list, kind, verdict, reason, message, generation, now);
     };
+    match chained {
+        Ok(()) => set(CHAINED, ConditionStatus::True, "Chained", ""),
+        Err(mistake) => set(CHAINED, ConditionStatus::False, mistake.reason, &mistake.message),
+    }
     match claims {
         Ok(()) => set(CLAIMED, ConditionStatus::True, "Claimed", ""),
         Err(mistake) => set(CLAIMED, ConditionStatus::False, mistake.reason, &mistake.message),

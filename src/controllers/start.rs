@@ -14,20 +14,23 @@ use kube::{Api, Client, ResourceExt as _};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::desk::SlackDesk;
 use super::driver::{Freshest, Poke, drive};
 use super::environment::Applications;
 use super::intake::{Hints, Reception};
 use super::reporter::Reporter;
 use super::repository::Sweeps;
-use super::{Context, catalog, environment, repository, request};
+use super::{Context, catalog, command, environment, repository, request};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::github::{GithubForges, GithubSettings};
 use crate::adapters::kubernetes::{KubeCluster, KubeEvents, WatchedObjects, client, watched};
+use crate::adapters::registry::{RegistryClient, RegistrySettings};
 use crate::adapters::render::MinijinjaRenderer;
+use crate::adapters::slack::{SlackChat, SlackSettings};
 use crate::adapters::web::WebProber;
-use crate::api::{DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::core::outbox::Pace;
-use crate::ports::{Intake, LiveObjects as _};
+use crate::ports::{Chat, Desk, Intake, LiveObjects as _, Registry};
 
 /// Kinds that nearly every environment has: they are watched before the first reconcile, so that a restart finds what is there and
 /// writes nothing.
@@ -68,6 +71,8 @@ pub struct Options {
     pub concurrency: u16,
     /// Time between two writes to GitHub.
     pub github_write_interval: Duration,
+    /// How Slack is spoken to.
+    pub slack: SlackSettings,
     /// Ends the controllers: what is under way is finished first.
     pub shutdown: CancellationToken,
 }
@@ -79,6 +84,8 @@ pub type Environments = Arc<dyn Fn(&str, &str) -> Option<Arc<PreviewEnvironment>
 pub struct Running {
     /// Takes in events.
     pub intake: Arc<dyn Intake>,
+    /// Takes slash commands.
+    pub desk: Arc<dyn Desk>,
     /// Finds an environment by namespace and name.
     pub environments: Environments,
     /// Ends when every store was filled once: from then on events can be taken in.
@@ -103,6 +110,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
 
     let (ask_environment, asked_environments) = Poke::<PreviewEnvironment>::channel();
     let (ask_request, asked_requests) = Poke::<DeploymentRequest>::channel();
+    let (ask_command, asked_commands) = Poke::<Command>::channel();
     let (ask_repository, asked_repositories) = Poke::<Repository>::channel();
     let (ask_class, asked_classes) = Poke::<PreviewClass>::channel();
     let (ask_template, asked_templates) = Poke::<PreviewTemplate>::channel();
@@ -163,8 +171,16 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         }
     };
     let on_request = {
-        let ask = ask_request.clone();
-        move |request: &DeploymentRequest| ask.object(request)
+        let (late, ask) = (Arc::clone(&late), ask_request.clone());
+        move |request: &DeploymentRequest| {
+            ask.object(request);
+            let Some(command) = &request.spec.requested_by.command else { return };
+            late.with(|_, pokes| pokes.commands.named(&request.namespace().unwrap_or_default(), command));
+        }
+    };
+    let on_command = {
+        let ask = ask_command.clone();
+        move |command: &Command| ask.object(command)
     };
 
     let config = watcher::Config::default;
@@ -172,6 +188,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let (repositories, follow_repositories) = watched(Api::all(client.clone()), config(), on_repository);
     let (templates, follow_templates) = watched(Api::all(client.clone()), config(), on_template);
     let (requests, follow_requests) = watched(Api::all(client.clone()), config(), on_request);
+    let (commands, follow_commands) = watched(Api::all(client.clone()), config(), on_command);
     let (environments, follow_environments) = watched(Api::all(client.clone()), config(), on_environment);
 
     let touched = {
@@ -191,13 +208,17 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         repositories.clone(),
         requests.clone(),
         environments.clone(),
+        commands.clone(),
         cluster_id.clone(),
         Arc::clone(&hints),
     ));
-    let github = GithubSettings {
-        pace: Pace { gap: options.github_write_interval, ..Pace::default() },
-        ..GithubSettings::default()
-    };
+    let github =
+        GithubSettings { pace: Pace::with_gap(options.github_write_interval), ..GithubSettings::default() };
+    let registry =
+        RegistryClient::new(RegistrySettings::default()).map_err(|error| anyhow::anyhow!(error))?;
+    let registry: Arc<dyn Registry> = Arc::new(registry);
+    let chat = SlackChat::new(&options.slack).map_err(|error| anyhow::anyhow!(error))?;
+    let chat: Arc<dyn Chat> = Arc::new(chat);
     let context = Arc::new_cyclic(|context: &Weak<Context>| Context {
         cluster: cluster.clone(),
         secrets: cluster.clone(),
@@ -205,6 +226,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         forges: Arc::new(GithubForges::new(cluster.clone(), github)),
         renderer: Arc::new(MinijinjaRenderer::new()),
         prober: Arc::new(WebProber::default()),
+        registry: Arc::clone(&registry),
+        chat: Arc::clone(&chat),
         events: Arc::new(KubeEvents::new(client)),
         clock: Arc::new(SystemClock),
         classes: classes.clone(),
@@ -212,13 +235,16 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         templates: templates.clone(),
         requests: requests.clone(),
         environments: environments.clone(),
+        commands: commands.clone(),
         reception: Arc::clone(&reception),
-        reporter: Reporter::new(context.clone(), ask_environment.clone()),
+        reporter: Reporter::new(context.clone(), ask_environment.clone(), ask_request.clone()),
         hints,
         applications: Applications::default(),
         sweeps: Sweeps::default(),
         fresh_environments: Freshest::default(),
         fresh_requests: Freshest::default(),
+        fresh_commands: Freshest::default(),
+        responses: command::Responses::default(),
         cluster_id,
         own_namespace: options.namespace,
         public_url: options.public_url,
@@ -226,7 +252,12 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     });
     late.set(
         &context,
-        Pokes { environments: ask_environment, requests: ask_request, repositories: ask_repository },
+        Pokes {
+            environments: ask_environment,
+            requests: ask_request,
+            repositories: ask_repository,
+            commands: ask_command,
+        },
     );
 
     let mut follow = JoinSet::new();
@@ -234,8 +265,10 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     follow.spawn(follow_repositories);
     follow.spawn(follow_templates);
     follow.spawn(follow_requests);
+    follow.spawn(follow_commands);
     follow.spawn(follow_environments);
 
+    let kept = Arc::clone(&context);
     let filled = filled(Arc::clone(&context), live, usual.to_vec()).shared();
     let work = {
         let filled = filled.clone();
@@ -274,6 +307,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 repository::reconcile,
             ));
             drivers.spawn(drive(requests, asked_requests, limit, &shutdown, &context, request::reconcile));
+            drivers.spawn(drive(commands, asked_commands, limit, &shutdown, &context, command::reconcile));
             drivers.spawn(drive(
                 context.environments.clone(),
                 asked_environments,
@@ -294,7 +328,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         .boxed()
     };
     let find = move |namespace: &str, name: &str| environments.get(&ObjectRef::new(name).within(namespace));
-    Ok(Running { intake: reception, environments: Arc::new(find), ready: filled.boxed(), work })
+    let desk = Arc::new(SlackDesk::new(Arc::downgrade(&kept)));
+    Ok(Running { intake: reception, desk, environments: Arc::new(find), ready: filled.boxed(), work })
 }
 
 /// Ends when every store was filled once.
@@ -304,6 +339,7 @@ async fn filled(context: Arc<Context>, live: Arc<WatchedObjects>, kinds: Vec<Gro
     context.repositories.wait_until_ready().await.ok();
     context.templates.wait_until_ready().await.ok();
     context.requests.wait_until_ready().await.ok();
+    context.commands.wait_until_ready().await.ok();
     context.environments.wait_until_ready().await.ok();
     live.listed(&kinds).await;
 }
@@ -313,6 +349,7 @@ struct Pokes {
     environments: Poke<PreviewEnvironment>,
     requests: Poke<DeploymentRequest>,
     repositories: Poke<Repository>,
+    commands: Poke<Command>,
 }
 
 impl Pokes {

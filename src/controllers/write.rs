@@ -24,6 +24,12 @@ pub const CATALOG: &str = "matinee-catalog";
 pub const REPORTER: &str = "matinee-reporter";
 /// Writes annotations that ask for another look.
 pub const LOOK: &str = "matinee-look";
+/// Writes the status of commands.
+pub const COMMAND: &str = "matinee-command";
+/// Beginning of the managers that write locks, one for each environment.
+pub const LOCK: &str = "matinee-lock";
+/// Beginning of the managers that write approvals, one for each person.
+pub const APPROVAL: &str = "matinee-approval";
 /// Holds the finalizer of environments that were made by hand.
 pub const FINALIZER: &str = "matinee-finalizer";
 

@@ -4,6 +4,7 @@ mod answer;
 mod body;
 pub mod listen;
 mod page;
+mod slack;
 mod webhook;
 
 use std::sync::Arc;
@@ -19,11 +20,13 @@ pub use listen::serve;
 
 use crate::api::PreviewEnvironment;
 use crate::core::webhook::WebhookSecret;
-use crate::ports::Intake;
+use crate::ports::{Desk, Intake};
 use answer::Answer;
 
 /// Where GitHub sends webhooks: the path of the webhook's "Payload URL".
 pub const WEBHOOK_PATH: &str = "/webhooks/github";
+/// Where Slack sends slash commands: the "Request URL" of the app's command.
+pub const SLACK_PATH: &str = "/slack/commands";
 /// Answers 200 as long as the process serves requests.
 pub const HEALTH_PATH: &str = "/healthz";
 /// The page of an environment, which deployment statuses link to as their log.
@@ -78,6 +81,8 @@ impl Default for Limits {
 pub struct Context {
     /// Applies events.
     pub intake: Arc<dyn Intake>,
+    /// Takes slash commands.
+    pub desk: Arc<dyn Desk>,
     /// Secrets of the webhook.
     pub secrets: Secrets,
     /// Asked by [`READINESS_PATH`].
@@ -100,6 +105,7 @@ pub fn app(context: Context) -> Router {
     let shared = Arc::new(Shared { context, memory: Arc::new(Semaphore::new(bytes)) });
     Router::new()
         .route(WEBHOOK_PATH, post(webhook::receive))
+        .route(SLACK_PATH, post(slack::receive))
         .route(ENVIRONMENT_PATH, get(page::environment))
         .route(HEALTH_PATH, get(async || Answer::new(StatusCode::OK, "alive")))
         .route(READINESS_PATH, get(ready))

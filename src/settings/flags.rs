@@ -31,9 +31,21 @@ pub struct Flags {
     /// Time between two looks at a repository's pull requests and deployments.
     #[arg(long, env = "MATINEE_SWEEP_INTERVAL", value_name = "DURATION", default_value = "60s")]
     pub sweep_interval: String,
-    /// Least time between two writes to one GitHub installation. GitHub asks for at least one second.
+    /// Least time between two writes to one GitHub installation. GitHub asks for at least one second. Less lifts the budgets of 80 writes a minute and
+    /// 500 an hour too: for a GitHub Enterprise Server without rate limits.
     #[arg(long, env = "MATINEE_GITHUB_WRITE_INTERVAL", value_name = "DURATION", default_value = "1s")]
     pub github_write_interval: String,
+    /// Base URL of Slack's Web API, where bot tokens are sent.
+    #[arg(long, env = "MATINEE_SLACK_API_URL", value_name = "URL", default_value = "https://slack.com/api/")]
+    pub slack_api_url: String,
+    /// Base URL below which Slack's `response_url`s are. A command that names another one isn't answered there.
+    #[arg(
+        long,
+        env = "MATINEE_SLACK_RESPONSE_URL",
+        value_name = "URL",
+        default_value = "https://hooks.slack.com/"
+    )]
+    pub slack_response_url: String,
     /// Most reconciles at the same time.
     #[arg(long, env = "MATINEE_CONCURRENCY", value_name = "NUMBER", default_value = "16")]
     pub concurrency: String,

@@ -16,7 +16,7 @@ const FLOORS: [(&str, u8); 9] = [
 ];
 
 /// What adapters have in common, which is itself no way to an outside system.
-const SHARED_BY_ADAPTERS: [&str; 1] = ["tls"];
+const SHARED_BY_ADAPTERS: [&str; 2] = ["http", "tls"];
 
 /// What decisions can't be made with, as beginnings of paths: clients, files, processes, and async.
 const NOT_PURE: [&str; 24] = [

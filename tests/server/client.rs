@@ -46,7 +46,7 @@ impl Client {
         Some(Answer {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             head,
-            message: json["message"].as_str().unwrap().to_owned(),
+            message: json["message"].as_str().unwrap_or_default().to_owned(),
         })
     }
 }

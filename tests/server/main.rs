@@ -5,3 +5,4 @@ mod bounds;
 mod client;
 mod deliveries;
 mod served;
+mod slack;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use matinee::core::event::Event;
+use matinee::core::slack::{ChatMessage, SlackSignature};
 use matinee::core::webhook::WebhookSecret;
-use matinee::ports::{Intake, IntakeError};
+use matinee::ports::{Desk, DeskError, Intake, IntakeError};
 use matinee::server::{Context, Limits, app, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -33,9 +34,29 @@ impl Intake for Recorder {
     }
 }
 
+/// Takes what the secret signed, and records it.
+#[derive(Default)]
+pub struct Counter {
+    pub forms: Mutex<Vec<Vec<u8>>>,
+}
+
+#[async_trait]
+impl Desk for Counter {
+    async fn accept(
+        &self,
+        signature: SlackSignature,
+        body: Vec<u8>,
+    ) -> Result<Option<ChatMessage>, DeskError> {
+        signature.verify(&[secret()], &body).map_err(|error| DeskError::NotSigned(error.to_string()))?;
+        self.forms.lock().unwrap().push(body);
+        Ok(Some(ChatMessage { text: "taken".into(), ..ChatMessage::default() }))
+    }
+}
+
 pub struct Served {
     pub address: SocketAddr,
     pub intake: Arc<Recorder>,
+    pub desk: Arc<Counter>,
     pub secrets: watch::Sender<Arc<[WebhookSecret]>>,
     pub ready: watch::Sender<Result<(), String>>,
     pub shutdown: CancellationToken,
@@ -72,10 +93,12 @@ impl Served {
             result: Mutex::new(Ok("previewed".into())),
             gate: Semaphore::new(1_000),
         });
+        let desk = Arc::new(Counter::default());
         let (secrets, current) = watch::channel(Arc::from(vec![secret()]));
         let (ready, readiness) = watch::channel(Ok(()));
         let app = app(Context {
             intake: Arc::clone(&intake) as _,
+            desk: Arc::clone(&desk) as _,
             secrets: current,
             readiness: Arc::new(move || readiness.borrow().clone()),
             environments: Arc::new(|_, _| None),
@@ -83,7 +106,7 @@ impl Served {
         });
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, app, limits, shutdown.clone()));
-        Self { address, intake, secrets, ready, shutdown, server }
+        Self { address, intake, desk, secrets, ready, shutdown, server }
     }
 
     pub async fn client(&self) -> Client {

@@ -12,8 +12,9 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::core::event::Event;
+use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::core::webhook::signature::sign;
-use crate::ports::IntakeError;
+use crate::ports::{Desk, DeskError, IntakeError};
 use crate::settings::Flags;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -63,6 +64,16 @@ impl Intake for Gate {
     }
 }
 
+/// Takes no commands.
+struct Closed;
+
+#[async_trait]
+impl Desk for Closed {
+    async fn accept(&self, _: SlackSignature, _: Vec<u8>) -> Result<Option<ChatMessage>, DeskError> {
+        Err(DeskError::NotSigned("closed".into()))
+    }
+}
+
 struct Operated {
     address: std::net::SocketAddr,
     gate: Arc<Gate>,
@@ -85,6 +96,7 @@ impl Operated {
         let (fail, when_failed) = oneshot::channel();
         let working = Working {
             intake: Arc::clone(&gate) as _,
+            desk: Arc::new(Closed),
             environments: Arc::new(|_, _| None),
             ready: when_ready.map(|_| ()).boxed(),
             work: when_failed.map(|_| Err(anyhow!("no watch on environments"))).boxed(),

@@ -48,7 +48,7 @@ pub fn reconcile(
     environment: Arc<PreviewEnvironment>,
     context: Arc<Context>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
-    async move { visit(context.fresh_environments.of(environment), &context).await }.boxed()
+    async move { Box::pin(visit(context.fresh_environments.of(environment), &context)).await }.boxed()
 }
 
 async fn visit(environment: Arc<PreviewEnvironment>, context: &Context) -> Result<Action, Failure> {

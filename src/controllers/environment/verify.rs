@@ -10,6 +10,7 @@ use crate::controllers::Context;
 use crate::controllers::driver::Failure;
 use crate::core::gate::{self, Verdict};
 use crate::core::target::Mistake;
+use crate::core::trigger;
 use crate::core::validate::Admitted;
 use crate::ports::ForgeError;
 
@@ -104,7 +105,7 @@ async fn ended(
     let asked_for = || {
         context.requests.find(|request| {
             request.namespace() == environment.namespace()
-                && request.spec.github_environment == spec.github_environment
+                && trigger::same_place(&request.spec, spec)
                 && request.spec.sha == spec.revision.sha
         })
     };

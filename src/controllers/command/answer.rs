@@ -1,0 +1,159 @@
+//! Step 4: the answer, where the command was given. One comment, edited as things go on; in Slack the answers to the command, and a message in
+//! the class's channel.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt as _;
+use secrecy::SecretString;
+
+use super::{Outcome, Visit};
+use crate::api::{CommentReference, PreviewClass, SlackConnection, find_condition};
+use crate::controllers::desk::{self, BOT_TOKEN};
+use crate::core::command::marker;
+use crate::core::slack::{ChatMessage, ResponseType, ResponseUrl};
+use crate::ports::{ChatError, ForgeError};
+
+/// For how long, and how often, Slack lets a command be answered.
+/// <https://docs.slack.dev/interactivity/handling-user-interaction#message_responses>
+const ANSWERABLE: Duration = Duration::from_mins(30);
+const MOST_ANSWERS: u32 = 5;
+
+/// Where commands from Slack are answered, by the Command's UID. Kept in memory alone: whoever has such a URL can write into the channel. A restart
+/// forgets them; then only the class's channel tells what came of a command.
+#[derive(Default)]
+pub struct Responses(Mutex<HashMap<String, Response>>);
+
+struct Response {
+    url: ResponseUrl,
+    since: Instant,
+    sent: u32,
+}
+
+impl Responses {
+    /// Remembers where a command is answered.
+    pub(in crate::controllers) fn remember(&self, uid: String, url: ResponseUrl) {
+        if let Ok(mut known) = self.0.lock() {
+            known.retain(|_, response| response.since.elapsed() < ANSWERABLE);
+            known.entry(uid).or_insert(Response { url, since: Instant::now(), sent: 0 });
+        }
+    }
+
+    /// Forgets a command that is gone.
+    pub(super) fn forget(&self, uid: &str) {
+        if let Ok(mut known) = self.0.lock() {
+            known.remove(uid);
+        }
+    }
+
+    /// Where to answer, if Slack takes one more answer.
+    fn take(&self, uid: &str) -> Option<ResponseUrl> {
+        let mut known = self.0.lock().ok()?;
+        let response = known.get_mut(uid)?;
+        if response.since.elapsed() >= ANSWERABLE || response.sent >= MOST_ANSWERS {
+            return None;
+        }
+        response.sent += 1;
+        Some(response.url.clone())
+    }
+}
+
+/// Answers, if there is something new to say; the id of the answer, where it has one. The error says why it couldn't be answered; a later visit
+/// tries again.
+pub(super) async fn answer(
+    visit: &Visit<'_>,
+    class: &PreviewClass,
+    outcome: &Outcome,
+) -> Result<Option<String>, String> {
+    let Some(text) = &outcome.answer else { return Ok(None) };
+    let status = visit.command.status.as_ref();
+    let answered = status.is_some_and(|status| {
+        status.answer.as_ref() == Some(text)
+            && find_condition(&status.conditions, super::ANSWERED).is_some_and(|found| found.status == "True")
+    });
+    if answered {
+        return Ok(None);
+    }
+    match &visit.command.spec.comment {
+        Some(reference) => comment(visit, reference, text, outcome).await.map_err(|error| error.to_string()),
+        None => slack(visit, class, text).await,
+    }
+}
+
+async fn comment(
+    visit: &Visit<'_>,
+    reference: &CommentReference,
+    text: &str,
+    outcome: &Outcome,
+) -> Result<Option<String>, ForgeError> {
+    let status = visit.command.status.as_ref();
+    let known = status.and_then(|status| status.reply.as_ref()).and_then(|id| id.parse::<i64>().ok());
+    let number = reference.pull_request.number;
+    let known = if known.is_some() {
+        known
+    } else {
+        // Creating a comment isn't idempotent; whether an earlier try had an effect, the comments tell.
+        let mark = marker(&visit.command.uid().unwrap_or_default());
+        let all = visit.forge.comments(&visit.name, number).await?;
+        all.iter().find(|comment| comment.body.contains(&mark)).map(|comment| comment.id)
+    };
+    let id = match known {
+        Some(id) => {
+            match visit.forge.edit_comment(&visit.name, id, text).await {
+                // Somebody deleted the answer: they don't want it.
+                Ok(()) | Err(ForgeError::Superseded | ForgeError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+            id
+        }
+        None => visit.forge.create_comment(&visit.name, number, text).await?.id,
+    };
+    if let Some(emoji) = outcome.stand.emoji() {
+        match visit.forge.react(&visit.name, reference.id, emoji).await {
+            Ok(()) | Err(ForgeError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(id.to_string()))
+}
+
+async fn slack(visit: &Visit<'_>, class: &PreviewClass, text: &str) -> Result<Option<String>, String> {
+    let chat = &visit.context.chat;
+    let uid = visit.command.uid().unwrap_or_default();
+    if let Some(url) = visit.context.responses.take(&uid) {
+        let message = ChatMessage {
+            text: text.to_owned(),
+            response_type: ResponseType::Ephemeral,
+            ..ChatMessage::default()
+        };
+        match chat.respond(url.as_str(), &message).await {
+            Ok(()) => {}
+            Err(error) if error.may_pass() => return Err(error.to_string()),
+            // The half hour is over, or the five answers are used up.
+            Err(error) => {
+                tracing::info!(command = visit.command.name_any(), %error, "Slack takes no more answers");
+            }
+        }
+    }
+    let Some(SlackConnection { secret_name, channel: Some(channel), .. }) = &class.spec.slack else {
+        return Ok(None);
+    };
+    let token =
+        desk::secret(visit.context, secret_name, BOT_TOKEN).await.map_err(|error| error.to_string())?;
+    let Some(token) = token else { return Ok(None) };
+    let message = ChatMessage { text: format!("<@{}> {text}", slack_user(visit)), ..ChatMessage::default() };
+    let known = visit.command.status.as_ref().and_then(|status| status.reply.as_deref());
+    match chat.post(&SecretString::from(token), channel, &message, known).await {
+        Ok(timestamp) => Ok(Some(timestamp)),
+        Err(error @ (ChatError::RateLimited { .. } | ChatError::Unknown(_))) => Err(error.to_string()),
+        Err(error) => {
+            tracing::warn!(command = visit.command.name_any(), %error, "the channel could not be told");
+            Ok(None)
+        }
+    }
+}
+
+fn slack_user<'a>(visit: &'a Visit<'_>) -> &'a str {
+    visit.command.spec.slack.as_ref().map(|slack| slack.user.as_str()).unwrap_or_default()
+}

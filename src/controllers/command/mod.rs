@@ -1,0 +1,341 @@
+//! The reconcile of a `Command`: understand, authorize, carry out, answer. It is carried out once, and its answer follows what came of it.
+
+mod act;
+mod answer;
+mod survey;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
+use kube::api::GroupVersionKind;
+use kube::runtime::controller::Action;
+
+pub use self::answer::Responses;
+use super::driver::Failure;
+use super::{Context, write};
+use crate::api::{
+    self, CommandStatus, ConditionStatus, GROUP, LocalReference, Repository, VERSION, find_condition,
+};
+use crate::core::claims;
+use crate::core::command::{self, CommandError, Place, Reply, Resolved};
+use crate::core::conditions::{self, Summary};
+use crate::core::forge::{Emoji, RepositoryName, RepositoryRole};
+use crate::core::target::Mistake;
+use crate::core::validate::{self, Admitted};
+use crate::ports::{Actor, Forge};
+
+/// The command is one, and names what there is.
+const UNDERSTOOD: &str = "Understood";
+/// Whoever gave it may.
+const AUTHORIZED: &str = "Authorized";
+/// It was carried out.
+const CARRIED_OUT: &str = "CarriedOut";
+/// Where it was given, it is answered.
+const ANSWERED: &str = "Answered";
+const CONDITIONS: [&str; 7] = [
+    conditions::READY,
+    conditions::RECONCILING,
+    conditions::STALLED,
+    UNDERSTOOD,
+    AUTHORIZED,
+    CARRIED_OUT,
+    ANSWERED,
+];
+
+/// How long a command is kept after it was given: longer than a comment is looked at by sweeps, so that none is taken for a new one.
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// Reconciles a command, within the driver's bounds.
+pub fn reconcile(
+    command: Arc<api::Command>,
+    context: Arc<Context>,
+) -> BoxFuture<'static, Result<Action, Failure>> {
+    async move { visit(&context.fresh_commands.of(command), &context).await }.boxed()
+}
+
+/// How far a command is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stand {
+    /// It makes no sense here.
+    NotUnderstood(CommandError),
+    /// Who gave it may not.
+    NotPermitted,
+    /// What it asked for is under way.
+    UnderWay,
+    /// It is done.
+    Done,
+    /// It came to nothing as things stand, and is followed further: a check may be run again, a container come up. Reason and message.
+    Failing(String, String),
+    /// It came to nothing: reason and message.
+    Failed(String, String),
+}
+
+impl Stand {
+    const fn is_end(&self) -> bool {
+        !matches!(self, Self::UnderWay | Self::Failing(..))
+    }
+
+    /// The reaction to the comment when it has come to its end.
+    const fn emoji(&self) -> Option<Emoji> {
+        match self {
+            Self::NotUnderstood(_) => Some(Emoji::Confused),
+            Self::NotPermitted | Self::Failing(..) | Self::Failed(..) => Some(Emoji::MinusOne),
+            Self::UnderWay => None,
+            Self::Done => Some(Emoji::PlusOne),
+        }
+    }
+}
+
+/// What a visit came to.
+struct Outcome {
+    stand: Stand,
+    /// What the answer says; `None` while there is nothing to say yet.
+    answer: Option<String>,
+    /// The request that came of it.
+    request: Option<String>,
+}
+
+/// What a visit works with.
+struct Visit<'a> {
+    command: &'a api::Command,
+    repository: &'a Repository,
+    forge: Arc<dyn Forge>,
+    name: RepositoryName,
+    place: Place,
+    context: &'a Context,
+}
+
+impl Visit<'_> {
+    /// The answer in the language of the place.
+    fn say(&self, reply: &Reply<'_>) -> String {
+        command::reply(reply, self.place, &self.command.uid().unwrap_or_default())
+    }
+
+    fn not_understood(&self, error: CommandError) -> Outcome {
+        let answer = Some(self.say(&Reply::NotUnderstood(&error)));
+        Outcome { stand: Stand::NotUnderstood(error), answer, request: None }
+    }
+}
+
+async fn visit(command: &api::Command, context: &Context) -> Result<Action, Failure> {
+    if command.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let now = context.clock.now();
+    let given = command.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    let left = KEPT - now.duration_since(given);
+    let Ok(left) = Duration::try_from(left) else {
+        return delete(command, context).await;
+    };
+    if is_over(command) {
+        return Ok(Action::requeue(left));
+    }
+    let namespace = command.namespace().unwrap_or_default();
+    let name = &command.spec.repository_ref.name;
+    let repository = context.repository(&namespace, name).await?;
+    let class = context.class_of(repository.as_deref()).await?;
+    let admitted = match admit(&namespace, name, repository.as_deref(), class.as_deref()) {
+        Ok(admitted) => admitted,
+        // Without Repository and class there is no way to answer.
+        Err(mistake) => {
+            stall(command, &mistake, context).await?;
+            return Ok(Action::requeue(left.min(context.sweep_interval)));
+        }
+    };
+    let (forge, name) = context.forge(&admitted).await?;
+    let place = if command.spec.comment.is_some() { Place::Comment } else { Place::Slack };
+    let Admitted { repository, class, .. } = admitted;
+    let visit = Visit { command, repository, forge, name, place, context };
+    let outcome = steps(&visit, class).await?;
+    let answered = answer::answer(&visit, class, &outcome).await;
+    record(&visit, &outcome, answered).await?;
+    // What is under way brings its command here again when there is news; a request that is gone without any is noticed some time.
+    Ok(Action::requeue(if outcome.stand.is_end() { left } else { left.min(context.sweep_interval) }))
+}
+
+/// The Repository and its class, if they may be used together.
+fn admit<'a>(
+    namespace: &str,
+    name: &str,
+    repository: Option<&'a Repository>,
+    class: Option<&'a api::PreviewClass>,
+) -> Result<Admitted<'a>, Mistake> {
+    let missing = || Mistake {
+        reason: "RepositoryMissing",
+        message: format!(
+            "spec.repositoryRef.name: there is no Repository {namespace}/{name}: delete this object"
+        ),
+    };
+    let repository = repository.ok_or_else(missing)?;
+    let entry = repository.spec.environments.first().ok_or_else(missing)?;
+    let class = class.ok_or_else(|| validate::class_missing(repository))?;
+    claims::class_admits(class, repository)?;
+    Ok(Admitted { repository, entry, class })
+}
+
+/// Says on the command itself what stands in its way.
+async fn stall(command: &api::Command, mistake: &Mistake, context: &Context) -> Result<(), Failure> {
+    let now = context.clock.now();
+    let generation = command.metadata.generation.unwrap_or_default();
+    let before = command.status.as_ref();
+    let mut list = before.map(|status| status.conditions.clone()).unwrap_or_default();
+    conditions::initialize(&mut list, &CONDITIONS, generation, now);
+    let summary = Summary::Stalled { reason: mistake.reason.to_owned(), message: mistake.message.clone() };
+    conditions::summarize(&mut list, &summary, generation, now);
+    let status = CommandStatus {
+        observed_generation: generation,
+        conditions: list,
+        request_ref: before.and_then(|status| status.request_ref.clone()),
+        reply: before.and_then(|status| status.reply.clone()),
+        answer: before.and_then(|status| status.answer.clone()),
+    };
+    write_status(command, &status, context).await
+}
+
+async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, Failure> {
+    let command = visit.command;
+    let said = match command::parse(&command.spec.text, visit.place) {
+        Ok(said) => said,
+        Err(error) => return Ok(visit.not_understood(error)),
+    };
+    let resolved = match command::resolve(&said.command, &visit.repository.spec) {
+        Ok(resolved) => resolved,
+        Err(error) => return Ok(visit.not_understood(error)),
+    };
+    if let Some(request) = command.status.as_ref().and_then(|status| status.request_ref.as_ref()) {
+        return Ok(act::follow(visit, &resolved, &request.name));
+    }
+    let known = command.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    if let Some(comment) = &command.spec.comment
+        && find_condition(known, UNDERSTOOD).is_none()
+    {
+        visit.forge.react(&visit.name, comment.id, Emoji::Eyes).await?;
+    }
+    let needed = command::needed(&resolved);
+    let role = visit.forge.permission(&visit.name, &command.spec.login).await?;
+    if !command::permits(role, needed) {
+        return Ok(not_permitted(visit, needed));
+    }
+    act::act(visit, class, &resolved, said.reference.as_deref()).await
+}
+
+fn not_permitted(visit: &Visit<'_>, needed: RepositoryRole) -> Outcome {
+    let answer = Some(visit.say(&Reply::NotPermitted { login: &visit.command.spec.login, needed }));
+    Outcome { stand: Stand::NotPermitted, answer, request: None }
+}
+
+/// Whether it has come to its end and was answered.
+fn is_over(command: &api::Command) -> bool {
+    let Some(status) = &command.status else { return false };
+    let is = |kind: &str, wanted: &[&str]| {
+        find_condition(&status.conditions, kind).is_some_and(|found| wanted.contains(&found.status.as_str()))
+    };
+    is(conditions::READY, &["True", "False"]) && is(ANSWERED, &["True"])
+}
+
+async fn record(
+    visit: &Visit<'_>,
+    outcome: &Outcome,
+    answered: Result<Option<String>, String>,
+) -> Result<(), Failure> {
+    use ConditionStatus::{False, True, Unknown};
+
+    let (command, context) = (visit.command, visit.context);
+    let now = context.clock.now();
+    let generation = command.metadata.generation.unwrap_or_default();
+    let before = command.status.as_ref();
+    let mut list: Vec<Condition> = before.map(|status| status.conditions.clone()).unwrap_or_default();
+    conditions::initialize(&mut list, &CONDITIONS, generation, now);
+    let mut set = |kind, verdict, reason: &str, message: &str| {
+        conditions::set(&mut list, kind, verdict, reason, message, generation, now);
+    };
+    if let Stand::NotUnderstood(CommandError { reason, message, .. }) = &outcome.stand {
+        set(UNDERSTOOD, False, reason, message);
+    } else {
+        set(UNDERSTOOD, True, "Understood", "");
+        let login = &visit.command.spec.login;
+        match &outcome.stand {
+            Stand::NotPermitted => {
+                set(AUTHORIZED, False, "NotPermitted", &format!("{login} lacks the role that it takes"));
+            }
+            _ => set(AUTHORIZED, True, "Permitted", ""),
+        }
+    }
+    let summary = match &outcome.stand {
+        Stand::NotUnderstood(CommandError { reason, message, .. }) => {
+            Summary::Stalled { reason: (*reason).to_owned(), message: message.clone() }
+        }
+        Stand::NotPermitted => Summary::Stalled { reason: "NotPermitted".to_owned(), message: String::new() },
+        Stand::UnderWay => {
+            set(CARRIED_OUT, Unknown, "UnderWay", "");
+            Summary::Reconciling { reason: "UnderWay".to_owned(), message: String::new() }
+        }
+        Stand::Done => {
+            set(CARRIED_OUT, True, "Done", "");
+            Summary::Ready { reason: "Done".to_owned(), message: String::new() }
+        }
+        Stand::Failing(reason, message) => {
+            set(CARRIED_OUT, Unknown, reason, message);
+            Summary::Reconciling { reason: reason.clone(), message: message.clone() }
+        }
+        Stand::Failed(reason, message) => {
+            set(CARRIED_OUT, False, reason, message);
+            Summary::Stalled { reason: reason.clone(), message: message.clone() }
+        }
+    };
+    let mut reply = before.and_then(|status| status.reply.clone());
+    let mut answer = before.and_then(|status| status.answer.clone());
+    match answered {
+        Ok(id) => {
+            if let Some(id) = id {
+                reply = Some(id);
+            }
+            answer.clone_from(&outcome.answer);
+            if outcome.answer.is_some() {
+                set(ANSWERED, True, "Answered", "");
+            }
+        }
+        Err(problem) => set(ANSWERED, False, "NotAnswered", &problem),
+    }
+    conditions::summarize(&mut list, &summary, generation, now);
+    let request_ref = outcome
+        .request
+        .clone()
+        .map(|name| LocalReference { name })
+        .or_else(|| before.and_then(|status| status.request_ref.clone()));
+    let status =
+        CommandStatus { observed_generation: generation, conditions: list, request_ref, reply, answer };
+    write_status(command, &status, context).await
+}
+
+async fn write_status(
+    command: &api::Command,
+    status: &CommandStatus,
+    context: &Context,
+) -> Result<(), Failure> {
+    if command.status.as_ref() != Some(status) {
+        let written: api::Command = write::status(&*context.cluster, write::COMMAND, command, status).await?;
+        context.fresh_commands.wrote(written);
+    }
+    Ok(())
+}
+
+async fn delete(command: &api::Command, context: &Context) -> Result<Action, Failure> {
+    let kind = GroupVersionKind::gvk(GROUP, VERSION, "Command");
+    let uid = command.uid().unwrap_or_default();
+    let namespace = command.namespace();
+    context.cluster.delete(&Actor::Operator, &kind, namespace.as_deref(), &command.name_any(), &uid).await?;
+    context.fresh_commands.forget(&uid);
+    context.responses.forget(&uid);
+    Ok(Action::await_change())
+}
+
+/// What a command that is understood is about.
+fn environment<'a>(resolved: &'a Resolved<'_>) -> &'a str {
+    resolved.entry.map(|entry| entry.name.as_str()).unwrap_or_default()
+}

@@ -1,0 +1,179 @@
+//! The desk for Slack: a slash command is checked against the signing secret of each class, whoever typed it is looked up, and a `Command` is
+//! written. Nothing is carried out here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use kube::ResourceExt as _;
+use kube::api::GroupVersionKind;
+
+use super::Context;
+use crate::api::{CommandSpec, LocalReference, PreviewClass, Repository, SlackConnection, SlackReference};
+use crate::core::claims;
+use crate::core::command::{self, Command, Place, Reply};
+use crate::core::forge::RepositoryName;
+use crate::core::slack::{self, ChatMessage, Parsed, SlackSignature, SlashCommand};
+use crate::core::webhook::WebhookSecret;
+use crate::ports::{Actor, ClusterError, Desk, DeskError};
+
+/// Key of the Secret that a class's `slack.secretName` names.
+const SIGNING_SECRET: &str = "signingSecret";
+/// The other one, for messages in a channel.
+pub(super) const BOT_TOKEN: &str = "botToken";
+
+/// See the module.
+pub struct SlackDesk(Weak<Context>);
+
+impl SlackDesk {
+    /// A desk that has its stores once the controllers are wired.
+    pub(super) fn new(context: Weak<Context>) -> Self {
+        Self(context)
+    }
+}
+
+#[async_trait]
+impl Desk for SlackDesk {
+    async fn accept(
+        &self,
+        signature: SlackSignature,
+        body: Vec<u8>,
+    ) -> Result<Option<ChatMessage>, DeskError> {
+        let context = self.0.upgrade().ok_or_else(|| DeskError::Unavailable("ending".to_owned()))?;
+        let classes = signed_for(&context, &signature, &body).await?;
+        match slack::parse(&body).map_err(|error| DeskError::Invalid(error.to_string()))? {
+            Parsed::SslCheck => Ok(None),
+            Parsed::Command(typed) => Ok(Some(take(&context, &classes, *typed).await?)),
+        }
+    }
+}
+
+/// The classes whose Slack app signed the request; never none.
+async fn signed_for(
+    context: &Context,
+    signature: &SlackSignature,
+    body: &[u8],
+) -> Result<Vec<Arc<PreviewClass>>, DeskError> {
+    let mut fitting = Vec::new();
+    let mut problem = None;
+    for class in context.classes.state() {
+        let Some(connection) = &class.spec.slack else { continue };
+        let Some(text) = secret(context, &connection.secret_name, SIGNING_SECRET).await? else { continue };
+        let Ok(secret) = WebhookSecret::new(text.trim().as_bytes()) else { continue };
+        match signature.verify(&[secret], body) {
+            Ok(()) => fitting.push(class),
+            Err(error) => problem = Some(error),
+        }
+    }
+    if fitting.is_empty() {
+        return Err(DeskError::NotSigned(problem.map_or_else(
+            || "no PreviewClass has spec.slack with a signing secret".to_owned(),
+            |error| error.to_string(),
+        )));
+    }
+    Ok(fitting)
+}
+
+fn say(text: impl Into<String>) -> ChatMessage {
+    ChatMessage { text: text.into(), ..ChatMessage::default() }
+}
+
+/// Writes the command, or says at once why there is none.
+async fn take(
+    context: &Context,
+    classes: &[Arc<PreviewClass>],
+    typed: SlashCommand,
+) -> Result<ChatMessage, DeskError> {
+    let mut said = match command::parse(&typed.text, Place::Slack) {
+        Ok(said) => said,
+        Err(error) => return Ok(say(command::reply(&Reply::NotUnderstood(&error), Place::Slack, ""))),
+    };
+    if said.command == Command::Help {
+        return Ok(say(command::reply(&Reply::Help(&[]), Place::Slack, "")));
+    }
+    let Some(name) = said.repository.take() else {
+        return Ok(say("name the repository, as owner/repo"));
+    };
+    let Some((class, repository)) = served(context, classes, &name) else {
+        let name = slack::escape(&name.to_string()).into_owned();
+        return Ok(say(format!("no environment of {name} is served for this workspace")));
+    };
+    let Some(connection) = &class.spec.slack else { return Ok(say("this workspace isn't served")) };
+    let Some(login) = users(context, connection).await?.remove(&typed.user_id) else {
+        return Ok(say(format!(
+            "it isn't known who <@{}> is on GitHub: ask the platform team to add {} to the Slack users of PreviewClass {}",
+            typed.user_id,
+            typed.user_id,
+            class.name_any()
+        )));
+    };
+    let spec = CommandSpec {
+        repository_ref: LocalReference { name: repository.name_any() },
+        text: typed.text.clone(),
+        login,
+        comment: None,
+        slack: Some(SlackReference { user: typed.user_id, channel: typed.channel_id }),
+    };
+    let namespace = repository.namespace().unwrap_or_default();
+    let uid = context.reception.command_from_slack(&namespace, &repository.name_any(), spec).await?;
+    context.responses.remember(uid, typed.response_url);
+    Ok(say(format!("👀 {}", slack::escape(&typed.text))))
+}
+
+/// The Repository of a GitHub repository under one of these classes; of several the oldest.
+fn served<'a>(
+    context: &Context,
+    classes: &'a [Arc<PreviewClass>],
+    name: &RepositoryName,
+) -> Option<(&'a PreviewClass, Arc<Repository>)> {
+    let mut found: Vec<_> = context
+        .repositories
+        .state_filter(|repository| {
+            repository.spec.repository.parse::<RepositoryName>().is_ok_and(|theirs| theirs == *name)
+        })
+        .into_iter()
+        .filter_map(|repository| {
+            let class = classes.iter().find(|class| {
+                class.name_any() == repository.spec.class_name
+                    && claims::class_admits(class, &repository).is_ok()
+            })?;
+            Some((&**class, repository))
+        })
+        .collect();
+    found.sort_by_key(|(_, repository)| {
+        (repository.metadata.creation_timestamp.as_ref().map(|time| time.0), repository.uid())
+    });
+    found.into_iter().next()
+}
+
+/// Who in Slack is who on GitHub.
+async fn users(
+    context: &Context,
+    connection: &SlackConnection,
+) -> Result<BTreeMap<String, String>, ClusterError> {
+    let from = &connection.users_from;
+    if let Some(name) = &from.secret_name {
+        let data = context.secrets.secret(name).await?.unwrap_or_default();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok();
+        return Ok(data
+            .into_iter()
+            .filter_map(|(user, login)| Some((user, text(login)?.trim().to_owned())))
+            .filter(|(_, login)| !login.is_empty())
+            .collect());
+    }
+    let Some(name) = &from.config_map_name else { return Ok(BTreeMap::new()) };
+    let kind = GroupVersionKind::gvk("", "v1", "ConfigMap");
+    let found = context.cluster.get(&Actor::Operator, &kind, Some(&context.own_namespace), name).await?;
+    let data = found.and_then(|found| found.data["data"].as_object().cloned()).unwrap_or_default();
+    Ok(data
+        .into_iter()
+        .filter_map(|(user, login)| Some((user, login.as_str()?.trim().to_owned())))
+        .filter(|(_, login)| !login.is_empty())
+        .collect())
+}
+
+/// A text in a Secret of the operator's own namespace.
+pub(super) async fn secret(context: &Context, name: &str, key: &str) -> Result<Option<String>, ClusterError> {
+    let data = context.secrets.secret(name).await?;
+    Ok(data.and_then(|mut data| data.remove(key)).and_then(|bytes| String::from_utf8(bytes).ok()))
+}

@@ -1,0 +1,128 @@
+//! What the gates have to know of the outside world: fetched only where a gate says so, by conditional requests.
+
+use std::collections::BTreeMap;
+
+use super::Visit;
+use crate::controllers::driver::Failure;
+use crate::core::gates::image::{self, Answer};
+use crate::core::gates::{Facts, Needs};
+use crate::core::image::{ImageReference, credentials_for};
+use crate::core::names;
+use crate::core::target::{About, Mistake};
+use crate::ports::{ForgeError, RegistryError};
+
+pub(super) async fn fetch(visit: &Visit<'_>, needs: Needs) -> Result<Facts, Failure> {
+    let mut facts = Facts::default();
+    if !needs.succeeded.is_empty() {
+        let mut succeeded = Vec::new();
+        for environment in needs.succeeded {
+            let there = has_succeeded(visit, &environment).await?;
+            succeeded.push((environment, there));
+        }
+        facts.succeeded = Some(succeeded);
+    }
+    if needs.checks {
+        facts.checks = Some(visit.forge.checks(&visit.name, &visit.request.spec.sha).await?);
+    }
+    if needs.image {
+        facts.image = Some(image(visit).await?);
+    }
+    Ok(facts)
+}
+
+/// Whether the commit was ever live in an environment of the Repository: in the one there is, or in any pull request's.
+async fn has_succeeded(visit: &Visit<'_>, environment: &str) -> Result<bool, ForgeError> {
+    let entries = &visit.admitted.repository.spec.environments;
+    let Some(entry) = entries.iter().find(|entry| entry.name == environment) else { return Ok(false) };
+    let sha = &visit.request.spec.sha;
+    let deployments = if let Some(place) = names::github_environment(entry, None) {
+        visit.forge.deployments(&visit.name, &place, Some(sha)).await?
+    } else {
+        let recent = visit.forge.recent_deployments(&visit.name).await?;
+        let belongs = |name: &str| names::pull_request_of(entry, name).is_some();
+        recent
+            .items
+            .iter()
+            .filter(|deployment| deployment.sha == *sha && belongs(&deployment.environment))
+            .cloned()
+            .collect()
+    };
+    for deployment in deployments {
+        let statuses = visit.forge.deployment_statuses(&visit.name, deployment.id).await?;
+        if statuses.items.iter().any(|status| status.state == "success") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The image's name, and whether it is in its registry. A registry that the class doesn't list is never asked.
+async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mistake>, Failure> {
+    let entry = visit.admitted.entry;
+    let Some(template) = entry.gates.as_ref().and_then(|gates| gates.image.as_ref()) else {
+        return Ok(Err(Mistake { reason: "ImageInvalid", message: "gates.image isn't set".to_owned() }));
+    };
+    let field = format!("spec.environments[{}].gates.image", entry.name);
+    let spec = &visit.request.spec;
+    let about = About {
+        sha: spec.sha.clone(),
+        repository: visit.name.to_string(),
+        environment: entry.name.clone(),
+        pull_request: spec.pull_request.as_ref().map(|reference| reference.number),
+        parameters: parameters(visit),
+    };
+    let name = match visit.context.renderer.text(&field, template, &about) {
+        Ok(name) => name,
+        Err(mistake) => return Ok(Err(mistake)),
+    };
+    let Ok(registry) = image::registry(&name, &visit.admitted.class.spec.registries) else {
+        // The gate says so itself.
+        return Ok(Ok((name, None)));
+    };
+    let reference = match name.parse::<ImageReference>() {
+        Ok(reference) => reference,
+        Err(error) => {
+            let message = format!("{field}: {error}");
+            return Ok(Err(Mistake { reason: "ImageInvalid", message }));
+        }
+    };
+    let mut credentials = None;
+    if let Some(secret) = &registry.secret_name {
+        let found = visit.context.secrets.secret(secret).await?;
+        let own = &visit.context.own_namespace;
+        let read = found
+            .ok_or_else(|| format!("there is no Secret {own}/{secret}"))
+            .and_then(|data| credentials_for(secret, &data, &reference));
+        match read {
+            Ok(found) => credentials = found,
+            Err(problem) => {
+                let message = format!(
+                    "the class's spec.registries[{}].secretName: {problem}: correct the Secret",
+                    registry.host
+                );
+                return Ok(Err(Mistake { reason: "RegistrySecretInvalid", message }));
+            }
+        }
+    }
+    let answer =
+        match visit.context.registry.exists(&reference, credentials.as_ref(), registry.insecure).await {
+            Ok(true) => Answer::Found,
+            Ok(false) => Answer::Missing,
+            Err(RegistryError::RateLimited { .. }) => {
+                Answer::Unreachable(format!("{} limits requests for now", registry.host))
+            }
+            Err(error) => Answer::Unreachable(error.to_string()),
+        };
+    Ok(Ok((name, Some(answer))))
+}
+
+/// The Repository's values, and over them those of the request.
+fn parameters(visit: &Visit<'_>) -> BTreeMap<String, String> {
+    let given = visit.admitted.entry.deploy.as_ref().map(|deploy| deploy.parameters.as_slice());
+    given
+        .unwrap_or_default()
+        .iter()
+        .chain(&visit.request.spec.parameters)
+        .map(|parameter| (parameter.name.clone(), parameter.value.clone()))
+        .collect()
+}

@@ -1,0 +1,78 @@
+//! What has become of the deployment, as GitHub shows it. What Matinee carries out itself, it knows without asking.
+
+use kube::ResourceExt as _;
+
+use super::Visit;
+use crate::api::{DeploymentReport, DeploymentState};
+use crate::core::trigger;
+use crate::ports::ForgeError;
+
+/// How a deployment stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::controllers) enum Followed {
+    /// Somebody is at it, or nobody yet.
+    UnderWay,
+    /// It succeeded.
+    Live {
+        /// Where it is reached.
+        url: Option<String>,
+    },
+    /// It failed.
+    Failed {
+        /// The cause, as its deployer says it.
+        cause: String,
+    },
+    /// It is over without having succeeded.
+    Inactive,
+}
+
+/// How the deployment of a request stands on GitHub.
+pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, ForgeError> {
+    let request = visit.request;
+    let ours = visit.context.environments.find(|environment| {
+        environment.namespace() == request.namespace()
+            && trigger::same_place(&request.spec, &environment.spec)
+    });
+    let ours = ours.map(|ours| visit.context.fresh_environments.of(ours));
+    let known = ours.as_ref().and_then(|environment| environment.status.as_ref());
+    if let Some(status) = known {
+        let told = status.reported.iter().find(|told| told.deployment_id == id);
+        if let Some(told) = told {
+            return Ok(by_report(told));
+        }
+        if status.report.iter().any(|wanted| wanted.deployment_id == id) {
+            return Ok(Followed::UnderWay);
+        }
+    }
+    if visit.admitted.entry.deploy.is_some()
+        && ours.is_none_or(|environment| environment.spec.revision.deployment_id <= Some(id))
+    {
+        // It has not come so far yet; its first status brings the request here again.
+        return Ok(Followed::UnderWay);
+    }
+    let statuses = visit.forge.deployment_statuses(&visit.name, id).await?;
+    let Some(newest) = statuses.items.first() else { return Ok(Followed::UnderWay) };
+    let was_live = statuses.items.iter().find(|status| status.state == "success");
+    Ok(match (newest.state.as_str(), was_live) {
+        ("failure" | "error", _) => Followed::Failed { cause: newest.description.clone() },
+        // It is a success that it was live once, also when another one has taken its place since.
+        ("success" | "inactive", Some(live)) => Followed::Live { url: live.environment_url.clone() },
+        ("inactive", None) => Followed::Inactive,
+        _ => Followed::UnderWay,
+    })
+}
+
+fn by_report(told: &DeploymentReport) -> Followed {
+    match told.state {
+        DeploymentState::Queued | DeploymentState::InProgress => Followed::UnderWay,
+        DeploymentState::Success => Followed::Live { url: told.environment_url.clone() },
+        DeploymentState::Failure | DeploymentState::Error => {
+            Followed::Failed { cause: told.description.clone() }
+        }
+        // One that was live keeps its URL when it is made inactive.
+        DeploymentState::Inactive if told.environment_url.is_some() => {
+            Followed::Live { url: told.environment_url.clone() }
+        }
+        DeploymentState::Inactive => Followed::Inactive,
+    }
+}

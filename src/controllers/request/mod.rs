@@ -1,0 +1,284 @@
+//! The reconcile of a `DeploymentRequest`, which reads like a table of contents: admit, verify, judge the gates, create, follow, tell, record.
+//! It runs once: what it has created it never creates again.
+
+mod create;
+mod facts;
+mod follow;
+mod record;
+mod tell;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::api::GroupVersionKind;
+use kube::runtime::controller::Action;
+
+use self::follow::Followed;
+use self::verify::Verified;
+use super::Context;
+use super::driver::Failure;
+use crate::api::{
+    ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, GROUP, Origin, PreviewEnvironment, VERSION,
+    find_condition,
+};
+use crate::core::conditions;
+use crate::core::forge::RepositoryName;
+use crate::core::gates::{self, Asked, Evaluation, supersede};
+use crate::core::target::Mistake;
+use crate::core::validate::Admitted;
+use crate::core::{names, trigger, validate};
+use crate::ports::{Actor, Forge, ForgeError};
+
+/// The other environment's deployment isn't in the state any more that led to this one.
+const SOURCE_NOT_LIVE: &str = "SourceNotLive";
+/// Requests that are kept per environment and pull request.
+const KEPT: usize = 5;
+
+/// Reconciles a request, within the driver's bounds.
+pub fn reconcile(
+    request: Arc<DeploymentRequest>,
+    context: Arc<Context>,
+) -> BoxFuture<'static, Result<Action, Failure>> {
+    async move { visit(context.fresh_requests.of(request), &context).await }.boxed()
+}
+
+/// How a visit ended.
+enum Outcome {
+    /// The deployment exists on GitHub.
+    Created {
+        /// Its id.
+        id: i64,
+        /// What has become of it.
+        followed: Followed,
+    },
+    /// It may not be created, for a reason before any gate.
+    Refused(Mistake),
+    /// A gate waits or refuses.
+    Gated(Evaluation),
+    /// It won't be created any more; why.
+    Superseded(String),
+    /// GitHub won't create it.
+    Failed(String),
+    /// What it was for is gone, and so is it.
+    Deleted,
+}
+
+/// What a visit works with once the request is admitted.
+struct Visit<'a> {
+    request: &'a DeploymentRequest,
+    admitted: Admitted<'a>,
+    forge: Arc<dyn Forge>,
+    name: RepositoryName,
+    /// Name of the environment on GitHub.
+    place: String,
+    context: &'a Context,
+    now: Timestamp,
+}
+
+async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Action, Failure> {
+    if request.metadata.deletion_timestamp.is_some() || is_over(&request) {
+        return Ok(Action::await_change());
+    }
+    let (outcome, told) = steps(&request, context).await?;
+    let again = again(&outcome, context);
+    if let Outcome::Deleted = outcome {
+        delete(&request, context).await?;
+    } else {
+        record::outcome(&request, &outcome, told, context).await?;
+        if matches!(outcome, Outcome::Created { .. } | Outcome::Superseded(_)) {
+            forget_the_oldest(&request, context).await?;
+        }
+    }
+    Ok(again.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// A request runs once. One that is over is looked at again only when something was heard of its pull request or branch.
+fn is_over(request: &DeploymentRequest) -> bool {
+    let Some(status) = &request.status else { return false };
+    has_ended(request)
+        && status.updated_at.as_ref() == request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED)
+}
+
+/// When to look again though nothing may be heard: webhooks only make it faster.
+fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
+    match outcome {
+        Outcome::Gated(evaluation) => match &evaluation.summary {
+            gates::Summary::Refused { over: true, .. } => None,
+            gates::Summary::Waiting { again: Some(again), .. } => {
+                let wait = Duration::try_from(again.duration_since(context.clock.now())).unwrap_or_default();
+                Some(wait.clamp(Duration::from_secs(1), context.sweep_interval))
+            }
+            gates::Summary::Waiting { again: None, .. }
+            | gates::Summary::Refused { .. }
+            | gates::Summary::Open => Some(context.sweep_interval),
+        },
+        // What Matinee deploys itself says so when there is news; to look once more costs no call.
+        Outcome::Refused(Mistake { reason: SOURCE_NOT_LIVE, .. })
+        | Outcome::Created { followed: Followed::UnderWay, .. } => Some(context.sweep_interval),
+        _ => None,
+    }
+}
+
+async fn steps(
+    request: &DeploymentRequest,
+    context: &Context,
+) -> Result<(Outcome, Option<tell::Told>), Failure> {
+    let namespace = request.namespace().unwrap_or_default();
+    let spec = &request.spec;
+    let repository = context.repository(&namespace, &spec.repository_ref.name).await?;
+    let class = context.class_of(repository.as_deref()).await?;
+    let all = context.repositories.state();
+    let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
+    let admitted = validate::admit(
+        &namespace,
+        &spec.repository_ref.name,
+        &spec.environment,
+        repository.as_deref(),
+        class.as_deref(),
+        &all,
+    );
+    let admitted = match admitted {
+        Ok(admitted) => admitted,
+        Err(mistake) => return Ok((Outcome::Refused(mistake), None)),
+    };
+    let (forge, name) = context.forge(&admitted).await?;
+    let number = spec.pull_request.as_ref().map(|reference| reference.number);
+    let Some(place) = names::github_environment(admitted.entry, number) else {
+        return Ok((Outcome::Refused(validate::wrong_place(&name, admitted.entry, number)), None));
+    };
+    let visit = Visit { request, admitted, forge, name, place, context, now: context.clock.now() };
+    let outcome = visit.outcome().await?;
+    let told = tell::tell(&visit, &outcome).await;
+    Ok((outcome, told))
+}
+
+impl Visit<'_> {
+    async fn outcome(&self) -> Result<Outcome, Failure> {
+        let created = self.request.status.as_ref().and_then(|status| status.deployment_id);
+        let is_head = match verify::verify(self, created).await? {
+            Verified::Holds { is_head } => is_head,
+            Verified::Refused(mistake) => return Ok(Outcome::Refused(mistake)),
+            Verified::Superseded(why) => return Ok(Outcome::Superseded(why)),
+            Verified::Over => return Ok(Outcome::Deleted),
+        };
+        let reruns = self.request.status.as_ref().map_or(0, |status| status.reruns);
+        let reruns = match created {
+            Some(id) if is_head && self.is_overtaken(id) => reruns + 1,
+            Some(id) => return Ok(Outcome::Created { id, followed: follow::follow(self, id).await? }),
+            None => reruns,
+        };
+        let evaluation = self.judge().await?;
+        if evaluation.summary != gates::Summary::Open {
+            return Ok(Outcome::Gated(evaluation));
+        }
+        match create::create(self, reruns, &evaluation).await {
+            Ok(deployment) => {
+                let id = deployment.id;
+                create::carry_out(self, deployment).await?;
+                Ok(Outcome::Created { id, followed: Followed::UnderWay })
+            }
+            Err(Failure::Forge(
+                ForgeError::Invalid(message) | ForgeError::Conflict(message) | ForgeError::Forbidden(message),
+            )) => Ok(Outcome::Failed(message)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Judges the gates, asking for no more than they need.
+    async fn judge(&self) -> Result<Evaluation, Failure> {
+        let status = self.request.status.as_ref();
+        let created = self.request.metadata.creation_timestamp.as_ref().map_or(self.now, |time| time.0);
+        let asked = Asked {
+            repository: &self.admitted.repository.spec,
+            class: &self.admitted.class.spec,
+            request: &self.request.spec,
+            created,
+            approvals: status.map(|status| status.approvals.as_slice()).unwrap_or_default(),
+            conditions: status.map(|status| status.conditions.as_slice()).unwrap_or_default(),
+            now: self.now,
+        };
+        let facts = facts::fetch(self, gates::needs(&asked)).await?;
+        Ok(gates::evaluate(&asked, &facts))
+    }
+
+    /// Whether another commit was deployed after this one, though this one is the head (again): a branch was pushed back.
+    fn is_overtaken(&self, deployment_id: i64) -> bool {
+        let spec = &self.request.spec;
+        let namespace = self.request.namespace();
+        match spec.requested_by.origin {
+            // Whoever deploys to a pull request's environment deploys its head, so any other commit was the head.
+            Origin::PullRequest => self
+                .context
+                .environments
+                .find(|environment| {
+                    environment.namespace() == namespace
+                        && trigger::same_place(spec, &environment.spec)
+                        && environment.spec.revision.deployment_id > Some(deployment_id)
+                        && environment.spec.revision.sha != spec.sha
+                })
+                .is_some(),
+            Origin::Push => {
+                supersede::overtaken(self.request, self.context.requests.state().iter().map(AsRef::as_ref))
+            }
+            _ => false,
+        }
+    }
+}
+
+pub(super) async fn delete(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {
+    let kind = GroupVersionKind::gvk(GROUP, VERSION, "DeploymentRequest");
+    let uid = request.uid().unwrap_or_default();
+    context
+        .cluster
+        .delete(&Actor::Operator, &kind, request.namespace().as_deref(), &request.name_any(), &uid)
+        .await?;
+    context.fresh_requests.forget(&uid);
+    Ok(())
+}
+
+/// Deletes every request for an environment that came to its end, and has GitHub read anew: the pull request may just have been opened or
+/// selected again, and then it is asked for again.
+pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
+    let spec = &environment.spec;
+    let namespace = environment.namespace().unwrap_or_default();
+    let asked = context.requests.state_filter(|request| {
+        request.namespace().as_deref() == Some(&namespace)
+            && request.metadata.deletion_timestamp.is_none()
+            && trigger::same_place(&request.spec, spec)
+    });
+    for request in asked {
+        delete(&request, context).await?;
+    }
+    if let Some(repository) = context.repository(&namespace, &spec.repository_ref.name).await? {
+        context.sweeps.forget(&repository.uid().unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// Keeps the newest requests of an environment: history has an end.
+async fn forget_the_oldest(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {
+    let siblings = context.requests.state_filter(|other| {
+        other.namespace() == request.namespace() && supersede::same_place(&other.spec, &request.spec)
+    });
+    let siblings: Vec<&DeploymentRequest> = siblings.iter().map(AsRef::as_ref).collect();
+    for old in supersede::surplus(&siblings, KEPT).into_iter().filter(|old| is_over(old)) {
+        delete(old, context).await?;
+    }
+    Ok(())
+}
+
+/// Whether nothing more is to be done for a request, and nothing more will come of it.
+pub(super) fn has_ended(request: &DeploymentRequest) -> bool {
+    request.status.as_ref().is_some_and(|status| record::has_ended(&status.conditions))
+}
+
+/// The condition `Ready` of a request, as `(status, reason, message)`.
+pub(super) fn ready(request: &DeploymentRequest) -> Option<(&str, &str, &str)> {
+    let ready = find_condition(&request.status.as_ref()?.conditions, conditions::READY)?;
+    Some((&ready.status, &ready.reason, &ready.message))
+}

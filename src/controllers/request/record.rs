@@ -1,0 +1,194 @@
+//! What a visit came to, written into the status.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
+
+use super::tell::Told;
+use super::{Followed, Outcome, Visit};
+use crate::api::{
+    ANNOTATION_PULL_REQUEST_UPDATED, ConditionStatus, DeploymentRequest, DeploymentRequestStatus, Intent,
+    find_condition,
+};
+use crate::controllers::driver::Failure;
+use crate::controllers::{Context, news, write};
+use crate::core::conditions::{self, Summary};
+use crate::core::gates::{self, Evaluation};
+use crate::core::target::Mistake;
+
+/// The request may be carried out: Repository, class, pull request, branch.
+const ALLOWED: &str = "Allowed";
+/// The deployment exists on GitHub.
+const CREATED: &str = "Created";
+/// The deployment succeeded.
+const SUCCEEDED: &str = "Succeeded";
+/// Reasons of `Ready` after which nothing is to come but by what is heard of the pull request or branch.
+const ENDS: [&str; 5] = ["Succeeded", "Superseded", "Inactive", "ChecksTimedOut", "ImageTimedOut"];
+
+/// Whether nothing more is to be done for a request.
+pub(super) fn has_ended(list: &[Condition]) -> bool {
+    find_condition(list, conditions::READY).is_some_and(|ready| ENDS.contains(&ready.reason.as_str()))
+}
+
+fn kinds() -> Vec<&'static str> {
+    [conditions::READY, conditions::RECONCILING, conditions::STALLED, ALLOWED]
+        .into_iter()
+        .chain(gates::CONDITIONS)
+        .chain([CREATED, SUCCEEDED])
+        .collect()
+}
+
+/// The record before the deployment is created: from here on it may exist.
+pub(super) async fn intent(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Result<(), Failure> {
+    let request = visit.request;
+    let mut status = known(request);
+    status.intent = Some(Intent { time: Time(visit.now), environment: visit.place.clone() });
+    status.reruns = reruns;
+    status.deployment_id = None;
+    let generation = request.metadata.generation.unwrap_or_default();
+    status.observed_generation = generation;
+    let list = &mut status.conditions;
+    conditions::initialize(list, &kinds(), generation, visit.now);
+    let mut set = |kind, verdict, reason: &str, message: &str| {
+        conditions::set(list, kind, verdict, reason, message, generation, visit.now);
+    };
+    set(ALLOWED, ConditionStatus::True, "Allowed", "");
+    judged(evaluation, &mut set);
+    let summary = Summary::Reconciling { reason: "Creating".to_owned(), message: String::new() };
+    conditions::summarize(list, &summary, generation, visit.now);
+    write_status(request, &status, visit.context).await
+}
+
+fn judged(evaluation: &Evaluation, set: &mut impl FnMut(&'static str, ConditionStatus, &str, &str)) {
+    for (kind, verdict) in &evaluation.verdicts {
+        let (status, reason, message) = verdict.condition();
+        set(kind, status, reason, message);
+    }
+}
+
+/// Writes what a visit came to, if it is news.
+pub(super) async fn outcome(
+    request: &DeploymentRequest,
+    outcome: &Outcome,
+    told: Option<Told>,
+    context: &Context,
+) -> Result<(), Failure> {
+    let now = context.clock.now();
+    // The intent may have been recorded a moment ago.
+    let seen = context.requests.get(&ObjectRef::from_obj(request));
+    let newest =
+        seen.map(|seen| context.fresh_requests.of(seen)).filter(|newest| newest.uid() == request.uid());
+    let mut status = known(newest.as_deref().unwrap_or(request));
+    let generation = request.metadata.generation.unwrap_or_default();
+    status.observed_generation = generation;
+    status.updated_at = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
+    if let Some(Told(told)) = told {
+        status.told = Some(told);
+    }
+    let list = &mut status.conditions;
+    conditions::initialize(list, &kinds(), generation, now);
+    let mut set = |kind, verdict, reason: &str, message: &str| {
+        conditions::set(list, kind, verdict, reason, message, generation, now);
+    };
+    let stalled = |reason: &str, message: &str| Summary::Stalled {
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    };
+    let summary = match outcome {
+        Outcome::Created { id, followed } => {
+            status.deployment_id = Some(*id);
+            set(ALLOWED, ConditionStatus::True, "Allowed", "");
+            set(CREATED, ConditionStatus::True, "Created", &format!("deployment {id}"));
+            succeeded(followed, *id, &mut set)
+        }
+        Outcome::Refused(Mistake { reason, message }) => {
+            set(ALLOWED, ConditionStatus::False, reason, message);
+            stalled(reason, message)
+        }
+        Outcome::Gated(evaluation) => {
+            set(ALLOWED, ConditionStatus::True, "Allowed", "");
+            judged(evaluation, &mut set);
+            match &evaluation.summary {
+                gates::Summary::Refused { reason, message, .. } => stalled(reason, message),
+                gates::Summary::Waiting { reason, message, .. } => {
+                    Summary::Reconciling { reason: (*reason).to_owned(), message: message.clone() }
+                }
+                gates::Summary::Open => {
+                    Summary::Reconciling { reason: "Creating".to_owned(), message: String::new() }
+                }
+            }
+        }
+        Outcome::Superseded(why) => {
+            set(CREATED, ConditionStatus::False, "Superseded", why);
+            stalled("Superseded", why)
+        }
+        Outcome::Failed(message) => {
+            set(ALLOWED, ConditionStatus::True, "Allowed", "");
+            set(CREATED, ConditionStatus::False, "Refused", message);
+            stalled("Refused", message)
+        }
+        Outcome::Deleted => return Ok(()),
+    };
+    conditions::summarize(list, &summary, generation, now);
+    if newest.as_ref().and_then(|newest| newest.status.as_ref()) != Some(&status) {
+        write_status(request, &status, context).await?;
+    }
+    Ok(())
+}
+
+fn succeeded(
+    followed: &Followed,
+    id: i64,
+    set: &mut impl FnMut(&'static str, ConditionStatus, &str, &str),
+) -> Summary {
+    match followed {
+        Followed::UnderWay => {
+            set(SUCCEEDED, ConditionStatus::Unknown, "Deploying", "");
+            Summary::Reconciling {
+                reason: "Deploying".to_owned(),
+                message: format!("GitHub deployment {id}"),
+            }
+        }
+        Followed::Live { url } => {
+            let message = url.clone().unwrap_or_default();
+            set(SUCCEEDED, ConditionStatus::True, "Succeeded", &message);
+            Summary::Ready { reason: "Succeeded".to_owned(), message }
+        }
+        Followed::Failed { cause } => {
+            set(SUCCEEDED, ConditionStatus::False, "DeploymentFailed", cause);
+            Summary::Stalled { reason: "DeploymentFailed".to_owned(), message: cause.clone() }
+        }
+        Followed::Inactive => {
+            let message = format!("deployment {id} became inactive before it succeeded");
+            set(SUCCEEDED, ConditionStatus::False, "Inactive", &message);
+            Summary::Stalled { reason: "Inactive".to_owned(), message }
+        }
+    }
+}
+
+fn known(request: &DeploymentRequest) -> DeploymentRequestStatus {
+    request.status.clone().unwrap_or(DeploymentRequestStatus {
+        observed_generation: -1,
+        conditions: Vec::<Condition>::new(),
+        intent: None,
+        updated_at: None,
+        reruns: 0,
+        deployment_id: None,
+        approvals: Vec::new(),
+        told: None,
+    })
+}
+
+async fn write_status(
+    request: &DeploymentRequest,
+    status: &DeploymentRequestStatus,
+    context: &Context,
+) -> Result<(), Failure> {
+    // Approvals are another writer's.
+    let own = DeploymentRequestStatus { approvals: Vec::new(), ..status.clone() };
+    let written = write::status(&*context.cluster, write::REQUEST, request, &own).await?;
+    context.fresh_requests.wrote(written);
+    let before = request.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    news::of_trouble(write::reference(request), before, &status.conditions, context).await;
+    Ok(())
+}

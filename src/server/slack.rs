@@ -1,0 +1,71 @@
+//! One slash command from Slack: what can be told from the header is refused before the body is read. The answer is what Slack shows at once.
+//! <https://docs.slack.dev/interactivity/implementing-slash-commands>
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::HttpBody as _;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Json, Response};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use jiff::Timestamp;
+use tokio::time::timeout;
+use tracing::Instrument as _;
+
+use super::Shared;
+use super::answer::Answer;
+use super::body::{self, BodyError};
+use crate::core::slack::command::LARGEST_FORM;
+use crate::core::slack::signature::{SIGNATURE_HEADER, SlackSignature, TIMESTAMP_HEADER};
+use crate::ports::DeskError;
+
+/// Slack gives up after three seconds.
+const WITHIN: Duration = Duration::from_millis(2_800);
+
+/// Answers one command.
+pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let span = tracing::info_span!("slack");
+    async {
+        let answer = timeout(WITHIN, take(&shared, request)).await.unwrap_or_else(|_| {
+            Err(Answer::new(StatusCode::SERVICE_UNAVAILABLE, "the command could not be taken in time"))
+        });
+        match answer {
+            Ok(response) => response,
+            Err(answer) => {
+                tracing::warn!(status = answer.status.as_u16(), "refused: {}", answer.message);
+                answer.into_response()
+            }
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+async fn take(shared: &Shared, request: Request) -> Result<Response, Answer> {
+    let (parts, body) = request.into_parts();
+    let signature =
+        signature(&parts.headers).map_err(|why| Answer::new(StatusCode::UNAUTHORIZED, why).closing())?;
+    let length = body.size_hint().exact();
+    let held = body::read(body, length, LARGEST_FORM, WITHIN, &shared.memory).await.map_err(|error| {
+        match error {
+            BodyError::TooLarge => Answer::new(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large"),
+            BodyError::TooSlow => Answer::new(StatusCode::REQUEST_TIMEOUT, "the form came too slowly"),
+            BodyError::NoRoom => Answer::new(StatusCode::SERVICE_UNAVAILABLE, "too much at the same time"),
+            BodyError::Broken => Answer::new(StatusCode::BAD_REQUEST, "the form broke off"),
+        }
+        .closing()
+    })?;
+    match shared.context.desk.accept(signature, held.bytes.clone()).await {
+        Ok(Some(message)) => Ok(Json(message.response()).into_response()),
+        Ok(None) => Ok(StatusCode::OK.into_response()),
+        Err(DeskError::NotSigned(why)) => Err(Answer::new(StatusCode::FORBIDDEN, why)),
+        Err(DeskError::Invalid(why)) => Err(Answer::new(StatusCode::BAD_REQUEST, why)),
+        Err(DeskError::Unavailable(why)) => Err(Answer::new(StatusCode::SERVICE_UNAVAILABLE, why)),
+    }
+}
+
+fn signature(headers: &HeaderMap) -> Result<SlackSignature, String> {
+    let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    SlackSignature::from_headers(value(TIMESTAMP_HEADER), value(SIGNATURE_HEADER), Timestamp::now())
+        .map_err(|error| error.to_string())
+}
