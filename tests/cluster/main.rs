@@ -3,6 +3,8 @@
 //! All tests share one stage; each has a namespace and a repository of its own. `cargo test --test cluster -- life` runs
 //! those whose name contains `life`, `-- --list` names all; neither starts more than it needs.
 
+mod chain;
+mod commands;
 mod crash;
 mod github;
 mod harness;
@@ -15,6 +17,7 @@ mod people;
 mod play;
 mod rights;
 mod schema;
+mod slack;
 mod still;
 mod sweep;
 
@@ -26,6 +29,9 @@ use harness::{Group, group};
 const GROUPS: &[Group] = &[
     group("life", life::TESTS),
     group("mistakes", mistakes::TESTS),
+    group("chain", chain::TESTS),
+    group("commands", commands::TESTS),
+    group("slack", slack::TESTS),
     group("health", health::TESTS),
     group("sweep", sweep::TESTS),
     group("people", people::TESTS),

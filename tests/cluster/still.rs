@@ -1,18 +1,19 @@
 //! Nothing happens where nothing is to be done; and what somebody else changes is put back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use playground::Mark;
-use playground::stage::{NewProject, Project, Stage};
+use playground::stage::github::types::NewRepository;
+use playground::stage::{CLASS, NewProject, Project, Stage};
 use serde_json::{Value, json};
 
 use crate::harness::tests;
 use crate::play::{
-    SOON, SWEPT, condition_is, deployments_of, github_environment, live, name_of, namespace_of, shows,
+    END, SOON, SWEPT, condition_is, deployments_of, github_environment, live, name_of, namespace_of, shows,
     states, url_of,
 };
 
@@ -20,6 +21,7 @@ tests![
     a_live_environment_costs_no_write_and_no_call,
     what_somebody_changes_is_put_back,
     what_somebody_deletes_comes_back,
+    a_hundred_repositories_are_swept_for_nothing,
     a_restart_writes_nothing(alone),
 ];
 
@@ -141,6 +143,63 @@ async fn a_live_environment_costs_no_write_and_no_call(stage: &Stage) -> Result<
     Ok(())
 }
 
+/// Repositories that follow pull requests, a branch and a chain, with something in each listing: what an hour of sweeps reads of them.
+async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<()> {
+    const COUNT: usize = 100;
+    const SWEEPS: usize = 6;
+
+    let github = stage.github();
+    let first = stage.project(NewProject::new("hundred")).await?;
+    let prefix = "/repos/acme/hundred-";
+    for index in 0..COUNT {
+        let name = format!("hundred-{index}");
+        let full_name = format!("acme/{name}");
+        github.create_repository(NewRepository { full_name, ..NewRepository::default() }).await?;
+        let repository = json!({
+            "apiVersion": "matinee.dev/v1alpha1", "kind": "Repository", "metadata": {"name": name},
+            "spec": {"repository": format!("acme/{name}"), "className": CLASS, "environments": [
+                {"name": "preview", "trigger": {"pullRequest": {"labels": ["never"]}}},
+                // A branch that isn't there: what is followed is read, and nothing is deployed.
+                {"name": "staging", "trigger": {"push": {"branches": ["release/*"]}}},
+                {"name": "production", "trigger": {"deploymentStatus": {"environment": "staging"}}},
+            ]},
+        });
+        stage.apply_object_within(&first.namespace, repository).await?;
+    }
+    let swept = async |already: usize, times: usize| {
+        stage
+            .wait_for(&format!("every repository is swept {times} times"), END * 2, async || {
+                let all = github.requests().await?;
+                let mut times_swept: HashMap<String, usize> = HashMap::new();
+                for request in all.iter().skip(already).filter(|request| request.path.contains("/pulls?")) {
+                    *times_swept.entry(request.path.clone()).or_default() += 1;
+                }
+                let done = times_swept
+                    .iter()
+                    .filter(|(path, swept)| path.starts_with(prefix) && **swept >= times)
+                    .count();
+                ensure!(done == COUNT, "{done} of {COUNT}");
+                Ok(())
+            })
+            .await
+    };
+    swept(0, 4).await?;
+    let before = github.requests().await?.len();
+    swept(before, SWEEPS).await?;
+    let asked = github.requests().await?;
+    let asked: Vec<_> =
+        asked.iter().skip(before).filter(|request| request.path.starts_with(prefix)).collect();
+    let counted: Vec<_> = asked.iter().filter(|request| request.counted).collect();
+    eprintln!(
+        "{COUNT} repositories, {SWEEPS} sweeps: {} requests, {} of them counted against the rate limit",
+        asked.len(),
+        counted.len()
+    );
+    // An hour has 60 sweeps by default.
+    ensure!(counted.len() * 60 / SWEEPS < 100, "counted: {counted:#?}");
+    Ok(())
+}
+
 async fn a_restart_writes_nothing(stage: &Stage) -> Result<()> {
     let (project, number, url) = at_rest(stage, "still-restart").await?;
     let before = versions(stage, &project, number).await?;
@@ -162,7 +221,8 @@ async fn a_restart_writes_nothing(stage: &Stage) -> Result<()> {
     let asked = calls(stage, &project, already).await?;
     ensure!(asked.iter().all(|call| call.starts_with("GET ")), "the operator told GitHub again: {asked:#?}");
     let read: Vec<_> = asked.iter().filter(|call| !call.ends_with(" 304")).collect();
-    ensure!(read.len() <= 2, "two listings are all a restart has to read, it was {read:#?}");
+    // Pull requests, deployments, comments.
+    ensure!(read.len() <= 3, "three listings are all a restart has to read, it was {read:#?}");
     // And it is awake.
     let web = stage.objects("apps/v1", "Deployment", Some(&namespace_of(&project, number)));
     web.delete("web", &DeleteParams::default()).await?;

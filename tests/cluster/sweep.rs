@@ -38,7 +38,7 @@ async fn everything_works_without_a_webhook(stage: &Stage) -> Result<()> {
     github.close(&project.repository, pull.number).await?;
     gone(stage, &project, pull.number).await?;
     github.reopen(&project.repository, pull.number).await?;
-    stage.deployed(&project, &sha, "success", SOON).await?;
+    stage.deployed(&project, &sha, "success", END).await?;
     github.unlabel(&project.repository, pull.number, "preview").await?;
     gone(stage, &project, pull.number).await
 }

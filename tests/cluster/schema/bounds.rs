@@ -82,7 +82,7 @@ async fn schemas(stage: &Stage) -> Result<Vec<(String, Value)>> {
             (kind, spec["versions"][0]["schema"]["openAPIV3Schema"].clone())
         })
         .collect();
-    ensure!(found.len() == 5, "{} kinds are defined", found.len());
+    ensure!(found.len() == 6, "{} kinds are defined", found.len());
     Ok(found)
 }
 
@@ -169,7 +169,7 @@ fn breaks_of_list(schema: &Value, items: &[Value], pointer: &str, field: &str, a
     if schema["minItems"].as_u64().is_some_and(|least| least > 0) {
         broken(Vec::new(), field.to_owned(), &["should have at least"]);
     }
-    if schema["x-kubernetes-list-type"] == "map" {
+    if schema["x-kubernetes-list-type"] == "map" || schema["x-kubernetes-list-type"] == "set" {
         broken(vec![first.clone(), first.clone()], format!("{field}[1]"), &["Duplicate value"]);
     }
     breaks(&schema["items"], first, &format!("{pointer}/0"), &format!("{field}[0]"), all);

@@ -13,13 +13,16 @@ const LONG_NAME: &str =
     "metadata.name must have at most 40 characters: namespaces and host names are made from it";
 const ONE_ROUTE: &str = "set exactly one of gateway and ingress: a preview is routed through one of them";
 const RANGES: &str = "must have address ranges only: write them like 192.0.2.0/24";
-const A_TRIGGER: &str =
-    "set trigger.pullRequest, or leave trigger out where somebody else creates the deployments";
+const A_TRIGGER: &str = "set exactly one of trigger.pullRequest, trigger.push and trigger.deploymentStatus, or leave trigger out where somebody \
+                         else creates the deployments";
+const ONE_LIST: &str = "set exactly one of usersFrom.configMapName and usersFrom.secretName";
 const NUMBERED: &str = "githubEnvironment must contain {number} where the trigger is pullRequest: each pull request has an environment \
                         of its own";
 const MORTAL: &str =
     "lifetime is for environments of pull requests: set trigger.pullRequest or remove lifetime";
 const RUNS_ONCE: &str = "spec is immutable: a request runs once; create another one";
+const CARRIED_OUT_ONCE: &str = "spec is immutable: a command is carried out once; give another one";
+const ONE_PLACE: &str = "set exactly one of comment and slack: where the command was given, and is answered";
 const IDENTITY: &str = "repositoryRef, environment and githubEnvironment are immutable: they say which environment this is; create \
                         another one";
 const FORWARD: &str = "revision.deploymentId never goes back: an older deployment can't take the place of a newer one; create a new \
@@ -36,26 +39,68 @@ const CREATIONS: &[Creation] = &[
     ("PreviewClass", "schema-gateway", NETWORK_FROM, || json!(["gateway"]), INGRESS_FROM, RANGES),
     ("PreviewClass", "schema-gateway", NETWORK_FROM, || json!(["192.0.2.1"]), INGRESS_FROM, RANGES),
     ("PreviewClass", "schema-gateway", NETWORK_TO, || json!(["0.0.0.0/0", "::/129"]), EGRESS_TO, RANGES),
+    (
+        "PreviewClass",
+        "schema-gateway",
+        "/spec/slack/usersFrom/secretName",
+        || "people".into(),
+        "spec.slack.usersFrom",
+        ONE_LIST,
+    ),
+    (
+        "PreviewClass",
+        "schema-gateway",
+        "/spec/slack/usersFrom/configMapName",
+        || Value::Null,
+        "spec.slack.usersFrom",
+        ONE_LIST,
+    ),
     ("Repository", "shop", "/metadata/name", || "a".repeat(41).into(), "<nil>", LONG_NAME),
+    ("Repository", "shop", "/spec/environments/0/trigger", || json!({}), TRIGGER, A_TRIGGER),
+    ("Repository", "shop", "/spec/environments/0/trigger/push", following, TRIGGER, A_TRIGGER),
+    ("Repository", "shop-push", "/spec/environments/0/trigger/deploymentStatus", chained, TRIGGER, A_TRIGGER),
     (
         "Repository",
-        "shop",
-        "/spec/environments/0/trigger",
+        "shop-chain",
+        "/spec/environments/0/trigger/pullRequest",
         || json!({}),
-        "spec.environments[0].trigger",
+        TRIGGER,
         A_TRIGGER,
     ),
     ("Repository", "shop", "/spec/environments/0/githubEnvironment", || "preview".into(), ENTRY, NUMBERED),
     ("Repository", "shop", "/spec/environments/0/trigger", || Value::Null, ENTRY, MORTAL),
+    (
+        "Repository",
+        "shop-push",
+        "/spec/environments/0/lifetime",
+        || json!({"deleteAfter": "2d"}),
+        ENTRY,
+        MORTAL,
+    ),
+    ("Command", "shop", "/spec/slack", slack, "spec", ONE_PLACE),
+    ("Command", "shop", "/spec/comment", || Value::Null, "spec", ONE_PLACE),
 ];
 const NETWORK_FROM: &str = "/spec/isolation/network/ingressFrom";
 const INGRESS_FROM: &str = "spec.isolation.network.ingressFrom";
 const NETWORK_TO: &str = "/spec/isolation/network/egressTo";
 const EGRESS_TO: &str = "spec.isolation.network.egressTo";
 const ENTRY: &str = "spec.environments[0]";
+const TRIGGER: &str = "spec.environments[0].trigger";
 
 fn gateway() -> Value {
     json!({"name": "previews", "namespace": "gateways"})
+}
+
+fn following() -> Value {
+    json!({"branches": ["main"]})
+}
+
+fn chained() -> Value {
+    json!({"environment": "staging"})
+}
+
+fn slack() -> Value {
+    json!({"user": "U0123ABCD", "channel": "C0123ABCD"})
 }
 
 /// A change of an object that is there: kind, name, merge patch, and the field and the words of the refusal; no words where it is taken.
@@ -64,7 +109,12 @@ type Change = (&'static str, &'static str, fn() -> Value, &'static str, Option<&
 const CHANGES: &[Change] = &[
     ("DeploymentRequest", "full", || json!({"spec": {"sha": "1".repeat(40)}}), "spec", Some(RUNS_ONCE)),
     ("DeploymentRequest", "full", || json!({"spec": {"pullRequest": null}}), "spec", Some(RUNS_ONCE)),
+    ("DeploymentRequest", "full", || json!({"spec": {"notBefore": null}}), "spec", Some(RUNS_ONCE)),
+    ("DeploymentRequest", "minimal", || json!({"spec": {"force": true}}), "spec", Some(RUNS_ONCE)),
     ("DeploymentRequest", "full", || json!({"metadata": {"labels": {"a": "b"}}}), "", None),
+    ("Command", "full", || json!({"spec": {"text": "/deploy production"}}), "spec", Some(CARRIED_OUT_ONCE)),
+    ("Command", "full", || json!({"spec": {"login": "somebody"}}), "spec", Some(CARRIED_OUT_ONCE)),
+    ("Command", "minimal", || json!({"metadata": {"labels": {"a": "b"}}}), "", None),
     (
         "PreviewEnvironment",
         "full",
@@ -138,7 +188,7 @@ async fn changes_are_refused(stage: &Stage) -> Result<()> {
     const NAMESPACE: &str = "schema-rules";
     stage.namespace(NAMESPACE).await?;
     let mut there = Vec::new();
-    for kind in ["DeploymentRequest", "PreviewEnvironment"] {
+    for kind in ["DeploymentRequest", "Command", "PreviewEnvironment"] {
         for (text, name) in [(FULL, "full"), (MINIMAL, "minimal")] {
             let mut given = object(text, kind, "shop")?;
             given["metadata"]["name"] = name.into();

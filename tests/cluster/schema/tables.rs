@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
+use kube::api::{DynamicObject, PostParams};
 use playground::stage::{CLASS, NewProject, Stage};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::play::{live, name_of, url_of};
+use super::VERSION;
+use crate::play::{condition_is, live, name_of, url_of};
 
 /// A page of the API, as JSON.
 async fn get(stage: &Stage, path: &str, accept: &str) -> Result<Value> {
@@ -47,6 +49,9 @@ pub(super) async fn every_kind_is_listed_as_people_read_it(stage: &Stage) -> Res
     let name = name_of(&project, pull.number);
     let request = format!("{name}-{}", &pull.sha[..12]);
     let id = deployment.id.to_string();
+    // What GitHub acknowledged is known here a moment after it is known there.
+    condition_is(stage, &stage.requests(&project.namespace), &request, "Succeeded", "True").await?;
+    let command = command(stage, &project.namespace, &project.name, pull.number).await?;
 
     for (path, name, expected) in [
         (
@@ -62,6 +67,7 @@ pub(super) async fn every_kind_is_listed_as_people_read_it(stage: &Stage) -> Res
                 ("CLASS", CLASS),
                 ("READY", "True"),
                 ("STATUS", "Ready"),
+                ("LOCKED", ""),
                 ("AGE", ""),
             ],
         ),
@@ -74,12 +80,24 @@ pub(super) async fn every_kind_is_listed_as_people_read_it(stage: &Stage) -> Res
             namespaced("deploymentrequests"),
             &request,
             &[
-                ("ENVIRONMENT", &format!("preview/pr-{number}")),
+                ("ENVIRONMENT", "preview"),
                 ("PR", &number),
                 ("+SHA", &pull.sha),
                 ("CREATED", "True"),
-                ("STATUS", "Created"),
+                ("STATUS", "Succeeded"),
                 ("DEPLOYMENT", &id),
+                ("AGE", ""),
+            ],
+        ),
+        (
+            namespaced("commands"),
+            &command,
+            &[
+                ("TEXT", "/status"),
+                ("BY", "octocat"),
+                ("PR", &number),
+                ("STATUS", ""),
+                ("+MESSAGE", ""),
                 ("AGE", ""),
             ],
         ),
@@ -115,6 +133,25 @@ pub(super) async fn every_kind_is_listed_as_people_read_it(stage: &Stage) -> Res
     Ok(())
 }
 
+/// A command that nobody on GitHub gave; its name. What becomes of it makes no difference to what is shown of it here.
+async fn command(stage: &Stage, namespace: &str, repository: &str, number: u64) -> Result<String> {
+    let name = format!("{repository}-comment-1");
+    let given = json!({
+        "apiVersion": VERSION,
+        "kind": "Command",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "repositoryRef": {"name": repository},
+            "text": "/status",
+            "login": "octocat",
+            "comment": {"id": 1, "pullRequest": {"number": number}},
+        },
+    });
+    let given: DynamicObject = serde_json::from_value(given)?;
+    stage.objects(VERSION, "Command", Some(namespace)).create(&PostParams::default(), &given).await?;
+    Ok(name)
+}
+
 pub(super) async fn short_names_are_short_and_nobody_elses(stage: &Stage) -> Result<()> {
     let groups = get(stage, "/apis", "application/json").await?;
     let mut paths = vec!["/api/v1".to_owned()];
@@ -133,7 +170,7 @@ pub(super) async fn short_names_are_short_and_nobody_elses(stage: &Stage) -> Res
             }
             let short = resource["shortNames"].as_array().into_iter().flatten().map(text);
             if path == "/apis/matinee.dev/v1alpha1" {
-                ensure!(resource["categories"] == serde_json::json!(["matinee"]), "{resource}");
+                ensure!(resource["categories"] == json!(["matinee"]), "{resource}");
                 ours.insert(text(&resource["kind"]), short.collect::<Vec<_>>());
             } else {
                 others.extend(short);
@@ -143,6 +180,7 @@ pub(super) async fn short_names_are_short_and_nobody_elses(stage: &Stage) -> Res
     }
     // `previews` is what people type for many of them.
     let expected = [
+        ("Command", "cmd"),
         ("DeploymentRequest", "dr"),
         ("PreviewClass", "pclass"),
         ("PreviewEnvironment", "preview previews"),

@@ -45,9 +45,17 @@ pub(super) async fn make(github: Client) -> Result<Accounts> {
 
 /// What the App asks for.
 fn permissions() -> Permissions {
-    [("contents", "read"), ("deployments", "write"), ("metadata", "read"), ("pull_requests", "write")]
-        .map(|(name, level)| (name.to_owned(), level.to_owned()))
-        .into()
+    [
+        ("checks", "read"),
+        ("contents", "read"),
+        ("deployments", "write"),
+        ("issues", "write"),
+        ("metadata", "read"),
+        ("pull_requests", "write"),
+        ("statuses", "write"),
+    ]
+    .map(|(name, level)| (name.to_owned(), level.to_owned()))
+    .into()
 }
 
 fn random() -> Result<String> {

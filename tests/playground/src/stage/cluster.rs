@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::account::Accounts;
-use super::{APP_CLASS, CLASS, SYSTEM, Stage};
+use super::{APP_CLASS, CLASS, SLACK_USERS, SYSTEM, Stage};
 use crate::objects::{Kind, apply, apply_object, has_condition};
 
 const CLASS_YAML: &str = include_str!("../../manifests/stage/class.yaml");
@@ -32,6 +32,10 @@ pub(super) struct Setup<'a> {
     pub(super) github_url: &'a str,
     pub(super) gateway_port: u16,
     pub(super) probe_address: Option<SocketAddr>,
+    pub(super) registry: String,
+    pub(super) slack: &'a slack_stand_in::control::types::App,
+    /// Id of the channel that results are posted to.
+    pub(super) slack_channel: &'a str,
 }
 
 /// Applies definitions, rights, credentials and the two classes.
@@ -43,6 +47,14 @@ pub(super) async fn prepare(setup: &Setup<'_>, operator: &Path) -> Result<()> {
     apply(client, &rights).await.context("the operator's rights")?;
     let accounts = setup.accounts;
     let app = json!({"appId": accounts.app_id.to_string(), "privateKey": accounts.private_key});
+    let slack = json!({"signingSecret": setup.slack.signing_secret, "botToken": setup.slack.bot_token});
+    for (kind, name, field, content) in
+        [("Secret", "slack", "stringData", slack), ("ConfigMap", SLACK_USERS, "data", json!({}))]
+    {
+        let metadata = json!({"name": name, "namespace": SYSTEM});
+        apply_object(client, json!({"apiVersion": "v1", "kind": kind, "metadata": metadata, field: content}))
+            .await?;
+    }
     for (class, secret, content) in
         [(CLASS, "github", json!({"token": accounts.token})), (APP_CLASS, "github-app", app)]
     {
@@ -91,6 +103,12 @@ fn class_object(setup: &Setup<'_>, name: &str, secret: &str) -> Result<Value> {
         .replace("GITHUB_URL", setup.github_url)
         .replace("SECRET", secret);
     let mut class: Value = serde_saphyr::from_str(&yaml)?;
+    class["spec"]["registries"] = json!([{"host": setup.registry, "insecure": true}]);
+    class["spec"]["slack"] = json!({
+        "secretName": "slack",
+        "usersFrom": {"configMapName": SLACK_USERS},
+        "channel": setup.slack_channel,
+    });
     if let Some(address) = setup.probe_address {
         class["spec"]["routing"]["probeAddress"] = address.to_string().into();
     }

@@ -63,6 +63,9 @@ use anyhow::{Context as _, Result};
 use github_stand_in::StandIn;
 use github_stand_in::control::types::Limits;
 use kube::Client;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use slack_stand_in::control::types::{NewChannel, Typed};
 
 use crate::{Mark, Mode, Playground, Write};
 use account::Accounts;
@@ -72,6 +75,8 @@ pub use cluster::{Condition, condition, conditions};
 pub use github_stand_in::control as github;
 pub use operator::Operator;
 pub use project::{NewProject, Project};
+pub use registry_stand_in::control as registry;
+pub use slack_stand_in::control as slack;
 pub use web::Answer;
 
 /// The operator's namespace, where its Secrets are.
@@ -82,6 +87,10 @@ pub const CLASS: &str = "standard";
 pub const APP_CLASS: &str = "app";
 /// The account that repositories of projects belong to unless said otherwise.
 pub const OWNER: &str = "acme";
+/// The ConfigMap that says who in Slack is who on GitHub.
+pub const SLACK_USERS: &str = "slack-users";
+/// The channel in Slack that results are posted to.
+pub const SLACK_CHANNEL: &str = "deploys";
 /// The stand-in's REST API has a path before it, as Enterprise Server's has: who forgets it fails.
 const API_PATH: &str = "/api/v3";
 
@@ -126,6 +135,8 @@ pub struct Stage {
     operator: Operator,
     responder: Option<Responder>,
     github: StandIn,
+    slack: slack_stand_in::StandIn,
+    registry: registry_stand_in::StandIn,
     accounts: Accounts,
     client: Client,
     web: reqwest::Client,
@@ -150,6 +161,8 @@ impl Stage {
             };
             github.control().set_limits(none).await?;
         }
+        let slack = slack_stand_in::StandIn::start(slack_stand_in::Settings::default()).await?;
+        let registry = registry_stand_in::StandIn::start(registry_stand_in::Settings::default()).await?;
         let mut playground = settings.playground.clone();
         if settings.record_writes {
             playground.record_writes_of.push(cluster::operator_user());
@@ -173,7 +186,13 @@ impl Stage {
 
         let began = Instant::now();
         let client = playground.client().await?;
+        let app = slack.control().app().await?;
+        let channel = NewChannel { name: SLACK_CHANNEL.to_owned(), ..NewChannel::default() };
+        let channel = slack.control().set_channel(channel).await?;
         let setup = cluster::Setup {
+            registry: registry.host(),
+            slack: &app,
+            slack_channel: &channel.id,
             client: &client,
             accounts: &accounts,
             github_url: github.api_url(),
@@ -185,9 +204,25 @@ impl Stage {
         // What projects deploy, unless they say otherwise.
         playground.sample_image().await?;
         let began = Instant::now();
-        let operator = Operator::start(&playground, &settings, &accounts.webhook_secret).await?;
+        let outside = operator::Outside {
+            webhook_secret: &accounts.webhook_secret,
+            slack_api_url: slack.api_url(),
+            slack_response_url: slack.response_url(),
+        };
+        let operator = Operator::start(&playground, &settings, &outside).await?;
+        slack.control().set_command("/deploy", &operator.slack_url()).await?;
         playground.progress.took("operator", began);
-        Ok(Self { operator, responder, github, accounts, client, web: web::client()?, playground })
+        Ok(Self {
+            operator,
+            responder,
+            github,
+            slack,
+            registry,
+            accounts,
+            client,
+            web: web::client()?,
+            playground,
+        })
     }
 
     /// The operator's process.
@@ -203,6 +238,35 @@ impl Stage {
     /// What makes things happen on the stand-in, and tells what happened there.
     pub fn github(&self) -> github::Client {
         self.github.control()
+    }
+
+    /// What makes people type commands in Slack, and tells what they were answered. The app has the command `/deploy`.
+    pub fn slack(&self) -> slack::Client {
+        self.slack.control()
+    }
+
+    /// What puts images into the registry, which every class lists.
+    pub fn registry(&self) -> registry::Client {
+        self.registry.control()
+    }
+
+    /// The registry's host and port, as it stands in the names of its images.
+    pub fn registry_host(&self) -> String {
+        self.registry.host()
+    }
+
+    /// Tells the operator who somebody in Slack is on GitHub; the id of the Slack user.
+    ///
+    /// # Errors
+    /// When Slack's stand-in or the API server refuses it.
+    pub async fn slack_user(&self, name: &str, login: &str) -> Result<String> {
+        let typed = self.slack().type_command(Typed::new(name, SLACK_CHANNEL, "/deploy help")).await?;
+        let id = typed.field("user_id").to_owned();
+        let patch = Patch::Merge(json!({"data": {id.as_str(): login}}));
+        self.objects("v1", "ConfigMap", Some(SYSTEM))
+            .patch(SLACK_USERS, &PatchParams::default(), &patch)
+            .await?;
+        Ok(id)
     }
 
     /// The stand-in's pages.
@@ -254,10 +318,12 @@ impl Stage {
     /// # Errors
     /// What could not be ended or removed.
     pub async fn stop(self) -> Result<()> {
-        let Self { operator, responder, github, playground, .. } = self;
+        let Self { operator, responder, github, slack, registry, playground, .. } = self;
         let ended = tokio::task::spawn_blocking(move || operator.end()).await?;
         drop(responder);
         github.stop().await;
+        slack.stop().await;
+        drop(registry);
         playground.stop().await?;
         ended.context("the operator did not end well")
     }

@@ -34,6 +34,13 @@ pub struct Operator {
     state: Mutex<State>,
 }
 
+/// What of the world outside the cluster the operator is told.
+pub(super) struct Outside<'a> {
+    pub(super) webhook_secret: &'a str,
+    pub(super) slack_api_url: String,
+    pub(super) slack_response_url: String,
+}
+
 #[derive(Default)]
 struct State {
     child: Option<Child>,
@@ -42,10 +49,14 @@ struct State {
 }
 
 impl Operator {
-    pub(super) async fn start(playground: &Playground, settings: &Settings, secret: &str) -> Result<Self> {
+    pub(super) async fn start(
+        playground: &Playground,
+        settings: &Settings,
+        outside: &Outside<'_>,
+    ) -> Result<Self> {
         let kubeconfig = playground.service_account_kubeconfig(SYSTEM, ACCOUNT).await?;
         let secret_file = playground.home.make("operator")?.join("webhook-secret");
-        write_secret(&secret_file, secret)?;
+        write_secret(&secret_file, outside.webhook_secret)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut arguments: Vec<String> = [
             ("--listen", address.to_string()),
@@ -54,6 +65,8 @@ impl Operator {
             ("--namespace", SYSTEM.to_owned()),
             ("--sweep-interval", seconds(settings.sweep_interval)?),
             ("--github-write-interval", seconds(settings.github_write_interval)?),
+            ("--slack-api-url", outside.slack_api_url.clone()),
+            ("--slack-response-url", outside.slack_response_url.clone()),
             ("--log", settings.log.clone()),
         ]
         .into_iter()
@@ -83,6 +96,11 @@ impl Operator {
     /// Where GitHub sends webhooks.
     pub fn webhook_url(&self) -> String {
         format!("{}/webhooks/github", self.url())
+    }
+
+    /// Where Slack sends commands.
+    pub fn slack_url(&self) -> String {
+        format!("{}/slack/commands", self.url())
     }
 
     /// Its log, of all its lives.
