@@ -1,11 +1,11 @@
-//! The acts: what somebody does on GitHub, and what must come of it.
+//! The pull request's acts: what somebody does on GitHub, and what must come of it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
+use playground::stage::conditions;
 use playground::stage::github::types::{NewPullRequest, Request};
-use playground::stage::{NewProject, conditions};
 use serde_json::json;
 
 use crate::play::{BOUND, BRANCH, IMAGE, Play, branch, image_of, url_of};
@@ -18,6 +18,8 @@ const SECONDS: Duration = Duration::from_secs(20);
 impl Play {
     /// A pull request is opened and gets a URL that answers.
     pub(crate) async fn open(&mut self) -> Result<()> {
+        // What the sweep finds in a new repository is none of the pull request's.
+        self.figures.settle(&self.stage).await?;
         self.screen.act("A pull request is opened");
         self.sha = self.commit("Add a shopping cart").await?;
         self.stage.publish(&image_of(&self.sha)).await?;
@@ -33,8 +35,13 @@ impl Play {
         };
         self.pull = self.stage.github().open(&self.project.repository, pull).await?.number;
         let github = self.stage.github();
-        let timeline =
-            Timeline::follow(github, Arc::clone(&self.screen), &self.project.repository, self.pull, began);
+        let timeline = Timeline::follow(
+            github,
+            Arc::clone(&self.screen),
+            &self.project.repository,
+            (self.pull, 0),
+            began,
+        );
         self.timeline = Some(timeline);
         let deployment = self.deployed("success").await?;
         let after = began.elapsed();
@@ -45,6 +52,7 @@ impl Play {
             self.stage.environments(&self.project.namespace).get(&self.environment_name()).await?;
         let name = environment.data["status"]["namespace"]["name"].as_str();
         name.unwrap_or_default().clone_into(&mut self.namespace);
+        self.uid = environment.metadata.uid.clone().unwrap_or_default();
         ensure!(!self.namespace.is_empty(), "no namespace in {}", conditions(&environment));
         self.figures.end("create", measure, &self.stage, after).await?;
         self.figures.memory(&self.stage)
@@ -165,74 +173,10 @@ impl Play {
         self.serves_head().await
     }
 
-    /// The pull request is closed, and everything goes.
-    pub(crate) async fn close(&mut self) -> Result<()> {
-        self.screen.act("The pull request is closed");
-        let measure = self.figures.begin(&self.stage).await?;
-        let began = self.clock().await;
-        self.stage.github().close(&self.project.repository, self.pull).await?;
-        self.all_inactive().await?;
-        self.holds(&format!("No deployment is active any more after {}", took(began.elapsed())));
-        let environment = self.environment_name();
-        self.gone(&environment, &self.namespace).await?;
-        let after = began.elapsed();
-        self.holds(&format!(
-            "Its PreviewEnvironment and the namespace {} are gone after {}",
-            self.namespace,
-            took(after)
-        ));
-        self.nothing_left().await?;
-        self.holds("No object of a preview is left in the cluster");
-        if self.stage.serves() {
-            let answer = self.stage.fetch(&self.url).await?;
-            ensure!(answer.status == 404, "the URL still answers {answer:?}");
-            self.holds("The URL answers 404, from the gateway");
-        }
-        self.figures.end("delete", measure, &self.stage, after).await
-    }
-
-    /// Prepares a preview for being left running, and says how to reach everything.
-    pub(crate) async fn keep(&mut self) -> Result<()> {
-        // Nobody builds images for commits that are pushed by hand.
-        let any = NewProject::new(&self.project.name).template_object()?;
-        self.stage.apply_object_within(&self.project.namespace, any).await?;
-        self.stage
-            .wait_for("the operator sees the changed template", BOUND, async || {
-                let template = self.stage.templates(&self.project.namespace).get(&self.project.name).await?;
-                let observed = template.data["status"]["observedGeneration"].as_i64();
-                ensure!(observed == template.metadata.generation, "{}", conditions(&template));
-                Ok(())
-            })
-            .await?;
-        let pages = self.stage.github_pages();
-        let repository = &self.project.repository;
-        let screen = &self.screen;
-        screen.act("Everything goes on running. Ctrl-C ends it");
-        screen.line(&format!("   pull request   {pages}/{repository}/pull/{}", self.pull));
-        screen.line(&format!("   preview        {}", self.url));
-        screen.line(&format!(
-            "   cluster        export KUBECONFIG={}",
-            self.stage.playground().kubeconfig().display()
-        ));
-        screen.line("                  kubectl get previews -A");
-        screen.line(&format!(
-            "   operator       {}, log {}",
-            self.stage.operator().url(),
-            self.stage.operator().log().display()
-        ));
-        screen.line(&format!(
-            "   GitHub's API   {} with the token {}",
-            self.stage.github_api(),
-            self.stage.token()
-        ));
-        screen.aside("Open, push to and close pull requests on GitHub's pages; label them `preview`. Every commit is served");
-        screen.aside("by the sample application now.");
-        Ok(())
-    }
-
     /// Ends everything.
     pub(crate) async fn end(self) -> Result<()> {
         drop(self.timeline);
+        drop(self.deployer);
         self.stage.stop().await
     }
 

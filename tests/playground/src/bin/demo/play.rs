@@ -10,6 +10,7 @@ use kube::api::ListParams;
 use playground::stage::github::types::{Deployment, NewPush};
 use playground::stage::{APP_CLASS, NewProject, Project, Stage, conditions};
 
+use crate::deployer::Deployer;
 use crate::figures::Figures;
 use crate::screen::Screen;
 use crate::timeline::Timeline;
@@ -22,6 +23,7 @@ const HANDOVER: Duration = Duration::from_secs(3);
 pub(crate) const IMAGE: &str = "localhost/matinee/shop";
 /// The head of the pull request.
 pub(crate) const BRANCH: &str = "shopping-cart";
+
 /// The stage, and how far the play is.
 pub(crate) struct Play {
     pub(crate) stage: Stage,
@@ -30,12 +32,18 @@ pub(crate) struct Play {
     pub(crate) figures: Figures,
     pub(crate) timeline: Option<Timeline>,
     pub(crate) pull: u64,
-    /// The head of the pull request.
+    /// The commit that the play is about: the head of the pull request, then what it was merged as, then a hotfix.
     pub(crate) sha: String,
-    /// The URL of the preview.
+    /// Where it is served.
     pub(crate) url: String,
     /// The preview's namespace.
     pub(crate) namespace: String,
+    /// UID of the preview's `PreviewEnvironment`.
+    pub(crate) uid: String,
+    /// What deploys to production.
+    pub(crate) deployer: Option<Deployer>,
+    /// When staging was seen to succeed with the newest commit.
+    pub(crate) staged: Option<Instant>,
 }
 
 impl Play {
@@ -55,6 +63,9 @@ impl Play {
             sha: String::new(),
             url: String::new(),
             namespace: String::new(),
+            uid: String::new(),
+            deployer: None,
+            staged: None,
         })
     }
 
@@ -62,7 +73,7 @@ impl Play {
         &self.stage
     }
 
-    /// Makes a commit on top of the pull request's head that no branch of the pull request has yet: a build comes first.
+    /// Makes a commit on top of the newest one that is only on a branch of nobody's interest yet: a build comes first.
     pub(crate) async fn commit(&self, message: &str) -> Result<String> {
         let onto = (!self.sha.is_empty()).then(|| self.sha.clone());
         let branch = "being-built".to_owned();
@@ -96,10 +107,15 @@ impl Play {
 
     pub(crate) async fn deployed(&self, state: &str) -> Result<Deployment> {
         let deployment = self.stage.deployed(&self.project, &self.sha, state, BOUND).await;
+        self.catch_up().await;
+        deployment
+    }
+
+    /// What is said next comes after what happened.
+    pub(crate) async fn catch_up(&self) {
         if let Some(timeline) = &self.timeline {
             timeline.catch_up().await;
         }
-        deployment
     }
 
     pub(crate) async fn newest(&self) -> Result<Deployment> {
@@ -117,20 +133,22 @@ impl Play {
                 Ok(())
             })
             .await?;
-        if let Some(timeline) = &self.timeline {
-            timeline.catch_up().await;
-        }
+        self.catch_up().await;
         Ok(())
     }
 
+    /// No deployment of the pull request's environment is active.
     pub(crate) async fn all_inactive(&self) -> Result<()> {
+        let environment = github_environment(self.pull);
         for deployment in self.stage.github().deployments(&self.project.repository).await? {
-            self.inactive(deployment.id).await?;
+            if deployment.environment == environment {
+                self.inactive(deployment.id).await?;
+            }
         }
         Ok(())
     }
 
-    /// The URL shows the pull request's head.
+    /// The URL shows the newest commit.
     pub(crate) async fn serves_head(&self) -> Result<()> {
         if !self.stage.serves() {
             return Ok(());
@@ -154,8 +172,9 @@ impl Play {
         gone(&self.stage, &self.project, environment, namespace).await
     }
 
+    /// No object is left that was made for the pull request's preview.
     pub(crate) async fn nothing_left(&self) -> Result<()> {
-        let labelled = ListParams::default().labels("matinee.dev/environment-uid");
+        let labelled = ListParams::default().labels(&format!("matinee.dev/environment-uid={}", self.uid));
         let namespaces: Api<Namespace> = Api::all(self.stage.client().clone());
         let left: Vec<_> = namespaces
             .list(&labelled)
@@ -219,6 +238,11 @@ pub(crate) async fn gone(stage: &Stage, project: &Project, environment: &str, na
 /// The image of a commit.
 pub(crate) fn image_of(sha: &str) -> String {
     format!("{IMAGE}:{}", &sha[..7])
+}
+
+/// A pull request's environment on GitHub.
+pub(crate) fn github_environment(pull: u64) -> String {
+    format!("preview/pr-{pull}")
 }
 
 pub(crate) fn branch(name: &str) -> String {

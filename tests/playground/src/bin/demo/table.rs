@@ -46,7 +46,9 @@ fn rows(figures: &Figures, stage: &Stage) -> Vec<(String, String)> {
     row("webhook → all objects applied", over(&Part::applied, "create"));
     row("webhook → success on GitHub", over(&|part| Some(part.took), "create"));
     row("push → success on GitHub", over(&|part| Some(part.took), "update"));
-    row("close → namespace gone", over(&|part| Some(part.took), "delete"));
+    if figures.newest("delete").is_some() {
+        row("close → namespace gone", over(&|part| Some(part.took), "delete"));
+    }
     for (what, time) in &figures.times {
         row(what, took(*time));
     }

@@ -1,4 +1,4 @@
-//! The pull request's timeline on GitHub, printed as it happens.
+//! What happens on GitHub, printed as it happens: the pull request's timeline, and the environments that every pull request comes to.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,12 +8,15 @@ use playground::stage::github::types::TimelineEntry;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use crate::play::github_environment;
 use crate::screen::{BLUE, GREEN, RED, Screen, YELLOW};
 
+/// The environments besides pull requests' own.
+const STANDING: [&str; 2] = ["staging", "production"];
 /// How often GitHub is asked.
 const PAUSE: Duration = Duration::from_millis(40);
 
-/// Prints what is new on one pull request's timeline, until dropped.
+/// Prints what is new about one pull request and the standing environments, until dropped.
 pub(crate) struct Timeline {
     reader: Arc<Mutex<Reader>>,
     task: JoinHandle<()>,
@@ -29,15 +32,15 @@ struct Reader {
 }
 
 impl Timeline {
-    /// Follows a pull request; times are relative to `began`.
+    /// Follows a pull request, from after the entry that was printed last; times are relative to `began`.
     pub(crate) fn follow(
         github: Client,
         screen: Arc<Screen>,
         repository: &str,
-        pull: u64,
+        (pull, printed): (u64, u64),
         began: Instant,
     ) -> Self {
-        let reader = Reader { github, screen, repository: repository.to_owned(), pull, printed: 0, began };
+        let reader = Reader { github, screen, repository: repository.to_owned(), pull, printed, began };
         let reader = Arc::new(Mutex::new(reader));
         let followed = Arc::clone(&reader);
         let task = tokio::spawn(async move {
@@ -52,6 +55,13 @@ impl Timeline {
     /// Prints what is new now, so that what is said next comes after it.
     pub(crate) async fn catch_up(&self) {
         self.reader.lock().await.read().await;
+    }
+
+    /// Ends it; the entry that was printed last.
+    pub(crate) async fn stop(self) -> u64 {
+        let mut reader = self.reader.lock().await;
+        reader.read().await;
+        reader.printed
     }
 
     /// From here on times are relative to `began`.
@@ -71,12 +81,18 @@ impl Drop for Timeline {
 impl Reader {
     async fn read(&mut self) {
         // Asked again soon; that the stand-in is gone shows elsewhere.
-        let Ok(entries) = self.github.timeline(&self.repository, self.pull).await else { return };
-        for entry in entries.iter().filter(|entry| entry.sequence > self.printed) {
+        let Ok(entries) = self.github.repository_timeline(&self.repository).await else { return };
+        for entry in entries.iter().filter(|entry| entry.sequence > self.printed && self.concerns(entry)) {
             let time = self.began.elapsed().as_secs_f64();
             self.screen.line(&format!("   {time:>6.2} s  {}", self.describe(entry)));
         }
         self.printed = entries.iter().map(|entry| entry.sequence).max().unwrap_or(self.printed);
+    }
+
+    /// Deployments are told by their environment: a merge commit is no commit of the pull request.
+    fn concerns(&self, entry: &TimelineEntry) -> bool {
+        let Some(environment) = entry.environment.as_deref() else { return entry.pull == Some(self.pull) };
+        STANDING.contains(&environment) || environment == github_environment(self.pull)
     }
 
     fn describe(&self, entry: &TimelineEntry) -> String {
@@ -85,6 +101,7 @@ impl Reader {
         let actor = &entry.actor;
         match entry.kind.as_str() {
             "opened" => format!("{actor} opened pull request #{}", self.pull),
+            "merged" => format!("{actor} merged pull request #{}", self.pull),
             "committed" => format!("{actor} pushed {short}  {text}"),
             "labeled" => format!("{actor} added the label {text}"),
             "closed" => format!("{actor} closed pull request #{}", self.pull),
@@ -106,6 +123,8 @@ impl Reader {
             "inactive" => ("○", BLUE),
             _ => ("◐", YELLOW),
         };
+        let standing = entry.environment.as_deref().filter(|environment| STANDING.contains(environment));
+        let text = standing.map_or_else(|| text.to_owned(), |environment| format!("{environment}: {text}"));
         let mut line = format!("{} {short} {:<11} {text}", self.screen.paint(colour, sign), state);
         if state == "success"
             && let Some(url) = &entry.environment_url
