@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use matinee::adapters::render::MinijinjaRenderer;
 use matinee::api::{
-    PreviewClass, PreviewEnvironment, PreviewTemplate, Repository, custom_resource_definitions,
+    DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository,
+    custom_resource_definitions,
 };
+use matinee::core::command::{Place, Reply, parse, reply};
+use matinee::core::gates::{hours::Span, image};
 use matinee::ports::Renderer as _;
 use proc_macro2::{TokenStream, TokenTree};
 use serde::de::DeserializeOwned;
@@ -80,7 +83,7 @@ fn every_example_has_only_fields_that_there_are() {
         let spec = &schema["openAPIV3Schema"]["properties"]["spec"];
         assert_eq!(unknown_fields("spec", spec, &object["spec"]), Vec::<String>::new(), "{name}");
     }
-    assert_eq!(seen, 4);
+    assert_eq!(seen, 9);
 }
 
 #[test]
@@ -94,41 +97,132 @@ fn a_field_that_there_is_not_is_found() {
     );
 }
 
+/// The Repositories of the guides, which are stages of one and the same.
+const REPOSITORIES: [&str; 4] = ["repository.yaml", "staging.yaml", "chain.yaml", "another-deployer.yaml"];
+
 #[test]
 fn the_examples_fit_together() {
-    let class: PreviewClass = typed("class.yaml");
-    let repository: Repository = typed("repository.yaml");
+    let classes: [PreviewClass; 2] = [typed("class.yaml"), typed("class-slack.yaml")];
     let template: PreviewTemplate = typed("template.yaml");
     let environment: PreviewEnvironment = typed("environment.yaml");
-    matinee::core::claims::class_admits(&class, &repository).unwrap();
+    let request: DeploymentRequest = typed("request.yaml");
     MinijinjaRenderer::new().check(&template.spec).unwrap();
-    assert_eq!(Some(repository.spec.class_name), class.metadata.name);
-    let deploys: Vec<_> =
-        repository.spec.environments.iter().filter_map(|entry| entry.deploy.as_ref()).collect();
-    for deploy in &deploys {
-        assert_eq!(Some(&deploy.template_ref.name), template.metadata.name.as_ref());
-        for given in &deploy.parameters {
-            assert!(
-                template.spec.parameters.iter().any(|declared| declared.name == given.name),
-                "{}",
-                given.name
-            );
+    let declares = |name: &str| template.spec.parameters.iter().any(|declared| declared.name == name);
+    for name in REPOSITORIES {
+        let repository: Repository = typed(name);
+        for class in &classes {
+            matinee::core::claims::class_admits(class, &repository).unwrap();
+            assert_eq!(Some(&repository.spec.class_name), class.metadata.name.as_ref(), "{name}");
+        }
+        matinee::core::chain::check(&repository).unwrap();
+        for entry in &repository.spec.environments {
+            if let Some(deploy) = &entry.deploy {
+                assert_eq!(Some(&deploy.template_ref.name), template.metadata.name.as_ref(), "{name}");
+                assert!(deploy.parameters.iter().all(|given| declares(&given.name)), "{name}");
+            }
+            let Some(gates) = &entry.gates else { continue };
+            if let Some(wanted) = &gates.image {
+                image::registry(wanted, &classes[1].spec.registries).unwrap();
+            }
+            for hours in &gates.hours {
+                let now = k8s_openapi::jiff::Timestamp::now();
+                assert!(Span::new(hours, name).unwrap().next(now).is_some(), "{name}");
+            }
         }
     }
-    assert_eq!(Some(environment.spec.repository_ref.name), repository.metadata.name);
-    assert!(repository.spec.environments.iter().any(|entry| entry.name == environment.spec.environment));
+    let first: Repository = typed("repository.yaml");
+    let chain: Repository = typed("chain.yaml");
+    assert_eq!(Some(environment.spec.repository_ref.name), first.metadata.name);
+    assert!(first.spec.environments.iter().any(|entry| entry.name == environment.spec.environment));
+    assert_eq!(Some(request.spec.repository_ref.name), chain.metadata.name);
+    assert!(chain.spec.environments.iter().any(|entry| entry.name == request.spec.environment));
+    assert!(request.spec.parameters.iter().all(|given| declares(&given.name)));
 }
 
 #[test]
-fn the_guide_shows_the_examples_as_they_are() {
-    let guide = read("docs/previews.md");
-    for name in ["class.yaml", "repository.yaml", "template.yaml", "environment.yaml", "deployment.json"] {
-        let shown = read(&format!("docs/examples/{name}"));
-        assert!(
-            guide.contains(shown.trim_end()),
-            "docs/previews.md doesn't show docs/examples/{name} as it is"
-        );
+fn the_guides_show_the_examples_as_they_are() {
+    let guides: [(&str, &[&str]); 5] = [
+        (
+            "previews.md",
+            &["class.yaml", "repository.yaml", "template.yaml", "environment.yaml", "deployment.json"],
+        ),
+        ("staging.md", &["staging.yaml"]),
+        ("promotion.md", &["chain.yaml", "request.yaml"]),
+        ("slack.md", &["class-slack.yaml", "slack-app.yml"]),
+        ("another-deployer.md", &["another-deployer.yaml", "deploy-workflow.yml", "deploy.sh"]),
+    ];
+    let mut shown = BTreeSet::new();
+    for (guide, names) in guides {
+        let text = read(&format!("docs/{guide}"));
+        for name in names {
+            let example = read(&format!("docs/examples/{name}"));
+            // A step of a list indents what it shows.
+            let indented: Vec<String> =
+                example.lines().map(|line| format!("   {line}").trim_end().to_owned()).collect();
+            assert!(
+                text.contains(example.trim_end()) || text.contains(&indented.join("\n")),
+                "docs/{guide} doesn't show docs/examples/{name} as it is"
+            );
+            shown.insert((*name).to_owned());
+        }
     }
+    let there: BTreeSet<String> = std::fs::read_dir(root().join("docs/examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(shown, there, "every example is in a guide");
+}
+
+#[test]
+fn the_guides_list_every_command_as_it_is_written() {
+    for (place, guide) in [(Place::Comment, "docs/commands.md"), (Place::Slack, "docs/slack.md")] {
+        let help = reply(&Reply::Help(&[]), place, "");
+        let told: Vec<&str> = help.lines().filter_map(|line| line.split('`').nth(1)).collect();
+        assert!(told.len() > 5, "{help}");
+        let text = read(guide);
+        for usage in told {
+            let usage = usage.replace("&lt;", "<").replace("&gt;", ">");
+            assert!(text.contains(&format!("| `{usage}` |")), "{guide} doesn't list {usage}");
+        }
+        // And each that a guide gives as an example is understood.
+        let listed = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        for usage in listed.filter(|usage| usage.contains("<environment>")) {
+            let example = usage.replace("<environment>", "staging").replace("<reason>", "why");
+            let example =
+                example.replace("owner/repo[@ref]", "acme/shop@main").replace("owner/repo", "acme/shop");
+            let example = example.replace("[name=value …] [--force]", "message=hello --force");
+            parse(&example, place).unwrap_or_else(|error| panic!("{guide}: {example}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn the_script_and_the_workflow_can_be_read() {
+    let script = root().join("docs/examples/deploy.sh");
+    let checked = std::process::Command::new("bash").arg("-n").arg(&script).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let workflow = example("deploy-workflow.yml");
+    assert_eq!(workflow["on"], "deployment");
+    assert_eq!(workflow["permissions"]["deployments"], "write");
+    let deploy = &workflow["jobs"]["deploy"];
+    assert_eq!(deploy["environment"], Value::Null, "that would be another deployment");
+    // What somebody typed is never part of a program.
+    for step in deploy["steps"].as_array().unwrap() {
+        assert!(!step["run"].as_str().unwrap_or_default().contains("${{"), "{step}");
+    }
+    let app = example("slack-app.yml");
+    let url = app["features"]["slash_commands"][0]["url"].as_str().unwrap();
+    assert!(url.ends_with("/slack/commands"), "{url}");
+    assert!(app["oauth_config"]["scopes"]["bot"].as_array().unwrap().contains(&"chat:write".into()));
+}
+
+#[test]
+fn the_payload_in_the_guide_is_what_is_sent() {
+    let guide = read("docs/another-deployer.md");
+    let shown = guide.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let shown: Value = serde_json::from_str(shown).unwrap();
+    let mark = matinee::core::payload::Mark::find(&shown).unwrap();
+    assert_eq!(mark.to_payload(), shown);
 }
 
 #[test]
@@ -193,7 +287,7 @@ fn the_guide_knows_every_reason_of_the_code() {
             missing.insert(format!("{reason} ({file})"));
         }
     }
-    assert!(missing.is_empty(), "docs/previews.md doesn't tell of: {missing:?}");
+    assert!(missing.is_empty(), "docs/troubleshooting.md doesn't tell of: {missing:?}");
 }
 
 #[test]
@@ -205,15 +299,14 @@ fn the_guide_knows_no_reason_that_there_is_not() {
         });
     }
     for reason in documented() {
-        assert!(literals.contains(&reason), "docs/previews.md tells of {reason}, which src/ doesn't");
+        assert!(literals.contains(&reason), "docs/troubleshooting.md tells of {reason}, which src/ doesn't");
     }
 }
 
-/// The reasons in the first columns of the guide's tables on troubleshooting.
+/// The reasons in the first columns of the tables on troubleshooting.
 fn documented() -> BTreeSet<String> {
-    let guide = read("docs/previews.md");
-    let (_, tables) = guide.split_once("## Troubleshooting").unwrap();
-    let rows = tables.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let guide = read("docs/troubleshooting.md");
+    let rows = guide.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
     let reasons: BTreeSet<String> =
         rows.flat_map(|row| row.split(", ").map(|reason| reason.trim_matches('`').to_owned())).collect();
     assert!(reasons.len() > 50, "{reasons:?}");
