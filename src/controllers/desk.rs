@@ -1,8 +1,9 @@
 //! The desk for Slack: a slash command is checked against the signing secret of each class, whoever typed it is looked up, and a `Command` is
 //! written. Nothing is carried out here.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use kube::ResourceExt as _;
@@ -22,13 +23,64 @@ const SIGNING_SECRET: &str = "signingSecret";
 /// The other one, for messages in a channel.
 pub(super) const BOT_TOKEN: &str = "botToken";
 
+/// How long signing secrets are used before they are read again, so that whoever sends rubbish doesn't have the Kubernetes API asked each time.
+const SECRETS_LAST: Duration = Duration::from_secs(10);
+
 /// See the module.
-pub struct SlackDesk(Weak<Context>);
+pub struct SlackDesk {
+    context: Weak<Context>,
+    /// Signing secrets by the name of their Secret, `None` where there is none, and when they were read.
+    secrets: Mutex<HashMap<String, (Instant, Option<WebhookSecret>)>>,
+}
 
 impl SlackDesk {
     /// A desk that has its stores once the controllers are wired.
     pub(super) fn new(context: Weak<Context>) -> Self {
-        Self(context)
+        Self { context, secrets: Mutex::default() }
+    }
+
+    async fn signing_secret(
+        &self,
+        context: &Context,
+        name: &str,
+    ) -> Result<Option<WebhookSecret>, ClusterError> {
+        let known = self.secrets.lock().ok().and_then(|known| known.get(name).cloned());
+        if let Some((_, secret)) = known.filter(|(read, _)| read.elapsed() < SECRETS_LAST) {
+            return Ok(secret);
+        }
+        let text = secret(context, name, SIGNING_SECRET).await?;
+        let secret = text.and_then(|text| WebhookSecret::new(text.trim().as_bytes()).ok());
+        if let Ok(mut known) = self.secrets.lock() {
+            known.retain(|_, (read, _)| read.elapsed() < SECRETS_LAST);
+            known.insert(name.to_owned(), (Instant::now(), secret.clone()));
+        }
+        Ok(secret)
+    }
+
+    /// The classes whose Slack app signed the request; never none.
+    async fn signed_for(
+        &self,
+        context: &Context,
+        signature: &SlackSignature,
+        body: &[u8],
+    ) -> Result<Vec<Arc<PreviewClass>>, DeskError> {
+        let mut fitting = Vec::new();
+        let mut problem = None;
+        for class in context.classes.state() {
+            let Some(connection) = &class.spec.slack else { continue };
+            let Some(secret) = self.signing_secret(context, &connection.secret_name).await? else { continue };
+            match signature.verify(&[secret], body) {
+                Ok(()) => fitting.push(class),
+                Err(error) => problem = Some(error),
+            }
+        }
+        if fitting.is_empty() {
+            return Err(DeskError::NotSigned(problem.map_or_else(
+                || "no PreviewClass has spec.slack with a signing secret".to_owned(),
+                |error| error.to_string(),
+            )));
+        }
+        Ok(fitting)
     }
 }
 
@@ -39,39 +91,13 @@ impl Desk for SlackDesk {
         signature: SlackSignature,
         body: Vec<u8>,
     ) -> Result<Option<ChatMessage>, DeskError> {
-        let context = self.0.upgrade().ok_or_else(|| DeskError::Unavailable("ending".to_owned()))?;
-        let classes = signed_for(&context, &signature, &body).await?;
+        let context = self.context.upgrade().ok_or_else(|| DeskError::Unavailable("ending".to_owned()))?;
+        let classes = self.signed_for(&context, &signature, &body).await?;
         match slack::parse(&body).map_err(|error| DeskError::Invalid(error.to_string()))? {
             Parsed::SslCheck => Ok(None),
             Parsed::Command(typed) => Ok(Some(take(&context, &classes, *typed).await?)),
         }
     }
-}
-
-/// The classes whose Slack app signed the request; never none.
-async fn signed_for(
-    context: &Context,
-    signature: &SlackSignature,
-    body: &[u8],
-) -> Result<Vec<Arc<PreviewClass>>, DeskError> {
-    let mut fitting = Vec::new();
-    let mut problem = None;
-    for class in context.classes.state() {
-        let Some(connection) = &class.spec.slack else { continue };
-        let Some(text) = secret(context, &connection.secret_name, SIGNING_SECRET).await? else { continue };
-        let Ok(secret) = WebhookSecret::new(text.trim().as_bytes()) else { continue };
-        match signature.verify(&[secret], body) {
-            Ok(()) => fitting.push(class),
-            Err(error) => problem = Some(error),
-        }
-    }
-    if fitting.is_empty() {
-        return Err(DeskError::NotSigned(problem.map_or_else(
-            || "no PreviewClass has spec.slack with a signing secret".to_owned(),
-            |error| error.to_string(),
-        )));
-    }
-    Ok(fitting)
 }
 
 fn say(text: impl Into<String>) -> ChatMessage {

@@ -187,7 +187,7 @@ impl Reception {
         let now = Timestamp::now().to_string();
         let mut done = Vec::new();
         for request in requests {
-            match write::annotate(&*self.cluster, &*request, ANNOTATION_NEWS, &now).await {
+            match write::annotate(&*self.cluster, write::NEWS, &*request, ANNOTATION_NEWS, &now).await {
                 Ok(()) => {
                     done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
                 }
@@ -359,7 +359,15 @@ impl Reception {
         object: &K,
         updated_at: &str,
     ) -> Result<(), ClusterError> {
-        match write::annotate(&*self.cluster, object, ANNOTATION_PULL_REQUEST_UPDATED, updated_at).await {
+        match write::annotate(
+            &*self.cluster,
+            write::LOOK,
+            object,
+            ANNOTATION_PULL_REQUEST_UPDATED,
+            updated_at,
+        )
+        .await
+        {
             // Deleted meanwhile: then there is nothing to look at. (An apply without a spec can't make an object.)
             Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404 | 422, .. }) => Ok(()),
             other => other,

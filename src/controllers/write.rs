@@ -30,6 +30,8 @@ pub const COMMAND: &str = "matinee-command";
 pub const LOCK: &str = "matinee-lock";
 /// Beginning of the managers that write approvals, one for each person.
 pub const APPROVAL: &str = "matinee-approval";
+/// Writes the annotation that tells of news about what a request waits for. Not [`LOOK`]: what one manager applies no longer, goes.
+pub const NEWS: &str = "matinee-news";
 /// Holds the finalizer of environments that were made by hand.
 pub const FINALIZER: &str = "matinee-finalizer";
 
@@ -64,16 +66,17 @@ where
     typed(cluster.apply_status(manager, &object).await?)
 }
 
-/// Applies one annotation that asks for another look at an object.
+/// Applies the one annotation of a manager's that asks for another look at an object.
 pub async fn annotate<K: Resource<DynamicType = ()>>(
     cluster: &dyn Cluster,
+    manager: &str,
     of: &K,
     annotation: &str,
     value: &str,
 ) -> Result<(), ClusterError> {
     let annotations = BTreeMap::from([(annotation.to_owned(), value.to_owned())]);
     let metadata = ObjectMeta { annotations: Some(annotations), ..identity(of) };
-    cluster.apply(&Actor::Operator, LOOK, &object::<K>(metadata, json!({}))).await.map(|_| ())
+    cluster.apply(&Actor::Operator, manager, &object::<K>(metadata, json!({}))).await.map(|_| ())
 }
 
 /// The object as its Rust type.

@@ -84,17 +84,13 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
     if request.metadata.deletion_timestamp.is_some() || is_over(&request) {
         return Ok(Action::await_change());
     }
-    let (outcome, told) = steps(&request, context).await?;
-    let again = again(&outcome, context);
+    let outcome = steps(&request, context).await?;
     if let Outcome::Deleted = outcome {
         delete(&request, context).await?;
-    } else {
-        record::outcome(&request, &outcome, told, context).await?;
-        if matches!(outcome, Outcome::Created { .. } | Outcome::Superseded(_)) {
-            forget_the_oldest(&request, context).await?;
-        }
+    } else if matches!(outcome, Outcome::Created { .. } | Outcome::Superseded(_)) {
+        forget_the_oldest(&request, context).await?;
     }
-    Ok(again.map_or_else(Action::await_change, Action::requeue))
+    Ok(again(&outcome, context).map_or_else(Action::await_change, Action::requeue))
 }
 
 /// A request runs once. One that is over is looked at again only when something was heard of its pull request or branch.
@@ -124,10 +120,12 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
     }
 }
 
-async fn steps(
-    request: &DeploymentRequest,
-    context: &Context,
-) -> Result<(Outcome, Option<tell::Told>), Failure> {
+async fn steps(request: &DeploymentRequest, context: &Context) -> Result<Outcome, Failure> {
+    let refused = async |mistake| {
+        let outcome = Outcome::Refused(mistake);
+        record::outcome(request, &outcome, context).await?;
+        Ok(outcome)
+    };
     let namespace = request.namespace().unwrap_or_default();
     let spec = &request.spec;
     let repository = context.repository(&namespace, &spec.repository_ref.name).await?;
@@ -144,17 +142,21 @@ async fn steps(
     );
     let admitted = match admitted {
         Ok(admitted) => admitted,
-        Err(mistake) => return Ok((Outcome::Refused(mistake), None)),
+        Err(mistake) => return refused(mistake).await,
     };
     let (forge, name) = context.forge(&admitted).await?;
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let Some(place) = names::github_environment(admitted.entry, number) else {
-        return Ok((Outcome::Refused(validate::wrong_place(&name, admitted.entry, number)), None));
+        return refused(validate::wrong_place(&name, admitted.entry, number)).await;
     };
     let visit = Visit { request, admitted, forge, name, place, context, now: context.clock.now() };
     let outcome = visit.outcome().await?;
-    let told = tell::tell(&visit, &outcome).await;
-    Ok((outcome, told))
+    record::outcome(request, &outcome, context).await?;
+    // Last, since it waits for its turn among everything that GitHub is told.
+    if let Some(told) = tell::tell(&visit, &outcome).await {
+        record::told(request, told, context).await?;
+    }
+    Ok(outcome)
 }
 
 impl Visit<'_> {

@@ -1,5 +1,7 @@
 //! What a visit came to, written into the status.
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
@@ -70,21 +72,14 @@ fn judged(evaluation: &Evaluation, set: &mut impl FnMut(&'static str, ConditionS
 pub(super) async fn outcome(
     request: &DeploymentRequest,
     outcome: &Outcome,
-    told: Option<Told>,
     context: &Context,
 ) -> Result<(), Failure> {
     let now = context.clock.now();
-    // The intent may have been recorded a moment ago.
-    let seen = context.requests.get(&ObjectRef::from_obj(request));
-    let newest =
-        seen.map(|seen| context.fresh_requests.of(seen)).filter(|newest| newest.uid() == request.uid());
+    let newest = newest(request, context);
     let mut status = known(newest.as_deref().unwrap_or(request));
     let generation = request.metadata.generation.unwrap_or_default();
     status.observed_generation = generation;
     status.updated_at = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
-    if let Some(Told(told)) = told {
-        status.told = Some(told);
-    }
     let list = &mut status.conditions;
     conditions::initialize(list, &kinds(), generation, now);
     let mut set = |kind, verdict, reason: &str, message: &str| {
@@ -134,6 +129,24 @@ pub(super) async fn outcome(
         write_status(request, &status, context).await?;
     }
     Ok(())
+}
+
+/// Writes what GitHub was told.
+pub(super) async fn told(
+    request: &DeploymentRequest,
+    Told(told): Told,
+    context: &Context,
+) -> Result<(), Failure> {
+    let newest = newest(request, context);
+    let request = newest.as_deref().unwrap_or(request);
+    let status = DeploymentRequestStatus { told: Some(told), ..known(request) };
+    write_status(request, &status, context).await
+}
+
+/// The request as it is now: something may have been recorded a moment ago.
+fn newest(request: &DeploymentRequest, context: &Context) -> Option<Arc<DeploymentRequest>> {
+    let seen = context.requests.get(&ObjectRef::from_obj(request));
+    seen.map(|seen| context.fresh_requests.of(seen)).filter(|newest| newest.uid() == request.uid())
 }
 
 fn succeeded(
