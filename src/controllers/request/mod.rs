@@ -113,6 +113,7 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
             | gates::Summary::Refused { .. }
             | gates::Summary::Open => Some(context.sweep_interval),
         },
+        Outcome::Failed(_) => Some(record::REFUSED_AGAIN),
         // What Matinee deploys itself says so when there is news; to look once more costs no call.
         Outcome::Refused(Mistake { reason: SOURCE_NOT_LIVE, .. })
         | Outcome::Created { followed: Followed::UnderWay, .. } => Some(context.sweep_interval),
@@ -177,6 +178,9 @@ impl Visit<'_> {
         let evaluation = self.judge().await?;
         if evaluation.summary != gates::Summary::Open {
             return Ok(Outcome::Gated(evaluation));
+        }
+        if let Some(message) = record::refused_lately(self.request, self.now) {
+            return Ok(Outcome::Failed(message));
         }
         match create::create(self, reruns, &evaluation).await {
             Ok(deployment) => {

@@ -1,7 +1,9 @@
 //! What a visit came to, written into the status.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
@@ -24,12 +26,23 @@ const ALLOWED: &str = "Allowed";
 const CREATED: &str = "Created";
 /// The deployment succeeded.
 const SUCCEEDED: &str = "Succeeded";
+/// Time between two tries to create what GitHub refuses: nothing tells when somebody gives the permission.
+pub(super) const REFUSED_AGAIN: Duration = Duration::from_mins(10);
+/// Reason of a deployment that GitHub refuses to create.
+const REFUSED: &str = "Refused";
 /// Reasons of `Ready` after which nothing is to come but by what is heard of the pull request or branch.
 const ENDS: [&str; 5] = ["Succeeded", "Superseded", "Inactive", "ChecksTimedOut", "ImageTimedOut"];
 
 /// Whether nothing more is to be done for a request.
 pub(super) fn has_ended(list: &[Condition]) -> bool {
     find_condition(list, conditions::READY).is_some_and(|ready| ENDS.contains(&ready.reason.as_str()))
+}
+
+/// What GitHub said when it refused to create the deployment, if that is too short a time ago to ask again, whatever the visit is for.
+pub(super) fn refused_lately(request: &DeploymentRequest, now: Timestamp) -> Option<String> {
+    let created = find_condition(&request.status.as_ref()?.conditions, CREATED)?;
+    let since = now.duration_since(created.last_transition_time.0).unsigned_abs();
+    (created.reason == REFUSED && since < REFUSED_AGAIN).then(|| created.message.clone())
 }
 
 fn kinds() -> Vec<&'static str> {
@@ -119,8 +132,8 @@ pub(super) async fn outcome(
         }
         Outcome::Failed(message) => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
-            set(CREATED, ConditionStatus::False, "Refused", message);
-            stalled("Refused", message)
+            set(CREATED, ConditionStatus::False, REFUSED, message);
+            stalled(REFUSED, message)
         }
         Outcome::Deleted => return Ok(()),
     };
