@@ -187,13 +187,8 @@ impl Reception {
         let now = Timestamp::now().to_string();
         let mut done = Vec::new();
         for request in requests {
-            match write::annotate(&*self.cluster, write::NEWS, &*request, ANNOTATION_NEWS, &now).await {
-                Ok(()) => {
-                    done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
-                }
-                // Deleted meanwhile.
-                Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404 | 422, .. }) => {}
-                Err(error) => return Err(error),
+            if write::annotate(&*self.cluster, write::NEWS, &*request, ANNOTATION_NEWS, &now).await? {
+                done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
             }
         }
         Ok(done)
@@ -358,20 +353,9 @@ impl Reception {
         &self,
         object: &K,
         updated_at: &str,
-    ) -> Result<(), ClusterError> {
-        match write::annotate(
-            &*self.cluster,
-            write::LOOK,
-            object,
-            ANNOTATION_PULL_REQUEST_UPDATED,
-            updated_at,
-        )
-        .await
-        {
-            // Deleted meanwhile: then there is nothing to look at. (An apply without a spec can't make an object.)
-            Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404 | 422, .. }) => Ok(()),
-            other => other,
-        }
+    ) -> Result<bool, ClusterError> {
+        let annotation = ANNOTATION_PULL_REQUEST_UPDATED;
+        write::annotate(&*self.cluster, write::LOOK, object, annotation, updated_at).await
     }
 
     fn metadata(&self, namespace: &str, name: &str, repository: &str, number: Option<i64>) -> ObjectMeta {

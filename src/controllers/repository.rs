@@ -17,7 +17,7 @@ use crate::api::{
 };
 use crate::core::conditions::{self, Summary};
 use crate::core::event::Event;
-use crate::core::forge::{Branch, Comment, Deployment, DeploymentStatus, PullRequest, RepositoryName};
+use crate::core::forge::{Branch, Comment, Deployment, DeploymentStatus, RepositoryName};
 use crate::core::payload::Mark;
 use crate::core::target::Mistake;
 use crate::core::validate::{self, Admitted};
@@ -192,7 +192,8 @@ async fn sweep(
     }
     let open: HashSet<i64> = pull_requests.items.iter().map(|pull_request| pull_request.number).collect();
     for pull_request in pull_requests.items.iter() {
-        open_pull_request(&name, pull_request, context).await?;
+        let pull_request = pull_request.clone();
+        take_in(Event::PullRequest { repository: name.clone(), pull_request }, context).await?;
     }
     gone(repository, &open, context).await?;
     let deployed: Vec<_> =
@@ -280,16 +281,6 @@ async fn followed<'a>(
     Ok(found)
 }
 
-async fn open_pull_request(
-    name: &RepositoryName,
-    pull_request: &PullRequest,
-    context: &Context,
-) -> Result<(), Failure> {
-    let event = Event::PullRequest { repository: name.clone(), pull_request: pull_request.clone() };
-    context.reception.take_in(&event).await?;
-    Ok(())
-}
-
 /// Has everything looked at whose pull request isn't among the open ones. That alone is no proof of anything: the look asks for it by number.
 async fn gone(repository: &Repository, open: &HashSet<i64>, context: &Context) -> Result<(), Failure> {
     let namespace = repository.namespace().unwrap_or_default();
@@ -363,9 +354,7 @@ async fn recent_deployment(
             return Ok(());
         }
     }
-    let event = Event::Deployment { repository: name.clone(), deployment: deployment.clone() };
-    context.reception.take_in(&event).await?;
-    Ok(())
+    take_in(Event::Deployment { repository: name.clone(), deployment: deployment.clone() }, context).await
 }
 
 async fn record(

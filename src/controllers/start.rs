@@ -30,7 +30,7 @@ use crate::adapters::slack::{SlackChat, SlackSettings};
 use crate::adapters::web::WebProber;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::core::outbox::Pace;
-use crate::ports::{Chat, Desk, Intake, LiveObjects as _, Registry};
+use crate::ports::{Desk, Intake, LiveObjects as _};
 
 /// Kinds that nearly every environment has: they are watched before the first reconcile, so that a restart finds what is there and
 /// writes nothing.
@@ -216,9 +216,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         GithubSettings { pace: Pace::with_gap(options.github_write_interval), ..GithubSettings::default() };
     let registry =
         RegistryClient::new(RegistrySettings::default()).map_err(|error| anyhow::anyhow!(error))?;
-    let registry: Arc<dyn Registry> = Arc::new(registry);
     let chat = SlackChat::new(&options.slack).map_err(|error| anyhow::anyhow!(error))?;
-    let chat: Arc<dyn Chat> = Arc::new(chat);
     let context = Arc::new_cyclic(|context: &Weak<Context>| Context {
         cluster: cluster.clone(),
         secrets: cluster.clone(),
@@ -226,8 +224,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         forges: Arc::new(GithubForges::new(cluster.clone(), github)),
         renderer: Arc::new(MinijinjaRenderer::new()),
         prober: Arc::new(WebProber::default()),
-        registry: Arc::clone(&registry),
-        chat: Arc::clone(&chat),
+        registry: Arc::new(registry),
+        chat: Arc::new(chat),
         events: Arc::new(KubeEvents::new(client)),
         clock: Arc::new(SystemClock),
         classes: classes.clone(),
@@ -268,7 +266,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     follow.spawn(follow_commands);
     follow.spawn(follow_environments);
 
-    let kept = Arc::clone(&context);
+    let desk = Arc::new(SlackDesk::new(Arc::downgrade(&context)));
     let filled = filled(Arc::clone(&context), live, usual.to_vec()).shared();
     let work = {
         let filled = filled.clone();
@@ -328,7 +326,6 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         .boxed()
     };
     let find = move |namespace: &str, name: &str| environments.get(&ObjectRef::new(name).within(namespace));
-    let desk = Arc::new(SlackDesk::new(Arc::downgrade(&kept)));
     Ok(Running { intake: reception, desk, environments: Arc::new(find), ready: filled.boxed(), work })
 }
 

@@ -66,17 +66,22 @@ where
     typed(cluster.apply_status(manager, &object).await?)
 }
 
-/// Applies the one annotation of a manager's that asks for another look at an object.
+/// Applies the one annotation of a manager's that asks for another look at an object. When the object was deleted meanwhile there is
+/// nothing to look at: that is `false`, and no error. (An apply without a spec can't make it again.)
 pub async fn annotate<K: Resource<DynamicType = ()>>(
     cluster: &dyn Cluster,
     manager: &str,
     of: &K,
     annotation: &str,
     value: &str,
-) -> Result<(), ClusterError> {
+) -> Result<bool, ClusterError> {
     let annotations = BTreeMap::from([(annotation.to_owned(), value.to_owned())]);
     let metadata = ObjectMeta { annotations: Some(annotations), ..identity(of) };
-    cluster.apply(&Actor::Operator, manager, &object::<K>(metadata, json!({}))).await.map(|_| ())
+    match cluster.apply(&Actor::Operator, manager, &object::<K>(metadata, json!({}))).await {
+        Ok(_) => Ok(true),
+        Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404 | 422, .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The object as its Rust type.

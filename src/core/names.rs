@@ -113,6 +113,12 @@ pub fn github_environment(environment: &RepositoryEnvironment, pull_request: Opt
     }
 }
 
+/// Name on GitHub of the environment that is meant from where a pull request, or none, stands: the one that all share, or the pull
+/// request's own.
+pub fn place_seen_from(environment: &RepositoryEnvironment, pull_request: Option<i64>) -> Option<String> {
+    github_environment(environment, None).or_else(|| github_environment(environment, pull_request))
+}
+
 /// Whether the name of an environment on GitHub belongs to this entry of a Repository, and what it means there. Case is ignored, as
 /// GitHub does.
 pub fn pull_request_of(environment: &RepositoryEnvironment, github_name: &str) -> Option<Belongs> {
@@ -294,6 +300,9 @@ mod tests {
         let staging = entry("staging", None, false);
         assert_eq!(github_environment(&staging, None).as_deref(), Some("staging"));
         assert_eq!(github_environment(&staging, Some(1)), None);
+        assert_eq!(place_seen_from(&staging, Some(1)).as_deref(), Some("staging"));
+        assert_eq!(place_seen_from(&preview, Some(12)).as_deref(), Some("preview/pr-12"));
+        assert_eq!(place_seen_from(&preview, None), None);
         // Nobody triggers it here, but the name says that it is for pull requests.
         let by_hand = entry("docs", Some("Docs {number}0 of {number}"), false);
         assert_eq!(github_environment(&by_hand, Some(3)).as_deref(), Some("Docs 30 of 3"));

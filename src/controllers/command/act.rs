@@ -1,6 +1,6 @@
 //! Step 3: a command is carried out. What it asks for is written into the cluster; nothing is deployed here.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
@@ -108,9 +108,7 @@ async fn promoted(
     };
     let source = visit.repository.spec.environments.iter().find(|entry| entry.name == from);
     let number = visit.command.spec.comment.as_ref().map(|comment| comment.pull_request.number);
-    let place = source.and_then(|source| {
-        names::github_environment(source, None).or_else(|| names::github_environment(source, number))
-    });
+    let place = source.and_then(|source| names::place_seen_from(source, number));
     let Some(place) = place else {
         let message = format!("there is no environment {from} to promote from: correct the Repository");
         return Ok(Err(cannot("NothingToPromote", message)));
@@ -231,7 +229,7 @@ async fn unlock(visit: &Visit<'_>, environment: &str) -> Result<Outcome, Failure
 /// Applies the lock of one environment under a field manager of its own, so that neither other locks nor what anybody else writes into the
 /// Repository is touched.
 async fn apply_locks(visit: &Visit<'_>, environment: &str, locks: &[Lock]) -> Result<Repository, Failure> {
-    let metadata = ObjectMeta { ..write::identity(visit.repository) };
+    let metadata = write::identity(visit.repository);
     let object = write::object::<Repository>(metadata, json!({ "spec": { "locks": locks } }));
     let manager = format!("{}-{environment}", write::LOCK);
     let written = visit.context.cluster.apply(&Actor::Operator, &manager, &object).await?;

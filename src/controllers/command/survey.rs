@@ -26,10 +26,8 @@ pub(super) async fn survey(visit: &Visit<'_>) -> Result<String, Failure> {
     let number = visit.command.spec.comment.as_ref().map(|comment| comment.pull_request.number);
     let mut found = Vec::new();
     for entry in &visit.repository.spec.environments {
-        let place =
-            names::github_environment(entry, None).or_else(|| names::github_environment(entry, number));
         // A pull request's environment has no place in an answer that is about none.
-        if let Some(place) = place {
+        if let Some(place) = names::place_seen_from(entry, number) {
             found.push(look(visit, entry, &place).await?);
         }
     }
