@@ -29,7 +29,7 @@ use super::{Context, catalog, command, environment, repository, request};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::github::{GithubForges, GithubSettings};
 use crate::adapters::kubernetes::{
-    KubeCluster, KubeEvents, KubeLease, WatchedObjects, client, config_map, watched,
+    KubeCluster, KubeEvents, KubeLease, WatchedObjects, caught_up, client, config_map, watched,
 };
 use crate::adapters::registry::{RegistryClient, RegistrySettings};
 use crate::adapters::render::MinijinjaRenderer;
@@ -314,7 +314,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let (changed, settings) = watch::channel(BTreeMap::new());
     if let Some(name) = options.config_map {
         let standing = Arc::clone(&standing);
-        follow.spawn(config_map(client, options.namespace, name, move |data| {
+        follow.spawn(config_map(client.clone(), options.namespace, name, move |data| {
             standing.drain(data.get(DRAIN).is_some_and(|value| value == "true"));
             changed.send_if_modified(|known| {
                 let is_new = known != data;
@@ -341,6 +341,12 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                     () = leader.elected() => {}
                     () = shutdown.cancelled() => return Ok(()),
                     ended = follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
+                }
+                let seen = all_caught_up(&client, &context);
+                tokio::select! {
+                    biased;
+                    why = leader.keep() => anyhow::bail!("this replica leads no more: {why}"),
+                    () = seen => {}
                 }
             }
             tracing::info!("leading: reconciling");
@@ -426,6 +432,16 @@ async fn filled(context: Arc<Context>, live: Arc<WatchedObjects>, kinds: Vec<Gro
     context.commands.wait_until_ready().await.ok();
     context.environments.wait_until_ready().await.ok();
     live.listed(&kinds).await;
+}
+
+/// Ends when every store shows what the leader before wrote last.
+async fn all_caught_up(client: &Client, context: &Context) {
+    tokio::join!(
+        caught_up(Api::all(client.clone()), &context.repositories),
+        caught_up(Api::all(client.clone()), &context.requests),
+        caught_up(Api::all(client.clone()), &context.environments),
+        caught_up(Api::all(client.clone()), &context.commands),
+    );
 }
 
 /// The UID of `kube-system`: the same for the whole life of a cluster, and no other's.

@@ -12,4 +12,4 @@ pub use events::KubeEvents;
 pub use lease::KubeLease;
 pub use live::WatchedObjects;
 pub use settings::config_map;
-pub use store::watched;
+pub use store::{caught_up, watched};
