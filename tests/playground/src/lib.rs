@@ -12,6 +12,7 @@ mod cgroups;
 mod control_plane;
 mod dns;
 mod gateway;
+mod helm;
 mod home;
 mod image;
 mod kubeconfig;
@@ -23,11 +24,14 @@ mod objects;
 mod processes;
 mod programs;
 mod progress;
+mod prometheus;
+mod relay;
 mod sample;
 mod simulated;
 pub mod stage;
 mod tunables;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -36,6 +40,7 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client};
+use sha2::{Digest as _, Sha256};
 
 use certificates::Authority;
 use cgroups::Cgroups;
@@ -46,9 +51,10 @@ use node::Node;
 use processes::Processes;
 use programs::Programs;
 use progress::Progress;
+use relay::Relay;
 
 pub use audit::{Mark, Write};
-pub use cargo::cargo;
+pub use cargo::build;
 pub use image::Image;
 pub use objects::{apply, client};
 
@@ -103,7 +109,10 @@ pub struct Playground {
     kubeconfig: PathBuf,
     simulated_reason: Option<String>,
     gateway_port: u16,
+    /// How pods reach the gateway.
+    relay: Option<Relay>,
     sample: Option<PathBuf>,
+    helm: helm::Found,
     stopped: bool,
 }
 
@@ -146,7 +155,9 @@ impl Playground {
             addresses,
             progress,
             simulated_reason,
+            relay: None,
             sample,
+            helm: helm::Found::new(),
             stopped: false,
         };
         // From here on dropping it clears away what has been started.
@@ -202,6 +213,11 @@ impl Playground {
             objects::apply_object(&client, simulated::node()).await?;
         }
         gateway::start(&control_plane, &client, self.gateway_port, processes).await?;
+        if cgroups.is_some() {
+            let port = self.gateway_port;
+            let (pods, own) = ((network::HOST_ADDRESS, port), (Ipv4Addr::LOCALHOST, port));
+            self.relay = Some(Relay::start(pods.into(), own.into()).await?);
+        }
         took("controllers and definitions");
         processes
             .wait("the node is ready", Duration::from_mins(1), async || {
@@ -252,9 +268,14 @@ impl Playground {
         self.gateway_port
     }
 
+    /// Where pods reach the gateway. Names ending in `.localhost` are their own loopback to them. Nothing when no pod runs.
+    pub fn gateway_address(&self) -> Option<SocketAddr> {
+        self.host_address().map(|host| SocketAddr::from((host, self.gateway_port)))
+    }
+
     /// The address of this machine as pods see it: a program that listens there can be reached from the cluster.
     /// Nothing when no pod runs.
-    pub fn host_address(&self) -> Option<&'static str> {
+    pub fn host_address(&self) -> Option<Ipv4Addr> {
         self.simulated_reason.is_none().then_some(network::HOST_ADDRESS)
     }
 
@@ -307,12 +328,20 @@ impl Playground {
         Ok(sample::SAMPLE_IMAGE)
     }
 
-    /// Builds a binary of this workspace into a file that needs no other, for an image from scratch.
+    /// Loads an image of a binary that needs no other file, as [`build`] makes it, and returns its name: `localhost/matinee/<name>:<tag>`, with a
+    /// tag of its content.
     ///
     /// # Errors
-    /// When cargo fails; the message has what it wrote.
-    pub async fn static_program(&self, package: &str, binary: &str) -> Result<PathBuf> {
-        sample::build_static(package, binary, &self.progress).await
+    /// As [`Playground::load_image`].
+    pub async fn program_image(&self, name: &str, binary: &Path) -> Result<String> {
+        let content = std::fs::read(binary).with_context(|| format!("cannot read {}", binary.display()))?;
+        let digest = hex::encode(Sha256::digest(content));
+        let image = format!("localhost/matinee/{name}:{}", &digest[..12]);
+        let path = format!("/{name}");
+        let (files, entrypoint) = ([(path.as_str(), binary)], [path.as_str()]);
+        self.load_image(&Image { name: &image, files: &files, entrypoint: &entrypoint, ..Image::default() })
+            .await?;
+        Ok(image)
     }
 
     /// Writes a kubeconfig that authenticates as a service account, which must exist, with a token that is good for a
@@ -359,6 +388,31 @@ impl Drop for Playground {
     fn drop(&mut self) {
         let _ = self.end();
     }
+}
+
+/// Where Helm is: the pinned version on `PATH` or in the cache, else it is built, once. Needs no cluster.
+///
+/// # Errors
+/// When it can't be built; the message has the end of the build's output.
+pub async fn helm(progress: impl Fn(&str) + Send + Sync + 'static) -> Result<PathBuf> {
+    programs::helm(&Progress::new(progress)).await
+}
+
+/// Where promtool is: version 2.40 or later on `PATH`, else of the system's package `prometheus`, which is fetched once and never installed.
+/// Needs no cluster.
+///
+/// # Errors
+/// When it is neither there nor can be fetched.
+pub async fn promtool(progress: impl Fn(&str) + Send + Sync + 'static) -> Result<PathBuf> {
+    prometheus::program("promtool", &Progress::new(progress)).await
+}
+
+/// Where Prometheus is, as [`promtool`].
+///
+/// # Errors
+/// As [`promtool`].
+pub async fn prometheus(progress: impl Fn(&str) + Send + Sync + 'static) -> Result<PathBuf> {
+    prometheus::program("prometheus", &Progress::new(progress)).await
 }
 
 /// The cgroups for a real node, or why there is none.
