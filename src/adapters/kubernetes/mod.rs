@@ -2,10 +2,14 @@
 
 mod cluster;
 mod events;
+mod lease;
 mod live;
+mod settings;
 mod store;
 
 pub use cluster::{KubeCluster, client};
 pub use events::KubeEvents;
+pub use lease::KubeLease;
 pub use live::WatchedObjects;
-pub use store::watched;
+pub use settings::config_map;
+pub use store::{caught_up, watched};

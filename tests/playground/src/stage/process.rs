@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::release::Outside;
+use super::release::{Outside, SETTINGS};
 use super::web;
 use super::{SYSTEM, Settings};
 use crate::Playground;
@@ -63,6 +63,9 @@ impl Process {
             ("--github-write-interval", seconds(settings.github_write_interval)?),
             ("--slack-api-url", outside.slack_api_url.clone()),
             ("--slack-response-url", outside.slack_response_url.clone()),
+            // The same in every life: it need not wait for its own Lease to expire.
+            ("--identity", "stage".to_owned()),
+            ("--config-map", SETTINGS.to_owned()),
             ("--log", settings.log.clone()),
         ]
         .into_iter()

@@ -14,6 +14,8 @@ use crate::{Playground, helm};
 pub const RELEASE: &str = "matinee";
 /// The Secret with what webhooks are signed with.
 pub(super) const WEBHOOK_SECRET: &str = "webhook";
+/// The chart's ConfigMap with what the operator follows while it runs.
+pub(super) const SETTINGS: &str = "matinee-settings";
 /// How long installing may take.
 const INSTALLED_WITHIN: &str = "2m";
 /// The host name of the chart's HTTPRoute, below the domain that previews are served in.
