@@ -42,7 +42,7 @@ fn everything_at_once_renders_as_it_did() {
     let text = text(&["--set", WITHOUT_DEFINITIONS, "-f", values.to_str().unwrap()]);
     // The dashboard stands in a file of its own.
     let dashboard = std::fs::read_to_string(chart().join("files/dashboard.json")).unwrap();
-    let indented: String = dashboard.trim().lines().map(|line| format!("\n    {line}")).collect();
+    let indented = format!("\n    {}", dashboard.trim().replace('\n', "\n    "));
     assert!(text.contains(&indented), "the dashboard is not what its file is");
     check("tests/chart/full.yaml", &text.replace(&indented, "\n    DASHBOARD"));
 }

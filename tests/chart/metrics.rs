@@ -41,7 +41,7 @@ fn dashboard() -> Vec<String> {
                 for (name, field) in fields {
                     match field {
                         Value::String(text) if ["expr", "query"].contains(&name.as_str()) => {
-                            found.push(text.clone())
+                            found.push(text.clone());
                         }
                         _ => walk(field, found),
                     }

@@ -1,5 +1,13 @@
 //! What holds for the objects of every rendering.
 
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1 as rbac;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::helm::{NAMESPACE, Objects, called, chart, every_rendering, list, objects, text_of, value_files};
@@ -18,6 +26,41 @@ fn the_chart_has_no_flaw_that_helm_finds() {
         arguments.extend(values.iter().map(String::as_str));
         let output = run(&helm(), &arguments);
         assert!(output.status.success(), "{values:?}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+/// The object as Kubernetes' own types hold it: what they don't know is lost on the way.
+fn kept<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
+    let typed: T =
+        serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{}: {error}", called(object)));
+    serde_json::to_value(typed).unwrap()
+}
+
+#[test]
+fn kubernetes_knows_every_field() {
+    for (values, objects) in every_rendering() {
+        for object in objects.iter() {
+            let kept = match object["kind"].as_str().unwrap() {
+                "ConfigMap" => kept::<core::ConfigMap>(object),
+                "Secret" => kept::<core::Secret>(object),
+                "Service" => kept::<core::Service>(object),
+                "ServiceAccount" => kept::<core::ServiceAccount>(object),
+                "Pod" => kept::<core::Pod>(object),
+                "Deployment" => kept::<Deployment>(object),
+                "Job" => kept::<Job>(object),
+                "Ingress" => kept::<Ingress>(object),
+                "NetworkPolicy" => kept::<NetworkPolicy>(object),
+                "PodDisruptionBudget" => kept::<PodDisruptionBudget>(object),
+                "Role" => kept::<rbac::Role>(object),
+                "RoleBinding" => kept::<rbac::RoleBinding>(object),
+                "ClusterRole" => kept::<rbac::ClusterRole>(object),
+                "ClusterRoleBinding" => kept::<rbac::ClusterRoleBinding>(object),
+                // Compared with the code elsewhere, and others' kinds, whose types aren't here.
+                "CustomResourceDefinition" | "HTTPRoute" | "ServiceMonitor" | "PrometheusRule" => continue,
+                other => panic!("{values}: the chart has a {other}"),
+            };
+            assert_eq!(kept, *object, "{values}: {}", called(object));
+        }
     }
 }
 

@@ -11,6 +11,9 @@ fn chart_program_and_image_have_one_version() {
     assert_eq!((&chart["version"], &chart["appVersion"]), (&version.into(), &version.into()));
     let images = chart["annotations"]["artifacthub.io/images"].as_str().unwrap();
     assert!(images.contains(&format!("ghcr.io/matinee-dev/matinee:{version}\n")), "{images}");
+    for page in ["docs/install.md", "docs/release.md"] {
+        assert!(read(page).contains(version), "{page} names another version");
+    }
     let icon = chart["icon"].as_str().unwrap().split("/main/").nth(1).unwrap();
     assert!(read(icon).starts_with("<svg"), "{icon}");
 }

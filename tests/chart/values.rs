@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::golden::check;
-use crate::helm::{read, yaml};
+use crate::helm::{read, text, yaml};
+use crate::programs::folder;
 
 const VALUES: &str = "charts/matinee/values.yaml";
 const SCHEMA: &str = "charts/matinee/values.schema.json";
@@ -94,6 +95,36 @@ fn the_reference_says_what_the_comments_say() {
         let _ = writeln!(page, "| {name} | {} | {} |", cell(&default), cell(&entry.comment));
     }
     check("docs/values.md", &page);
+}
+
+/// Blocks of YAML in a page, without their indentation.
+fn blocks(page: &str) -> Vec<String> {
+    let parts = page.split("```yaml\n").skip(1);
+    parts.map(|part| part.split("```").next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_values_that_guides_show_are_values() {
+    let defaults = yaml(VALUES);
+    let folder = folder("shown");
+    let mut shown = 0;
+    for page in ["docs/install.md", "docs/monitoring.md"] {
+        for block in blocks(&read(page)) {
+            let values: Value =
+                serde_saphyr::from_str(&block).unwrap_or_else(|error| panic!("{page}: {error}"));
+            // What is for another tool says so at once.
+            if values.as_object().unwrap().keys().any(|name| defaults.get(name).is_none()) {
+                assert!(block.starts_with("spec:"), "{page} shows what is no value: {block}");
+                continue;
+            }
+            shown += 1;
+            let file = folder.join("values.yaml");
+            std::fs::write(&file, &block).unwrap();
+            text(&["-f", file.to_str().unwrap()]);
+        }
+    }
+    assert_eq!(shown, 3);
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -5,7 +5,7 @@ helm.sh/hook-weight: {{ .weight | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 
-{{/* The account of a hook, and the binding of a role of the same name to it. Takes root, name, component, events and kind (Role or ClusterRole). */}}
+{{/* The account of a hook. Takes root, name, component and events. */}}
 {{- define "matinee.hookAccount" -}}
 apiVersion: v1
 kind: ServiceAccount
