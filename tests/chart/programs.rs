@@ -8,8 +8,9 @@ use tokio::runtime::Runtime;
 
 /// Helm, as the playground has it.
 pub fn helm() -> &'static Path {
-    static HELM: LazyLock<PathBuf> =
-        LazyLock::new(|| Runtime::new().unwrap().block_on(playground::helm(|line| eprintln!("{line}"))).unwrap());
+    static HELM: LazyLock<PathBuf> = LazyLock::new(|| {
+        Runtime::new().unwrap().block_on(playground::helm(|line| eprintln!("{line}"))).unwrap()
+    });
     &HELM
 }
 

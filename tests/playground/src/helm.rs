@@ -6,7 +6,16 @@ use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
 use crate::processes::MARK;
+use crate::progress::Progress;
 use crate::{Playground, programs};
+
+/// Where Helm is: the pinned version on `PATH` or in the cache, else it is built, once. Needs no cluster.
+///
+/// # Errors
+/// When it can't be built; the message has the end of the build's output.
+pub async fn helm(progress: impl Fn(&str) + Send + Sync + 'static) -> Result<PathBuf> {
+    programs::helm(&Progress::new(progress)).await
+}
 
 impl Playground {
     /// Runs Helm in this cluster, in the namespace `default` unless the arguments say otherwise; what it prints.

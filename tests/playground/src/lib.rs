@@ -15,6 +15,7 @@ mod gateway;
 mod helm;
 mod home;
 mod image;
+mod images;
 mod kubeconfig;
 mod leftovers;
 mod machine;
@@ -35,17 +36,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client};
-use sha2::{Digest as _, Sha256};
 
 use certificates::Authority;
 use cgroups::Cgroups;
 use control_plane::{Addresses, ControlPlane};
 use home::Home;
+use images::{import, sample_image};
 use kubeconfig::Proof;
 use node::Node;
 use processes::Processes;
@@ -55,8 +56,10 @@ use relay::Relay;
 
 pub use audit::{Mark, Write};
 pub use cargo::build;
+pub use helm::helm;
 pub use image::Image;
 pub use objects::{apply, client};
+pub use prometheus::{prometheus, promtool};
 
 /// Which node there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -304,46 +307,6 @@ impl Playground {
         audit::writes(&self.home.logs(), since)
     }
 
-    /// Puts an image where the node finds it. Does nothing when the node is simulated.
-    ///
-    /// # Errors
-    /// When a file can't be read or containerd refuses the image.
-    pub async fn load_image(&self, image: &Image<'_>) -> Result<()> {
-        if self.simulated_reason.is_some() {
-            return Ok(());
-        }
-        let socket = self.home.run().join("containerd/containerd.sock");
-        import(&self.programs, &socket, &self.home, image).await
-    }
-
-    /// Loads the image of package `sample` and returns its name.
-    ///
-    /// # Errors
-    /// As [`Playground::load_image`].
-    pub async fn sample_image(&self) -> Result<&'static str> {
-        if let Some(sample) = &self.sample {
-            let files = [("/sample", sample.as_path())];
-            self.load_image(&sample_image(sample::SAMPLE_IMAGE, &files)).await?;
-        }
-        Ok(sample::SAMPLE_IMAGE)
-    }
-
-    /// Loads an image of a binary that needs no other file, as [`build`] makes it, and returns its name: `localhost/matinee/<name>:<tag>`, with a
-    /// tag of its content.
-    ///
-    /// # Errors
-    /// As [`Playground::load_image`].
-    pub async fn program_image(&self, name: &str, binary: &Path) -> Result<String> {
-        let content = std::fs::read(binary).with_context(|| format!("cannot read {}", binary.display()))?;
-        let digest = hex::encode(Sha256::digest(content));
-        let image = format!("localhost/matinee/{name}:{}", &digest[..12]);
-        let path = format!("/{name}");
-        let (files, entrypoint) = ([(path.as_str(), binary)], [path.as_str()]);
-        self.load_image(&Image { name: &image, files: &files, entrypoint: &entrypoint, ..Image::default() })
-            .await?;
-        Ok(image)
-    }
-
     /// Writes a kubeconfig that authenticates as a service account, which must exist, with a token that is good for a
     /// day: whoever uses it has that account's rights and no others.
     ///
@@ -390,31 +353,6 @@ impl Drop for Playground {
     }
 }
 
-/// Where Helm is: the pinned version on `PATH` or in the cache, else it is built, once. Needs no cluster.
-///
-/// # Errors
-/// When it can't be built; the message has the end of the build's output.
-pub async fn helm(progress: impl Fn(&str) + Send + Sync + 'static) -> Result<PathBuf> {
-    programs::helm(&Progress::new(progress)).await
-}
-
-/// Where promtool is: version 2.40 or later on `PATH`, else of the system's package `prometheus`, which is fetched once and never installed.
-/// Needs no cluster.
-///
-/// # Errors
-/// When it is neither there nor can be fetched.
-pub async fn promtool(progress: impl Fn(&str) + Send + Sync + 'static) -> Result<PathBuf> {
-    prometheus::program("promtool", &Progress::new(progress)).await
-}
-
-/// Where Prometheus is, as [`promtool`].
-///
-/// # Errors
-/// As [`promtool`].
-pub async fn prometheus(progress: impl Fn(&str) + Send + Sync + 'static) -> Result<PathBuf> {
-    prometheus::program("prometheus", &Progress::new(progress)).await
-}
-
 /// The cgroups for a real node, or why there is none.
 fn choose(mode: Mode, progress: &Progress) -> Result<(Option<Cgroups>, Option<String>)> {
     if mode == Mode::Simulated {
@@ -425,30 +363,4 @@ fn choose(mode: Mode, progress: &Progress) -> Result<(Option<Cgroups>, Option<St
         Err(problem) if mode == Mode::Auto => Ok((None, Some(format!("{problem:#}")))),
         Err(problem) => Err(problem),
     }
-}
-
-fn sample_image<'a>(name: &'a str, files: &'a [(&'a str, &'a Path)]) -> Image<'a> {
-    Image { name, files, entrypoint: &["/sample"], ..Image::default() }
-}
-
-async fn import(programs: &Programs, socket: &Path, home: &Home, image: &Image<'_>) -> Result<()> {
-    // Several may be loaded at once.
-    let name: String = image.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let archive = home.make("images")?.join(format!("{name}.tar"));
-    image::write(image, &archive)?;
-    let output = tokio::process::Command::new(programs.path("ctr")?)
-        .arg("--address")
-        .arg(socket)
-        // Done by ctr itself: the service for it can unpack for the default snapshotter only.
-        .args(["--namespace", "k8s.io", "images", "import", "--local"])
-        .args(["--snapshotter", node::snapshotter(home.directory())?])
-        .arg(&archive)
-        .output()
-        .await
-        .context("cannot run ctr")?;
-    std::fs::remove_file(&archive)?;
-    if !output.status.success() {
-        bail!("containerd refuses the image {}: {}", image.name, String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
 }

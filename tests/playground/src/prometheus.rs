@@ -16,13 +16,23 @@ use crate::progress::Progress;
 const OLDEST: (u32, u32) = (2, 40);
 const PACKAGE: &str = "prometheus";
 
-/// Where `prometheus` or `promtool` is: on `PATH` if that is new enough, else in the cache.
+/// Where promtool is: version 2.40 or later on `PATH`, else of the system's package `prometheus`, which is fetched once and never installed.
+/// Needs no cluster.
 ///
 /// # Errors
 /// When it is neither there nor can be fetched.
-pub(crate) async fn program(name: &'static str, progress: &Progress) -> Result<PathBuf> {
-    let progress = progress.clone();
-    tokio::task::spawn_blocking(move || find(name, &progress)).await?
+pub async fn promtool(progress: impl Fn(&str) + Send + Sync + 'static) -> Result<PathBuf> {
+    let progress = Progress::new(progress);
+    tokio::task::spawn_blocking(move || find("promtool", &progress)).await?
+}
+
+/// Where Prometheus is, as [`promtool`].
+///
+/// # Errors
+/// As [`promtool`].
+pub async fn prometheus(progress: impl Fn(&str) + Send + Sync + 'static) -> Result<PathBuf> {
+    let progress = Progress::new(progress);
+    tokio::task::spawn_blocking(move || find("prometheus", &progress)).await?
 }
 
 fn find(name: &str, progress: &Progress) -> Result<PathBuf> {

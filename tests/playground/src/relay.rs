@@ -67,11 +67,11 @@ mod tests {
         let listen = SocketAddr::from(([127, 0, 0, 2], server.local_addr().unwrap().port()));
         let relay = Relay::start(listen, server.local_addr().unwrap()).await.unwrap();
         let mut client = TcpStream::connect(listen).await.unwrap();
-        let (mut served, _) = server.accept().await.unwrap();
+        let (mut other, _) = server.accept().await.unwrap();
         client.write_all(b"question").await.unwrap();
         let mut heard = [0; 8];
-        served.read_exact(&mut heard).await.unwrap();
-        served.write_all(b"answers!").await.unwrap();
+        other.read_exact(&mut heard).await.unwrap();
+        other.write_all(b"answers!").await.unwrap();
         client.read_exact(&mut heard).await.unwrap();
         assert_eq!(&heard, b"answers!");
 

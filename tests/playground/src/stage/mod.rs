@@ -51,6 +51,7 @@
 mod account;
 mod cluster;
 mod operator;
+mod outside;
 mod pods;
 mod process;
 mod project;
@@ -59,13 +60,12 @@ mod responder;
 mod wait;
 mod web;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use github_stand_in::StandIn;
-use github_stand_in::control::types::Limits;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -75,6 +75,7 @@ use crate::progress::Progress;
 use crate::{Mark, Mode, Playground, Write, programs};
 use account::Accounts;
 use operator::Running;
+use outside::Outside;
 use pods::Pods;
 use process::Process;
 use responder::Responder;
@@ -103,8 +104,6 @@ pub const OWNER: &str = "acme";
 pub const SLACK_USERS: &str = "slack-users";
 /// The channel in Slack that results are posted to.
 pub const SLACK_CHANNEL: &str = "deploys";
-/// The stand-in's REST API has a path before it, as Enterprise Server's has: who forgets it fails.
-const API_PATH: &str = "/api/v3";
 
 /// Where the operator runs. The chart is installed either way, so it has the same rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -191,28 +190,11 @@ impl Stage {
         }
         let told = progress.clone();
         let playground = Playground::start(playground, move |line| told.say(line)).await?;
-        let (place, host) = match (settings.place, playground.host_address()) {
-            (Place::Cluster { .. }, None) => {
-                playground.progress.say("since no pod runs, the operator runs as a process of this machine");
-                (Place::Process, Ipv4Addr::LOCALHOST)
-            }
-            // What pods talk to has to listen where they reach it.
-            (place @ Place::Cluster { .. }, Some(host)) => (place, host),
-            (Place::Process, _) => (Place::Process, Ipv4Addr::LOCALHOST),
-        };
+        let (place, host) = place(settings.place, &playground);
         let settings = Settings { place, ..settings };
         let in_cluster = place != Place::Process;
-        let (github, slack, registry) = outside(host).await?;
-        if settings.github_write_interval < Duration::from_secs(1) {
-            let none = Limits {
-                content_per_minute: u64::MAX,
-                content_per_hour: u64::MAX,
-                points_per_minute: u64::MAX,
-                primary: 1_000_000,
-                ..Limits::default()
-            };
-            github.control().set_limits(none).await?;
-        }
+        let unlimited = settings.github_write_interval < Duration::from_secs(1);
+        let Outside { github, slack, registry } = Outside::start(host, unlimited).await?;
         let responder = match playground.mode() {
             Mode::Simulated => {
                 let responder = Responder::start().await?;
@@ -257,7 +239,7 @@ impl Stage {
             },
         };
         cluster::prepare(&setup).await?;
-        let told = release::Outside {
+        let told = release::Told {
             webhook_secret: &accounts.webhook_secret,
             slack_api_url: slack.api_url(),
             slack_response_url: slack.response_url(),
@@ -400,22 +382,14 @@ impl Stage {
     }
 }
 
-/// What is outside of the cluster, listening on an address of this machine.
-async fn outside(host: Ipv4Addr) -> Result<(StandIn, slack_stand_in::StandIn, registry_stand_in::StandIn)> {
-    let listen = SocketAddr::from((host, 0));
-    // In the cluster the operator is reached by a name of the gateway.
-    let client = Some(web::client()?);
-    let github = github_stand_in::Settings {
-        listen,
-        base_path: API_PATH.to_owned(),
-        client: client.clone(),
-        ..Default::default()
-    };
-    let slack = slack_stand_in::Settings { listen, client, ..Default::default() };
-    let registry = registry_stand_in::Settings { listen, ..Default::default() };
-    Ok((
-        StandIn::start(github).await?,
-        slack_stand_in::StandIn::start(slack).await?,
-        registry_stand_in::StandIn::start(registry).await?,
-    ))
+/// Where the operator can run, and the address of this machine that it reaches from there.
+fn place(wanted: Place, playground: &Playground) -> (Place, Ipv4Addr) {
+    match (wanted, playground.host_address()) {
+        (Place::Cluster { .. }, None) => {
+            playground.progress.say("since no pod runs, the operator runs as a process of this machine");
+            (Place::Process, Ipv4Addr::LOCALHOST)
+        }
+        (Place::Cluster { .. }, Some(host)) => (wanted, host),
+        (Place::Process, _) => (Place::Process, Ipv4Addr::LOCALHOST),
+    }
 }

@@ -137,24 +137,24 @@ impl Pods {
     }
 
     pub(super) async fn list(&self) -> Result<Vec<OperatorPod>> {
-        Ok(self.found().await?.into_iter().map(|pod| self.describe(pod)).collect())
+        Ok(self.found().await?.iter().map(|pod| self.describe(pod)).collect())
     }
 
-    fn describe(&self, pod: Pod) -> OperatorPod {
-        let status = pod.status.clone().unwrap_or_default();
-        let ready = status.conditions.unwrap_or_default();
+    fn describe(&self, pod: &Pod) -> OperatorPod {
         let name = pod.metadata.name.clone().unwrap_or_default();
-        let uid = pod.metadata.uid.clone().unwrap_or_default();
-        let container = container(&pod);
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        let status = pod.status.as_ref();
+        let mut conditions = status.into_iter().flat_map(|status| status.conditions.iter().flatten());
+        let container = container(pod);
         let id = container.and_then(|container| container.container_id.as_deref());
         let id = id.and_then(|id| id.strip_prefix("containerd://"));
         let runs = container.and_then(|container| container.state.as_ref()?.running.as_ref()).is_some();
-        let ports =
-            pod.spec.iter().flat_map(|spec| &spec.containers).flat_map(|spec| spec.ports.iter().flatten());
-        let admin = ports.into_iter().find(|port| port.name.as_deref() == Some(ADMIN_PORT));
+        let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+        let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
+        let admin = ports.find(|port| port.name.as_deref() == Some(ADMIN_PORT));
         OperatorPod {
-            address: status.pod_ip.unwrap_or_default(),
-            ready: ready.iter().any(|found| found.type_ == "Ready" && found.status == "True"),
+            address: status.and_then(|status| status.pod_ip.clone()).unwrap_or_default(),
+            ready: conditions.any(|found| found.type_ == "Ready" && found.status == "True"),
             ending: pod.metadata.deletion_timestamp.is_some(),
             restarts: container.map_or(0, |container| container.restart_count),
             image: container.map(|container| container.image.clone()).unwrap_or_default(),

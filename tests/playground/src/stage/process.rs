@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::release::{Outside, SETTINGS};
+use super::release::{SETTINGS, Told};
 use super::web;
 use super::{SYSTEM, Settings};
 use crate::Playground;
@@ -46,11 +46,11 @@ impl Process {
     pub(super) async fn start(
         playground: &Playground,
         settings: &Settings,
-        outside: &Outside<'_>,
+        told: &Told<'_>,
         kubeconfig: &Path,
     ) -> Result<Self> {
         let secret_file = playground.home.make("operator")?.join("webhook-secret");
-        write_secret(&secret_file, outside.webhook_secret)?;
+        write_secret(&secret_file, told.webhook_secret)?;
         // Both held at once, so that they differ.
         let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
         let (address, mut admin) = (listeners[0].local_addr()?, listeners[1].local_addr()?);
@@ -61,11 +61,12 @@ impl Process {
             ("--namespace", SYSTEM.to_owned()),
             ("--sweep-interval", seconds(settings.sweep_interval)?),
             ("--github-write-interval", seconds(settings.github_write_interval)?),
-            ("--slack-api-url", outside.slack_api_url.clone()),
-            ("--slack-response-url", outside.slack_response_url.clone()),
+            ("--slack-api-url", told.slack_api_url.clone()),
+            ("--slack-response-url", told.slack_response_url.clone()),
             // The same in every life: it need not wait for its own Lease to expire.
             ("--identity", "stage".to_owned()),
             ("--config-map", SETTINGS.to_owned()),
+            ("--log-format", "text".to_owned()),
             ("--log", settings.log.clone()),
         ]
         .into_iter()

@@ -22,7 +22,7 @@ const INSTALLED_WITHIN: &str = "2m";
 const HOST: &str = "matinee.preview.localhost";
 
 /// What of the world outside the cluster the operator is told.
-pub(super) struct Outside<'a> {
+pub(super) struct Told<'a> {
     pub(super) webhook_secret: &'a str,
     pub(super) slack_api_url: String,
     pub(super) slack_response_url: String,
@@ -50,13 +50,13 @@ pub(super) fn url(playground: &Playground) -> String {
 pub(super) async fn install(
     playground: &Playground,
     settings: &Settings,
-    outside: &Outside<'_>,
+    told: &Told<'_>,
     image: Option<String>,
 ) -> Result<Release> {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/matinee").canonicalize()?;
     let folder = playground.home.make("operator")?;
     let mut values = vec![folder.join("values.json")];
-    let usual = usual_values(settings, outside, &url(playground), image.as_deref())?;
+    let usual = usual_values(settings, told, &url(playground), image.as_deref())?;
     std::fs::write(&values[0], format!("{usual:#}\n"))?;
     if !settings.values.is_null() {
         let further = folder.join("further-values.json");
@@ -78,7 +78,7 @@ pub(super) async fn install(
 }
 
 /// What the chart is told. The stage makes its classes itself, since there are two; and when everything ends, nobody needs previews to end first.
-fn usual_values(settings: &Settings, outside: &Outside<'_>, url: &str, image: Option<&str>) -> Result<Value> {
+fn usual_values(settings: &Settings, told: &Told<'_>, url: &str, image: Option<&str>) -> Result<Value> {
     let mut values = json!({
         "replicaCount": 0,
         "webhook": {"existingSecret": {"name": WEBHOOK_SECRET}},
@@ -86,8 +86,8 @@ fn usual_values(settings: &Settings, outside: &Outside<'_>, url: &str, image: Op
             "logLevel": settings.log,
             "sweepInterval": seconds(settings.sweep_interval)?,
             "githubWriteInterval": seconds(settings.github_write_interval)?,
-            "slackApiUrl": outside.slack_api_url,
-            "slackResponseUrl": outside.slack_response_url,
+            "slackApiUrl": told.slack_api_url,
+            "slackResponseUrl": told.slack_response_url,
         },
         "defaultClass": {"create": false},
         "teardown": {"enabled": false},
