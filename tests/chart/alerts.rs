@@ -16,7 +16,7 @@ fn they_fire_when_they_should_and_else_not() {
     let promtool = promtool();
     for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "tests.yaml"]] {
         let file = folder.join(arguments[2]);
-        let output = run(&promtool, &[arguments[0], arguments[1], file.to_str().unwrap()]);
+        let output = run(promtool, &[arguments[0], arguments[1], file.to_str().unwrap()]);
         let said =
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");

@@ -48,7 +48,7 @@ pub fn text(arguments: &[&str]) -> String {
 pub fn text_of(chart: &Path, release: &str, arguments: &[&str]) -> Result<String, String> {
     let mut all = vec!["template", release, chart.to_str().unwrap(), "--namespace", NAMESPACE];
     all.extend(arguments);
-    let output = run(&programs::helm(), &all);
+    let output = run(programs::helm(), &all);
     if output.status.success() {
         Ok(String::from_utf8(output.stdout).unwrap())
     } else {

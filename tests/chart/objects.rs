@@ -24,7 +24,7 @@ fn the_chart_has_no_flaw_that_helm_finds() {
     for values in all {
         let mut arguments = vec!["lint", "--strict", chart.to_str().unwrap()];
         arguments.extend(values.iter().map(String::as_str));
-        let output = run(&helm(), &arguments);
+        let output = run(helm(), &arguments);
         assert!(output.status.success(), "{values:?}: {}", String::from_utf8_lossy(&output.stdout));
     }
 }
