@@ -21,6 +21,7 @@ mod faults;
 mod hooks;
 mod limits;
 mod log;
+mod manifest;
 mod pages;
 mod server;
 mod show;

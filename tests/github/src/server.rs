@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use crate::api::call::Call;
 use crate::api::pipeline::{self, Hangup};
 use crate::state::Urls;
-use crate::state::users::RESERVED;
+use crate::state::users::{RESERVED, SETTINGS};
 use crate::world::World;
 use crate::{control, pages};
 
@@ -181,8 +181,10 @@ async fn route(State(world): State<Arc<World>>, request: Request) -> Response {
         // With a base path everything below it is the API's.
         Some(_) if !world.base_path.is_empty() => true,
         Some(rest) => match first(rest).as_str() {
-            "" => !accept.contains("text/html"),
+            // Pages and the REST API both have something there.
+            "" | "apps" => !accept.contains("text/html"),
             "_assets" => false,
+            name if SETTINGS.contains(&name) => false,
             name => RESERVED.contains(&name) || accept.contains("json"),
         },
         None => false,
