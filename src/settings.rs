@@ -180,7 +180,7 @@ impl Settings {
 }
 
 /// An empty value counts as none: that is what a manifest passes for a value that was left out.
-fn set(value: Option<&String>) -> Option<&str> {
+pub(crate) fn set(value: Option<&String>) -> Option<&str> {
     value.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
@@ -200,7 +200,8 @@ fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
     }
 }
 
-fn duration(text: &str, least: u64, most: u64, range: &str) -> Result<Duration, String> {
+/// A duration within bounds in seconds, which `range` tells people.
+pub(crate) fn duration(text: &str, least: u64, most: u64, range: &str) -> Result<Duration, String> {
     let duration = text.parse::<api::Duration>()?.as_std();
     if (least..=most).contains(&duration.as_secs()) {
         Ok(duration)
@@ -209,7 +210,8 @@ fn duration(text: &str, least: u64, most: u64, range: &str) -> Result<Duration, 
     }
 }
 
-fn namespace(given: Option<&str>, file: &Path) -> Result<String, String> {
+/// The operator's namespace: the given one, else what a pod's file says, else the usual one.
+pub(crate) fn namespace(given: Option<&str>, file: &Path) -> Result<String, String> {
     let found = match given {
         Some(given) => given.to_owned(),
         None => match std::fs::read_to_string(file) {

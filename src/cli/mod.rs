@@ -1,6 +1,7 @@
 //! Commands.
 
 mod crds;
+mod github;
 mod log;
 mod reference;
 pub mod run;
@@ -31,6 +32,8 @@ enum Command {
     Run(Box<Flags>),
     /// Prints the custom resource definitions as YAML, ready for `kubectl apply --server-side -f -`.
     Crds(crds::Flags),
+    /// Sets up the way to GitHub.
+    Github(github::Arguments),
 }
 
 /// Runs the command that the program's arguments name.
@@ -45,6 +48,7 @@ pub fn main() -> ExitCode {
                 ExitCode::from(BAD_SETTINGS)
             }
         },
+        Command::Github(arguments) => github::run(&arguments),
         Command::Crds(flags) => match crds::run(&flags) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -70,7 +70,16 @@ struct RepositoriesJson {
 }
 
 fn call(method: Method, path: String, permission: &'static str) -> Call {
-    Call { method, path, body: None, etag: None, repository: None, permission, accept: JSON, absent: |_| false }
+    Call {
+        method,
+        path,
+        body: None,
+        etag: None,
+        repository: None,
+        permission,
+        accept: JSON,
+        absent: |_| false,
+    }
 }
 
 /// Fetches the credentials of an App, which works once, and for an hour from when it was made.
@@ -78,7 +87,11 @@ fn call(method: Method, path: String, permission: &'static str) -> Call {
 /// # Errors
 /// [`ForgeError::NotFound`] for a code that GitHub doesn't know, or not any more. [`ForgeError::Unknown`] when it may or may not
 /// have been used up.
-pub async fn fetch_new_app(api_url: &str, code: &str, settings: &GithubSettings) -> Result<NewApp, ForgeError> {
+pub async fn fetch_new_app(
+    api_url: &str,
+    code: &str,
+    settings: &GithubSettings,
+) -> Result<NewApp, ForgeError> {
     let path = format!("{CONVERSIONS}{}/conversions", encode(code));
     let convert = call(Method::POST, path, "of nobody");
     let answer = Transport::new(api_url, settings)?.send(&convert, None).await?;

@@ -149,7 +149,8 @@ impl From<kube::Error> for ClusterError {
     }
 }
 
-async fn bounded<T, E: From<kube::Error> + From<ClusterError>>(
+/// The result of a call, which may take [`REQUEST_TIMEOUT`].
+pub(super) async fn bounded<T, E: From<kube::Error> + From<ClusterError>>(
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, E> {
     match tokio::time::timeout(REQUEST_TIMEOUT, call).await {

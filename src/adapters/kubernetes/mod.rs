@@ -3,9 +3,11 @@
 mod cluster;
 mod events;
 mod live;
+mod own_secrets;
 mod store;
 
 pub use cluster::{KubeCluster, client};
 pub use events::KubeEvents;
 pub use live::WatchedObjects;
+pub use own_secrets::OwnSecrets;
 pub use store::watched;

@@ -64,7 +64,9 @@ pub fn check_secret_name(name: &str) -> Result<String, String> {
     if name.len() <= 253 && name.split('.').all(good_label) {
         Ok(name.to_owned())
     } else {
-        Err(format!("\"{name}\" is not the name of a Secret: write lower case letters, digits, hyphens and dots"))
+        Err(format!(
+            "\"{name}\" is not the name of a Secret: write lower case letters, digits, hyphens and dots"
+        ))
     }
 }
 

@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 /// Longest name of a GitHub App, in characters.
 pub const LONGEST_NAME: usize = 34;
-/// Where the operator takes GitHub's webhooks.
+/// Where GitHub sends webhooks: the path of the webhook's "Payload URL".
 pub const WEBHOOK_PATH: &str = "/webhooks/github";
 
 /// What Matinee can be used for and an App may go without.
@@ -141,7 +141,8 @@ pub fn default_name(organization: Option<&str>, random: &str) -> String {
 
 /// The URL for GitHub's webhooks: a URL without a path gets the operator's.
 pub fn check_webhook_url(text: &str) -> Result<String, String> {
-    const REMEDY: &str = "write it like https://matinee.example.com/webhooks/github, or say --without-webhook";
+    const REMEDY: &str =
+        "write it like https://matinee.example.com/webhooks/github, or say --without-webhook";
     // What the value holds is not repeated: it may hold a password.
     let mut url = Url::parse(text).map_err(|error| format!("not a URL ({error}): {REMEDY}"))?;
     if !matches!(url.scheme(), "http" | "https") {

@@ -74,7 +74,9 @@ pub fn check_organization(login: &str) -> Result<String, String> {
     if good {
         Ok(login.to_owned())
     } else {
-        Err(format!("\"{login}\" is not the login of an organization: write what follows github.com/ in its URL"))
+        Err(format!(
+            "\"{login}\" is not the login of an organization: write what follows github.com/ in its URL"
+        ))
     }
 }
 

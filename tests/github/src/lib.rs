@@ -16,6 +16,7 @@
 //! ```
 
 mod api;
+pub mod browser;
 pub mod control;
 mod faults;
 mod hooks;

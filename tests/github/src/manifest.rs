@@ -89,7 +89,8 @@ impl Manifest {
             return Err(wrong);
         }
         let places = [("Url", Some(&url)), ("Setup url", setup_url.as_ref())];
-        for (what, place) in places.into_iter().chain(callbacks.iter().map(|url| ("Callback url", Some(url)))) {
+        for (what, place) in places.into_iter().chain(callbacks.iter().map(|url| ("Callback url", Some(url))))
+        {
             if place.is_some_and(|place| web_url(place).is_none()) {
                 wrong.push(format!("{what} is invalid"));
             }
@@ -132,7 +133,10 @@ fn unreachable(url: &str) -> Option<String> {
     let host = parsed.host_str().unwrap_or_default();
     let local = match host.trim_matches(['[', ']']).parse() {
         Ok(IpAddr::V4(address)) => {
-            address.is_loopback() || address.is_private() || address.is_link_local() || address.is_unspecified()
+            address.is_loopback()
+                || address.is_private()
+                || address.is_link_local()
+                || address.is_unspecified()
         }
         Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unspecified(),
         Err(_) => host == "localhost" || host.ends_with(".localhost"),
@@ -234,8 +238,8 @@ impl State {
     /// What a code stands for; it is good once, and for an hour.
     pub(crate) fn take_conversion(&mut self, code: &str) -> Option<Conversion> {
         let life = i64::try_from(self.limiter.limits().manifest_code_lifetime_seconds).unwrap_or(i64::MAX);
-        self.conversions
-            .remove(code)
-            .filter(|conversion| now() - conversion.at < TimeDelta::try_seconds(life).unwrap_or(TimeDelta::MAX))
+        self.conversions.remove(code).filter(|conversion| {
+            now() - conversion.at < TimeDelta::try_seconds(life).unwrap_or(TimeDelta::MAX)
+        })
     }
 }

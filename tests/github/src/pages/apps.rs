@@ -19,12 +19,16 @@ use crate::world::World;
 pub(super) type Fields = [(String, String)];
 
 fn field<'a>(form: &'a Fields, name: &str) -> Option<&'a str> {
-    form.iter().find(|(field, _)| field == name).map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    form.iter()
+        .find(|(field, _)| field == name)
+        .map(|(_, value)| value.trim())
+        .filter(|value| !value.is_empty())
 }
 
 /// Where an App of a manifest is made: for the person, or for an organization.
-fn place(organization: Option<&str>) -> String {
-    organization.map_or("/settings/apps".to_owned(), |login| format!("/organizations/{login}/settings/apps"))
+fn place(state: &State, organization: Option<&str>) -> String {
+    let owner = organization.map_or_else(String::new, |login| format!("/organizations/{login}"));
+    format!("{}{owner}/settings/apps", state.urls.html)
 }
 
 /// A page whose form leads on to another site.
@@ -37,14 +41,20 @@ fn answer(status: StatusCode, page: Markup, leads_to: Option<&Url>) -> Response 
 }
 
 /// A manifest came: the page on which the person names the App and has it made.
-pub(super) fn offer(world: &Arc<World>, organization: Option<&str>, state: Option<&str>, form: &Fields) -> Response {
+pub(super) fn offer(
+    world: &Arc<World>,
+    organization: Option<&str>,
+    state: Option<&str>,
+    form: &Fields,
+) -> Response {
     let manifest = match Manifest::parse(field(form, "manifest").unwrap_or_default()) {
         Ok(manifest) => manifest,
         Err(wrong) => return answer(StatusCode::UNPROCESSABLE_ENTITY, invalid(&wrong), None),
     };
     let text = field(form, "manifest").unwrap_or_default();
     let name = manifest.name.clone();
-    let shown = naming(&world.lock(), organization, &Asked { manifest: &manifest, text, name: &name, state }, None);
+    let shown =
+        naming(&world.lock(), organization, &Asked { manifest: &manifest, text, name: &name, state }, None);
     match shown {
         Ok(page) => answer(StatusCode::OK, page, manifest.redirect_url.as_ref()),
         Err(Missing) => answer(StatusCode::NOT_FOUND, missing(), None),
@@ -68,7 +78,9 @@ pub(super) async fn create(world: &Arc<World>, organization: Option<&str>, form:
     };
     match world.transact(|all| all.register(&manifest, name, owner, keys)) {
         Ok(code) => {
-            let back = manifest.redirect(&code, state).map_or_else(|| place(organization), String::from);
+            let back = manifest
+                .redirect(&code, state)
+                .map_or_else(|| place(&world.lock(), organization), String::from);
             Redirect::to(&back).into_response()
         }
         Err(refusal) => {
@@ -104,7 +116,7 @@ fn naming(
         h1 { (title) }
         @if let Some(Refusal::Invalid { message, .. }) = problem { p.problem { (message) } }
         @else if let Some(other) = problem { p.problem { (other) } }
-        form.stack method="post" action=(place(organization)) {
+        form.stack method="post" action=(place(state, organization)) {
             input type="hidden" name="manifest" value=(asked.text);
             @if let Some(state) = asked.state { input type="hidden" name="state" value=(state); }
             label { "GitHub App name" input name="name" value=(asked.name) required; }
@@ -138,7 +150,7 @@ pub(super) fn profile(state: &State, slug: &str) -> Result<Markup, Missing> {
         h1 { (app.profile.name) }
         p { (app.profile.description) }
         p.muted { "A GitHub App of " (app.owner) }
-        a.button href=(format!("/apps/{slug}/installations/new")) { "Install" }
+        a.button href=(format!("{}/apps/{slug}/installations/new", state.urls.html)) { "Install" }
     };
     Ok(page(&app.profile.name, &[], &content))
 }
@@ -156,7 +168,7 @@ pub(super) fn installing(state: &State, slug: &str) -> Result<Markup, Missing> {
     let title = format!("Install {}", app.profile.name);
     let content = html! {
         h1 { (title) }
-        form.stack method="post" action=(format!("/apps/{slug}/installations")) {
+        form.stack method="post" action=(format!("{}/apps/{slug}/installations", state.urls.html)) {
             label { "Account" select name="account" { @for login in accounts(state, app) { option { (login) } } } }
             label { input type="radio" name="selection" value="all" checked; " All repositories" }
             label { input type="radio" name="selection" value="selected"; " Only select repositories" }
@@ -192,7 +204,7 @@ pub(super) fn install(state: &mut State, slug: &str, form: &Fields) -> Result<St
         return Err(Refusal::Conflict("select at least one repository".to_owned()));
     }
     let installation = state.install(id, &account, (!all).then_some(&selected[..]))?;
-    let settings = format!("/settings/installations/{installation}");
+    let settings = format!("{}/settings/installations/{installation}", state.urls.html);
     Ok(match setup_url.and_then(|url| Url::parse(&url).ok()) {
         Some(mut url) => {
             url.query_pairs_mut()

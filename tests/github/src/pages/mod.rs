@@ -51,7 +51,8 @@ pub(crate) async fn answer(world: &Arc<World>, request: Request) -> Response {
          form-action 'self' {target}; base-uri 'none'; frame-ancestors 'none'"
     );
     let headers = response.headers_mut();
-    headers.extend(HeaderValue::from_str(&policy).ok().map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
+    headers
+        .extend(HeaderValue::from_str(&policy).ok().map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response

@@ -91,7 +91,9 @@ async fn a_manifest_becomes_an_app_and_its_credentials_are_had_once() {
         let (world, browser) = organization(base_path).await;
         let offered = browser.post(NEW, &[("manifest", &manifest().to_string())]).await;
         assert_eq!(offered.status, 200, "{}", offered.text);
-        for part in ["Create GitHub App for acme", "value=\"Preview of Acme\"", "name=\"state\" value=\"abc\""] {
+        for part in
+            ["Create GitHub App for acme", "value=\"Preview of Acme\"", "name=\"state\" value=\"abc\""]
+        {
             assert!(offered.text.contains(part), "{part}: {}", offered.text);
         }
         assert!(offered.policy.contains("form-action 'self' http://127.0.0.1:9;"), "{}", offered.policy);
@@ -149,7 +151,10 @@ async fn what_is_no_manifest_is_refused_before_anything_is_made() {
         (with("colour", json!("red")), "&quot;colour&quot; is not a permitted key."),
         (with("hook_attributes", json!({"active": false})), "&quot;url&quot; wasn't supplied."),
         (with("hook_attributes", json!({"url": "http://localhost:3000/"})), local),
-        (with("hook_attributes", json!({"url": "http://127.0.0.1/"})), "reachable over the public Internet (127.0.0.1)"),
+        (
+            with("hook_attributes", json!({"url": "http://127.0.0.1/"})),
+            "reachable over the public Internet (127.0.0.1)",
+        ),
         (with("hook_attributes", json!({"url": "http://[::1]/"})), "reachable over the public Internet"),
         (with("default_events", json!(["installation"])), "Default events unsupported: installation"),
         (
@@ -204,7 +209,11 @@ async fn a_persons_own_app_takes_no_organization() {
     let (world, browser) = organization("").await;
     world.control.create_account("mona", AccountKind::User).await.unwrap();
     let page = browser.post("/settings/apps/new", &[("manifest", &manifest().to_string())]).await;
-    assert!(page.text.contains("Create GitHub App for yourself") && page.text.contains("<option>mona"), "{}", page.text);
+    assert!(
+        page.text.contains("Create GitHub App for yourself") && page.text.contains("<option>mona"),
+        "{}",
+        page.text
+    );
     assert!(!page.text.contains("name=\"state\""));
     let text = manifest().to_string();
     let form = [("manifest", text.as_str()), ("name", "Mine"), ("account", "mona")];
@@ -253,14 +262,19 @@ async fn somebody_installs_it_by_hand() {
     let page = browser.get("/apps/matinee/installations/new").await;
     assert!(page.text.contains("value=\"acme/other\"") && !page.text.contains("mona"), "{}", page.text);
     assert!(page.policy.contains("form-action 'self' https://matinee.example.com;"), "{}", page.policy);
-    let install = |form: &'static [(&'static str, &'static str)]| browser.post("/apps/matinee/installations", form);
+    let install =
+        |form: &'static [(&'static str, &'static str)]| browser.post("/apps/matinee/installations", form);
     let refused = install(&[("account", "mona"), ("selection", "all")]).await;
     assert_eq!(refused.status, 422, "it is private: {}", refused.text);
     assert_eq!(install(&[("account", "acme"), ("selection", "selected")]).await.status, 422);
     let chosen = [("account", "acme"), ("selection", "selected"), ("repository", SHOP)];
     let done = browser.post("/apps/matinee/installations", &chosen).await;
     assert_eq!(done.status, 303, "{}", done.text);
-    assert!(done.location.starts_with("https://matinee.example.com/welcome?installation_id="), "{}", done.location);
+    assert!(
+        done.location.starts_with("https://matinee.example.com/welcome?installation_id="),
+        "{}",
+        done.location
+    );
     assert!(done.location.ends_with("&setup_action=install"));
     assert_eq!(browser.post("/apps/matinee/installations", &chosen).await.status, 422, "once for an account");
 
@@ -268,7 +282,10 @@ async fn somebody_installs_it_by_hand() {
     let app = world.with_token(&jwt(made["pem"].as_str().unwrap(), &claims));
     let installations = app.get("/app/installations").await.expect(200).body;
     let found = &installations[0];
-    assert_eq!((&found["account"]["login"], &found["repository_selection"]), (&json!("acme"), &json!("selected")));
+    assert_eq!(
+        (&found["account"]["login"], &found["repository_selection"]),
+        (&json!("acme"), &json!("selected"))
+    );
     let page = browser.get(&format!("/settings/installations/{}", found["id"])).await;
     assert!(page.text.contains(SHOP) && !page.text.contains("acme/other"), "{}", page.text);
 }
