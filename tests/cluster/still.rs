@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::tests;
 use crate::play::{
-    END, SOON, SWEPT, condition_is, deployments_of, github_environment, live, name_of, namespace_of, shows,
-    states, url_of,
+    END, SOON, SWEPT, deployments_of, github_environment, name_of, namespace_of, shows, states,
 };
 use crate::rest::{KINDS, at_rest, calls, versions, writes};
 

@@ -107,8 +107,8 @@ impl Wanted {
         let webhook_url = check.ok("webhook-url", webhook_url(flags));
         let without: Option<BTreeSet<Part>> =
             check.ok("without", flags.without.iter().map(|word| word.trim().parse()).collect());
-        let namespace = check
-            .ok("namespace", settings::own_namespace(flags.namespace.as_deref(), namespace_file));
+        let namespace =
+            check.ok("namespace", settings::own_namespace(flags.namespace.as_deref(), namespace_file));
         let credentials = check.ok("secret", check_secret_name(&flags.secret));
         let webhook = check.ok("webhook-secret", webhook_secret(flags));
         let listen = check.ok("listen", loopback(&flags.listen));
