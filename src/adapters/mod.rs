@@ -4,6 +4,7 @@ pub mod clock;
 pub mod github;
 pub mod http;
 pub mod kubernetes;
+pub mod process;
 pub mod registry;
 pub mod render;
 pub mod slack;

@@ -28,6 +28,7 @@ use self::repository::Sweeps;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::core::forge::RepositoryName;
 use crate::core::validate;
+use crate::metrics::Metrics;
 use crate::ports::{
     Chat, Clock, Cluster, Events, Forge, ForgeError, Forges, LiveObjects, Prober, Registry, Renderer, Secrets,
 };
@@ -46,6 +47,7 @@ pub struct Context {
     pub(crate) chat: Arc<dyn Chat>,
     pub(crate) events: Arc<dyn Events>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
     pub(crate) classes: Store<PreviewClass>,
     pub(crate) repositories: Store<Repository>,
     pub(crate) templates: Store<PreviewTemplate>,

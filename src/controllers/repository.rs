@@ -114,7 +114,7 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
     let chained = chain::check(repository);
     let templates = templates(repository, context).await?;
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
-        Some(class) => match sweep(repository, &class, held, context).await {
+        Some(class) => match counted(sweep(repository, &class, held, context).await, context) {
             Ok(()) => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
             Err(Failure::Forge(error)) if is_mistake(&error) => {
                 let message = format!("Repository {}: {error}", repository.name_any());
@@ -161,6 +161,11 @@ fn is_mistake(error: &ForgeError) -> bool {
             | ForgeError::NotFound(_)
             | ForgeError::Invalid(_)
     )
+}
+
+fn counted(swept: Result<(), Failure>, context: &Context) -> Result<(), Failure> {
+    context.metrics.sweep(swept.is_ok(), context.clock.now());
+    swept
 }
 
 async fn sweep(

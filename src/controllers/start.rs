@@ -30,6 +30,7 @@ use crate::adapters::slack::{SlackChat, SlackSettings};
 use crate::adapters::web::WebProber;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::core::outbox::Pace;
+use crate::metrics::{Controller, Metrics};
 use crate::ports::{Desk, Intake, LiveObjects as _};
 
 /// Kinds that nearly every environment has: they are watched before the first reconcile, so that a restart finds what is there and
@@ -71,6 +72,8 @@ pub struct Options {
     pub concurrency: u16,
     /// Time between two writes to GitHub.
     pub github_write_interval: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
     /// How Slack is spoken to.
     pub slack: SlackSettings,
     /// Ends the controllers: what is under way is finished first.
@@ -221,13 +224,14 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         cluster: cluster.clone(),
         secrets: cluster.clone(),
         live: live.clone(),
-        forges: Arc::new(GithubForges::new(cluster.clone(), github)),
+        forges: Arc::new(GithubForges::new(cluster.clone(), github, options.metrics.clone())),
         renderer: Arc::new(MinijinjaRenderer::new()),
         prober: Arc::new(WebProber::default()),
         registry: Arc::new(registry),
         chat: Arc::new(chat),
         events: Arc::new(KubeEvents::new(client)),
         clock: Arc::new(SystemClock),
+        metrics: options.metrics.clone(),
         classes: classes.clone(),
         repositories: repositories.clone(),
         templates: templates.clone(),
@@ -266,6 +270,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     follow.spawn(follow_commands);
     follow.spawn(follow_environments);
 
+    let listed = environments.clone();
+    options.metrics.previews(Arc::new(move || listed.state()));
     let desk = Arc::new(SlackDesk::new(Arc::downgrade(&context)));
     let filled = filled(Arc::clone(&context), live, usual.to_vec()).shared();
     let work = {
@@ -278,9 +284,11 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 repositories = context.repositories.len(),
                 "everything is listed; reconciling"
             );
+            context.metrics.leader(true);
             context.reporter.open(&context.environments.state());
             let mut drivers = JoinSet::new();
             drivers.spawn(drive(
+                Controller::PreviewClass,
                 classes,
                 asked_classes,
                 limit,
@@ -289,6 +297,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 catalog::reconcile_class,
             ));
             drivers.spawn(drive(
+                Controller::PreviewTemplate,
                 templates,
                 asked_templates,
                 limit,
@@ -297,6 +306,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 catalog::reconcile_template,
             ));
             drivers.spawn(drive(
+                Controller::Repository,
                 repositories,
                 asked_repositories,
                 limit,
@@ -304,9 +314,26 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 &context,
                 repository::reconcile,
             ));
-            drivers.spawn(drive(requests, asked_requests, limit, &shutdown, &context, request::reconcile));
-            drivers.spawn(drive(commands, asked_commands, limit, &shutdown, &context, command::reconcile));
             drivers.spawn(drive(
+                Controller::DeploymentRequest,
+                requests,
+                asked_requests,
+                limit,
+                &shutdown,
+                &context,
+                request::reconcile,
+            ));
+            drivers.spawn(drive(
+                Controller::Command,
+                commands,
+                asked_commands,
+                limit,
+                &shutdown,
+                &context,
+                command::reconcile,
+            ));
+            drivers.spawn(drive(
+                Controller::PreviewEnvironment,
                 context.environments.clone(),
                 asked_environments,
                 limit,

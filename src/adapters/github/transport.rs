@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::GithubSettings;
 use super::answer::{Answer, Call};
 use crate::adapters::http::{causes, client};
+use crate::metrics::Metrics;
 use crate::ports::ForgeError;
 
 /// The largest answer that is read: a page of a hundred deployments with large payloads stays far below.
@@ -27,11 +28,12 @@ pub(super) struct Transport {
     prefix: String,
     user_agent: String,
     timeout: Duration,
+    metrics: Metrics,
 }
 
 impl Transport {
     /// Needs a running tokio runtime. The error names the URL.
-    pub fn new(url: &str, settings: &GithubSettings) -> Result<Self, ForgeError> {
+    pub fn new(url: &str, settings: &GithubSettings, metrics: Metrics) -> Result<Self, ForgeError> {
         let bad = |why: &str| {
             ForgeError::Invalid(format!(
                 "\"{url}\" is not the base URL of a REST API ({why}): write it like https://api.github.com or https://ghe.example.com/api/v3"
@@ -60,6 +62,7 @@ impl Transport {
             prefix: uri.path().trim_end_matches('/').to_owned(),
             user_agent: settings.user_agent.clone(),
             timeout: settings.timeout,
+            metrics,
         })
     }
 
@@ -70,9 +73,9 @@ impl Transport {
             Ok(answer) => answer,
             Err(_) => Err(call.unknown(format!("no answer within {} s", self.timeout.as_secs_f32()))),
         };
-        let (status, milliseconds) =
-            (answer.as_ref().ok().map(|answer| answer.status.as_u16()), start.elapsed().as_millis());
-        tracing::debug!(request = call.name(), status, milliseconds, "GitHub");
+        let (status, took) = (answer.as_ref().ok().map(|answer| answer.status.as_u16()), start.elapsed());
+        self.metrics.github_request(call.method.as_str(), status, took);
+        tracing::debug!(request = call.name(), status, milliseconds = took.as_millis(), "GitHub");
         answer
     }
 

@@ -30,6 +30,7 @@ pub struct Operator {
     home: PathBuf,
     log: PathBuf,
     address: SocketAddr,
+    admin: SocketAddr,
     web: reqwest::Client,
     state: Mutex<State>,
 }
@@ -57,9 +58,13 @@ impl Operator {
         let kubeconfig = playground.service_account_kubeconfig(SYSTEM, ACCOUNT).await?;
         let secret_file = playground.home.make("operator")?.join("webhook-secret");
         write_secret(&secret_file, outside.webhook_secret)?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        // Both are held at the same time, or they might be the same.
+        let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+        let (address, admin) = (free[0].local_addr()?, free[1].local_addr()?);
+        drop(free);
         let mut arguments: Vec<String> = [
             ("--listen", address.to_string()),
+            ("--admin-listen", admin.to_string()),
             ("--public-url", format!("http://{address}")),
             ("--webhook-secret-file", secret_file.display().to_string()),
             ("--namespace", SYSTEM.to_owned()),
@@ -67,6 +72,7 @@ impl Operator {
             ("--github-write-interval", seconds(settings.github_write_interval)?),
             ("--slack-api-url", outside.slack_api_url.clone()),
             ("--slack-response-url", outside.slack_response_url.clone()),
+            ("--log-format", "text".to_owned()),
             ("--log", settings.log.clone()),
         ]
         .into_iter()
@@ -81,6 +87,7 @@ impl Operator {
             home: playground.home.directory().to_owned(),
             log: playground.directory().join("matinee.log"),
             address,
+            admin,
             web: web::client()?,
             state: Mutex::default(),
         };
@@ -91,6 +98,11 @@ impl Operator {
     /// Where it serves: `http://127.0.0.1:<port>`, the same after a restart.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where it serves health and metrics: `http://127.0.0.1:<port>`, the same after a restart.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.admin)
     }
 
     /// Where GitHub sends webhooks.
@@ -178,7 +190,7 @@ impl Operator {
             state.meant_to_be_down = false;
         }
         let deadline = Instant::now() + READY_WITHIN;
-        let url = format!("{}/readyz", self.url());
+        let url = format!("{}/readyz", self.admin_url());
         loop {
             self.check_alive()?;
             let found = match self.web.get(&url).send().await {
