@@ -1,7 +1,7 @@
 //! Commands.
 
 mod crds;
-mod log;
+pub mod log;
 mod reference;
 pub mod run;
 
