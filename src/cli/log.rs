@@ -1,6 +1,7 @@
 //! Logs go to standard error. What is logged can be changed while it runs.
 
 use std::io::{IsTerminal as _, stderr};
+use std::iter;
 
 use anyhow::anyhow;
 use tracing_subscriber::fmt::MakeWriter;
@@ -33,25 +34,26 @@ fn parsed(filter: &str) -> Result<EnvFilter, String> {
     EnvFilter::builder().parse(format!("{REPEATED},{checked}")).map_err(|error| error.to_string())
 }
 
-/// From here on, what is logged is written.
+/// A layer over nothing: it has its own idea of what passes.
+pub type AnyLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// From here on, what is logged is written, and `more` is told of it too.
 ///
 /// # Errors
 /// When the filter is none, or logs are written already.
-pub fn install(log: &Log) -> anyhow::Result<Filter> {
+pub fn install(log: &Log, more: Option<AnyLayer>) -> anyhow::Result<Filter> {
     let terminal = stderr().is_terminal();
     let (layer, filter) = layer(log, terminal, stderr).map_err(|error| anyhow!(error))?;
     tracing_subscriber::registry()
-        .with(layer)
+        .with(iter::once(layer).chain(more).collect::<Vec<_>>())
         .try_init()
         .map_err(|error| anyhow!("logs can't be set up: {error}"))?;
     Ok(filter)
 }
 
-type Written = Box<dyn Layer<Registry> + Send + Sync>;
-
 /// Writes what passes the filter, one event a line. JSON has `timestamp`, `level`, `target`, `message` and the event's own fields side by
 /// side, and in `span` and `spans` what the event is part of.
-fn layer<W>(log: &Log, terminal: bool, writer: W) -> Result<(Written, Filter), String>
+fn layer<W>(log: &Log, terminal: bool, writer: W) -> Result<(AnyLayer, Filter), String>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {

@@ -15,7 +15,8 @@ use kube::Resource;
 use kube::runtime::controller::{self, Action, applier};
 use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::Context;
 use crate::metrics::{Controller, Metrics};
@@ -195,7 +196,8 @@ where
             "reconcile",
             controller = controller.as_str(),
             namespace = key.namespace,
-            object = key.name
+            object = key.name,
+            otel.status_code = Empty
         );
         async move {
             let (start, metrics) = (Instant::now(), context.metrics.clone());
@@ -209,6 +211,9 @@ where
             }
             let well = matches!(result, Ok(_) | Err(Failure::Soon { .. }));
             metrics.reconcile(controller, well, start.elapsed());
+            if !well {
+                Span::current().record("otel.status_code", "ERROR");
+            }
             result
         }
         .instrument(span)

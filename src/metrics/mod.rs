@@ -165,7 +165,7 @@ impl Metrics {
         Self(Arc::new(inner))
     }
 
-    /// Everything as it stands, in the text format of OpenMetrics.
+    /// Everything as it stands, in the text format that Prometheus reads.
     ///
     /// # Errors
     /// None in practice: text is written into memory.

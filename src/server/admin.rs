@@ -17,7 +17,7 @@ use crate::metrics::{CONTENT_TYPE, Metrics};
 pub const HEALTH_PATH: &str = "/healthz";
 /// Answers 200 when webhooks can be acted on, else 503 with the reason.
 pub const READINESS_PATH: &str = "/readyz";
-/// Everything that is counted, in the text format of OpenMetrics.
+/// Everything that is counted, in the text format that Prometheus reads.
 pub const METRICS_PATH: &str = "/metrics";
 
 /// Whether all is well; if not, why.

@@ -8,7 +8,8 @@ use axum::extract::{Request, State};
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use tokio::time::timeout;
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::answer::Answer;
 use super::body::{self, BodyError, Held};
@@ -29,7 +30,7 @@ pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request)
     let start = Instant::now();
     let event = short_header(request.headers(), EVENT_HEADER).unwrap_or_default();
     let delivery = short_header(request.headers(), DELIVERY_HEADER).unwrap_or_default();
-    let span = tracing::info_span!("webhook", delivery, event);
+    let span = tracing::info_span!("webhook", delivery, event, status = Empty, otel.status_code = Empty);
     async {
         // A bound on everything: a delivery that GitHub has given up on must not go on using anything here.
         let answer = timeout(shared.context.limits.request_time, deliver(&shared, request))
@@ -44,6 +45,12 @@ pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request)
             tracing::info!(status, "{message}");
         } else {
             tracing::warn!(status, "refused: {message}");
+        }
+        // For traces alone: the line above says it already.
+        let span = Span::current();
+        span.record("status", status);
+        if answer.status.is_server_error() {
+            span.record("otel.status_code", "ERROR");
         }
         answer
     }

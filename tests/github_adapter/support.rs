@@ -77,7 +77,15 @@ pub fn shop() -> RepositoryName {
 }
 
 pub async fn forge_at(url: &str, settings: GithubSettings) -> Result<Arc<dyn Forge>, ForgeError> {
-    let forges = GithubForges::new(Memory::with(&[("token", TOKEN)]), settings, Metrics::default());
+    counted_forge_at(url, settings, Metrics::default()).await
+}
+
+pub async fn counted_forge_at(
+    url: &str,
+    settings: GithubSettings,
+    metrics: Metrics,
+) -> Result<Arc<dyn Forge>, ForgeError> {
+    let forges = GithubForges::new(Memory::with(&[("token", TOKEN)]), settings, metrics);
     forges.forge(&connection(url), &shop()).await
 }
 

@@ -6,9 +6,12 @@ use http::{HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Limited};
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use secrecy::{ExposeSecret, SecretString};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::GithubSettings;
 use super::answer::{Answer, Call};
+use super::path::template;
 use crate::adapters::http::{causes, client};
 use crate::metrics::Metrics;
 use crate::ports::ForgeError;
@@ -68,6 +71,12 @@ impl Transport {
 
     /// Sends the request, once, and reads the whole answer, within the timeout. [`ForgeError::Unknown`] when there is none.
     pub async fn send(&self, call: &Call, bearer: &SecretString) -> Result<Answer, ForgeError> {
+        let (method, path) = (call.method.as_str(), template(&call.path));
+        let span = tracing::info_span!("github", method, path, status = Empty, otel.status_code = Empty);
+        self.measured(call, bearer).instrument(span).await
+    }
+
+    async fn measured(&self, call: &Call, bearer: &SecretString) -> Result<Answer, ForgeError> {
         let start = Instant::now();
         let answer = match tokio::time::timeout(self.timeout, self.follow(call, bearer)).await {
             Ok(answer) => answer,
@@ -76,6 +85,12 @@ impl Transport {
         let (status, took) = (answer.as_ref().ok().map(|answer| answer.status.as_u16()), start.elapsed());
         self.metrics.github_request(call.method.as_str(), status, took);
         tracing::debug!(request = call.name(), status, milliseconds = took.as_millis(), "GitHub");
+        // For traces alone.
+        let span = Span::current();
+        span.record("status", status);
+        if status.is_none_or(|status| status >= 500) {
+            span.record("otel.status_code", "ERROR");
+        }
         answer
     }
 

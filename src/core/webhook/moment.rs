@@ -21,6 +21,7 @@ struct Times {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_field_names)] // GitHub's names
 struct Thing {
     created_at: Value,
     updated_at: Value,
