@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -21,7 +22,11 @@ use axum::http::HeaderMap;
 use axum::routing::post;
 use client::delivery;
 use libtest_mimic::{Arguments, Trial};
+use matinee::adapters::github::{GithubForges, GithubSettings};
+use matinee::api::GithubConnection;
 use matinee::cli::traces;
+use matinee::metrics::Metrics;
+use matinee::ports::{ClusterError, ForgeError, Forges as _, Secrets};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -63,10 +68,32 @@ fn traced() {
         assert_eq!(answer.status, 202, "{}", answer.message);
         *served.intake.result.lock().unwrap() = Err(matinee::ports::IntakeError::Unavailable("away".into()));
         served.ask(delivery(&secret(), b"{}", &[("X-GitHub-Event", "ping")])).await;
+        ask_github().await;
     });
     if let Some(traces) = traces {
         traces.end();
     }
+}
+
+const TOKEN: &str = "ghp_of_nobody";
+
+struct Token;
+
+#[async_trait::async_trait]
+impl Secrets for Token {
+    async fn secret(&self, _: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError> {
+        Ok(Some([("token".to_owned(), TOKEN.as_bytes().to_vec())].into()))
+    }
+}
+
+/// Asks for a pull request that there isn't.
+async fn ask_github() {
+    let github = wiremock::MockServer::start().await;
+    let connection = GithubConnection { url: github.uri(), secret_name: "github".into() };
+    let forges = GithubForges::new(Arc::new(Token), GithubSettings::default(), Metrics::default());
+    let shop = "acme/shop".parse().unwrap();
+    let forge = forges.forge(&connection, &shop).await.unwrap();
+    assert!(matches!(forge.pull_request(&shop, 7, Duration::ZERO).await, Err(ForgeError::NotFound(_))));
 }
 
 /// What a collector was sent, with the headers.
@@ -124,7 +151,7 @@ fn a_webhook_is_a_span_with_its_attributes() {
     assert_eq!(resource["service.version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(resource["deployment.environment.name"], "test");
     let [scope] = &spans.scope_spans[..] else { panic!("{request:?}") };
-    let [taken, failed] = &scope.spans[..] else { panic!("{request:?}") };
+    let [taken, failed, asked] = &scope.spans[..] else { panic!("{request:?}") };
     let told = attributes(&taken.attributes);
     assert_eq!(taken.name, "webhook");
     assert_eq!(told["delivery"], "72d3162e-cc78-11e3-81ab-4c9367dc0958");
@@ -134,8 +161,16 @@ fn a_webhook_is_a_span_with_its_attributes() {
     assert_eq!(taken.status.as_ref().map_or(0, |status| status.code), 0);
     assert_eq!(attributes(&failed.attributes)["status"], "503");
     assert_eq!(failed.status.as_ref().unwrap().code, 2, "an error, as a collector counts them");
+    assert_eq!(asked.name, "github");
+    let told = attributes(&asked.attributes);
+    assert_eq!(
+        ["method", "path", "status"].map(|name| told[name].as_str()),
+        ["GET", "/repos/{}/{}/pulls/{}", "404"]
+    );
     let all = format!("{request:?}");
-    assert!(!all.contains("sha256") && !all.contains("Secret"), "{all}");
+    for secret in ["sha256", "It's a Secret", TOKEN] {
+        assert!(!all.contains(secret), "{all}");
+    }
 }
 
 fn nothing_is_sent_when_traces_are_switched_off() {

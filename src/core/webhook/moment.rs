@@ -8,6 +8,7 @@ use serde_json::Value;
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Times {
+    action: Value,
     pull_request: Option<Thing>,
     deployment: Option<Thing>,
     deployment_status: Option<Thing>,
@@ -39,6 +40,8 @@ pub fn happened_at(event: &str, body: &[u8]) -> Option<Timestamp> {
         "deployment" => times.deployment?.created_at,
         "deployment_status" => times.deployment_status?.created_at,
         "push" => times.repository?.pushed_at,
+        // Its times are those of the run before.
+        "check_run" if times.action == "rerequested" => return None,
         "check_run" => {
             let run = times.check_run?;
             if run.completed_at.is_null() { run.started_at } else { run.completed_at }
@@ -94,6 +97,7 @@ mod tests {
         for (event, body) in [
             ("ping", json!({"updated_at": TIME})),
             ("star", json!({"updated_at": TIME})),
+            ("check_run", json!({"action": "rerequested", "check_run": {"completed_at": TIME}})),
             ("push", json!({"repository": {"pushed_at": "yesterday"}})),
             ("push", json!({"repository": {"pushed_at": 1.5}})),
             ("push", json!({"repository": {"pushed_at": i64::MAX}})),
