@@ -80,7 +80,7 @@ impl Resolve for Loopback {
         let name = name.as_str().to_ascii_lowercase();
         Box::pin(async move {
             // Below `test` too: GitHub takes no webhook for a name that says itself that it is loopback.
-            if name == "localhost" || name.ends_with(".localhost") || name.ends_with(".test") {
+            if name == "localhost" || [".localhost", ".test"].iter().any(|zone| name.ends_with(zone)) {
                 let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                 return Ok(Box::new(std::iter::once(address)) as Addrs);
             }
