@@ -5,6 +5,7 @@ mod answer;
 mod comments;
 mod commits;
 mod credentials;
+mod examine;
 mod gate;
 mod installation;
 mod known;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::account::Account;
+pub use self::examine::examine;
 use self::installation::Installation;
 use crate::api::GithubConnection;
 use crate::core::forge::RepositoryName;
