@@ -209,7 +209,11 @@ fn duration(text: &str, least: u64, most: u64, range: &str) -> Result<Duration, 
     }
 }
 
-fn namespace(given: Option<&str>, file: &Path) -> Result<String, String> {
+/// The operator's namespace: as given, else what `file` (a pod's [`SERVICE_ACCOUNT_NAMESPACE`]) says, else [`DEFAULT_NAMESPACE`].
+///
+/// # Errors
+/// What is wrong, and what to write instead.
+pub fn namespace(given: Option<&str>, file: &Path) -> Result<String, String> {
     let found = match given {
         Some(given) => given.to_owned(),
         None => match std::fs::read_to_string(file) {

@@ -1,6 +1,7 @@
 //! Commands.
 
 mod crds;
+mod doctor;
 mod log;
 mod reference;
 pub mod run;
@@ -31,6 +32,8 @@ enum Command {
     Run(Box<Flags>),
     /// Prints the custom resource definitions as YAML, ready for `kubectl apply --server-side -f -`.
     Crds(crds::Flags),
+    /// Tells whether an installation works, and what to do where it doesn't. Changes nothing.
+    Doctor(doctor::Flags),
 }
 
 /// Runs the command that the program's arguments name.
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
                 ExitCode::from(FAILURE)
             }
         },
+        Command::Doctor(flags) => doctor::main(&flags),
     }
 }
 

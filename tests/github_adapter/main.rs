@@ -6,6 +6,7 @@ mod authentication;
 mod comments;
 mod commits;
 mod creating;
+mod examine;
 mod files;
 mod life;
 mod limits;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, some_of};
+use super::{Finding, shown_url, some_of};
 
 /// Where the operator takes webhooks.
 pub const WEBHOOK_PATH: &str = "/webhooks/github";
@@ -41,12 +41,12 @@ pub fn hook(hook: Option<&Hook>, settings: &str) -> Vec<Finding> {
             format!("set it under {settings}: https://<where the operator listens>{WEBHOOK_PATH}"),
         )];
     };
-    let path = hook.url.split(['?', '#']).next().unwrap_or_default();
+    let url = shown_url(&hook.url);
     let mut findings = Vec::new();
-    if !path.ends_with(WEBHOOK_PATH) {
+    if !url.ends_with(WEBHOOK_PATH) {
         findings.push(Finding::problem(
             WHAT,
-            format!("it leads to {}, which doesn't end in {WEBHOOK_PATH}", hook.url),
+            format!("it leads to {url}, which doesn't end in {WEBHOOK_PATH}"),
             format!("correct the webhook's URL under {settings}"),
         ));
     }
@@ -74,7 +74,7 @@ pub fn hook(hook: Option<&Hook>, settings: &str) -> Vec<Finding> {
         ));
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(WHAT, format!("it leads to {}", hook.url)));
+        findings.push(Finding::ok(WHAT, format!("it leads to {url}")));
     }
     findings
 }

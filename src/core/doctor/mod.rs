@@ -16,6 +16,7 @@ pub mod secrets;
 pub mod show;
 
 use serde::Serialize;
+use url::Url;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -148,9 +149,25 @@ pub(crate) fn some_of<T: AsRef<str>>(names: &[T], most: usize) -> String {
     text
 }
 
+/// A URL without what could be a secret: user information, query and fragment.
+pub fn shown_url(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else { return "a URL that can't be read".to_owned() };
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url.set_query(None);
+    url.set_fragment(None);
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_secrets() {
+        assert_eq!(shown_url("https://ghe.example.com/api/v3"), "https://ghe.example.com/api/v3");
+        assert_eq!(shown_url("https://u:s3cret@h/p?token=s3cret#s3cret"), "https://h/p");
+        assert_eq!(shown_url("s3cret"), "a URL that can't be read");
+    }
 
     #[test]
     fn what_may_not_be_read_is_skipped_and_what_fails_is_a_problem() {

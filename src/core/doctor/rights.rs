@@ -5,7 +5,7 @@ use std::fmt;
 
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
-use super::{Finding, some_of};
+use super::{Finding, Unread, some_of};
 use crate::core::plan::DEPLOYER;
 
 /// Where a right holds.
@@ -186,12 +186,18 @@ pub struct Asked {
     pub answers: Vec<(Right, bool)>,
 }
 
-/// Judges the rights of the operator's account. An error says why nobody could be asked.
-pub fn check(asked: &Result<Asked, String>, namespace: &str) -> Vec<Finding> {
+/// Judges the rights of the operator's account.
+pub fn check(asked: &Result<Asked, Unread>, namespace: &str) -> Vec<Finding> {
     const WHAT: &str = "needed rights";
     let Asked { account, answers } = match asked {
         Ok(asked) => asked,
-        Err(why) => return vec![Finding::skipped(WHAT, why.clone())],
+        Err(Unread::Forbidden) => {
+            return vec![Finding::skipped(
+                WHAT,
+                "this account may not ask for the rights of others (create subjectaccessreviews); an administrator may",
+            )];
+        }
+        Err(unread) => return vec![unread.finding(WHAT)],
     };
     let is_unneeded = |right: &Right| UNNEEDED.contains(right);
     let (unneeded, needed): (Vec<_>, Vec<_>) = answers.iter().partition(|(right, _)| is_unneeded(right));
@@ -372,7 +378,9 @@ mod tests {
 
     #[test]
     fn who_may_not_ask_is_told_so() {
-        let skipped = check(&Err("you may not ask".into()), "m");
-        assert_eq!(skipped, [Finding::skipped("needed rights", "you may not ask")]);
+        let skipped = check(&Err(Unread::Forbidden), "m");
+        assert_eq!(skipped[0].verdict, Verdict::Skipped);
+        assert!(skipped[0].message.contains("subjectaccessreviews"), "{skipped:?}");
+        assert_eq!(check(&Err(Unread::Failed("no answer".into())), "m")[0].verdict, Verdict::Problem);
     }
 }
