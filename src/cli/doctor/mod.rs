@@ -38,6 +38,9 @@ const NOT_RUN: u8 = 2;
 
 /// Flags of `matinee doctor`.
 #[derive(Args)]
+#[command(
+    after_help = "It ends with 0 when all is well or there are warnings only, with 1 when there are problems, and with 2 when it could not look."
+)]
 pub(super) struct Flags {
     /// The operator's own namespace. [default: the service account's, else matinee-system]
     #[arg(long, env = "MATINEE_NAMESPACE", value_name = "NAME")]
@@ -68,8 +71,8 @@ enum Output {
     Json,
 }
 
-/// Looks, prints, and tells by its exit code how it went: 0 all is well or there are warnings, 1 there are problems, 2 it could not be
-/// looked at anything.
+/// Looks, prints, and tells by its exit code how it went: 0 all is well or there are warnings, 1 there are problems, 2 nothing could
+/// be looked at.
 pub(super) fn main(flags: &Flags) -> ExitCode {
     match looked(flags).and_then(|sections| print(&sections, flags.output).map(|()| Summary::of(&sections))) {
         Ok(summary) if summary.problems > 0 => ExitCode::from(PROBLEMS),
@@ -157,14 +160,14 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> Vec<Section> 
         Ok(all) => (all, None),
         Err(unread) => (Vec::new(), Some(unread.finding("Repositories"))),
     };
-    let used: Vec<Repository> = repositories
+    let concerned: Vec<Repository> = repositories
         .into_iter()
         .filter(|one| flags.class.as_ref().is_none_or(|class| one.spec.class_name == *class))
         .collect();
     for (connection, classes) in connections(&classes) {
-        all.push(connection::section(&reader, connection, classes, &used));
+        all.push(connection::section(&reader, connection, classes, &concerned));
     }
-    let stalled = unlisted.map_or_else(|| repositories::check(&used), |finding| vec![finding]);
+    let stalled = unlisted.map_or_else(|| repositories::check(&concerned), |finding| vec![finding]);
     all.push(("Repositories".to_owned(), async { stalled }.boxed()));
 
     let looked = join_all(all.into_iter().map(async |(title, looking)| {

@@ -67,11 +67,11 @@ pub fn check(routing: &Routing, gateway: &GatewayRouting, seen: &Looked<Value>) 
             ),
         )
     };
-    vec![first, listener(what, routing, gateway, seen)]
+    vec![first, listener(&what, routing, gateway, seen)]
 }
 
 /// Whether one of its listeners takes routes of previews: of several the one that comes nearest is told of.
-fn listener(what: String, routing: &Routing, gateway: &GatewayRouting, seen: &Value) -> Finding {
+fn listener(what: &str, routing: &Routing, gateway: &GatewayRouting, seen: &Value) -> Finding {
     let domain = &routing.domain;
     let what = format!("{what}: listener for *.{domain}");
     let all = seen["spec"]["listeners"].as_array().into_iter().flatten();
@@ -94,7 +94,7 @@ fn listener(what: String, routing: &Routing, gateway: &GatewayRouting, seen: &Va
     if matching.is_empty() {
         return Finding::problem(
             what,
-            format!("no listener for HTTP or HTTPS has that host name, or none"),
+            "no listener for HTTP or HTTPS has that host name, or none",
             format!("add a listener with the hostname \"*.{domain}\", or correct spec.routing.domain"),
         );
     }
@@ -274,7 +274,7 @@ mod tests {
     fn routes_must_be_taken_from_the_namespaces_of_previews() {
         let with = |namespaces: Value| {
             judge(None, |seen| {
-                seen["spec"]["listeners"][0]["allowedRoutes"] = json!({"namespaces": namespaces})
+                seen["spec"]["listeners"][0]["allowedRoutes"] = json!({"namespaces": namespaces});
             })
             .remove(1)
         };

@@ -187,9 +187,9 @@ fn installations(app: &App, repositories: &[Repository], uses: &Uses) -> Vec<Fin
         Some(Ok(all)) => all,
     };
     let install = format!("install it: {}/installations", app.settings);
-    let used: Vec<&Installation> =
+    let chosen: Vec<&Installation> =
         all.iter().filter(|one| app.only.is_none_or(|only| only == one.id)).collect();
-    if used.is_empty() {
+    if chosen.is_empty() {
         return vec![match app.only {
             Some(id) => Finding::problem(
                 WHAT,
@@ -206,7 +206,7 @@ fn installations(app: &App, repositories: &[Repository], uses: &Uses) -> Vec<Fin
     let mut findings = Vec::new();
     let left_out: Vec<String> = repositories
         .iter()
-        .filter(|repository| !used.iter().any(|one| serves(one, repository)))
+        .filter(|repository| !chosen.iter().any(|one| serves(one, repository)))
         .map(|repository| {
             let (namespace, name) = (repository.namespace().unwrap_or_default(), repository.name_any());
             format!("Repository {namespace}/{name} ({})", repository.spec.repository)
@@ -219,8 +219,8 @@ fn installations(app: &App, repositories: &[Repository], uses: &Uses) -> Vec<Fin
             format!("{install}; or correct spec.repository"),
         ));
     }
-    let accounts: Vec<&str> = used.iter().map(|one| one.account.as_str()).collect();
-    for one in &used {
+    let accounts: Vec<&str> = chosen.iter().map(|one| one.account.as_str()).collect();
+    for one in &chosen {
         let needed = repositories.iter().any(|repository| serves(one, repository));
         findings.extend(suspended(one, needed));
         findings.extend(pending(app, one, needed, uses));
@@ -228,7 +228,7 @@ fn installations(app: &App, repositories: &[Repository], uses: &Uses) -> Vec<Fin
     if findings.is_empty() {
         findings.push(Finding::ok(WHAT, format!("on {}", some_of(&accounts, 5))));
     }
-    for one in used {
+    for one in chosen {
         let what = format!("rate limit of the installation on {}", one.account);
         match &one.rate {
             Some(Ok(rate)) => findings.push(rate_limit(what, *rate)),

@@ -26,6 +26,8 @@ pub fn check(
     let addresses = match found {
         Ok(addresses) => addresses,
         Err(why) => {
+            // Resolvers begin with the name.
+            let why = why.strip_prefix(name).map_or(why.as_str(), |rest| rest.trim_start_matches(": "));
             let message = format!("{name} doesn't resolve here ({why}){instead}");
             // Where the operator looks is told by its probe address: people may have name servers of their own.
             return if routing.probe_address.is_some() {
@@ -73,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_name_must_resolve() {
-        let finding = judge("p.example.com", None, Err("no such name"), &["192.0.2.7"]);
+        let finding = judge("p.example.com", None, Err("x1.d: no such name"), &["192.0.2.7"]);
         assert_eq!(finding.verdict, Verdict::Problem);
         assert_eq!(finding.message, "x1.d doesn't resolve here (no such name)");
         assert_eq!(finding.remedy.unwrap(), "add a DNS record for *.p.example.com that leads to 192.0.2.7");

@@ -241,61 +241,8 @@ pub fn check(asked: &Result<Asked, Unread>, namespace: &str) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use serde_json::Value;
-
     use super::super::Verdict;
     use super::*;
-
-    /// The rules that the chart grants: of the `ClusterRole` and of the Role named `matinee`.
-    fn granted() -> (Vec<PolicyRule>, Vec<PolicyRule>) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/matinee/rights.yaml");
-        let all: Vec<Value> = serde_saphyr::from_multiple(&std::fs::read_to_string(path).unwrap()).unwrap();
-        let rules = |kind: &str| {
-            let found =
-                all.iter().find(|one| one["kind"] == kind && one["metadata"]["name"] == "matinee").unwrap();
-            serde_json::from_value(found["rules"].clone()).unwrap()
-        };
-        (rules("ClusterRole"), rules("Role"))
-    }
-
-    #[test]
-    fn the_chart_grants_what_is_needed_and_nothing_of_the_rest() {
-        let (everywhere, own) = granted();
-        assert_eq!(uncovered(&needed(), &everywhere, &own), []);
-        assert_eq!(uncovered(&UNNEEDED, &everywhere, &own), UNNEEDED);
-    }
-
-    /// What the chart grants and the list doesn't know would never be checked.
-    #[test]
-    fn the_list_knows_every_rule_of_the_chart() {
-        let (everywhere, own) = granted();
-        for (rules, place) in [(everywhere, Place::Everywhere), (own, Place::OwnNamespace)] {
-            for rule in rules {
-                for (group, resource, verb) in every(&rule) {
-                    let known = needed().iter().any(|right| {
-                        let full = [right.resource, right.subresource].join("/");
-                        right.place == place
-                            && right.group == group
-                            && full.trim_end_matches('/') == resource
-                            && right.verb == verb
-                    });
-                    assert!(known, "{verb} {resource} in \"{group}\" isn't in the list");
-                }
-            }
-        }
-    }
-
-    fn every(rule: &PolicyRule) -> Vec<(String, String, String)> {
-        let mut all = Vec::new();
-        for group in rule.api_groups.iter().flatten() {
-            for resource in rule.resources.iter().flatten() {
-                all.extend(rule.verbs.iter().map(|verb| (group.clone(), resource.clone(), verb.clone())));
-            }
-        }
-        all
-    }
 
     fn rule(group: &str, resource: &str, verb: &str, names: &[&str]) -> PolicyRule {
         let owned = |text: &str| Some(vec![text.to_owned()]);

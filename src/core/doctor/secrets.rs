@@ -55,14 +55,14 @@ pub fn slack(namespace: &str, connection: &SlackConnection, keys: &Keys, users: 
         (None, name) => ("Secret", name.as_deref().unwrap_or_default()),
     };
     let what = format!("{kind} {namespace}/{name} for Slack's users");
-    let create = format!(
-        "create it, each key the id of a Slack user and its value a GitHub login: docs/slack.md shows how"
-    );
-    let second = match there(&what, users, &create) {
+    let how = "each key is the id of a Slack user, and its value a GitHub login: docs/slack.md shows how";
+    let second = match there(&what, users, &format!("create it: {how}")) {
         Err(finding) => finding,
-        Ok(users) if users.is_empty() => {
-            Finding::warning(what, "it names nobody, so nobody may command from Slack", create)
-        }
+        Ok(users) if users.is_empty() => Finding::warning(
+            what,
+            "it names nobody, so nobody may command from Slack",
+            format!("add people to it: {how}"),
+        ),
         Ok(users) => Finding::ok(what, format!("users: {}", users.len())),
     };
     vec![first, second]
@@ -101,6 +101,7 @@ mod tests {
     use super::super::Verdict;
     use super::*;
 
+    #[allow(clippy::unnecessary_wraps)] // as it is looked for
     fn keys(names: &[&str]) -> Keys {
         Ok(Some(names.iter().map(|name| (*name).to_owned()).collect()))
     }

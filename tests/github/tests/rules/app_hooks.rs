@@ -83,15 +83,15 @@ async fn deliveries_are_newest_first_and_paged_by_a_cursor() {
     assert_eq!(all.body[0].get("request"), None, "a listing has no payloads");
 
     let mut next = Some("/app/hook/deliveries?per_page=2".to_owned());
-    let mut paged = Vec::new();
+    let mut found = Vec::new();
     let mut pages = 0;
     while let Some(url) = next {
         let page = api.get(&url).await.expect(200);
-        paged.extend(guids(&page.body).iter().map(|guid| (*guid).to_owned()));
+        found.extend(guids(&page.body).iter().map(|guid| (*guid).to_owned()));
         next = crate::statuses::link(page.header("link"), "next");
         pages += 1;
     }
-    assert_eq!((pages, paged.iter().map(String::as_str).collect::<Vec<_>>()), (3, guids(&all.body)));
+    assert_eq!((pages, found.iter().map(String::as_str).collect::<Vec<_>>()), (3, guids(&all.body)));
     api.get("/app/hook/deliveries?cursor=2").await.refused(400, "Bad Request");
 }
 
