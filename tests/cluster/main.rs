@@ -6,6 +6,7 @@
 mod chain;
 mod commands;
 mod crash;
+mod doctor;
 mod github;
 mod harness;
 mod health;
@@ -43,6 +44,7 @@ const GROUPS: &[Group] = &[
     group("rights", rights::TESTS),
     group("ingress", ingress::TESTS),
     group("schema", schema::TESTS),
+    group("doctor", doctor::TESTS),
     group("still", still::TESTS),
     group("crash", crash::TESTS),
 ];
