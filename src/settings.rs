@@ -204,7 +204,7 @@ impl Settings {
 }
 
 /// An empty value counts as none: that is what a manifest passes for a value that was left out.
-fn set(value: Option<&String>) -> Option<&str> {
+pub(crate) fn set(value: Option<&String>) -> Option<&str> {
     value.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
@@ -224,7 +224,8 @@ fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
     }
 }
 
-fn duration(text: &str, least: u64, most: u64, range: &str) -> Result<Duration, String> {
+/// A duration within bounds in seconds, which `range` tells people.
+pub(crate) fn duration(text: &str, least: u64, most: u64, range: &str) -> Result<Duration, String> {
     let duration = text.parse::<api::Duration>()?.as_std();
     if (least..=most).contains(&duration.as_secs()) {
         Ok(duration)

@@ -2,6 +2,7 @@
 
 mod apply;
 mod crds;
+mod github;
 mod log;
 mod reference;
 pub mod run;
@@ -37,6 +38,8 @@ enum Command {
     Apply(apply::Flags),
     /// Tears every preview down and waits until none is left; the chart runs it before it is uninstalled.
     Teardown(teardown::Flags),
+    /// Sets up the way to GitHub.
+    Github(github::Arguments),
 }
 
 /// Runs the command that the program's arguments name.
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
                 ExitCode::from(BAD_SETTINGS)
             }
         },
+        Command::Github(arguments) => github::run(&arguments),
         Command::Crds(flags) => ended(crds::run(&flags)),
         Command::Apply(flags) => ended(to_its_end(apply::run(&flags))),
         Command::Teardown(flags) => ended(to_its_end(teardown::run(&flags))),

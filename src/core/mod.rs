@@ -1,5 +1,6 @@
 //! Every decision, as a pure function: no client, no clock, no environment, no async.
 
+pub mod app;
 pub mod chain;
 pub mod claims;
 pub mod command;

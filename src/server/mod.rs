@@ -17,14 +17,14 @@ use http::StatusCode;
 use tokio::sync::{Semaphore, watch};
 
 pub use listen::serve;
+pub(crate) use page::escape;
 
 use crate::api::PreviewEnvironment;
+pub use crate::core::app::manifest::WEBHOOK_PATH;
 use crate::core::webhook::WebhookSecret;
 use crate::ports::{Desk, Intake};
 use answer::Answer;
 
-/// Where GitHub sends webhooks: the path of the webhook's "Payload URL".
-pub const WEBHOOK_PATH: &str = "/webhooks/github";
 /// Where Slack sends slash commands: the "Request URL" of the app's command.
 pub const SLACK_PATH: &str = "/slack/commands";
 /// Answers 200 as long as the process serves requests.

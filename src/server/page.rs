@@ -121,7 +121,8 @@ fn document(title: &str, body: &str) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+/// A text as it may stand in HTML, in attributes too.
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

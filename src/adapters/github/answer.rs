@@ -38,6 +38,9 @@ pub(super) struct Call {
 /// JSON, in the form that GitHub recommends to ask for.
 pub(super) const JSON: &str = "application/vnd.github+json";
 
+/// Begins paths that hold a code.
+pub(super) const CONVERSIONS: &str = "/app-manifests/";
+
 impl Call {
     pub fn get(repository: &RepositoryName, path: String, permission: &'static str) -> Self {
         Self {
@@ -61,8 +64,11 @@ impl Call {
         Self { method: Method::PATCH, ..Self::post(repository, path, permission, body) }
     }
 
-    /// Method and path, without the query.
+    /// Method and path, without the query, and without a code that credentials are had for.
     pub fn name(&self) -> String {
+        if self.path.starts_with(CONVERSIONS) {
+            return format!("{} {CONVERSIONS}…/conversions", self.method);
+        }
         format!("{} {}", self.method, self.path.split('?').next().unwrap_or_default())
     }
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod answer;
+mod app;
 mod comments;
 mod commits;
 mod credentials;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::account::Account;
+pub use self::app::{GithubApp, Installed, NewApp, fetch_new_app};
 use self::installation::Installation;
 use crate::api::GithubConnection;
 use crate::core::forge::RepositoryName;

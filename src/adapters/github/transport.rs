@@ -64,7 +64,13 @@ impl Transport {
     }
 
     /// Sends the request, once, and reads the whole answer, within the timeout. [`ForgeError::Unknown`] when there is none.
-    pub async fn send(&self, call: &Call, bearer: &SecretString) -> Result<Answer, ForgeError> {
+    /// Without a bearer it is nobody's request.
+    pub async fn send<'a>(
+        &self,
+        call: &Call,
+        bearer: impl Into<Option<&'a SecretString>>,
+    ) -> Result<Answer, ForgeError> {
+        let bearer = bearer.into();
         let start = Instant::now();
         let answer = match tokio::time::timeout(self.timeout, self.follow(call, bearer)).await {
             Ok(answer) => answer,
@@ -78,7 +84,7 @@ impl Transport {
 
     /// A redirect says that nothing was done, so following one repeats nothing. It is followed only to the same host: whoever can
     /// answer must not learn the token for another.
-    async fn follow(&self, call: &Call, bearer: &SecretString) -> Result<Answer, ForgeError> {
+    async fn follow(&self, call: &Call, bearer: Option<&SecretString>) -> Result<Answer, ForgeError> {
         let mut target = format!("{}{}", self.prefix, call.path);
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.once(call, &target, bearer).await?;
@@ -105,19 +111,26 @@ impl Transport {
         Err(ForgeError::Invalid(format!("{}: redirected too often", call.name())))
     }
 
-    async fn once(&self, call: &Call, target: &str, bearer: &SecretString) -> Result<Answer, ForgeError> {
+    async fn once(
+        &self,
+        call: &Call,
+        target: &str,
+        bearer: Option<&SecretString>,
+    ) -> Result<Answer, ForgeError> {
         let invalid =
             |error: &dyn std::fmt::Display| ForgeError::Invalid(format!("{}: {error}", call.name()));
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", bearer.expose_secret()))
-            .map_err(|_| ForgeError::Credentials("the token has characters that no token has".into()))?;
-        authorization.set_sensitive(true);
         let mut request = Request::builder()
             .method(call.method.clone())
             .uri(format!("{}{target}", self.origin))
-            .header(header::AUTHORIZATION, authorization)
             .header(header::USER_AGENT, &self.user_agent)
             .header(header::ACCEPT, call.accept)
             .header("x-github-api-version", "2022-11-28");
+        if let Some(bearer) = bearer {
+            let mut authorization = HeaderValue::from_str(&format!("Bearer {}", bearer.expose_secret()))
+                .map_err(|_| ForgeError::Credentials("the token has characters that no token has".into()))?;
+            authorization.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
         if let Some(etag) = &call.etag {
             request = request.header(header::IF_NONE_MATCH, etag);
         }

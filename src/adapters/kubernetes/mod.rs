@@ -4,6 +4,7 @@ mod cluster;
 mod events;
 mod lease;
 mod live;
+mod own_secrets;
 mod settings;
 mod store;
 
@@ -11,5 +12,6 @@ pub use cluster::{KubeCluster, client};
 pub use events::KubeEvents;
 pub use lease::KubeLease;
 pub use live::WatchedObjects;
+pub use own_secrets::OwnSecrets;
 pub use settings::config_map;
 pub use store::{caught_up, watched};

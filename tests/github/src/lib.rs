@@ -16,11 +16,13 @@
 //! ```
 
 mod api;
+pub mod browser;
 pub mod control;
 mod faults;
 mod hooks;
 mod limits;
 mod log;
+mod manifest;
 mod pages;
 mod server;
 mod show;

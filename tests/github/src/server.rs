@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use crate::api::call::Call;
 use crate::api::pipeline::{self, Hangup};
 use crate::state::Urls;
-use crate::state::users::RESERVED;
+use crate::state::users::{RESERVED, SETTINGS};
 use crate::world::World;
 use crate::{control, pages};
 
@@ -31,6 +31,9 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where the REST API begins: empty as on api.github.com, or `/api/v3` as on Enterprise Server.
     pub base_path: String,
+    /// Where everything begins, the REST API's base path too: empty, or a path as behind a proxy that leads to several
+    /// services.
+    pub path: String,
     /// How others reach it, such as `http://10.0.0.1:3000`, when it isn't the address it listens on. All URLs
     /// in answers begin so.
     pub public_url: Option<String>,
@@ -43,6 +46,7 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             base_path: String::new(),
+            path: String::new(),
             public_url: None,
             client: None,
         }
@@ -61,7 +65,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The base path is not of the right form.
-    #[error("base path `{0}` must be empty, or start with a slash and not end with one")]
+    #[error("path `{0}` must be empty, or start with a slash and not end with one")]
     BasePath(String),
     /// The HTTP client for webhooks could not be made.
     #[error("cannot make the HTTP client for webhooks: {0}")]
@@ -72,6 +76,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct StandIn {
     address: SocketAddr,
+    path: String,
     urls: Urls,
     task: JoinHandle<()>,
 }
@@ -79,20 +84,25 @@ pub struct StandIn {
 impl StandIn {
     /// Starts one with nothing in it.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let base = settings.base_path;
-        if !base.is_empty() && (!base.starts_with('/') || base.ends_with('/')) {
-            return Err(StartError::BasePath(base));
+        let (base, path) = (settings.base_path, settings.path);
+        for path in [&base, &path] {
+            if !path.is_empty() && (!path.starts_with('/') || path.ends_with('/')) {
+                return Err(StartError::BasePath(path.clone()));
+            }
         }
         let failed = |source| StartError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let html = settings.public_url.unwrap_or_else(|| format!("http://{address}"));
+        let html = settings.public_url.unwrap_or_else(|| format!("http://{address}{path}"));
         let html = html.trim_end_matches('/').to_owned();
         let urls = Urls { api: format!("{html}{base}"), html };
         let world = Arc::new(World::new(urls.clone(), base, settings.client)?);
-        let router = router(&world);
+        let router = match path.as_str() {
+            "" => router(&world),
+            path => Router::new().nest(path, router(&world)),
+        };
         let task = tokio::spawn(accept(listener, router));
-        Ok(Self { address, urls, task })
+        Ok(Self { address, path, urls, task })
     }
 
     /// The address it listens on.
@@ -112,7 +122,7 @@ impl StandIn {
 
     /// The control API's base URL, by the address it listens on, without a trailing slash.
     pub fn control_url(&self) -> String {
-        format!("http://{}/_control", self.address)
+        format!("http://{}{}/_control", self.address, self.path)
     }
 
     /// A client of the control API.
@@ -188,8 +198,10 @@ async fn route(State(world): State<Arc<World>>, request: Request) -> Response {
         // With a base path everything below it is the API's.
         Some(_) if !world.base_path.is_empty() => true,
         Some(rest) => match first(rest).as_str() {
-            "" => !accept.contains("text/html"),
+            // Pages and the REST API both have something there.
+            "" | "apps" => !accept.contains("text/html"),
             "_assets" => false,
+            name if SETTINGS.contains(&name) => false,
             name => RESERVED.contains(&name) || accept.contains("json"),
         },
         None => false,

@@ -31,6 +31,21 @@ pub(crate) fn app(cx: &mut Cx<'_>) -> Answer {
     Ok(Reply::ok(shown))
 }
 
+/// Hands out what belongs to an App made from a manifest, once. Nobody has to say who they are: the code is all it takes.
+pub(crate) fn convert(cx: &mut Cx<'_>, code: &str) -> Answer {
+    let conversion = cx.state.take_conversion(code).ok_or_else(Problem::not_found)?;
+    let mut shown = show::apps::app(cx.state, &cx.state.apps[&conversion.app]);
+    show::users::extend(
+        &mut shown,
+        json!({
+            "client_secret": conversion.client_secret,
+            "webhook_secret": conversion.webhook_secret,
+            "pem": conversion.private_pem,
+        }),
+    );
+    Ok(Reply::with_status(StatusCode::CREATED, shown))
+}
+
 pub(crate) fn installations(cx: &mut Cx<'_>) -> Answer {
     let app = asking(cx)?;
     let all: Vec<&Installation> = cx.state.installations.values().filter(|one| one.app == app).collect();

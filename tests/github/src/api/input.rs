@@ -25,6 +25,16 @@ impl Fields {
         }
     }
 
+    /// The fields of an object that came in another way.
+    pub(crate) fn of(fields: Map<String, Value>) -> Self {
+        Self { fields, wrong: Vec::new() }
+    }
+
+    /// What is wrong so far.
+    pub(crate) fn complaints(self) -> Vec<String> {
+        self.wrong
+    }
+
     /// Any value; null counts as one.
     pub(crate) fn any(&self, name: &str) -> Option<&Value> {
         self.fields.get(name)

@@ -130,6 +130,9 @@ fn top(cx: &mut Cx<'_>, method: &Method, segments: &[&str]) -> (&'static str, An
         ("GET", ["app", "installations", id]) => {
             ("apps/apps#get-an-installation-for-the-authenticated-app", apps::installation(cx, id))
         }
+        ("POST", ["app-manifests", code, "conversions"]) => {
+            ("apps/apps#create-a-github-app-from-a-manifest", apps::convert(cx, code))
+        }
         ("POST", ["app", "installations", id, "access_tokens"]) => {
             ("apps/apps#create-an-installation-access-token-for-an-app", apps::create_token(cx, id))
         }

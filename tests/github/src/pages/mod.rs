@@ -1,6 +1,7 @@
 //! The pages people look at: plain HTML from the server. Everything on them that came from anybody is escaped.
 
 mod actions;
+mod apps;
 mod deployments;
 mod home;
 mod layout;
@@ -22,6 +23,10 @@ const MAX_FORM: usize = 256 * 1024;
 
 const HTML: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/html; charset=utf-8");
 
+/// In a response's extensions: another site that a form on the page leads to.
+#[derive(Clone, Debug)]
+pub(crate) struct FormTarget(String);
+
 /// A page that could not be shown.
 pub(crate) struct Missing;
 
@@ -33,16 +38,21 @@ pub(crate) async fn answer(world: &Arc<World>, request: Request) -> Response {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let mut response = match *request.method() {
         Method::GET | Method::HEAD => get(world, &segments),
-        Method::POST if from_elsewhere(&request) => {
+        // Manifests come from other sites: that is what they are for.
+        Method::POST if !segments.ends_with(&["settings", "apps", "new"]) && from_elsewhere(&request) => {
             (StatusCode::FORBIDDEN, "forms are taken from these pages only").into_response()
         }
         Method::POST => post(world, &segments, request).await,
         _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
     };
-    let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
-                  form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    let target = response.extensions().get::<FormTarget>().map_or("", |target| target.0.as_str());
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+         form-action 'self' {target}; base-uri 'none'; frame-ancestors 'none'"
+    );
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers
+        .extend(HeaderValue::from_str(&policy).ok().map(|policy| (header::CONTENT_SECURITY_POLICY, policy)));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
@@ -66,16 +76,26 @@ fn get(world: &Arc<World>, segments: &[&str]) -> Response {
         }
         _ => {}
     }
-    let (status, page) = match show(&world.lock(), segments) {
+    let state = world.lock();
+    let (status, page) = match show(&state, segments) {
         Ok(page) => (StatusCode::OK, page),
         Err(Missing) => (StatusCode::NOT_FOUND, layout::missing()),
     };
-    (status, [HTML], page.into_string()).into_response()
+    let mut response = (status, [HTML], page.into_string()).into_response();
+    if let ["apps", slug, "installations", "new"] = segments
+        && let Some(url) = apps::setup_url(&state, slug)
+    {
+        response.extensions_mut().insert(FormTarget(url.origin().ascii_serialization()));
+    }
+    response
 }
 
 fn show(state: &State, segments: &[&str]) -> Result<Markup, Missing> {
     match segments {
         [] => Ok(home::all(state)),
+        ["apps", slug] => apps::profile(state, slug),
+        ["apps", slug, "installations", "new"] => apps::installing(state, slug),
+        ["settings", "installations", id] => apps::installed(state, id),
         [owner, name] | [owner, name, "pulls"] => home::repository(state, owner, name),
         [owner, name, "pull", number] => pull::page(state, owner, name, number),
         [owner, name, "deployments"] => deployments::page(state, owner, name),
@@ -85,11 +105,30 @@ fn show(state: &State, segments: &[&str]) -> Result<Markup, Missing> {
 }
 
 async fn post(world: &Arc<World>, segments: &[&str], request: Request) -> Response {
+    let query = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
+    let state = query.into_owned().find(|(name, _)| name == "state").map(|(_, value)| value);
     let Ok(body) = axum::body::to_bytes(request.into_body(), MAX_FORM).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, "the form is too large").into_response();
     };
-    let form = form_urlencoded::parse(&body).into_owned().collect();
-    match world.transact(|state| actions::act(state, segments, &form)) {
+    let fields: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
+    let organization = match segments {
+        ["organizations", login, ..] => Some(*login),
+        _ => None,
+    };
+    match segments {
+        ["settings", "apps", "new"] | ["organizations", _, "settings", "apps", "new"] => {
+            return apps::offer(world, organization, state.as_deref(), &fields);
+        }
+        ["settings", "apps"] | ["organizations", _, "settings", "apps"] => {
+            return apps::create(world, organization, &fields).await;
+        }
+        _ => {}
+    }
+    let done = world.transact(|state| match segments {
+        ["apps", slug, "installations"] => apps::install(state, slug, &fields),
+        _ => actions::act(state, segments, &fields.into_iter().collect()),
+    });
+    match done {
         // Shown by a request of its own, so that loading it again does nothing again.
         Ok(place) => Redirect::to(&place).into_response(),
         Err(refusal) => {

@@ -10,16 +10,17 @@ use crate::state::ids::{Kind, node_id};
 
 /// An App.
 pub(crate) fn app(state: &State, app: &App) -> Value {
+    let html_url = format!("{}/apps/{}", state.urls.html, app.slug);
     json!({
         "id": app.id,
         "client_id": app.client_id,
         "slug": app.slug,
         "node_id": node_id(Kind::App, app.id),
         "owner": user(state, &app.owner),
-        "name": app.slug,
-        "description": "",
-        "external_url": format!("{}/apps/{}", state.urls.html, app.slug),
-        "html_url": format!("{}/apps/{}", state.urls.html, app.slug),
+        "name": app.profile.name,
+        "description": app.profile.description,
+        "external_url": app.profile.url.as_ref().unwrap_or(&html_url),
+        "html_url": html_url,
         "created_at": time(app.created_at),
         "updated_at": time(app.created_at),
         "permissions": app.permissions,

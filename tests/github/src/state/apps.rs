@@ -19,6 +19,7 @@ const KEY_BITS: usize = 2_048;
 pub(crate) struct App {
     pub(crate) id: u64,
     pub(crate) client_id: String,
+    pub(crate) profile: Profile,
     pub(crate) slug: String,
     pub(crate) owner: String,
     pub(crate) permissions: Permissions,
@@ -27,6 +28,26 @@ pub(crate) struct App {
     pub(crate) public_key: Vec<u8>,
     pub(crate) created_at: Moment,
     pub(crate) hook: Option<u64>,
+}
+
+/// What an App says of itself, and who may install it.
+#[derive(Clone, Debug)]
+pub(crate) struct Profile {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    /// Its homepage; its page here when none.
+    pub(crate) url: Option<String>,
+    /// Whether accounts besides its owner may install it.
+    pub(crate) public: bool,
+    /// Where whoever installed it is led.
+    pub(crate) setup_url: Option<String>,
+}
+
+impl Profile {
+    /// Nothing but a name, for everybody.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), description: String::new(), url: None, public: true, setup_url: None }
+    }
 }
 
 /// An App's installation on an account.
@@ -76,6 +97,7 @@ impl State {
     /// Makes an App with its bot account.
     pub(crate) fn create_app(
         &mut self,
+        profile: Profile,
         slug: &str,
         owner: &str,
         permissions: Permissions,
@@ -86,8 +108,9 @@ impl State {
             return Err(Refusal::Conflict(format!("an App {slug} exists already")));
         }
         check_permissions(&permissions)?;
-        if let Some(event) = events.iter().find(|event| !EVENTS.contains(&event.as_str())) {
-            let message = format!("an App can't subscribe to `{event}`: name some of {}", EVENTS.join(", "));
+        if let Some(event) = events.iter().find(|event| permission_for(event).is_none()) {
+            let known = EVENTS.map(|(event, _)| event).join(", ");
+            let message = format!("an App can't subscribe to `{event}`: name some of {known}");
             return Err(Refusal::invalid("App", "events", message));
         }
         self.put_user(&format!("{slug}[bot]"), AccountKind::Bot, None)?;
@@ -98,6 +121,7 @@ impl State {
         let app = App {
             id,
             client_id: format!("Iv23li{}", random_text(14)),
+            profile,
             slug: slug.to_owned(),
             owner,
             permissions,
@@ -135,6 +159,11 @@ impl State {
         let body = payload::installation(self, id);
         self.emit_to_app(app, id, "installation", Some("created"), body, &account);
         Ok(id)
+    }
+
+    /// The App of that slug.
+    pub(crate) fn app_named(&self, slug: &str) -> Option<&App> {
+        self.apps.values().find(|app| app.slug == slug)
     }
 
     /// The ids of repositories named `owner/name`.
@@ -206,9 +235,22 @@ fn check_permissions(permissions: &Permissions) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The events the stand-in sends and an App can subscribe to; `ping` and `installation` come unasked.
-pub(crate) const EVENTS: [&str; 7] =
-    ["check_run", "deployment", "deployment_status", "issue_comment", "pull_request", "push", "status"];
+/// The events an App can subscribe to, each with the permission that it takes; `ping` and `installation` come unasked.
+const EVENTS: [(&str, &str); 8] = [
+    ("check_run", "checks"),
+    ("check_suite", "checks"),
+    ("deployment", "deployments"),
+    ("deployment_status", "deployments"),
+    ("issue_comment", "issues"),
+    ("pull_request", "pull_requests"),
+    ("push", "contents"),
+    ("status", "statuses"),
+];
+
+/// The permission that subscribing to an event takes; none when nobody can subscribe to it.
+pub(crate) fn permission_for(event: &str) -> Option<&'static str> {
+    EVENTS.iter().find(|(name, _)| *name == event).map(|(_, permission)| *permission)
+}
 
 /// The repository permissions the stand-in knows.
 pub(crate) const PERMISSIONS: [&str; 12] = [

@@ -25,6 +25,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use crate::faults::Fault;
 use crate::limits::Limiter;
 use crate::log::RequestLog;
+use crate::manifest::Conversion;
 use crate::state::apps::{App, Installation, Token};
 use crate::state::git::Commit;
 use crate::state::hooks::Hook;
@@ -59,6 +60,8 @@ pub(crate) struct State {
     pub(crate) apps: BTreeMap<u64, App>,
     pub(crate) installations: BTreeMap<u64, Installation>,
     pub(crate) tokens: HashMap<String, Token>,
+    /// Apps made from manifests whose credentials nobody fetched yet, by code.
+    pub(crate) conversions: HashMap<String, Conversion>,
     pub(crate) repos: BTreeMap<u64, Repo>,
     /// Commits of all repositories by SHA; a fork shares its parent's.
     pub(crate) commits: HashMap<String, Commit>,
@@ -78,6 +81,7 @@ impl State {
             apps: BTreeMap::new(),
             installations: BTreeMap::new(),
             tokens: HashMap::new(),
+            conversions: HashMap::new(),
             repos: BTreeMap::new(),
             commits: HashMap::new(),
             hooks: BTreeMap::new(),

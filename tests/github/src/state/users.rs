@@ -73,10 +73,14 @@ fn is_login(login: &str) -> bool {
         && stem.len() <= 39
         && stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         && !RESERVED.contains(&stem.to_lowercase().as_str())
+        && !SETTINGS.contains(&stem.to_lowercase().as_str())
 }
 
-/// First segments of paths that are no account's page.
-pub(crate) const RESERVED: [&str; 16] = [
+/// First segments of pages that are no account's.
+pub(crate) const SETTINGS: [&str; 2] = ["settings", "organizations"];
+
+/// First segments of paths of the REST API, which are no account's page.
+pub(crate) const RESERVED: [&str; 17] = [
     "repos",
     "repositories",
     "users",
@@ -84,6 +88,7 @@ pub(crate) const RESERVED: [&str; 16] = [
     "orgs",
     "app",
     "apps",
+    "app-manifests",
     "installation",
     "installations",
     "rate_limit",

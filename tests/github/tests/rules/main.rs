@@ -7,6 +7,7 @@ mod commits;
 mod deployments;
 mod faults;
 mod issues;
+mod manifests;
 mod pages;
 mod pulls;
 mod receiver;

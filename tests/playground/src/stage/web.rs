@@ -79,7 +79,8 @@ impl Resolve for Loopback {
     fn resolve(&self, name: Name) -> Resolving {
         let name = name.as_str().to_ascii_lowercase();
         Box::pin(async move {
-            if name == "localhost" || name.ends_with(".localhost") {
+            // Below `test` too: GitHub takes no webhook for a name that says itself that it is loopback.
+            if name == "localhost" || name.ends_with(".localhost") || name.ends_with(".test") {
                 let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                 return Ok(Box::new(std::iter::once(address)) as Addrs);
             }

@@ -10,7 +10,7 @@ use super::{Input, Said, Sorry};
 use crate::control::types::{
     Account, AppMade, Made, NewAccount, NewApp, NewInstallation, NewToken, TokenMade,
 };
-use crate::state::apps::{Holder, key_pair};
+use crate::state::apps::{Holder, Profile, key_pair};
 use crate::state::hooks::Target;
 use crate::state::now;
 use crate::world::World;
@@ -32,7 +32,14 @@ pub(super) async fn create_app(State(world): State<Arc<World>>, Input(new): Inpu
         .map_err(|error| Sorry::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let made = world.transact(|state| {
         let events = new.events.clone();
-        let id = state.create_app(&new.slug, &new.owner, new.permissions.clone(), events, keys.public_der)?;
+        let id = state.create_app(
+            Profile::named(&new.slug),
+            &new.slug,
+            &new.owner,
+            new.permissions.clone(),
+            events,
+            keys.public_der,
+        )?;
         let hook = match new.webhook {
             Some(hook) => Some(state.create_hook(Target::App(id), hook, &new.owner)?),
             None => None,

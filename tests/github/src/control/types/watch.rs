@@ -115,6 +115,8 @@ pub struct Limits {
     pub omit_retry_after: bool,
     /// How long installation tokens live, in seconds; 3,600 on GitHub.
     pub token_lifetime_seconds: u64,
+    /// How long the code of an App made from a manifest is good, in seconds; 3,600 on GitHub.
+    pub manifest_code_lifetime_seconds: u64,
     /// How long installation tokens are, in characters, 40 to 520.
     pub token_length: usize,
 }
@@ -134,6 +136,7 @@ impl Default for Limits {
             retry_after: None,
             omit_retry_after: false,
             token_lifetime_seconds: 3_600,
+            manifest_code_lifetime_seconds: 3_600,
             token_length: 520,
         }
     }

@@ -1,0 +1,50 @@
+//! Writing Secrets of the operator's own namespace, for whoever sets it up. The operator itself only reads them.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt as _};
+
+use super::cluster::bounded;
+use crate::ports::ClusterError;
+
+/// The field manager of what is written.
+const MANAGER: &str = "matinee-github-connect";
+
+/// Writes Secrets of one namespace.
+pub struct OwnSecrets(Api<Secret>);
+
+impl OwnSecrets {
+    /// Of the namespace.
+    pub fn new(client: Client, namespace: &str) -> Self {
+        Self(Api::namespaced(client, namespace))
+    }
+
+    /// Whether there is one of that name.
+    pub async fn exists(&self, name: &str) -> Result<bool, ClusterError> {
+        Ok(bounded::<_, ClusterError>(self.0.get_metadata_opt(name)).await?.is_some())
+    }
+
+    /// Asks the API server whether it would take the Secret, and writes nothing.
+    pub async fn would_take(&self, secret: &Secret, replace: bool) -> Result<(), ClusterError> {
+        self.send(secret, replace, true).await
+    }
+
+    /// Writes the Secret. Without `replace`, a key that somebody else set is a [`ClusterError::Conflict`]. With it, the data that was
+    /// there is gone: a token beside an App's keys would be a mistake.
+    pub async fn write(&self, secret: &Secret, replace: bool) -> Result<(), ClusterError> {
+        self.send(secret, replace, false).await
+    }
+
+    async fn send(&self, secret: &Secret, replace: bool, dry_run: bool) -> Result<(), ClusterError> {
+        let name = secret.name_any();
+        if replace && let Some(mut there) = bounded::<_, ClusterError>(self.0.get_opt(&name)).await? {
+            there.data.clone_from(&secret.data);
+            let parameters = PostParams { dry_run, field_manager: Some(MANAGER.to_owned()) };
+            return bounded(async { self.0.replace(&name, &parameters, &there).await.map(|_| ()) }).await;
+        }
+        let mut parameters = PatchParams::apply(MANAGER);
+        parameters.dry_run = dry_run;
+        let patch = Patch::Apply(secret);
+        bounded(async { self.0.patch(&name, &parameters, &patch).await.map(|_| ()) }).await
+    }
+}

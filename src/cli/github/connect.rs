@@ -1,0 +1,252 @@
+//! `matinee github connect`: from nothing to an App and its Secrets.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _, stdout};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::Secret;
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::door::{self, Back, CALLBACK, Ending, Offer};
+use super::flags::Wanted;
+use super::keep::{Keeper, rescue};
+use crate::adapters::github::{GithubApp, GithubSettings, Installed, NewApp, fetch_new_app};
+use crate::api::GithubConnection;
+use crate::core::app::manifest::default_name;
+use crate::core::app::place::is_slug;
+use crate::core::app::{Manifest, class_snippet};
+use crate::ports::{ClusterError, ForgeError, Secrets};
+use crate::server;
+
+/// How often GitHub is asked for the credentials: an answer that got lost may have left the code as it was.
+const ATTEMPTS: u32 = 3;
+/// Time between two of them, and between two looks at where the App is installed.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// A line for whoever runs it. That nobody reads it is no reason to stop.
+fn say(line: &str) {
+    let _ = writeln!(stdout(), "{line}");
+}
+
+/// Hexadecimal digits that nobody can guess.
+fn random<const BYTES: usize>() -> anyhow::Result<String> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    Ok(hex::encode(bytes))
+}
+
+/// Asked to end. From the first on, signals don't end the process: an App that was just made has its key here alone.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    fn new() -> anyhow::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate })
+    }
+
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Does it all. The error says what is left to do.
+pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
+    let organization = wanted.organization.as_deref();
+    let name = match &wanted.name {
+        Some(name) => name.clone(),
+        None => default_name(organization, &random::<3>()?),
+    };
+    let manifest = |address: &str| {
+        let back = format!("http://{address}{CALLBACK}");
+        Manifest::new(name.clone(), &wanted.parts, wanted.webhook_url.clone(), back, wanted.public)
+    };
+    if wanted.dry_run {
+        say(&serde_json::to_string_pretty(&manifest(&wanted.listen.to_string()))?);
+        return Ok(());
+    }
+    let keeper = Keeper::new(wanted.output.as_deref(), &wanted.kept.namespace).await?;
+    keeper.check(&wanted.kept, wanted.replace).await?;
+
+    let mut interrupts = Interrupts::new()?;
+    let deadline = Instant::now() + wanted.timeout;
+    let listener = TcpListener::bind(wanted.listen)
+        .await
+        .with_context(|| format!("--listen: can't listen on {}", wanted.listen))?;
+    let address = listener.local_addr()?;
+    let (key, state) = (random::<16>()?, random::<32>()?);
+    let offer = Offer {
+        action: &wanted.place.new_app(organization, &state),
+        manifest: &serde_json::to_string(&manifest(&address.to_string()))?,
+        owner: organization.unwrap_or("the account you are signed in with"),
+    };
+    let (router, mut coming) = door::open(address, &key, state.clone(), &offer);
+    let shutdown = CancellationToken::new();
+    let served = server::serve(listener, router, server::Limits::default(), shutdown.clone());
+    let served = AbortOnDropHandle::new(tokio::spawn(served));
+
+    let url = format!("http://{address}/{key}");
+    say(&format!("Open this page to make the App:\n\n    {url}\n"));
+    say(&format!(
+        "If your browser is on another machine, lead it here: ssh -L {port}:{address} <this machine>",
+        port = address.port()
+    ));
+    if wanted.browser {
+        open_browser(&url);
+    }
+    let Back { code, answer } = tokio::select! {
+        back = timeout_at(deadline, coming.recv()) => back
+            .ok()
+            .flatten()
+            .context("nobody came back from GitHub in time (--timeout): nothing was kept; if you had an App made, delete it there")?,
+        () = interrupts.come() => bail!("interrupted: no App was made"),
+    };
+    let made = keep_new_app(wanted, &keeper, &code).await;
+    let install = made.as_ref().ok().map(|(app, _)| wanted.place.install(&app.slug));
+    // Whoever closed the browser isn't told.
+    let _ = answer.send(install.clone().map_or(Ending::Failed, Ending::Install));
+    shutdown.cancel();
+    let _ = served.await;
+    let (app, secret) = made?;
+
+    say(&format!(
+        "Install it on the repositories that shall have previews:\n\n    {}\n",
+        install.unwrap_or_default()
+    ));
+    say("Waiting until it is installed; Ctrl-C skips that.");
+    let installed = tokio::select! {
+        installed = timeout_at(deadline, installed(wanted, secret)) => installed.ok().transpose()?,
+        () = interrupts.come() => None,
+    };
+    tell_installed(&app, installed.as_deref());
+    let accounts: Vec<&str> = installed.iter().flatten().map(|one| one.account.as_str()).collect();
+    say("\nNext: a class that uses it. Set the domain and the Gateway or ingress class of yours:\n");
+    say(&class_snippet(&wanted.place, &wanted.kept.credentials, &accounts));
+    Ok(())
+}
+
+/// Fetches the App's credentials and keeps them; answers the App, and what its Secret holds.
+async fn keep_new_app(wanted: &Wanted, keeper: &Keeper, code: &str) -> anyhow::Result<(NewApp, Held)> {
+    let apps = wanted.place.apps(wanted.organization.as_deref());
+    let app = fetch(wanted.place.api(), code).await.with_context(|| {
+        format!("GitHub made the App, but gave no credentials: delete it at {apps} and run this again")
+    })?;
+    say(&format!("GitHub made the App \"{}\" with the id {}.", app.name, app.id));
+    let webhook_secret = app.webhook_secret.as_ref().map(ExposeSecret::expose_secret);
+    let secrets = wanted.kept.secrets(app.id, app.pem.expose_secret(), webhook_secret);
+    match keeper.keep(&secrets, wanted.replace, &wanted.kept).await {
+        Ok(places) => places.iter().for_each(|place| say(&format!("Its credentials are in {place}."))),
+        Err(error) => return Err(saved(&app, &secrets, error)),
+    }
+    if wanted.kept.webhook.is_some() && webhook_secret.is_none() {
+        bail!(
+            "GitHub made no secret for the webhook: set one in the App's settings at {apps}, and put it into a Secret"
+        );
+    }
+    if !is_slug(&app.slug) {
+        bail!("GitHub calls the App by a name that is none: see {apps}, and install it there");
+    }
+    let held = secrets.into_iter().next().and_then(|secret| secret.data).unwrap_or_default();
+    Ok((app, Held(held.into_iter().map(|(key, value)| (key, value.0)).collect())))
+}
+
+/// The Secrets could not be kept: nothing of them may get lost.
+fn saved(app: &NewApp, secrets: &[Secret], error: anyhow::Error) -> anyhow::Error {
+    let slug = if is_slug(&app.slug) { app.slug.as_str() } else { "new" };
+    match rescue(Path::new("."), slug, secrets) {
+        Ok(path) => error.context(format!(
+            "the App's credentials are in {0}, readable by you alone: apply them with kubectl apply --server-side -f {0}, then \
+             delete the file; they are not in their place because",
+            path.display()
+        )),
+        Err(other) => error.context(format!(
+            "the App's private key is lost, and could not be saved either ({other:#}): generate another one in the App's settings"
+        )),
+    }
+}
+
+async fn fetch(api: &str, code: &str) -> Result<NewApp, ForgeError> {
+    let mut attempt = 1;
+    loop {
+        match fetch_new_app(api, code, &GithubSettings::default()).await {
+            Err(ForgeError::Unknown(why)) if attempt < ATTEMPTS => {
+                say(&format!("GitHub did not answer as it should ({why}); asking again."));
+                attempt += 1;
+                sleep(PAUSE).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Data of a Secret that need not be in a cluster.
+struct Held(BTreeMap<String, Vec<u8>>);
+
+#[async_trait]
+impl Secrets for Held {
+    async fn secret(&self, _: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+/// Waits until the App is installed somewhere. Fails at once only where waiting is of no use.
+async fn installed(wanted: &Wanted, secret: Held) -> anyhow::Result<Vec<Installed>> {
+    let connection =
+        GithubConnection { url: wanted.place.api().to_owned(), secret_name: wanted.kept.credentials.clone() };
+    let app = GithubApp::new(&connection, Arc::new(secret), GithubSettings::default())
+        .map_err(|error| anyhow!(error))?;
+    let mut problem = None;
+    loop {
+        match app.installed().await {
+            Ok(found) if !found.is_empty() => return Ok(found),
+            Ok(_) => problem = None,
+            Err(error) => {
+                // A new App may not be known everywhere at GitHub yet, so everything may pass.
+                let text = error.to_string();
+                if problem.as_ref() != Some(&text) {
+                    say(&format!("GitHub doesn't tell yet where it is installed: {text}"));
+                    problem = Some(text);
+                }
+            }
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+fn tell_installed(app: &NewApp, installed: Option<&[Installed]>) {
+    let Some(installed) = installed else {
+        say(&format!("\"{}\" is not installed yet. Nothing else has to be done here once it is.", app.name));
+        return;
+    };
+    for Installed { account, repositories, all } in installed {
+        let plural = if *repositories == 1 { "repository" } else { "repositories" };
+        let later = if *all { ", and on those that come later" } else { "" };
+        say(&format!("Installed on {account}: on {repositories} {plural}{later}."));
+    }
+}
+
+/// Opens the page where there is a desktop. Where there isn't, its URL was printed.
+fn open_browser(url: &str) {
+    let desktop = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    if !stdout().is_terminal() || !(desktop || cfg!(target_os = "macos")) {
+        return;
+    }
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let mut command = tokio::process::Command::new(program);
+    let _ = command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+}

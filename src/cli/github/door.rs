@@ -1,0 +1,278 @@
+//! The page on this machine that leads the browser to GitHub, and takes it in again with the code.
+//!
+//! Nothing else is served. The page's path is known to whoever sees the terminal alone: on a machine with several people, anybody else who
+//! had the App made would own it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, header};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::{mpsc, oneshot};
+use url::form_urlencoded;
+
+use crate::server::escape;
+
+/// Where GitHub sends the browser back to.
+pub(super) const CALLBACK: &str = "/callback";
+/// Longest code that is taken for one; GitHub's have forty characters.
+const LONGEST_CODE: usize = 200;
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color:#1f2328}\
+button{font:inherit;font-weight:600;color:#fff;background:#1f883d;border:0;border-radius:6px;padding:.5rem 1.2rem;cursor:pointer}";
+
+/// A browser that came back from GitHub.
+pub(super) struct Back {
+    /// What the App's credentials are had for.
+    pub(super) code: String,
+    /// Tells the browser how it ended.
+    pub(super) answer: oneshot::Sender<Ending>,
+}
+
+/// How it ended.
+pub(super) enum Ending {
+    /// The credentials are kept; the App is installed at this URL.
+    Install(String),
+    /// The terminal says what went wrong.
+    Failed,
+}
+
+/// What the page shows.
+pub(super) struct Offer<'a> {
+    /// Where the form is posted to.
+    pub(super) action: &'a str,
+    /// The manifest, as JSON.
+    pub(super) manifest: &'a str,
+    /// Who shall own the App.
+    pub(super) owner: &'a str,
+}
+
+struct Door {
+    /// `Host`s by which this machine is asked for; any other is a name that somebody else's server leads here.
+    hosts: [String; 2],
+    path: String,
+    page: String,
+    state: String,
+    came: AtomicBool,
+    sender: mpsc::Sender<Back>,
+}
+
+/// What is served at this address. The page is at `/<key>`; who comes back must bring `state`.
+pub(super) fn open(
+    address: SocketAddr,
+    key: &str,
+    state: String,
+    offer: &Offer<'_>,
+) -> (Router, mpsc::Receiver<Back>) {
+    let (sender, receiver) = mpsc::channel(1);
+    let door = Door {
+        hosts: [address.to_string(), format!("localhost:{}", address.port())],
+        path: format!("/{key}"),
+        page: page(offer),
+        state,
+        came: AtomicBool::new(false),
+        sender,
+    };
+    (Router::new().fallback(answer).with_state(Arc::new(door)), receiver)
+}
+
+fn page(offer: &Offer<'_>) -> String {
+    document(
+        "Make a GitHub App for Matinee",
+        &format!(
+            "<p>GitHub shows you what the App may do, and makes it for <b>{}</b>. You can change its name there.</p>\
+             <form method=\"post\" action=\"{}\"><input type=\"hidden\" name=\"manifest\" value=\"{}\">\
+             <button>Continue on GitHub</button></form>",
+            escape(offer.owner),
+            escape(offer.action),
+            escape(offer.manifest)
+        ),
+    )
+}
+
+fn document(title: &str, body: &str) -> String {
+    format!(
+        "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style>\
+         <h1>{title}</h1>{body}</html>"
+    )
+}
+
+async fn answer(State(door): State<Arc<Door>>, request: Request) -> Response {
+    let mut response = door.respond(&request.into_parts().0).await;
+    let headers = response.headers_mut();
+    // Without `form-action`: a browser holds it against every redirect that follows, to a company's sign-in page for one.
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // GitHub is told where the form came from, and not the page's path.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("origin"));
+    response
+}
+
+impl Door {
+    async fn respond(&self, request: &Parts) -> Response {
+        let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if !self.hosts.iter().any(|known| known == host) {
+            return refuse(StatusCode::MISDIRECTED_REQUEST, "This page is for this machine's own browser.");
+        }
+        if request.method != Method::GET {
+            return refuse(StatusCode::METHOD_NOT_ALLOWED, "Open this page with a browser.");
+        }
+        match request.uri.path() {
+            CALLBACK => self.take(request.uri.query().unwrap_or_default()).await,
+            path if same(path, &self.path) => Html(self.page.clone()).into_response(),
+            _ => {
+                refuse(StatusCode::NOT_FOUND, "There is nothing here. Open the URL that the terminal shows.")
+            }
+        }
+    }
+
+    async fn take(&self, query: &str) -> Response {
+        let value = |wanted: &str| {
+            let mut pairs = form_urlencoded::parse(query.as_bytes());
+            pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned()).unwrap_or_default()
+        };
+        if !same(&value("state"), &self.state) {
+            return refuse(StatusCode::FORBIDDEN, "This answer belongs to no question that was asked here.");
+        }
+        let code = value("code");
+        let good = (1..=LONGEST_CODE).contains(&code.len())
+            && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if !good {
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "GitHub sent no code. Begin anew at the URL in the terminal.",
+            );
+        }
+        if self.came.swap(true, Ordering::SeqCst) {
+            return refuse(StatusCode::GONE, "An App was made already. The terminal says how it went.");
+        }
+        let (answer, ending) = oneshot::channel();
+        if self.sender.send(Back { code, answer }).await.is_err() {
+            return refuse(StatusCode::GONE, "Nobody waits for this any more.");
+        }
+        match ending.await {
+            Ok(Ending::Install(url)) => Redirect::to(&url).into_response(),
+            Ok(Ending::Failed) | Err(_) => refuse(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The App was made, but something went wrong then. The terminal says what.",
+            ),
+        }
+    }
+}
+
+/// Compares in a time that doesn't depend on where the two differ.
+fn same(given: &str, known: &str) -> bool {
+    given.as_bytes().ct_eq(known.as_bytes()).into()
+}
+
+fn refuse(status: StatusCode, text: &str) -> Response {
+    (status, Html(document("Matinee", &format!("<p>{text}</p>")))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    const STATE: &str = "0123456789abcdef";
+
+    fn door() -> (Router, mpsc::Receiver<Back>) {
+        let offer =
+            Offer { action: "https://github.com/x?state=s", manifest: "{\"name\":\"<b>'\"}", owner: "a&b" };
+        open(SocketAddr::from(([127, 0, 0, 1], 8085)), "key", STATE.to_owned(), &offer)
+    }
+
+    async fn get(router: &Router, method: Method, host: &str, path: &str) -> (StatusCode, String, String) {
+        let request =
+            Request::builder().method(method).uri(path).header("host", host).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, location.unwrap_or_default(), String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_page_posts_the_manifest_and_nothing_else_is_there() {
+        let (router, _receiver) = door();
+        for host in ["127.0.0.1:8085", "localhost:8085"] {
+            let (status, _, text) = get(&router, Method::GET, host, "/key").await;
+            assert_eq!(status, StatusCode::OK);
+            for part in [
+                "value=\"{&quot;name&quot;:&quot;&lt;b&gt;&#39;&quot;}\"",
+                "<b>a&amp;b</b>",
+                "action=\"https://github.com/x?state=s\"",
+            ] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+        }
+        for path in ["/", "/keys", "/kez", "/key/", "/favicon.ico"] {
+            assert_eq!(
+                get(&router, Method::GET, "localhost:8085", path).await.0,
+                StatusCode::NOT_FOUND,
+                "{path}"
+            );
+        }
+        for host in [
+            "evil.example",
+            "evil.example:8085",
+            "localhost",
+            "127.0.0.1:8086",
+            "127.0.0.1:8085.evil.example",
+            "",
+        ] {
+            let status = get(&router, Method::GET, host, "/key").await.0;
+            assert_eq!(status, StatusCode::MISDIRECTED_REQUEST, "{host}");
+        }
+        assert_eq!(
+            get(&router, Method::POST, "localhost:8085", "/key").await.0,
+            StatusCode::METHOD_NOT_ALLOWED
+        );
+    }
+
+    #[tokio::test]
+    async fn who_comes_back_with_the_state_is_taken_once() {
+        let (router, mut receiver) = door();
+        let ask = |query: String| {
+            let router = router.clone();
+            async move { get(&router, Method::GET, "127.0.0.1:8085", &format!("/callback{query}")).await }
+        };
+        for query in
+            ["", "?code=abc", "?code=abc&state=", "?code=abc&state=0123456789abcdeF", "?code=abc&state=0123"]
+        {
+            assert_eq!(ask(query.to_owned()).await.0, StatusCode::FORBIDDEN, "{query}");
+        }
+        for code in ["", "a/b", &"a".repeat(201)] {
+            assert_eq!(ask(format!("?code={code}&state={STATE}")).await.0, StatusCode::BAD_REQUEST, "{code}");
+        }
+        assert!(receiver.try_recv().is_err());
+        let waiting = tokio::spawn(ask(format!("?code=abc&state={STATE}")));
+        let back = receiver.recv().await.unwrap();
+        assert_eq!(back.code, "abc");
+        assert_eq!(ask(format!("?code=abc&state={STATE}")).await.0, StatusCode::GONE);
+        assert!(back.answer.send(Ending::Install("https://github.com/apps/m".into())).is_ok());
+        let (status, location, _) = waiting.await.unwrap();
+        assert_eq!((status, location.as_str()), (StatusCode::SEE_OTHER, "https://github.com/apps/m"));
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_to_the_browser_too() {
+        let (router, mut receiver) = door();
+        let waiting = tokio::spawn(async move {
+            get(&router, Method::GET, "127.0.0.1:8085", &format!("/callback?code=a&state={STATE}")).await
+        });
+        assert!(receiver.recv().await.unwrap().answer.send(Ending::Failed).is_ok());
+        let (status, _, text) = waiting.await.unwrap();
+        assert!(status == StatusCode::INTERNAL_SERVER_ERROR && text.contains("terminal"), "{text}");
+    }
+}

@@ -1,0 +1,234 @@
+//! The flags of `matinee github connect`, and what they mean once they are checked.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::core::app::kept::check_secret_name;
+use crate::core::app::manifest::{check_name, check_webhook_url};
+use crate::core::app::place::check_organization;
+use crate::core::app::{Kept, Part, Place};
+use crate::settings;
+
+/// Flags of `matinee github connect`.
+#[derive(Args, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag
+pub(super) struct Flags {
+    /// Organization that the App shall belong to. Without it, the App is that of the account you are signed in with.
+    #[arg(long, value_name = "LOGIN")]
+    organization: Option<String>,
+    /// Name of the App, which nobody else on GitHub may have; you can change it on GitHub's page. [default: Matinee and the organization]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// URL at which GitHub reaches the operator's webhooks. Without a path, /webhooks/github is added.
+    #[arg(long, value_name = "URL", conflicts_with = "without_webhook")]
+    webhook_url: Option<String>,
+    /// An App without a webhook: the operator finds out everything by its sweeps, a minute later.
+    #[arg(long)]
+    without_webhook: bool,
+    /// Leaves out the permissions and events of what you don't use: commands (in comments), gates (and locks), pushes (to branches).
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    without: Vec<String>,
+    /// Lets other accounts than the App's owner install it.
+    #[arg(long)]
+    public: bool,
+    /// GitHub, or an Enterprise Server, as people see it in the browser.
+    #[arg(long, value_name = "URL", default_value = "https://github.com")]
+    github_url: String,
+    /// The operator's namespace, where the Secrets are kept. [default: the service account's, else matinee-system]
+    #[arg(long, env = "MATINEE_NAMESPACE", value_name = "NAME")]
+    namespace: Option<String>,
+    /// Name of the Secret for the App's id and private key, which classes name in spec.github.secretName.
+    #[arg(long, value_name = "NAME", default_value = "github")]
+    secret: String,
+    /// Name of the Secret for the webhook's secret.
+    #[arg(long, value_name = "NAME", default_value = "matinee-webhook")]
+    webhook_secret: String,
+    /// Replaces Secrets that are there.
+    #[arg(long)]
+    replace: bool,
+    /// Writes the Secrets as YAML into this folder, readable by you alone, in place of applying them. No cluster is needed then.
+    #[arg(long, value_name = "FOLDER")]
+    output_dir: Option<PathBuf>,
+    /// Address of this machine for the page that your browser opens.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    listen: String,
+    /// Prints the page's URL only, and opens no browser.
+    #[arg(long)]
+    no_browser: bool,
+    /// How long to wait for you. GitHub gives an hour.
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    timeout: String,
+    /// Prints the manifest that would be posted to GitHub, and does nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What is wanted, known to make sense.
+#[allow(clippy::struct_excessive_bools)] // each is a flag
+pub(super) struct Wanted {
+    pub(super) place: Place,
+    pub(super) organization: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) parts: BTreeSet<Part>,
+    pub(super) webhook_url: Option<String>,
+    pub(super) public: bool,
+    pub(super) kept: Kept,
+    pub(super) replace: bool,
+    pub(super) output: Option<PathBuf>,
+    /// A loopback address.
+    pub(super) listen: SocketAddr,
+    pub(super) browser: bool,
+    pub(super) timeout: Duration,
+    pub(super) dry_run: bool,
+}
+
+/// Collects mistakes, so that all of them are told at once.
+#[derive(Default)]
+struct Checker(Vec<String>);
+
+impl Checker {
+    fn ok<T>(&mut self, flag: &str, checked: Result<T, String>) -> Option<T> {
+        checked.map_err(|text| self.0.push(format!("--{flag}: {text}"))).ok()
+    }
+}
+
+impl Wanted {
+    /// Checks all flags; `namespace_file` is where a pod finds its namespace.
+    pub(super) fn check(flags: &Flags, namespace_file: &Path) -> Result<Self, Vec<String>> {
+        let mut check = Checker::default();
+        let place = check.ok("github-url", Place::parse(&flags.github_url));
+        let organization =
+            check.ok("organization", flags.organization.as_deref().map(check_organization).transpose());
+        let name = check.ok("name", flags.name.as_deref().map(check_name).transpose());
+        let webhook_url = check.ok("webhook-url", webhook_url(flags));
+        let without: Option<BTreeSet<Part>> =
+            check.ok("without", flags.without.iter().map(|word| word.trim().parse()).collect());
+        let namespace =
+            check.ok("namespace", settings::own_namespace(flags.namespace.as_deref(), namespace_file));
+        let credentials = check.ok("secret", check_secret_name(&flags.secret));
+        let webhook = check.ok("webhook-secret", webhook_secret(flags));
+        let listen = check.ok("listen", loopback(&flags.listen));
+        let timeout = check.ok("timeout", settings::duration(&flags.timeout, 1, 3_600, "1s to 1h"));
+        let wanted = (|| {
+            let (without, webhook_url) = (without?, webhook_url?);
+            Some(Self {
+                place: place?,
+                organization: organization?,
+                name: name?,
+                parts: Part::ALL.into_iter().filter(|part| !without.contains(part)).collect(),
+                public: flags.public,
+                kept: Kept {
+                    namespace: namespace?,
+                    credentials: credentials?,
+                    webhook: webhook_url.is_some().then_some(webhook?),
+                },
+                webhook_url,
+                replace: flags.replace,
+                output: flags.output_dir.clone(),
+                listen: listen?,
+                browser: !flags.no_browser,
+                timeout: timeout?,
+                dry_run: flags.dry_run,
+            })
+        })();
+        wanted.ok_or(check.0)
+    }
+}
+
+fn webhook_url(flags: &Flags) -> Result<Option<String>, String> {
+    match &flags.webhook_url {
+        Some(url) => check_webhook_url(url).map(Some),
+        None if flags.without_webhook => Ok(None),
+        None => Err("say where GitHub reaches the operator, like https://matinee.example.com, or say \
+                     --without-webhook: sweeps then find everything, a minute later"
+            .to_owned()),
+    }
+}
+
+fn webhook_secret(flags: &Flags) -> Result<String, String> {
+    if flags.secret == flags.webhook_secret {
+        return Err(format!("\"{}\" is --secret already: write another name", flags.secret));
+    }
+    check_secret_name(&flags.webhook_secret)
+}
+
+/// An address that only this machine reaches: whoever reaches the page could have the App made.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| format!("\"{text}\" is not an address with a port: write it like 127.0.0.1:8085"))?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!(
+            "{} can be reached by other machines: write it like 127.0.0.1:8085, and lead your browser there by ssh -L",
+            address.ip()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    fn check(arguments: &[&str]) -> Result<Wanted, Vec<String>> {
+        let flags = Program::try_parse_from([&["connect"], arguments].concat()).unwrap().flags;
+        Wanted::check(&flags, Path::new("/nowhere"))
+    }
+
+    #[test]
+    fn little_has_to_be_said() {
+        let wanted = check(&["--webhook-url", "https://matinee.example.com"]).ok().unwrap();
+        assert_eq!(wanted.webhook_url.as_deref(), Some("https://matinee.example.com/webhooks/github"));
+        assert_eq!(wanted.parts.len(), 3);
+        assert_eq!(wanted.kept.namespace, "matinee-system");
+        assert_eq!(wanted.kept.names().collect::<Vec<_>>(), ["github", "matinee-webhook"]);
+        assert_eq!((wanted.timeout, wanted.public), (Duration::from_hours(1), false));
+        let wanted = check(&["--without-webhook", "--without", "commands,gates"]).ok().unwrap();
+        assert_eq!(wanted.kept.names().collect::<Vec<_>>(), ["github"]);
+        assert_eq!(wanted.parts, BTreeSet::from([Part::Pushes]));
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_flag() {
+        let problems = check(&[
+            "--organization=a/b",
+            "--name= ",
+            "--without=everything",
+            "--github-url=https://api.github.com",
+            "--namespace=A",
+            "--secret=same",
+            "--webhook-secret=same",
+            "--listen=0.0.0.0:1",
+            "--timeout=2h",
+        ]);
+        let problems = problems.err().unwrap();
+        let flags: Vec<&str> = problems.iter().filter_map(|line| line.split(':').next()).collect();
+        assert_eq!(
+            flags,
+            [
+                "--github-url",
+                "--organization",
+                "--name",
+                "--webhook-url",
+                "--without",
+                "--namespace",
+                "--webhook-secret",
+                "--listen",
+                "--timeout"
+            ]
+        );
+    }
+}

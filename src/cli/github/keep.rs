@@ -1,0 +1,250 @@
+//! Where an App's Secrets are kept: in the cluster, or as files for whoever brings them there.
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+
+use crate::adapters::kubernetes::{OwnSecrets, client};
+use crate::core::app::Kept;
+use crate::ports::ClusterError;
+
+/// Where Secrets are kept.
+pub(super) enum Keeper {
+    /// In the operator's namespace.
+    Cluster(Box<OwnSecrets>),
+    /// As files named `<name>.yaml` in a folder.
+    Folder(PathBuf),
+}
+
+impl Keeper {
+    /// In the folder, else in the cluster that the environment describes.
+    pub(super) async fn new(folder: Option<&Path>, namespace: &str) -> anyhow::Result<Self> {
+        if let Some(folder) = folder {
+            return Ok(Self::Folder(folder.to_owned()));
+        }
+        let client = client().await.context(
+            "no cluster to keep the Secrets in: set KUBECONFIG, or have them written as files with --output-dir",
+        )?;
+        Ok(Self::Cluster(Box::new(OwnSecrets::new(client, namespace))))
+    }
+
+    /// Makes sure, before there is anything to keep, that it can be kept: an App whose key is lost is litter.
+    pub(super) async fn check(&self, kept: &Kept, replace: bool) -> anyhow::Result<()> {
+        for name in kept.names() {
+            if !replace && self.has(name, kept).await? {
+                bail!(
+                    "{} is there already: replace it with --replace, or choose another name with {}",
+                    self.place(name, kept),
+                    if name == kept.credentials { "--secret" } else { "--webhook-secret" }
+                );
+            }
+        }
+        match self {
+            Self::Cluster(secrets) => {
+                for secret in kept.secrets(0, "", Some("")) {
+                    let result = secrets.would_take(&secret, replace).await;
+                    result
+                        .map_err(|error| unwritable(&error, &self.place(&secret.name_any(), kept), kept))?;
+                }
+                Ok(())
+            }
+            Self::Folder(folder) => {
+                let unwritable = || format!("--output-dir: nothing can be written into {}", folder.display());
+                fs::create_dir_all(folder).with_context(unwritable)?;
+                let probe = folder.join(format!(".matinee-{}", std::process::id()));
+                create(&probe, "").and_then(|()| fs::remove_file(&probe)).with_context(unwritable)
+            }
+        }
+    }
+
+    async fn has(&self, name: &str, kept: &Kept) -> anyhow::Result<bool> {
+        match self {
+            Self::Cluster(secrets) => {
+                let found = secrets.exists(name).await;
+                found.map_err(|error| unwritable(&error, &self.place(name, kept), kept))
+            }
+            Self::Folder(folder) => Ok(file(folder, name).exists()),
+        }
+    }
+
+    /// Keeps the Secrets; answers where.
+    pub(super) async fn keep(
+        &self,
+        secrets: &[Secret],
+        replace: bool,
+        kept: &Kept,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut places = Vec::new();
+        for secret in secrets {
+            let name = secret.name_any();
+            let place = self.place(&name, kept);
+            match self {
+                Self::Cluster(cluster) => {
+                    let result = cluster.write(secret, replace).await;
+                    result.map_err(|error| unwritable(&error, &place, kept))?;
+                }
+                Self::Folder(folder) => {
+                    let path = file(folder, &name);
+                    if replace
+                        && let Err(error) = fs::remove_file(&path)
+                        && error.kind() != ErrorKind::NotFound
+                    {
+                        return Err(error).with_context(|| format!("{place} can't be replaced"));
+                    }
+                    create(&path, &yaml(&[secret])?).with_context(|| format!("{place} can't be written"))?;
+                }
+            }
+            places.push(place);
+        }
+        Ok(places)
+    }
+
+    /// How a Secret is called where it is kept.
+    fn place(&self, name: &str, kept: &Kept) -> String {
+        match self {
+            Self::Cluster(_) => format!("Secret {}/{name}", kept.namespace),
+            Self::Folder(folder) => file(folder, name).display().to_string(),
+        }
+    }
+}
+
+fn unwritable(error: &ClusterError, place: &str, kept: &Kept) -> anyhow::Error {
+    let remedy = match error {
+        ClusterError::Refused { code: 401 | 403, .. } => {
+            "use a kubeconfig whose account may get, create, patch and update Secrets there, or --output-dir"
+                .to_owned()
+        }
+        ClusterError::Refused { code: 404, .. } => format!(
+            "make the namespace with kubectl create namespace {}, or name the operator's with --namespace",
+            kept.namespace
+        ),
+        ClusterError::Conflict(_) => {
+            "somebody else wrote it meanwhile: look at it, and use --replace".to_owned()
+        }
+        _ => "see whether kubectl reaches the cluster".to_owned(),
+    };
+    anyhow!("{place} can't be written: {error}; {remedy}")
+}
+
+fn file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.yaml"))
+}
+
+/// Makes a file that this user alone can read. One that is there stays as it is.
+fn create(path: &Path, content: &str) -> std::io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content.as_bytes())?;
+    file.sync_all()
+}
+
+fn yaml(secrets: &[&Secret]) -> anyhow::Result<String> {
+    let documents: Result<Vec<String>, _> = secrets.iter().map(serde_saphyr::to_string).collect();
+    Ok(documents?.join("---\n"))
+}
+
+/// Saves what could not be kept: GitHub shows it to nobody again. Into the folder, else where temporary files are.
+pub(super) fn rescue(folder: &Path, slug: &str, secrets: &[Secret]) -> anyhow::Result<PathBuf> {
+    let text = yaml(&secrets.iter().collect::<Vec<_>>())?;
+    let name = format!("matinee-app-{slug}-{}.yaml", std::process::id());
+    let mut last = None;
+    for folder in [folder, &std::env::temp_dir()] {
+        let path = folder.join(&name);
+        match create(&path, &text) {
+            Ok(()) => return Ok(fs::canonicalize(&path).unwrap_or(path)),
+            Err(error) => last = Some(anyhow!(error).context(format!("{} can't be written", path.display()))),
+        }
+    }
+    Err(last.unwrap_or_else(|| anyhow!("there is no folder to write to")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn kept() -> Kept {
+        Kept {
+            namespace: "matinee-system".into(),
+            credentials: "github".into(),
+            webhook: Some("hook".into()),
+        }
+    }
+
+    /// A folder, gone at the end of its test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("matinee-keep-{}-{name}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn files_are_for_their_owner_and_replaced_only_when_asked() {
+        let folder = Folder::new("files");
+        let keeper = Keeper::new(Some(&folder.0.join("new")), "matinee-system").await.unwrap();
+        keeper.check(&kept(), false).await.unwrap();
+        let secrets = kept().secrets(7, "PEM", Some("s3cret"));
+        let places = keeper.keep(&secrets, false, &kept()).await.unwrap();
+        assert_eq!(places.len(), 2);
+        let text = fs::read_to_string(&places[0]).unwrap();
+        let read: Secret = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!((read.name_any().as_str(), &read.data), ("github", &secrets[0].data));
+        assert!(text.contains("kind: Secret") && text.contains("apiVersion: v1"), "{text}");
+        assert_eq!(fs::metadata(&places[0]).unwrap().permissions().mode() & 0o777, 0o600);
+
+        let error = keeper.check(&kept(), false).await.unwrap_err().to_string();
+        assert!(error.contains("github.yaml is there already") && error.contains("--replace"), "{error}");
+        keeper.check(&kept(), true).await.unwrap();
+        let newer = kept().secrets(8, "PEM", Some("s3cret"));
+        assert!(keeper.keep(&newer, false, &kept()).await.is_err());
+        keeper.keep(&newer, true, &kept()).await.unwrap();
+        let read: Secret = serde_saphyr::from_str(&fs::read_to_string(&places[0]).unwrap()).unwrap();
+        assert_eq!(read.data, newer[0].data);
+        fs::remove_file(&places[0]).unwrap();
+        let error = keeper.check(&kept(), false).await.unwrap_err().to_string();
+        assert!(error.contains("hook.yaml") && error.contains("--webhook-secret"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_can_not_be_is_told_before() {
+        let folder = Folder::new("file");
+        let path = folder.0.join("file");
+        fs::write(&path, "").unwrap();
+        let keeper = Keeper::new(Some(&path.join("below")), "matinee-system").await.unwrap();
+        let error = keeper.check(&kept(), false).await.unwrap_err().to_string();
+        assert!(error.contains("--output-dir"), "{error}");
+    }
+
+    #[test]
+    fn what_could_not_be_kept_is_rescued_whole() {
+        let folder = Folder::new("rescue");
+        let secrets = kept().secrets(7, "PEM", Some("s3cret"));
+        let path = rescue(&folder.0, "m", &secrets).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let documents: Vec<Secret> =
+            text.split("---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect();
+        assert_eq!(
+            documents.iter().map(|secret| &secret.data).collect::<Vec<_>>(),
+            secrets.iter().map(|secret| &secret.data).collect::<Vec<_>>()
+        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        // Where that can't be, somewhere else.
+        let elsewhere = rescue(&folder.0.join("nowhere"), "m2", &secrets).unwrap();
+        assert!(fs::remove_file(elsewhere).is_ok());
+    }
+}

@@ -1,0 +1,52 @@
+//! `matinee github`.
+
+mod connect;
+mod door;
+mod flags;
+mod keep;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::{BAD_SETTINGS, FAILURE};
+use crate::settings::SERVICE_ACCOUNT_NAMESPACE;
+use flags::Wanted;
+
+/// Arguments of `matinee github`.
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes a GitHub App for this operator, and keeps its credentials as Secrets.
+    ///
+    /// Opens a page on this machine that leads to GitHub, where you confirm what the App may do. What GitHub answers goes into Secrets in the
+    /// operator's namespace. Then you install the App on the repositories that shall have previews.
+    Connect(Box<flags::Flags>),
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let Command::Connect(flags) = &arguments.command;
+    let wanted = match Wanted::check(flags, Path::new(SERVICE_ACCOUNT_NAMESPACE)) {
+        Ok(wanted) => wanted,
+        Err(problems) => {
+            eprintln!("matinee can't connect with these settings:\n{}", problems.join("\n"));
+            return ExitCode::from(BAD_SETTINGS);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result =
+        runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(connect::connect(&wanted)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("matinee: {error:#}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}

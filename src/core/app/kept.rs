@@ -1,0 +1,137 @@
+//! What is kept of an App: its Secrets, and how a class names them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ObjectMeta;
+
+use super::Place;
+
+/// Where an App's credentials are kept: names of Secrets in the operator's namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The operator's namespace.
+    pub namespace: String,
+    /// Of the Secret with `appId` and `privateKey`, as `spec.github.secretName` of a class names it.
+    pub credentials: String,
+    /// Of the Secret with `secret`, the webhook's; `None` without a webhook.
+    pub webhook: Option<String>,
+}
+
+impl Kept {
+    /// The names of the Secrets.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.credentials.as_str()).chain(self.webhook.as_deref())
+    }
+
+    /// The Secrets. `webhook_secret` is GitHub's; without one there is no Secret for it.
+    pub fn secrets(&self, app_id: u64, private_key: &str, webhook_secret: Option<&str>) -> Vec<Secret> {
+        let app = [("appId", app_id.to_string()), ("privateKey", private_key.to_owned())];
+        let mut secrets = vec![self.secret(&self.credentials, app)];
+        if let (Some(name), Some(secret)) = (&self.webhook, webhook_secret) {
+            secrets.push(self.secret(name, [("secret", secret.to_owned())]));
+        }
+        secrets
+    }
+
+    fn secret<const N: usize>(&self, name: &str, data: [(&str, String); N]) -> Secret {
+        let labels = [("app.kubernetes.io/part-of", "matinee")];
+        Secret {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                namespace: Some(self.namespace.clone()),
+                labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+                ..ObjectMeta::default()
+            },
+            data: Some(BTreeMap::from(
+                data.map(|(key, value)| (key.to_owned(), ByteString(value.into_bytes()))),
+            )),
+            type_: Some("Opaque".to_owned()),
+            ..Secret::default()
+        }
+    }
+}
+
+/// The name of a Secret (RFC 1123, a DNS subdomain).
+pub fn check_secret_name(name: &str) -> Result<String, String> {
+    let good_label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if name.len() <= 253 && name.split('.').all(good_label) {
+        Ok(name.to_owned())
+    } else {
+        Err(format!(
+            "\"{name}\" is not the name of a Secret: write lower case letters, digits, hyphens and dots"
+        ))
+    }
+}
+
+/// A `PreviewClass` that uses the App, for all repositories of these accounts.
+pub fn class_snippet(place: &Place, secret_name: &str, accounts: &[&str]) -> String {
+    let accounts: &[&str] = if accounts.is_empty() { &["OWNER"] } else { accounts };
+    let repositories = accounts.iter().map(|login| format!("\"{login}/*\"")).collect::<Vec<_>>().join(", ");
+    let url = if place.api() == "https://api.github.com" {
+        String::new()
+    } else {
+        format!("    url: {}\n", place.api())
+    };
+    format!(
+        "apiVersion: matinee.dev/v1alpha1\nkind: PreviewClass\nmetadata:\n  name: standard\nspec:\n  \
+         repositories: [{repositories}]\n  github:\n{url}    secretName: {secret_name}\n  routing:\n    \
+         domain: preview.example.com\n    gateway: {{name: previews, namespace: gateway-system}}\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::PreviewClass;
+
+    fn kept() -> Kept {
+        Kept {
+            namespace: "matinee-system".into(),
+            credentials: "github".into(),
+            webhook: Some("matinee-webhook".into()),
+        }
+    }
+
+    #[test]
+    fn secrets_have_the_keys_that_are_read() {
+        let secrets = kept().secrets(7, "PEM", Some("s3cret"));
+        let shown = serde_json::to_value(&secrets).unwrap();
+        assert_eq!(shown[0]["metadata"]["name"], "github");
+        assert_eq!(shown[0]["metadata"]["namespace"], "matinee-system");
+        assert_eq!(shown[0]["data"], serde_json::json!({"appId": "Nw==", "privateKey": "UEVN"}));
+        assert_eq!(shown[1]["metadata"]["name"], "matinee-webhook");
+        assert_eq!(shown[1]["data"], serde_json::json!({"secret": "czNjcmV0"}));
+        assert_eq!(kept().names().collect::<Vec<_>>(), ["github", "matinee-webhook"]);
+        assert_eq!(kept().secrets(7, "PEM", None).len(), 1);
+    }
+
+    #[test]
+    fn names_are_such_as_kubernetes_takes() {
+        for good in ["github", "a.b-c", "0"] {
+            assert!(check_secret_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "A", "a_b", "-a", "a-", "a..b", "a/b"] {
+            assert!(check_secret_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_class_can_be_applied() {
+        let server = Place::parse("https://ghe.example.com").unwrap();
+        let yaml = class_snippet(&server, "github", &["acme", "mona"]);
+        let class: PreviewClass = serde_saphyr::from_str(&yaml).unwrap();
+        assert_eq!(class.spec.repositories, ["acme/*", "mona/*"]);
+        assert_eq!(class.spec.github.url, "https://ghe.example.com/api/v3");
+        assert_eq!(class.spec.github.secret_name, "github");
+        let com = Place::parse("https://github.com").unwrap();
+        let class: PreviewClass = serde_saphyr::from_str(&class_snippet(&com, "app", &[])).unwrap();
+        assert_eq!(class.spec.github.url, "https://api.github.com");
+    }
+}

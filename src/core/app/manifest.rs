@@ -1,0 +1,261 @@
+//! The manifest: which permissions and events an App gets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::Serialize;
+use url::{Host, Url};
+
+/// Longest name of a GitHub App, in characters.
+pub const LONGEST_NAME: usize = 34;
+/// Where GitHub sends webhooks: the path of the webhook's "Payload URL".
+pub const WEBHOOK_PATH: &str = "/webhooks/github";
+
+/// What Matinee can be used for and an App may go without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Commands in comments.
+    Commands,
+    /// Gates and locks.
+    Gates,
+    /// Deployments of what was pushed to a branch, or of a branch or tag that somebody names in Slack.
+    Pushes,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Self; 3] = [Self::Commands, Self::Gates, Self::Pushes];
+
+    /// As it is written in the flag.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Commands => "commands",
+            Self::Gates => "gates",
+            Self::Pushes => "pushes",
+        }
+    }
+
+    const fn permissions(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Commands => &[("issues", "write"), ("pull_requests", "write")],
+            Self::Gates => &[("checks", "read"), ("statuses", "write")],
+            Self::Pushes => &[("contents", "read")],
+        }
+    }
+
+    const fn events(self) -> &'static [&'static str] {
+        match self {
+            Self::Commands => &["issue_comment"],
+            Self::Gates => &["check_run", "check_suite", "status"],
+            Self::Pushes => &["push"],
+        }
+    }
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|part| part.word() == text).ok_or_else(|| {
+            let words = Self::ALL.map(Self::word).join(", ");
+            format!("\"{text}\" is not what an App can go without: write some of {words}")
+        })
+    }
+}
+
+/// Repository permissions of an App with these parts; without any it can do previews of pull requests.
+pub fn permissions(parts: &BTreeSet<Part>) -> BTreeMap<&'static str, &'static str> {
+    let base = [("deployments", "write"), ("metadata", "read"), ("pull_requests", "read")];
+    base.into_iter().chain(parts.iter().flat_map(|part| part.permissions().iter().copied())).collect()
+}
+
+/// Webhook events of an App with these parts. Each is one that a permission of the same part allows: GitHub refuses others.
+pub fn events(parts: &BTreeSet<Part>) -> BTreeSet<&'static str> {
+    let base = ["deployment", "deployment_status", "pull_request"];
+    base.into_iter().chain(parts.iter().flat_map(|part| part.events().iter().copied())).collect()
+}
+
+/// What is posted to GitHub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Manifest {
+    name: String,
+    url: &'static str,
+    description: &'static str,
+    /// Left out without a webhook: GitHub wants a URL in it even for a webhook that isn't active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook_attributes: Option<Hook>,
+    redirect_url: String,
+    public: bool,
+    default_permissions: BTreeMap<&'static str, &'static str>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    default_events: BTreeSet<&'static str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Hook {
+    url: String,
+    active: bool,
+}
+
+impl Manifest {
+    /// The manifest of an App with these parts. `webhook_url` is a checked one; `redirect_url` is where GitHub sends the browser back to.
+    pub fn new(
+        name: String,
+        parts: &BTreeSet<Part>,
+        webhook_url: Option<String>,
+        redirect_url: String,
+        public: bool,
+    ) -> Self {
+        Self {
+            name,
+            url: env!("CARGO_PKG_REPOSITORY"),
+            description: "Gives pull requests environments of their own, and reports their deployments.",
+            default_events: if webhook_url.is_some() { events(parts) } else { BTreeSet::new() },
+            hook_attributes: webhook_url.map(|url| Hook { url, active: true }),
+            redirect_url,
+            public,
+            default_permissions: permissions(parts),
+        }
+    }
+}
+
+/// A name that GitHub takes for an App, as far as that can be told without asking.
+pub fn check_name(name: &str) -> Result<String, String> {
+    let name = name.trim();
+    let length = name.chars().count();
+    if !name.chars().any(|c| c.is_ascii_alphanumeric()) || name.chars().any(char::is_control) {
+        Err(format!("\"{name}\" is not a name: write letters and digits"))
+    } else if length > LONGEST_NAME {
+        Err(format!("\"{name}\" has {length} characters: GitHub allows {LONGEST_NAME}"))
+    } else {
+        Ok(name.to_owned())
+    }
+}
+
+/// The name when none is given. It must be one that nobody on GitHub has, so it ends in the owner's or in something random.
+pub fn default_name(organization: Option<&str>, random: &str) -> String {
+    let name = format!("Matinee {}", organization.unwrap_or(random));
+    name.chars().take(LONGEST_NAME).collect::<String>().trim_end().to_owned()
+}
+
+/// The URL for GitHub's webhooks: a URL without a path gets the operator's.
+pub fn check_webhook_url(text: &str) -> Result<String, String> {
+    const REMEDY: &str =
+        "write it like https://matinee.example.com/webhooks/github, or say --without-webhook";
+    // What the value holds is not repeated: it may hold a password.
+    let mut url = Url::parse(text).map_err(|error| format!("not a URL ({error}): {REMEDY}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("its scheme is neither https nor http: {REMEDY}"));
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err(format!("it holds a user name, a password or a fragment: {REMEDY}"));
+    }
+    let here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        None => false,
+    };
+    if here {
+        return Err(format!("GitHub can't reach this machine by that name, and refuses it: {REMEDY}"));
+    }
+    if url.path() == "/" {
+        url.set_path(WEBHOOK_PATH);
+    }
+    Ok(url.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn all() -> BTreeSet<Part> {
+        Part::ALL.into()
+    }
+
+    #[test]
+    fn everything_is_asked_for_unless_it_is_left_out() {
+        let hook = Some("https://matinee.example.com/webhooks/github".to_owned());
+        let manifest =
+            Manifest::new("Matinee acme".into(), &all(), hook, "http://127.0.0.1:1/callback".into(), false);
+        assert_eq!(
+            serde_json::to_value(&manifest).unwrap(),
+            json!({
+                "name": "Matinee acme",
+                "url": "https://github.com/matinee-dev/matinee",
+                "description": "Gives pull requests environments of their own, and reports their deployments.",
+                "hook_attributes": {"url": "https://matinee.example.com/webhooks/github", "active": true},
+                "redirect_url": "http://127.0.0.1:1/callback",
+                "public": false,
+                "default_permissions": {
+                    "checks": "read", "contents": "read", "deployments": "write", "issues": "write",
+                    "metadata": "read", "pull_requests": "write", "statuses": "write",
+                },
+                "default_events": ["check_run", "check_suite", "deployment", "deployment_status", "issue_comment",
+                    "pull_request", "push", "status"],
+            })
+        );
+    }
+
+    #[test]
+    fn an_app_without_parts_reads_pull_requests_and_writes_deployments() {
+        let none = BTreeSet::new();
+        assert_eq!(
+            permissions(&none),
+            BTreeMap::from([("deployments", "write"), ("metadata", "read"), ("pull_requests", "read")])
+        );
+        let manifest = Manifest::new("M".into(), &none, None, "http://127.0.0.1:1/".into(), true);
+        let manifest = serde_json::to_value(&manifest).unwrap();
+        assert_eq!((manifest.get("hook_attributes"), manifest.get("default_events")), (None, None));
+        assert_eq!(manifest["public"], true);
+    }
+
+    #[test]
+    fn parts_are_told_by_their_words() {
+        for part in Part::ALL {
+            assert_eq!(part.word().parse(), Ok(part));
+        }
+        let error = "command".parse::<Part>().unwrap_err();
+        assert!(error.contains("\"command\"") && error.contains("commands, gates, pushes"), "{error}");
+    }
+
+    #[test]
+    fn names_fit() {
+        assert_eq!(default_name(Some("acme"), "1f"), "Matinee acme");
+        assert_eq!(default_name(None, "1f2e"), "Matinee 1f2e");
+        let long = default_name(Some("an-organization-of-thirty-nine-characters"), "");
+        assert_eq!(check_name(&long), Ok(long));
+        assert_eq!(check_name(" Acme previews ").as_deref(), Ok("Acme previews"));
+        for bad in ["", " ", "…", "a\nb", "an App's name of thirty-five letters"] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_url_is_one_that_github_takes() {
+        for (given, used) in [
+            ("https://matinee.example.com", "https://matinee.example.com/webhooks/github"),
+            ("https://matinee.example.com/", "https://matinee.example.com/webhooks/github"),
+            ("https://example.com/matinee/webhooks/github", "https://example.com/matinee/webhooks/github"),
+            ("http://10.1.2.3:8080/x", "http://10.1.2.3:8080/x"),
+        ] {
+            assert_eq!(check_webhook_url(given).as_deref(), Ok(used));
+        }
+        for (bad, why) in [
+            ("matinee.example.com", "not a URL"),
+            ("ftp://matinee.example.com", "scheme"),
+            ("https://u:SECRET@matinee.example.com", "password"),
+            ("http://localhost:8080/webhooks/github", "refuses"),
+            ("http://a.localhost/", "refuses"),
+            ("http://127.0.0.2/", "refuses"),
+            ("http://[::1]/", "refuses"),
+        ] {
+            let error = check_webhook_url(bad).unwrap_err();
+            assert!(error.contains(why) && error.contains("--without-webhook"), "{bad}: {error}");
+            assert!(!error.contains("SECRET"), "{error}");
+        }
+    }
+}

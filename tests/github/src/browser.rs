@@ -1,0 +1,122 @@
+//! A browser without scripts, for tests that send people to these pages: it shows a page and fills in the form on it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use reqwest::{RequestBuilder, Url};
+
+/// A browser. It follows redirects, as browsers do.
+#[derive(Clone, Debug)]
+pub struct Browser(reqwest::Client);
+
+/// A page as it is shown.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Its URL, after redirects.
+    pub url: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// Its HTML.
+    pub text: String,
+}
+
+impl Browser {
+    /// One that has been nowhere yet.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn new() -> Result<Self> {
+        Ok(Self(reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?))
+    }
+
+    /// Goes to a URL.
+    ///
+    /// # Errors
+    /// When nothing answers there.
+    pub async fn get(&self, url: &str) -> Result<Page> {
+        self.show(self.0.get(url)).await
+    }
+
+    /// Fills in the form on a page and presses its button. What isn't given stays as the page has it; of several fields of
+    /// one name all are sent.
+    ///
+    /// # Errors
+    /// When there is no form, it has no such field, or nothing answers.
+    pub async fn submit(&self, page: &Page, given: &[(&str, &str)]) -> Result<Page> {
+        let form = Form::find(&page.text).with_context(|| format!("no form: {}", page.text))?;
+        if let Some((name, _)) = given.iter().find(|(name, _)| !form.names.iter().any(|known| known == name))
+        {
+            bail!("the form has no field `{name}`: {}", page.text);
+        }
+        let base = Url::parse(&page.url)?;
+        let action = base.join(&form.action)?;
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in &form.values {
+            if !given.iter().any(|(given, _)| given == name) {
+                body.append_pair(name, value);
+            }
+        }
+        body.extend_pairs(given);
+        let site = if base.origin() == action.origin() { "same-origin" } else { "cross-site" };
+        let request = self.0.post(action).header("content-type", "application/x-www-form-urlencoded");
+        self.show(request.header("sec-fetch-site", site).body(body.finish())).await
+    }
+
+    async fn show(&self, request: RequestBuilder) -> Result<Page> {
+        let response = request.header("accept", "text/html,*/*;q=0.8").send().await?;
+        let (url, status) = (response.url().to_string(), response.status().as_u16());
+        Ok(Page { url, status, text: response.text().await? })
+    }
+}
+
+/// The first form that is posted, as plain HTML has it.
+struct Form {
+    action: String,
+    names: Vec<String>,
+    /// What is sent when nothing is changed.
+    values: Vec<(String, String)>,
+}
+
+impl Form {
+    fn find(html: &str) -> Option<Self> {
+        let start = html.find("<form ")?;
+        let (head, rest) = html[start..].split_once('>')?;
+        let content = rest.split("</form>").next()?;
+        let mut form = Self { action: attribute(head, "action")?, names: Vec::new(), values: Vec::new() };
+        for tag in content.split('<').skip(1) {
+            let (tag, text) = tag.split_once('>')?;
+            match tag.split_whitespace().next()? {
+                "input" => form.input(tag),
+                "select" => form.names.extend(attribute(tag, "name")),
+                // The first one is chosen.
+                "option" => {
+                    let name = form.names.last()?;
+                    if !form.values.iter().any(|(known, _)| known == name) {
+                        form.values.push((name.clone(), unescape(text)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(form)
+    }
+
+    fn input(&mut self, tag: &str) {
+        let Some(name) = attribute(tag, "name") else { return };
+        let optional = matches!(attribute(tag, "type").as_deref(), Some("checkbox" | "radio"));
+        if !optional || tag.split_whitespace().any(|word| word == "checked") {
+            self.values.push((name.clone(), attribute(tag, "value").unwrap_or_default()));
+        }
+        self.names.push(name);
+    }
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+    Some(unescape(rest.split('"').next()?))
+}
+
+fn unescape(text: &str) -> String {
+    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+    text.replace("&#39;", "'").replace("&amp;", "&")
+}
