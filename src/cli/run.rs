@@ -139,14 +139,17 @@ async fn follow_secrets(
     }
 }
 
-/// Key of the ConfigMap that says what is logged.
-const LOG: &str = "log";
+/// Keys of the ConfigMap that say what is logged: one for a while, by hand, which a chart doesn't write and so doesn't quarrel about; and the usual one.
+const LOG: [&str; 2] = ["logOverride", "log"];
 
 /// Logs what the ConfigMap says; `usual` where it says nothing. What is no filter is told, and changes nothing.
 async fn follow_log(mut live: watch::Receiver<BTreeMap<String, String>>, usual: String, filter: Filter) {
     let mut current = usual.clone();
     while live.changed().await.is_ok() {
-        let wanted = live.borrow_and_update().get(LOG).cloned().unwrap_or_else(|| usual.clone());
+        let wanted = {
+            let live = live.borrow_and_update();
+            LOG.iter().find_map(|key| live.get(*key)).unwrap_or(&usual).clone()
+        };
         if wanted == current {
             continue;
         }

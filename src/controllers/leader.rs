@@ -104,11 +104,21 @@ impl Leader {
 
     /// Gives the Lease back, so that another replica takes over at once. All work must have ended.
     pub async fn release(mut self) {
-        let Some(record) = self.election.release(self.clock.now()) else { return };
-        match timeout(RELEASE_WITHIN, self.leases.write(&record, self.version.take().as_deref())).await {
-            Ok(Ok(_)) => tracing::info!("the Lease is given back"),
+        match timeout(RELEASE_WITHIN, self.give_back()).await {
+            Ok(Ok(())) => tracing::info!("the Lease is given back"),
             Ok(Err(error)) => tracing::warn!(%error, "the Lease can't be given back; it expires"),
             Err(_) => tracing::warn!("the Lease can't be given back in time; it expires"),
+        }
+    }
+
+    async fn give_back(&mut self) -> Result<(), ClusterError> {
+        // Anew when a renewal that was broken off had an effect all the same.
+        loop {
+            let Some(record) = self.election.release(self.clock.now()) else { return Ok(()) };
+            match self.leases.write(&record, self.version.as_deref()).await {
+                Err(ClusterError::Conflict(_)) => self.look().await?,
+                other => return other.map(drop),
+            }
         }
     }
 

@@ -15,6 +15,7 @@ mod repository;
 mod request;
 mod standing;
 mod start;
+mod work;
 mod write;
 
 use std::sync::Arc;

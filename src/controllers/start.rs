@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::SlackDesk;
-use super::driver::{Freshest, Poke, drive};
+use super::driver::{Freshest, Poke};
 use super::environment::Applications;
 use super::intake::{Hints, Reception};
 use super::leader::Leader;
@@ -25,11 +25,12 @@ use super::pokes::{Late, Pokes};
 use super::reporter::Reporter;
 use super::repository::Sweeps;
 use super::standing::Standing;
-use super::{Context, catalog, command, environment, repository, request};
+use super::work::{AllAsked, Work};
+use super::{Context, command};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::github::{GithubForges, GithubSettings};
 use crate::adapters::kubernetes::{
-    KubeCluster, KubeEvents, KubeLease, WatchedObjects, caught_up, client, config_map, watched,
+    KubeCluster, KubeEvents, KubeLease, WatchedObjects, client, config_map, watched,
 };
 use crate::adapters::registry::{RegistryClient, RegistrySettings};
 use crate::adapters::render::MinijinjaRenderer;
@@ -37,7 +38,7 @@ use crate::adapters::slack::{SlackChat, SlackSettings};
 use crate::adapters::web::WebProber;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::core::outbox::Pace;
-use crate::metrics::{Controller, Metrics};
+use crate::metrics::Metrics;
 use crate::ports::{Clock, Desk, Intake, LiveObjects as _};
 
 /// Kinds that nearly every environment has: they are watched before the first reconcile, so that a restart finds what is there and
@@ -259,7 +260,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         RegistryClient::new(RegistrySettings::default()).map_err(|error| anyhow::anyhow!(error))?;
     let chat = SlackChat::new(&options.slack).map_err(|error| anyhow::anyhow!(error))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let mut leader = options.election.map(|candidacy| {
+    let leader = options.election.map(|candidacy| {
         let lease = KubeLease::new(client.clone(), &options.namespace, candidacy.lease);
         Leader::new(Arc::new(lease), Arc::clone(&clock), candidacy.identity)
     });
@@ -334,109 +335,33 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     options.metrics.previews(Arc::new(move || listed.state()));
     let desk = Arc::new(SlackDesk::new(Arc::downgrade(&context)));
     let filled = filled(Arc::clone(&context), live, usual.to_vec()).shared();
+    let work = Work {
+        context,
+        client,
+        leader,
+        follow,
+        asked: AllAsked {
+            classes: asked_classes,
+            templates: asked_templates,
+            repositories: asked_repositories,
+            requests: asked_requests,
+            commands: asked_commands,
+            environments: asked_environments,
+        },
+        late,
+        concurrency: options.concurrency,
+        shutdown: options.shutdown,
+    };
     let work = {
         let filled = filled.clone();
-        let (limit, shutdown) = (options.concurrency, options.shutdown);
         async move {
             filled.await;
             tracing::info!(
-                environments = context.environments.len(),
-                repositories = context.repositories.len(),
+                environments = work.context.environments.len(),
+                repositories = work.context.repositories.len(),
                 "everything is listed"
             );
-            if let Some(leader) = &mut leader {
-                tokio::select! {
-                    () = leader.elected() => {}
-                    () = shutdown.cancelled() => return Ok(()),
-                    ended = follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
-                }
-                let seen = all_caught_up(&client, &context);
-                tokio::select! {
-                    biased;
-                    why = leader.keep() => anyhow::bail!("this replica leads no more: {why}"),
-                    () = seen => {}
-                }
-            }
-            tracing::info!("leading: reconciling");
-            standing.lead();
-            context.metrics.leader(true);
-            context.reporter.open(&context.environments.state());
-            let mut drivers = JoinSet::new();
-            drivers.spawn(drive(
-                Controller::PreviewClass,
-                classes,
-                asked_classes,
-                limit,
-                &shutdown,
-                &context,
-                catalog::reconcile_class,
-            ));
-            drivers.spawn(drive(
-                Controller::PreviewTemplate,
-                templates,
-                asked_templates,
-                limit,
-                &shutdown,
-                &context,
-                catalog::reconcile_template,
-            ));
-            drivers.spawn(drive(
-                Controller::Repository,
-                repositories,
-                asked_repositories,
-                limit,
-                &shutdown,
-                &context,
-                repository::reconcile,
-            ));
-            drivers.spawn(drive(
-                Controller::DeploymentRequest,
-                requests,
-                asked_requests,
-                limit,
-                &shutdown,
-                &context,
-                request::reconcile,
-            ));
-            drivers.spawn(drive(
-                Controller::Command,
-                commands,
-                asked_commands,
-                limit,
-                &shutdown,
-                &context,
-                command::reconcile,
-            ));
-            drivers.spawn(drive(
-                Controller::PreviewEnvironment,
-                context.environments.clone(),
-                asked_environments,
-                limit,
-                &shutdown,
-                &context,
-                environment::reconcile,
-            ));
-            late.with(|context, pokes| pokes.everything(context));
-            let working = async {
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    ended = drivers.join_next() => anyhow::bail!("a controller ended: {ended:?}"),
-                    ended = follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
-                }
-                // The askers end with the shutdown, and each driver once it has finished what it was at: waiting for GitHub's limits isn't part of it.
-                context.forges.close();
-                while drivers.join_next().await.is_some() {}
-                context.reporter.close().await;
-                Ok(())
-            };
-            let Some(mut leader) = leader else { return working.await };
-            tokio::select! {
-                biased;
-                why = leader.keep() => anyhow::bail!("this replica leads no more: {why}"),
-                ended = working => ended?,
-            }
-            leader.release().await;
-            Ok(())
+            work.run().await
         }
         .boxed()
     };
@@ -461,16 +386,6 @@ async fn filled(context: Arc<Context>, live: Arc<WatchedObjects>, kinds: Vec<Gro
     context.commands.wait_until_ready().await.ok();
     context.environments.wait_until_ready().await.ok();
     live.listed(&kinds).await;
-}
-
-/// Ends when every store shows what the leader before wrote last.
-async fn all_caught_up(client: &Client, context: &Context) {
-    tokio::join!(
-        caught_up(Api::all(client.clone()), &context.repositories),
-        caught_up(Api::all(client.clone()), &context.requests),
-        caught_up(Api::all(client.clone()), &context.environments),
-        caught_up(Api::all(client.clone()), &context.commands),
-    );
 }
 
 /// The UID of `kube-system`: the same for the whole life of a cluster, and no other's.

@@ -69,7 +69,8 @@ pub struct Flags {
     /// name and a random number]
     #[arg(long, env = "MATINEE_IDENTITY", value_name = "NAME")]
     pub identity: Option<String>,
-    /// Name of a ConfigMap in the operator's namespace with settings that count at once when they change: `log` (in place of --log) and `drain`.
+    /// Name of a ConfigMap in the operator's namespace with settings that count at once when they change: `log` (in place of --log), `logOverride` (in place of
+    /// both) and `drain`.
     #[arg(long, env = "MATINEE_CONFIG_MAP", value_name = "NAME")]
     pub config_map: Option<String>,
     /// How logs are written: text, json, or auto, which is text on a terminal and json else.

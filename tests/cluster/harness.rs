@@ -187,8 +187,15 @@ impl Shared {
     fn keep_log(&self) {
         let Some(Ok(stage)) = self.stage.get() else { return };
         let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("matinee.log");
-        match std::fs::copy(stage.operator().log(), &copy) {
-            Ok(_) => eprintln!("the operator's log: {}", copy.display()),
+        let log = stage.operator().log();
+        // In the cluster it is a folder with those of all pods, of which the last words are kept.
+        let kept = if log.is_dir() {
+            std::fs::write(&copy, stage.operator().last_words())
+        } else {
+            std::fs::copy(log, &copy).map(drop)
+        };
+        match kept {
+            Ok(()) => eprintln!("the operator's log: {}", copy.display()),
             Err(error) => eprintln!("the operator's log can't be kept: {error}"),
         }
     }

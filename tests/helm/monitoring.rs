@@ -39,7 +39,7 @@ impl Prometheus {
         let config = json!({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": ["rules.json"],
-            "scrape_configs": [{"job_name": "matinee", "static_configs": [{"targets": targets, "labels": {"namespace": "matinee-system"}}]}],
+            "scrape_configs": [{"job_name": "matinee-metrics", "static_configs": [{"targets": targets, "labels": {"namespace": "matinee-system"}}]}],
         });
         std::fs::write(folder.join("prometheus.json"), config.to_string())?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();

@@ -146,6 +146,8 @@ async fn a_leader_that_is_gone_is_followed_and_nothing_is_done_twice(stage: &Sta
     let (old, _) = replicas(stage).await?;
     let (project, pulls) = begun(stage, "helm-gone").await?;
     delete(stage, &old, false).await?;
+    // It isn't left the moment that the kubelet would give it.
+    old.kill()?;
     let took = handed_over(stage, &old).await?;
     eprintln!("the leader was gone without a word: another led after {:.1} s", took.as_secs_f64());
     once(stage, &project, &pulls).await?;

@@ -1,7 +1,7 @@
 //! Settings that count while the operator runs.
 
-use anyhow::{Context as _, Result, ensure};
-use playground::stage::{NewProject, Stage};
+use anyhow::{Context as _, Result, bail, ensure};
+use playground::stage::{NewProject, OperatorPod, Stage};
 use serde_json::{Value, json};
 
 use crate::harness::tests;
@@ -12,34 +12,33 @@ tests![the_log_level_changes_without_a_restart(node), what_drains_makes_nothing_
 
 async fn the_log_level_changes_without_a_restart(stage: &Stage) -> Result<()> {
     let (leader, others) = replicas(stage).await?;
-    let debugs = |pod: &playground::stage::OperatorPod| -> Result<usize> {
-        let mut count = 0;
-        for line in pod.log()?.lines() {
-            let line: Value = serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))?;
-            ensure!(line["timestamp"].is_string() && line["message"].is_string(), "{line}");
-            count += usize::from(line["level"] == "DEBUG");
-        }
-        Ok(count)
-    };
-    ensure!(debugs(&leader)? == 0, "it is talkative from the beginning");
-    set(stage, "log", json!("info,matinee=debug")).await?;
-    for pod in others.iter().chain([&leader]) {
+    let says = async |pod: &OperatorPod, level: &str, what: &str| {
         stage
-            .wait_for("every replica becomes talkative", SOON, async || {
-                ensure!(debugs(pod)? > 0, "{} isn't", pod.name);
-                Ok(())
+            .wait_for(&format!("{} says \"{what}\"", pod.name), SOON, async || {
+                for line in pod.log()?.lines() {
+                    let line: Value =
+                        serde_json::from_str(line).with_context(|| format!("no JSON: {line}"))?;
+                    ensure!(line["timestamp"].is_string() && line["message"].is_string(), "{line}");
+                    if line["level"] == level && line.to_string().contains(what) {
+                        return Ok(());
+                    }
+                }
+                bail!("not yet")
             })
-            .await?;
+            .await
+    };
+    ensure!(!leader.log()?.contains("\"DEBUG\""), "it is talkative from the beginning");
+    set(stage, "logOverride", json!("info,matinee=debug")).await?;
+    for pod in others.iter().chain([&leader]) {
+        says(pod, "INFO", "info,matinee=debug").await?;
     }
+    says(&leader, "DEBUG", "GET /repos/").await?;
     // What is no filter changes nothing, and is told.
-    set(stage, "log", json!("no=such=thing")).await?;
-    stage
-        .wait_for("the mistake is told", SOON, async || {
-            ensure!(leader.log()?.contains("no=such=thing"), "not yet");
-            Ok(())
-        })
-        .await?;
-    set(stage, "log", json!("info")).await?;
+    set(stage, "logOverride", json!("no=such=thing")).await?;
+    says(&leader, "WARN", "no=such=thing").await?;
+    // Without it the chart's own value counts again.
+    set(stage, "logOverride", Value::Null).await?;
+    says(&others[0], "INFO", "\"filter\":\"info\"").await?;
     let (now, _) = replicas(stage).await?;
     ensure!(now.name == leader.name && now.restarts == leader.restarts, "it was restarted");
     Ok(())

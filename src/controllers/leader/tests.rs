@@ -121,3 +121,14 @@ async fn whoever_finds_another_in_the_lease_leads_no_more() {
     api.lease.lock().unwrap().as_mut().unwrap().1 += 1;
     assert_eq!(one.keep().await, "two holds the Lease now");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_was_broken_off_does_not_keep_the_lease_from_being_given_back() {
+    let api = Arc::new(Api::default());
+    let mut one = leader(&api, "one");
+    one.elected().await;
+    // Written, but nobody heard the answer.
+    api.lease.lock().unwrap().as_mut().unwrap().1 += 1;
+    one.release().await;
+    assert_eq!(api.holder(), None);
+}

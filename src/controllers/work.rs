@@ -1,0 +1,114 @@
+//! What a replica does once everything is listed: it runs for the Lease, leads, and hands over.
+
+use std::sync::Arc;
+
+use kube::{Api, Client};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::driver::{Asked, drive};
+use super::leader::Leader;
+use super::pokes::Late;
+use super::{Context, catalog, command, environment, repository, request};
+use crate::adapters::kubernetes::caught_up;
+use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::metrics::Controller;
+
+/// What is asked of each controller.
+pub(super) struct AllAsked {
+    pub(super) classes: Asked<PreviewClass>,
+    pub(super) templates: Asked<PreviewTemplate>,
+    pub(super) repositories: Asked<Repository>,
+    pub(super) requests: Asked<DeploymentRequest>,
+    pub(super) commands: Asked<Command>,
+    pub(super) environments: Asked<PreviewEnvironment>,
+}
+
+/// See the module.
+pub(super) struct Work {
+    pub(super) context: Arc<Context>,
+    pub(super) client: Client,
+    /// `None`: this is the only replica.
+    pub(super) leader: Option<Leader>,
+    /// The watches, which never end by themselves.
+    pub(super) follow: JoinSet<()>,
+    pub(super) asked: AllAsked,
+    pub(super) late: Arc<Late>,
+    /// Reconciles of one kind at the same time.
+    pub(super) concurrency: u16,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl Work {
+    /// Ends after the shutdown, once what was under way is finished.
+    ///
+    /// # Errors
+    /// When a watch or controller ends by itself, or another replica leads.
+    pub(super) async fn run(mut self) -> anyhow::Result<()> {
+        let mut leader = self.leader.take();
+        if let Some(leader) = &mut leader {
+            tokio::select! {
+                () = leader.elected() => {}
+                () = self.shutdown.cancelled() => return Ok(()),
+                ended = self.follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
+            }
+            let seen = all_caught_up(&self.client, &self.context);
+            tokio::select! {
+                biased;
+                why = leader.keep() => anyhow::bail!("this replica leads no more: {why}"),
+                () = seen => {}
+            }
+        }
+        tracing::info!("leading: reconciling");
+        let Some(mut leader) = leader else { return self.lead().await };
+        tokio::select! {
+            biased;
+            why = leader.keep() => anyhow::bail!("this replica leads no more: {why}"),
+            ended = self.lead() => ended?,
+        }
+        leader.release().await;
+        Ok(())
+    }
+
+    /// Does what only one replica may do, until the shutdown.
+    async fn lead(self) -> anyhow::Result<()> {
+        let Self { context, mut follow, asked, late, concurrency, shutdown, .. } = self;
+        context.standing.lead();
+        context.metrics.leader(true);
+        context.reporter.open(&context.environments.state());
+        let mut drivers = JoinSet::new();
+        macro_rules! controller {
+            ($kind:ident, $store:ident, $reconcile:path) => {
+                let (kind, store) = (Controller::$kind, context.$store.clone());
+                drivers.spawn(drive(kind, store, asked.$store, concurrency, &shutdown, &context, $reconcile));
+            };
+        }
+        controller!(PreviewClass, classes, catalog::reconcile_class);
+        controller!(PreviewTemplate, templates, catalog::reconcile_template);
+        controller!(Repository, repositories, repository::reconcile);
+        controller!(DeploymentRequest, requests, request::reconcile);
+        controller!(Command, commands, command::reconcile);
+        controller!(PreviewEnvironment, environments, environment::reconcile);
+        late.with(|context, pokes| pokes.everything(context));
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            ended = drivers.join_next() => anyhow::bail!("a controller ended: {ended:?}"),
+            ended = follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
+        }
+        // The askers end with the shutdown, and each driver once it has finished what it was at: waiting for GitHub's limits isn't part of it.
+        context.forges.close();
+        while drivers.join_next().await.is_some() {}
+        context.reporter.close().await;
+        Ok(())
+    }
+}
+
+/// Ends when every store shows what the leader before wrote last.
+async fn all_caught_up(client: &Client, context: &Context) {
+    tokio::join!(
+        caught_up(Api::all(client.clone()), &context.repositories),
+        caught_up(Api::all(client.clone()), &context.requests),
+        caught_up(Api::all(client.clone()), &context.environments),
+        caught_up(Api::all(client.clone()), &context.commands),
+    );
+}
