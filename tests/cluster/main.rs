@@ -5,6 +5,7 @@
 
 mod chain;
 mod commands;
+mod connect;
 mod crash;
 mod github;
 mod harness;
@@ -16,6 +17,8 @@ mod mistakes;
 mod people;
 mod play;
 mod rights;
+#[path = "../connect/run.rs"]
+mod run;
 mod schema;
 mod slack;
 mod still;
@@ -37,6 +40,7 @@ const GROUPS: &[Group] = &[
     group("people", people::TESTS),
     group("holders", holders::TESTS),
     group("github", github::TESTS),
+    group("connect", connect::TESTS),
     group("rights", rights::TESTS),
     group("ingress", ingress::TESTS),
     group("schema", schema::TESTS),
