@@ -17,6 +17,7 @@ use crate::core::forge::{
     RepositoryName, RepositoryRole,
 };
 use crate::core::image::{Credentials, ImageReference};
+use crate::core::lease;
 use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::core::target::{About, Mistake, Target};
 
@@ -50,6 +51,9 @@ pub enum ForgeError {
     /// A newer write for the same thing took the place of this one before it was sent.
     #[error("superseded by a newer write")]
     Superseded,
+    /// It had no effect, since nothing was sent; why.
+    #[error("not sent to GitHub: {0}")]
+    NotSent(String),
 }
 
 /// A listing, and a number that changes only when the listing does.
@@ -187,6 +191,8 @@ pub trait Forges: Send + Sync {
         connection: &GithubConnection,
         repository: &RepositoryName,
     ) -> Result<Arc<dyn Forge>, ForgeError>;
+    /// Begins no write any more, with whatever forge: those that wait end as [`ForgeError::NotSent`]. What is being sent is sent to its end.
+    fn close(&self);
 }
 
 /// Reads the Secrets of the operator's own namespace.
@@ -194,6 +200,16 @@ pub trait Forges: Send + Sync {
 pub trait Secrets: Send + Sync {
     /// The data of a Secret; `None` when there is none of that name.
     async fn secret(&self, name: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError>;
+}
+
+/// The Lease that tells which replica leads.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// What it says, and its version; `None` when there is none yet.
+    async fn read(&self) -> Result<Option<(lease::Record, String)>, ClusterError>;
+    /// Writes it if it is still of the version that was seen, or not there when none was; its version then. [`ClusterError::Conflict`] when
+    /// somebody else was faster.
+    async fn write(&self, record: &lease::Record, seen: Option<&str>) -> Result<String, ClusterError>;
 }
 
 /// Why the Kubernetes API could not be asked, or what it refused.

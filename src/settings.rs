@@ -1,6 +1,7 @@
 //! From raw flags and variables to settings that are known to work. A mistake is told with the flag, the variable and the remedy.
 
 mod flags;
+mod identity;
 mod secret_files;
 
 use std::fmt;
@@ -39,6 +40,15 @@ pub struct Log {
     pub filter: String,
 }
 
+/// A process's part in the election of a leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Election {
+    /// Name of the Lease, in the operator's namespace.
+    pub lease: String,
+    /// Name of this process, which no other has.
+    pub identity: String,
+}
+
 /// Checked settings of `matinee run`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -64,6 +74,10 @@ pub struct Settings {
     pub slack_response_url: String,
     /// Most reconciles at the same time, 1 to 1,000.
     pub concurrency: u16,
+    /// The Lease that this process runs for; `None`: it is the only one.
+    pub election: Option<Election>,
+    /// ConfigMap with settings that change while it runs.
+    pub config_map: Option<String>,
     /// Logging.
     pub log: Log,
 }
@@ -128,7 +142,7 @@ impl Settings {
         let namespace = check.ok(
             "namespace",
             "MATINEE_NAMESPACE",
-            namespace(set(flags.namespace.as_ref()), namespace_file),
+            own_namespace(flags.namespace.as_deref(), namespace_file),
         );
         let cluster_id = check.ok(
             "cluster-id",
@@ -156,6 +170,14 @@ impl Settings {
             check.ok("slack-response-url", "MATINEE_SLACK_RESPONSE_URL", base_url(&flags.slack_response_url));
         let concurrency =
             check.ok("concurrency", "MATINEE_CONCURRENCY", number(&flags.concurrency, 1, 1_000));
+        let elects = check.ok("leader-elect", "MATINEE_LEADER_ELECT", truth(&flags.leader_elect));
+        let lease = check.ok("lease-name", "MATINEE_LEASE_NAME", object_name(&flags.lease_name));
+        let identity = check.ok("identity", "MATINEE_IDENTITY", identity::of(set(flags.identity.as_ref())));
+        let config_map = check.ok(
+            "config-map",
+            "MATINEE_CONFIG_MAP",
+            set(flags.config_map.as_ref()).map(object_name).transpose(),
+        );
         let format = check.ok("log-format", "MATINEE_LOG_FORMAT", log_format(&flags.log_format));
         let filter = check.ok("log", "RUST_LOG", log_filter(&flags.log));
 
@@ -172,6 +194,8 @@ impl Settings {
                 slack_api_url: slack_api_url?,
                 slack_response_url: slack_response_url?,
                 concurrency: u16::try_from(concurrency?).ok()?,
+                election: elects?.then_some(Election { lease: lease?, identity: identity? }),
+                config_map: config_map?,
                 log: Log { format: format?, filter: filter? },
             })
         })();
@@ -180,7 +204,7 @@ impl Settings {
 }
 
 /// An empty value counts as none: that is what a manifest passes for a value that was left out.
-pub(crate) fn set(value: Option<&String>) -> Option<&str> {
+fn set(value: Option<&String>) -> Option<&str> {
     value.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
@@ -210,9 +234,31 @@ pub(crate) fn duration(text: &str, least: u64, most: u64, range: &str) -> Result
     }
 }
 
-/// The operator's namespace: the given one, else what a pod's file says, else the usual one.
-pub(crate) fn namespace(given: Option<&str>, file: &Path) -> Result<String, String> {
-    let found = match given {
+fn truth(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("\"{text}\" is neither: write true or false"))
+}
+
+/// The name of an object (a DNS subdomain name).
+pub(crate) fn object_name(text: &str) -> Result<String, String> {
+    let good = (1..=253).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
+        && text.split('.').all(|part| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-'));
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "\"{text}\" is not the name of an object: write lower case letters, digits, hyphens and dots, 253 at most"
+        ))
+    }
+}
+
+/// The operator's own namespace: the given one, else that of the pod, whose file is [`SERVICE_ACCOUNT_NAMESPACE`], else
+/// [`DEFAULT_NAMESPACE`].
+///
+/// # Errors
+/// What is wrong with the name, and what to write.
+pub fn own_namespace(given: Option<&str>, file: &Path) -> Result<String, String> {
+    let found = match given.map(str::trim).filter(|given| !given.is_empty()) {
         Some(given) => given.to_owned(),
         None => match std::fs::read_to_string(file) {
             Ok(content) => content.trim().to_owned(),

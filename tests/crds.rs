@@ -1,4 +1,4 @@
-//! `crds/` holds what `src/api/` defines.
+//! `crds/`, and the chart, hold what `src/api/` defines.
 #![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions are test code too
 
 use std::collections::BTreeMap;
@@ -8,7 +8,8 @@ use std::process::Command;
 use matinee::api::custom_resource_definitions;
 use serde_json::Value;
 
-const REGENERATE: &str = "cargo run -p matinee -- crds --write crds";
+/// Where they are committed: for everybody, and for the chart, which can hold no file from outside of its folder.
+const FOLDERS: [&str; 2] = ["crds", "charts/matinee/files/crds"];
 
 fn crds(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_matinee")).arg("crds").args(arguments).output().unwrap();
@@ -36,12 +37,15 @@ fn written(name: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn the_committed_definitions_are_those_of_the_code() {
-    let committed = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crds"));
     let generated = written("drift");
     let names = |files: &BTreeMap<String, String>| files.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&committed), names(&generated), "crds/ has drifted; regenerate it: {REGENERATE}");
-    for (name, yaml) in generated {
-        assert!(committed[&name] == yaml, "crds/{name} has drifted; regenerate it: {REGENERATE}");
+    for folder in FOLDERS {
+        let regenerate = format!("regenerate it: cargo run -p matinee -- crds --write {folder}");
+        let committed = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
+        assert_eq!(names(&committed), names(&generated), "{folder} has drifted; {regenerate}");
+        for (name, yaml) in &generated {
+            assert!(committed[name] == *yaml, "{folder}/{name} has drifted; {regenerate}");
+        }
     }
 }
 

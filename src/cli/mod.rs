@@ -1,10 +1,12 @@
 //! Commands.
 
+mod apply;
 mod crds;
 mod github;
 mod log;
 mod reference;
 pub mod run;
+mod teardown;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,6 +36,10 @@ enum Command {
     Crds(crds::Flags),
     /// Sets up the way to GitHub.
     Github(github::Arguments),
+    /// Applies the PreviewClass of a Helm release; the chart runs it after an installation or upgrade.
+    Apply(apply::Flags),
+    /// Tears every preview down and waits until none is left; the chart runs it before it is uninstalled.
+    Teardown(teardown::Flags),
 }
 
 /// Runs the command that the program's arguments name.
@@ -49,14 +55,26 @@ pub fn main() -> ExitCode {
             }
         },
         Command::Github(arguments) => github::run(&arguments),
-        Command::Crds(flags) => match crds::run(&flags) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("matinee: {error:#}");
-                ExitCode::from(FAILURE)
-            }
-        },
+        Command::Crds(flags) => ended(crds::run(&flags)),
+        Command::Apply(flags) => ended(to_its_end(apply::run(&flags))),
+        Command::Teardown(flags) => ended(to_its_end(teardown::run(&flags))),
     }
+}
+
+/// The exit code of a command that a person or a hook waits for.
+fn ended(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("matinee: {error:#}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+/// Runs a command that waits for others, on this thread.
+fn to_its_end(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
 }
 
 fn operate(settings: Settings) -> ExitCode {

@@ -19,10 +19,13 @@ use crate::controllers;
 use crate::core::webhook::WebhookSecret;
 use crate::ports::{Desk, Intake};
 use crate::server::{self, Environments, Limits, Readiness};
-use crate::settings::{SecretFiles, Settings};
+use crate::settings::{self, SecretFiles, Settings};
 
 /// How often the files with secrets are read again. The kubelet takes about a minute to bring a changed Secret into a pod.
 const SECRETS_INTERVAL: Duration = Duration::from_secs(10);
+/// How long requests may take to end when the controllers have failed, and most of all when this replica leads no more: by the time that another one
+/// leads, nothing of this one is left.
+const BRIEF: Duration = Duration::from_secs(3);
 /// How long the controllers may take to finish what they are at. Kubernetes kills a pod 30 seconds after it asked it to end.
 const GRACE: Duration = Duration::from_secs(15);
 
@@ -79,8 +82,13 @@ pub async fn operate(
         },
     };
     shutdown.cancel();
+    if result.is_err() {
+        // What is cut off is delivered again, or found by a sweep.
+        timeout(BRIEF, server).await.ok();
+        return result;
+    }
     server.await.context("the server broke off")?;
-    if result.is_ok() && timeout(GRACE, &mut work).await.is_err() {
+    if timeout(GRACE, &mut work).await.is_err() {
         tracing::warn!("the controllers did not end within {} s", GRACE.as_secs());
     }
     result
@@ -162,6 +170,11 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         public_url: settings.public_url.clone(),
         sweep_interval: settings.sweep_interval,
         concurrency: settings.concurrency,
+        election: settings
+            .election
+            .clone()
+            .map(|settings::Election { lease, identity }| controllers::Candidacy { lease, identity }),
+        config_map: settings.config_map.clone(),
         github_write_interval: settings.github_write_interval,
         slack: SlackSettings {
             api_url: settings.slack_api_url.clone(),
@@ -174,7 +187,7 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
         running = starting => running?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let controllers::Running { intake, desk, environments, ready, work } = running;
+    let controllers::Running { intake, desk, environments, settings: _, ready, work } = running;
     operate(listener, &settings, Working { intake, desk, environments, ready, work }, shutdown).await
 }
 

@@ -10,6 +10,7 @@ use kube::ResourceExt as _;
 use kube::api::GroupVersionKind;
 
 use super::Context;
+use super::command::relay;
 use crate::api::{CommandSpec, LocalReference, PreviewClass, Repository, SlackConnection, SlackReference};
 use crate::core::claims;
 use crate::core::command::{self, Command, Place, Reply};
@@ -106,7 +107,7 @@ fn say(text: impl Into<String>) -> ChatMessage {
 
 /// Writes the command, or says at once why there is none.
 async fn take(
-    context: &Context,
+    context: &Arc<Context>,
     classes: &[Arc<PreviewClass>],
     typed: SlashCommand,
 ) -> Result<ChatMessage, DeskError> {
@@ -142,7 +143,11 @@ async fn take(
     };
     let namespace = repository.namespace().unwrap_or_default();
     let uid = context.reception.command_from_slack(&namespace, &repository.name_any(), spec).await?;
-    context.responses.remember(uid, typed.response_url);
+    context.responses.remember(uid.clone(), typed.response_url);
+    // Another replica may have answered before it was known here where to.
+    if let Some(command) = context.commands.find(|command| command.uid().as_ref() == Some(&uid)) {
+        relay(context, &command);
+    }
     Ok(say(format!("👀 {}", slack::escape(&typed.text))))
 }
 

@@ -17,6 +17,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
+use super::standing::Standing;
 use crate::ports::{ClusterError, ForgeError};
 
 /// Longest time one reconcile may take. Each request in it has a shorter bound; this is the last resort.
@@ -43,31 +44,48 @@ pub enum Failure {
     },
 }
 
-/// Asks for reconciles.
-pub struct Poke<K: Resource<DynamicType = ()>>(UnboundedSender<ObjectRef<K>>);
+/// Asks for reconciles. A replica that doesn't lead makes none, and nobody would take what is asked for: it is dropped.
+pub struct Poke<K: Resource<DynamicType = ()>> {
+    sender: UnboundedSender<ObjectRef<K>>,
+    standing: Arc<Standing>,
+}
 
 impl<K: Resource<DynamicType = ()>> Clone for Poke<K> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { sender: self.sender.clone(), standing: Arc::clone(&self.standing) }
     }
 }
 
 impl<K: Resource<DynamicType = ()>> Poke<K> {
     /// Two ends: whoever sees a reason for a reconcile, and the driver. Requests for one object that waits already are one.
-    pub fn channel() -> (Self, UnboundedReceiver<ObjectRef<K>>) {
+    pub fn channel(standing: &Arc<Standing>) -> (Self, UnboundedReceiver<ObjectRef<K>>) {
         let (sender, receiver) = unbounded();
-        (Self(sender), receiver)
+        (Self { sender, standing: Arc::clone(standing) }, receiver)
+    }
+
+    fn send(&self, object: ObjectRef<K>) {
+        if self.standing.leads() {
+            // The receiver is gone only when the process ends.
+            self.sender.unbounded_send(object).ok();
+        }
     }
 
     /// Asks for a reconcile of the object.
     pub fn object(&self, object: &K) {
-        // The receiver is gone only when the process ends.
-        self.0.unbounded_send(ObjectRef::from_obj(object)).ok();
+        self.send(ObjectRef::from_obj(object));
+    }
+
+    /// Asks for a reconcile of everything in the store.
+    pub fn all(&self, store: &Store<K>)
+    where
+        K: Clone + 'static,
+    {
+        store.state().iter().for_each(|object| self.object(object));
     }
 
     /// Asks for a reconcile of the object of that name.
     pub fn named(&self, namespace: &str, name: &str) {
-        self.0.unbounded_send(ObjectRef::new(name).within(namespace)).ok();
+        self.send(ObjectRef::new(name).within(namespace));
     }
 }
 

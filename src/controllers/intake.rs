@@ -12,6 +12,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource as _, ResourceExt as _};
 use serde_json::json;
 
+use super::standing::Standing;
 use super::write;
 use crate::api::{
     ANNOTATION_NEWS, ANNOTATION_PULL_REQUEST_UPDATED, Command, CommandSpec, DeploymentRequest,
@@ -31,22 +32,42 @@ const READING_LASTS: Duration = Duration::from_secs(30);
 /// For how long a watch may not show what was just written.
 const STORE_LAGS: Duration = Duration::from_secs(5);
 
-/// When something was last heard of a pull request: a reading from before is worth nothing.
+/// For how long it is remembered what was heard of a pull request last.
+const HEARD_LASTS: Duration = Duration::from_hours(1);
+
+/// When something new was last heard of a pull request: a reading from before is worth nothing.
 #[derive(Default)]
-pub struct Hints(Mutex<HashMap<(RepositoryName, i64), Instant>>);
+pub struct Hints(Mutex<HashMap<(RepositoryName, i64), Heard>>);
+
+struct Heard {
+    when: Instant,
+    /// GitHub's time of the newest change that was heard of.
+    updated_at: String,
+}
 
 impl Hints {
-    fn heard(&self, repository: &RepositoryName, number: i64) {
-        if let Ok(mut hints) = self.0.lock() {
-            hints.retain(|_, heard| heard.elapsed() < READING_LASTS);
-            hints.insert((repository.clone(), number), Instant::now());
+    /// Something was heard by this replica.
+    fn heard(&self, repository: &RepositoryName, number: i64, updated_at: &str) {
+        let Ok(mut hints) = self.0.lock() else { return };
+        hints.retain(|_, heard| heard.when.elapsed() < HEARD_LASTS);
+        let heard = Heard { when: Instant::now(), updated_at: updated_at.to_owned() };
+        hints.insert((repository.clone(), number), heard);
+    }
+
+    /// Word of it stands on an object: when it is news here, another replica heard it. RFC 3339 in UTC sorts as text.
+    pub fn noticed(&self, repository: &RepositoryName, number: i64, updated_at: &str) {
+        let is_known = self.0.lock().is_ok_and(|hints| {
+            hints.get(&(repository.clone(), number)).is_some_and(|known| *known.updated_at >= *updated_at)
+        });
+        if !is_known {
+            self.heard(repository, number, updated_at);
         }
     }
 
     /// How old a reading of the pull request may be.
     pub fn max_age(&self, repository: &RepositoryName, number: i64) -> Duration {
         let hints = self.0.lock().ok();
-        let heard = hints.and_then(|hints| hints.get(&(repository.clone(), number)).map(Instant::elapsed));
+        let heard = hints.and_then(|hints| Some(hints.get(&(repository.clone(), number))?.when.elapsed()));
         heard.unwrap_or(READING_LASTS).min(READING_LASTS)
     }
 }
@@ -60,12 +81,14 @@ pub struct Reception {
     commands: Store<Command>,
     cluster_id: String,
     hints: Arc<Hints>,
+    standing: Arc<Standing>,
     /// Deployments carried out a moment ago, which the store may not show yet: the request and the webhook tell of the same one.
     carried_out: Mutex<HashMap<i64, Instant>>,
 }
 
 impl Reception {
     /// A reception that decides by what the stores show.
+    #[allow(clippy::too_many_arguments)] // wiring
     pub fn new(
         cluster: Arc<dyn Cluster>,
         repositories: Store<Repository>,
@@ -74,9 +97,20 @@ impl Reception {
         commands: Store<Command>,
         cluster_id: String,
         hints: Arc<Hints>,
+        standing: Arc<Standing>,
     ) -> Self {
         let carried_out = Mutex::default();
-        Self { cluster, repositories, requests, environments, commands, cluster_id, hints, carried_out }
+        Self {
+            cluster,
+            repositories,
+            requests,
+            environments,
+            commands,
+            cluster_id,
+            hints,
+            standing,
+            carried_out,
+        }
     }
 
     /// Makes the changes that an event asks for, and says what was done.
@@ -85,7 +119,7 @@ impl Reception {
     /// When the Kubernetes API can't be asked, or an environment of the same name is still being deleted.
     pub async fn take_in(&self, event: &Event) -> Result<String, ClusterError> {
         if let Event::PullRequest { repository, pull_request } = event {
-            self.hints.heard(repository, pull_request.number);
+            self.hints.heard(repository, pull_request.number, &pull_request.updated_at);
         }
         let repositories = self.repositories.state();
         let repositories: Vec<&Repository> = repositories.iter().map(AsRef::as_ref).collect();
@@ -98,6 +132,9 @@ impl Reception {
     }
 
     async fn make(&self, change: Change) -> Result<Vec<String>, ClusterError> {
+        if matches!(change, Change::Request { .. } | Change::CarryOut { .. } | Change::Command { .. }) {
+            self.standing.may_make()?;
+        }
         match change {
             Change::Request { namespace, name, spec, updated_at } => {
                 self.request(&namespace, &name, spec, updated_at.as_deref()).await
@@ -224,6 +261,7 @@ impl Reception {
         repository: &str,
         spec: CommandSpec,
     ) -> Result<String, ClusterError> {
+        self.standing.may_make()?;
         let mut metadata = self.metadata(namespace, "", repository, None);
         metadata.name = None;
         metadata.generate_name = Some(format!("{repository}-slack-"));
@@ -242,6 +280,7 @@ impl Reception {
         name: &str,
         spec: DeploymentRequestSpec,
     ) -> Result<(), ClusterError> {
+        self.standing.may_make()?;
         let number = spec.pull_request.as_ref().map(|reference| reference.number);
         let metadata = self.metadata(namespace, name, &spec.repository_ref.name, number);
         let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
@@ -319,7 +358,7 @@ impl Reception {
         // A reading from before is worth nothing: somebody knows better.
         let known = self.repositories.get(&ObjectRef::new(repository).within(namespace));
         if let Some(name) = known.and_then(|known| known.spec.repository.parse::<RepositoryName>().ok()) {
-            self.hints.heard(&name, number);
+            self.hints.heard(&name, number, updated_at);
         }
         let mut done = Vec::new();
         let environments = self.environments.state_filter(|environment| {

@@ -6,18 +6,21 @@ mod desk;
 mod driver;
 mod environment;
 mod intake;
+mod leader;
 mod lookup;
 mod news;
+mod pokes;
 mod reporter;
 mod repository;
 mod request;
+mod standing;
 mod start;
 mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 
 use self::command::Responses;
 use self::driver::Freshest;
@@ -25,14 +28,18 @@ use self::environment::Applications;
 use self::intake::{Hints, Reception};
 use self::reporter::Reporter;
 use self::repository::Sweeps;
-use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use self::standing::Standing;
+use crate::api::{
+    ANNOTATION_PULL_REQUEST_UPDATED, Command, DeploymentRequest, PreviewClass, PreviewEnvironment,
+    PreviewTemplate, Repository,
+};
 use crate::core::forge::RepositoryName;
 use crate::core::validate;
 use crate::ports::{
     Chat, Clock, Cluster, Events, Forge, ForgeError, Forges, LiveObjects, Prober, Registry, Renderer, Secrets,
 };
 
-pub use start::{Options, Running, start};
+pub use start::{Candidacy, Options, Running, start};
 
 /// What every reconcile may use.
 pub struct Context {
@@ -46,6 +53,7 @@ pub struct Context {
     pub(crate) chat: Arc<dyn Chat>,
     pub(crate) events: Arc<dyn Events>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) standing: Arc<Standing>,
     pub(crate) classes: Store<PreviewClass>,
     pub(crate) repositories: Store<Repository>,
     pub(crate) templates: Store<PreviewTemplate>,
@@ -72,6 +80,19 @@ impl Context {
     fn log_url(&self, namespace: &str, name: &str) -> Option<String> {
         let base = self.public_url.as_deref()?.trim_end_matches('/');
         Some(format!("{base}/environments/{namespace}/{name}"))
+    }
+
+    /// Something was heard of a pull request, maybe by another replica, which left word of it on an object: a reading from before is worth
+    /// nothing.
+    fn heard_of<K: kube::Resource>(&self, object: &K, repository: &str, number: Option<i64>) {
+        let at = object.meta().annotations.as_ref().and_then(|all| all.get(ANNOTATION_PULL_REQUEST_UPDATED));
+        let (Some(at), Some(number), Some(namespace)) = (at, number, &object.meta().namespace) else {
+            return;
+        };
+        let known = self.repositories.get(&ObjectRef::new(repository).within(namespace));
+        if let Some(name) = known.and_then(|known| known.spec.repository.parse::<RepositoryName>().ok()) {
+            self.hints.noticed(&name, number, at);
+        }
     }
 
     /// The forge of an admitted repository, and its name there.

@@ -10,6 +10,8 @@ use futures::future::join_all;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::driver::Poke;
 use super::{Context, write};
@@ -37,6 +39,9 @@ pub struct Reporter {
     retired: Mutex<HashSet<i64>>,
     /// UIDs of environments being torn down whose deployments are all inactive.
     finished: Mutex<HashSet<String>>,
+    /// What is under way, and whether nothing more is begun.
+    tasks: TaskTracker,
+    closing: CancellationToken,
     /// Statuses are written one after another, each from what all before it acknowledged.
     writing: tokio::sync::Mutex<()>,
     poke: Poke<PreviewEnvironment>,
@@ -59,6 +64,8 @@ impl Reporter {
             failures: Mutex::default(),
             retired: Mutex::default(),
             finished: Mutex::default(),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
             writing: tokio::sync::Mutex::default(),
             poke,
             requests,
@@ -75,7 +82,7 @@ impl Reporter {
 
     /// Sends what GitHub hasn't acknowledged. Returns at once.
     pub fn tell(&self, environment: &Arc<PreviewEnvironment>) {
-        if !self.open.load(Ordering::Acquire) {
+        if !self.open.load(Ordering::Acquire) || self.closing.is_cancelled() {
             return;
         }
         if environment.metadata.deletion_timestamp.is_some() {
@@ -98,8 +105,15 @@ impl Reporter {
         if !new.is_empty() {
             // One task begins them in their order, the newest deployment's first: on a queue with nothing to do, the superseded one would
             // else be inactive before the new one is live.
-            tokio::spawn(join_all(new));
+            self.tasks.spawn(join_all(new));
         }
+    }
+
+    /// Begins nothing more, and ends when everything is told and recorded that was being told: what isn't yet, another replica tells.
+    pub async fn close(&self) {
+        self.closing.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Whether a deployment is known to be inactive.
@@ -188,14 +202,16 @@ async fn send(context: Arc<Context>, environment: Arc<PreviewEnvironment>, wante
             }
             acknowledge(&context, &environment, wanted, None).await;
         }
-        Err(ForgeError::Superseded) => {}
+        Err(ForgeError::Superseded | ForgeError::NotSent(_)) => {}
         Err(error) => {
             let wait = reporter.wait(id);
             let namespace = environment.namespace().unwrap_or_default();
             let name = environment.name_any();
             tracing::warn!(namespace, name, deployment = id, %error, ?wait, "GitHub could not be told; it is tried again");
             acknowledge(&context, &environment, wanted, Some(&error)).await;
-            tokio::time::sleep(wait).await;
+            if reporter.closing.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                return;
+            }
             // By now another state may be wanted: the visit says which.
             if let Some(now) = context.environments.get(&ObjectRef::new(&name).within(&namespace)) {
                 reporter.tell(&context.fresh_environments.of(now));

@@ -114,6 +114,8 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
     let chained = chain::check(repository);
     let templates = templates(repository, context).await?;
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
+        // What a sweep finds would only be refused.
+        Some(_) if context.standing.drains() => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
         Some(class) => match sweep(repository, &class, held, context).await {
             Ok(()) => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
             Err(Failure::Forge(error)) if is_mistake(&error) => {

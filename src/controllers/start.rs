@@ -1,6 +1,7 @@
 //! Wires the watches to the controllers, and starts them.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,6 +12,7 @@ use kube::api::GroupVersionKind;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -18,19 +20,24 @@ use super::desk::SlackDesk;
 use super::driver::{Freshest, Poke, drive};
 use super::environment::Applications;
 use super::intake::{Hints, Reception};
+use super::leader::Leader;
+use super::pokes::{Late, Pokes};
 use super::reporter::Reporter;
 use super::repository::Sweeps;
+use super::standing::Standing;
 use super::{Context, catalog, command, environment, repository, request};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::github::{GithubForges, GithubSettings};
-use crate::adapters::kubernetes::{KubeCluster, KubeEvents, WatchedObjects, client, watched};
+use crate::adapters::kubernetes::{
+    KubeCluster, KubeEvents, KubeLease, WatchedObjects, caught_up, client, config_map, watched,
+};
 use crate::adapters::registry::{RegistryClient, RegistrySettings};
 use crate::adapters::render::MinijinjaRenderer;
 use crate::adapters::slack::{SlackChat, SlackSettings};
 use crate::adapters::web::WebProber;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::core::outbox::Pace;
-use crate::ports::{Desk, Intake, LiveObjects as _};
+use crate::ports::{Clock, Desk, Intake, LiveObjects as _};
 
 /// Kinds that nearly every environment has: they are watched before the first reconcile, so that a restart finds what is there and
 /// writes nothing.
@@ -73,9 +80,25 @@ pub struct Options {
     pub github_write_interval: Duration,
     /// How Slack is spoken to.
     pub slack: SlackSettings,
+    /// The Lease that is run for; `None`: this is the only replica, and leads.
+    pub election: Option<Candidacy>,
+    /// ConfigMap in the operator's namespace with settings that change while it runs.
+    pub config_map: Option<String>,
     /// Ends the controllers: what is under way is finished first.
     pub shutdown: CancellationToken,
 }
+
+/// A replica's part in the election.
+#[derive(Clone, Debug)]
+pub struct Candidacy {
+    /// Name of the Lease, in the operator's namespace.
+    pub lease: String,
+    /// This replica's name, which no other has.
+    pub identity: String,
+}
+
+/// Key of the ConfigMap whose value `true` stops everything new.
+const DRAIN: &str = "drain";
 
 /// Finds an environment by namespace and name.
 pub type Environments = Arc<dyn Fn(&str, &str) -> Option<Arc<PreviewEnvironment>> + Send + Sync>;
@@ -88,6 +111,8 @@ pub struct Running {
     pub desk: Arc<dyn Desk>,
     /// Finds an environment by namespace and name.
     pub environments: Environments,
+    /// The data of the ConfigMap with settings, as they change.
+    pub settings: watch::Receiver<BTreeMap<String, String>>,
     /// Ends when every store was filled once: from then on events can be taken in.
     pub ready: BoxFuture<'static, ()>,
     /// Ends after the shutdown, or when a controller ends by itself, which is a fault.
@@ -108,16 +133,17 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     };
     let cluster = Arc::new(KubeCluster::new(client.clone(), options.namespace.clone()));
 
-    let (ask_environment, asked_environments) = Poke::<PreviewEnvironment>::channel();
-    let (ask_request, asked_requests) = Poke::<DeploymentRequest>::channel();
-    let (ask_command, asked_commands) = Poke::<Command>::channel();
-    let (ask_repository, asked_repositories) = Poke::<Repository>::channel();
-    let (ask_class, asked_classes) = Poke::<PreviewClass>::channel();
-    let (ask_template, asked_templates) = Poke::<PreviewTemplate>::channel();
+    let standing = Arc::new(Standing::default());
+    let (ask_environment, asked_environments) = Poke::<PreviewEnvironment>::channel(&standing);
+    let (ask_request, asked_requests) = Poke::<DeploymentRequest>::channel(&standing);
+    let (ask_command, asked_commands) = Poke::<Command>::channel(&standing);
+    let (ask_repository, asked_repositories) = Poke::<Repository>::channel(&standing);
+    let (ask_class, asked_classes) = Poke::<PreviewClass>::channel(&standing);
+    let (ask_template, asked_templates) = Poke::<PreviewTemplate>::channel(&standing);
     let late = Arc::new(Late::default());
 
     let on_class = {
-        let (late, ask) = (Arc::clone(&late), ask_class);
+        let (late, ask) = (Arc::clone(&late), ask_class.clone());
         move |class: &PreviewClass| {
             ask.object(class);
             late.with(|context, pokes| {
@@ -144,7 +170,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         }
     };
     let on_template = {
-        let (late, ask) = (Arc::clone(&late), ask_template);
+        let (late, ask) = (Arc::clone(&late), ask_template.clone());
         move |template: &PreviewTemplate| {
             ask.object(template);
             late.with(|context, pokes| {
@@ -164,6 +190,10 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let on_environment = {
         let (late, ask) = (Arc::clone(&late), ask_environment.clone());
         move |environment: &PreviewEnvironment| {
+            late.with(|context, _| {
+                let number = environment.spec.pull_request.as_ref().map(|reference| reference.number);
+                context.heard_of(environment, &environment.spec.repository_ref.name, number);
+            });
             ask.object(environment);
             late.with(|context, _| {
                 context.reporter.tell(&context.fresh_environments.of(Arc::new(environment.clone())));
@@ -173,14 +203,21 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let on_request = {
         let (late, ask) = (Arc::clone(&late), ask_request.clone());
         move |request: &DeploymentRequest| {
+            late.with(|context, _| {
+                let number = request.spec.pull_request.as_ref().map(|reference| reference.number);
+                context.heard_of(request, &request.spec.repository_ref.name, number);
+            });
             ask.object(request);
             let Some(command) = &request.spec.requested_by.command else { return };
             late.with(|_, pokes| pokes.commands.named(&request.namespace().unwrap_or_default(), command));
         }
     };
     let on_command = {
-        let ask = ask_command.clone();
-        move |command: &Command| ask.object(command)
+        let (late, ask) = (Arc::clone(&late), ask_command.clone());
+        move |command: &Command| {
+            ask.object(command);
+            late.with(|context, _| command::relay(context, command));
+        }
     };
 
     let config = watcher::Config::default;
@@ -211,12 +248,18 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         commands.clone(),
         cluster_id.clone(),
         Arc::clone(&hints),
+        Arc::clone(&standing),
     ));
     let github =
         GithubSettings { pace: Pace::with_gap(options.github_write_interval), ..GithubSettings::default() };
     let registry =
         RegistryClient::new(RegistrySettings::default()).map_err(|error| anyhow::anyhow!(error))?;
     let chat = SlackChat::new(&options.slack).map_err(|error| anyhow::anyhow!(error))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut leader = options.election.map(|candidacy| {
+        let lease = KubeLease::new(client.clone(), &options.namespace, candidacy.lease);
+        Leader::new(Arc::new(lease), Arc::clone(&clock), candidacy.identity)
+    });
     let context = Arc::new_cyclic(|context: &Weak<Context>| Context {
         cluster: cluster.clone(),
         secrets: cluster.clone(),
@@ -226,8 +269,9 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         prober: Arc::new(WebProber::default()),
         registry: Arc::new(registry),
         chat: Arc::new(chat),
-        events: Arc::new(KubeEvents::new(client)),
-        clock: Arc::new(SystemClock),
+        events: Arc::new(KubeEvents::new(client.clone())),
+        clock: Arc::clone(&clock),
+        standing: Arc::clone(&standing),
         classes: classes.clone(),
         repositories: repositories.clone(),
         templates: templates.clone(),
@@ -244,13 +288,15 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         fresh_commands: Freshest::default(),
         responses: command::Responses::default(),
         cluster_id,
-        own_namespace: options.namespace,
+        own_namespace: options.namespace.clone(),
         public_url: options.public_url,
         sweep_interval: options.sweep_interval,
     });
     late.set(
         &context,
         Pokes {
+            classes: ask_class,
+            templates: ask_template,
             environments: ask_environment,
             requests: ask_request,
             repositories: ask_repository,
@@ -265,6 +311,18 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     follow.spawn(follow_requests);
     follow.spawn(follow_commands);
     follow.spawn(follow_environments);
+    let (changed, settings) = watch::channel(BTreeMap::new());
+    if let Some(name) = options.config_map {
+        let standing = Arc::clone(&standing);
+        follow.spawn(config_map(client.clone(), options.namespace, name, move |data| {
+            standing.drain(data.get(DRAIN).is_some_and(|value| value == "true"));
+            changed.send_if_modified(|known| {
+                let is_new = known != data;
+                known.clone_from(data);
+                is_new
+            });
+        }));
+    }
 
     let desk = Arc::new(SlackDesk::new(Arc::downgrade(&context)));
     let filled = filled(Arc::clone(&context), live, usual.to_vec()).shared();
@@ -276,8 +334,23 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
             tracing::info!(
                 environments = context.environments.len(),
                 repositories = context.repositories.len(),
-                "everything is listed; reconciling"
+                "everything is listed"
             );
+            if let Some(leader) = &mut leader {
+                tokio::select! {
+                    () = leader.elected() => {}
+                    () = shutdown.cancelled() => return Ok(()),
+                    ended = follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
+                }
+                let seen = all_caught_up(&client, &context);
+                tokio::select! {
+                    biased;
+                    why = leader.keep() => anyhow::bail!("this replica leads no more: {why}"),
+                    () = seen => {}
+                }
+            }
+            tracing::info!("leading: reconciling");
+            standing.lead();
             context.reporter.open(&context.environments.state());
             let mut drivers = JoinSet::new();
             drivers.spawn(drive(
@@ -314,19 +387,39 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 &context,
                 environment::reconcile,
             ));
+            late.with(|context, pokes| pokes.everything(context));
+            let working = async {
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    ended = drivers.join_next() => anyhow::bail!("a controller ended: {ended:?}"),
+                    ended = follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
+                }
+                // The askers end with the shutdown, and each driver once it has finished what it was at: waiting for GitHub's limits isn't part of it.
+                context.forges.close();
+                while drivers.join_next().await.is_some() {}
+                context.reporter.close().await;
+                Ok(())
+            };
+            let Some(mut leader) = leader else { return working.await };
             tokio::select! {
-                () = shutdown.cancelled() => {}
-                ended = drivers.join_next() => anyhow::bail!("a controller ended: {ended:?}"),
-                ended = follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
+                biased;
+                why = leader.keep() => anyhow::bail!("this replica leads no more: {why}"),
+                ended = working => ended?,
             }
-            // The askers end with the shutdown, and each driver once it has finished what it was at.
-            while drivers.join_next().await.is_some() {}
+            leader.release().await;
             Ok(())
         }
         .boxed()
     };
     let find = move |namespace: &str, name: &str| environments.get(&ObjectRef::new(name).within(namespace));
-    Ok(Running { intake: reception, desk, environments: Arc::new(find), ready: filled.boxed(), work })
+    Ok(Running {
+        intake: reception,
+        desk,
+        environments: Arc::new(find),
+        settings,
+        ready: filled.boxed(),
+        work,
+    })
 }
 
 /// Ends when every store was filled once.
@@ -341,50 +434,14 @@ async fn filled(context: Arc<Context>, live: Arc<WatchedObjects>, kinds: Vec<Gro
     live.listed(&kinds).await;
 }
 
-/// Askers that a change to one object has for others.
-struct Pokes {
-    environments: Poke<PreviewEnvironment>,
-    requests: Poke<DeploymentRequest>,
-    repositories: Poke<Repository>,
-    commands: Poke<Command>,
-}
-
-impl Pokes {
-    /// Has a Repository looked at, and everything that refers to it.
-    fn all_of(&self, context: &Context, repository: &Repository) {
-        self.repositories.object(repository);
-        let (namespace, name) = (repository.namespace(), repository.name_any());
-        for environment in context
-            .environments
-            .state_filter(|one| one.namespace() == namespace && one.spec.repository_ref.name == name)
-        {
-            self.environments.object(&environment);
-        }
-        for request in context
-            .requests
-            .state_filter(|one| one.namespace() == namespace && one.spec.repository_ref.name == name)
-        {
-            self.requests.object(&request);
-        }
-    }
-}
-
-/// The context, which the watches' callbacks need and which needs the stores they fill.
-#[derive(Default)]
-struct Late(OnceLock<(Weak<Context>, Pokes)>);
-
-impl Late {
-    fn set(&self, context: &Arc<Context>, pokes: Pokes) {
-        self.0.set((Arc::downgrade(context), pokes)).ok();
-    }
-
-    fn with(&self, act: impl FnOnce(&Context, &Pokes)) {
-        if let Some((context, pokes)) = self.0.get()
-            && let Some(context) = context.upgrade()
-        {
-            act(&context, pokes);
-        }
-    }
+/// Ends when every store shows what the leader before wrote last.
+async fn all_caught_up(client: &Client, context: &Context) {
+    tokio::join!(
+        caught_up(Api::all(client.clone()), &context.repositories),
+        caught_up(Api::all(client.clone()), &context.requests),
+        caught_up(Api::all(client.clone()), &context.environments),
+        caught_up(Api::all(client.clone()), &context.commands),
+    );
 }
 
 /// The UID of `kube-system`: the same for the whole life of a cluster, and no other's.

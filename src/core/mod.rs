@@ -12,6 +12,7 @@ pub mod gates;
 pub mod glob;
 pub mod image;
 pub mod kubernetes_name;
+pub mod lease;
 pub mod lifetime;
 pub mod limits;
 pub mod names;

@@ -257,6 +257,13 @@ impl<J> Outbox<J> {
         self.take(turn).map(|(_, _, job)| job)
     }
 
+    /// Takes everything that waits out for good.
+    pub fn clear(&mut self) -> Vec<J> {
+        self.turns.clear();
+        self.subjects.clear();
+        std::mem::take(&mut self.waiting).into_values().map(|(_, _, job)| job).collect()
+    }
+
     /// What to do at `now`, with nothing sent before `not_before`. What is to be sent is out of the queue until it is given back.
     pub fn next(&mut self, now: Duration, not_before: Duration) -> Next<J> {
         if self.sending.is_some() {

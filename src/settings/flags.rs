@@ -49,6 +49,26 @@ pub struct Flags {
     /// Most reconciles at the same time.
     #[arg(long, env = "MATINEE_CONCURRENCY", value_name = "NUMBER", default_value = "16")]
     pub concurrency: String,
+    /// Whether replicas elect one that leads: all take in webhooks, one reconciles. Only for a single process may it be switched off.
+    #[arg(
+        long,
+        env = "MATINEE_LEADER_ELECT",
+        value_name = "BOOL",
+        default_value = "true",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub leader_elect: String,
+    /// Name of the Lease in the operator's namespace that the leader holds.
+    #[arg(long, env = "MATINEE_LEASE_NAME", value_name = "NAME", default_value = "matinee")]
+    pub lease_name: String,
+    /// Name of this process in the Lease, which no other may have; after a restart it takes its own Lease over at once. [default: the host's
+    /// name and a random number]
+    #[arg(long, env = "MATINEE_IDENTITY", value_name = "NAME")]
+    pub identity: Option<String>,
+    /// Name of a ConfigMap in the operator's namespace with settings that count at once when they change: `log` (in place of --log) and `drain`.
+    #[arg(long, env = "MATINEE_CONFIG_MAP", value_name = "NAME")]
+    pub config_map: Option<String>,
     /// How logs are written: text or json.
     #[arg(long, env = "MATINEE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: String,

@@ -14,8 +14,6 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OnceCell, RwLock, watch};
 
-/// Tests at the same time, unless `--test-threads` says otherwise: they mostly wait.
-const AT_ONCE: usize = 6;
 /// What no test exceeds, so that a hanging one doesn't keep the cluster for good.
 const LONGEST: Duration = Duration::from_mins(5);
 
@@ -67,10 +65,11 @@ pub const fn group(name: &'static str, tests: &'static [Test]) -> Group {
     Group { name, tests }
 }
 
-/// Runs what the command line selects, and leaves nothing behind.
-pub fn run(groups: &[Group]) -> ExitCode {
+/// Runs what the command line selects on a stage with these settings, and leaves nothing behind. `at_once` tests run at the same time, unless
+/// `--test-threads` says otherwise.
+pub fn run(groups: &[Group], settings: fn() -> Settings, at_once: usize) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads.get_or_insert(AT_ONCE);
+    arguments.test_threads.get_or_insert(at_once);
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -78,7 +77,7 @@ pub fn run(groups: &[Group]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let shared = Arc::new(Shared::new(runtime.handle().clone()));
+    let shared = Arc::new(Shared::new(runtime.handle().clone(), settings));
     let trials = groups.iter().flat_map(|group| group.tests.iter().map(|test| trial(group, *test, &shared)));
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     if conclusion.has_failed() {
@@ -110,6 +109,7 @@ fn told(error: &anyhow::Error) -> String {
 /// What all tests share. The stage is started by the first one that runs.
 struct Shared {
     runtime: Handle,
+    settings: fn() -> Settings,
     stage: OnceCell<Result<Stage, String>>,
     /// Held by those that run alone for writing, by all others for reading.
     company: RwLock<()>,
@@ -117,7 +117,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(runtime: Handle) -> Self {
+    fn new(runtime: Handle, settings: fn() -> Settings) -> Self {
         let (interrupt, interrupted) = watch::channel(false);
         runtime.spawn(async move {
             let (Ok(mut asked), Ok(mut typed)) =
@@ -134,7 +134,7 @@ impl Shared {
             let _ = interrupt.send(true);
             std::future::pending::<()>().await;
         });
-        Self { runtime, stage: OnceCell::new(), company: RwLock::default(), interrupted }
+        Self { runtime, settings, stage: OnceCell::new(), company: RwLock::default(), interrupted }
     }
 
     async fn run(&self, test: &Test) -> Result<Completion> {
@@ -168,14 +168,7 @@ impl Shared {
 
     async fn stage(&self) -> Result<&Stage> {
         let started = self.stage.get_or_init(async || {
-            let settings = Settings {
-                sweep_interval: Duration::from_secs(5),
-                // Tests wait for what is told to GitHub; its limits have tests of their own.
-                github_write_interval: Duration::ZERO,
-                log: "info,matinee=debug".to_owned(),
-                record_writes: true,
-                ..Settings::new(env!("CARGO_BIN_EXE_matinee"))
-            };
+            let settings = (self.settings)();
             // On a task of its own: it is started whole also when the test that asked for it is interrupted.
             let task = tokio::spawn(async {
                 let stage = Stage::start(settings, |line| eprintln!("{line}")).await?;

@@ -16,6 +16,7 @@ mod life;
 mod mistakes;
 mod people;
 mod play;
+mod rest;
 mod rights;
 #[path = "../connect/run.rs"]
 mod run;
@@ -25,8 +26,10 @@ mod still;
 mod sweep;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use harness::{Group, group};
+use playground::stage::Settings;
 
 /// Every test, in the order in which they are begun: those that take long come first, those that run alone last.
 const GROUPS: &[Group] = &[
@@ -48,6 +51,20 @@ const GROUPS: &[Group] = &[
     group("crash", crash::TESTS),
 ];
 
+/// A process, which is killed and started within a tenth of a second, with the rights that the chart gives it.
+fn settings() -> Settings {
+    Settings {
+        sweep_interval: Duration::from_secs(5),
+        // Tests wait for what is told to GitHub; its limits have tests of their own.
+        github_write_interval: Duration::ZERO,
+        log: "info,matinee=debug".to_owned(),
+        record_writes: true,
+        ..Settings::new(env!("CARGO_BIN_EXE_matinee"))
+    }
+}
+
 fn main() -> ExitCode {
-    harness::run(GROUPS)
+    // They mostly wait.
+    const AT_ONCE: usize = 6;
+    harness::run(GROUPS, settings, AT_ONCE)
 }

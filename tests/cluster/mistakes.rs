@@ -177,7 +177,7 @@ async fn a_kind_the_deployer_has_no_right_to_waits_for_the_right(stage: &Stage) 
     let web = stage.objects("apps/v1", "Deployment", Some(&namespace_of(&project, pull.number)));
     ensure!(web.get_opt("web").await?.is_some(), "what came before it was not applied, or was removed");
 
-    // The platform team gives the right as rights.yaml says: no object of Matinee's changes, and no watch tells of it.
+    // The platform team gives the right as the chart's values say: no object of Matinee's changes, and no watch tells of it.
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",

@@ -1,6 +1,6 @@
 //! Nothing happens where nothing is to be done; and what somebody else changes is put back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -24,91 +24,6 @@ tests![
     a_hundred_repositories_are_swept_for_nothing,
     a_restart_writes_nothing(alone),
 ];
-
-/// Kinds that an environment consists of.
-const KINDS: [(&str, &str); 8] = [
-    ("v1", "ResourceQuota"),
-    ("v1", "LimitRange"),
-    ("v1", "ServiceAccount"),
-    ("v1", "Service"),
-    ("apps/v1", "Deployment"),
-    ("networking.k8s.io/v1", "NetworkPolicy"),
-    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
-    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
-];
-
-/// The versions of everything that belongs to a project with one environment, by kind and name.
-async fn versions(stage: &Stage, project: &Project, number: u64) -> Result<BTreeMap<String, String>> {
-    let namespace = namespace_of(project, number);
-    let mut versions = BTreeMap::new();
-    let mut add = |kind: &str, object: &DynamicObject| {
-        let version = object.resource_version().unwrap_or_default();
-        versions.insert(format!("{kind} {}", object.name_any()), version);
-    };
-    add("Namespace", &stage.objects("v1", "Namespace", None).get(&namespace).await?);
-    for (kind, objects) in [
-        ("Repository", stage.repositories(&project.namespace)),
-        ("PreviewTemplate", stage.templates(&project.namespace)),
-        ("DeploymentRequest", stage.requests(&project.namespace)),
-        ("PreviewEnvironment", stage.environments(&project.namespace)),
-    ] {
-        objects.list(&ListParams::default()).await?.iter().for_each(|object| add(kind, object));
-    }
-    for (version, kind) in KINDS {
-        let found = stage.objects(version, kind, Some(&namespace)).list(&ListParams::default()).await?;
-        found.iter().for_each(|object| add(kind, object));
-    }
-    Ok(versions)
-}
-
-/// What the operator wrote for a project since a mark.
-fn writes(stage: &Stage, project: &Project, number: u64, since: Mark) -> Result<Vec<String>> {
-    let namespace = namespace_of(project, number);
-    let all = stage.writes(since)?;
-    Ok(all
-        .iter()
-        .filter(|write| {
-            write.namespace == project.namespace || write.namespace == namespace || write.name == namespace
-        })
-        .map(|write| {
-            format!("{} {} {}/{} {}", write.verb, write.resource, write.namespace, write.name, write.code)
-        })
-        .collect())
-}
-
-/// What the operator asked GitHub about a project's repository after the first `already` requests.
-async fn calls(stage: &Stage, project: &Project, already: usize) -> Result<Vec<String>> {
-    let prefix = format!("/repos/{}/", project.repository);
-    let all = stage.github().requests().await?;
-    Ok(all
-        .iter()
-        .filter(|request| request.path.starts_with(&prefix))
-        .skip(already)
-        .map(|request| format!("{} {} {}", request.method, request.path, request.status))
-        .collect())
-}
-
-/// A live environment at which everything has been told and written.
-async fn at_rest(stage: &Stage, name: &str) -> Result<(Project, u64, String)> {
-    let project = stage.project(NewProject::new(name)).await?;
-    let (pull, deployment) = live(stage, &project, "feature").await?;
-    let url = url_of(&deployment)?;
-    shows(stage, url, &pull.sha[..7]).await?;
-    let environments = stage.environments(&project.namespace);
-    condition_is(stage, &environments, &name_of(&project, pull.number), "Reported", "True").await?;
-    stage.github().settle(SOON).await?;
-    // The cluster's own controllers write statuses for a moment, and a sweep sees the new deployment.
-    let mut before = versions(stage, &project, pull.number).await?;
-    for _ in 0..6 {
-        tokio::time::sleep(SWEPT).await;
-        let now = versions(stage, &project, pull.number).await?;
-        if now == before {
-            return Ok((project, pull.number, url.to_owned()));
-        }
-        before = now;
-    }
-    bail!("the environment never comes to rest: {before:#?}")
-}
 
 async fn a_live_environment_costs_no_write_and_no_call(stage: &Stage) -> Result<()> {
     let (project, number, _) = at_rest(stage, "still-live").await?;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use matinee::adapters::github::GithubForges;
 use matinee::api::{DeploymentReport, DeploymentState};
-use matinee::ports::{Forge, ForgeError};
+use matinee::ports::{Forge, ForgeError, Forges as _};
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
 use crate::support::{
-    DEPLOYMENTS, bodies, deployment_json, forge, in_turn, json_answer, new_deployment, report, shop,
+    DEPLOYMENTS, Memory, TOKEN, bodies, connection, deployment_json, forge, hurried, in_turn, json_answer,
+    new_deployment, report, shop,
 };
 
 /// Accepts every status, the first request of all only after a while.
@@ -101,6 +103,24 @@ async fn only_the_newest_is_sent_and_bad_news_goes_first() {
         order,
         ["1 queued", "5 failure", "1 error", "4 success", "create", "2 inactive", "3 in_progress"]
     );
+}
+
+#[tokio::test]
+async fn once_closed_what_is_being_sent_is_sent_and_nothing_else() {
+    let server = MockServer::start().await;
+    slow_start(&server).await;
+    let forges = GithubForges::new(Memory::with(&[("token", TOKEN)]), hurried());
+    let forge = forges.forge(&connection(&server.uri()), &shop()).await.unwrap();
+    let first = send(&forge, report(1, DeploymentState::Queued, ""));
+    a_moment().await;
+    let waiting = send(&forge, report(2, DeploymentState::Success, ""));
+    a_moment().await;
+    forges.close();
+    let not_sent = Err(ForgeError::NotSent("this replica ends".to_owned()));
+    assert_eq!(waiting.await.unwrap(), not_sent);
+    assert_eq!(send(&forge, report(3, DeploymentState::Failure, "")).await.unwrap(), not_sent);
+    first.await.unwrap().unwrap();
+    assert_eq!(bodies(&server, "POST").await.len(), 1);
 }
 
 #[tokio::test]

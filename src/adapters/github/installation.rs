@@ -72,6 +72,11 @@ impl Installation {
         }
     }
 
+    /// Begins no write any more.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+
     async fn read_pull_request(
         &self,
         repository: &RepositoryName,

@@ -105,6 +105,10 @@ impl Forges for GithubForges {
             installations.entry(key).or_insert_with(|| Arc::new(Installation::new(account, id)));
         Ok(Arc::clone(installation) as Arc<dyn Forge>)
     }
+
+    fn close(&self) {
+        locked(&self.installations).values().for_each(|installation| installation.close());
+    }
 }
 
 /// A lock that a panic elsewhere doesn't spoil: what it guards is whole between statements.

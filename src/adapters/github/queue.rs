@@ -42,6 +42,13 @@ struct State {
     sender: Option<JoinHandle<()>>,
     /// What a limit met outside the gate asks to wait for.
     not_before: Duration,
+    /// Nothing more is begun.
+    closed: bool,
+}
+
+/// Why a write was not begun.
+fn ending() -> ForgeError {
+    ForgeError::NotSent("this replica ends".to_owned())
 }
 
 /// Sends writes one after the other, in a task of its own: a caller that goes away takes its waiting write out of the queue, and
@@ -66,8 +73,13 @@ impl Drop for Place<'_> {
 
 impl Queue {
     pub fn new(requester: Arc<Requester>, pace: Pace) -> Arc<Self> {
-        let state =
-            State { outbox: Outbox::new(pace), running: false, sender: None, not_before: Duration::ZERO };
+        let state = State {
+            outbox: Outbox::new(pace),
+            running: false,
+            sender: None,
+            not_before: Duration::ZERO,
+            closed: false,
+        };
         Arc::new(Self { requester, state: Mutex::new(state), changed: Notify::new() })
     }
 
@@ -76,6 +88,9 @@ impl Queue {
         let (reply, receiver) = oneshot::channel();
         let (receiver, _place) = {
             let mut state = locked(&self.state);
+            if state.closed {
+                return Err(ending());
+            }
             let (ticket, older) = match state.outbox.push(write, Job { call, reply }) {
                 Pushed::Waits(ticket, older) => (Some(ticket), older),
                 Pushed::AlreadyShown(_, older) => (None, older),
@@ -95,6 +110,19 @@ impl Queue {
         match receiver.await {
             Ok(result) => result,
             Err(_) => Err(ForgeError::Unknown("the queue ended before GitHub answered".into())),
+        }
+    }
+
+    /// Begins no write any more: those that wait are turned away. What is being sent is sent to its end.
+    pub fn close(&self) {
+        let waiting = {
+            let mut state = locked(&self.state);
+            state.closed = true;
+            state.outbox.clear()
+        };
+        self.changed.notify_one();
+        for job in waiting {
+            job.reply(Err(ending()));
         }
     }
 
@@ -151,6 +179,10 @@ impl Queue {
             Ok(_) | Err(ForgeError::Unknown(_)) => Outcome::Unknown,
             Err(error @ ForgeError::RateLimited { .. }) => {
                 state.not_before = self.requester.gate.wait_for(error);
+                if state.closed {
+                    state.outbox.not_sent(sending).reply(Err(ending()));
+                    return;
+                }
                 if let Some(job) = state.outbox.give_back(now, sending) {
                     job.reply(Err(ForgeError::Superseded));
                 }

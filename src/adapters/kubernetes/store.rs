@@ -2,13 +2,20 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::time::Duration;
 
 use futures::TryStreamExt as _;
+use kube::api::{ListParams, ObjectMeta};
 use kube::core::{DeserializeGuard, Resource};
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{WatchStreamExt as _, reflector, watcher};
 use kube::{Api, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+/// How long a replica that was just elected waits for its watches to show what the one before wrote.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(5);
+const CAUGHT_UP_PAUSE: Duration = Duration::from_millis(50);
 
 /// A store, and the future that keeps it up to date; it never ends. `touched` is called for each object that was added, changed or
 /// deleted, after the store shows it.
@@ -47,6 +54,50 @@ where
         }
     };
     (store, follow)
+}
+
+/// Ends when the store shows everything at least as new as the API server has it now: what another replica wrote a moment ago would else be done
+/// again.
+///
+/// After [`CAUGHT_UP_WITHIN`] it ends all the same: an object that can't be read never gets into the store.
+pub async fn caught_up<K>(api: Api<K>, store: &Store<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let deadline = Instant::now() + CAUGHT_UP_WITHIN;
+    loop {
+        // Listed again each time: what isn't in the store may be gone by now.
+        let listed = tokio::time::timeout(CAUGHT_UP_WITHIN, api.list_metadata(&ListParams::default())).await;
+        let behind = match listed {
+            Ok(Ok(listed)) => listed.items.iter().filter(|one| !shows(store, &one.metadata)).count(),
+            Ok(Err(error)) => {
+                tracing::warn!(kind = %K::kind(&()), %error, "objects can't be listed");
+                usize::MAX
+            }
+            Err(_) => usize::MAX,
+        };
+        if behind == 0 {
+            return;
+        }
+        if Instant::now() >= deadline {
+            tracing::warn!(kind = %K::kind(&()), "the watch is behind, or objects can't be read; going on with what there is");
+            return;
+        }
+        tokio::time::sleep(CAUGHT_UP_PAUSE).await;
+    }
+}
+
+fn shows<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>, metadata: &ObjectMeta) -> bool {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let mut at = ObjectRef::<K>::new(name);
+    if let Some(namespace) = &metadata.namespace {
+        at = at.within(namespace);
+    }
+    let number =
+        |metadata: &ObjectMeta| metadata.resource_version.as_ref().and_then(|text| text.parse::<u64>().ok());
+    store
+        .get(&at)
+        .is_some_and(|known| known.meta().uid == metadata.uid && number(known.meta()) >= number(metadata))
 }
 
 fn readable<K: Resource<DynamicType = ()>>(

@@ -2,14 +2,15 @@
 //! the class's channel.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt as _;
 use secrecy::SecretString;
 
 use super::{Outcome, Visit};
-use crate::api::{CommentReference, PreviewClass, SlackConnection, find_condition};
+use crate::api::{Command, CommentReference, PreviewClass, SlackConnection, find_condition};
+use crate::controllers::Context;
 use crate::controllers::desk::{self, BOT_TOKEN};
 use crate::core::command::marker;
 use crate::core::slack::{ChatMessage, ResponseType, ResponseUrl};
@@ -19,9 +20,12 @@ use crate::ports::{ChatError, ForgeError};
 /// <https://docs.slack.dev/interactivity/handling-user-interaction#message_responses>
 const ANSWERABLE: Duration = Duration::from_mins(30);
 const MOST_ANSWERS: u32 = 5;
+/// How often an answer is tried again that another replica gave, and the first wait, which grows by itself each time.
+const RELAY_TRIES: u32 = 4;
+const RELAY_WAIT: Duration = Duration::from_secs(2);
 
-/// Where commands from Slack are answered, by the Command's UID. Kept in memory alone: whoever has such a URL can write into the channel. A restart
-/// forgets them; then only the class's channel tells what came of a command.
+/// Where commands from Slack are answered, by the Command's UID. Kept in memory alone, by the replica that took the command: whoever has such a
+/// URL can write into the channel. A restart forgets them; then only the class's channel tells what came of a command.
 #[derive(Default)]
 pub struct Responses(Mutex<HashMap<String, Response>>);
 
@@ -29,6 +33,8 @@ struct Response {
     url: ResponseUrl,
     since: Instant,
     sent: u32,
+    /// What was last relayed of what the leader said.
+    relayed: Option<String>,
 }
 
 impl Responses {
@@ -36,7 +42,7 @@ impl Responses {
     pub(in crate::controllers) fn remember(&self, uid: String, url: ResponseUrl) {
         if let Ok(mut known) = self.0.lock() {
             known.retain(|_, response| response.since.elapsed() < ANSWERABLE);
-            known.entry(uid).or_insert(Response { url, since: Instant::now(), sent: 0 });
+            known.entry(uid).or_insert(Response { url, since: Instant::now(), sent: 0, relayed: None });
         }
     }
 
@@ -45,6 +51,19 @@ impl Responses {
         if let Ok(mut known) = self.0.lock() {
             known.remove(uid);
         }
+    }
+
+    /// Where to say it, if it is news and Slack takes one more answer.
+    fn take_for(&self, uid: &str, text: &str) -> Option<ResponseUrl> {
+        {
+            let mut known = self.0.lock().ok()?;
+            let response = known.get_mut(uid)?;
+            if response.relayed.as_deref() == Some(text) {
+                return None;
+            }
+            response.relayed = Some(text.to_owned());
+        }
+        self.take(uid)
     }
 
     /// Where to answer, if Slack takes one more answer.
@@ -57,6 +76,32 @@ impl Responses {
         response.sent += 1;
         Some(response.url.clone())
     }
+}
+
+/// Says what the leader answered where only this replica can: the one that took a command from Slack knows where that is.
+pub fn relay(context: &Arc<Context>, command: &Command) {
+    let Some(text) = command.status.as_ref().and_then(|status| status.answer.clone()) else { return };
+    // The leader answers by itself.
+    if context.standing.leads() {
+        return;
+    }
+    let Some(url) = context.responses.take_for(&command.uid().unwrap_or_default(), &text) else { return };
+    let (chat, name) = (Arc::clone(&context.chat), command.name_any());
+    tokio::spawn(async move {
+        let message = ephemeral(&text);
+        let mut tries = (1..=RELAY_TRIES).map(|number| RELAY_WAIT * number);
+        while let Err(error) = chat.respond(url.as_str(), &message).await {
+            let Some(wait) = tries.next().filter(|_| error.may_pass()) else {
+                tracing::info!(command = name, %error, "Slack could not be answered");
+                return;
+            };
+            tokio::time::sleep(wait).await;
+        }
+    });
+}
+
+fn ephemeral(text: &str) -> ChatMessage {
+    ChatMessage { text: text.to_owned(), response_type: ResponseType::Ephemeral, ..ChatMessage::default() }
 }
 
 /// Answers, if there is something new to say; the id of the answer, where it has one. The error says why it couldn't be answered; a later visit
@@ -122,12 +167,7 @@ async fn slack(visit: &Visit<'_>, class: &PreviewClass, text: &str) -> Result<Op
     let chat = &visit.context.chat;
     let uid = visit.command.uid().unwrap_or_default();
     if let Some(url) = visit.context.responses.take(&uid) {
-        let message = ChatMessage {
-            text: text.to_owned(),
-            response_type: ResponseType::Ephemeral,
-            ..ChatMessage::default()
-        };
-        match chat.respond(url.as_str(), &message).await {
+        match chat.respond(url.as_str(), &ephemeral(text)).await {
             Ok(()) => {}
             Err(error) if error.may_pass() => return Err(error.to_string()),
             // The half hour is over, or the five answers are used up.

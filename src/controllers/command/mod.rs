@@ -15,7 +15,7 @@ use kube::ResourceExt as _;
 use kube::api::GroupVersionKind;
 use kube::runtime::controller::Action;
 
-pub use self::answer::Responses;
+pub use self::answer::{Responses, relay};
 use super::driver::Failure;
 use super::{Context, write};
 use crate::api::{

@@ -84,6 +84,12 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
     if request.metadata.deletion_timestamp.is_some() || is_over(&request) {
         return Ok(Action::await_change());
     }
+    // What GitHub knows of is followed to its end; nothing is created any more.
+    if context.standing.drains()
+        && request.status.as_ref().is_none_or(|status| status.deployment_id.is_none())
+    {
+        return Ok(Action::requeue(context.sweep_interval));
+    }
     let outcome = steps(&request, context).await?;
     if let Outcome::Deleted = outcome {
         delete(&request, context).await?;

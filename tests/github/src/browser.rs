@@ -26,7 +26,7 @@ impl Browser {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new() -> Result<Self> {
-        Ok(Self(reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?))
+        Ok(Self(reqwest::Client::builder().timeout(Duration::from_mins(1)).no_proxy().build()?))
     }
 
     /// Goes to a URL.

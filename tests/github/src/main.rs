@@ -24,7 +24,7 @@ async fn main() -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let Arguments { listen, base_path, public_url } = Arguments::parse();
-    let stand_in = StandIn::start(Settings { listen, base_path, public_url }).await?;
+    let stand_in = StandIn::start(Settings { listen, base_path, public_url, ..Settings::default() }).await?;
     tracing::info!(
         api = stand_in.api_url(),
         pages = stand_in.html_url(),

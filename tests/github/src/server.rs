@@ -37,6 +37,8 @@ pub struct Settings {
     /// How others reach it, such as `http://10.0.0.1:3000`, when it isn't the address it listens on. All URLs
     /// in answers begin so.
     pub public_url: Option<String>,
+    /// What sends webhooks, when the usual client can't: one that knows names the system doesn't. It must not follow redirects.
+    pub client: Option<reqwest::Client>,
 }
 
 impl Default for Settings {
@@ -46,6 +48,7 @@ impl Default for Settings {
             base_path: String::new(),
             path: String::new(),
             public_url: None,
+            client: None,
         }
     }
 }
@@ -93,7 +96,7 @@ impl StandIn {
         let html = settings.public_url.unwrap_or_else(|| format!("http://{address}{path}"));
         let html = html.trim_end_matches('/').to_owned();
         let urls = Urls { api: format!("{html}{base}"), html };
-        let world = Arc::new(World::new(urls.clone(), base)?);
+        let world = Arc::new(World::new(urls.clone(), base, settings.client)?);
         let router = match path.as_str() {
             "" => router(&world),
             path => Router::new().nest(path, router(&world)),

@@ -43,11 +43,16 @@ pub(crate) struct World {
 
 impl World {
     /// An empty GitHub at these URLs.
-    pub(crate) fn new(urls: Urls, base_path: String) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(Arc::new(Names))
-            .build()?;
+    pub(crate) fn new(
+        urls: Urls,
+        base_path: String,
+        client: Option<reqwest::Client>,
+    ) -> reqwest::Result<Self> {
+        let usual = || {
+            let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+            builder.dns_resolver(Arc::new(Names)).build()
+        };
+        let client = client.map_or_else(usual, Ok)?;
         Ok(Self {
             state: Mutex::new(State::new(urls)),
             client,

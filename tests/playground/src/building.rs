@@ -79,7 +79,7 @@ fn go(family: &Family) -> Command {
     command
 }
 
-/// Strips debug information; for Kubernetes also states the version, or everything that asks for it misreads it. Commit
+/// Strips debug information; for Kubernetes and Helm also states the version, or everything that asks for it misreads it. Commit
 /// and date keep the values they have in Kubernetes' own source.
 fn linker_flags(family: &Family, version: &str) -> String {
     let mut flags = "-s -w".to_owned();
@@ -94,13 +94,11 @@ fn linker_flags(family: &Family, version: &str) -> String {
             ("gitTreeState", "clean"),
             ("buildDate", "1970-01-01T00:00:00Z"),
         ] {
-            flags.push_str(" -X ");
-            flags.push_str(package);
-            flags.push('.');
-            flags.push_str(variable);
-            flags.push('=');
-            flags.push_str(value);
+            flags.extend([" -X ", package, ".", variable, "=", value]);
         }
+    }
+    if !family.version_variable.is_empty() {
+        flags.extend([" -X ", family.version_variable, "=", version]);
     }
     flags
 }

@@ -39,8 +39,7 @@ const MEDIA: &str = "application/vnd.oci.image";
 /// # Errors
 /// When a file can't be read or the archive not written.
 pub(crate) fn write(image: &Image<'_>, archive: &Path) -> Result<()> {
-    let layer = layer(image)?;
-    let layer_digest = digest(&layer);
+    let layer = Blob::new("layer.v1.tar", layer(image)?);
     let config = json!({
         "architecture": architecture(),
         "os": "linux",
@@ -51,17 +50,17 @@ pub(crate) fn write(image: &Image<'_>, archive: &Path) -> Result<()> {
             "WorkingDir": "/",
         },
         // Uncompressed, so the content's digest is the layer's own.
-        "rootfs": {"type": "layers", "diff_ids": [layer_digest]},
-    })
-    .to_string();
+        "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
+    });
+    let config = Blob::new("config.v1+json", config.to_string().into_bytes());
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": format!("{MEDIA}.manifest.v1+json"),
-        "config": descriptor("config.v1+json", config.as_bytes()),
-        "layers": [descriptor("layer.v1.tar", &layer)],
-    })
-    .to_string();
-    let mut entry = descriptor("manifest.v1+json", manifest.as_bytes());
+        "config": config.descriptor(),
+        "layers": [layer.descriptor()],
+    });
+    let manifest = Blob::new("manifest.v1+json", manifest.to_string().into_bytes());
+    let mut entry = manifest.descriptor();
     entry["annotations"] = json!({"io.containerd.image.name": image.name});
     let index = json!({
         "schemaVersion": 2,
@@ -74,9 +73,8 @@ pub(crate) fn write(image: &Image<'_>, archive: &Path) -> Result<()> {
     let mut tar = tar::Builder::new(BufWriter::new(file));
     append(&mut tar, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644)?;
     append(&mut tar, "index.json", index.as_bytes(), 0o644)?;
-    for blob in [layer.as_slice(), config.as_bytes(), manifest.as_bytes()] {
-        let name = digest(blob).replace(':', "/");
-        append(&mut tar, &format!("blobs/{name}"), blob, 0o644)?;
+    for blob in [layer, config, manifest] {
+        append(&mut tar, &format!("blobs/{}", blob.digest.replace(':', "/")), &blob.content, 0o644)?;
     }
     tar.into_inner()?.flush()?;
     Ok(())
@@ -100,8 +98,21 @@ fn append(tar: &mut tar::Builder<impl Write>, path: &str, content: &[u8], mode: 
     tar.append_data(&mut header, path, content).with_context(|| format!("cannot archive {path}"))
 }
 
-fn descriptor(kind: &str, content: &[u8]) -> Value {
-    json!({"mediaType": format!("{MEDIA}.{kind}"), "digest": digest(content), "size": content.len()})
+/// A part of an image, which others name by its digest.
+struct Blob {
+    kind: &'static str,
+    content: Vec<u8>,
+    digest: String,
+}
+
+impl Blob {
+    fn new(kind: &'static str, content: Vec<u8>) -> Self {
+        Self { kind, digest: digest(&content), content }
+    }
+
+    fn descriptor(&self) -> Value {
+        json!({"mediaType": format!("{MEDIA}.{}", self.kind), "digest": self.digest, "size": self.content.len()})
+    }
 }
 
 fn digest(content: &[u8]) -> String {

@@ -12,8 +12,10 @@ mod cgroups;
 mod control_plane;
 mod dns;
 mod gateway;
+mod helm;
 mod home;
 mod image;
+mod images;
 mod kubeconfig;
 mod leftovers;
 mod machine;
@@ -23,15 +25,18 @@ mod objects;
 mod processes;
 mod programs;
 mod progress;
+mod prometheus;
+mod relay;
 mod sample;
 mod simulated;
 pub mod stage;
 mod tunables;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
@@ -41,16 +46,20 @@ use certificates::Authority;
 use cgroups::Cgroups;
 use control_plane::{Addresses, ControlPlane};
 use home::Home;
+use images::{import, sample_image};
 use kubeconfig::Proof;
 use node::Node;
 use processes::Processes;
 use programs::Programs;
 use progress::Progress;
+use relay::Relay;
 
 pub use audit::{Mark, Write};
-pub use cargo::cargo;
+pub use cargo::build;
+pub use helm::helm;
 pub use image::Image;
 pub use objects::{apply, client};
+pub use prometheus::{prometheus, promtool};
 
 /// Which node there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,7 +112,10 @@ pub struct Playground {
     kubeconfig: PathBuf,
     simulated_reason: Option<String>,
     gateway_port: u16,
+    /// How pods reach the gateway.
+    relay: Option<Relay>,
     sample: Option<PathBuf>,
+    helm: helm::Found,
     stopped: bool,
 }
 
@@ -146,7 +158,9 @@ impl Playground {
             addresses,
             progress,
             simulated_reason,
+            relay: None,
             sample,
+            helm: helm::Found::new(),
             stopped: false,
         };
         // From here on dropping it clears away what has been started.
@@ -202,6 +216,11 @@ impl Playground {
             objects::apply_object(&client, simulated::node()).await?;
         }
         gateway::start(&control_plane, &client, self.gateway_port, processes).await?;
+        if cgroups.is_some() {
+            let port = self.gateway_port;
+            let (pods, own) = ((network::HOST_ADDRESS, port), (Ipv4Addr::LOCALHOST, port));
+            self.relay = Some(Relay::start(pods.into(), own.into()).await?);
+        }
         took("controllers and definitions");
         processes
             .wait("the node is ready", Duration::from_mins(1), async || {
@@ -252,9 +271,14 @@ impl Playground {
         self.gateway_port
     }
 
+    /// Where pods reach the gateway. Names ending in `.localhost` are their own loopback to them. Nothing when no pod runs.
+    pub fn gateway_address(&self) -> Option<SocketAddr> {
+        self.host_address().map(|host| SocketAddr::from((host, self.gateway_port)))
+    }
+
     /// The address of this machine as pods see it: a program that listens there can be reached from the cluster.
     /// Nothing when no pod runs.
-    pub fn host_address(&self) -> Option<&'static str> {
+    pub fn host_address(&self) -> Option<Ipv4Addr> {
         self.simulated_reason.is_none().then_some(network::HOST_ADDRESS)
     }
 
@@ -281,38 +305,6 @@ impl Playground {
     /// When the record can't be read; so when nobody's writes are recorded.
     pub fn writes(&self, since: Mark) -> Result<Vec<Write>> {
         audit::writes(&self.home.logs(), since)
-    }
-
-    /// Puts an image where the node finds it. Does nothing when the node is simulated.
-    ///
-    /// # Errors
-    /// When a file can't be read or containerd refuses the image.
-    pub async fn load_image(&self, image: &Image<'_>) -> Result<()> {
-        if self.simulated_reason.is_some() {
-            return Ok(());
-        }
-        let socket = self.home.run().join("containerd/containerd.sock");
-        import(&self.programs, &socket, &self.home, image).await
-    }
-
-    /// Loads the image of package `sample` and returns its name.
-    ///
-    /// # Errors
-    /// As [`Playground::load_image`].
-    pub async fn sample_image(&self) -> Result<&'static str> {
-        if let Some(sample) = &self.sample {
-            let files = [("/sample", sample.as_path())];
-            self.load_image(&sample_image(sample::SAMPLE_IMAGE, &files)).await?;
-        }
-        Ok(sample::SAMPLE_IMAGE)
-    }
-
-    /// Builds a binary of this workspace into a file that needs no other, for an image from scratch.
-    ///
-    /// # Errors
-    /// When cargo fails; the message has what it wrote.
-    pub async fn static_program(&self, package: &str, binary: &str) -> Result<PathBuf> {
-        sample::build_static(package, binary, &self.progress).await
     }
 
     /// Writes a kubeconfig that authenticates as a service account, which must exist, with a token that is good for a
@@ -371,30 +363,4 @@ fn choose(mode: Mode, progress: &Progress) -> Result<(Option<Cgroups>, Option<St
         Err(problem) if mode == Mode::Auto => Ok((None, Some(format!("{problem:#}")))),
         Err(problem) => Err(problem),
     }
-}
-
-fn sample_image<'a>(name: &'a str, files: &'a [(&'a str, &'a Path)]) -> Image<'a> {
-    Image { name, files, entrypoint: &["/sample"], ..Image::default() }
-}
-
-async fn import(programs: &Programs, socket: &Path, home: &Home, image: &Image<'_>) -> Result<()> {
-    // Several may be loaded at once.
-    let name: String = image.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let archive = home.make("images")?.join(format!("{name}.tar"));
-    image::write(image, &archive)?;
-    let output = tokio::process::Command::new(programs.path("ctr")?)
-        .arg("--address")
-        .arg(socket)
-        // Done by ctr itself: the service for it can unpack for the default snapshotter only.
-        .args(["--namespace", "k8s.io", "images", "import", "--local"])
-        .args(["--snapshotter", node::snapshotter(home.directory())?])
-        .arg(&archive)
-        .output()
-        .await
-        .context("cannot run ctr")?;
-    std::fs::remove_file(&archive)?;
-    if !output.status.success() {
-        bail!("containerd refuses the image {}: {}", image.name, String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
 }

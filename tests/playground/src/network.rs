@@ -1,6 +1,7 @@
 //! The node's network: a namespace of its own, joined to the machine by one pair of virtual interfaces. Nothing of the
 //! machine's own network changes, the namespace has no way out, and deleting it removes everything in it.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -13,7 +14,7 @@ pub(crate) const NAME: &str = "matinee-playground";
 const HOST_INTERFACE: &str = "matinee-host";
 const NODE_INTERFACE: &str = "matinee-node";
 /// The machine's address as the node sees it.
-pub(crate) const HOST_ADDRESS: &str = "10.88.0.1";
+pub(crate) const HOST_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 /// The node's address; the API server listens there too.
 pub(crate) const NODE_ADDRESS: &str = "10.88.0.2";
 /// What the controller-manager deals out to nodes.

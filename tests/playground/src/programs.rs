@@ -1,7 +1,8 @@
 //! The programs the cluster is made of: which there are and where they are found.
 //!
 //! In this order: the folder in `KUBEBUILDER_ASSETS` (etcd and kube-apiserver only), `PATH` when what is there says it
-//! is the pinned version, the cache, and else they are built into the cache, once (see [`crate::building`]).
+//! is the pinned version, the cache, and else they are built into the cache, once (see [`crate::building`]). Helm is found the same way, when
+//! somebody asks for it.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -26,8 +27,10 @@ pub(crate) struct Family {
     pub(crate) tags: &'static str,
     /// Packages whose variables are stamped with the version, as Kubernetes' own build does.
     pub(crate) stamped: &'static [&'static str],
-    /// The argument that makes its programs print their version; empty when what they print can't be relied on.
-    version_argument: &'static str,
+    /// The one variable that is stamped with the version, elsewhere; empty when the version is known without.
+    pub(crate) version_variable: &'static str,
+    /// The arguments that make its programs print their version; none when what they print can't be relied on.
+    version_arguments: &'static [&'static str],
     /// Its programs: file name and Go package.
     programs: &'static [(&'static str, &'static str)],
 }
@@ -37,7 +40,8 @@ const KUBERNETES: Family = Family {
     module: "k8s.io/kubernetes",
     tags: "",
     stamped: &["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"],
-    version_argument: "--version",
+    version_variable: "",
+    version_arguments: &["--version"],
     programs: &[
         ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
         ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
@@ -52,7 +56,8 @@ const ETCD: Family = Family {
     module: "go.etcd.io/etcd/server/v3",
     tags: "",
     stamped: &[],
-    version_argument: "--version",
+    version_variable: "",
+    version_arguments: &["--version"],
     programs: &[("etcd", "go.etcd.io/etcd/server/v3")],
 };
 
@@ -62,7 +67,8 @@ const CONTAINERD: Family = Family {
     // Snapshotters that need headers of the system's, and that nothing here uses.
     tags: "no_btrfs,no_zfs,no_devmapper",
     stamped: &[],
-    version_argument: "--version",
+    version_variable: "",
+    version_arguments: &["--version"],
     programs: &[
         ("containerd", "github.com/containerd/containerd/v2/cmd/containerd"),
         ("containerd-shim-runc-v2", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"),
@@ -75,7 +81,8 @@ const CNI: Family = Family {
     module: "github.com/containernetworking/plugins",
     tags: "",
     stamped: &[],
-    version_argument: "",
+    version_variable: "",
+    version_arguments: &[],
     programs: &[
         ("bridge", "github.com/containernetworking/plugins/plugins/main/bridge"),
         ("loopback", "github.com/containernetworking/plugins/plugins/main/loopback"),
@@ -89,7 +96,8 @@ const COREDNS: Family = Family {
     module: "github.com/coredns/coredns",
     tags: "",
     stamped: &[],
-    version_argument: "--version",
+    version_variable: "",
+    version_arguments: &["--version"],
     programs: &[("coredns", "github.com/coredns/coredns")],
 };
 
@@ -98,7 +106,8 @@ const TRAEFIK: Family = Family {
     module: "github.com/traefik/traefik/v3",
     tags: "",
     stamped: &[],
-    version_argument: "version",
+    version_variable: "",
+    version_arguments: &["version"],
     programs: &[("traefik", "github.com/traefik/traefik/v3/cmd/traefik")],
 };
 
@@ -107,8 +116,19 @@ const KWOK: Family = Family {
     module: "sigs.k8s.io/kwok",
     tags: "",
     stamped: &[],
-    version_argument: "--version",
+    version_variable: "",
+    version_arguments: &["--version"],
     programs: &[("kwok", "sigs.k8s.io/kwok/cmd/kwok")],
+};
+
+const HELM: Family = Family {
+    name: "helm",
+    module: "helm.sh/helm/v4",
+    tags: "",
+    stamped: &[],
+    version_variable: "helm.sh/helm/v4/internal/version.version",
+    version_arguments: &["version", "--template", "{{.Version}}"],
+    programs: &[("helm", "helm.sh/helm/v4/cmd/helm")],
 };
 
 /// Programs of a cluster with a real node, and of one with a simulated node.
@@ -136,16 +156,11 @@ impl Programs {
     pub(crate) async fn find(real_node: bool, progress: &Progress) -> Result<Self> {
         let mut found = BTreeMap::new();
         for family in if real_node { NODE } else { SIMULATED } {
-            let cache = cache(family)?;
             for &(program, package) in family.programs {
                 if !real_node && NODE_ONLY.contains(&program) {
                     continue;
                 }
-                let path = match elsewhere(family, program)? {
-                    Some(path) => path,
-                    None => building::program(family, program, package, &cache, progress).await?,
-                };
-                found.insert(program, path);
+                found.insert(program, find(family, program, package, progress).await?);
             }
         }
         let definitions = ["config/crd/standard"];
@@ -193,6 +208,20 @@ impl Programs {
     }
 }
 
+/// Helm of the pinned version.
+pub(crate) async fn helm(progress: &Progress) -> Result<PathBuf> {
+    let (program, package) = HELM.programs[0];
+    find(&HELM, program, package, progress).await
+}
+
+/// Finds one program, or builds it.
+async fn find(family: &Family, program: &str, package: &str, progress: &Progress) -> Result<PathBuf> {
+    match elsewhere(family, program)? {
+        Some(path) => Ok(path),
+        None => building::program(family, program, package, &cache(family)?, progress).await,
+    }
+}
+
 impl Family {
     /// Its Go module in this repository.
     pub(crate) fn folder(&self) -> PathBuf {
@@ -230,7 +259,8 @@ fn cache(family: &Family) -> Result<PathBuf> {
     Ok(cache_root()?.join(format!("{}-{}", family.name, &hash[..16])))
 }
 
-fn cache_root() -> Result<PathBuf> {
+/// The folder for everything that is made or fetched once.
+pub(crate) fn cache_root() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(cache) = set("MATINEE_PLAYGROUND_CACHE") {
         return Ok(cache);
@@ -252,12 +282,12 @@ fn elsewhere(family: &Family, program: &str) -> Result<Option<PathBuf>> {
             return Ok(Some(path));
         }
     }
-    let Some(path) = machine::on_path(program).filter(|_| !family.version_argument.is_empty()) else {
+    let Some(path) = machine::on_path(program).filter(|_| !family.version_arguments.is_empty()) else {
         return Ok(None);
     };
     // Another version would mostly work, and then fail somewhere far from here.
     let wanted = family.version()?;
-    let says = run(Command::new(&path).arg(family.version_argument)).unwrap_or_default();
+    let says = run(Command::new(&path).args(family.version_arguments)).unwrap_or_default();
     Ok(says_version(&says, &wanted).then_some(path))
 }
 
@@ -275,7 +305,7 @@ mod tests {
 
     #[test]
     fn every_family_pins_its_version_and_names_its_tools() {
-        for family in NODE.iter().chain(SIMULATED) {
+        for family in NODE.iter().chain(SIMULATED).chain(&[&HELM]) {
             let version = family.version().unwrap();
             assert!(version.split('.').count() == 3, "{}: {version}", family.name);
             let go_mod = std::fs::read_to_string(family.folder().join("go.mod")).unwrap();
@@ -302,6 +332,7 @@ mod tests {
         assert!(says_version("Kubernetes v1.37.2\n", "v1.37.2"));
         assert!(says_version("etcd Version: 3.6.16\nGit SHA: Not provided\n", "v3.6.16"));
         assert!(says_version("containerd github.com/containerd/containerd/v2 2.2.9+unknown\n", "v2.2.9"));
+        assert!(says_version("v4.3.1", "v4.3.1"));
         assert!(!says_version("Kubernetes v1.37.21\n", "v1.37.2"));
         assert!(!says_version("", "v1.37.2"));
     }

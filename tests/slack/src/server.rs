@@ -25,6 +25,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// How long a response URL is good. 30 minutes on Slack.
     pub response_window: Duration,
+    /// What sends commands, when the usual client can't: one that knows names the system doesn't. It must not follow redirects.
+    pub client: Option<reqwest::Client>,
 }
 
 impl Default for Settings {
@@ -33,6 +35,7 @@ impl Default for Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             public_url: None,
             response_window: Duration::from_mins(30),
+            client: None,
         }
     }
 }
@@ -69,7 +72,7 @@ impl StandIn {
         let address = listener.local_addr().map_err(failed)?;
         let url = settings.public_url.unwrap_or_else(|| format!("http://{address}"));
         let url = url.trim_end_matches('/').to_owned();
-        let world = Arc::new(World::new(url.clone(), settings.response_window)?);
+        let world = Arc::new(World::new(url.clone(), settings.response_window, settings.client)?);
         let router = Router::new()
             .nest("/_control", control::server::router())
             .fallback(pipeline::answer)

@@ -17,8 +17,13 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(url: String, response_window: Duration) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    pub(crate) fn new(
+        url: String,
+        response_window: Duration,
+        client: Option<reqwest::Client>,
+    ) -> reqwest::Result<Self> {
+        let usual = || reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        let client = client.map_or_else(usual, Ok)?;
         Ok(Self { state: Mutex::new(State::new()), client, url, response_window })
     }
 

@@ -2,25 +2,21 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::account::Accounts;
-use super::{APP_CLASS, CLASS, SLACK_USERS, SYSTEM, Stage};
-use crate::objects::{Kind, apply, apply_object, has_condition};
+use super::release::WEBHOOK_SECRET;
+use super::{ACCOUNT, APP_CLASS, CLASS, SLACK_USERS, SYSTEM, Stage};
+use crate::objects::{apply, apply_object};
 
 const CLASS_YAML: &str = include_str!("../../manifests/stage/class.yaml");
 /// The custom resources of `matinee.dev`.
 const VERSION: &str = "matinee.dev/v1alpha1";
-/// The operator's service account, as `rights.yaml` has it.
-pub(super) const ACCOUNT: &str = "matinee";
-
 /// The operator as the API server knows it.
 pub(super) fn operator_user() -> String {
     format!("system:serviceaccount:{SYSTEM}:{ACCOUNT}")
@@ -38,60 +34,39 @@ pub(super) struct Setup<'a> {
     pub(super) slack_channel: &'a str,
 }
 
-/// Applies definitions, rights, credentials and the two classes.
-pub(super) async fn prepare(setup: &Setup<'_>, operator: &Path) -> Result<()> {
-    let client = setup.client;
-    define(client, operator).await?;
-    let rights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/matinee/rights.yaml");
-    let rights = std::fs::read_to_string(&rights).with_context(|| format!("{}", rights.display()))?;
-    apply(client, &rights).await.context("the operator's rights")?;
-    let accounts = setup.accounts;
+/// The classes, and the Secrets that they refer to with what those hold.
+fn classes(accounts: &Accounts) -> [(&'static str, &'static str, Value); 2] {
     let app = json!({"appId": accounts.app_id.to_string(), "privateKey": accounts.private_key});
+    [(CLASS, "github", json!({"token": accounts.token})), (APP_CLASS, "github-app", app)]
+}
+
+/// Applies what has to be there before the operator is: its namespace, and the credentials in it.
+pub(super) async fn prepare(setup: &Setup<'_>) -> Result<()> {
+    let client = setup.client;
+    apply_object(client, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}}))
+        .await?;
     let slack = json!({"signingSecret": setup.slack.signing_secret, "botToken": setup.slack.bot_token});
-    for (kind, name, field, content) in
-        [("Secret", "slack", "stringData", slack), ("ConfigMap", SLACK_USERS, "data", json!({}))]
-    {
+    let webhook = json!({"secret": setup.accounts.webhook_secret});
+    let mut objects = vec![
+        ("Secret", WEBHOOK_SECRET, "stringData", webhook),
+        ("Secret", "slack", "stringData", slack),
+        ("ConfigMap", SLACK_USERS, "data", json!({})),
+    ];
+    objects.extend(
+        classes(setup.accounts).map(|(_, secret, content)| ("Secret", secret, "stringData", content)),
+    );
+    for (kind, name, field, content) in objects {
         let metadata = json!({"name": name, "namespace": SYSTEM});
         apply_object(client, json!({"apiVersion": "v1", "kind": kind, "metadata": metadata, field: content}))
             .await?;
     }
-    for (class, secret, content) in
-        [(CLASS, "github", json!({"token": accounts.token})), (APP_CLASS, "github-app", app)]
-    {
-        let metadata = json!({"name": secret, "namespace": SYSTEM});
-        apply_object(
-            client,
-            json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": content}),
-        )
-        .await?;
-        apply_object(client, class_object(setup, class, secret)?).await?;
-    }
     Ok(())
 }
 
-/// The custom resource definitions, as the operator's binary prints them.
-async fn define(client: &Client, operator: &Path) -> Result<()> {
-    let output = tokio::process::Command::new(operator)
-        .arg("crds")
-        .output()
-        .await
-        .with_context(|| format!("cannot run {}", operator.display()))?;
-    if !output.status.success() {
-        bail!("{} crds failed: {}", operator.display(), String::from_utf8_lossy(&output.stderr));
-    }
-    let yaml = String::from_utf8(output.stdout).context("matinee crds prints no UTF-8")?;
-    apply(client, &yaml).await.context("matinee crds")?;
-    let names = serde_saphyr::from_multiple::<Value>(&yaml).context("matinee crds")?;
-    for name in names.iter().filter_map(|crd| crd["metadata"]["name"].as_str()) {
-        let kind =
-            Kind { version: "apiextensions.k8s.io/v1", name: "CustomResourceDefinition", namespace: None };
-        let established = async {
-            while has_condition(client, &kind, name, "Established").await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let bounded = tokio::time::timeout(Duration::from_secs(20), established).await;
-        bounded.with_context(|| format!("{name} is not served after 20 s"))?;
+/// Applies the two classes; the chart has brought their definition.
+pub(super) async fn make_classes(setup: &Setup<'_>) -> Result<()> {
+    for (class, secret, _) in classes(setup.accounts) {
+        apply_object(setup.client, class_object(setup, class, secret)?).await?;
     }
     Ok(())
 }

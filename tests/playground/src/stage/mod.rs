@@ -1,5 +1,5 @@
-//! The stage: everything around the operator. A cluster, a stand-in for GitHub, the operator as a process with its own
-//! rights and no others, and what a platform team sets up once: definitions, rights, credentials, a class.
+//! The stage: everything around the operator. A cluster, a stand-in for GitHub, the operator with its own rights and no others, and what a
+//! platform team sets up once: the chart, credentials, a class.
 //!
 //! The demo plays on it, and so do the cluster tests. The operator is known by its command line, its YAML and its
 //! effects only.
@@ -51,36 +51,49 @@
 mod account;
 mod cluster;
 mod operator;
+mod outside;
+mod pods;
+mod process;
 mod project;
+mod release;
 mod responder;
 mod wait;
 mod web;
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use github_stand_in::StandIn;
-use github_stand_in::control::types::Limits;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use slack_stand_in::control::types::{NewChannel, Typed};
 
-use crate::{Mark, Mode, Playground, Write};
+use crate::progress::Progress;
+use crate::{Mark, Mode, Playground, Write, programs};
 use account::Accounts;
+use operator::Running;
+use outside::Outside;
+use pods::Pods;
+use process::Process;
 use responder::Responder;
 
 pub use cluster::{Condition, condition, conditions};
 pub use github_stand_in::control as github;
 pub use operator::Operator;
+pub use pods::OperatorPod;
 pub use project::{NewProject, Project};
 pub use registry_stand_in::control as registry;
+pub use release::{RELEASE, Release};
 pub use slack_stand_in::control as slack;
 pub use web::Answer;
 
 /// The operator's namespace, where its Secrets are.
 pub const SYSTEM: &str = "matinee-system";
+/// The operator's service account, as the chart calls it.
+pub const ACCOUNT: &str = "matinee";
 /// The PreviewClass whose GitHub credentials are a personal token's.
 pub const CLASS: &str = "standard";
 /// The PreviewClass whose GitHub credentials are an App's, installed on [`OWNER`] and nowhere else.
@@ -91,8 +104,19 @@ pub const OWNER: &str = "acme";
 pub const SLACK_USERS: &str = "slack-users";
 /// The channel in Slack that results are posted to.
 pub const SLACK_CHANNEL: &str = "deploys";
-/// The stand-in's REST API has a path before it, as Enterprise Server's has: who forgets it fails.
-const API_PATH: &str = "/api/v3";
+
+/// Where the operator runs. The chart is installed either way, so it has the same rights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// As a process of this machine, which is killed and started within a tenth of a second.
+    #[default]
+    Process,
+    /// In pods, as users have it. Where the node is simulated no pod runs: it is a process then, and a line says so.
+    Cluster {
+        /// How many.
+        replicas: u32,
+    },
+}
 
 /// How to start.
 #[derive(Clone, Debug)]
@@ -101,6 +125,10 @@ pub struct Settings {
     pub playground: crate::Settings,
     /// The operator's binary.
     pub operator: PathBuf,
+    /// Where it runs.
+    pub place: Place,
+    /// Further values of the chart, which win over the stage's own; none when null.
+    pub values: serde_json::Value,
     /// Time between two of its sweeps, in whole seconds, at least 5.
     pub sweep_interval: Duration,
     /// Least time between two of its writes to GitHub, in whole seconds. Below one second, the stand-in's limits on what
@@ -120,6 +148,8 @@ impl Settings {
         Self {
             playground: crate::Settings::default(),
             operator: operator.into(),
+            place: Place::Process,
+            values: serde_json::Value::Null,
             sweep_interval: Duration::from_mins(1),
             github_write_interval: Duration::from_secs(1),
             log: "info".to_owned(),
@@ -133,6 +163,8 @@ impl Settings {
 pub struct Stage {
     // Dropped in this order: nobody is asked who is gone.
     operator: Operator,
+    place: Place,
+    release: Release,
     responder: Option<Responder>,
     github: StandIn,
     slack: slack_stand_in::StandIn,
@@ -149,29 +181,20 @@ impl Stage {
     /// # Errors
     /// When a part can't be started; the message names it. Everything that was started has then been ended.
     pub async fn start(settings: Settings, progress: impl Fn(&str) + Send + Sync + 'static) -> Result<Self> {
-        let github = github_stand_in::Settings { base_path: API_PATH.to_owned(), ..Default::default() };
-        let github = StandIn::start(github).await?;
-        if settings.github_write_interval < Duration::from_secs(1) {
-            let none = Limits {
-                content_per_minute: u64::MAX,
-                content_per_hour: u64::MAX,
-                points_per_minute: u64::MAX,
-                primary: 1_000_000,
-                ..Limits::default()
-            };
-            github.control().set_limits(none).await?;
-        }
-        let slack = slack_stand_in::StandIn::start(slack_stand_in::Settings::default()).await?;
-        let registry = registry_stand_in::StandIn::start(registry_stand_in::Settings::default()).await?;
+        let progress = Progress::new(progress);
+        // Only now: builds can take longer than anybody would wait for another run.
+        programs::helm(&progress).await?;
         let mut playground = settings.playground.clone();
         if settings.record_writes {
             playground.record_writes_of.push(cluster::operator_user());
         }
-        let (playground, accounts) = tokio::try_join!(
-            Playground::start(playground, progress),
-            // An App's key takes a while to make.
-            account::make(github.control())
-        )?;
+        let told = progress.clone();
+        let playground = Playground::start(playground, move |line| told.say(line)).await?;
+        let (place, host) = place(settings.place, &playground);
+        let settings = Settings { place, ..settings };
+        let in_cluster = place != Place::Process;
+        let unlimited = settings.github_write_interval < Duration::from_secs(1);
+        let Outside { github, slack, registry } = Outside::start(host, unlimited).await?;
         let responder = match playground.mode() {
             Mode::Simulated => {
                 let responder = Responder::start().await?;
@@ -185,6 +208,18 @@ impl Stage {
         };
 
         let began = Instant::now();
+        let images = async {
+            // What projects deploy, unless they say otherwise.
+            playground.sample_image().await?;
+            if in_cluster {
+                playground.program_image("matinee", &settings.operator).await.map(Some)
+            } else {
+                Ok(None)
+            }
+        };
+        // An App's key takes a while to make.
+        let (image, accounts) = tokio::try_join!(images, account::make(github.control()))?;
+        playground.progress.took("images and accounts", began);
         let client = playground.client().await?;
         let app = slack.control().app().await?;
         let channel = NewChannel { name: SLACK_CHANNEL.to_owned(), ..NewChannel::default() };
@@ -197,23 +232,36 @@ impl Stage {
             accounts: &accounts,
             github_url: github.api_url(),
             gateway_port: playground.gateway_port(),
-            probe_address: responder.as_ref().map(Responder::address),
+            probe_address: match &responder {
+                Some(responder) => Some(responder.address()),
+                None if in_cluster => playground.gateway_address(),
+                None => None,
+            },
         };
-        cluster::prepare(&setup, &settings.operator).await?;
-        playground.progress.took("definitions, rights and class", began);
-        // What projects deploy, unless they say otherwise.
-        playground.sample_image().await?;
-        let began = Instant::now();
-        let outside = operator::Outside {
+        cluster::prepare(&setup).await?;
+        let told = release::Told {
             webhook_secret: &accounts.webhook_secret,
             slack_api_url: slack.api_url(),
             slack_response_url: slack.response_url(),
         };
-        let operator = Operator::start(&playground, &settings, &outside).await?;
+        let began = Instant::now();
+        let release = release::install(&playground, &settings, &told, image).await?;
+        playground.progress.took("helm install", began);
+        cluster::make_classes(&setup).await?;
+        let began = Instant::now();
+        let kubeconfig = playground.service_account_kubeconfig(SYSTEM, ACCOUNT).await?;
+        let running = if in_cluster {
+            Running::Cluster(Pods::new(&playground, &client, release::url(&playground)))
+        } else {
+            Running::Process(Process::start(&playground, &settings, &told, &kubeconfig).await?)
+        };
+        let operator = Operator::new(running, kubeconfig);
         slack.control().set_command("/deploy", &operator.slack_url()).await?;
         playground.progress.took("operator", began);
         Ok(Self {
             operator,
+            place,
+            release,
             responder,
             github,
             slack,
@@ -225,9 +273,14 @@ impl Stage {
         })
     }
 
-    /// The operator's process.
+    /// The operator.
     pub fn operator(&self) -> &Operator {
         &self.operator
+    }
+
+    /// Where the operator runs.
+    pub fn place(&self) -> Place {
+        self.place
     }
 
     /// A client with the administrator's rights.
@@ -319,12 +372,24 @@ impl Stage {
     /// What could not be ended or removed.
     pub async fn stop(self) -> Result<()> {
         let Self { operator, responder, github, slack, registry, playground, .. } = self;
-        let ended = tokio::task::spawn_blocking(move || operator.end()).await?;
+        let ended = tokio::task::spawn_blocking(move || operator.finish()).await?;
         drop(responder);
         github.stop().await;
         slack.stop().await;
         drop(registry);
         playground.stop().await?;
         ended.context("the operator did not end well")
+    }
+}
+
+/// Where the operator can run, and the address of this machine that it reaches from there.
+fn place(wanted: Place, playground: &Playground) -> (Place, Ipv4Addr) {
+    match (wanted, playground.host_address()) {
+        (Place::Cluster { .. }, None) => {
+            playground.progress.say("since no pod runs, the operator runs as a process of this machine");
+            (Place::Process, Ipv4Addr::LOCALHOST)
+        }
+        (Place::Cluster { .. }, Some(host)) => (wanted, host),
+        (Place::Process, _) => (Place::Process, Ipv4Addr::LOCALHOST),
     }
 }

@@ -1,96 +1,36 @@
-//! The operator as a process: with the rights of its service account, nothing of this process's environment, and a log.
+//! The operator, wherever it runs.
 
-use std::fs;
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Result, bail};
 
-use super::cluster::ACCOUNT;
-use super::web;
-use super::{SYSTEM, Settings};
-use crate::Playground;
-use crate::processes::{last_lines, spawn};
+use super::pods::{OperatorPod, Pods};
+use super::process::{self, Process};
 
-/// How long a start may take until it is ready.
-const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How long it may take to end when asked to: it gives its own work 15 seconds.
-const END_WITHIN: Duration = Duration::from_secs(20);
-
-/// The operator's process. Tests may kill and restart it at any time.
+/// The operator. Tests may kill and restart it at any time.
 pub struct Operator {
-    binary: PathBuf,
-    arguments: Vec<String>,
+    place: Running,
     kubeconfig: PathBuf,
-    home: PathBuf,
-    log: PathBuf,
-    address: SocketAddr,
-    web: reqwest::Client,
-    state: Mutex<State>,
 }
 
-/// What of the world outside the cluster the operator is told.
-pub(super) struct Outside<'a> {
-    pub(super) webhook_secret: &'a str,
-    pub(super) slack_api_url: String,
-    pub(super) slack_response_url: String,
-}
-
-#[derive(Default)]
-struct State {
-    child: Option<Child>,
-    /// It was ended on purpose: that it doesn't run is no reason to give up waiting.
-    meant_to_be_down: bool,
+/// Where it runs.
+pub(super) enum Running {
+    Process(Process),
+    Cluster(Pods),
 }
 
 impl Operator {
-    pub(super) async fn start(
-        playground: &Playground,
-        settings: &Settings,
-        outside: &Outside<'_>,
-    ) -> Result<Self> {
-        let kubeconfig = playground.service_account_kubeconfig(SYSTEM, ACCOUNT).await?;
-        let secret_file = playground.home.make("operator")?.join("webhook-secret");
-        write_secret(&secret_file, outside.webhook_secret)?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let mut arguments: Vec<String> = [
-            ("--listen", address.to_string()),
-            ("--public-url", format!("http://{address}")),
-            ("--webhook-secret-file", secret_file.display().to_string()),
-            ("--namespace", SYSTEM.to_owned()),
-            ("--sweep-interval", seconds(settings.sweep_interval)?),
-            ("--github-write-interval", seconds(settings.github_write_interval)?),
-            ("--slack-api-url", outside.slack_api_url.clone()),
-            ("--slack-response-url", outside.slack_response_url.clone()),
-            ("--log", settings.log.clone()),
-        ]
-        .into_iter()
-        .flat_map(|(flag, value)| [flag.to_owned(), value])
-        .collect();
-        arguments.insert(0, "run".to_owned());
-        arguments.extend(settings.flags.iter().cloned());
-        let operator = Self {
-            binary: settings.operator.clone(),
-            arguments,
-            kubeconfig,
-            home: playground.home.directory().to_owned(),
-            log: playground.directory().join("matinee.log"),
-            address,
-            web: web::client()?,
-            state: Mutex::default(),
-        };
-        operator.restart().await?;
-        Ok(operator)
+    pub(super) fn new(place: Running, kubeconfig: PathBuf) -> Self {
+        Self { place, kubeconfig }
     }
 
-    /// Where it serves: `http://127.0.0.1:<port>`, the same after a restart.
+    /// Where it serves webhooks and pages, the same after a restart: an address on loopback or, in the cluster, the host name of the chart's
+    /// HTTPRoute, which [`super::Stage::fetch`] and browsers know.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match &self.place {
+            Running::Process(process) => process.url(),
+            Running::Cluster(pods) => pods.url(),
+        }
     }
 
     /// Where GitHub sends webhooks.
@@ -103,154 +43,116 @@ impl Operator {
         format!("{}/slack/commands", self.url())
     }
 
-    /// Its log, of all its lives.
-    pub fn log(&self) -> &Path {
-        &self.log
+    /// Where the process serves health and metrics, the same after a restart. In the cluster every pod does: [`OperatorPod::admin_url`].
+    ///
+    /// # Errors
+    /// When it runs in the cluster.
+    pub fn admin_url(&self) -> Result<String> {
+        Ok(self.process()?.admin_url())
     }
 
-    /// The kubeconfig it uses.
+    /// The log of the process, of all its lives; in the cluster, the folder with the containers' logs.
+    pub fn log(&self) -> &Path {
+        match &self.place {
+            Running::Process(process) => process.log(),
+            Running::Cluster(pods) => pods.logs(),
+        }
+    }
+
+    /// A kubeconfig of its service account: whoever uses it has its rights.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// Its process, if it runs.
+    /// Its process, if it runs as one.
     pub fn pid(&self) -> Option<u32> {
-        self.state().child.as_ref().map(Child::id)
+        match &self.place {
+            Running::Process(process) => process.pid(),
+            Running::Cluster(_) => None,
+        }
     }
 
-    /// Kills it without warning, as a crash would.
+    /// Kills the process without warning, as a crash would. Nobody starts it again.
+    ///
+    /// # Errors
+    /// When it does not run, or in the cluster, where the kubelet starts it again: [`OperatorPod::kill`].
+    pub fn kill(&self) -> Result<()> {
+        self.process()?.kill()
+    }
+
+    /// Asks the process to end, and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not run, ends with an error, or not within 20 seconds; then it is killed. When it runs in the cluster.
+    pub fn end(&self) -> Result<()> {
+        self.process()?.end()
+    }
+
+    /// Kills it where it runs, and waits until it runs again and is ready. In the cluster the kubelet starts every pod's container again, at once
+    /// only the first time.
+    ///
+    /// # Errors
+    /// When it ends by itself, or is not ready in time; the message has its last words.
+    pub async fn restart(&self) -> Result<()> {
+        match &self.place {
+            Running::Process(process) => process.restart().await,
+            Running::Cluster(pods) => pods.restart().await,
+        }
+    }
+
+    /// Its pods as they are now, in the order of their names; those that are being ended too.
+    ///
+    /// # Errors
+    /// When the API server doesn't tell, or it runs as a process.
+    pub async fn pods(&self) -> Result<Vec<OperatorPod>> {
+        match &self.place {
+            Running::Process(_) => bail!("the operator runs as a process, not in pods: Settings::place"),
+            Running::Cluster(pods) => pods.list().await,
+        }
+    }
+
+    /// The end of its log, of each pod.
+    pub fn last_words(&self) -> String {
+        match &self.place {
+            Running::Process(process) => process.last_words(),
+            Running::Cluster(pods) => pods.last_words(),
+        }
+    }
+
+    /// Its resident memory in bytes, of all its pods together.
     ///
     /// # Errors
     /// When it does not run.
-    pub fn kill(&self) -> Result<()> {
-        let mut state = self.state();
-        let mut child = state.child.take().context("the operator does not run")?;
-        state.meant_to_be_down = true;
-        child.kill()?;
-        child.wait()?;
-        Ok(())
-    }
-
-    /// Asks it to end, and waits until it has.
-    ///
-    /// # Errors
-    /// When it does not run, ends with an error, or not within 20 seconds; then it is killed.
-    pub fn end(&self) -> Result<()> {
-        let mut state = self.state();
-        if state.meant_to_be_down {
-            return Ok(());
-        }
-        let mut child = state.child.take().context("the operator does not run")?;
-        state.meant_to_be_down = true;
-        drop(state);
-        kill_process(Pid::from_child(&child), Signal::TERM)?;
-        let asked = Instant::now();
-        loop {
-            match child.try_wait()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => return Err(self.ended(status)),
-                None if asked.elapsed() > END_WITHIN => break,
-                None => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
-        child.kill()?;
-        child.wait()?;
-        bail!("the operator did not end within {} s of being asked to", END_WITHIN.as_secs())
-    }
-
-    /// Starts it, and waits until it is ready. One that runs is killed first.
-    ///
-    /// # Errors
-    /// When it ends, or is not ready within 30 seconds; the message has its last words.
-    pub async fn restart(&self) -> Result<()> {
-        if self.pid().is_some() {
-            self.kill()?;
-        }
-        let mut command = Command::new(&self.binary);
-        command
-            .args(&self.arguments)
-            .env_clear()
-            .env("KUBECONFIG", &self.kubeconfig)
-            .env("RUST_BACKTRACE", "1");
-        {
-            let mut state = self.state();
-            state.child = Some(spawn(&mut command, &self.log, &self.home)?);
-            state.meant_to_be_down = false;
-        }
-        let deadline = Instant::now() + READY_WITHIN;
-        let url = format!("{}/readyz", self.url());
-        loop {
-            self.check_alive()?;
-            let found = match self.web.get(&url).send().await {
-                Ok(answer) if answer.status().is_success() => return Ok(()),
-                Ok(answer) => format!("{}: {}", answer.status(), answer.text().await.unwrap_or_default()),
-                Err(problem) => format!("{:#}", anyhow::Error::from(problem)),
-            };
-            if Instant::now() > deadline {
-                bail!(
-                    "the operator is not ready in {} s: {found}; its last words:\n{}",
-                    READY_WITHIN.as_secs(),
-                    self.last_words()
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    pub async fn resident_memory(&self) -> Result<u64> {
+        let Running::Cluster(pods) = &self.place else {
+            let Some(pid) = self.pid() else { bail!("the operator does not run") };
+            return process::resident_memory(pid);
+        };
+        pods.list().await?.iter().map(OperatorPod::resident_memory).sum()
     }
 
     /// Fails when it ended by itself.
-    pub(super) fn check_alive(&self) -> Result<()> {
-        let status = match &mut self.state().child {
-            Some(child) => child.try_wait()?,
-            None => None,
-        };
-        status.map_or(Ok(()), |status| Err(self.ended(status)))
-    }
-
-    /// The end of its log.
-    pub fn last_words(&self) -> String {
-        last_lines(&self.log)
-    }
-
-    /// Its resident memory in bytes.
-    ///
-    /// # Errors
-    /// When it does not run.
-    pub fn resident_memory(&self) -> Result<u64> {
-        let pid = self.pid().context("the operator does not run")?;
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kibibytes * 1024)
-    }
-
-    fn ended(&self, status: ExitStatus) -> anyhow::Error {
-        anyhow::anyhow!("the operator ended ({status}); its last words:\n{}", self.last_words())
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.state().child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
+    pub(super) async fn check_alive(&self) -> Result<()> {
+        match &self.place {
+            Running::Process(process) => process.check_alive(),
+            Running::Cluster(pods) => pods.check_alive().await,
         }
     }
-}
 
-/// A file that only this user can read.
-fn write_secret(path: &Path, secret: &str) -> Result<()> {
-    use std::io::Write as _;
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    Ok(file.write_all(secret.as_bytes())?)
-}
-
-fn seconds(duration: Duration) -> Result<String> {
-    if duration.subsec_nanos() != 0 {
-        bail!("{duration:?} is given to the operator in whole seconds");
+    /// Ends the process, if it is one and runs; pods end with the cluster.
+    pub(super) fn finish(&self) -> Result<()> {
+        match &self.place {
+            Running::Process(process) => process.end(),
+            Running::Cluster(_) => Ok(()),
+        }
     }
-    Ok(format!("{}s", duration.as_secs()))
+
+    fn process(&self) -> Result<&Process> {
+        match &self.place {
+            Running::Process(process) => Ok(process),
+            Running::Cluster(_) => {
+                bail!("the operator runs in pods, not as a process: use Operator::pods, or Settings::place")
+            }
+        }
+    }
 }

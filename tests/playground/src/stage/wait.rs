@@ -28,7 +28,7 @@ impl Stage {
         let deadline = Instant::now() + bound;
         let mut reason = anyhow::anyhow!("no answer");
         loop {
-            self.operator.check_alive()?;
+            self.operator.check_alive().await?;
             let left = deadline.saturating_duration_since(Instant::now());
             match tokio::time::timeout(left, check()).await {
                 Ok(Ok(found)) => return Ok(found),

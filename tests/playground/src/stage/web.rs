@@ -79,7 +79,8 @@ impl Resolve for Loopback {
     fn resolve(&self, name: Name) -> Resolving {
         let name = name.as_str().to_ascii_lowercase();
         Box::pin(async move {
-            if name == "localhost" || name.ends_with(".localhost") {
+            // GitHub takes no webhook for a name that says it is this machine; those below `test` are nobody's (RFC 6761).
+            if name == "localhost" || matches!(name.rsplit('.').next(), Some("localhost" | "test")) {
                 let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                 return Ok(Box::new(std::iter::once(address)) as Addrs);
             }

@@ -49,7 +49,8 @@ pub(crate) struct Part {
 impl Measure {
     async fn look(&self, stage: &Stage) -> Result<(Vec<Write>, Vec<Request>)> {
         let mut writes = stage.writes(self.mark)?;
-        writes.retain(|write| write.code < 400);
+        // A lease is held by renewing it: a sign of life, and no work.
+        writes.retain(|write| write.code < 400 && write.resource != "leases");
         let mut calls = stage.github().requests().await?;
         calls.retain(|call| call.sequence > self.sequence && is_operators(call));
         Ok((writes, calls))
@@ -101,8 +102,8 @@ impl Figures {
     }
 
     /// Records the operator's memory.
-    pub(crate) fn memory(&mut self, stage: &Stage) -> Result<()> {
-        self.memory = Some(stage.operator().resident_memory()?);
+    pub(crate) async fn memory(&mut self, stage: &Stage) -> Result<()> {
+        self.memory = Some(stage.operator().resident_memory().await?);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use playground::stage::github::types::NewPullRequest;
-use playground::stage::{NewProject, conditions};
+use playground::stage::{NewProject, Place, RELEASE, SYSTEM, conditions};
 
 use crate::chain::CHECK;
 use crate::play::{BOUND, Play, github_environment, url_of};
@@ -40,11 +40,19 @@ impl Play {
             self.stage.playground().kubeconfig().display()
         ));
         screen.line("                  kubectl get previews -A");
-        screen.line(&format!(
-            "   operator       {}, log {}",
-            self.stage.operator().url(),
-            self.stage.operator().log().display()
-        ));
+        match self.stage.place() {
+            Place::Process => screen.line(&format!(
+                "   operator       {}, log {}",
+                self.stage.operator().url(),
+                self.stage.operator().log().display()
+            )),
+            Place::Cluster { .. } => screen.line(&format!(
+                "   operator       {}, log: kubectl -n {SYSTEM} logs deploy/{RELEASE} --follow",
+                self.stage.operator().url()
+            )),
+        }
+        let helm = playground::helm(|_| {}).await?;
+        screen.line(&format!("   Helm           {} -n {SYSTEM} status {RELEASE}", helm.display()));
         screen.line(&format!(
             "   GitHub's API   {} with the token {}",
             self.stage.github_api(),

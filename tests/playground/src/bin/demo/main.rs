@@ -5,10 +5,10 @@
 //! Every claim is checked; the first that does not hold ends the demo with exit code 1.
 
 mod acts;
-mod build;
 mod chain;
 mod deployer;
 mod figures;
+mod install;
 mod keep;
 mod lives;
 mod play;
@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use playground::Mode;
-use playground::stage::{Settings, Stage};
+use playground::stage::{Place, Settings, Stage};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -45,7 +45,10 @@ struct Arguments {
     /// Build the operator with optimizations, as it is shipped: takes longer, for figures on memory and speed.
     #[arg(long)]
     release: bool,
-    /// Simulate the node, also where there could be a real one. No URL answers then, and no container fails.
+    /// Run the operator as a process of this machine rather than in the cluster: starts sooner.
+    #[arg(long)]
+    process: bool,
+    /// Simulate the node, also where there could be a real one. No URL answers then, no container fails, and the operator is a process.
     #[arg(long)]
     simulated: bool,
 }
@@ -105,11 +108,13 @@ impl Kept {
 
 async fn demo(arguments: &Arguments, screen: &Arc<Screen>, kept: &Kept) -> Result<()> {
     screen.title("Matinee: a pull request gets an environment of its own");
-    let operator = build::operator(arguments.release, screen).await?;
+    let operator = playground::build("matinee", arguments.release, |line| screen.aside(line)).await?;
     let mut settings = Settings::new(operator);
     settings.record_writes = true;
     if arguments.simulated {
         settings.playground.mode = Mode::Simulated;
+    } else if !arguments.process {
+        settings.place = Place::Cluster { replicas: 1 };
     }
     let told = Arc::clone(screen);
     let stage = Stage::start(settings, move |line| told.aside(line)).await?;
@@ -131,6 +136,7 @@ async fn demo(arguments: &Arguments, screen: &Arc<Screen>, kept: &Kept) -> Resul
 }
 
 async fn perform(arguments: &Arguments, play: &mut Play) -> Result<()> {
+    play.installed().await?;
     play.open().await?;
     play.push().await?;
     play.break_and_fix().await?;
@@ -143,6 +149,6 @@ async fn perform(arguments: &Arguments, play: &mut Play) -> Result<()> {
     if arguments.figures {
         play.more_lives(lives::COUNT).await?;
     }
-    play.print_figures(arguments.figures);
+    play.print_figures(arguments.figures).await;
     Ok(())
 }

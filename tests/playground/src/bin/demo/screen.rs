@@ -12,6 +12,9 @@ pub(crate) const GREEN: &str = "32";
 pub(crate) const YELLOW: &str = "33";
 pub(crate) const BLUE: &str = "34";
 
+/// The parts of the playground's and the stage's start that what is ready took.
+const READY: [&str; 4] = ["start", "images and accounts", "helm install", "operator"];
+
 /// Standard output.
 pub(crate) struct Screen {
     colours: bool,
@@ -71,7 +74,7 @@ impl Screen {
         let start = playground
             .timings()
             .iter()
-            .filter(|(part, _)| part == "start" || part == "operator")
+            .filter(|(part, _)| READY.contains(&part.as_str()))
             .fold(Duration::ZERO, |sum, (_, part)| sum + *part);
         let node = if stage.serves() { "a real node" } else { "a simulated node" };
         self.line(&format!(

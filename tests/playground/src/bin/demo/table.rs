@@ -11,8 +11,8 @@ use crate::figures::{Figures, Part};
 use crate::screen::{Screen, took};
 
 /// Prints everything measured.
-pub(crate) fn print(figures: &Figures, stage: &Stage, screen: &Screen, markdown: bool) {
-    let rows = rows(figures, stage);
+pub(crate) async fn print(figures: &Figures, stage: &Stage, screen: &Screen, markdown: bool) {
+    let rows = rows(figures, stage).await;
     if markdown {
         screen.line("");
         screen.line("| figure | measured |");
@@ -29,7 +29,7 @@ pub(crate) fn print(figures: &Figures, stage: &Stage, screen: &Screen, markdown:
     }
 }
 
-fn rows(figures: &Figures, stage: &Stage) -> Vec<(String, String)> {
+async fn rows(figures: &Figures, stage: &Stage) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut row = |what: &str, value: String| rows.push((what.to_owned(), value));
     let over = |pick: &dyn Fn(&Part) -> Option<Duration>, name: &str| {
@@ -68,7 +68,7 @@ fn rows(figures: &Figures, stage: &Stage) -> Vec<(String, String)> {
     if let Some(bytes) = figures.memory {
         row("operator's resident memory, one preview", mebibytes(bytes));
     }
-    if let Ok(bytes) = stage.operator().resident_memory() {
+    if let Ok(bytes) = stage.operator().resident_memory().await {
         row("operator's resident memory, at the end", mebibytes(bytes));
     }
     for (part, time) in stage.playground().timings() {

@@ -1,0 +1,80 @@
+{{/* Names, labels and what else of metadata is the same everywhere. */}}
+
+{{- define "matinee.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Short enough that the longest suffix still fits into a label. */}}
+{{- define "matinee.fullname" -}}
+{{- $name := include "matinee.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 45 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 45 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 45 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "matinee.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
+{{- define "matinee.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "matinee.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "matinee.settingsName" -}}
+{{- include "matinee.fullname" . }}-settings
+{{- end -}}
+
+{{- define "matinee.leaseName" -}}
+{{- default (include "matinee.fullname" .) .Values.config.leaderElection.leaseName -}}
+{{- end -}}
+
+{{- define "matinee.webhookSecretName" -}}
+{{- default (printf "%s-webhook" (include "matinee.fullname" .)) .Values.webhook.existingSecret.name -}}
+{{- end -}}
+
+{{- define "matinee.webhookSecretKeys" -}}
+{{- ternary .Values.webhook.existingSecret.keys (list "secret") (ne .Values.webhook.existingSecret.name "") | toJson -}}
+{{- end -}}
+
+{{/* What never changes in an object's life. Takes root and component. */}}
+{{- define "matinee.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "matinee.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* Takes root, component and labels. */}}
+{{- define "matinee.labels" -}}
+{{- $labels := include "matinee.selectorLabels" . | fromYaml -}}
+{{- $fixed := dict
+  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace "+" "_"))
+  "app.kubernetes.io/version" .root.Chart.AppVersion
+  "app.kubernetes.io/managed-by" .root.Release.Service
+  "app.kubernetes.io/part-of" "matinee" -}}
+{{- toYaml (merge $labels $fixed (default dict .labels) (deepCopy .root.Values.commonLabels)) -}}
+{{- end -}}
+
+{{/*
+What stands below `metadata`. Takes root, name, component; and, if there are any, labels, annotations, namespace, and cluster: true for
+what is in no namespace.
+*/}}
+{{- define "matinee.metadata" -}}
+name: {{ .name }}
+{{- if not .cluster }}
+namespace: {{ default (include "matinee.namespace" .root) .namespace }}
+{{- end }}
+labels:
+  {{- include "matinee.labels" . | nindent 2 }}
+{{- with merge (deepCopy (default dict .annotations)) (deepCopy .root.Values.commonAnnotations) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,162 @@
+//! `matinee teardown`: every preview goes while the operator that can tear it down is still there. What `helm uninstall` runs first.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Client, Resource as _, ResourceExt as _};
+use serde_json::json;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::adapters::kubernetes::client;
+use crate::api::{self, PreviewClass, PreviewEnvironment};
+use crate::settings::{SERVICE_ACCOUNT_NAMESPACE, own_namespace};
+
+/// Longest time for one request.
+const REQUEST: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_secs(1);
+/// Replicas of the operator learn within moments that nothing new is to be made. Until this long after, what they still made is found.
+const SETTLED_AFTER: Duration = Duration::from_secs(3);
+/// Time between two lines on what is left, when nothing changes.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// How many previews are named in a line.
+const NAMED: usize = 5;
+
+/// Flags of `matinee teardown`.
+#[derive(Args)]
+pub(super) struct Flags {
+    /// The operator's namespace. [default: the service account's, else matinee-system]
+    #[arg(long, env = "MATINEE_NAMESPACE", value_name = "NAME")]
+    namespace: Option<String>,
+    /// The ConfigMap that the operator has by --config-map: it is told there to make nothing new. Without it, open pull requests may get new previews.
+    #[arg(long, env = "MATINEE_CONFIG_MAP", value_name = "NAME")]
+    config_map: Option<String>,
+    /// How long it may take. What is left then stays, and it ends with an error.
+    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    timeout: api::Duration,
+    /// A PreviewClass that goes too, last of all.
+    #[arg(long, value_name = "NAME")]
+    class: Option<String>,
+}
+
+/// Tears everything down.
+pub(super) async fn run(flags: &Flags) -> anyhow::Result<()> {
+    let client =
+        client().await.context("no Kubernetes cluster to talk to: set KUBECONFIG, or run in a pod")?;
+    let namespace = own_namespace(flags.namespace.as_deref(), Path::new(SERVICE_ACCOUNT_NAMESPACE))
+        .map_err(|problem| anyhow::anyhow!("--namespace: {problem}"))?;
+    let began = Instant::now();
+    if let Some(name) = &flags.config_map {
+        drain(&client, &namespace, name).await?;
+        println!("the operator makes nothing new any more (ConfigMap {namespace}/{name}, drain)");
+    }
+    let left = remove(&client, began, flags.timeout.as_std()).await?;
+    if !left.is_empty() {
+        let resume = flags.config_map.as_ref().map_or_else(String::new, |name| {
+            format!(
+                "; to have the operator go on as before, set `drain` to \"false\" in ConfigMap {namespace}/{name}"
+            )
+        });
+        bail!(
+            "{} left after {}: {}. Their conditions say why (`kubectl describe previewenvironment`); the operator has to be running. \
+             `helm uninstall --no-hooks` goes on without{resume}",
+            count(left.len()),
+            flags.timeout,
+            names(&left)
+        );
+    }
+    if let Some(name) = &flags.class {
+        let classes: Api<PreviewClass> = Api::all(client);
+        let deleted = bounded(classes.delete(name, &DeleteParams::default())).await;
+        if there(deleted).with_context(|| format!("--class: PreviewClass {name} can't be deleted"))?.is_some()
+        {
+            println!("PreviewClass {name} is deleted");
+        }
+    }
+    println!("no preview is left");
+    Ok(())
+}
+
+/// Tells the operator to make nothing new.
+async fn drain(client: &Client, namespace: &str, name: &str) -> anyhow::Result<()> {
+    let config_maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let patch = Patch::Merge(json!({"data": {"drain": "true"}}));
+    let parameters =
+        PatchParams { field_manager: Some("matinee-teardown".to_owned()), ..PatchParams::default() };
+    let patched = bounded(config_maps.patch(name, &parameters, &patch)).await;
+    patched.with_context(|| format!("--config-map: {namespace}/{name} can't be changed")).map(drop)
+}
+
+/// Deletes every preview until none is left; or which are, when the time is over.
+async fn remove(client: &Client, began: Instant, within: Duration) -> anyhow::Result<Vec<String>> {
+    let everywhere: Api<PreviewEnvironment> = Api::all(client.clone());
+    let mut said: Option<(usize, Instant)> = None;
+    loop {
+        let list = bounded(everywhere.list(&ListParams::default())).await;
+        // Without the definition there are no objects.
+        let Some(list) = there(list).context("PreviewEnvironments can't be listed")? else {
+            return Ok(Vec::new());
+        };
+        for one in list.items.iter().filter(|one| one.meta().deletion_timestamp.is_none()) {
+            delete(client, one).await?;
+        }
+        let left: Vec<_> = list.items.iter().map(shown).collect();
+        if (left.is_empty() && began.elapsed() >= SETTLED_AFTER) || began.elapsed() >= within {
+            return Ok(left);
+        }
+        let changed = said.is_none_or(|(count, at)| count != left.len() || at.elapsed() >= SIGN_OF_LIFE);
+        if changed && !left.is_empty() {
+            println!("{} left: {}", count(left.len()), names(&left));
+            said = Some((left.len(), Instant::now()));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn delete(client: &Client, one: &PreviewEnvironment) -> anyhow::Result<()> {
+    let objects: Api<PreviewEnvironment> =
+        Api::namespaced(client.clone(), &one.namespace().unwrap_or_default());
+    let same = Preconditions { uid: one.uid(), resource_version: None };
+    match bounded(objects.delete(&one.name_any(), &DeleteParams::background().preconditions(same))).await {
+        // Gone, or another one by now, or not just now: the next look tells.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 429 | 500..) => Ok(()),
+        Err(error) => {
+            Err(error).with_context(|| format!("PreviewEnvironment {} can't be deleted", shown(one)))
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// A request with its bound in time.
+async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    let late = || kube::Error::Service(format!("no answer within {} s", REQUEST.as_secs()).into());
+    timeout(REQUEST, request).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// What isn't there is no failure.
+fn there<T>(result: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn shown(one: &PreviewEnvironment) -> String {
+    format!("{}/{}", one.namespace().unwrap_or_default(), one.name_any())
+}
+
+fn count(number: usize) -> String {
+    if number == 1 { "1 preview".to_owned() } else { format!("{number} previews") }
+}
+
+fn names(all: &[String]) -> String {
+    let named = all.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match all.len().checked_sub(NAMED) {
+        Some(more @ 1..) => format!("{named} and {more} more"),
+        _ => named,
+    }
+}

@@ -1,0 +1,123 @@
+//! Two replicas and a Lease whose API fails as told; time is tokio's, and passes at once.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::adapters::clock::SystemClock;
+
+#[derive(Default)]
+struct Api {
+    lease: Mutex<Option<(Record, u64)>>,
+    down: Mutex<bool>,
+    /// Does what is asked, but the answer is lost.
+    mute: Mutex<bool>,
+}
+
+impl Api {
+    fn holder(&self) -> Option<String> {
+        self.lease.lock().unwrap().as_ref().and_then(|(record, _)| record.holder.clone())
+    }
+}
+
+#[async_trait]
+impl Leases for Api {
+    async fn read(&self) -> Result<Option<(Record, String)>, ClusterError> {
+        if *self.down.lock().unwrap() {
+            return Err(ClusterError::Unavailable("down".to_owned()));
+        }
+        let lease = self.lease.lock().unwrap().clone();
+        Ok(lease.map(|(record, version)| (record, version.to_string())))
+    }
+
+    async fn write(&self, record: &Record, seen: Option<&str>) -> Result<String, ClusterError> {
+        if *self.down.lock().unwrap() {
+            return Err(ClusterError::Unavailable("down".to_owned()));
+        }
+        let mut lease = self.lease.lock().unwrap();
+        let version = lease.as_ref().map(|(_, version)| *version);
+        if version.map(|version| version.to_string()).as_deref() != seen {
+            return Err(ClusterError::Conflict("somebody else was faster".to_owned()));
+        }
+        let version = version.unwrap_or_default() + 1;
+        *lease = Some((record.clone(), version));
+        if *self.mute.lock().unwrap() {
+            return Err(ClusterError::Unavailable("answer lost".to_owned()));
+        }
+        Ok(version.to_string())
+    }
+}
+
+fn leader(api: &Arc<Api>, me: &str) -> Leader {
+    Leader::new(Arc::clone(api) as Arc<dyn Leases>, Arc::new(SystemClock), me.to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_one_leads_and_the_other_follows_a_crash_within_twenty_seconds() {
+    let api = Arc::new(Api::default());
+    let (mut one, mut two) = (leader(&api, "one"), leader(&api, "two"));
+    one.elected().await;
+    assert_eq!(api.holder().as_deref(), Some("one"));
+    tokio::select! {
+        () = two.elected() => panic!("both lead"),
+        why = one.keep() => panic!("lost: {why}"),
+        () = sleep(Duration::from_mins(5)) => {}
+    }
+    // It is no more, without a word.
+    drop(one);
+    let crashed = Instant::now();
+    two.elected().await;
+    let took = crashed.elapsed();
+    assert!(took > Duration::from_secs(10) && took < Duration::from_secs(20), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_given_back_is_taken_at_the_next_look() {
+    let api = Arc::new(Api::default());
+    let (mut one, mut two) = (leader(&api, "one"), leader(&api, "two"));
+    one.elected().await;
+    assert!(timeout(Duration::from_secs(1), two.elected()).await.is_err());
+    one.release().await;
+    assert_eq!(api.holder(), None);
+    let given_back = Instant::now();
+    two.elected().await;
+    assert!(given_back.elapsed() <= Terms::default().retry, "{:?}", given_back.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_can_not_renew_stops_before_another_begins() {
+    let api = Arc::new(Api::default());
+    let (mut one, mut two) = (leader(&api, "one"), leader(&api, "two"));
+    one.elected().await;
+    assert!(timeout(Duration::from_secs(1), two.elected()).await.is_err());
+    *api.down.lock().unwrap() = true;
+    let down = Instant::now();
+    let why = one.keep().await;
+    assert!(why.contains("could not be renewed"), "{why}");
+    let stopped = down.elapsed();
+    *api.down.lock().unwrap() = false;
+    two.elected().await;
+    assert!(stopped < down.elapsed(), "stopped after {stopped:?}, replaced after {:?}", down.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_costs_the_lead_nothing() {
+    let api = Arc::new(Api::default());
+    let mut one = leader(&api, "one");
+    one.elected().await;
+    *api.mute.lock().unwrap() = true;
+    assert!(timeout(Duration::from_secs(5), one.keep()).await.is_err());
+    *api.mute.lock().unwrap() = false;
+    assert!(timeout(Duration::from_mins(1), one.keep()).await.is_err(), "it was its own write");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_finds_another_in_the_lease_leads_no_more() {
+    let api = Arc::new(Api::default());
+    let mut one = leader(&api, "one");
+    one.elected().await;
+    api.lease.lock().unwrap().as_mut().unwrap().0.holder = Some("two".to_owned());
+    api.lease.lock().unwrap().as_mut().unwrap().1 += 1;
+    assert_eq!(one.keep().await, "two holds the Lease now");
+}

@@ -1,0 +1,67 @@
+//! Askers that a change to one object has for others.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use kube::ResourceExt as _;
+
+use super::Context;
+use super::driver::Poke;
+use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+
+/// One asker for each kind.
+pub(super) struct Pokes {
+    pub(super) classes: Poke<PreviewClass>,
+    pub(super) templates: Poke<PreviewTemplate>,
+    pub(super) environments: Poke<PreviewEnvironment>,
+    pub(super) requests: Poke<DeploymentRequest>,
+    pub(super) repositories: Poke<Repository>,
+    pub(super) commands: Poke<Command>,
+}
+
+impl Pokes {
+    /// Has everything looked at.
+    pub(super) fn everything(&self, context: &Context) {
+        self.classes.all(&context.classes);
+        self.templates.all(&context.templates);
+        self.repositories.all(&context.repositories);
+        self.requests.all(&context.requests);
+        self.commands.all(&context.commands);
+        self.environments.all(&context.environments);
+    }
+
+    /// Has a Repository looked at, and everything that refers to it.
+    pub(super) fn all_of(&self, context: &Context, repository: &Repository) {
+        self.repositories.object(repository);
+        let (namespace, name) = (repository.namespace(), repository.name_any());
+        for environment in context
+            .environments
+            .state_filter(|one| one.namespace() == namespace && one.spec.repository_ref.name == name)
+        {
+            self.environments.object(&environment);
+        }
+        for request in context
+            .requests
+            .state_filter(|one| one.namespace() == namespace && one.spec.repository_ref.name == name)
+        {
+            self.requests.object(&request);
+        }
+    }
+}
+
+/// The context, which the watches' callbacks need and which needs the stores they fill.
+#[derive(Default)]
+pub(super) struct Late(OnceLock<(Weak<Context>, Pokes)>);
+
+impl Late {
+    pub(super) fn set(&self, context: &Arc<Context>, pokes: Pokes) {
+        self.0.set((Arc::downgrade(context), pokes)).ok();
+    }
+
+    pub(super) fn with(&self, act: impl FnOnce(&Arc<Context>, &Pokes)) {
+        if let Some((context, pokes)) = self.0.get()
+            && let Some(context) = context.upgrade()
+        {
+            act(&context, pokes);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The chart, rendered by Helm as users do. `UPDATE=1 cargo test --test chart` writes what is generated and the golden files.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
+
+mod alerts;
+mod definitions;
+mod golden;
+mod helm;
+mod metrics;
+mod objects;
+mod pods;
+mod programs;
+mod release;
+mod rights;
+mod subchart;
+mod values;
+mod wrong;

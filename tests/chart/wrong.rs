@@ -1,0 +1,102 @@
+//! Values that can't be used, and what is said about them.
+
+use crate::helm::{chart, text_of};
+
+fn refused(arguments: &[&str]) -> String {
+    match text_of(&chart(), "matinee", arguments) {
+        Ok(_) => panic!("{arguments:?} is not refused"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn a_value_that_there_is_not_is_refused_wherever_it_is() {
+    for (set, place, name) in [
+        ("replicas=2", "''", "replicas"),
+        ("image.pullpolicy=Always", "'/image'", "pullpolicy"),
+        ("config.loglevel=debug", "'/config'", "loglevel"),
+        ("config.leaderElection.name=a", "'/config/leaderElection'", "name"),
+        ("webhook.existingSecret.key=a", "'/webhook/existingSecret'", "key"),
+        ("ingress.host=a", "'/ingress'", "host"),
+        ("rbac.deployer.rule=a", "'/rbac/deployer'", "rule"),
+        ("metrics.prometheusRule.alerts.gone.enabled=true", "'/metrics/prometheusRule/alerts'", "gone"),
+        (
+            "metrics.prometheusRule.alerts.down.threshold=1",
+            "'/metrics/prometheusRule/alerts/down'",
+            "threshold",
+        ),
+        ("readinessProbe.period=1", "'/readinessProbe'", "period"),
+        ("resources.limit.cpu=1", "'/resources'", "limit"),
+    ] {
+        let error = refused(&["--set", set]);
+        let expected = format!("at {place}: additional properties '{name}' not allowed");
+        assert!(error.contains(&expected), "{set}: {error}");
+    }
+}
+
+#[test]
+fn a_value_of_another_type_or_out_of_range_is_refused() {
+    for (set, expected) in [
+        ("replicaCount=two", "at '/replicaCount': got string, want integer"),
+        ("replicaCount=-1", "at '/replicaCount': minimum: got -1, want 0"),
+        ("config.sweepInterval=1 minute", "at '/config/sweepInterval': '1 minute' does not match pattern"),
+        ("config.sweepInterval=60", "at '/config/sweepInterval': got number, want string"),
+        ("config.logFormat=yaml", "at '/config/logFormat': value must be one of 'auto', 'text', 'json'"),
+        (
+            "config.publicUrl=matinee.example.com",
+            "at '/config/publicUrl': 'matinee.example.com' does not match",
+        ),
+        ("config.concurrency=0", "at '/config/concurrency': minimum: got 0, want 1"),
+        ("image.digest=sha256:0", "at '/image/digest': 'sha256:0' does not match pattern"),
+        ("teardown.timeout=1h30m", "at '/teardown/timeout': '1h30m' does not match pattern"),
+        ("webhook.secret=short", "at '/webhook/secret': minLength: got 5, want 16"),
+        ("ingress.hosts=a.example.com", "at '/ingress/hosts': got string, want array"),
+        ("crds.keep=yes", "at '/crds/keep': got string, want boolean"),
+        ("global.imageRegistry={a}", "at '/global/imageRegistry': got array, want string"),
+        ("github.app.id=abc", "at '/github/app/id': 'abc' does not match pattern"),
+        ("commonLabels.a=1", "at '/commonLabels/a': got number, want string"),
+    ] {
+        let error = refused(&["--set", set]);
+        assert!(error.contains(expected), "{set}: {error}");
+        assert!(
+            !set.starts_with("webhook.secret") || !error.contains("'short'"),
+            "a secret is told: {error}"
+        );
+    }
+}
+
+#[test]
+fn values_that_do_not_go_together_are_refused_with_a_remedy() {
+    for (set, expected) in [
+        (
+            "config.leaderElection.enabled=false,replicaCount=2",
+            "replicaCount: more than one replica needs config.leaderElection.enabled: true",
+        ),
+        ("ingress.enabled=true", "ingress.hosts: name at least one host"),
+        ("httpRoute.enabled=true", "httpRoute.parentRefs: name the Gateway"),
+        (
+            "webhook.existingSecret.name=a,webhook.secret=sixteen-characters-and-more",
+            "webhook: set either existingSecret.name or secret",
+        ),
+        ("github.token=a,github.app.id=1,github.app.privateKey=c", "github: set either token or app"),
+        ("github.app.id=1", "github.app: id and privateKey belong together"),
+        ("slack.botToken=a", "slack.signingSecret: needed with slack.botToken"),
+        ("defaultClass.create=true", "defaultClass.spec: say at least repositories, namespaces and routing"),
+        (
+            "metrics.service.enabled=false,metrics.serviceMonitor.enabled=true",
+            "metrics.serviceMonitor: needs metrics.service.enabled: true",
+        ),
+        ("config.httpPort=8081", "config: httpPort and adminPort must differ"),
+    ] {
+        let error = refused(&["--set", set]);
+        assert!(error.contains(expected), "{set}: {error}");
+    }
+}
+
+#[test]
+fn an_older_cluster_is_refused() {
+    let error = refused(&["--kube-version", "1.32.9"]);
+    assert!(error.contains("requires kubeVersion: >=1.33.0-0"), "{error}");
+    // As clouds call theirs.
+    text_of(&chart(), "matinee", &["--kube-version", "v1.33.1-gke.1234"]).unwrap();
+}

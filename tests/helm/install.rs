@@ -1,0 +1,59 @@
+//! What is there once the chart is installed.
+
+use anyhow::{Context as _, Result, ensure};
+use kube::api::PostParams;
+use playground::stage::{NewProject, RELEASE, SYSTEM, Stage};
+use serde_json::json;
+
+use crate::harness::tests;
+use crate::play::{gone, live, shows, url_of};
+use crate::pods::replicas;
+
+tests![helm_test_says_that_all_is_well(node), a_preview_comes_and_goes(node), the_pods_pass_restricted(node),];
+
+async fn helm_test_says_that_all_is_well(stage: &Stage) -> Result<()> {
+    let said = stage.helm(&["test", RELEASE, "--logs", "--timeout", "2m"]).await?;
+    ensure!(said.contains("Succeeded"), "{said}");
+    ensure!(!said.contains('✗'), "{said}");
+    Ok(())
+}
+
+async fn a_preview_comes_and_goes(stage: &Stage) -> Result<()> {
+    let project = stage.project(NewProject::new("helm-life")).await?;
+    let (pull, deployment) = live(stage, &project, "feature").await?;
+    shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
+    // What a status links to is served through the chart's HTTPRoute.
+    let log = deployment.statuses.last().map(|status| status.log_url.clone()).context("no status")?;
+    let page = stage.fetch(&log).await?;
+    ensure!(page.status == 200 && page.body.contains("preview/pr-1"), "{log}: {page:?}");
+    stage.github().close(&project.repository, pull.number).await?;
+    gone(stage, &project, pull.number).await
+}
+
+/// The API server is asked, where it enforces the standard.
+async fn the_pods_pass_restricted(stage: &Stage) -> Result<()> {
+    let (leader, _) = replicas(stage).await?;
+    let pod = stage.objects("v1", "Pod", Some(SYSTEM)).get(&leader.name).await?;
+    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "helm-restricted", "labels": labels}});
+    stage.apply(&namespace.to_string()).await?;
+    let mut spec = pod.data["spec"].clone();
+    for field in ["nodeName", "serviceAccount", "serviceAccountName"] {
+        spec.as_object_mut().context("a pod has a spec")?.remove(field);
+    }
+    let there = stage.objects("v1", "Pod", Some("helm-restricted"));
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let tried = |spec: &serde_json::Value| {
+        serde_json::from_value(
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tried"}, "spec": spec}),
+        )
+    };
+    there.create(&dry, &tried(&spec)?).await.context("the operator's pod is refused")?;
+    spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = true.into();
+    let refused = there.create(&dry, &tried(&spec)?).await;
+    ensure!(
+        refused.is_err_and(|error| error.to_string().contains("violates PodSecurity")),
+        "nothing is enforced here"
+    );
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Life with Helm: the chart installed into a real cluster, two replicas of the operator as pods on its node; what users do with a release, and what
+//! befalls one. `cargo test --test helm -- replicas` runs those whose name contains `replicas`, in their order, one after the other.
+
+#[path = "../cluster/harness.rs"]
+mod harness;
+mod install;
+mod monitoring;
+#[path = "../cluster/play.rs"]
+mod play;
+mod pods;
+mod replicas;
+#[path = "../cluster/rest.rs"]
+mod rest;
+mod settings;
+mod uninstall;
+mod upgrade;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use harness::{Group, group};
+use playground::stage::{Place, Settings};
+use serde_json::json;
+
+const GROUPS: &[Group] = &[
+    group("install", install::TESTS),
+    group("settings", settings::TESTS),
+    group("replicas", replicas::TESTS),
+    group("monitoring", monitoring::TESTS),
+    group("upgrade", upgrade::TESTS),
+    group("uninstall", uninstall::TESTS),
+];
+
+fn settings() -> Settings {
+    Settings {
+        place: Place::Cluster { replicas: 2 },
+        values: json!({"teardown": {"enabled": true, "timeout": "2m"}}),
+        sweep_interval: Duration::from_secs(5),
+        // Tests wait for what is told to GitHub; its limits have tests of their own.
+        github_write_interval: Duration::ZERO,
+        record_writes: true,
+        ..Settings::new(env!("CARGO_BIN_EXE_matinee"))
+    }
+}
+
+fn main() -> ExitCode {
+    // There is one release.
+    harness::run(GROUPS, settings, 1)
+}

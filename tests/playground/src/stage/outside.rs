@@ -1,0 +1,51 @@
+//! What is outside of the cluster: stand-ins for GitHub, Slack and a registry.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Result;
+use github_stand_in::control::types::Limits;
+
+use super::web;
+
+/// The stand-in's REST API has a path before it, as Enterprise Server's has: who forgets it fails.
+const API_PATH: &str = "/api/v3";
+
+/// The stand-ins.
+pub(super) struct Outside {
+    pub(super) github: github_stand_in::StandIn,
+    pub(super) slack: slack_stand_in::StandIn,
+    pub(super) registry: registry_stand_in::StandIn,
+}
+
+impl Outside {
+    /// Starts them on an address of this machine; GitHub's `unlimited` takes as much as anybody writes.
+    pub(super) async fn start(host: Ipv4Addr, unlimited: bool) -> Result<Self> {
+        let listen = SocketAddr::from((host, 0));
+        // In the cluster the operator is reached by a name that the gateway knows.
+        let client = Some(web::client()?);
+        let github = github_stand_in::Settings {
+            listen,
+            base_path: API_PATH.to_owned(),
+            client: client.clone(),
+            ..Default::default()
+        };
+        let slack = slack_stand_in::Settings { listen, client, ..Default::default() };
+        let registry = registry_stand_in::Settings { listen, ..Default::default() };
+        let outside = Self {
+            github: github_stand_in::StandIn::start(github).await?,
+            slack: slack_stand_in::StandIn::start(slack).await?,
+            registry: registry_stand_in::StandIn::start(registry).await?,
+        };
+        if unlimited {
+            let none = Limits {
+                content_per_minute: u64::MAX,
+                content_per_hour: u64::MAX,
+                points_per_minute: u64::MAX,
+                primary: 1_000_000,
+                ..Limits::default()
+            };
+            outside.github.control().set_limits(none).await?;
+        }
+        Ok(outside)
+    }
+}
