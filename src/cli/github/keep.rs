@@ -64,7 +64,8 @@ impl Keeper {
                 Ok(reused)
             }
             Self::Folder(folder) => {
-                for name in kept.names().filter(|name| !replace && file(folder, name).exists()) {
+                let mut there = kept.names().filter(|name| file(folder, name).exists());
+                if let Some(name) = there.next().filter(|_| !replace) {
                     let flag = if name == kept.credentials { "--secret" } else { "--webhook-secret" };
                     return Err(taken(&self.place(name, kept), flag));
                 }
