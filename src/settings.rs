@@ -25,6 +25,8 @@ pub const DEFAULT_NAMESPACE: &str = "matinee-system";
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    /// [`Self::Text`] on a terminal, else [`Self::Json`].
+    Auto,
     /// For people.
     Text,
     /// One JSON object per line.
@@ -52,8 +54,10 @@ pub struct Election {
 /// Checked settings of `matinee run`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Address to serve HTTP on.
+    /// Address to serve webhooks and pages on.
     pub listen: SocketAddr,
+    /// Address to serve health and metrics on.
+    pub admin_listen: SocketAddr,
     /// Secrets that webhooks may be signed with; at least one.
     pub webhook_secrets: SecretFiles,
     /// Largest webhook, in bytes.
@@ -128,7 +132,9 @@ impl Settings {
     /// Checks all flags, reads the secrets, and finds the own namespace in `namespace_file` (a pod's [`SERVICE_ACCOUNT_NAMESPACE`]).
     pub fn check(flags: &Flags, namespace_file: &Path) -> Result<Self, Problems> {
         let mut check = Checker::default();
-        let listen = check.ok("listen", "MATINEE_LISTEN", address(&flags.listen));
+        let listen = check.ok("listen", "MATINEE_LISTEN", address(&flags.listen, 8_080));
+        let admin_listen =
+            check.ok("admin-listen", "MATINEE_ADMIN_LISTEN", address(&flags.admin_listen, 8_081));
         let webhook_secrets = check.ok(
             "webhook-secret-file",
             "MATINEE_WEBHOOK_SECRET_FILES",
@@ -184,6 +190,7 @@ impl Settings {
         let settings = (|| {
             Some(Self {
                 listen: listen?,
+                admin_listen: admin_listen?,
                 webhook_secrets: webhook_secrets?,
                 webhook_max_bytes: usize::try_from(webhook_max_bytes?).ok()?,
                 namespace: namespace?,
@@ -208,9 +215,9 @@ fn set(value: Option<&String>) -> Option<&str> {
     value.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+fn address(text: &str, port: u16) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        format!("\"{text}\" is not an address with a port: write it like 0.0.0.0:8080 or [::]:8080")
+        format!("\"{text}\" is not an address with a port: write it like 0.0.0.0:{port} or [::]:{port}")
     })
 }
 
@@ -319,13 +326,15 @@ fn base_url(text: &str) -> Result<String, String> {
 
 fn log_format(text: &str) -> Result<LogFormat, String> {
     match text {
+        "auto" => Ok(LogFormat::Auto),
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        other => Err(format!("\"{other}\" is not a format: write text or json")),
+        other => Err(format!("\"{other}\" is not a format: write auto, text or json")),
     }
 }
 
-fn log_filter(text: &str) -> Result<String, String> {
+/// A filter that is known to parse.
+pub(crate) fn log_filter(text: &str) -> Result<String, String> {
     EnvFilter::builder().parse(text).map(|_| text.to_owned()).map_err(|error| {
         format!("\"{text}\" is not a filter ({error}): write it like info or matinee=debug,info")
     })

@@ -335,6 +335,53 @@ fn the_guide_knows_no_reason_that_there_is_not() {
     }
 }
 
+/// Whatever publishes an event names its type and reason, or the reason comes from what deletes an environment.
+#[test]
+fn the_guide_knows_every_event_of_the_code() {
+    let guide = read("docs/troubleshooting.md");
+    let section = guide.split("\n## Events\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows: Vec<(BTreeSet<&str>, &str)> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .map(|row| {
+            let columns: Vec<&str> = row.split(" | ").collect();
+            (columns[0].split(", ").map(|reason| reason.trim_matches('`')).collect(), columns[2])
+        })
+        .collect();
+    let mut published = BTreeSet::new();
+    for (_, tokens) in sources() {
+        collect(tokens, &mut |previous, literal| {
+            let kind = if previous.ends_with("EventType :: Warning ,") {
+                "Warning"
+            } else if [
+                "EventType :: Normal ,",
+                "delete ( environment , context ,",
+                "Verified :: Over (",
+                "Verdict :: Over { reason :",
+            ]
+            .iter()
+            .any(|words| previous.ends_with(words))
+            {
+                "Normal"
+            } else {
+                return;
+            };
+            published.insert((literal.to_owned(), kind));
+        });
+    }
+    assert!(published.len() >= 6, "{published:?}");
+    for (reason, kind) in &published {
+        let row = rows.iter().find(|(reasons, _)| reasons.contains(reason.as_str()));
+        let (_, told) = row.unwrap_or_else(|| panic!("docs/troubleshooting.md has no event {reason}"));
+        assert_eq!(told, kind, "type of the event {reason}");
+    }
+    for reason in rows.iter().flat_map(|(reasons, _)| reasons) {
+        // Those of the condition `Ready`, which no place in the code names together with an event.
+        let of_ready = ["Ready", "Succeeded"].contains(reason);
+        assert!(of_ready || published.iter().any(|(known, _)| known == reason), "nobody publishes {reason}");
+    }
+}
+
 /// The reasons in the first columns of the tables on troubleshooting.
 fn documented() -> BTreeSet<String> {
     let guide = read("docs/troubleshooting.md");

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use matinee::core::event::{Event, Parsed};
 use matinee::core::forge::Deployment;
-use matinee::core::webhook::parse;
+use matinee::core::webhook::{happened_at, parse};
 use serde_json::Value;
 use sha2::{Digest as _, Sha512};
 
@@ -96,6 +96,10 @@ fn each_of_the_329_examples_is_an_event_or_ignored_and_none_is_an_error() {
                     assert!(reason.contains(event), "{reason}");
                 }
                 Parsed::Event(what) => {
+                    // Nothing tells when somebody asked for a check to run again.
+                    let timed = event != "ping" && action != "rerequested";
+                    let at = happened_at(event, example.to_string().as_bytes());
+                    assert_eq!(at.is_some(), timed, "when {event} {action} happened: {at:?}");
                     assert!(handled(event, action, example), "{event} {action} became {what:?}");
                     *events.entry(as_it_stands(&what, event, example)).or_default() += 1;
                 }

@@ -4,6 +4,9 @@ pub mod clock;
 pub mod github;
 pub mod http;
 pub mod kubernetes;
+#[cfg(feature = "otel")]
+pub mod otlp;
+pub mod process;
 pub mod registry;
 pub mod render;
 pub mod slack;

@@ -264,6 +264,9 @@ pub struct Attempt {
     pub deployment_id: Option<i64>,
     /// When it was first seen.
     pub started_at: Time,
+    /// When the environment was ready with it for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<Time>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Time>,

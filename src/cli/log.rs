@@ -1,23 +1,172 @@
-//! Logs go to standard error.
+//! Logs go to standard error. What is logged can be changed while it runs.
 
 use std::io::{IsTerminal as _, stderr};
+use std::iter;
 
 use anyhow::anyhow;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use crate::settings::{Log, LogFormat};
+use crate::settings::{Log, LogFormat, log_filter};
 
-/// The library's own words about watches that fail: Matinee says the same with the kind, and once.
-const REPEATED: &str = "kube_runtime::watcher=error";
+/// The library's own words about watches that fail, and its span around each reconcile: Matinee says the same with the kind, and once.
+const REPEATED: &str = "kube_runtime::watcher=error,kube_runtime::controller=warn";
 
-/// From here on, what is logged is written.
-pub(super) fn install(log: &Log) -> anyhow::Result<()> {
-    // What the user says comes later, and so wins.
-    let filter = EnvFilter::builder().parse(format!("{REPEATED},{}", log.filter))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
-    match log.format {
-        LogFormat::Text => builder.with_ansi(stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).try_init(),
+/// What is logged, for as long as the process runs.
+#[derive(Clone, Debug)]
+pub struct Filter(reload::Handle<EnvFilter, Registry>);
+
+impl Filter {
+    /// From here on this is logged: a level, or levels by module, as in `--log`.
+    ///
+    /// # Errors
+    /// When it is no filter, with what to write instead; then what was logged goes on being logged.
+    pub fn set_filter(&self, filter: &str) -> Result<(), String> {
+        self.0.reload(parsed(filter)?).map_err(|error| format!("the log filter can't be changed: {error}"))
     }
-    .map_err(|error| anyhow!("logs can't be set up: {error}"))
+}
+
+/// What the user says comes last, and so wins.
+fn parsed(filter: &str) -> Result<EnvFilter, String> {
+    let checked = log_filter(filter)?;
+    EnvFilter::builder().parse(format!("{REPEATED},{checked}")).map_err(|error| error.to_string())
+}
+
+/// A layer over nothing: it has its own idea of what passes.
+pub type AnyLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// From here on, what is logged is written, and `more` is told of it too.
+///
+/// # Errors
+/// When the filter is none, or logs are written already.
+pub fn install(log: &Log, more: Option<AnyLayer>) -> anyhow::Result<Filter> {
+    let terminal = stderr().is_terminal();
+    let (layer, filter) = layer(log, terminal, stderr).map_err(|error| anyhow!(error))?;
+    tracing_subscriber::registry()
+        .with(iter::once(layer).chain(more).collect::<Vec<_>>())
+        .try_init()
+        .map_err(|error| anyhow!("logs can't be set up: {error}"))?;
+    Ok(filter)
+}
+
+/// Writes what passes the filter, one event a line. JSON has `timestamp`, `level`, `target`, `message` and the event's own fields side by
+/// side, and in `span` and `spans` what the event is part of.
+fn layer<W>(log: &Log, terminal: bool, writer: W) -> Result<(AnyLayer, Filter), String>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let (filter, handle) = reload::Layer::new(parsed(&log.filter)?);
+    let lines = fmt::layer().with_writer(writer);
+    let text = match log.format {
+        LogFormat::Auto => terminal,
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    let layer = if text {
+        lines.with_ansi(terminal).with_filter(filter).boxed()
+    } else {
+        lines.json().flatten_event(true).with_current_span(true).with_filter(filter).boxed()
+    };
+    Ok((layer, Filter(handle)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        fn taken(&self) -> Vec<String> {
+            let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+            String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+        }
+    }
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Runs with logs written into lines.
+    fn logged(format: LogFormat, terminal: bool, run: impl FnOnce(&Lines, &Filter)) {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = Log { format, filter: "info".into() };
+        let (layer, filter) = layer(&log, terminal, move || writer.clone()).unwrap();
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || run(&lines, &filter));
+    }
+
+    #[test]
+    fn the_format_is_json_unless_a_terminal_shows_it() {
+        for (format, terminal, json) in [
+            (LogFormat::Auto, true, false),
+            (LogFormat::Auto, false, true),
+            (LogFormat::Text, false, false),
+            (LogFormat::Json, true, true),
+        ] {
+            logged(format, terminal, |lines, _| {
+                tracing::info!("hello");
+                let [line] = &lines.taken()[..] else { panic!("not one line") };
+                assert_eq!(serde_json::from_str::<Value>(line).is_ok(), json, "{format:?}: {line}");
+                assert_eq!(line.contains('\u{1b}'), !json && terminal, "{line:?}");
+            });
+        }
+    }
+
+    #[test]
+    fn the_fields_of_a_line_have_names_that_stay() {
+        logged(LogFormat::Json, false, |lines, _| {
+            let span = tracing::info_span!("webhook", delivery = "72d3162e", event = "push");
+            span.in_scope(|| tracing::warn!(status = 403, "refused: {}", "the signature is wrong"));
+            let line: Value = serde_json::from_str(&lines.taken()[0]).unwrap();
+            let mut names: Vec<&String> = line.as_object().unwrap().keys().collect();
+            names.sort_unstable();
+            assert_eq!(names, ["level", "message", "span", "spans", "status", "target", "timestamp"]);
+            assert_eq!(line["level"], "WARN");
+            assert_eq!(line["message"], "refused: the signature is wrong");
+            assert_eq!(line["status"], 403);
+            assert_eq!(line["target"], "matinee::cli::log::tests");
+            line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+            assert_eq!(
+                line["span"],
+                serde_json::json!({"name": "webhook", "delivery": "72d3162e", "event": "push"})
+            );
+        });
+    }
+
+    #[test]
+    fn the_filter_changes_while_it_runs_and_a_bad_one_changes_nothing() {
+        logged(LogFormat::Json, false, |lines, filter| {
+            let log = || {
+                tracing::debug!("debug");
+                tracing::error!("error");
+                lines.taken().len()
+            };
+            assert_eq!(log(), 1);
+            filter.set_filter("matinee=debug,warn").unwrap();
+            assert_eq!(log(), 2);
+            let error = filter.set_filter("matinee=loud").unwrap_err();
+            assert!(error.contains("matinee=loud") && error.contains("write it like info"), "{error}");
+            assert_eq!(log(), 2, "the one before holds");
+            filter.set_filter("off").unwrap();
+            assert_eq!(log(), 0);
+            filter.set_filter("info").unwrap();
+            assert_eq!(log(), 1);
+        });
+    }
 }

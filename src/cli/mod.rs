@@ -3,10 +3,12 @@
 mod apply;
 mod crds;
 mod github;
-mod log;
+pub mod log;
 mod reference;
 pub mod run;
 mod teardown;
+#[cfg(feature = "otel")]
+pub mod traces;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,12 +36,12 @@ enum Command {
     Run(Box<Flags>),
     /// Prints the custom resource definitions as YAML, ready for `kubectl apply --server-side -f -`.
     Crds(crds::Flags),
-    /// Sets up the way to GitHub.
-    Github(github::Arguments),
     /// Applies the PreviewClass of a Helm release; the chart runs it after an installation or upgrade.
     Apply(apply::Flags),
     /// Tears every preview down and waits until none is left; the chart runs it before it is uninstalled.
     Teardown(teardown::Flags),
+    /// Sets up the way to GitHub.
+    Github(github::Arguments),
 }
 
 /// Runs the command that the program's arguments name.
@@ -78,19 +80,52 @@ fn to_its_end(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resu
 }
 
 fn operate(settings: Settings) -> ExitCode {
-    if let Err(error) = log::install(&settings.log) {
-        eprintln!("matinee: {error:#}");
-        return ExitCode::from(FAILURE);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result =
-        runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run::run(settings)));
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        // Where everything else about the run is looked for, and in the same format.
+    let observed = match Observed::start(&settings) {
+        Ok(observed) => observed,
         Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::from(FAILURE)
+            eprintln!("matinee: {error:#}");
+            return ExitCode::from(FAILURE);
         }
+    };
+    let result = observed.runtime.block_on(run::run(settings, observed.filter.clone()));
+    if let Err(error) = &result {
+        // Where everything else about the run is looked for, and in the same format.
+        tracing::error!("{error:#}");
+    }
+    observed.end();
+    if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) }
+}
+
+/// A runtime of which logs and traces tell.
+struct Observed {
+    runtime: tokio::runtime::Runtime,
+    filter: log::Filter,
+    #[cfg(feature = "otel")]
+    traces: Option<traces::Traces>,
+}
+
+impl Observed {
+    fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        #[cfg(feature = "otel")]
+        let (traces, layer) = traces::start(runtime.handle())?.unzip();
+        #[cfg(not(feature = "otel"))]
+        let layer = None;
+        let filter = log::install(&settings.log, layer)?;
+        Ok(Self {
+            runtime,
+            filter,
+            #[cfg(feature = "otel")]
+            traces,
+        })
+    }
+
+    /// Sends what is left to be told.
+    fn end(self) {
+        #[cfg(feature = "otel")]
+        if let Some(traces) = self.traces {
+            traces.end();
+        }
+        drop(self.runtime);
     }
 }

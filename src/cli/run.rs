@@ -1,7 +1,9 @@
-//! `matinee run`: the server and the controllers, until a signal or a failure ends both.
+//! `matinee run`: the servers and the controllers, until a signal or a failure ends them.
 
+mod admin;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -14,12 +16,18 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::adapters::process;
 use crate::adapters::slack::SlackSettings;
 use crate::controllers;
 use crate::core::webhook::WebhookSecret;
+use crate::metrics::Metrics;
 use crate::ports::{Desk, Intake};
-use crate::server::{self, Environments, Limits, Readiness};
+use crate::server::{self, Environments, Limits};
 use crate::settings::{self, SecretFiles, Settings};
+
+pub use admin::Admin;
+
+use super::log::Filter;
 
 /// How often the files with secrets are read again. The kubelet takes about a minute to bring a changed Secret into a pod.
 const SECRETS_INTERVAL: Duration = Duration::from_secs(10);
@@ -47,26 +55,29 @@ pub struct Working {
 /// then is made up for by the next start, as after a crash.
 pub async fn operate(
     listener: TcpListener,
+    admin: Admin,
+    metrics: Metrics,
     settings: &Settings,
     working: Working,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let (sender, secrets) = watch::channel(settings.webhook_secrets.secrets());
-    let ready = Arc::new(AtomicBool::new(false));
     let limits = Limits { body: settings.webhook_max_bytes, ..Limits::default() };
     let app = server::app(server::Context {
         intake: working.intake,
         desk: working.desk,
         secrets,
-        readiness: readiness(Arc::clone(&ready)),
         environments: working.environments,
+        metrics,
         limits,
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(follow_secrets(settings.webhook_secrets.clone(), sender, SECRETS_INTERVAL));
+    let admin = Arc::new(admin);
+    let listed = Arc::clone(&admin);
     tasks.spawn(async move {
         working.ready.await;
-        ready.store(true, Ordering::Release);
+        listed.ready();
         tracing::info!("ready");
     });
     let server = tokio::spawn(server::serve(listener, app, limits, shutdown.clone()));
@@ -91,17 +102,9 @@ pub async fn operate(
     if timeout(GRACE, &mut work).await.is_err() {
         tracing::warn!("the controllers did not end within {} s", GRACE.as_secs());
     }
+    // Last of all: who waits for the end sees how far it is.
+    admin.end().await;
     result
-}
-
-fn readiness(ready: Arc<AtomicBool>) -> Readiness {
-    Arc::new(move || {
-        if ready.load(Ordering::Acquire) {
-            Ok(())
-        } else {
-            Err("the objects in the cluster are still being listed".to_owned())
-        }
-    })
 }
 
 /// Keeps the secrets as the files have them. Secrets in use stay in use while a file can't be read or holds none.
@@ -136,6 +139,25 @@ async fn follow_secrets(
     }
 }
 
+/// Key of the ConfigMap that says what is logged.
+const LOG: &str = "log";
+
+/// Logs what the ConfigMap says; `usual` where it says nothing. What is no filter is told, and changes nothing.
+async fn follow_log(mut live: watch::Receiver<BTreeMap<String, String>>, usual: String, filter: Filter) {
+    let mut current = usual.clone();
+    while live.changed().await.is_ok() {
+        let wanted = live.borrow_and_update().get(LOG).cloned().unwrap_or_else(|| usual.clone());
+        if wanted == current {
+            continue;
+        }
+        match filter.set_filter(&wanted) {
+            Ok(()) => tracing::info!(filter = wanted, "what is logged has changed"),
+            Err(problem) => tracing::warn!("the log filter of the ConfigMap changes nothing: {problem}"),
+        }
+        current = wanted;
+    }
+}
+
 /// Cancelled by the first SIGTERM or SIGINT. A second one ends the process as ever.
 fn until_signalled() -> anyhow::Result<CancellationToken> {
     let shutdown = CancellationToken::new();
@@ -158,12 +180,22 @@ fn until_signalled() -> anyhow::Result<CancellationToken> {
 }
 
 /// Runs the operator.
-pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
+pub(super) async fn run(settings: Settings, filter: Filter) -> anyhow::Result<()> {
     let shutdown = until_signalled()?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("--listen (MATINEE_LISTEN): can't listen on {}", settings.listen))?;
-    tracing::info!("listening on {}", listener.local_addr()?);
+    let admin = std::net::TcpListener::bind(settings.admin_listen).with_context(|| {
+        format!("--admin-listen (MATINEE_ADMIN_LISTEN): can't listen on {}", settings.admin_listen)
+    })?;
+    tracing::info!(
+        "listening on {}, and on {} for health and metrics",
+        listener.local_addr()?,
+        admin.local_addr()?
+    );
+    let metrics = Metrics::default();
+    metrics.process(Arc::new(process::facts));
+    let admin = Admin::start(admin, metrics.clone())?;
     let starting = controllers::start(controllers::Options {
         namespace: settings.namespace.clone(),
         cluster_id: settings.cluster_id.clone(),
@@ -181,14 +213,18 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
             response_url: settings.slack_response_url.clone(),
             ..SlackSettings::default()
         },
+        metrics: metrics.clone(),
         shutdown: shutdown.clone(),
     });
     let running = tokio::select! {
         running = starting => running?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let controllers::Running { intake, desk, environments, settings: _, ready, work } = running;
-    operate(listener, &settings, Working { intake, desk, environments, ready, work }, shutdown).await
+    let controllers::Running { intake, desk, environments, settings: live, ready, work } = running;
+    let usual = settings.log.filter.clone();
+    let _follow = AbortOnDropHandle::new(tokio::spawn(follow_log(live, usual, filter)));
+    let working = Working { intake, desk, environments, ready, work };
+    operate(listener, admin, metrics, &settings, working, shutdown).await
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Drives reconciles: one at a time per object, a bound on all of them, and a growing wait per object after failures.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::future::BoxFuture;
@@ -13,11 +13,14 @@ use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use kube::Resource;
 use kube::runtime::controller::{self, Action, applier};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::{Lookup, ObjectRef, Store};
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::Context;
 use super::standing::Standing;
+use crate::metrics::{Controller, Metrics};
 use crate::ports::{ClusterError, ForgeError};
 
 /// Longest time one reconcile may take. Each request in it has a shorter bound; this is the last resort.
@@ -47,32 +50,38 @@ pub enum Failure {
 /// Asks for reconciles. A replica that doesn't lead makes none, and nobody would take what is asked for: it is dropped.
 pub struct Poke<K: Resource<DynamicType = ()>> {
     sender: UnboundedSender<ObjectRef<K>>,
+    waiting: Arc<Waiting>,
     standing: Arc<Standing>,
+}
+
+/// What was asked for, for the driver.
+pub struct Asked<K: Resource<DynamicType = ()>> {
+    receiver: UnboundedReceiver<ObjectRef<K>>,
+    waiting: Arc<Waiting>,
 }
 
 impl<K: Resource<DynamicType = ()>> Clone for Poke<K> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), standing: Arc::clone(&self.standing) }
+        Self {
+            sender: self.sender.clone(),
+            waiting: Arc::clone(&self.waiting),
+            standing: Arc::clone(&self.standing),
+        }
     }
 }
 
 impl<K: Resource<DynamicType = ()>> Poke<K> {
     /// Two ends: whoever sees a reason for a reconcile, and the driver. Requests for one object that waits already are one.
-    pub fn channel(standing: &Arc<Standing>) -> (Self, UnboundedReceiver<ObjectRef<K>>) {
+    pub fn channel(standing: &Arc<Standing>) -> (Self, Asked<K>) {
         let (sender, receiver) = unbounded();
-        (Self { sender, standing: Arc::clone(standing) }, receiver)
-    }
-
-    fn send(&self, object: ObjectRef<K>) {
-        if self.standing.leads() {
-            // The receiver is gone only when the process ends.
-            self.sender.unbounded_send(object).ok();
-        }
+        let waiting = Arc::<Waiting>::default();
+        let poke = Self { sender, waiting: Arc::clone(&waiting), standing: Arc::clone(standing) };
+        (poke, Asked { receiver, waiting })
     }
 
     /// Asks for a reconcile of the object.
     pub fn object(&self, object: &K) {
-        self.send(ObjectRef::from_obj(object));
+        self.ask(ObjectRef::from_obj(object));
     }
 
     /// Asks for a reconcile of everything in the store.
@@ -85,7 +94,55 @@ impl<K: Resource<DynamicType = ()>> Poke<K> {
 
     /// Asks for a reconcile of the object of that name.
     pub fn named(&self, namespace: &str, name: &str) {
-        self.send(ObjectRef::new(name).within(namespace));
+        self.ask(ObjectRef::new(name).within(namespace));
+    }
+
+    fn ask(&self, object: ObjectRef<K>) {
+        if !self.standing.leads() {
+            return;
+        }
+        self.waiting.asked(object.namespace.as_deref(), &object.name);
+        // The receiver is gone only when the process ends.
+        self.sender.unbounded_send(object).ok();
+    }
+}
+
+/// Objects whose reconcile was asked for and hasn't begun, counted once somebody drives.
+#[derive(Default)]
+struct Waiting(Mutex<Line>);
+
+#[derive(Default)]
+struct Line {
+    /// By namespace and name.
+    objects: HashSet<(Option<String>, String)>,
+    shown: Option<(Controller, Metrics)>,
+}
+
+impl Waiting {
+    fn change(&self, change: impl FnOnce(&mut Line)) {
+        if let Ok(mut line) = self.0.lock() {
+            change(&mut line);
+            if let Some((controller, metrics)) = &line.shown {
+                metrics.reconcile_queue(*controller, line.objects.len());
+            }
+        }
+    }
+
+    fn asked(&self, namespace: Option<&str>, name: &str) {
+        self.change(|line| {
+            line.objects.insert((namespace.map(str::to_owned), name.to_owned()));
+        });
+    }
+
+    /// Its reconcile began, or it is gone.
+    fn done<K: Lookup>(&self, object: &ObjectRef<K>) {
+        self.change(|line| {
+            line.objects.remove(&(object.namespace.clone(), object.name.clone()));
+        });
+    }
+
+    fn show(&self, controller: Controller, metrics: &Metrics) {
+        self.change(|line| line.shown = Some((controller, metrics.clone())));
     }
 }
 
@@ -125,8 +182,9 @@ pub type Reconcile<K> = fn(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Ac
 
 /// Reconciles objects of the store when they are asked for, until the shutdown; what is under way then is finished.
 pub fn drive<K>(
+    controller: Controller,
     store: Store<K>,
-    asked: UnboundedReceiver<ObjectRef<K>>,
+    asked: Asked<K>,
     concurrency: u16,
     shutdown: &CancellationToken,
     context: &Arc<Context>,
@@ -139,16 +197,28 @@ where
     let (shutdown, context) = (shutdown.clone(), Arc::clone(context));
     let backoff = Arc::new(Backoff::<K>(Mutex::default()));
     let clock = Arc::clone(&context.clock);
+    let Asked { receiver, waiting } = asked;
+    waiting.show(controller, &context.metrics);
     let on_failure = {
         let backoff = Arc::clone(&backoff);
         move |object: Arc<K>, failure: &Failure, _: Arc<Context>| {
             Action::requeue(backoff.wait(&ObjectRef::from_obj(&*object), failure, clock.now()))
         }
     };
+    let begin = Arc::clone(&waiting);
     let bounded = move |object: Arc<K>, context: Arc<Context>| {
         let backoff = Arc::clone(&backoff);
+        let key = ObjectRef::from_obj(&*object);
+        begin.done(&key);
+        let span = tracing::info_span!(
+            "reconcile",
+            controller = controller.as_str(),
+            namespace = key.namespace,
+            object = key.name,
+            otel.status_code = Empty
+        );
         async move {
-            let key = ObjectRef::from_obj(&*object);
+            let (start, metrics) = (Instant::now(), context.metrics.clone());
             let result = tokio::time::timeout(RECONCILE_TIMEOUT, reconcile(object, context)).await;
             let result = result.unwrap_or_else(|_| {
                 Err(ClusterError::Unavailable(format!("not done within {} s", RECONCILE_TIMEOUT.as_secs()))
@@ -157,18 +227,27 @@ where
             if result.is_ok() {
                 backoff.reset(&key);
             }
+            let well = matches!(result, Ok(_) | Err(Failure::Soon { .. }));
+            metrics.reconcile(controller, well, start.elapsed());
+            if !well {
+                Span::current().record("otel.status_code", "ERROR");
+            }
             result
         }
+        .instrument(span)
         .boxed()
     };
-    let asked = asked.map(Ok::<_, Infallible>).take_until(shutdown.cancelled_owned());
+    let asked = receiver.map(Ok::<_, Infallible>).take_until(shutdown.cancelled_owned());
     let config = controller::Config::default().concurrency(concurrency);
     let results = applier(bounded, on_failure, context, store, asked, config);
-    results.for_each(|result| async move {
+    results.for_each(move |result| {
         match result {
             Ok(_) => {}
             // Deleted between the request and its turn.
-            Err(controller::Error::ObjectNotFound(object)) => tracing::trace!(%object, "gone"),
+            Err(controller::Error::ObjectNotFound(object)) => {
+                tracing::trace!(%object, "gone");
+                waiting.done(&*object);
+            }
             Err(controller::Error::ReconcilerFailed(failure @ Failure::Soon { .. }, object)) => {
                 tracing::debug!(%object, %failure, "waiting");
             }
@@ -176,6 +255,7 @@ where
                 tracing::warn!(%error, kind = %K::kind(&()), "reconcile failed; it is tried again");
             }
         }
+        std::future::ready(())
     })
 }
 
@@ -227,6 +307,30 @@ fn version(object: &impl Resource) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::PreviewClass;
+
+    #[test]
+    fn an_object_waits_once_until_its_reconcile_begins() {
+        let metrics = Metrics::default();
+        let depth = || {
+            let text = metrics.encode().unwrap();
+            let series = "matinee_reconcile_queue_depth{controller=\"previewclass\"} ";
+            text.lines().find_map(|line| line.strip_prefix(series)?.parse::<u32>().ok())
+        };
+        let standing = Arc::new(Standing::default());
+        let (poke, asked) = Poke::<PreviewClass>::channel(&standing);
+        poke.named("", "dropped, since another replica leads");
+        standing.lead();
+        poke.named("", "a");
+        assert_eq!(depth(), None, "nobody drives yet");
+        asked.waiting.show(Controller::PreviewClass, &metrics);
+        assert_eq!(depth(), Some(1));
+        poke.named("", "a");
+        poke.named("", "b");
+        assert_eq!(depth(), Some(2));
+        asked.waiting.done(&ObjectRef::<PreviewClass>::new("a").within(""));
+        assert_eq!(depth(), Some(1));
+    }
 
     #[test]
     fn the_wait_doubles_up_to_five_minutes() {

@@ -35,6 +35,7 @@ use crate::api::{
 };
 use crate::core::forge::RepositoryName;
 use crate::core::validate;
+use crate::metrics::Metrics;
 use crate::ports::{
     Chat, Clock, Cluster, Events, Forge, ForgeError, Forges, LiveObjects, Prober, Registry, Renderer, Secrets,
 };
@@ -54,6 +55,7 @@ pub struct Context {
     pub(crate) events: Arc<dyn Events>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) standing: Arc<Standing>,
+    pub(crate) metrics: Metrics,
     pub(crate) classes: Store<PreviewClass>,
     pub(crate) repositories: Store<Repository>,
     pub(crate) templates: Store<PreviewTemplate>,

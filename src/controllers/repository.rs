@@ -116,7 +116,7 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
         // What a sweep finds would only be refused.
         Some(_) if context.standing.drains() => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
-        Some(class) => match sweep(repository, &class, held, context).await {
+        Some(class) => match counted(sweep(repository, &class, held, context).await, context) {
             Ok(()) => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
             Err(Failure::Forge(error)) if is_mistake(&error) => {
                 let message = format!("Repository {}: {error}", repository.name_any());
@@ -163,6 +163,11 @@ fn is_mistake(error: &ForgeError) -> bool {
             | ForgeError::NotFound(_)
             | ForgeError::Invalid(_)
     )
+}
+
+fn counted(swept: Result<(), Failure>, context: &Context) -> Result<(), Failure> {
+    context.metrics.sweep(swept.is_ok(), context.clock.now());
+    swept
 }
 
 async fn sweep(

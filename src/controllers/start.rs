@@ -37,6 +37,7 @@ use crate::adapters::slack::{SlackChat, SlackSettings};
 use crate::adapters::web::WebProber;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::core::outbox::Pace;
+use crate::metrics::{Controller, Metrics};
 use crate::ports::{Clock, Desk, Intake, LiveObjects as _};
 
 /// Kinds that nearly every environment has: they are watched before the first reconcile, so that a restart finds what is there and
@@ -78,6 +79,8 @@ pub struct Options {
     pub concurrency: u16,
     /// Time between two writes to GitHub.
     pub github_write_interval: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
     /// How Slack is spoken to.
     pub slack: SlackSettings,
     /// The Lease that is run for; `None`: this is the only replica, and leads.
@@ -264,7 +267,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         cluster: cluster.clone(),
         secrets: cluster.clone(),
         live: live.clone(),
-        forges: Arc::new(GithubForges::new(cluster.clone(), github)),
+        forges: Arc::new(GithubForges::new(cluster.clone(), github, options.metrics.clone())),
         renderer: Arc::new(MinijinjaRenderer::new()),
         prober: Arc::new(WebProber::default()),
         registry: Arc::new(registry),
@@ -272,6 +275,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         events: Arc::new(KubeEvents::new(client.clone())),
         clock: Arc::clone(&clock),
         standing: Arc::clone(&standing),
+        metrics: options.metrics.clone(),
         classes: classes.clone(),
         repositories: repositories.clone(),
         templates: templates.clone(),
@@ -313,9 +317,11 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     follow.spawn(follow_environments);
     let (changed, settings) = watch::channel(BTreeMap::new());
     if let Some(name) = options.config_map {
-        let standing = Arc::clone(&standing);
+        let (standing, metrics) = (Arc::clone(&standing), options.metrics.clone());
         follow.spawn(config_map(client.clone(), options.namespace, name, move |data| {
-            standing.drain(data.get(DRAIN).is_some_and(|value| value == "true"));
+            let drain = data.get(DRAIN).is_some_and(|value| value == "true");
+            standing.drain(drain);
+            metrics.draining(drain);
             changed.send_if_modified(|known| {
                 let is_new = known != data;
                 known.clone_from(data);
@@ -324,6 +330,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         }));
     }
 
+    let listed = environments.clone();
+    options.metrics.previews(Arc::new(move || listed.state()));
     let desk = Arc::new(SlackDesk::new(Arc::downgrade(&context)));
     let filled = filled(Arc::clone(&context), live, usual.to_vec()).shared();
     let work = {
@@ -351,9 +359,11 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
             }
             tracing::info!("leading: reconciling");
             standing.lead();
+            context.metrics.leader(true);
             context.reporter.open(&context.environments.state());
             let mut drivers = JoinSet::new();
             drivers.spawn(drive(
+                Controller::PreviewClass,
                 classes,
                 asked_classes,
                 limit,
@@ -362,6 +372,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 catalog::reconcile_class,
             ));
             drivers.spawn(drive(
+                Controller::PreviewTemplate,
                 templates,
                 asked_templates,
                 limit,
@@ -370,6 +381,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 catalog::reconcile_template,
             ));
             drivers.spawn(drive(
+                Controller::Repository,
                 repositories,
                 asked_repositories,
                 limit,
@@ -377,9 +389,26 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 &context,
                 repository::reconcile,
             ));
-            drivers.spawn(drive(requests, asked_requests, limit, &shutdown, &context, request::reconcile));
-            drivers.spawn(drive(commands, asked_commands, limit, &shutdown, &context, command::reconcile));
             drivers.spawn(drive(
+                Controller::DeploymentRequest,
+                requests,
+                asked_requests,
+                limit,
+                &shutdown,
+                &context,
+                request::reconcile,
+            ));
+            drivers.spawn(drive(
+                Controller::Command,
+                commands,
+                asked_commands,
+                limit,
+                &shutdown,
+                &context,
+                command::reconcile,
+            ));
+            drivers.spawn(drive(
+                Controller::PreviewEnvironment,
                 context.environments.clone(),
                 asked_environments,
                 limit,

@@ -292,6 +292,7 @@ fn set_history(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progres
                 sha: visit.revision.sha.clone(),
                 deployment_id: visit.revision.deployment_id,
                 started_at: now.clone(),
+                ready_at: None,
                 finished_at: None,
                 outcome: Outcome::InProgress,
                 message: String::new(),
@@ -313,6 +314,9 @@ fn set_history(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progres
         }
         Progress::Superseded { .. } => (Outcome::Superseded, String::new()),
     };
+    if outcome == Outcome::Succeeded && attempt.outcome != outcome && attempt.ready_at.is_none() {
+        attempt.ready_at = Some(now.clone());
+    }
     if attempt.outcome != outcome || attempt.message != message {
         attempt.finished_at = (outcome != Outcome::InProgress).then_some(now);
         attempt.outcome = outcome;
@@ -498,6 +502,35 @@ mod tests {
         assert!(has_succeeded(Some(&b), &one));
         let c = conclude(Some(&b), &visit(&one, 10), with_url(), &failed());
         assert_eq!(states(&c), [(1, DeploymentState::Failure)]);
+    }
+
+    #[test]
+    fn a_revision_is_ready_for_the_first_time_once() {
+        use crate::core::push_to_ready::is_first_ready;
+
+        let one = revision(1);
+        let mut before = None;
+        let mut firsts = Vec::new();
+        let visits = [waiting(Stage::Apply), Progress::Ready, Progress::Ready, failed(), Progress::Ready];
+        for (second, progress) in (0..).zip(visits) {
+            let after = conclude(before.as_ref(), &visit(&one, second), with_url(), &progress);
+            if is_first_ready(before.as_ref(), &after, &one) {
+                firsts.push(second);
+            }
+            before = Some(after);
+        }
+        assert_eq!(firsts, [1]);
+        let ready_at = |status: &PreviewEnvironmentStatus| status.history[0].ready_at.clone();
+        assert_eq!(ready_at(before.as_ref().unwrap()), Some(Time(visit(&one, 1).now)));
+        // The same commit deployed anew is another revision.
+        let two = revision(2);
+        let next = conclude(before.as_ref(), &visit(&two, 9), with_url(), &Progress::Ready);
+        assert!(is_first_ready(before.as_ref(), &next, &two));
+        // What was ready before it was recorded when isn't taken for ready since now.
+        let mut old = next;
+        old.history[0].ready_at = None;
+        let again = conclude(Some(&old), &visit(&two, 99), with_url(), &Progress::Ready);
+        assert_eq!(ready_at(&again), None);
     }
 
     #[test]

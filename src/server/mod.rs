@@ -1,5 +1,6 @@
-//! HTTP in: GitHub's webhooks, and whether the operator is alive and ready.
+//! HTTP in: GitHub's webhooks, commands from Slack and pages; and on another address health and metrics.
 
+mod admin;
 mod answer;
 mod body;
 pub mod listen;
@@ -11,37 +12,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
 use axum::routing::{get, post};
 use http::StatusCode;
 use tokio::sync::{Semaphore, watch};
 
+pub use admin::{AdminContext, Check, HEALTH_PATH, METRICS_PATH, READINESS_PATH, admin};
 pub use listen::serve;
 pub(crate) use page::escape;
 
 use crate::api::PreviewEnvironment;
 pub use crate::core::app::manifest::WEBHOOK_PATH;
 use crate::core::webhook::WebhookSecret;
+use crate::metrics::{Metrics, WebhookResult};
 use crate::ports::{Desk, Intake};
 use answer::Answer;
 
 /// Where Slack sends slash commands: the "Request URL" of the app's command.
 pub const SLACK_PATH: &str = "/slack/commands";
-/// Answers 200 as long as the process serves requests.
-pub const HEALTH_PATH: &str = "/healthz";
 /// The page of an environment, which deployment statuses link to as their log.
 pub const ENVIRONMENT_PATH: &str = "/environments/{namespace}/{name}";
-/// Answers 200 when webhooks can be acted on, else 503 with the reason.
-pub const READINESS_PATH: &str = "/readyz";
 
 /// The largest webhook that GitHub sends, in bytes. <https://docs.github.com/webhooks/webhook-events-and-payloads>
 pub const LARGEST_WEBHOOK: usize = 25 * 1024 * 1024;
 
 /// The secrets that deliveries may be signed with now.
 pub type Secrets = watch::Receiver<Arc<[WebhookSecret]>>;
-
-/// Whether webhooks can be acted on; if not, why.
-pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Finds an environment by namespace and name.
 pub type Environments = Arc<dyn Fn(&str, &str) -> Option<Arc<PreviewEnvironment>> + Send + Sync>;
@@ -85,10 +80,10 @@ pub struct Context {
     pub desk: Arc<dyn Desk>,
     /// Secrets of the webhook.
     pub secrets: Secrets,
-    /// Asked by [`READINESS_PATH`].
-    pub readiness: Readiness,
     /// Asked for the environment of a page.
     pub environments: Environments,
+    /// Counts what is answered.
+    pub metrics: Metrics,
     /// What requests may use.
     pub limits: Limits,
 }
@@ -103,22 +98,28 @@ struct Shared {
 pub fn app(context: Context) -> Router {
     let bytes = context.limits.bodies.max(context.limits.body).min(Semaphore::MAX_PERMITS);
     let shared = Arc::new(Shared { context, memory: Arc::new(Semaphore::new(bytes)) });
-    Router::new()
+    let routes = Router::new()
         .route(WEBHOOK_PATH, post(webhook::receive))
         .route(SLACK_PATH, post(slack::receive))
-        .route(ENVIRONMENT_PATH, get(page::environment))
-        .route(HEALTH_PATH, get(async || Answer::new(StatusCode::OK, "alive")))
-        .route(READINESS_PATH, get(ready))
+        .route(ENVIRONMENT_PATH, get(page::environment));
+    unknown(routes).with_state(shared)
+}
+
+/// Answers what no route takes.
+fn unknown<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    routes
         .method_not_allowed_fallback(async || {
             Answer::new(StatusCode::METHOD_NOT_ALLOWED, "this method is not supported here")
         })
         .fallback(async || Answer::new(StatusCode::NOT_FOUND, "there is nothing here"))
-        .with_state(shared)
 }
 
-async fn ready(State(shared): State<Arc<Shared>>) -> Answer {
-    match (shared.context.readiness)() {
-        Ok(()) => Answer::new(StatusCode::OK, "ready"),
-        Err(reason) => Answer::new(StatusCode::SERVICE_UNAVAILABLE, reason),
+/// What an answer says about the request: how it ended, for the count.
+fn result(status: StatusCode) -> WebhookResult {
+    match status {
+        StatusCode::ACCEPTED => WebhookResult::Applied,
+        _ if status.is_success() => WebhookResult::Ignored,
+        _ if status.is_client_error() => WebhookResult::Refused,
+        _ => WebhookResult::Failed,
     }
 }

@@ -2,7 +2,7 @@
 //! <https://docs.slack.dev/interactivity/implementing-slash-commands>
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
@@ -12,11 +12,12 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use super::Shared;
 use super::answer::Answer;
 use super::body::{self, BodyError};
+use super::{Shared, result};
 use crate::core::slack::command::LARGEST_FORM;
 use crate::core::slack::signature::{SIGNATURE_HEADER, SlackSignature, TIMESTAMP_HEADER};
+use crate::metrics::WebhookResult;
 use crate::ports::DeskError;
 
 /// Slack gives up after three seconds.
@@ -24,11 +25,14 @@ const WITHIN: Duration = Duration::from_millis(2_800);
 
 /// Answers one command.
 pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let start = Instant::now();
     let span = tracing::info_span!("slack");
     async {
         let answer = timeout(WITHIN, take(&shared, request)).await.unwrap_or_else(|_| {
             Err(Answer::new(StatusCode::SERVICE_UNAVAILABLE, "the command could not be taken in time"))
         });
+        let result = answer.as_ref().map_or_else(|answer| result(answer.status), |_| WebhookResult::Applied);
+        shared.context.metrics.webhook("slack", result, start.elapsed());
         match answer {
             Ok(response) => response,
             Err(answer) => {

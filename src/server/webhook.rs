@@ -1,20 +1,22 @@
 //! One delivery: what can be told from the header is refused before the body is read; 202 only after the effect is applied.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
 use tokio::time::timeout;
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::answer::Answer;
 use super::body::{self, BodyError, Held};
-use super::{Limits, Shared};
+use super::{Limits, Shared, result};
 use crate::core::event::{Event, Parsed};
 use crate::core::webhook::signature::{SIGNATURE_HEADER, Signature};
-use crate::core::webhook::{ParseError, SignatureError, WebhookSecret, parse, verify};
+use crate::core::webhook::{ParseError, SignatureError, WebhookSecret, happened_at, parse, verify};
 use crate::ports::IntakeError;
 
 const EVENT_HEADER: &str = "x-github-event";
@@ -25,11 +27,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Answers one delivery.
 pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
-    let span = tracing::info_span!(
-        "webhook",
-        delivery = short_header(request.headers(), DELIVERY_HEADER).unwrap_or_default(),
-        event = short_header(request.headers(), EVENT_HEADER).unwrap_or_default(),
-    );
+    let start = Instant::now();
+    let event = short_header(request.headers(), EVENT_HEADER).unwrap_or_default();
+    let delivery = short_header(request.headers(), DELIVERY_HEADER).unwrap_or_default();
+    let span = tracing::info_span!("webhook", delivery, event, status = Empty, otel.status_code = Empty);
     async {
         // A bound on everything: a delivery that GitHub has given up on must not go on using anything here.
         let answer = timeout(shared.context.limits.request_time, deliver(&shared, request))
@@ -38,11 +39,18 @@ pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request)
                 Answer::new(StatusCode::SERVICE_UNAVAILABLE, "the event could not be applied in time")
                     .retry_after(RETRY_AFTER)
             });
+        shared.context.metrics.webhook(&event, result(answer.status), start.elapsed());
         let (status, message) = (answer.status.as_u16(), answer.message.as_str());
         if answer.status.is_success() {
             tracing::info!(status, "{message}");
         } else {
             tracing::warn!(status, "refused: {message}");
+        }
+        // For traces alone: the line above says it already.
+        let span = Span::current();
+        span.record("status", status);
+        if answer.status.is_server_error() {
+            span.record("otel.status_code", "ERROR");
         }
         answer
     }
@@ -66,8 +74,8 @@ async fn deliver(shared: &Shared, request: Request) -> Answer {
     // 25 MB take some tens of milliseconds to hash and to read: not on a thread that other requests wait for.
     let read = tokio::task::spawn_blocking(move || open(&secrets, &signature, &event, &held)).await;
     match read {
-        Ok(Ok(Parsed::Event(event))) => apply(shared, event).await,
-        Ok(Ok(Parsed::Ignored(reason))) => Answer::new(StatusCode::OK, format!("ignored: {reason}")),
+        Ok(Ok((Parsed::Event(event), at))) => apply(shared, event, at).await,
+        Ok(Ok((Parsed::Ignored(reason), _))) => Answer::new(StatusCode::OK, format!("ignored: {reason}")),
         Ok(Err(OpenError::Signature(error))) => Answer::new(StatusCode::FORBIDDEN, error.to_string()),
         Ok(Err(OpenError::Parse(error))) => Answer::new(StatusCode::BAD_REQUEST, error.to_string()),
         Err(error) => {
@@ -128,20 +136,28 @@ enum OpenError {
     Parse(ParseError),
 }
 
-/// Verifies the signature, and only then looks into the body.
+/// Verifies the signature, and only then looks into the body: what happened, and when.
 fn open(
     secrets: &[WebhookSecret],
     signature: &Signature,
     event: &str,
     body: &Held,
-) -> Result<Parsed, OpenError> {
+) -> Result<(Parsed, Option<Timestamp>), OpenError> {
     verify(secrets, signature, &body.bytes).map_err(OpenError::Signature)?;
-    parse(event, &body.bytes).map_err(OpenError::Parse)
+    let parsed = parse(event, &body.bytes).map_err(OpenError::Parse)?;
+    Ok((parsed, happened_at(event, &body.bytes)))
 }
 
-async fn apply(shared: &Shared, event: Event) -> Answer {
+async fn apply(shared: &Shared, event: Event, at: Option<Timestamp>) -> Answer {
     match shared.context.intake.accept(event).await {
-        Ok(done) => Answer::new(StatusCode::ACCEPTED, done),
+        Ok(done) => {
+            if let Some(at) = at {
+                // GitHub's clock may be ahead of this one.
+                let lag = Timestamp::now().duration_since(at).try_into().unwrap_or_default();
+                shared.context.metrics.webhook_lag(lag);
+            }
+            Answer::new(StatusCode::ACCEPTED, done)
+        }
         Err(IntakeError::Unavailable(reason)) => {
             Answer::new(StatusCode::SERVICE_UNAVAILABLE, format!("not applied: {reason}"))
                 .retry_after(RETRY_AFTER)

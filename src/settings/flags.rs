@@ -5,9 +5,12 @@ use clap::Args;
 /// Flags of `matinee run`.
 #[derive(Args, Clone, Debug)]
 pub struct Flags {
-    /// Address to serve webhooks, health and pages on.
+    /// Address to serve webhooks and pages on.
     #[arg(long, env = "MATINEE_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080")]
     pub listen: String,
+    /// Address to serve health and metrics on, which needn't be reached from outside of the cluster.
+    #[arg(long, env = "MATINEE_ADMIN_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8081")]
+    pub admin_listen: String,
     /// File with a secret of the webhook; may be given several times, as when a secret is exchanged. Read again when it changes.
     #[arg(
         long = "webhook-secret-file",
@@ -69,8 +72,8 @@ pub struct Flags {
     /// Name of a ConfigMap in the operator's namespace with settings that count at once when they change: `log` (in place of --log) and `drain`.
     #[arg(long, env = "MATINEE_CONFIG_MAP", value_name = "NAME")]
     pub config_map: Option<String>,
-    /// How logs are written: text or json.
-    #[arg(long, env = "MATINEE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    /// How logs are written: text, json, or auto, which is text on a terminal and json else.
+    #[arg(long, env = "MATINEE_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     pub log_format: String,
     /// What is logged: a level, or levels by module.
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]

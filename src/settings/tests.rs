@@ -49,6 +49,7 @@ fn one_secret_is_enough_and_the_rest_has_defaults() {
     let folder = Folder::new("defaults");
     let settings = check(&folder, &[]).unwrap();
     assert_eq!(settings.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(settings.admin_listen.to_string(), "0.0.0.0:8081");
     assert_eq!(settings.webhook_secrets.secrets()[..], [WebhookSecret::new(b"0123456789abcdef").unwrap()]);
     assert_eq!(settings.webhook_max_bytes, crate::server::LARGEST_WEBHOOK);
     assert_eq!(settings.namespace, "matinee-system");
@@ -56,7 +57,7 @@ fn one_secret_is_enough_and_the_rest_has_defaults() {
     assert_eq!(settings.sweep_interval.as_secs(), 60);
     assert_eq!(settings.github_write_interval.as_secs(), 1);
     assert_eq!(settings.concurrency, 16);
-    assert_eq!(settings.log, Log { format: LogFormat::Text, filter: "info".into() });
+    assert_eq!(settings.log, Log { format: LogFormat::Auto, filter: "info".into() });
 }
 
 #[test]
@@ -67,6 +68,7 @@ fn everything_can_be_set() {
         &folder,
         &[
             "--listen=[::1]:0",
+            "--admin-listen=127.0.0.1:9",
             "--webhook-secret-file",
             &next,
             "--webhook-max-bytes=1024",
@@ -82,6 +84,7 @@ fn everything_can_be_set() {
     )
     .unwrap();
     assert_eq!(settings.listen.to_string(), "[::1]:0");
+    assert_eq!(settings.admin_listen.to_string(), "127.0.0.1:9");
     assert_eq!(settings.webhook_secrets.secrets().len(), 2);
     assert_eq!(settings.webhook_max_bytes, 1_024);
     assert_eq!(settings.namespace, "previews");
@@ -101,6 +104,7 @@ fn each_mistake_names_the_flag_the_variable_and_the_remedy() {
     for (flag, variable, value, remedy) in [
         ("listen", "MATINEE_LISTEN", "8080", "write it like 0.0.0.0:8080"),
         ("listen", "MATINEE_LISTEN", "localhost:http", "write it like 0.0.0.0:8080"),
+        ("admin-listen", "MATINEE_ADMIN_LISTEN", "8081", "write it like 0.0.0.0:8081"),
         (
             "webhook-secret-file",
             "MATINEE_WEBHOOK_SECRET_FILES",
@@ -133,7 +137,7 @@ fn each_mistake_names_the_flag_the_variable_and_the_remedy() {
         ("github-write-interval", "MATINEE_GITHUB_WRITE_INTERVAL", "61s", "write a duration from 0s to 1m"),
         ("concurrency", "MATINEE_CONCURRENCY", "0", "write a whole number from 1 to 1000"),
         ("concurrency", "MATINEE_CONCURRENCY", "70000", "write a whole number from 1 to 1000"),
-        ("log-format", "MATINEE_LOG_FORMAT", "logfmt", "write text or json"),
+        ("log-format", "MATINEE_LOG_FORMAT", "logfmt", "write auto, text or json"),
         ("log", "RUST_LOG", "matinee=loud", "write it like info"),
     ] {
         let Problems(problems) = check(&folder, &[&format!("--{flag}={value}")]).unwrap_err();

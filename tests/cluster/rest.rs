@@ -11,7 +11,7 @@ use playground::stage::{NewProject, Project, Stage};
 use crate::play::{SOON, SWEPT, condition_is, live, name_of, namespace_of, shows, url_of};
 
 /// Kinds that an environment consists of.
-const KINDS: [(&str, &str); 8] = [
+pub const KINDS: [(&str, &str); 8] = [
     ("v1", "ResourceQuota"),
     ("v1", "LimitRange"),
     ("v1", "ServiceAccount"),

@@ -1,21 +1,20 @@
 //! Nothing happens where nothing is to be done; and what somebody else changes is put back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
-use playground::Mark;
 use playground::stage::github::types::NewRepository;
-use playground::stage::{CLASS, NewProject, Project, Stage};
+use playground::stage::{CLASS, NewProject, Stage};
 use serde_json::{Value, json};
 
 use crate::harness::tests;
 use crate::play::{
-    END, SOON, SWEPT, condition_is, deployments_of, github_environment, live, name_of, namespace_of, shows,
-    states, url_of,
+    END, SOON, SWEPT, deployments_of, github_environment, name_of, namespace_of, shows, states,
 };
+use crate::rest::{KINDS, at_rest, calls, versions, writes};
 
 tests![
     a_live_environment_costs_no_write_and_no_call,

@@ -73,6 +73,8 @@ fn upstairs_is_refused_however_it_is_written() {
     refused("core/plan/mod.rs", "use super::super::ports::Forge;", "(floor 1)");
     refused("api/mod.rs", "use crate::adapters::github;", "uses adapters::github (floor 2)");
     refused("ports.rs", "use crate::adapters::github;", "uses adapters::github (floor 2)");
+    refused("core/plan.rs", "use crate::metrics::Metrics;", "uses metrics::Metrics (floor 1)");
+    refused("metrics/mod.rs", "use crate::adapters::process;", "uses adapters::process (floor 2)");
     refused("adapters/github/mod.rs", "use crate::controllers::Options;", "(floor 3)");
     refused("controllers/start.rs", "use crate::settings::Settings;", "(floor 4)");
     refused("controllers/mod.rs", "use crate::server;", "uses server (floor 4)");
@@ -129,7 +131,7 @@ fn adapters_do_not_use_each_other() {
 }
 
 #[test]
-fn the_ground_floor_has_no_client_no_clock_no_environment_and_no_async() {
+fn the_ground_floor_and_the_metrics_have_no_client_no_clock_no_environment_and_no_async() {
     for (code, because) in [
         ("use kube::Client;", "kube::Client"),
         ("use kube::{Api, ResourceExt as _};", "kube::Api"),
@@ -159,6 +161,7 @@ fn the_ground_floor_has_no_client_no_clock_no_environment_and_no_async() {
     ] {
         refused("core/gate.rs", code, because);
         refused("api/gate.rs", code, because);
+        refused("metrics/mod.rs", code, because);
         allowed("adapters/gate.rs", code);
     }
     allowed(

@@ -8,6 +8,7 @@ use futures::future::join_all;
 use github_stand_in::Settings;
 use github_stand_in::control::types::{FaultEffect, Limits, NewFault};
 use matinee::adapters::github::{GithubForges, GithubSettings};
+use matinee::metrics::Metrics;
 use matinee::ports::{ClusterError, Forge, ForgeError, Forges};
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -200,7 +201,7 @@ async fn knows(token: &str) -> MockServer {
 }
 
 async fn with_secret(server: &MockServer, secrets: &Arc<Memory>) -> Arc<dyn Forge> {
-    let forges = GithubForges::new(Arc::clone(secrets) as _, hurried());
+    let forges = GithubForges::new(Arc::clone(secrets) as _, hurried(), Metrics::default());
     forges.forge(&connection(&server.uri()), &shop()).await.unwrap()
 }
 
@@ -241,14 +242,14 @@ async fn while_kubernetes_is_away_the_known_token_serves() {
     tokio::time::sleep(Duration::from_millis(250)).await;
     forge.pull_request(&shop(), 7, NOW).await.unwrap();
 
-    let never_read = GithubForges::new(Arc::clone(&secrets) as _, hurried());
+    let never_read = GithubForges::new(Arc::clone(&secrets) as _, hurried(), Metrics::default());
     let error = never_read.forge(&connection(&server.uri()), &shop()).await.err().unwrap();
     assert!(matches!(error, ForgeError::Unknown(_)), "worth another try: {error:?}");
 }
 
 #[tokio::test]
 async fn a_missing_secret_is_told() {
-    let forges = GithubForges::new(Arc::new(Memory::default()), hurried());
+    let forges = GithubForges::new(Arc::new(Memory::default()), hurried(), Metrics::default());
     let error = forges.forge(&connection("http://127.0.0.1:1"), &shop()).await.err().unwrap();
     assert!(matches!(error, ForgeError::Credentials(_)), "{error:?}");
     assert!(error.to_string().contains("no Secret \"github\""), "{error}");

@@ -5,6 +5,7 @@
 mod authentication;
 mod comments;
 mod commits;
+mod counts;
 mod creating;
 mod files;
 mod life;

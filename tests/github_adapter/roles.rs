@@ -6,6 +6,7 @@ use github_stand_in::Settings;
 use github_stand_in::control::types::{AccountKind, Role};
 use matinee::adapters::github::GithubForges;
 use matinee::core::forge::RepositoryRole;
+use matinee::metrics::Metrics;
 use matinee::ports::{ForgeError, Forges};
 use serde_json::json;
 use wiremock::MockServer;
@@ -83,7 +84,7 @@ async fn a_role_is_remembered_for_a_while_and_then_asked_for_conditionally() {
 async fn a_failure_to_ask_is_an_error_and_no_role() {
     let world = World::new().await;
     let token = world.control.create_classic_token("stranger").await.unwrap();
-    let forges = GithubForges::new(Memory::with(&[("token", &token)]), hurried());
+    let forges = GithubForges::new(Memory::with(&[("token", &token)]), hurried(), Metrics::default());
     let forge = forges.forge(&connection(world.stand_in.api_url()), &shop()).await.unwrap();
     let error = forge.permission(&shop(), "mona").await.unwrap_err();
     assert!(matches!(error, ForgeError::Forbidden(_)), "{error:?}");

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use matinee::adapters::github::{GithubForges, GithubSettings, Pace};
 use matinee::api::{DeploymentReport, DeploymentState, GithubConnection};
 use matinee::core::forge::{NewDeployment, RepositoryName};
+use matinee::metrics::Metrics;
 use matinee::ports::{ClusterError, Forge, ForgeError, Forges, Secrets};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
@@ -76,7 +77,15 @@ pub fn shop() -> RepositoryName {
 }
 
 pub async fn forge_at(url: &str, settings: GithubSettings) -> Result<Arc<dyn Forge>, ForgeError> {
-    let forges = GithubForges::new(Memory::with(&[("token", TOKEN)]), settings);
+    counted_forge_at(url, settings, Metrics::default()).await
+}
+
+pub async fn counted_forge_at(
+    url: &str,
+    settings: GithubSettings,
+    metrics: Metrics,
+) -> Result<Arc<dyn Forge>, ForgeError> {
+    let forges = GithubForges::new(Memory::with(&[("token", TOKEN)]), settings, metrics);
     forges.forge(&connection(url), &shop()).await
 }
 

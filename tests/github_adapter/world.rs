@@ -10,6 +10,7 @@ use github_stand_in::control::types::{
 use github_stand_in::{Settings, StandIn};
 use matinee::adapters::github::{GithubForges, GithubSettings};
 use matinee::core::forge::RepositoryName;
+use matinee::metrics::Metrics;
 use matinee::ports::{Forge, ForgeError, Forges};
 
 use crate::support::{Memory, connection, hurried, shop};
@@ -66,7 +67,7 @@ impl World {
         let new = NewInstallation { account: "acme".into(), repositories: None };
         let installation = control.install_app(app.id, new).await.unwrap();
         let secrets = Memory::with(&[("appId", &app.id.to_string()), ("privateKey", &app.private_key)]);
-        let forges = GithubForges::new(Arc::clone(&secrets) as _, settings);
+        let forges = GithubForges::new(Arc::clone(&secrets) as _, settings, Metrics::default());
         control.reset_requests().await.unwrap();
         Self { stand_in, control, app, installation, secrets, forges }
     }

@@ -47,7 +47,7 @@ async fn every_replica_takes_webhooks(stage: &Stage) -> Result<()> {
         stage.github().settle(SOON).await?;
         let deliveries = stage.github().deliveries(hook).await?;
         let opened = deliveries.iter().find(|delivery| delivery.event == "pull_request").context("none")?;
-        ensure!(opened.status == Some(202), "{}: {opened:#?}", pod.name);
+        ensure!(opened.status_code == 202, "{}: {opened:#?}", pod.name);
         ensure!(pod.log()?.contains(&format!("helm-hook-{index}")), "{} says nothing of it", pod.name);
     }
     Ok(())

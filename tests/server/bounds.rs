@@ -150,8 +150,8 @@ async fn a_header_that_does_not_arrive_ends_the_connection_also_on_a_used_one() 
     slow.send("POST /webhooks/github HTTP/1.1\r\nHost: ").await;
     assert!(timeout(patience, slow.answer()).await.unwrap().is_none());
     let mut used = served.client().await;
-    used.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!(used.answer().await.unwrap().status, 200);
+    used.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(used.answer().await.unwrap().status, 404);
     assert!(timeout(patience, used.answer()).await.unwrap().is_none());
 }
 
@@ -212,13 +212,13 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
     limits.header_time = Duration::from_mins(1);
     let served = Served::with(limits).await;
     let mut first = served.client().await;
-    first.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!(first.answer().await.unwrap().status, 200);
+    first.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(first.answer().await.unwrap().status, 404);
     let mut second = served.client().await;
-    second.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    second.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(timeout(Duration::from_millis(300), second.answer()).await.is_err(), "served beside the first");
     drop(first);
-    assert_eq!(second.answer().await.unwrap().status, 200);
+    assert_eq!(second.answer().await.unwrap().status, 404);
 }
 
 #[tokio::test]
@@ -229,8 +229,8 @@ async fn a_shutdown_lets_deliveries_under_way_end_and_takes_no_new_ones() {
     under_way.send(delivery(&secret(), &body(1_000), &[("X-GitHub-Event", "deployment")])).await;
     assert!(timeout(Duration::from_millis(300), under_way.answer()).await.is_err());
     let mut idle = served.client().await;
-    idle.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!(idle.answer().await.unwrap().status, 200);
+    idle.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(idle.answer().await.unwrap().status, 404);
 
     served.shutdown.cancel();
     assert!(idle.answer().await.is_none(), "an idle connection is closed");

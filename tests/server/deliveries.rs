@@ -195,18 +195,51 @@ async fn other_methods_and_paths_are_told_apart() {
     for (request, status) in [
         ("GET /webhooks/github", 405),
         ("PUT /webhooks/github", 405),
-        ("POST /healthz", 405),
         ("POST /", 404),
         ("GET /webhooks/github/", 404),
-        ("GET /healthz", 200),
-        ("GET /readyz", 200),
+        // On another address.
+        ("GET /healthz", 404),
+        ("GET /readyz", 404),
+        ("GET /metrics", 404),
     ] {
         let answer = served.ask(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
         assert_eq!(answer.status, status, "{request}: {}", answer.message);
     }
-    served.ready.send(Err("the caches are still being filled".into())).unwrap();
-    let answer = served.ask("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!((answer.status, answer.message.as_str()), (503, "the caches are still being filled"));
-    let answer = served.ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!((answer.status, answer.message.as_str()), (200, "alive"));
+}
+
+#[tokio::test]
+async fn each_delivery_is_counted_by_event_and_result() {
+    let served = Served::start().await;
+    served.ask(delivery(&secret(), &opened(), &[])).await;
+    served.ask(delivery(&secret(), b"{}", &[("X-GitHub-Event", "star")])).await;
+    served
+        .ask(delivery(&secret(), b"{}", &[("X-GitHub-Event", "of_tomorrow"), ("Content-Type", "text/plain")]))
+        .await;
+    served.ask(delivery(&WebhookSecret::new(b"somebody else's!").unwrap(), &opened(), &[])).await;
+    served.ask(delivery(&secret(), b"{}", &[])).await;
+    for error in [IntakeError::Unavailable("away".into()), IntakeError::Refused("no".into())] {
+        *served.intake.result.lock().unwrap() = Err(error);
+        served.ask(delivery(&secret(), &opened(), &[])).await;
+    }
+    assert_eq!(
+        ["applied", "ignored", "refused", "failed"].map(|result| served.webhooks("pull_request", result)),
+        [1, 0, 2, 2]
+    );
+    // Names of events that aren't known make no series of their own.
+    assert_eq!((served.webhooks("other", "ignored"), served.webhooks("other", "refused")), (1, 1));
+    assert!(!served.metrics.encode().unwrap().contains("of_tomorrow"));
+    assert!((served.counted("matinee_webhook_duration_seconds_count") - 7.).abs() < 0.1);
+    // Only of what was applied, and it is an old one.
+    assert!((served.counted("matinee_webhook_lag_seconds_count") - 1.).abs() < 0.1);
+    assert!(served.counted("matinee_webhook_lag_seconds_sum") > 3_600.);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_makes_no_negative_lag() {
+    let served = Served::start().await;
+    let mut body: serde_json::Value = serde_json::from_slice(&opened()).unwrap();
+    body["pull_request"]["updated_at"] = "2999-01-02T03:04:05Z".into();
+    served.ask(delivery(&secret(), body.to_string().as_bytes(), &[])).await;
+    assert!((served.counted("matinee_webhook_lag_seconds_count") - 1.).abs() < 0.1);
+    assert!(served.counted("matinee_webhook_lag_seconds_sum").abs() < f64::EPSILON);
 }

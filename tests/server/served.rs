@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use matinee::core::event::Event;
 use matinee::core::slack::{ChatMessage, SlackSignature};
 use matinee::core::webhook::WebhookSecret;
+use matinee::metrics::Metrics;
 use matinee::ports::{Desk, DeskError, Intake, IntakeError};
 use matinee::server::{Context, Limits, app, serve};
 use tokio::net::TcpListener;
@@ -58,7 +59,7 @@ pub struct Served {
     pub intake: Arc<Recorder>,
     pub desk: Arc<Counter>,
     pub secrets: watch::Sender<Arc<[WebhookSecret]>>,
-    pub ready: watch::Sender<Result<(), String>>,
+    pub metrics: Metrics,
     pub shutdown: CancellationToken,
     pub server: JoinHandle<()>,
 }
@@ -95,18 +96,18 @@ impl Served {
         });
         let desk = Arc::new(Counter::default());
         let (secrets, current) = watch::channel(Arc::from(vec![secret()]));
-        let (ready, readiness) = watch::channel(Ok(()));
+        let metrics = Metrics::default();
         let app = app(Context {
             intake: Arc::clone(&intake) as _,
             desk: Arc::clone(&desk) as _,
             secrets: current,
-            readiness: Arc::new(move || readiness.borrow().clone()),
             environments: Arc::new(|_, _| None),
+            metrics: metrics.clone(),
             limits,
         });
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, app, limits, shutdown.clone()));
-        Self { address, intake, desk, secrets, ready, shutdown, server }
+        Self { address, intake, desk, secrets, metrics, shutdown, server }
     }
 
     pub async fn client(&self) -> Client {
@@ -118,6 +119,22 @@ impl Served {
         let mut client = self.client().await;
         client.send(request).await;
         client.answer().await.unwrap()
+    }
+
+    /// Value of a series.
+    #[track_caller]
+    pub fn counted(&self, series: &str) -> f64 {
+        let text = self.metrics.encode().unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
+        value.unwrap_or_else(|| panic!("{series} is not in\n{text}"))
+    }
+
+    /// Deliveries of an event that ended so.
+    #[track_caller]
+    pub fn webhooks(&self, event: &str, result: &str) -> u64 {
+        let count = self.counted(&format!("matinee_webhooks_total{{event=\"{event}\",result=\"{result}\"}}"));
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a small count
+        return count as u64;
     }
 
     pub fn events(&self) -> Vec<Event> {

@@ -47,6 +47,7 @@ async fn a_signed_command_is_answered_with_what_slack_shows() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(*served.desk.forms.lock().unwrap(), [FORM.to_vec()]);
+    assert_eq!(served.webhooks("slack", "applied"), 1);
 }
 
 #[tokio::test]
@@ -55,6 +56,7 @@ async fn what_slack_did_not_sign_is_refused_before_it_is_read() {
     // The body never comes, and the answer does.
     let answer = served.ask(request(&[], 50, b"")).await;
     refused(&served, &answer, 401, "X-Slack-Request-Timestamp is missing");
+    assert_eq!(served.webhooks("slack", "refused"), 1);
     let stale = [("X-Slack-Request-Timestamp", (now() - 301).to_string())];
     refused(&served, &served.ask(request(&stale, 50, b"")).await, 401, "more than 300 s away");
     let unsigned = [("X-Slack-Request-Timestamp", now().to_string())];

@@ -11,11 +11,13 @@ use super::answer::{Answer, Call, JSON};
 use super::credentials::{App, Credentials, Identity, parse};
 use super::gate::Gate;
 use super::path::in_repository;
+use super::rate::Rates;
 use super::single::{Single, Singles};
 use super::transport::Transport;
 use crate::api::GithubConnection;
 use crate::core::forge::RepositoryName;
 use crate::core::limits::Lane;
+use crate::metrics::Metrics;
 use crate::ports::{ClusterError, ForgeError, Secrets};
 
 /// For how many repositories the installation is remembered.
@@ -25,8 +27,11 @@ const REPOSITORIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 pub(super) struct Account {
     pub settings: GithubSettings,
     pub transport: Transport,
+    pub metrics: Metrics,
+    pub rates: Rates,
+    /// Name of the Secret.
+    pub secret_name: String,
     secrets: Arc<dyn Secrets>,
-    secret_name: String,
     credentials: Single<Arc<Credentials>>,
     /// Limits of what the App does as itself; each installation has its own.
     gate: Gate,
@@ -43,9 +48,12 @@ impl Account {
         connection: &GithubConnection,
         secrets: Arc<dyn Secrets>,
         settings: GithubSettings,
+        metrics: Metrics,
     ) -> Result<Self, ForgeError> {
         Ok(Self {
-            transport: Transport::new(&connection.url, &settings)?,
+            transport: Transport::new(&connection.url, &settings, metrics.clone())?,
+            metrics,
+            rates: Rates::default(),
             secrets,
             secret_name: connection.secret_name.clone(),
             credentials: Single::default(),

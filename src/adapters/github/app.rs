@@ -16,6 +16,7 @@ use super::requester::Requester;
 use super::transport::Transport;
 use crate::api::GithubConnection;
 use crate::core::limits::Lane;
+use crate::metrics::Metrics;
 use crate::ports::{ForgeError, Secrets};
 
 /// An App that was made from a manifest, with its credentials.
@@ -95,7 +96,7 @@ pub async fn fetch_new_app(
 ) -> Result<NewApp, ForgeError> {
     let path = format!("{CONVERSIONS}{}/conversions", encode(code));
     let convert = call(Method::POST, path, "of nobody");
-    let answer = Transport::new(api_url, settings)?.send(&convert, None).await?;
+    let answer = Transport::new(api_url, settings, Metrics::default())?.send(&convert, None).await?;
     if !answer.status.is_success() {
         return Err(answer.error(&convert));
     }
@@ -121,7 +122,7 @@ impl GithubApp {
         secrets: Arc<dyn Secrets>,
         settings: GithubSettings,
     ) -> Result<Self, ForgeError> {
-        Ok(Self(Arc::new(Account::new(connection, secrets, settings)?)))
+        Ok(Self(Arc::new(Account::new(connection, secrets, settings, Metrics::default())?)))
     }
 
     /// Has its webhooks signed with this secret, and sent as JSON.

@@ -12,6 +12,7 @@ mod known;
 mod listing;
 mod path;
 mod queue;
+mod rate;
 mod requester;
 mod single;
 mod transport;
@@ -28,6 +29,7 @@ use self::installation::Installation;
 use crate::api::GithubConnection;
 use crate::core::forge::RepositoryName;
 pub use crate::core::outbox::Pace;
+use crate::metrics::Metrics;
 use crate::ports::{Forge, ForgeError, Forges, Secrets};
 
 /// How GitHub is spoken to. The defaults are for GitHub as it is; tests are in more of a hurry.
@@ -68,6 +70,7 @@ impl Default for GithubSettings {
 pub struct GithubForges {
     secrets: Arc<dyn Secrets>,
     settings: GithubSettings,
+    metrics: Metrics,
     accounts: Mutex<HashMap<(String, String), Arc<Account>>>,
     #[allow(clippy::type_complexity)]
     installations: Mutex<HashMap<(String, String, Option<u64>), Arc<Installation>>>,
@@ -75,8 +78,8 @@ pub struct GithubForges {
 
 impl GithubForges {
     /// Nothing is read or sent yet.
-    pub fn new(secrets: Arc<dyn Secrets>, settings: GithubSettings) -> Self {
-        Self { secrets, settings, accounts: Mutex::default(), installations: Mutex::default() }
+    pub fn new(secrets: Arc<dyn Secrets>, settings: GithubSettings, metrics: Metrics) -> Self {
+        Self { secrets, settings, metrics, accounts: Mutex::default(), installations: Mutex::default() }
     }
 
     fn account(&self, connection: &GithubConnection) -> Result<Arc<Account>, ForgeError> {
@@ -85,7 +88,8 @@ impl GithubForges {
         if let Some(account) = accounts.get(&key) {
             return Ok(Arc::clone(account));
         }
-        let account = Account::new(connection, Arc::clone(&self.secrets), self.settings.clone())?;
+        let (secrets, settings) = (Arc::clone(&self.secrets), self.settings.clone());
+        let account = Account::new(connection, secrets, settings, self.metrics.clone())?;
         Ok(Arc::clone(accounts.entry(key).or_insert(Arc::new(account))))
     }
 }

@@ -30,6 +30,39 @@ pub(super) fn in_repository(repository: &RepositoryName, rest: &str) -> Result<S
     Ok(format!("/repos/{}/{}{rest}", encode(&repository.owner), encode(&repository.name)))
 }
 
+/// Segments of GitHub's paths that are words of its API.
+const WORDS: [&str; 18] = [
+    "access_tokens",
+    "app",
+    "branches",
+    "check-runs",
+    "collaborators",
+    "comments",
+    "commits",
+    "deployments",
+    "files",
+    "installation",
+    "installations",
+    "issues",
+    "permission",
+    "pulls",
+    "reactions",
+    "repos",
+    "status",
+    "statuses",
+];
+
+/// A path as GitHub documents it, with `{}` for every name and id, and without the query: what many requests have in common.
+pub(super) fn template(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    let segments = path.split('/').enumerate().map(|(place, segment)| {
+        // What follows `/repos` is an owner and a name, whatever they are called.
+        let is_name = path.starts_with("/repos/") && matches!(place, 2 | 3);
+        if segment.is_empty() || (!is_name && WORDS.contains(&segment)) { segment } else { "{}" }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
 /// A query, with `?`.
 pub(super) fn query(pairs: &[(&str, &str)]) -> String {
     let mut text = String::new();
@@ -70,6 +103,19 @@ pub(super) fn next_query(link: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_template_has_no_name_and_no_id() {
+        for (path, expected) in [
+            ("/repos/acme/shop/pulls/7/files?per_page=100", "/repos/{}/{}/pulls/{}/files"),
+            ("/repos/files/pulls/deployments", "/repos/{}/{}/deployments"),
+            ("/repos/acme/shop/branches/feature%2Fx", "/repos/{}/{}/branches/{}"),
+            ("/repos/acme/shop/commits/0abc/check-runs?page=2", "/repos/{}/{}/commits/{}/check-runs"),
+            ("/app/installations/12/access_tokens", "/app/installations/{}/access_tokens"),
+        ] {
+            assert_eq!(template(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn names_are_encoded() {

@@ -1,6 +1,7 @@
 //! The one queue through which all writes of an installation pass. Which is next is decided in `core::outbox`.
 
-use std::sync::{Arc, Mutex};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -25,6 +26,8 @@ pub(super) enum Written {
 
 struct Job {
     call: Call,
+    /// When it came.
+    since: Duration,
     reply: oneshot::Sender<Result<Written, ForgeError>>,
 }
 
@@ -37,6 +40,8 @@ impl Job {
 
 struct State {
     outbox: Outbox<Job>,
+    /// As how many waiting writes the outbox was last counted.
+    counted: i64,
     /// Set while the sender has work, under the same lock as the outbox: so none is left behind.
     running: bool,
     sender: Option<JoinHandle<()>>,
@@ -59,6 +64,37 @@ pub(super) struct Queue {
     changed: Notify,
 }
 
+/// The state, while nobody else has it. However the number of waiting writes changes, it is counted.
+struct Counted<'a> {
+    queue: &'a Queue,
+    state: MutexGuard<'a, State>,
+}
+
+impl Deref for Counted<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Counted<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        let waiting = i64::try_from(self.state.outbox.len()).unwrap_or(i64::MAX);
+        if waiting != self.state.counted {
+            let account = &self.queue.requester.account;
+            account.metrics.github_writes_queued(&account.secret_name, waiting - self.state.counted);
+            self.state.counted = waiting;
+        }
+    }
+}
+
 /// Takes the write out of the queue when its caller goes away.
 struct Place<'a> {
     queue: &'a Queue,
@@ -67,7 +103,7 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        locked(&self.queue.state).outbox.remove(self.ticket);
+        self.queue.state().outbox.remove(self.ticket);
     }
 }
 
@@ -75,6 +111,7 @@ impl Queue {
     pub fn new(requester: Arc<Requester>, pace: Pace) -> Arc<Self> {
         let state = State {
             outbox: Outbox::new(pace),
+            counted: 0,
             running: false,
             sender: None,
             not_before: Duration::ZERO,
@@ -83,15 +120,20 @@ impl Queue {
         Arc::new(Self { requester, state: Mutex::new(state), changed: Notify::new() })
     }
 
+    fn state(&self) -> Counted<'_> {
+        Counted { queue: self, state: locked(&self.state) }
+    }
+
     /// Waits for its turn, sends, and returns GitHub's answer.
     pub async fn write(self: &Arc<Self>, write: Write, call: Call) -> Result<Written, ForgeError> {
         let (reply, receiver) = oneshot::channel();
+        let since = self.requester.gate.now();
         let (receiver, _place) = {
-            let mut state = locked(&self.state);
+            let mut state = self.state();
             if state.closed {
                 return Err(ending());
             }
-            let (ticket, older) = match state.outbox.push(write, Job { call, reply }) {
+            let (ticket, older) = match state.outbox.push(write, Job { call, since, reply }) {
                 Pushed::Waits(ticket, older) => (Some(ticket), older),
                 Pushed::AlreadyShown(_, older) => (None, older),
                 Pushed::Full(_) => return Err(limited(Duration::from_mins(1))),
@@ -144,7 +186,7 @@ impl Queue {
     async fn run(self: Arc<Self>) {
         loop {
             let next = {
-                let mut state = locked(&self.state);
+                let mut state = self.state();
                 let not_before = self.requester.gate.until(Lane::Write).max(state.not_before);
                 let next = state.outbox.next(self.requester.gate.now(), not_before);
                 if matches!(next, Next::Nothing) {
@@ -168,12 +210,13 @@ impl Queue {
     async fn send(&self, sending: Sending<Job>) {
         // Its caller may have gone while it was sent before and turned away.
         if sending.job.reply.is_closed() {
-            locked(&self.state).outbox.not_sent(sending);
+            self.state().outbox.not_sent(sending);
             return;
         }
+        let waited = self.requester.gate.now().saturating_sub(sending.job.since);
         let result = self.requester.send(&sending.job.call, Lane::Write).await;
         let now = self.requester.gate.now();
-        let mut state = locked(&self.state);
+        let mut state = self.state();
         let outcome = match &result {
             Ok(answer) if answer.status == StatusCode::CREATED => Outcome::Accepted,
             Ok(_) | Err(ForgeError::Unknown(_)) => Outcome::Unknown,
@@ -190,6 +233,8 @@ impl Queue {
             }
             Err(_) => Outcome::Refused,
         };
+        // What a limit turned away waits on.
+        self.requester.account.metrics.github_write_waited(waited);
         let job = state.outbox.sent(now, sending, outcome);
         drop(state);
         job.reply(result.map(Written::Answer));

@@ -78,6 +78,7 @@ impl Requester {
                 answer = self.account.transport.send(call, &next.value).await?;
             }
         }
+        self.account.rates.note(self.installation, &answer, &self.account.secret_name, &self.account.metrics);
         self.gate.note(lane, &answer)?;
         let not_modified = answer.status == StatusCode::NOT_MODIFIED && call.etag.is_some();
         let absent = (call.absent)(&answer);

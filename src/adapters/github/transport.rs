@@ -6,10 +6,14 @@ use http::{HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Limited};
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use secrecy::{ExposeSecret, SecretString};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::GithubSettings;
 use super::answer::{Answer, Call};
+use super::path::template;
 use crate::adapters::http::{causes, client};
+use crate::metrics::Metrics;
 use crate::ports::ForgeError;
 
 /// The largest answer that is read: a page of a hundred deployments with large payloads stays far below.
@@ -27,11 +31,12 @@ pub(super) struct Transport {
     prefix: String,
     user_agent: String,
     timeout: Duration,
+    metrics: Metrics,
 }
 
 impl Transport {
     /// Needs a running tokio runtime. The error names the URL.
-    pub fn new(url: &str, settings: &GithubSettings) -> Result<Self, ForgeError> {
+    pub fn new(url: &str, settings: &GithubSettings, metrics: Metrics) -> Result<Self, ForgeError> {
         let bad = |why: &str| {
             ForgeError::Invalid(format!(
                 "\"{url}\" is not the base URL of a REST API ({why}): write it like https://api.github.com or https://ghe.example.com/api/v3"
@@ -60,6 +65,7 @@ impl Transport {
             prefix: uri.path().trim_end_matches('/').to_owned(),
             user_agent: settings.user_agent.clone(),
             timeout: settings.timeout,
+            metrics,
         })
     }
 
@@ -70,15 +76,26 @@ impl Transport {
         call: &Call,
         bearer: impl Into<Option<&'a SecretString>>,
     ) -> Result<Answer, ForgeError> {
-        let bearer = bearer.into();
+        let (method, path) = (call.method.as_str(), template(&call.path));
+        let span = tracing::info_span!("github", method, path, status = Empty, otel.status_code = Empty);
+        self.measured(call, bearer.into()).instrument(span).await
+    }
+
+    async fn measured(&self, call: &Call, bearer: Option<&SecretString>) -> Result<Answer, ForgeError> {
         let start = Instant::now();
         let answer = match tokio::time::timeout(self.timeout, self.follow(call, bearer)).await {
             Ok(answer) => answer,
             Err(_) => Err(call.unknown(format!("no answer within {} s", self.timeout.as_secs_f32()))),
         };
-        let (status, milliseconds) =
-            (answer.as_ref().ok().map(|answer| answer.status.as_u16()), start.elapsed().as_millis());
-        tracing::debug!(request = call.name(), status, milliseconds, "GitHub");
+        let (status, took) = (answer.as_ref().ok().map(|answer| answer.status.as_u16()), start.elapsed());
+        self.metrics.github_request(call.method.as_str(), status, took);
+        tracing::debug!(request = call.name(), status, milliseconds = took.as_millis(), "GitHub");
+        // For traces alone.
+        let span = Span::current();
+        span.record("status", status);
+        if status.is_none_or(|status| status >= 500) {
+            span.record("otel.status_code", "ERROR");
+        }
         answer
     }
 

@@ -76,6 +76,8 @@ impl Desk for Closed {
 
 struct Operated {
     address: std::net::SocketAddr,
+    admin: std::net::SocketAddr,
+    metrics: Metrics,
     gate: Arc<Gate>,
     ready: Option<oneshot::Sender<()>>,
     fail: Option<oneshot::Sender<()>>,
@@ -87,6 +89,11 @@ impl Operated {
     async fn start(settings: Settings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let admin_address = admin.local_addr().unwrap();
+        let metrics = Metrics::default();
+        let counted = metrics.clone();
+        let admin = Admin::start(admin, metrics.clone()).unwrap();
         let gate = Arc::new(Gate {
             events: Mutex::default(),
             arrived: Semaphore::new(0),
@@ -103,8 +110,18 @@ impl Operated {
         };
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
-        let end = tokio::spawn(async move { operate(listener, &settings, working, stop).await });
-        Self { address, gate, ready: Some(ready), fail: Some(fail), shutdown, end }
+        let end =
+            tokio::spawn(async move { operate(listener, admin, counted, &settings, working, stop).await });
+        Self {
+            address,
+            admin: admin_address,
+            metrics,
+            gate,
+            ready: Some(ready),
+            fail: Some(fail),
+            shutdown,
+            end,
+        }
     }
 
     /// Sends a request that ends its connection, and reads all of the answer.
@@ -116,9 +133,18 @@ impl Operated {
         answer
     }
 
-    async fn readiness(&self) -> String {
-        Self::ask(self.address, "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".into()).await
+    /// What the admin listener answers.
+    async fn admin(&self, path: &str) -> String {
+        get(self.admin, path).await
     }
+
+    async fn readiness(&self) -> String {
+        self.admin("/readyz").await
+    }
+}
+
+async fn get(address: std::net::SocketAddr, path: &str) -> String {
+    Operated::ask(address, format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await
 }
 
 fn ping(secret: &WebhookSecret) -> String {
@@ -155,7 +181,9 @@ async fn it_ends_with_the_controllers_and_says_why() {
     operated.fail.take().unwrap().send(()).unwrap();
     let error = timeout(PATIENCE, operated.end).await.unwrap().unwrap().unwrap_err();
     assert_eq!(format!("{error:#}"), "the controllers ended: no watch on environments");
-    assert!(TcpStream::connect(operated.address).await.is_err(), "nothing listens any more");
+    for address in [operated.address, operated.admin] {
+        assert!(TcpStream::connect(address).await.is_err(), "nothing listens any more");
+    }
 }
 
 #[tokio::test]
@@ -167,11 +195,87 @@ async fn a_delivery_under_way_is_applied_before_it_ends() {
     operated.gate.arrived.acquire().await.unwrap().forget();
     operated.shutdown.cancel();
     assert!(!operated.end.is_finished());
+    // Whoever asks is told of health and metrics to the end.
+    assert!(operated.admin("/healthz").await.starts_with("HTTP/1.1 200"));
     operated.gate.through.add_permits(1);
     let answer = timeout(PATIENCE, delivery).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 202") && answer.contains("taken in"), "{answer}");
     timeout(PATIENCE, operated.end).await.unwrap().unwrap().unwrap();
     assert_eq!(operated.gate.events.lock().unwrap()[..], [Event::Ping]);
+}
+
+#[tokio::test]
+async fn health_and_metrics_have_an_address_of_their_own() {
+    let file = SecretFile::new("admin", "0123456789abcdef");
+    let operated = Operated::start(file.settings()).await;
+    let answer = operated.admin("/healthz").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"message":"alive"}"#), "{answer}");
+    operated.gate.through.add_permits(1);
+    let secret = WebhookSecret::new(b"0123456789abcdef").unwrap();
+    Operated::ask(operated.address, ping(&secret)).await;
+    let answer = operated.admin("/metrics").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(
+        head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        "{head}"
+    );
+    assert!(body.contains("\nmatinee_webhooks_total{event=\"ping\",result=\"applied\"} 1\n"), "{body}");
+    assert_eq!(body, operated.metrics.encode().unwrap());
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert!(get(operated.address, path).await.starts_with("HTTP/1.1 404"), "{path}");
+    }
+    for path in ["/", "/webhooks/github", "/environments/a/b"] {
+        assert!(operated.admin(path).await.starts_with("HTTP/1.1 404"), "{path}");
+    }
+    operated.shutdown.cancel();
+    timeout(PATIENCE, operated.end).await.unwrap().unwrap().unwrap();
+}
+
+#[test]
+fn a_runtime_all_of_whose_threads_are_blocked_is_not_alive() {
+    let working = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let asking = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let admin = working
+        .block_on(async { Admin::watching(listener, Metrics::default(), Duration::from_secs(3)) })
+        .unwrap();
+    let health = |wanted: &str| {
+        asking.block_on(async {
+            let asked = async {
+                loop {
+                    let answer = get(address, "/healthz").await;
+                    if answer.starts_with(wanted) {
+                        return answer;
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            timeout(PATIENCE, asked).await.unwrap()
+        })
+    };
+    health("HTTP/1.1 200");
+    // One of two threads: the work goes on.
+    let (free, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Arc::new(Mutex::new(blocked));
+    let block = || {
+        let (blocked, (says, begun)) = (Arc::clone(&blocked), std::sync::mpsc::channel());
+        working.spawn(async move {
+            says.send(()).unwrap();
+            blocked.lock().unwrap().recv().unwrap();
+        });
+        begun.recv().unwrap();
+    };
+    block();
+    health("HTTP/1.1 200");
+    block();
+    let answer = health("HTTP/1.1 503");
+    assert!(answer.contains("every thread is blocked"), "{answer}");
+    free.send(()).unwrap();
+    free.send(()).unwrap();
+    health("HTTP/1.1 200");
+    working.block_on(admin.end());
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use crate::api::{FINALIZER, GROUP, PreviewEnvironment, PreviewEnvironmentStatus,
 use crate::core::plan;
 use crate::core::progress::{self, Findings, Progress, Stage, Visit};
 use crate::core::target::Mistake;
-use crate::core::{lifetime, validate};
+use crate::core::{lifetime, push_to_ready, validate};
 use crate::ports::{Actor, EventType};
 
 /// Longest time until an environment is looked at again though nothing happened.
@@ -200,10 +200,26 @@ async fn report(
             |of: &PreviewEnvironment| of.status.clone().map(|status| status.conditions).unwrap_or_default();
         let reference = write::reference(&written);
         news::of_environment(reference, &conditions(environment), &conditions(&written), context).await;
+        if push_to_ready::is_first_ready(environment.status.as_ref(), &status, visit.revision) {
+            measure(environment, &status, context, now);
+        }
         context.fresh_environments.wrote(written.clone());
         context.reporter.tell(&Arc::new(written));
     }
     Ok(None)
+}
+
+/// Measures how long the revision was waited for.
+fn measure(
+    environment: &PreviewEnvironment,
+    status: &PreviewEnvironmentStatus,
+    context: &Context,
+    now: Timestamp,
+) {
+    let seen = progress::first_seen(Some(status), &environment.spec.revision, now);
+    let requests = context.requests.state();
+    let since = push_to_ready::waited_since(environment, requests.iter().map(AsRef::as_ref), seen);
+    context.metrics.push_to_ready(now.duration_since(since).try_into().unwrap_or_default());
 }
 
 /// Whether a status says something else than the one before; what the reporter writes is not compared.

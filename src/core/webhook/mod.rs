@@ -1,8 +1,10 @@
 //! What a webhook's body is worth: is it GitHub's, and what does it say?
 
 mod bodies;
+mod moment;
 pub mod parse;
 pub mod signature;
 
+pub use moment::happened_at;
 pub use parse::{ParseError, parse};
 pub use signature::{SignatureError, WebhookSecret, verify};

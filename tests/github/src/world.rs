@@ -49,8 +49,10 @@ impl World {
         client: Option<reqwest::Client>,
     ) -> reqwest::Result<Self> {
         let usual = || {
-            let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-            builder.dns_resolver(Arc::new(Names)).build()
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .dns_resolver(Arc::new(Names))
+                .build()
         };
         let client = client.map_or_else(usual, Ok)?;
         Ok(Self {

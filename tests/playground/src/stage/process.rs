@@ -15,7 +15,7 @@ use super::release::{SETTINGS, Told};
 use super::web;
 use super::{SYSTEM, Settings};
 use crate::Playground;
-use crate::processes::{last_lines, run, spawn};
+use crate::processes::{last_lines, spawn};
 
 /// How long a start may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -53,9 +53,10 @@ impl Process {
         write_secret(&secret_file, told.webhook_secret)?;
         // Both held at once, so that they differ.
         let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-        let (address, mut admin) = (listeners[0].local_addr()?, listeners[1].local_addr()?);
+        let (address, admin) = (listeners[0].local_addr()?, listeners[1].local_addr()?);
         let mut arguments: Vec<String> = [
             ("--listen", address.to_string()),
+            ("--admin-listen", admin.to_string()),
             ("--public-url", format!("http://{address}")),
             ("--webhook-secret-file", secret_file.display().to_string()),
             ("--namespace", SYSTEM.to_owned()),
@@ -73,11 +74,6 @@ impl Process {
         .flat_map(|(flag, value)| [flag.to_owned(), value])
         .collect();
         arguments.insert(0, "run".to_owned());
-        if knows(&settings.operator, "--admin-listen")? {
-            arguments.extend(["--admin-listen".to_owned(), admin.to_string()]);
-        } else {
-            admin = address;
-        }
         drop(listeners);
         arguments.extend(settings.flags.iter().cloned());
         let process = Self {
@@ -232,12 +228,6 @@ pub(super) fn resident_memory(pid: u32) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kibibytes * 1024)
-}
-
-/// Whether `matinee run` has a flag.
-fn knows(binary: &Path, flag: &str) -> Result<bool> {
-    let help = run(Command::new(binary).args(["run", "--help"]))?;
-    Ok(help.split_whitespace().any(|word| word == flag))
 }
 
 /// A file that only this user can read.

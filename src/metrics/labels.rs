@@ -1,0 +1,159 @@
+//! The values that labels may have. They are bounded: whoever sends something must not be able to make series.
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+/// What came of a webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookResult {
+    /// Its effect is in the cluster.
+    Applied,
+    /// It is nothing that Matinee acts on.
+    Ignored,
+    /// The sender made a mistake, or isn't who it says.
+    Refused,
+    /// It could not be applied; GitHub shows the delivery as failed.
+    Failed,
+}
+
+impl WebhookResult {
+    pub(super) const ALL: [Self; 4] = [Self::Applied, Self::Ignored, Self::Refused, Self::Failed];
+
+    /// The label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Ignored => "ignored",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A controller, named as the kind it reconciles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Controller {
+    /// Of [`PreviewClass`](crate::api::PreviewClass).
+    PreviewClass,
+    /// Of [`PreviewTemplate`](crate::api::PreviewTemplate).
+    PreviewTemplate,
+    /// Of [`Repository`](crate::api::Repository).
+    Repository,
+    /// Of [`DeploymentRequest`](crate::api::DeploymentRequest).
+    DeploymentRequest,
+    /// Of [`Command`](crate::api::Command).
+    Command,
+    /// Of [`PreviewEnvironment`](crate::api::PreviewEnvironment).
+    PreviewEnvironment,
+}
+
+impl Controller {
+    pub(super) const ALL: [Self; 6] = [
+        Self::PreviewClass,
+        Self::PreviewTemplate,
+        Self::Repository,
+        Self::DeploymentRequest,
+        Self::Command,
+        Self::PreviewEnvironment,
+    ];
+
+    /// The label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PreviewClass => "previewclass",
+            Self::PreviewTemplate => "previewtemplate",
+            Self::Repository => "repository",
+            Self::DeploymentRequest => "deploymentrequest",
+            Self::Command => "command",
+            Self::PreviewEnvironment => "previewenvironment",
+        }
+    }
+}
+
+/// Events that have a series of their own, `slack` for commands from Slack among them.
+pub(super) const EVENTS: [&str; 11] = [
+    "check_run",
+    "check_suite",
+    "deployment",
+    "deployment_status",
+    "issue_comment",
+    "ping",
+    "pull_request",
+    "push",
+    "slack",
+    "status",
+    "other",
+];
+
+/// The event, or `other`.
+pub(super) fn event(name: &str) -> &'static str {
+    EVENTS.into_iter().find(|known| *known == name).unwrap_or("other")
+}
+
+/// The method of a request, or `other`.
+pub(super) fn method(name: &str) -> &'static str {
+    ["GET", "POST", "PATCH", "PUT", "DELETE"].into_iter().find(|known| *known == name).unwrap_or("other")
+}
+
+pub(super) const fn outcome(ok: bool) -> &'static str {
+    if ok { "ok" } else { "error" }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct None {}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Version {
+    pub version: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Preview {
+    pub namespace: String,
+    pub name: String,
+    pub repository: String,
+    pub environment: String,
+    pub pull_request: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct State {
+    pub state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Webhook {
+    pub event: &'static str,
+    pub result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Request {
+    pub method: &'static str,
+    pub code: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Method {
+    pub method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Credentials {
+    pub credentials: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Reconcile {
+    pub controller: &'static str,
+    pub result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Of {
+    pub controller: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Outcome {
+    pub result: &'static str,
+}

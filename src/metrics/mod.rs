@@ -1,0 +1,265 @@
+//! What is counted and measured, and how it reads in `/metrics`: counters in memory, without a client or a clock. Whoever does something
+//! says so here; what took time is measured by whoever waited for it.
+
+mod catalog;
+mod labels;
+mod scrape;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric as Registered, Registry};
+
+pub use self::catalog::{CATALOG, Kind, Metric};
+pub use self::labels::{Controller, WebhookResult};
+pub use self::scrape::{MOST_PREVIEWS, Previews, Process, ProcessFacts};
+
+use self::labels::{Credentials, Method, Of, Outcome, Reconcile, Request, Version, Webhook};
+use self::scrape::{PreviewCollector, ProcessCollector, Source};
+
+/// What an answer with [`Metrics::encode`] is. <https://github.com/prometheus/OpenMetrics>
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper bounds of buckets, in seconds.
+#[derive(Clone, Copy, Debug)]
+struct Buckets(&'static [f64]);
+
+impl Buckets {
+    /// Up to what people wait for an environment.
+    const READY: Self =
+        Self(&[1., 2., 3., 5., 8., 13., 20., 30., 45., 60., 90., 120., 180., 300., 600., 1_200.]);
+    /// Around what is answered at once, up to where GitHub gives up.
+    const REQUEST: Self = Self(&[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 2.5, 5., 10., 20.]);
+    /// GitHub's times are in whole seconds; a delivery that is sent again may be days old.
+    const LAG: Self = Self(&[1., 2., 3., 5., 10., 20., 30., 60., 120., 300., 900., 3_600.]);
+    /// Writes are a second apart and 80 in a minute.
+    const WAIT: Self = Self(&[0.1, 0.5, 1., 2., 3., 5., 10., 20., 30., 60., 120., 300., 900.]);
+    /// Up to the time at which a reconcile is given up.
+    const RECONCILE: Self =
+        Self(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1., 2.5, 5., 10., 30., 60., 120.]);
+
+    fn histogram(self) -> Histogram {
+        Histogram::new(self.0.iter().copied())
+    }
+}
+
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        self.histogram()
+    }
+}
+
+/// Every metric. Clones count together.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    leader: Gauge,
+    draining: Gauge,
+    previews: Arc<Source<Previews>>,
+    process: Arc<Source<Process>>,
+    push_to_ready: Histogram,
+    webhooks: Family<Webhook, Counter>,
+    webhook_duration: Histogram,
+    webhook_lag: Histogram,
+    requests: Family<Request, Counter>,
+    request_duration: Family<Method, Histogram, Buckets>,
+    remaining: Family<Credentials, Gauge>,
+    limit: Family<Credentials, Gauge>,
+    queued: Family<Credentials, Gauge>,
+    write_wait: Histogram,
+    reconciles: Family<Reconcile, Counter>,
+    reconcile_duration: Family<Of, Histogram, Buckets>,
+    queue_depth: Family<Of, Gauge>,
+    sweeps: Family<Outcome, Counter>,
+    last_sweep: Family<labels::None, Gauge<f64, AtomicU64>>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn register<M: Registered + Clone>(registry: &mut Registry, metric: &Metric, counts: M) -> M {
+    registry.register(metric.family(), metric.help, counts.clone());
+    counts
+}
+
+/// Whole numbers as gauges have them.
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl Metrics {
+    /// Nothing counted yet. What alerts compare with an earlier value begins at zero, so that the first time is seen as a change.
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let r = &mut registry;
+        let version = Version { version: env!("CARGO_PKG_VERSION") };
+        r.register(catalog::BUILD_INFO.family(), catalog::BUILD_INFO.help, Info::new(version));
+        let leader = register(r, &catalog::LEADER, Gauge::default());
+        let (previews, process) = (Arc::<Source<Previews>>::default(), Arc::<Source<Process>>::default());
+        let collector = PreviewCollector { source: Arc::clone(&previews), leader: leader.clone() };
+        r.register_collector(Box::new(collector));
+        r.register_collector(Box::new(ProcessCollector(Arc::clone(&process))));
+        let inner = Inner {
+            leader,
+            draining: register(r, &catalog::DRAINING, Gauge::default()),
+            push_to_ready: register(r, &catalog::PUSH_TO_READY, Buckets::READY.histogram()),
+            webhooks: register(r, &catalog::WEBHOOKS, Family::default()),
+            webhook_duration: register(r, &catalog::WEBHOOK_DURATION, Buckets::REQUEST.histogram()),
+            webhook_lag: register(r, &catalog::WEBHOOK_LAG, Buckets::LAG.histogram()),
+            requests: register(r, &catalog::GITHUB_REQUESTS, Family::default()),
+            request_duration: register(
+                r,
+                &catalog::GITHUB_REQUEST_DURATION,
+                Family::new_with_constructor(Buckets::REQUEST),
+            ),
+            remaining: register(r, &catalog::GITHUB_RATE_LIMIT_REMAINING, Family::default()),
+            limit: register(r, &catalog::GITHUB_RATE_LIMIT_LIMIT, Family::default()),
+            queued: register(r, &catalog::GITHUB_WRITES_QUEUED, Family::default()),
+            write_wait: register(r, &catalog::GITHUB_WRITE_WAIT, Buckets::WAIT.histogram()),
+            reconciles: register(r, &catalog::RECONCILES, Family::default()),
+            reconcile_duration: register(
+                r,
+                &catalog::RECONCILE_DURATION,
+                Family::new_with_constructor(Buckets::RECONCILE),
+            ),
+            queue_depth: register(r, &catalog::RECONCILE_QUEUE_DEPTH, Family::default()),
+            sweeps: register(r, &catalog::SWEEPS, Family::default()),
+            last_sweep: register(r, &catalog::SWEEP_LAST_SUCCESS, Family::default()),
+            previews,
+            process,
+            registry,
+        };
+        for event in labels::EVENTS {
+            for result in WebhookResult::ALL {
+                drop(inner.webhooks.get_or_create(&Webhook { event, result: result.as_str() }));
+            }
+        }
+        for ok in [true, false] {
+            let result = labels::outcome(ok);
+            drop(inner.sweeps.get_or_create(&Outcome { result }));
+            for controller in Controller::ALL {
+                let labels = Reconcile { controller: controller.as_str(), result };
+                drop(inner.reconciles.get_or_create(&labels));
+            }
+        }
+        Self(Arc::new(inner))
+    }
+
+    /// Everything as it stands, in the text format that Prometheus reads.
+    ///
+    /// # Errors
+    /// None in practice: text is written into memory.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.0.registry)?;
+        Ok(text)
+    }
+
+    /// Whether this replica reconciles.
+    pub fn leader(&self, leads: bool) {
+        self.0.leader.set(i64::from(leads));
+    }
+
+    /// Whether nothing new is made any more.
+    pub fn draining(&self, drains: bool) {
+        self.0.draining.set(i64::from(drains));
+    }
+
+    /// From here on these are shown, while this replica leads.
+    pub fn previews(&self, source: Previews) {
+        self.0.previews.set(source);
+    }
+
+    /// From here on the process is shown.
+    pub fn process(&self, source: Process) {
+        self.0.process.set(source);
+    }
+
+    /// An environment is ready with a revision for the first time.
+    pub fn push_to_ready(&self, took: Duration) {
+        self.0.push_to_ready.observe(took.as_secs_f64());
+    }
+
+    /// A webhook, or a command from Slack, was answered.
+    pub fn webhook(&self, event: &str, result: WebhookResult, took: Duration) {
+        let labels = Webhook { event: labels::event(event), result: result.as_str() };
+        self.0.webhooks.get_or_create(&labels).inc();
+        self.0.webhook_duration.observe(took.as_secs_f64());
+    }
+
+    /// A webhook was applied so long after what it is about.
+    pub fn webhook_lag(&self, lag: Duration) {
+        self.0.webhook_lag.observe(lag.as_secs_f64());
+    }
+
+    /// GitHub answered with a status code, or not.
+    pub fn github_request(&self, method: &str, code: Option<u16>, took: Duration) {
+        let method = labels::method(method);
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        self.0.requests.get_or_create(&Request { method, code }).inc();
+        self.0.request_duration.get_or_create(&Method { method }).observe(took.as_secs_f64());
+    }
+
+    /// What GitHub said about the rate limit of some credentials.
+    pub fn github_rate_limit(&self, credentials: &str, remaining: u64, limit: u64) {
+        let labels = Credentials { credentials: credentials.to_owned() };
+        self.0.remaining.get_or_create(&labels).set(whole(remaining));
+        self.0.limit.get_or_create(&labels).set(whole(limit));
+    }
+
+    /// So many more (or fewer) writes wait in a queue of some credentials.
+    pub fn github_writes_queued(&self, credentials: &str, change: i64) {
+        let labels = Credentials { credentials: credentials.to_owned() };
+        self.0.queued.get_or_create(&labels).inc_by(change);
+    }
+
+    /// A write's turn came after so long.
+    pub fn github_write_waited(&self, waited: Duration) {
+        self.0.write_wait.observe(waited.as_secs_f64());
+    }
+
+    /// A reconcile ended.
+    pub fn reconcile(&self, controller: Controller, ok: bool, took: Duration) {
+        let controller = controller.as_str();
+        self.0.reconciles.get_or_create(&Reconcile { controller, result: labels::outcome(ok) }).inc();
+        self.0.reconcile_duration.get_or_create(&Of { controller }).observe(took.as_secs_f64());
+    }
+
+    /// So many objects wait for a reconcile.
+    pub fn reconcile_queue(&self, controller: Controller, depth: usize) {
+        let labels = Of { controller: controller.as_str() };
+        self.0.queue_depth.get_or_create(&labels).set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// A Repository was swept, or could not be.
+    pub fn sweep(&self, ok: bool, now: Timestamp) {
+        self.0.sweeps.get_or_create(&Outcome { result: labels::outcome(ok) }).inc();
+        if ok {
+            #[allow(clippy::cast_precision_loss)] // exact for some hundred million years
+            self.0.last_sweep.get_or_create(&labels::None {}).set(now.as_second() as f64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
