@@ -102,3 +102,31 @@ fn without_a_cluster_it_ends_and_logs_why_in_the_format_asked_for() {
     assert!(last["message"].as_str().unwrap().contains("set KUBECONFIG"), "{said}");
     assert!(!said.contains("0123456789abcdef"), "{said}");
 }
+
+#[test]
+fn the_doctor_tells_when_there_is_nothing_to_look_at() {
+    let output = matinee(&["doctor"], &[("KUBECONFIG", "/nowhere/config")]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(output.stdout.is_empty());
+    assert!(String::from_utf8(output.stderr).unwrap().contains("set KUBECONFIG"));
+    assert!(refusal(&["doctor", "--output", "yaml"], &[]).contains("--output"));
+    let output = matinee(&["doctor", "--namespace", "No Name"], &[]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--namespace (MATINEE_NAMESPACE)"));
+}
+
+#[test]
+fn the_doctor_tells_that_the_api_server_does_not_answer() {
+    let config = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-kubeconfig");
+    let text = "{apiVersion: v1, kind: Config, current-context: a, clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}], \
+                users: [], contexts: [{name: a, context: {cluster: a, user: ''}}]}";
+    std::fs::write(&config, text).unwrap();
+    let output = matinee(&["doctor"], &[("KUBECONFIG", config.to_str().unwrap())]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let mut lines = said.lines();
+    assert_eq!(lines.next(), Some("Kubernetes"));
+    assert!(lines.next().unwrap().starts_with("  ✗ API server: it can't be reached: "), "{said}");
+    assert!(lines.next().unwrap().starts_with("      → check KUBECONFIG"), "{said}");
+    assert!(said.ends_with("1 problem, 0 warnings, 0 ok, 0 not checked\n"), "{said}");
+}

@@ -472,3 +472,15 @@ fn walk(tokens: TokenStream, before: &mut Vec<String>, found: &mut impl FnMut(&s
         }
     }
 }
+
+#[test]
+fn every_metric_is_explained() {
+    let page = read("docs/monitoring.md");
+    for metric in matinee::metrics::CATALOG {
+        assert!(
+            page.contains(&format!("`{}`", metric.name)),
+            "docs/monitoring.md doesn't explain {}",
+            metric.name
+        );
+    }
+}

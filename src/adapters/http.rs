@@ -56,7 +56,7 @@ where
 }
 
 /// An error with what caused it: the outermost alone says little.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,6 +1,6 @@
-//! Requests to previews: does the URL answer?
+//! Requests to previews: does the URL answer? And where do their names lead?
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -50,6 +50,17 @@ impl Prober for WebProber {
             Err(_) => Err(format!("GET {url}: no answer within {} s", self.timeout.as_secs_f32())),
         }
     }
+}
+
+/// The addresses that a name leads to from here, in order and each once; within `timeout`.
+pub async fn addresses(name: &str, timeout: Duration) -> Result<Vec<IpAddr>, String> {
+    let found = tokio::time::timeout(timeout, resolve(name, 0))
+        .await
+        .map_err(|_| format!("no name server answered within {} s", timeout.as_secs_f32()))??;
+    let mut addresses: Vec<IpAddr> = found.iter().map(SocketAddr::ip).collect();
+    addresses.sort();
+    addresses.dedup();
+    Ok(addresses)
 }
 
 async fn ask(url: &str, address: Option<&str>) -> Result<u16, String> {
@@ -219,6 +230,14 @@ mod tests {
         let head = format!("HTTP/1.1 200 OK\r\nx: {}", "a".repeat(1 << 20)).into_bytes();
         let (port, _) = server(head.leak()).await;
         assert!(WebProber::default().probe(&format!("http://localhost:{port}"), None).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn names_lead_to_addresses_or_the_reason_is_told() {
+        let here = addresses("x.localhost", Duration::from_secs(5)).await.unwrap();
+        assert_eq!(here, ["127.0.0.1".parse::<IpAddr>().unwrap(), "::1".parse().unwrap()]);
+        let nowhere = addresses("x.invalid", Duration::from_secs(5)).await.unwrap_err();
+        assert!(nowhere.contains("x.invalid") || nowhere.contains("no name server"), "{nowhere}");
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod apply;
 mod crds;
+mod doctor;
 mod github;
 pub mod log;
 mod reference;
@@ -42,6 +43,8 @@ enum Command {
     Teardown(teardown::Flags),
     /// Sets up the way to GitHub.
     Github(github::Arguments),
+    /// Tells whether an installation works, and what to do where it doesn't. Changes nothing.
+    Doctor(doctor::Flags),
 }
 
 /// Runs the command that the program's arguments name.
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Crds(flags) => ended(crds::run(&flags)),
         Command::Apply(flags) => ended(to_its_end(apply::run(&flags))),
         Command::Teardown(flags) => ended(to_its_end(teardown::run(&flags))),
+        Command::Doctor(flags) => doctor::main(&flags),
     }
 }
 

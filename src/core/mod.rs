@@ -5,6 +5,7 @@ pub mod chain;
 pub mod claims;
 pub mod command;
 pub mod conditions;
+pub mod doctor;
 pub mod event;
 pub mod forge;
 pub mod gate;

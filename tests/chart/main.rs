@@ -7,6 +7,7 @@ mod golden;
 mod helm;
 mod metrics;
 mod objects;
+mod operator_rights;
 mod pods;
 mod programs;
 mod release;

@@ -7,6 +7,7 @@ mod chain;
 mod commands;
 mod connect;
 mod crash;
+mod doctor;
 mod github;
 mod harness;
 mod health;
@@ -47,6 +48,7 @@ const GROUPS: &[Group] = &[
     group("rights", rights::TESTS),
     group("ingress", ingress::TESTS),
     group("schema", schema::TESTS),
+    group("doctor", doctor::TESTS),
     group("still", still::TESTS),
     group("crash", crash::TESTS),
 ];

@@ -7,6 +7,7 @@ mod comments;
 mod commits;
 mod counts;
 mod creating;
+mod examine;
 mod files;
 mod life;
 mod limits;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use matinee::adapters::github::GithubForges;
 use matinee::api::{DeploymentReport, DeploymentState};
+use matinee::metrics::Metrics;
 use matinee::ports::{Forge, ForgeError, Forges as _};
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
@@ -109,7 +110,7 @@ async fn only_the_newest_is_sent_and_bad_news_goes_first() {
 async fn once_closed_what_is_being_sent_is_sent_and_nothing_else() {
     let server = MockServer::start().await;
     slow_start(&server).await;
-    let forges = GithubForges::new(Memory::with(&[("token", TOKEN)]), hurried());
+    let forges = GithubForges::new(Memory::with(&[("token", TOKEN)]), hurried(), Metrics::default());
     let forge = forges.forge(&connection(&server.uri()), &shop()).await.unwrap();
     let first = send(&forge, report(1, DeploymentState::Queued, ""));
     a_moment().await;

@@ -2,14 +2,17 @@
 //! befalls one. `cargo test --test helm -- replicas` runs those whose name contains `replicas`, in their order, one after the other.
 
 #[path = "../cluster/harness.rs"]
+#[allow(dead_code)] // shared with the cluster tests, which need more of it
 mod harness;
 mod install;
 mod monitoring;
 #[path = "../cluster/play.rs"]
+#[allow(dead_code)] // shared with the cluster tests, which need more of it
 mod play;
 mod pods;
 mod replicas;
 #[path = "../cluster/rest.rs"]
+#[allow(dead_code)] // shared with the cluster tests, which need more of it
 mod rest;
 mod settings;
 mod uninstall;

@@ -6,6 +6,7 @@ mod app;
 mod comments;
 mod commits;
 mod credentials;
+mod examine;
 mod gate;
 mod installation;
 mod known;
@@ -25,6 +26,7 @@ use async_trait::async_trait;
 
 use self::account::Account;
 pub use self::app::{GithubApp, Installed, NewApp, fetch_new_app};
+pub use self::examine::examine;
 use self::installation::Installation;
 use crate::api::GithubConnection;
 use crate::core::forge::RepositoryName;

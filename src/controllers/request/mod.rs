@@ -92,6 +92,10 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
     }
     let outcome = steps(&request, context).await?;
     if let Outcome::Deleted = outcome {
+        if is_live(&request, context) {
+            // The environment ends first, and takes its requests along. Without the one it comes of, it would count as deployed by hand, and stay.
+            return Ok(Action::requeue(context.sweep_interval));
+        }
         delete(&request, context).await?;
     } else if matches!(outcome, Outcome::Created { .. } | Outcome::Superseded(_)) {
         forget_the_oldest(&request, context).await?;
@@ -240,6 +244,18 @@ impl Visit<'_> {
             _ => false,
         }
     }
+}
+
+/// Whether an environment carries out the deployment that the request created.
+fn is_live(request: &DeploymentRequest, context: &Context) -> bool {
+    let Some(id) = request.status.as_ref().and_then(|status| status.deployment_id) else { return false };
+    let live = context.environments.find(|environment| {
+        environment.namespace() == request.namespace()
+            && environment.metadata.deletion_timestamp.is_none()
+            && environment.spec.revision.deployment_id == Some(id)
+            && trigger::same_place(&request.spec, &environment.spec)
+    });
+    live.is_some()
 }
 
 pub(super) async fn delete(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {

@@ -31,7 +31,7 @@ pub(crate) fn route(
         (_, [id, "deliveries", rest @ ..]) => {
             let need = if *method == Method::GET { READ } else { WRITE };
             let found = own(cx, repo, id, need);
-            deliveries(cx, method, found, rest)
+            deliveries(cx, method, found, rest, &OF_REPOSITORY)
         }
         _ => ("", Err(Problem::not_found())),
     }
@@ -143,48 +143,73 @@ pub(crate) fn update_app_config(cx: &mut Cx<'_>) -> Answer {
 
 pub(crate) fn app_deliveries(cx: &mut Cx<'_>, method: &Method, rest: &[&str]) -> (&'static str, Answer) {
     let found = own_app_hook(cx);
-    deliveries(cx, method, found, rest)
+    deliveries(cx, method, found, rest, &OF_APP)
 }
+
+/// The pages that explain a listing of deliveries, one delivery, and sending it again.
+type Pages = [&'static str; 3];
+
+const OF_REPOSITORY: Pages = [
+    "repos/webhooks#list-deliveries-for-a-repository-webhook",
+    "repos/webhooks#get-a-delivery-for-a-repository-webhook",
+    "repos/webhooks#redeliver-a-delivery-for-a-repository-webhook",
+];
+const OF_APP: Pages = [
+    "apps/webhooks#list-deliveries-for-an-app-webhook",
+    "apps/webhooks#get-a-delivery-for-an-app-webhook",
+    "apps/webhooks#redeliver-a-delivery-for-an-app-webhook",
+];
 
 fn deliveries(
     cx: &mut Cx<'_>,
     method: &Method,
     hook: Result<u64, Problem>,
     rest: &[&str],
+    [list, get, again]: &Pages,
 ) -> (&'static str, Answer) {
-    let page = "repos/repo-webhooks#list-deliveries-for-a-repository-webhook";
-    let hook = match hook {
-        Ok(hook) => hook,
-        Err(problem) => return (page, Err(problem)),
-    };
-    let answer = match (method.as_str(), rest) {
-        ("GET", []) => Ok(delivery_page(cx, hook)),
-        ("GET", [id]) => delivery(cx, hook, id),
-        ("POST", [id, "attempts"]) => redeliver(cx, hook, id),
-        _ => Err(Problem::not_found()),
-    };
-    (page, answer)
+    match (method.as_str(), rest) {
+        ("GET", []) => (list, hook.and_then(|hook| delivery_page(cx, hook))),
+        ("GET", [id]) => (get, hook.and_then(|hook| delivery(cx, hook, id))),
+        ("POST", [id, "attempts"]) => (again, hook.and_then(|hook| redeliver(cx, hook, id))),
+        _ => ("", Err(Problem::not_found())),
+    }
 }
 
-/// Deliveries newest first, paged by a cursor instead of page numbers.
-fn delivery_page(cx: &Cx<'_>, hook: u64) -> Reply {
+/// Deliveries newest first, those of one outcome if asked for, paged by a cursor instead of page numbers.
+fn delivery_page(cx: &Cx<'_>, hook: u64) -> Answer {
     let call: &Call = cx.call;
     let size = call.query("per_page").and_then(|text| text.parse().ok()).unwrap_or(30_usize).clamp(1, 100);
-    let cursor = call
-        .query("cursor")
-        .and_then(|text| text.strip_prefix("v1_"))
-        .and_then(|text| text.parse::<u64>().ok());
+    let cursor = match call.query("cursor") {
+        None => None,
+        Some(text) => {
+            let place = text.strip_prefix("v1_").and_then(|text| text.parse::<u64>().ok());
+            Some(place.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "Bad Request"))?)
+        }
+    };
+    let codes = match call.query("status") {
+        None => 0..=u16::MAX,
+        Some("success") => 200..=399,
+        Some("failure") => 400..=599,
+        Some(_) => return Err(Problem::validation("Hook", "invalid", "status", None)),
+    };
+    let outcome = call.query("status").map_or_else(String::new, |status| format!("&status={status}"));
     let found = &cx.state.hooks[&hook];
-    let mut rest = found.log.iter().rev().filter(|attempt| cursor.is_none_or(|cursor| attempt.id < cursor));
+    let mut rest = found
+        .log
+        .iter()
+        .rev()
+        .filter(|attempt| cursor.is_none_or(|cursor| attempt.id < cursor))
+        .filter(|attempt| codes.contains(&attempt.status_code));
     let shown: Vec<&Attempt> = rest.by_ref().take(size).collect();
     let more = rest.next().is_some();
     let list = shown.iter().map(|attempt| Value::Object(show::apps::delivery(attempt))).collect();
     let mut reply = Reply::ok(Value::Array(list));
     if let Some(last) = shown.last().filter(|_| more) {
-        let url = format!("{}{}?per_page={size}&cursor=v1_{}", cx.state.urls.api, call.path, last.id);
+        let url =
+            format!("{}{}?per_page={size}&cursor=v1_{}{outcome}", cx.state.urls.api, call.path, last.id);
         reply.headers.push(("link", format!("<{url}>; rel=\"next\"")));
     }
-    reply
+    Ok(reply)
 }
 
 fn delivery(cx: &Cx<'_>, hook: u64, id: &str) -> Answer {

@@ -1,0 +1,47 @@
+//! What is observed through a class's connection to GitHub.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+
+use super::reader::Reader;
+use super::{Looking, REQUEST_TIMEOUT};
+use crate::adapters::github::{GithubSettings, examine};
+use crate::api::{GithubConnection, PreviewClass, Repository};
+use crate::core::doctor::github::{self, Observed};
+use crate::core::doctor::needs::Uses;
+use crate::core::doctor::{Verdict, secrets, shown_url};
+
+/// One connection, of the classes that use it and the Repositories that use these.
+pub(super) fn section<'a>(
+    reader: &Arc<Reader>,
+    connection: GithubConnection,
+    classes: Vec<PreviewClass>,
+    repositories: &[Repository],
+) -> Looking<'a> {
+    let names: Vec<String> = classes.iter().map(kube::ResourceExt::name_any).collect();
+    let title = format!(
+        "GitHub at {} with Secret {}/{}, for PreviewClass {}",
+        shown_url(&connection.url),
+        reader.namespace,
+        connection.secret_name,
+        names.join(", ")
+    );
+    let served: Vec<Repository> =
+        repositories.iter().filter(|one| names.contains(&one.spec.class_name)).cloned().collect();
+    let reader = Arc::clone(reader);
+    let looking = async move {
+        let uses = Uses::of(&served, &classes);
+        let keys = reader.secret_keys(&connection.secret_name).await;
+        // What is wrong with the Secret stands with the class.
+        let usable = secrets::github(&reader.namespace, &connection, &keys).verdict == Verdict::Ok;
+        let observed = if usable {
+            let settings = GithubSettings { timeout: REQUEST_TIMEOUT, ..GithubSettings::default() };
+            examine(&connection, reader, settings).await
+        } else {
+            Observed::default()
+        };
+        github::check(&observed, &served, &uses)
+    };
+    (title, looking.boxed())
+}

@@ -1,0 +1,206 @@
+//! `matinee doctor`: looks at everything an installation depends on, and says what is wrong and what to do. It changes nothing.
+
+mod cluster;
+mod connection;
+mod reader;
+mod routing;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, join_all};
+use jiff::Timestamp;
+use kube::{Api, Client, ResourceExt as _};
+use tokio::time::{Instant, timeout_at};
+
+use self::reader::Reader;
+use crate::adapters::kubernetes::client;
+use crate::api::{GithubConnection, PreviewClass, Repository};
+use crate::core::doctor::rights::Own;
+use crate::core::doctor::{Finding, Section, Summary, class, kubernetes, repositories, show};
+use crate::settings::{SERVICE_ACCOUNT_NAMESPACE, own_namespace};
+
+/// Longest time one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time that everything may take.
+const LONGEST: Duration = Duration::from_mins(1);
+/// There are problems.
+const PROBLEMS: u8 = 1;
+/// Nothing could be looked at.
+const NOT_RUN: u8 = 2;
+
+/// Flags of `matinee doctor`.
+#[derive(Args)]
+#[command(
+    after_help = "It ends with 0 when all is well or there are warnings only, with 1 when there are problems, and with 2 when it could not look."
+)]
+pub(super) struct Flags {
+    /// The operator's own namespace. [default: the service account's, else matinee-system]
+    #[arg(long, env = "MATINEE_NAMESPACE", value_name = "NAME")]
+    namespace: Option<String>,
+    /// Name of the operator's service account, whose rights are checked.
+    #[arg(long, env = "MATINEE_SERVICE_ACCOUNT", value_name = "NAME", default_value = "matinee")]
+    service_account: String,
+    /// Name of the Lease that the operator holds; empty where there is no leader election.
+    #[arg(long, env = "MATINEE_LEASE_NAME", value_name = "NAME", default_value = "matinee")]
+    lease_name: String,
+    /// Name of the ConfigMap that the operator watches, if it has one.
+    #[arg(long, env = "MATINEE_CONFIG_MAP", value_name = "NAME")]
+    config_map: Option<String>,
+    /// Looks at one PreviewClass, and what uses it, only.
+    #[arg(long, value_name = "NAME")]
+    class: Option<String>,
+    /// How findings are written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Output,
+}
+
+/// How findings are written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Looks, prints, and tells by its exit code how it went: 0 all is well or there are warnings, 1 there are problems, 2 nothing could
+/// be looked at.
+pub(super) fn main(flags: &Flags) -> ExitCode {
+    match looked(flags).and_then(|sections| print(&sections, flags.output).map(|()| Summary::of(&sections))) {
+        Ok(summary) if summary.problems > 0 => ExitCode::from(PROBLEMS),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("matinee doctor: {error:#}");
+            ExitCode::from(NOT_RUN)
+        }
+    }
+}
+
+fn looked(flags: &Flags) -> anyhow::Result<Vec<Section>> {
+    let namespace = own_namespace(named(flags.namespace.as_ref()), Path::new(SERVICE_ACCOUNT_NAMESPACE))
+        .map_err(|why| anyhow!("--namespace (MATINEE_NAMESPACE): {why}"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let sections = runtime.block_on(async {
+        let client =
+            client().await.context("no Kubernetes cluster to look at: set KUBECONFIG, or run in a pod")?;
+        anyhow::Ok(look(client, flags, namespace).await)
+    });
+    // Looking a name up can't be broken off, and must not hold the end.
+    runtime.shutdown_background();
+    sections
+}
+
+/// An empty value counts as none: that is what a manifest passes for a value that was left out.
+fn named(value: Option<&String>) -> Option<&str> {
+    value.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+fn print(sections: &[Section], output: Output) -> anyhow::Result<()> {
+    let text = match output {
+        Output::Text => show::text(sections, is_coloured()),
+        Output::Json => format!("{:#}\n", show::json(sections)),
+    };
+    stdout().write_all(text.as_bytes()).context("standard output can't be written")
+}
+
+/// <https://no-color.org>
+fn is_coloured() -> bool {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    stdout().is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// A section that is being looked at.
+type Looking<'a> = (String, BoxFuture<'a, Vec<Finding>>);
+
+async fn look(client: Client, flags: &Flags, namespace: String) -> Vec<Section> {
+    let deadline = Instant::now() + LONGEST;
+    let reader = Arc::new(Reader { client, namespace });
+    let server = cluster::server(&reader).await;
+    let user = cluster::user(&reader).await;
+    let mut first = vec![kubernetes::version(&server, user.as_deref())];
+    let title = "Kubernetes".to_owned();
+    let Ok(server) = server else { return vec![Section { title, findings: first }] };
+    let now = Timestamp::now();
+    first.extend(kubernetes::clock(&server, now));
+
+    let (classes, repositories) = tokio::join!(
+        reader.list(Api::<PreviewClass>::all(reader.client.clone())),
+        reader.list(Api::<Repository>::all(reader.client.clone()))
+    );
+    let unread = match &classes {
+        Ok(classes) => class::found(classes, flags.class.as_deref()),
+        Err(unread) => Some(unread.finding("PreviewClasses")),
+    };
+    let mut classes = classes.unwrap_or_default();
+    classes.retain(|class| flags.class.as_ref().is_none_or(|name| class.name_any() == *name));
+    if classes.iter().any(|class| class.spec.routing.gateway.is_some()) {
+        first.push(routing::gateway_api(&reader).await);
+    }
+    let lease = Some(flags.lease_name.trim()).filter(|name| !name.is_empty());
+    let config_map = named(flags.config_map.as_ref());
+    let own = Own { secrets: class::secrets(&classes), lease, config_map };
+    let mut all: Vec<Looking> = vec![
+        ("Custom resource definitions".to_owned(), cluster::definitions(&reader).boxed()),
+        (
+            "Rights of the operator".to_owned(),
+            cluster::rights(&reader, &own, &flags.service_account, user.as_deref()).boxed(),
+        ),
+        ("Operator".to_owned(), cluster::operator(&reader, flags, server.clock.unwrap_or(now)).boxed()),
+    ];
+    all.extend(unread.map(|finding| ("PreviewClasses".to_owned(), async { vec![finding] }.boxed())));
+    for class in &classes {
+        all.push((format!("PreviewClass {}", class.name_any()), of_class(&reader, class).boxed()));
+    }
+    let (repositories, unlisted) = match repositories {
+        Ok(all) => (all, None),
+        Err(unread) => (Vec::new(), Some(unread.finding("Repositories"))),
+    };
+    let concerned: Vec<Repository> = repositories
+        .into_iter()
+        .filter(|one| flags.class.as_ref().is_none_or(|class| one.spec.class_name == *class))
+        .collect();
+    for (connection, classes) in connections(&classes) {
+        all.push(connection::section(&reader, connection, classes, &concerned));
+    }
+    let stalled = unlisted.map_or_else(|| repositories::check(&concerned), |finding| vec![finding]);
+    all.push(("Repositories".to_owned(), async { stalled }.boxed()));
+
+    let looked = join_all(all.into_iter().map(async |(title, looking)| {
+        let findings = timeout_at(deadline, looking).await.unwrap_or_else(|_| {
+            let message = format!("not done {} s after the start", LONGEST.as_secs());
+            vec![Finding::problem(&title, message, "see what doesn't answer, and run it again")]
+        });
+        Section { title, findings }
+    }));
+    let mut sections = vec![Section { title, findings: first }];
+    sections.extend(looked.await);
+    sections
+}
+
+/// The ways to GitHub, each with the classes that use it.
+fn connections(classes: &[PreviewClass]) -> Vec<(GithubConnection, Vec<PreviewClass>)> {
+    let mut found: BTreeMap<(String, String), (GithubConnection, Vec<PreviewClass>)> = BTreeMap::new();
+    for class in classes {
+        let connection = &class.spec.github;
+        let key = (connection.secret_name.clone(), connection.url.clone());
+        found.entry(key).or_insert_with(|| (connection.clone(), Vec::new())).1.push(class.clone());
+    }
+    found.into_values().collect()
+}
+
+async fn of_class(reader: &Reader, class: &PreviewClass) -> Vec<Finding> {
+    let mut findings = vec![class::ready(class)];
+    let (secrets, routing) = tokio::join!(secrets::check(reader, class), routing::check(reader, class));
+    findings.extend(secrets);
+    findings.extend(routing);
+    findings
+}

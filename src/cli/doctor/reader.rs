@@ -1,0 +1,122 @@
+//! Reads from the cluster, each bounded in time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use http::{Request, header};
+use http_body_util::BodyExt as _;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{ListParams, PostParams};
+use kube::client::Body;
+use kube::{Api, Client};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::REQUEST_TIMEOUT;
+use crate::core::doctor::secrets::Keys;
+use crate::core::doctor::{Looked, Unread};
+use crate::ports::{ClusterError, Secrets};
+
+/// The cluster as the account sees it that looks.
+pub(super) struct Reader {
+    pub client: Client,
+    /// The operator's namespace.
+    pub namespace: String,
+}
+
+impl Reader {
+    /// One object.
+    pub async fn get<K: Clone + DeserializeOwned + Debug>(&self, objects: Api<K>, name: &str) -> Looked<K> {
+        bounded(objects.get_opt(name)).await
+    }
+
+    /// All objects.
+    pub async fn list<K: Clone + DeserializeOwned + Debug>(&self, objects: Api<K>) -> Result<Vec<K>, Unread> {
+        bounded(objects.list(&ListParams::default())).await.map(|list| list.items)
+    }
+
+    /// Asks a question in the form of an object that is not kept.
+    pub async fn ask<K: Clone + DeserializeOwned + Debug + Serialize>(
+        &self,
+        reviews: &Api<K>,
+        question: &K,
+    ) -> Result<K, Unread> {
+        bounded(reviews.create(&PostParams::default(), question)).await
+    }
+
+    /// What is at a path that holds no objects.
+    pub async fn path<T: DeserializeOwned>(&self, path: &str) -> Result<T, Unread> {
+        let request =
+            Request::get(path).body(Vec::new()).map_err(|error| Unread::Failed(error.to_string()))?;
+        bounded(self.client.request(request)).await
+    }
+
+    /// The same with the time at which it was answered, as the answer says it.
+    pub async fn dated<T: DeserializeOwned>(&self, path: &str) -> Result<(T, Option<String>), String> {
+        let request = Request::get(path).body(Body::empty()).map_err(|error| error.to_string())?;
+        let asking = async {
+            let answer = self.client.send(request).await.map_err(|error| causes(&error))?;
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+            if !head.status.is_success() {
+                return Err(format!("GET {path}: {}", head.status));
+            }
+            let found = serde_json::from_slice(&body).map_err(|error| format!("GET {path}: {error}"))?;
+            let date = head.headers.get(header::DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
+            Ok((found, date))
+        };
+        timeout(REQUEST_TIMEOUT, asking).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// The keys of one of the operator's Secrets that hold something.
+    pub async fn secret_keys(&self, name: &str) -> Keys {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let secret = self.get(secrets, name).await?;
+        Ok(secret.map(|secret| {
+            let filled =
+                secret.data.into_iter().flatten().filter(|(_, value)| !value.0.trim_ascii().is_empty());
+            filled.map(|(key, _)| key).collect::<BTreeSet<String>>()
+        }))
+    }
+}
+
+fn late() -> String {
+    format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())
+}
+
+/// An error with what caused it.
+fn causes(error: &dyn std::error::Error) -> String {
+    crate::adapters::http::causes(error)
+}
+
+async fn bounded<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Unread> {
+    match timeout(REQUEST_TIMEOUT, call).await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(kube::Error::Api(status))) => Err(match status.code {
+            403 => Unread::Forbidden,
+            404 => Unread::NotServed,
+            _ => Unread::Failed(status.message.clone()),
+        }),
+        Ok(Err(error)) => Err(Unread::Failed(causes(&error))),
+        Err(_) => Err(Unread::Failed(late())),
+    }
+}
+
+#[async_trait]
+impl Secrets for Reader {
+    async fn secret(&self, name: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        match self.get(secrets, name).await {
+            Ok(secret) => Ok(secret.map(|secret| {
+                secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect()
+            })),
+            Err(Unread::Forbidden) => {
+                Err(ClusterError::Refused { code: 403, message: "this account may not read it".into() })
+            }
+            Err(Unread::NotServed) => Ok(None),
+            Err(Unread::Failed(why)) => Err(ClusterError::Unavailable(why)),
+        }
+    }
+}

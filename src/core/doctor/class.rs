@@ -1,0 +1,138 @@
+//! What the operator says of a class.
+
+use kube::ResourceExt as _;
+
+use super::{Finding, some_of};
+use crate::api::{ConditionStatus, PreviewClass, find_condition};
+use crate::core::conditions::READY;
+
+/// Whether the operator has looked at the class as it is now, and found it usable.
+pub fn ready(class: &PreviewClass) -> Finding {
+    const WHAT: &str = "Ready";
+    let name = class.name_any();
+    let status = class.status.as_ref();
+    let seen = status.is_some_and(|status| Some(status.observed_generation) == class.metadata.generation);
+    if !seen {
+        return Finding::problem(
+            WHAT,
+            "the operator hasn't looked at it as it is now",
+            "see whether the operator runs: `matinee doctor` tells of its Lease, its log of the reason",
+        );
+    }
+    match status.and_then(|status| find_condition(&status.conditions, READY)) {
+        Some(ready) if ready.status == ConditionStatus::True.as_str() => {
+            Finding::ok(WHAT, "the operator has looked at it and can use it")
+        }
+        Some(ready) if ready.status == ConditionStatus::False.as_str() => Finding::problem(
+            WHAT,
+            format!("{}: {}", ready.reason, ready.message),
+            format!("correct it: docs/troubleshooting.md explains {}", ready.reason),
+        ),
+        _ => Finding::warning(
+            WHAT,
+            "the operator is still at it",
+            format!("run it again, and see `kubectl describe previewclass {name}`"),
+        ),
+    }
+}
+
+/// The Secrets in the operator's namespace that classes name, each once.
+pub fn secrets(classes: &[PreviewClass]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for class in classes {
+        names.push(&class.spec.github.secret_name);
+        if let Some(slack) = &class.spec.slack {
+            names.push(&slack.secret_name);
+            names.extend(slack.users_from.secret_name.as_deref());
+        }
+        names.extend(class.spec.registries.iter().filter_map(|registry| registry.secret_name.as_deref()));
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Whether there are classes to look at. `wanted` is the one that was asked for.
+pub fn found(classes: &[PreviewClass], wanted: Option<&str>) -> Option<Finding> {
+    let names: Vec<String> = classes.iter().map(kube::ResourceExt::name_any).collect();
+    match wanted {
+        Some(wanted) if !names.iter().any(|name| name == wanted) => Some(Finding::problem(
+            format!("PreviewClass {wanted}"),
+            "there is no class of that name",
+            if names.is_empty() {
+                "create it: docs/previews.md shows one".to_owned()
+            } else {
+                format!("name one that there is with --class: {}", some_of(&names, 10))
+            },
+        )),
+        None if names.is_empty() => Some(Finding::warning(
+            "PreviewClasses",
+            "there is none, so nobody can have previews",
+            "create one: docs/previews.md shows it",
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::super::Verdict;
+    use super::*;
+
+    /// A class as the API server shows it, with its content changed.
+    pub(in super::super) fn class(change: impl FnOnce(&mut serde_json::Value)) -> PreviewClass {
+        let mut spec = json!({
+            "repositories": ["acme/*"],
+            "github": {"url": "https://api.github.com", "secretName": "github"},
+            "routing": {"domain": "preview.example.com", "gateway": {"name": "public", "namespace": "gateway"}},
+        });
+        change(&mut spec);
+        serde_json::from_value(json!({
+            "apiVersion": "matinee.dev/v1alpha1",
+            "kind": "PreviewClass",
+            "metadata": {"name": "standard", "generation": 2},
+            "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    fn with(observed: i64, status: &str) -> Finding {
+        let mut class = class(|_| ());
+        let condition = json!({
+            "type": "Ready", "status": status, "reason": "SecretMissing", "message": "there is no Secret m/github",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        class.status =
+            serde_json::from_value(json!({"observedGeneration": observed, "conditions": [condition]}))
+                .unwrap();
+        ready(&class)
+    }
+
+    #[test]
+    fn a_class_must_be_seen_and_ready() {
+        assert_eq!(with(2, "True").verdict, Verdict::Ok);
+        let bad = with(2, "False");
+        assert_eq!(bad.verdict, Verdict::Problem);
+        assert_eq!(bad.message, "SecretMissing: there is no Secret m/github");
+        assert!(bad.remedy.unwrap().contains("docs/troubleshooting.md explains SecretMissing"));
+        assert_eq!(with(2, "Unknown").verdict, Verdict::Warning);
+        for unseen in [with(1, "True"), ready(&class(|_| ()))] {
+            assert_eq!(unseen.verdict, Verdict::Problem);
+            assert!(unseen.remedy.unwrap().contains("Lease"));
+        }
+    }
+
+    #[test]
+    fn the_class_that_was_asked_for_must_be_there() {
+        let classes = [class(|_| ())];
+        assert_eq!(found(&classes, Some("standard")), None);
+        assert_eq!(found(&classes, None), None);
+        let missing = found(&classes, Some("other")).unwrap();
+        assert_eq!(missing.verdict, Verdict::Problem);
+        assert!(missing.remedy.unwrap().contains("--class: standard"));
+        assert!(found(&[], Some("other")).unwrap().remedy.unwrap().contains("docs/previews.md"));
+        assert_eq!(found(&[], None).unwrap().verdict, Verdict::Warning);
+    }
+}

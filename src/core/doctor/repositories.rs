@@ -1,0 +1,96 @@
+//! What the operator says of Repositories.
+
+use kube::ResourceExt as _;
+
+use super::Finding;
+use crate::api::{ConditionStatus, Repository, find_condition};
+use crate::core::conditions::STALLED;
+use crate::core::text::cut;
+
+/// How many are listed.
+const LISTED: usize = 20;
+/// Characters of a condition's message that are shown.
+const SHOWN: usize = 300;
+
+/// Lists the Repositories that wait for somebody to change something. They don't keep others from working.
+pub fn check(repositories: &[Repository]) -> Vec<Finding> {
+    const WHAT: &str = "Repositories";
+    let mut stalled: Vec<Finding> = repositories.iter().filter_map(stalled).collect();
+    let found = stalled.len();
+    if found == 0 {
+        return vec![match repositories.len() {
+            0 => Finding::skipped(WHAT, "there is none"),
+            all => Finding::ok(WHAT, format!("of {all} none is stalled")),
+        }];
+    }
+    if found > LISTED {
+        stalled.truncate(LISTED - 1);
+        stalled.push(Finding::warning(
+            WHAT,
+            format!("{} more are stalled", found - stalled.len()),
+            "`kubectl get repositories -A` lists all",
+        ));
+    }
+    stalled
+}
+
+fn stalled(repository: &Repository) -> Option<Finding> {
+    let condition = find_condition(&repository.status.as_ref()?.conditions, STALLED)?;
+    (condition.status == ConditionStatus::True.as_str()).then(|| {
+        let (namespace, name) = (repository.namespace().unwrap_or_default(), repository.name_any());
+        Finding::warning(
+            format!("Repository {namespace}/{name}"),
+            format!("{}: {}", condition.reason, cut(&condition.message, SHOWN)),
+            format!(
+                "docs/troubleshooting.md explains {}; `kubectl -n {namespace} describe repository {name}`",
+                condition.reason
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Verdict;
+    use super::super::needs::tests::repository;
+    use super::*;
+
+    fn with(stalled: &str) -> Repository {
+        let mut repository = repository(json!({}));
+        let condition = json!({
+            "type": "Stalled", "status": stalled, "reason": "ClassMissing", "message": "there is no PreviewClass x",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        repository.status =
+            serde_json::from_value(json!({"observedGeneration": 1, "conditions": [condition]})).unwrap();
+        repository
+    }
+
+    #[test]
+    fn those_that_are_stalled_are_listed_with_why() {
+        assert_eq!(check(&[])[0].verdict, Verdict::Skipped);
+        assert_eq!(
+            check(&[with("False"), repository(json!({}))]),
+            [Finding::ok("Repositories", "of 2 none is stalled")]
+        );
+        let found = check(&[with("False"), with("True")]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].what.as_str(), found[0].verdict),
+            ("Repository team-shop/shop", Verdict::Warning)
+        );
+        assert_eq!(found[0].message, "ClassMissing: there is no PreviewClass x");
+        assert!(found[0].remedy.as_ref().unwrap().contains("explains ClassMissing"));
+    }
+
+    #[test]
+    fn twenty_lines_are_the_most() {
+        let all = check(&vec![with("True"); 20]);
+        assert!(all.len() == 20 && all.iter().all(|one| one.what != "Repositories"));
+        let more = check(&vec![with("True"); 25]);
+        assert_eq!(more.len(), 20);
+        assert_eq!(more[19].message, "6 more are stalled");
+    }
+}
