@@ -211,7 +211,7 @@ impl Settings {
 }
 
 /// An empty value counts as none: that is what a manifest passes for a value that was left out.
-pub(crate) fn set(value: Option<&String>) -> Option<&str> {
+fn set(value: Option<&String>) -> Option<&str> {
     value.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
@@ -246,7 +246,7 @@ fn truth(text: &str) -> Result<bool, String> {
 }
 
 /// The name of an object (a DNS subdomain name).
-fn object_name(text: &str) -> Result<String, String> {
+pub(crate) fn object_name(text: &str) -> Result<String, String> {
     let good = (1..=253).contains(&text.len())
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
         && text.split('.').all(|part| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-'));

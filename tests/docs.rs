@@ -9,6 +9,7 @@ use matinee::api::{
     DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository,
     custom_resource_definitions,
 };
+use matinee::core::app::manifest::{Part, events, permissions};
 use matinee::core::command::{Place, Reply, parse, reply};
 use matinee::core::gates::{hours::Span, image};
 use matinee::ports::Renderer as _;
@@ -193,6 +194,37 @@ fn the_guides_list_every_command_as_it_is_written() {
             let example = example.replace("[name=value …] [--force]", "message=hello --force");
             parse(&example, place).unwrap_or_else(|error| panic!("{guide}: {example}: {error}"));
         }
+    }
+}
+
+#[test]
+fn the_guide_to_the_app_tells_every_permission_event_and_flag() {
+    let (all, none) = (BTreeSet::from(Part::ALL), BTreeSet::new());
+    let text = read("docs/github-app.md");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ")).collect();
+    for (name, level) in permissions(&all) {
+        let at = rows
+            .iter()
+            .position(|row| row.contains(&format!("(`{name}`)")))
+            .unwrap_or_else(|| panic!("no {name}"));
+        // A second level is in the row below.
+        let highest = rows[at..]
+            .iter()
+            .take(2)
+            .rfind(|row| row.contains(&format!("`{name}`")) || row.starts_with("| |"));
+        assert!(highest.unwrap().contains(&format!("| {level} |")), "{name}: {highest:?}");
+    }
+    let told = rows.iter().filter(|row| row.ends_with("` |") && row.contains("--without ")).count();
+    assert!(told >= permissions(&all).len() - permissions(&none).len());
+    for event in events(&all) {
+        assert!(rows.iter().any(|row| row.contains(&format!("`{event}`"))), "no {event}");
+    }
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_matinee"));
+    let help = program.args(["github", "connect", "--help"]).output().unwrap().stdout;
+    let help = String::from_utf8(help).unwrap();
+    let flags = help.split_whitespace().filter(|word| word.starts_with("--") && *word != "--help");
+    for flag in flags.map(|word| word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric())) {
+        assert!(text.contains(&format!("`{flag}`")), "docs/github-app.md doesn't tell {flag}");
     }
 }
 

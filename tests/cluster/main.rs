@@ -5,6 +5,7 @@
 
 mod chain;
 mod commands;
+mod connect;
 mod crash;
 mod doctor;
 mod github;
@@ -18,6 +19,8 @@ mod people;
 mod play;
 mod rest;
 mod rights;
+#[path = "../connect/run.rs"]
+mod run;
 mod schema;
 mod slack;
 mod still;
@@ -41,6 +44,7 @@ const GROUPS: &[Group] = &[
     group("people", people::TESTS),
     group("holders", holders::TESTS),
     group("github", github::TESTS),
+    group("connect", connect::TESTS),
     group("rights", rights::TESTS),
     group("ingress", ingress::TESTS),
     group("schema", schema::TESTS),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::json;
 
 use super::GithubSettings;
 use super::account::Account;
@@ -122,6 +123,17 @@ impl GithubApp {
         settings: GithubSettings,
     ) -> Result<Self, ForgeError> {
         Ok(Self(Arc::new(Account::new(connection, secrets, settings, Metrics::default())?)))
+    }
+
+    /// Has its webhooks signed with this secret, and sent as JSON.
+    pub async fn set_webhook_secret(&self, secret: &SecretString) -> Result<(), ForgeError> {
+        let body = json!({"secret": secret.expose_secret(), "content_type": "json"}).to_string();
+        let set = Call {
+            body: Some(body.into()),
+            ..call(Method::PATCH, "/app/hook/config".to_owned(), "of an App")
+        };
+        let answer = self.0.as_app(&set).await?;
+        if answer.status.is_success() { Ok(()) } else { Err(answer.error(&set)) }
     }
 
     /// Where it is installed, a hundred places at most, those left out where it is suspended.

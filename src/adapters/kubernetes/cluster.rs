@@ -149,7 +149,7 @@ impl From<kube::Error> for ClusterError {
     }
 }
 
-/// The result of a call, which may take [`REQUEST_TIMEOUT`].
+/// A request with its bound in time.
 pub(super) async fn bounded<T, E: From<kube::Error> + From<ClusterError>>(
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, E> {

@@ -1,5 +1,8 @@
 //! Writing Secrets of the operator's own namespace, for whoever sets it up. The operator itself only reads them.
 
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -19,9 +22,10 @@ impl OwnSecrets {
         Self(Api::namespaced(client, namespace))
     }
 
-    /// Whether there is one of that name.
-    pub async fn exists(&self, name: &str) -> Result<bool, ClusterError> {
-        Ok(bounded::<_, ClusterError>(self.0.get_metadata_opt(name)).await?.is_some())
+    /// The data of the one of that name; `None` when there is none.
+    pub async fn read(&self, name: &str) -> Result<Option<BTreeMap<String, ByteString>>, ClusterError> {
+        let found = bounded::<_, ClusterError>(self.0.get_opt(name)).await?;
+        Ok(found.map(|secret| secret.data.unwrap_or_default()))
     }
 
     /// Asks the API server whether it would take the Secret, and writes nothing.

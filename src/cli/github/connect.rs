@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Secret;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -81,7 +81,7 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
         return Ok(());
     }
     let keeper = Keeper::new(wanted.output.as_deref(), &wanted.kept.namespace).await?;
-    keeper.check(&wanted.kept, wanted.replace).await?;
+    let webhook_secret = keeper.check(&wanted.kept, wanted.replace).await?;
 
     let mut interrupts = Interrupts::new()?;
     let deadline = Instant::now() + wanted.timeout;
@@ -116,13 +116,13 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
             .context("nobody came back from GitHub in time (--timeout): nothing was kept; if you had an App made, delete it there")?,
         () = interrupts.come() => bail!("interrupted: no App was made"),
     };
-    let made = keep_new_app(wanted, &keeper, &code).await;
+    let made = keep_new_app(wanted, &keeper, &code, webhook_secret).await;
     let install = made.as_ref().ok().map(|(app, _)| wanted.place.install(&app.slug));
     // Whoever closed the browser isn't told.
     let _ = answer.send(install.clone().map_or(Ending::Failed, Ending::Install));
     shutdown.cancel();
     let _ = served.await;
-    let (app, secret) = made?;
+    let (app, itself) = made?;
 
     say(&format!(
         "Install it on the repositories that shall have previews:\n\n    {}\n",
@@ -130,7 +130,7 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
     ));
     say("Waiting until it is installed; Ctrl-C skips that.");
     let installed = tokio::select! {
-        installed = timeout_at(deadline, installed(wanted, secret)) => installed.ok().transpose()?,
+        installed = timeout_at(deadline, installed(&itself)) => installed.ok(),
         () = interrupts.come() => None,
     };
     tell_installed(&app, installed.as_deref());
@@ -140,29 +140,70 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fetches the App's credentials and keeps them; answers the App, and what its Secret holds.
-async fn keep_new_app(wanted: &Wanted, keeper: &Keeper, code: &str) -> anyhow::Result<(NewApp, Held)> {
+/// Fetches the App's credentials and keeps them; answers the App, and the way to ask GitHub in its name. With a webhook's secret that is
+/// there already, the App is told that one.
+async fn keep_new_app(
+    wanted: &Wanted,
+    keeper: &Keeper,
+    code: &str,
+    there: Option<SecretString>,
+) -> anyhow::Result<(NewApp, GithubApp)> {
     let apps = wanted.place.apps(wanted.organization.as_deref());
     let app = fetch(wanted.place.api(), code).await.with_context(|| {
         format!("GitHub made the App, but gave no credentials: delete it at {apps} and run this again")
     })?;
     say(&format!("GitHub made the App \"{}\" with the id {}.", app.name, app.id));
-    let webhook_secret = app.webhook_secret.as_ref().map(ExposeSecret::expose_secret);
-    let secrets = wanted.kept.secrets(app.id, app.pem.expose_secret(), webhook_secret);
+    let made = app.webhook_secret.as_ref().filter(|_| there.is_none()).map(ExposeSecret::expose_secret);
+    let secrets = wanted.kept.secrets(app.id, app.pem.expose_secret(), made);
     match keeper.keep(&secrets, wanted.replace, &wanted.kept).await {
         Ok(places) => places.iter().for_each(|place| say(&format!("Its credentials are in {place}."))),
         Err(error) => return Err(saved(&app, &secrets, error)),
-    }
-    if wanted.kept.webhook.is_some() && webhook_secret.is_none() {
-        bail!(
-            "GitHub made no secret for the webhook: set one in the App's settings at {apps}, and put it into a Secret"
-        );
     }
     if !is_slug(&app.slug) {
         bail!("GitHub calls the App by a name that is none: see {apps}, and install it there");
     }
     let held = secrets.into_iter().next().and_then(|secret| secret.data).unwrap_or_default();
-    Ok((app, Held(held.into_iter().map(|(key, value)| (key, value.0)).collect())))
+    let held = Held(held.into_iter().map(|(key, value)| (key, value.0)).collect());
+    let connection =
+        GithubConnection { url: wanted.place.api().to_owned(), secret_name: wanted.kept.credentials.clone() };
+    let itself = GithubApp::new(&connection, Arc::new(held), GithubSettings::default())
+        .map_err(|error| anyhow!(error))?;
+    match (&wanted.kept.webhook, there) {
+        (Some(name), Some(secret)) => {
+            share(&itself, &secret).await.with_context(|| {
+                format!(
+                    "the App signs its webhooks with a secret that the operator doesn't know: set it in the App's settings at {apps} to \
+                     what is in Secret {}/{name}",
+                    wanted.kept.namespace
+                )
+            })?;
+            say(&format!(
+                "It signs webhooks with the secret that was in Secret {}/{name}.",
+                wanted.kept.namespace
+            ));
+        }
+        (Some(name), None) if app.webhook_secret.is_none() => bail!(
+            "GitHub made no secret for the webhook: set one in the App's settings at {apps}, and put it into Secret {}/{name} as \
+             \"secret\"",
+            wanted.kept.namespace
+        ),
+        _ => {}
+    }
+    Ok((app, itself))
+}
+
+/// Tells GitHub the webhook's secret. That can be told again as often as it takes: a new App may not be known everywhere there yet.
+async fn share(app: &GithubApp, secret: &SecretString) -> Result<(), ForgeError> {
+    let mut attempt = 1;
+    loop {
+        match app.set_webhook_secret(secret).await {
+            Err(_) if attempt < ATTEMPTS => {
+                attempt += 1;
+                sleep(PAUSE).await;
+            }
+            other => return other,
+        }
+    }
 }
 
 /// The Secrets could not be kept: nothing of them may get lost.
@@ -204,16 +245,12 @@ impl Secrets for Held {
     }
 }
 
-/// Waits until the App is installed somewhere. Fails at once only where waiting is of no use.
-async fn installed(wanted: &Wanted, secret: Held) -> anyhow::Result<Vec<Installed>> {
-    let connection =
-        GithubConnection { url: wanted.place.api().to_owned(), secret_name: wanted.kept.credentials.clone() };
-    let app = GithubApp::new(&connection, Arc::new(secret), GithubSettings::default())
-        .map_err(|error| anyhow!(error))?;
+/// Waits until the App is installed somewhere.
+async fn installed(app: &GithubApp) -> Vec<Installed> {
     let mut problem = None;
     loop {
         match app.installed().await {
-            Ok(found) if !found.is_empty() => return Ok(found),
+            Ok(found) if !found.is_empty() => return found,
             Ok(_) => problem = None,
             Err(error) => {
                 // A new App may not be known everywhere at GitHub yet, so everything may pass.

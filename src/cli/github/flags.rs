@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::core::app::kept::check_secret_name;
 use crate::core::app::manifest::{check_name, check_webhook_url};
 use crate::core::app::place::check_organization;
 use crate::core::app::{Kept, Part, Place};
@@ -109,7 +108,7 @@ impl Wanted {
             check.ok("without", flags.without.iter().map(|word| word.trim().parse()).collect());
         let namespace =
             check.ok("namespace", settings::own_namespace(flags.namespace.as_deref(), namespace_file));
-        let credentials = check.ok("secret", check_secret_name(&flags.secret));
+        let credentials = check.ok("secret", settings::object_name(&flags.secret));
         let webhook = check.ok("webhook-secret", webhook_secret(flags));
         let listen = check.ok("listen", loopback(&flags.listen));
         let timeout = check.ok("timeout", settings::duration(&flags.timeout, 1, 3_600, "1s to 1h"));
@@ -153,7 +152,7 @@ fn webhook_secret(flags: &Flags) -> Result<String, String> {
     if flags.secret == flags.webhook_secret {
         return Err(format!("\"{}\" is --secret already: write another name", flags.secret));
     }
-    check_secret_name(&flags.webhook_secret)
+    settings::object_name(&flags.webhook_secret)
 }
 
 /// An address that only this machine reaches: whoever reaches the page could have the App made.

@@ -1,17 +1,23 @@
 //! Where an App's Secrets are kept: in the cluster, or as files for whoever brings them there.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
+use secrecy::SecretString;
 
 use crate::adapters::kubernetes::{OwnSecrets, client};
 use crate::core::app::Kept;
+use crate::core::webhook::WebhookSecret;
 use crate::ports::ClusterError;
+
+type Data = BTreeMap<String, ByteString>;
 
 /// Where Secrets are kept.
 pub(super) enum Keeper {
@@ -33,43 +39,47 @@ impl Keeper {
         Ok(Self::Cluster(Box::new(OwnSecrets::new(client, namespace))))
     }
 
-    /// Makes sure, before there is anything to keep, that it can be kept: an App whose key is lost is litter.
-    pub(super) async fn check(&self, kept: &Kept, replace: bool) -> anyhow::Result<()> {
-        for name in kept.names() {
-            if !replace && self.has(name, kept).await? {
-                bail!(
-                    "{} is there already: replace it with --replace, or choose another name with {}",
-                    self.place(name, kept),
-                    if name == kept.credentials { "--secret" } else { "--webhook-secret" }
-                );
-            }
-        }
+    /// Makes sure, before there is anything to keep, that it can be kept: an App whose key is lost is litter. Answers the webhook's
+    /// secret when there is one already, as of a chart that made it: GitHub is told that one, then.
+    pub(super) async fn check(&self, kept: &Kept, replace: bool) -> anyhow::Result<Option<SecretString>> {
         match self {
             Self::Cluster(secrets) => {
-                for secret in kept.secrets(0, "", Some("")) {
+                let mut reused = None;
+                if !replace {
+                    if self.read(secrets, &kept.credentials, kept).await?.is_some() {
+                        return Err(taken(&self.place(&kept.credentials, kept), "--secret"));
+                    }
+                    if let Some(name) = &kept.webhook
+                        && let Some(data) = self.read(secrets, name, kept).await?
+                    {
+                        reused = Some(usable(&data, &self.place(name, kept))?);
+                    }
+                }
+                let webhook = reused.is_none().then_some("");
+                for secret in kept.secrets(0, "", webhook) {
                     let result = secrets.would_take(&secret, replace).await;
                     result
                         .map_err(|error| unwritable(&error, &self.place(&secret.name_any(), kept), kept))?;
                 }
-                Ok(())
+                Ok(reused)
             }
             Self::Folder(folder) => {
+                let mut there = kept.names().filter(|name| file(folder, name).exists());
+                if let Some(name) = there.next().filter(|_| !replace) {
+                    let flag = if name == kept.credentials { "--secret" } else { "--webhook-secret" };
+                    return Err(taken(&self.place(name, kept), flag));
+                }
                 let unwritable = || format!("--output-dir: nothing can be written into {}", folder.display());
                 fs::create_dir_all(folder).with_context(unwritable)?;
                 let probe = folder.join(format!(".matinee-{}", std::process::id()));
-                create(&probe, "").and_then(|()| fs::remove_file(&probe)).with_context(unwritable)
+                create(&probe, "").and_then(|()| fs::remove_file(&probe)).with_context(unwritable)?;
+                Ok(None)
             }
         }
     }
 
-    async fn has(&self, name: &str, kept: &Kept) -> anyhow::Result<bool> {
-        match self {
-            Self::Cluster(secrets) => {
-                let found = secrets.exists(name).await;
-                found.map_err(|error| unwritable(&error, &self.place(name, kept), kept))
-            }
-            Self::Folder(folder) => Ok(file(folder, name).exists()),
-        }
+    async fn read(&self, secrets: &OwnSecrets, name: &str, kept: &Kept) -> anyhow::Result<Option<Data>> {
+        secrets.read(name).await.map_err(|error| unwritable(&error, &self.place(name, kept), kept))
     }
 
     /// Keeps the Secrets; answers where.
@@ -111,6 +121,24 @@ impl Keeper {
             Self::Folder(folder) => file(folder, name).display().to_string(),
         }
     }
+}
+
+fn taken(place: &str, flag: &str) -> anyhow::Error {
+    anyhow!("{place} is there already: replace it with --replace, or choose another name with {flag}")
+}
+
+/// The webhook's secret in a Secret that is there, if the operator would take it.
+fn usable(data: &Data, place: &str) -> anyhow::Result<SecretString> {
+    let remedy = "replace it with --replace, or choose another name with --webhook-secret";
+    let Some(value) = data.get("secret") else {
+        bail!("{place} is there already, and has no key \"secret\": {remedy}");
+    };
+    WebhookSecret::new(&value.0).map_err(|error| {
+        anyhow!("{place} is there already, and can't be the webhook's: {error}; {remedy}")
+    })?;
+    let text = std::str::from_utf8(&value.0)
+        .with_context(|| format!("{place} is there already, and its key \"secret\" is not text: {remedy}"))?;
+    Ok(text.trim_matches(['\r', '\n']).into())
 }
 
 fn unwritable(error: &ClusterError, place: &str, kept: &Kept) -> anyhow::Error {
@@ -228,6 +256,23 @@ mod tests {
         let keeper = Keeper::new(Some(&path.join("below")), "matinee-system").await.unwrap();
         let error = keeper.check(&kept(), false).await.unwrap_err().to_string();
         assert!(error.contains("--output-dir"), "{error}");
+    }
+
+    #[test]
+    fn a_webhooks_secret_that_is_there_is_used_as_the_operator_reads_it() {
+        use secrecy::ExposeSecret as _;
+        let data = |key: &str, value: &[u8]| Data::from([(key.to_owned(), ByteString(value.to_vec()))]);
+        let found = usable(&data("secret", b"0123456789abcdef\n"), "Secret a/b").unwrap();
+        assert_eq!(found.expose_secret(), "0123456789abcdef");
+        for (bad, why) in [
+            (data("other", b"0123456789abcdef"), "no key \"secret\""),
+            (data("secret", b"s3cret"), "6 bytes"),
+            (data("secret", &[0xff; 16]), "not text"),
+        ] {
+            let error = usable(&bad, "Secret a/b").unwrap_err().to_string();
+            assert!(error.contains(why) && error.contains("Secret a/b is there already"), "{error}");
+            assert!(error.contains("--replace") && !error.contains("s3cret"), "{error}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{BAD_SETTINGS, FAILURE};
+use super::{BAD_SETTINGS, ended, to_its_end};
 use crate::settings::SERVICE_ACCOUNT_NAMESPACE;
 use flags::Wanted;
 
@@ -39,14 +39,5 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(BAD_SETTINGS);
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result =
-        runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(connect::connect(&wanted)));
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("matinee: {error:#}");
-            ExitCode::from(FAILURE)
-        }
-    }
+    ended(to_its_end(connect::connect(&wanted)))
 }

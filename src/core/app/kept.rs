@@ -53,23 +53,6 @@ impl Kept {
     }
 }
 
-/// The name of a Secret (RFC 1123, a DNS subdomain).
-pub fn check_secret_name(name: &str) -> Result<String, String> {
-    let good_label = |label: &str| {
-        !label.is_empty()
-            && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if name.len() <= 253 && name.split('.').all(good_label) {
-        Ok(name.to_owned())
-    } else {
-        Err(format!(
-            "\"{name}\" is not the name of a Secret: write lower case letters, digits, hyphens and dots"
-        ))
-    }
-}
-
 /// A `PreviewClass` that uses the App, for all repositories of these accounts.
 pub fn class_snippet(place: &Place, secret_name: &str, accounts: &[&str]) -> String {
     let accounts: &[&str] = if accounts.is_empty() { &["OWNER"] } else { accounts };
@@ -110,16 +93,6 @@ mod tests {
         assert_eq!(shown[1]["data"], serde_json::json!({"secret": "czNjcmV0"}));
         assert_eq!(kept().names().collect::<Vec<_>>(), ["github", "matinee-webhook"]);
         assert_eq!(kept().secrets(7, "PEM", None).len(), 1);
-    }
-
-    #[test]
-    fn names_are_such_as_kubernetes_takes() {
-        for good in ["github", "a.b-c", "0"] {
-            assert!(check_secret_name(good).is_ok(), "{good}");
-        }
-        for bad in ["", "A", "a_b", "-a", "a-", "a..b", "a/b"] {
-            assert!(check_secret_name(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -125,6 +125,22 @@ pub(crate) fn app_config(cx: &mut Cx<'_>) -> Answer {
     Ok(Reply::ok(show::hook_config(&cx.state.hooks[&hook])))
 }
 
+pub(crate) fn update_app_config(cx: &mut Cx<'_>) -> Answer {
+    let id = own_app_hook(cx)?;
+    let mut fields = Fields::read(cx.call)?;
+    let (url, secret) = (fields.string("url"), fields.string("secret"));
+    let content_type = fields.word("content_type", &["json", "form"]);
+    fields.check()?;
+    if let Some(hook) = cx.state.hooks.get_mut(&id) {
+        // Unlike a repository's hook, what is left out stays.
+        hook.url = url.unwrap_or_else(|| hook.url.clone());
+        hook.secret = secret.filter(|secret| !secret.is_empty()).or_else(|| hook.secret.clone());
+        hook.content_type = content_type.unwrap_or_else(|| hook.content_type.clone());
+        hook.updated_at = now();
+    }
+    Ok(Reply::ok(show::hook_config(&cx.state.hooks[&id])))
+}
+
 pub(crate) fn app_deliveries(cx: &mut Cx<'_>, method: &Method, rest: &[&str]) -> (&'static str, Answer) {
     let found = own_app_hook(cx);
     deliveries(cx, method, found, rest, &OF_APP)

@@ -139,6 +139,9 @@ fn top(cx: &mut Cx<'_>, method: &Method, segments: &[&str]) -> (&'static str, An
         ("GET", ["app", "hook", "config"]) => {
             ("apps/webhooks#get-a-webhook-configuration-for-an-app", hooks::app_config(cx))
         }
+        ("PATCH", ["app", "hook", "config"]) => {
+            ("apps/webhooks#update-a-webhook-configuration-for-an-app", hooks::update_app_config(cx))
+        }
         (_, ["app", "hook", "deliveries", rest @ ..]) => hooks::app_deliveries(cx, method, rest),
         ("GET", ["users" | "orgs", login, "installation"]) => {
             ("apps/apps#get-a-user-installation-for-the-authenticated-app", apps::for_account(cx, login))

@@ -239,10 +239,25 @@ async fn its_webhook_is_signed_with_the_secret_that_was_handed_out() {
     let signature = openssl_hmac(made["webhook_secret"].as_str().unwrap(), &ping.body);
     assert_eq!(ping.header("x-hub-signature-256"), format!("sha256={signature}"));
 
+    // Another secret can be set, by the App itself alone.
+    let claims = json!({"iat": now() - 60, "exp": now() + 300, "iss": made["id"]});
+    let app = world.with_token(&jwt(made["pem"].as_str().unwrap(), &claims));
+    let (path, mine) = ("/app/hook/config", json!({"secret": "a secret of mine", "content_type": "json"}));
+    world.api.patch(path, &mine).await.refused(401, "A JSON web token could not be decoded");
+    app.patch(path, &json!({"content_type": "xml"})).await.expect(422);
+    let shown = app.patch(path, &mine).await.expect(200).body;
+    assert_eq!((&shown["secret"], &shown["url"]), (&json!("********"), &json!(url)));
+    let install = [("account", "acme"), ("selection", "all")];
+    assert_eq!(browser.post("/apps/hooked/installations", &install).await.status, 303);
+    world.control.settle(Duration::from_secs(5)).await.unwrap();
+    let told = receiver.arrived().remove(1);
+    let signature = openssl_hmac("a secret of mine", &told.body);
+    assert_eq!(told.header("x-hub-signature-256"), format!("sha256={signature}"));
+
     manifest["hook_attributes"]["active"] = json!(false);
     create(&browser, &manifest, "Silent").await;
     world.control.settle(Duration::from_secs(5)).await.unwrap();
-    assert_eq!(receiver.arrived().len(), 1);
+    assert_eq!(receiver.arrived().len(), 2);
 }
 
 #[tokio::test]

@@ -18,6 +18,12 @@ impl Client {
         self.post("/apps", &new).await
     }
 
+    /// The id of the webhook of an App, by its slug.
+    pub async fn app_hook(&self, app: &str) -> Result<u64> {
+        let made: Made = self.get(&format!("/apps/{app}/hook")).await?;
+        Ok(made.id)
+    }
+
     /// Installs an App on an account; answers the installation's id.
     pub async fn install_app(&self, app: u64, new: NewInstallation) -> Result<u64> {
         let made: Made = self.post(&format!("/apps/{app}/installations"), &new).await?;

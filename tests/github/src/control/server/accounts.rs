@@ -57,6 +57,13 @@ pub(super) async fn create_app(State(world): State<Arc<World>>, Input(new): Inpu
     Ok(Json(made))
 }
 
+pub(super) async fn app_hook(State(world): State<Arc<World>>, Path(slug): Path<String>) -> Said<Made> {
+    match world.lock().app_named(&slug).and_then(|app| app.hook) {
+        Some(id) => Ok(Json(Made { id })),
+        None => Err(Sorry::new(StatusCode::NOT_FOUND, format!("no App {slug} has a webhook"))),
+    }
+}
+
 pub(super) async fn install(
     State(world): State<Arc<World>>,
     Path(app): Path<u64>,

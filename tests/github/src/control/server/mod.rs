@@ -25,6 +25,7 @@ pub(crate) fn router() -> Router<Arc<World>> {
     Router::new()
         .route("/users/{login}", put(accounts::put_user))
         .route("/apps", post(accounts::create_app))
+        .route("/apps/{app}/hook", get(accounts::app_hook))
         .route("/apps/{app}/installations", post(accounts::install))
         .route("/installations/{id}/suspended", put(accounts::suspend).delete(accounts::resume))
         .route("/tokens", post(accounts::create_token).delete(accounts::expire_tokens))

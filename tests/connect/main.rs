@@ -1,10 +1,12 @@
 //! `matinee github connect` against the GitHub stand-in, with a person who reads the terminal and fills in GitHub's pages.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
+mod run;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,18 +14,15 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use github_stand_in::browser::{Browser, Page};
+use github_stand_in::browser::Browser;
 use github_stand_in::control::types::{AccountKind, FaultEffect, NewRepository};
 use github_stand_in::{Settings, StandIn};
 use k8s_openapi::api::core::v1::Secret;
 use matinee::core::webhook::signature::Signature;
 use matinee::core::webhook::{WebhookSecret, verify};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
-use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use run::Run;
 
 /// GitHub with an organization that has two repositories.
 async fn github() -> StandIn {
@@ -45,74 +44,10 @@ fn folder(name: &str) -> PathBuf {
     path
 }
 
-/// The program at work, and what it said so far.
-struct Run {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    said: String,
-}
-
-impl Run {
-    /// Runs `matinee github connect` in a folder, without a cluster.
-    fn start(folder: &Path, github_url: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_matinee"))
-            .args(["github", "connect", "--github-url", github_url, "--output-dir", "secrets"])
-            .args(arguments)
-            .env_clear()
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines, said: String::new() }
-    }
-
-    /// Waits until a line holds a text, and answers it trimmed.
-    async fn line(&mut self, part: &str) -> String {
-        let found = timeout(PATIENCE, async {
-            while let Some(line) = self.lines.next_line().await.unwrap() {
-                self.said.push_str(&line);
-                self.said.push('\n');
-                if line.contains(part) {
-                    return Some(line.trim().to_owned());
-                }
-            }
-            None
-        });
-        match found.await {
-            Ok(Some(line)) => line,
-            _ => panic!("no line with \"{part}\": {}", self.said),
-        }
-    }
-
-    /// Opens the page whose URL it prints.
-    async fn page(&mut self, browser: &Browser) -> Page {
-        let url = self.line("http://127.0.0.1:").await;
-        browser.get(&url).await.unwrap()
-    }
-
-    /// Waits for its end; what it said on both outputs.
-    async fn end(mut self) -> (Option<i32>, String, String) {
-        let rest = timeout(PATIENCE, async {
-            let mut rest = String::new();
-            while let Some(line) = self.lines.next_line().await.unwrap() {
-                rest.push_str(&line);
-                rest.push('\n');
-            }
-            rest
-        });
-        self.said.push_str(&rest.await.unwrap());
-        let output = timeout(PATIENCE, self.child.wait_with_output()).await.unwrap().unwrap();
-        (output.status.code(), self.said, String::from_utf8(output.stderr).unwrap())
-    }
-
-    fn interrupt(&self) {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    }
+/// Runs it in a folder, without a cluster.
+fn run(folder: &Path, github_url: &str, arguments: &[&str]) -> Run {
+    let arguments = [&["--github-url", github_url, "--output-dir", "secrets"], arguments].concat();
+    Run::start(folder, None, &arguments)
 }
 
 fn secret(folder: &Path, name: &str) -> Secret {
@@ -155,9 +90,9 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     let (github, folder, browser) = (github().await, folder("all"), Browser::new().unwrap());
     let (port, arrived) = receiver().await;
     let hook = format!("http://matinee.test:{port}");
-    let mut run = Run::start(&folder, github.html_url(), &["--organization=acme", "--webhook-url", &hook]);
+    let mut connect = run(&folder, github.html_url(), &["--organization=acme", "--webhook-url", &hook]);
 
-    let offer = run.page(&browser).await;
+    let offer = connect.page(&browser).await;
     assert!(offer.text.contains("for <b>acme</b>"), "{}", offer.text);
     let naming = browser.submit(&offer, &[]).await.unwrap();
     assert!(naming.text.contains("Create GitHub App for acme"), "{}", naming.text);
@@ -165,11 +100,11 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     // Back from GitHub, the browser is led to where the App is installed.
     let installing = browser.submit(&naming, &[("name", "Acme previews")]).await.unwrap();
     assert!(installing.url.ends_with("/apps/acme-previews/installations/new"), "{}", installing.url);
-    run.line("Waiting until it is installed").await;
+    connect.line("Waiting until it is installed").await;
     let chosen = [("account", "acme"), ("selection", "selected"), ("repository", "acme/shop")];
     browser.submit(&installing, &chosen).await.unwrap();
-    run.line("Installed on acme: on 1 repository.").await;
-    let (code, said, errors) = run.end().await;
+    connect.line("Installed on acme: on 1 repository.").await;
+    let (code, said, errors) = connect.end().await;
     assert_eq!((code, errors.as_str()), (Some(0), ""), "{said}");
 
     let (app, webhook) = (secret(&folder, "github"), secret(&folder, "matinee-webhook"));
@@ -201,15 +136,15 @@ async fn a_persons_app_without_webhook_and_parts_needs_less() {
     let (github, folder, browser) = (github().await, folder("less"), Browser::new().unwrap());
     github.control().create_account("mona", AccountKind::User).await.unwrap();
     let arguments = ["--without-webhook", "--without=commands,gates", "--secret=app", "--no-browser"];
-    let mut run = Run::start(&folder, github.html_url(), &arguments);
-    let offer = run.page(&browser).await;
+    let mut connect = run(&folder, github.html_url(), &arguments);
+    let offer = connect.page(&browser).await;
     let naming = browser.submit(&offer, &[]).await.unwrap();
     assert!(naming.text.contains("<li>read contents</li>"), "{}", naming.text);
     assert!(!naming.text.contains("issues") && !naming.text.contains("checks"), "{}", naming.text);
     browser.submit(&naming, &[("account", "mona")]).await.unwrap();
-    run.line("Waiting until it is installed").await;
-    run.interrupt();
-    let (code, said, errors) = run.end().await;
+    connect.line("Waiting until it is installed").await;
+    connect.interrupt();
+    let (code, said, errors) = connect.end().await;
     assert_eq!((code, errors.as_str()), (Some(0), ""), "{said}");
     assert!(said.contains("is not installed yet") && said.contains("secretName: app"), "{said}");
     let files = std::fs::read_dir(folder.join("secrets")).unwrap().count();
@@ -224,18 +159,18 @@ async fn what_is_there_is_not_overwritten_and_told_before_anything_is_made() {
     let file = folder.join("secrets/github.yaml");
     std::fs::write(&file, "mine").unwrap();
     let arguments = ["--organization=acme", "--without-webhook"];
-    let (code, said, errors) = Run::start(&folder, github.html_url(), &arguments).end().await;
+    let (code, said, errors) = run(&folder, github.html_url(), &arguments).end().await;
     assert_eq!((code, said.as_str()), (Some(1), ""), "{errors}");
     assert!(errors.contains("github.yaml is there already") && errors.contains("--replace"), "{errors}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
 
-    let mut run = Run::start(&folder, github.html_url(), &[&arguments[..], &["--replace"]].concat());
-    let offer = run.page(&browser).await;
+    let mut connect = run(&folder, github.html_url(), &[&arguments[..], &["--replace"]].concat());
+    let offer = connect.page(&browser).await;
     let naming = browser.submit(&offer, &[]).await.unwrap();
     browser.submit(&naming, &[]).await.unwrap();
-    run.line("Waiting").await;
-    run.interrupt();
-    assert_eq!(run.end().await.0, Some(0));
+    connect.line("Waiting").await;
+    connect.interrupt();
+    assert_eq!(connect.end().await.0, Some(0));
     secret(&folder, "github");
 }
 
@@ -243,14 +178,14 @@ async fn what_is_there_is_not_overwritten_and_told_before_anything_is_made() {
 async fn a_key_that_can_not_be_stored_is_saved() {
     let (github, folder, browser) = (github().await, folder("saved"), Browser::new().unwrap());
     let arguments = ["--organization=acme", "--webhook-url=https://matinee.example.com"];
-    let mut run = Run::start(&folder, github.html_url(), &arguments);
-    let offer = run.page(&browser).await;
+    let mut connect = run(&folder, github.html_url(), &arguments);
+    let offer = connect.page(&browser).await;
     let naming = browser.submit(&offer, &[]).await.unwrap();
     // Somebody else takes the place meanwhile.
     std::fs::write(folder.join("secrets/matinee-webhook.yaml"), "theirs").unwrap();
     let back = browser.submit(&naming, &[]).await.unwrap();
     assert!(back.status == 500 && back.text.contains("terminal"), "{}", back.text);
-    let (code, said, errors) = run.end().await;
+    let (code, said, errors) = connect.end().await;
     assert_eq!(code, Some(1), "{said}");
     let path = errors.split_whitespace().find(|word| word.contains("matinee-app-matinee-acme")).unwrap();
     let path = path.trim_end_matches(',');
@@ -276,23 +211,23 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_a_refused_code_told() {
     let (github, folder, browser) = (github().await, folder("lost"), Browser::new().unwrap());
     github.control().break_next("POST", "/app-manifests/*", FaultEffect::CloseBefore).await.unwrap();
     let arguments = ["--organization=acme", "--without-webhook"];
-    let mut run = Run::start(&folder, github.html_url(), &arguments);
-    let naming = browser.submit(&run.page(&browser).await, &[]).await.unwrap();
+    let mut connect = run(&folder, github.html_url(), &arguments);
+    let naming = browser.submit(&connect.page(&browser).await, &[]).await.unwrap();
     browser.submit(&naming, &[]).await.unwrap();
-    run.line("GitHub did not answer as it should").await;
-    run.line("Waiting").await;
-    run.interrupt();
-    let (code, said, _) = run.end().await;
+    connect.line("GitHub did not answer as it should").await;
+    connect.line("Waiting").await;
+    connect.interrupt();
+    let (code, said, _) = connect.end().await;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("POST /app-manifests/…/conversions"), "the code is not told: {said}");
 
     // Done, but the answer never came: the code is used up, and the App to be deleted.
     github.control().break_next("POST", "/app-manifests/*", FaultEffect::CloseAfter).await.unwrap();
-    let mut run =
-        Run::start(&folder, github.html_url(), &["--organization=acme", "--without-webhook", "--replace"]);
-    let naming = browser.submit(&run.page(&browser).await, &[]).await.unwrap();
+    let again = ["--organization=acme", "--without-webhook", "--replace"];
+    let mut connect = run(&folder, github.html_url(), &again);
+    let naming = browser.submit(&connect.page(&browser).await, &[]).await.unwrap();
     browser.submit(&naming, &[("name", "Another")]).await.unwrap();
-    let (code, _, errors) = run.end().await;
+    let (code, _, errors) = connect.end().await;
     assert_eq!(code, Some(1));
     let apps = format!("delete it at {}/organizations/acme/settings/apps", github.html_url());
     assert!(errors.contains(&apps) && errors.contains("404"), "{errors}");
@@ -302,13 +237,13 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_a_refused_code_told() {
 async fn who_did_not_begin_here_is_not_taken_in() {
     let (github, folder, browser) = (github().await, folder("stranger"), Browser::new().unwrap());
     let arguments = ["--organization=acme", "--without-webhook", "--timeout=3s"];
-    let mut run = Run::start(&folder, github.html_url(), &arguments);
-    let url = run.line("http://127.0.0.1:").await;
+    let mut connect = run(&folder, github.html_url(), &arguments);
+    let url = connect.line("http://127.0.0.1:").await;
     let (root, _) = url.rsplit_once('/').unwrap();
     assert_eq!(browser.get(root).await.unwrap().status, 404);
     let forged = browser.get(&format!("{root}/callback?code=abc&state=abc")).await.unwrap();
     assert_eq!(forged.status, 403);
-    let (code, said, errors) = run.end().await;
+    let (code, said, errors) = connect.end().await;
     assert_eq!(code, Some(1), "{said}");
     assert!(errors.contains("nobody came back from GitHub in time (--timeout)"), "{errors}");
     assert_eq!(std::fs::read_dir(folder.join("secrets")).unwrap().count(), 0);
@@ -317,10 +252,10 @@ async fn who_did_not_begin_here_is_not_taken_in() {
 #[tokio::test]
 async fn interrupted_before_the_app_is_made_it_ends_and_says_so() {
     let (github, folder) = (github().await, folder("interrupted"));
-    let mut run = Run::start(&folder, github.html_url(), &["--without-webhook"]);
-    run.line("http://127.0.0.1:").await;
-    run.interrupt();
-    let (code, _, errors) = run.end().await;
+    let mut connect = run(&folder, github.html_url(), &["--without-webhook"]);
+    connect.line("http://127.0.0.1:").await;
+    connect.interrupt();
+    let (code, _, errors) = connect.end().await;
     assert_eq!((code, errors.as_str()), (Some(1), "matinee: interrupted: no App was made\n"));
 }
 
@@ -333,14 +268,14 @@ async fn an_enterprise_server_may_be_below_a_path() {
     let url = github.html_url().to_owned();
     assert!(url.ends_with("/github"), "{url}");
     let (folder, browser) = (folder("path"), Browser::new().unwrap());
-    let mut run = Run::start(&folder, &url, &["--organization=acme", "--without-webhook"]);
-    let naming = browser.submit(&run.page(&browser).await, &[]).await.unwrap();
+    let mut connect = run(&folder, &url, &["--organization=acme", "--without-webhook"]);
+    let naming = browser.submit(&connect.page(&browser).await, &[]).await.unwrap();
     let installing = browser.submit(&naming, &[]).await.unwrap();
     assert_eq!(installing.url, format!("{url}/apps/matinee-acme/installations/new"));
-    run.line("Waiting").await;
+    connect.line("Waiting").await;
     browser.submit(&installing, &[("account", "acme"), ("selection", "all")]).await.unwrap();
-    run.line("Installed on acme: on 0 repositories, and on those that come later.").await;
-    let (code, said, _) = run.end().await;
+    connect.line("Installed on acme: on 0 repositories, and on those that come later.").await;
+    let (code, said, _) = connect.end().await;
     assert_eq!(code, Some(0));
     assert!(said.contains(&format!("url: {url}/api/v3")), "{said}");
 }

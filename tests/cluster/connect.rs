@@ -1,0 +1,158 @@
+//! From nothing to a preview: an App that `matinee github connect` had made is all the operator needs.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use github_stand_in::browser::Browser;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::DeleteParams;
+use playground::stage::github::types::AccountKind;
+use playground::stage::{NewProject, SYSTEM, Stage};
+use serde_json::json;
+
+use crate::harness::tests;
+use crate::play::{SOON, deployments_of, github_environment, gone, live};
+use crate::run::Run;
+
+tests![
+    an_app_is_made_stored_and_carries_out_a_preview,
+    a_secret_that_is_there_is_replaced_only_when_asked,
+    who_may_not_store_secrets_has_no_app_made,
+];
+
+/// An organization of its own, so that the App's name is free, and the class a stranger's.
+const OWNER: &str = "connected";
+
+fn start(stage: &Stage, kubeconfig: &Path, arguments: &[&str]) -> Run {
+    let usual = ["--github-url", stage.github_pages()];
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    Run::start(folder, Some(kubeconfig), &[&usual, arguments].concat())
+}
+
+/// The URL of the operator's webhooks by a name, since GitHub takes none that says it is this machine.
+fn webhook_url(stage: &Stage) -> String {
+    stage.operator().webhook_url().replace("127.0.0.1", "matinee.test")
+}
+
+fn secrets(stage: &Stage) -> Api<Secret> {
+    Api::namespaced(stage.client().clone(), SYSTEM)
+}
+
+async fn store(stage: &Stage, name: &str, key: &str, value: &str) -> Result<()> {
+    let metadata = format!("{{name: {name}, namespace: {SYSTEM}, labels: {{mine: \"yes\"}}}}");
+    stage
+        .apply(&format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {metadata}\nstringData: {{{key}: \"{value}\"}}\n"
+        ))
+        .await
+}
+
+/// The keys of a Secret, and what is in one of them.
+async fn stored(stage: &Stage, name: &str, key: &str) -> Result<(Vec<String>, String)> {
+    let secret = secrets(stage).get(name).await?;
+    ensure!(secret.metadata.managed_fields.is_some(), "nobody manages {name}");
+    let mut data = secret.data.unwrap_or_default();
+    let keys = data.keys().cloned().collect();
+    Ok((keys, String::from_utf8(data.remove(key).context("no such key")?.0)?))
+}
+
+async fn an_app_is_made_stored_and_carries_out_a_preview(stage: &Stage) -> Result<()> {
+    let github = stage.github();
+    github.create_account(OWNER, AccountKind::Organization).await?;
+    // The webhook's Secret is there, as a chart makes it: GitHub is told what is in it.
+    store(stage, "connected-webhook", "secret", stage.webhook_secret()).await?;
+    let url = webhook_url(stage);
+    let names = ["--secret", "connected", "--webhook-secret", "connected-webhook"];
+    let arguments = [&names[..], &["--organization", OWNER, "--webhook-url", &url]].concat();
+    let browser = Browser::new()?;
+    let mut connect = start(stage, stage.playground().kubeconfig(), &arguments);
+    let naming = browser.submit(&connect.page(&browser).await, &[]).await?;
+    let installing = browser.submit(&naming, &[]).await?;
+    connect.line("Its credentials are in Secret matinee-system/connected.").await;
+    connect
+        .line("It signs webhooks with the secret that was in Secret matinee-system/connected-webhook.")
+        .await;
+    browser.submit(&installing, &[("account", OWNER), ("selection", "all")]).await?;
+    connect.line("Installed on connected").await;
+    let (code, said, errors) = connect.end().await;
+    ensure!(code == Some(0) && errors.is_empty(), "{code:?}: {said}{errors}");
+    let (keys, key) = stored(stage, "connected", "privateKey").await?;
+    ensure!(keys == ["appId", "privateKey"], "{keys:?}");
+    ensure!(!said.contains(&key) && !said.contains(stage.webhook_secret()), "it told secrets");
+    let (keys, secret) = stored(stage, "connected-webhook", "secret").await?;
+    ensure!(keys == ["secret"] && secret == stage.webhook_secret(), "{keys:?}");
+
+    stage
+        .class_like(OWNER, |spec| {
+            spec["repositories"] = json!(["connected/*"]);
+            spec["github"]["secretName"] = json!("connected");
+        })
+        .await?;
+    // The App has the only webhook.
+    let project = NewProject::new("connect").owner(OWNER).class(OWNER).without_webhook();
+    let project = stage.project(project).await?;
+    let (pull, _) = live(stage, &project, "feature").await?;
+    let deployments = deployments_of(stage, &project, &github_environment(pull.number)).await?;
+    ensure!(deployments.len() == 1, "{deployments:#?}");
+    ensure!(deployments[0].creator == "matinee-connected[bot]", "created by {}", deployments[0].creator);
+    github.settle(SOON).await?;
+    let deliveries = github.deliveries(github.app_hook("matinee-connected").await?).await?;
+    let opened = deliveries.iter().find(|delivery| delivery.event == "pull_request");
+    ensure!(opened.is_some_and(|delivery| delivery.status_code == 202), "{deliveries:#?}");
+    github.close(&project.repository, pull.number).await?;
+    gone(stage, &project, pull.number).await
+}
+
+async fn a_secret_that_is_there_is_replaced_only_when_asked(stage: &Stage) -> Result<()> {
+    stage.github().create_account("replacing", AccountKind::Organization).await?;
+    store(stage, "replaced", "token", "old").await?;
+    store(stage, "replaced-webhook", "secret", "too short").await?;
+    let names = ["--secret", "replaced", "--webhook-secret", "replaced-webhook"];
+    let arguments =
+        [&names[..], &["--organization=replacing", "--webhook-url", "http://matinee.test:9"]].concat();
+    let administrator = stage.playground().kubeconfig();
+    for (name, flag) in [("replaced", "--secret"), ("replaced-webhook", "--webhook-secret")] {
+        let (code, said, errors) = start(stage, administrator, &arguments).end().await;
+        ensure!(code == Some(1) && said.is_empty(), "{code:?}: {said}");
+        let told = errors.contains(&format!("Secret matinee-system/{name} is there already"));
+        ensure!(told && errors.contains("--replace") && errors.contains(flag), "{errors}");
+        if name == "replaced" {
+            secrets(stage).delete(name, &DeleteParams::default()).await?;
+        }
+    }
+    store(stage, "replaced", "token", "old").await?;
+    let browser = Browser::new()?;
+    let mut connect = start(stage, administrator, &[&arguments[..], &["--replace"]].concat());
+    let naming = browser.submit(&connect.page(&browser).await, &[]).await?;
+    browser.submit(&naming, &[]).await?;
+    connect.line("Its credentials are in Secret matinee-system/replaced-webhook.").await;
+    connect.line("Waiting").await;
+    connect.interrupt();
+    let (code, said, errors) = connect.end().await;
+    ensure!(code == Some(0), "{said}{errors}");
+    // A token beside an App's keys would be a mistake.
+    let (keys, _) = stored(stage, "replaced", "appId").await?;
+    ensure!(keys == ["appId", "privateKey"], "{keys:?}");
+    let (keys, secret) = stored(stage, "replaced-webhook", "secret").await?;
+    ensure!(keys == ["secret"] && secret.len() == 40, "{keys:?}");
+    let labels = secrets(stage).get("replaced").await?.metadata.labels.unwrap_or_default();
+    ensure!(labels.contains_key("mine"), "its labels are gone: {labels:?}");
+    Ok(())
+}
+
+async fn who_may_not_store_secrets_has_no_app_made(stage: &Stage) -> Result<()> {
+    // The operator itself reads Secrets and writes none.
+    let arguments = ["--without-webhook", "--secret", "unwritable"];
+    let (code, said, errors) = start(stage, stage.operator().kubeconfig(), &arguments).end().await;
+    ensure!(code == Some(1) && said.is_empty(), "{code:?}: {said}");
+    for part in
+        ["Secret matinee-system/unwritable can't be written", "forbidden", "get, create, patch and update"]
+    {
+        ensure!(errors.contains(part), "{part}: {errors}");
+    }
+    let nowhere = [&arguments[..], &["--namespace", "nowhere"]].concat();
+    let (code, _, errors) = start(stage, stage.playground().kubeconfig(), &nowhere).end().await;
+    ensure!(code == Some(1) && errors.contains("kubectl create namespace nowhere"), "{code:?}: {errors}");
+    Ok(())
+}
