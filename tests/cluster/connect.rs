@@ -24,7 +24,7 @@ tests![
 /// An organization of its own, so that the App's name is free, and the class a stranger's.
 const OWNER: &str = "connected";
 
-fn start(stage: &Stage, kubeconfig: &Path, arguments: &[&str]) -> Run {
+fn start(stage: &Stage, kubeconfig: &Path, arguments: &[&str]) -> Result<Run> {
     let usual = ["--github-url", stage.github_pages()];
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     Run::start(folder, Some(kubeconfig), &[&usual, arguments].concat())
@@ -66,16 +66,16 @@ async fn an_app_is_made_stored_and_carries_out_a_preview(stage: &Stage) -> Resul
     let names = ["--secret", "connected", "--webhook-secret", "connected-webhook"];
     let arguments = [&names[..], &["--organization", OWNER, "--webhook-url", &url]].concat();
     let browser = Browser::new()?;
-    let mut connect = start(stage, stage.playground().kubeconfig(), &arguments);
-    let naming = browser.submit(&connect.page(&browser).await, &[]).await?;
+    let mut connect = start(stage, stage.playground().kubeconfig(), &arguments)?;
+    let naming = browser.submit(&connect.page(&browser).await?, &[]).await?;
     let installing = browser.submit(&naming, &[]).await?;
-    connect.line("Its credentials are in Secret matinee-system/connected.").await;
+    connect.line("Its credentials are in Secret matinee-system/connected.").await?;
     connect
         .line("It signs webhooks with the secret that was in Secret matinee-system/connected-webhook.")
-        .await;
+        .await?;
     browser.submit(&installing, &[("account", OWNER), ("selection", "all")]).await?;
-    connect.line("Installed on connected").await;
-    let (code, said, errors) = connect.end().await;
+    connect.line("Installed on connected").await?;
+    let (code, said, errors) = connect.end().await?;
     ensure!(code == Some(0) && errors.is_empty(), "{code:?}: {said}{errors}");
     let (keys, key) = stored(stage, "connected", "privateKey").await?;
     ensure!(keys == ["appId", "privateKey"], "{keys:?}");
@@ -113,7 +113,7 @@ async fn a_secret_that_is_there_is_replaced_only_when_asked(stage: &Stage) -> Re
         [&names[..], &["--organization=replacing", "--webhook-url", "http://matinee.test:9"]].concat();
     let administrator = stage.playground().kubeconfig();
     for (name, flag) in [("replaced", "--secret"), ("replaced-webhook", "--webhook-secret")] {
-        let (code, said, errors) = start(stage, administrator, &arguments).end().await;
+        let (code, said, errors) = start(stage, administrator, &arguments)?.end().await?;
         ensure!(code == Some(1) && said.is_empty(), "{code:?}: {said}");
         let told = errors.contains(&format!("Secret matinee-system/{name} is there already"));
         ensure!(told && errors.contains("--replace") && errors.contains(flag), "{errors}");
@@ -123,13 +123,13 @@ async fn a_secret_that_is_there_is_replaced_only_when_asked(stage: &Stage) -> Re
     }
     store(stage, "replaced", "token", "old").await?;
     let browser = Browser::new()?;
-    let mut connect = start(stage, administrator, &[&arguments[..], &["--replace"]].concat());
-    let naming = browser.submit(&connect.page(&browser).await, &[]).await?;
+    let mut connect = start(stage, administrator, &[&arguments[..], &["--replace"]].concat())?;
+    let naming = browser.submit(&connect.page(&browser).await?, &[]).await?;
     browser.submit(&naming, &[]).await?;
-    connect.line("Its credentials are in Secret matinee-system/replaced-webhook.").await;
-    connect.line("Waiting").await;
-    connect.interrupt();
-    let (code, said, errors) = connect.end().await;
+    connect.line("Its credentials are in Secret matinee-system/replaced-webhook.").await?;
+    connect.line("Waiting").await?;
+    connect.interrupt()?;
+    let (code, said, errors) = connect.end().await?;
     ensure!(code == Some(0), "{said}{errors}");
     // A token beside an App's keys would be a mistake.
     let (keys, _) = stored(stage, "replaced", "appId").await?;
@@ -144,7 +144,7 @@ async fn a_secret_that_is_there_is_replaced_only_when_asked(stage: &Stage) -> Re
 async fn who_may_not_store_secrets_has_no_app_made(stage: &Stage) -> Result<()> {
     // The operator itself reads Secrets and writes none.
     let arguments = ["--without-webhook", "--secret", "unwritable"];
-    let (code, said, errors) = start(stage, stage.operator().kubeconfig(), &arguments).end().await;
+    let (code, said, errors) = start(stage, stage.operator().kubeconfig(), &arguments)?.end().await?;
     ensure!(code == Some(1) && said.is_empty(), "{code:?}: {said}");
     for part in
         ["Secret matinee-system/unwritable can't be written", "forbidden", "get, create, patch and update"]
@@ -152,7 +152,7 @@ async fn who_may_not_store_secrets_has_no_app_made(stage: &Stage) -> Result<()> 
         ensure!(errors.contains(part), "{part}: {errors}");
     }
     let nowhere = [&arguments[..], &["--namespace", "nowhere"]].concat();
-    let (code, _, errors) = start(stage, stage.playground().kubeconfig(), &nowhere).end().await;
+    let (code, _, errors) = start(stage, stage.playground().kubeconfig(), &nowhere)?.end().await?;
     ensure!(code == Some(1) && errors.contains("kubectl create namespace nowhere"), "{code:?}: {errors}");
     Ok(())
 }

@@ -47,7 +47,7 @@ fn folder(name: &str) -> PathBuf {
 /// Runs it in a folder, without a cluster.
 fn run(folder: &Path, github_url: &str, arguments: &[&str]) -> Run {
     let arguments = [&["--github-url", github_url, "--output-dir", "secrets"], arguments].concat();
-    Run::start(folder, None, &arguments)
+    Run::start(folder, None, &arguments).unwrap()
 }
 
 fn secret(folder: &Path, name: &str) -> Secret {
@@ -92,7 +92,7 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     let hook = format!("http://matinee.test:{port}");
     let mut connect = run(&folder, github.html_url(), &["--organization=acme", "--webhook-url", &hook]);
 
-    let offer = connect.page(&browser).await;
+    let offer = connect.page(&browser).await.unwrap();
     assert!(offer.text.contains("for <b>acme</b>"), "{}", offer.text);
     let naming = browser.submit(&offer, &[]).await.unwrap();
     assert!(naming.text.contains("Create GitHub App for acme"), "{}", naming.text);
@@ -100,11 +100,11 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     // Back from GitHub, the browser is led to where the App is installed.
     let installing = browser.submit(&naming, &[("name", "Acme previews")]).await.unwrap();
     assert!(installing.url.ends_with("/apps/acme-previews/installations/new"), "{}", installing.url);
-    connect.line("Waiting until it is installed").await;
+    connect.line("Waiting until it is installed").await.unwrap();
     let chosen = [("account", "acme"), ("selection", "selected"), ("repository", "acme/shop")];
     browser.submit(&installing, &chosen).await.unwrap();
-    connect.line("Installed on acme: on 1 repository.").await;
-    let (code, said, errors) = connect.end().await;
+    connect.line("Installed on acme: on 1 repository.").await.unwrap();
+    let (code, said, errors) = connect.end().await.unwrap();
     assert_eq!((code, errors.as_str()), (Some(0), ""), "{said}");
 
     let (app, webhook) = (secret(&folder, "github"), secret(&folder, "matinee-webhook"));
@@ -127,7 +127,7 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     assert_eq!(events, ["ping", "installation"]);
     for (headers, body) in &arrived {
         let signature = Signature::from_header(Some(headers["x-hub-signature-256"].as_bytes())).unwrap();
-        verify(&[secret.clone()], &signature, body).unwrap();
+        verify(std::slice::from_ref(&secret), &signature, body).unwrap();
     }
 }
 
@@ -137,14 +137,14 @@ async fn a_persons_app_without_webhook_and_parts_needs_less() {
     github.control().create_account("mona", AccountKind::User).await.unwrap();
     let arguments = ["--without-webhook", "--without=commands,gates", "--secret=app", "--no-browser"];
     let mut connect = run(&folder, github.html_url(), &arguments);
-    let offer = connect.page(&browser).await;
+    let offer = connect.page(&browser).await.unwrap();
     let naming = browser.submit(&offer, &[]).await.unwrap();
     assert!(naming.text.contains("<li>read contents</li>"), "{}", naming.text);
     assert!(!naming.text.contains("issues") && !naming.text.contains("checks"), "{}", naming.text);
     browser.submit(&naming, &[("account", "mona")]).await.unwrap();
-    connect.line("Waiting until it is installed").await;
-    connect.interrupt();
-    let (code, said, errors) = connect.end().await;
+    connect.line("Waiting until it is installed").await.unwrap();
+    connect.interrupt().unwrap();
+    let (code, said, errors) = connect.end().await.unwrap();
     assert_eq!((code, errors.as_str()), (Some(0), ""), "{said}");
     assert!(said.contains("is not installed yet") && said.contains("secretName: app"), "{said}");
     let files = std::fs::read_dir(folder.join("secrets")).unwrap().count();
@@ -159,18 +159,18 @@ async fn what_is_there_is_not_overwritten_and_told_before_anything_is_made() {
     let file = folder.join("secrets/github.yaml");
     std::fs::write(&file, "mine").unwrap();
     let arguments = ["--organization=acme", "--without-webhook"];
-    let (code, said, errors) = run(&folder, github.html_url(), &arguments).end().await;
+    let (code, said, errors) = run(&folder, github.html_url(), &arguments).end().await.unwrap();
     assert_eq!((code, said.as_str()), (Some(1), ""), "{errors}");
     assert!(errors.contains("github.yaml is there already") && errors.contains("--replace"), "{errors}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
 
     let mut connect = run(&folder, github.html_url(), &[&arguments[..], &["--replace"]].concat());
-    let offer = connect.page(&browser).await;
+    let offer = connect.page(&browser).await.unwrap();
     let naming = browser.submit(&offer, &[]).await.unwrap();
     browser.submit(&naming, &[]).await.unwrap();
-    connect.line("Waiting").await;
-    connect.interrupt();
-    assert_eq!(connect.end().await.0, Some(0));
+    connect.line("Waiting").await.unwrap();
+    connect.interrupt().unwrap();
+    assert_eq!(connect.end().await.unwrap().0, Some(0));
     secret(&folder, "github");
 }
 
@@ -179,13 +179,13 @@ async fn a_key_that_can_not_be_stored_is_saved() {
     let (github, folder, browser) = (github().await, folder("saved"), Browser::new().unwrap());
     let arguments = ["--organization=acme", "--webhook-url=https://matinee.example.com"];
     let mut connect = run(&folder, github.html_url(), &arguments);
-    let offer = connect.page(&browser).await;
+    let offer = connect.page(&browser).await.unwrap();
     let naming = browser.submit(&offer, &[]).await.unwrap();
     // Somebody else takes the place meanwhile.
     std::fs::write(folder.join("secrets/matinee-webhook.yaml"), "theirs").unwrap();
     let back = browser.submit(&naming, &[]).await.unwrap();
     assert!(back.status == 500 && back.text.contains("terminal"), "{}", back.text);
-    let (code, said, errors) = connect.end().await;
+    let (code, said, errors) = connect.end().await.unwrap();
     assert_eq!(code, Some(1), "{said}");
     let path = errors.split_whitespace().find(|word| word.contains("matinee-app-matinee-acme")).unwrap();
     let path = path.trim_end_matches(',');
@@ -212,12 +212,12 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_a_refused_code_told() {
     github.control().break_next("POST", "/app-manifests/*", FaultEffect::CloseBefore).await.unwrap();
     let arguments = ["--organization=acme", "--without-webhook"];
     let mut connect = run(&folder, github.html_url(), &arguments);
-    let naming = browser.submit(&connect.page(&browser).await, &[]).await.unwrap();
+    let naming = browser.submit(&connect.page(&browser).await.unwrap(), &[]).await.unwrap();
     browser.submit(&naming, &[]).await.unwrap();
-    connect.line("GitHub did not answer as it should").await;
-    connect.line("Waiting").await;
-    connect.interrupt();
-    let (code, said, _) = connect.end().await;
+    connect.line("GitHub did not answer as it should").await.unwrap();
+    connect.line("Waiting").await.unwrap();
+    connect.interrupt().unwrap();
+    let (code, said, _) = connect.end().await.unwrap();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("POST /app-manifests/…/conversions"), "the code is not told: {said}");
 
@@ -225,9 +225,9 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_a_refused_code_told() {
     github.control().break_next("POST", "/app-manifests/*", FaultEffect::CloseAfter).await.unwrap();
     let again = ["--organization=acme", "--without-webhook", "--replace"];
     let mut connect = run(&folder, github.html_url(), &again);
-    let naming = browser.submit(&connect.page(&browser).await, &[]).await.unwrap();
+    let naming = browser.submit(&connect.page(&browser).await.unwrap(), &[]).await.unwrap();
     browser.submit(&naming, &[("name", "Another")]).await.unwrap();
-    let (code, _, errors) = connect.end().await;
+    let (code, _, errors) = connect.end().await.unwrap();
     assert_eq!(code, Some(1));
     let apps = format!("delete it at {}/organizations/acme/settings/apps", github.html_url());
     assert!(errors.contains(&apps) && errors.contains("404"), "{errors}");
@@ -238,12 +238,12 @@ async fn who_did_not_begin_here_is_not_taken_in() {
     let (github, folder, browser) = (github().await, folder("stranger"), Browser::new().unwrap());
     let arguments = ["--organization=acme", "--without-webhook", "--timeout=3s"];
     let mut connect = run(&folder, github.html_url(), &arguments);
-    let url = connect.line("http://127.0.0.1:").await;
+    let url = connect.line("http://127.0.0.1:").await.unwrap();
     let (root, _) = url.rsplit_once('/').unwrap();
     assert_eq!(browser.get(root).await.unwrap().status, 404);
     let forged = browser.get(&format!("{root}/callback?code=abc&state=abc")).await.unwrap();
     assert_eq!(forged.status, 403);
-    let (code, said, errors) = connect.end().await;
+    let (code, said, errors) = connect.end().await.unwrap();
     assert_eq!(code, Some(1), "{said}");
     assert!(errors.contains("nobody came back from GitHub in time (--timeout)"), "{errors}");
     assert_eq!(std::fs::read_dir(folder.join("secrets")).unwrap().count(), 0);
@@ -253,9 +253,9 @@ async fn who_did_not_begin_here_is_not_taken_in() {
 async fn interrupted_before_the_app_is_made_it_ends_and_says_so() {
     let (github, folder) = (github().await, folder("interrupted"));
     let mut connect = run(&folder, github.html_url(), &["--without-webhook"]);
-    connect.line("http://127.0.0.1:").await;
-    connect.interrupt();
-    let (code, _, errors) = connect.end().await;
+    connect.line("http://127.0.0.1:").await.unwrap();
+    connect.interrupt().unwrap();
+    let (code, _, errors) = connect.end().await.unwrap();
     assert_eq!((code, errors.as_str()), (Some(1), "matinee: interrupted: no App was made\n"));
 }
 
@@ -269,13 +269,13 @@ async fn an_enterprise_server_may_be_below_a_path() {
     assert!(url.ends_with("/github"), "{url}");
     let (folder, browser) = (folder("path"), Browser::new().unwrap());
     let mut connect = run(&folder, &url, &["--organization=acme", "--without-webhook"]);
-    let naming = browser.submit(&connect.page(&browser).await, &[]).await.unwrap();
+    let naming = browser.submit(&connect.page(&browser).await.unwrap(), &[]).await.unwrap();
     let installing = browser.submit(&naming, &[]).await.unwrap();
     assert_eq!(installing.url, format!("{url}/apps/matinee-acme/installations/new"));
-    connect.line("Waiting").await;
+    connect.line("Waiting").await.unwrap();
     browser.submit(&installing, &[("account", "acme"), ("selection", "all")]).await.unwrap();
-    connect.line("Installed on acme: on 0 repositories, and on those that come later.").await;
-    let (code, said, _) = connect.end().await;
+    connect.line("Installed on acme: on 0 repositories, and on those that come later.").await.unwrap();
+    let (code, said, _) = connect.end().await.unwrap();
     assert_eq!(code, Some(0));
     assert!(said.contains(&format!("url: {url}/api/v3")), "{said}");
 }

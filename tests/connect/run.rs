@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, ensure};
 use github_stand_in::browser::{Browser, Page};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -21,56 +22,59 @@ pub struct Run {
 
 impl Run {
     /// Starts it in a folder, with this cluster and nothing else of this process's environment.
-    pub fn start(folder: &Path, kubeconfig: Option<&Path>, arguments: &[&str]) -> Self {
+    pub fn start(folder: &Path, kubeconfig: Option<&Path>, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_matinee"));
         command.args(["github", "connect"]).args(arguments).env_clear().current_dir(folder);
         command.envs(kubeconfig.map(|path| ("KUBECONFIG", path)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines, said: String::new() }
+        let mut child = command.spawn()?;
+        let lines = BufReader::new(child.stdout.take().context("no standard output")?).lines();
+        Ok(Self { child, lines, said: String::new() })
+    }
+
+    async fn next(&mut self) -> Result<Option<String>> {
+        let line = self.lines.next_line().await?;
+        for part in line.as_deref().into_iter().chain(line.as_ref().map(|_| "\n")) {
+            self.said.push_str(part);
+        }
+        Ok(line)
     }
 
     /// Waits until a line holds a text, and answers it trimmed.
-    pub async fn line(&mut self, part: &str) -> String {
+    pub async fn line(&mut self, part: &str) -> Result<String> {
         let found = timeout(PATIENCE, async {
-            while let Some(line) = self.lines.next_line().await.unwrap() {
-                self.said.push_str(&line);
-                self.said.push('\n');
+            while let Some(line) = self.next().await? {
                 if line.contains(part) {
-                    return Some(line.trim().to_owned());
+                    return Ok::<_, anyhow::Error>(Some(line.trim().to_owned()));
                 }
             }
-            None
+            Ok(None)
         });
-        match found.await {
-            Ok(Some(line)) => line,
-            _ => panic!("no line with \"{part}\": {}", self.said),
-        }
+        let found = found.await.unwrap_or(Ok(None))?;
+        found.with_context(|| format!("no line with \"{part}\": {}", self.said))
     }
 
     /// Opens the page whose URL it prints.
-    pub async fn page(&mut self, browser: &Browser) -> Page {
-        let url = self.line("http://127.0.0.1:").await;
-        browser.get(&url).await.unwrap()
+    pub async fn page(&mut self, browser: &Browser) -> Result<Page> {
+        let url = self.line("http://127.0.0.1:").await?;
+        browser.get(&url).await
     }
 
     /// Waits for its end: exit code, and what it said on both outputs.
-    pub async fn end(mut self) -> (Option<i32>, String, String) {
-        let ended = timeout(PATIENCE, async {
-            while let Some(line) = self.lines.next_line().await.unwrap() {
-                self.said.push_str(&line);
-                self.said.push('\n');
-            }
-            self.child.wait_with_output().await.unwrap()
+    pub async fn end(mut self) -> Result<(Option<i32>, String, String)> {
+        let rest = timeout(PATIENCE, async {
+            while self.next().await?.is_some() {}
+            Ok::<_, anyhow::Error>(())
         });
-        let output = ended.await.unwrap();
-        (output.status.code(), self.said, String::from_utf8(output.stderr).unwrap())
+        rest.await.context("it does not end")??;
+        let output = timeout(PATIENCE, self.child.wait_with_output()).await.context("it does not end")??;
+        Ok((output.status.code(), self.said, String::from_utf8(output.stderr)?))
     }
 
     /// Ctrl-C.
-    pub fn interrupt(&self) {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    pub fn interrupt(&self) -> Result<()> {
+        let pid = self.child.id().context("it has ended")?.to_string();
+        ensure!(std::process::Command::new("kill").args(["-INT", &pid]).status()?.success());
+        Ok(())
     }
 }
