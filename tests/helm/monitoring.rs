@@ -109,7 +109,8 @@ async fn every_metric_is_scraped_and_alerts_fire(stage: &Stage) -> Result<()> {
     stage
         .wait_for("Prometheus scrapes every replica", SOON, async || {
             let up = prometheus.ask(stage, "query?query=sum(up)").await?;
-            ensure!(up["data"]["result"][0]["value"][1] == targets.len().to_string(), "{up}");
+            let count = up["data"]["result"][0]["value"][1].as_str().context("none")?;
+            ensure!(count.parse() == Ok(targets.len()), "{up}");
             Ok(())
         })
         .await?;

@@ -56,6 +56,17 @@ async fn left(stage: &Stage) -> Result<Vec<String>> {
     Ok(left)
 }
 
+/// Pods have a moment to end.
+async fn nothing_left_of_release(stage: &Stage) -> Result<()> {
+    stage
+        .wait_for("nothing is left of the release", SOON, async || {
+            let found = left(stage).await?;
+            ensure!(found.is_empty(), "{found:?}");
+            Ok(())
+        })
+        .await
+}
+
 async fn uninstalling_takes_every_preview_along_unless_told_otherwise(stage: &Stage) -> Result<()> {
     // A class of the release, which goes with it.
     let usual = stage.classes().get(playground::stage::CLASS).await?;
@@ -88,8 +99,7 @@ async fn uninstalling_takes_every_preview_along_unless_told_otherwise(stage: &St
     }
     let environments = stage.environments(&project.namespace).list(&ListParams::default()).await?;
     ensure!(environments.items.is_empty(), "{environments:#?}");
-    let found = left(stage).await?;
-    ensure!(found.is_empty(), "left of the release: {found:?}");
+    nothing_left_of_release(stage).await?;
     ensure!(stage.classes().get_opt("of-release").await?.is_none(), "the release's class is left");
     // What people wrote is theirs.
     ensure!(
@@ -111,7 +121,7 @@ async fn uninstalling_takes_every_preview_along_unless_told_otherwise(stage: &St
     let began = Instant::now();
     stage.helm(&["uninstall", RELEASE, "--wait", "--timeout", "3m"]).await?;
     eprintln!("uninstalled without previews in {:.1} s", began.elapsed().as_secs_f64());
-    ensure!(left(stage).await?.is_empty(), "{:?}", left(stage).await?);
+    nothing_left_of_release(stage).await?;
 
     // Told not to, it leaves them alone, and the next installation finds them as they are.
     install(stage, &["teardown.enabled=false"]).await?;

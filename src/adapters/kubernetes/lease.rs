@@ -5,12 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
+use serde_json::{Value, json};
 
 use super::cluster::bounded;
 use crate::core::lease::Record;
 use crate::ports::{ClusterError, Leases};
+
+/// Field manager of what is written.
+const MANAGER: &str = "matinee-lease";
 
 /// One Lease.
 pub struct KubeLease {
@@ -33,19 +37,16 @@ impl Leases for KubeLease {
     }
 
     async fn write(&self, record: &Record, seen: Option<&str>) -> Result<String, ClusterError> {
-        let lease = Lease {
-            metadata: ObjectMeta {
-                name: Some(self.name.clone()),
-                resource_version: seen.map(str::to_owned),
-                ..ObjectMeta::default()
-            },
-            spec: Some(spec(record)),
-        };
-        let parameters =
-            PostParams { field_manager: Some("matinee-lease".to_owned()), ..PostParams::default() };
-        let written = if seen.is_some() {
-            bounded::<_, ClusterError>(self.leases.replace(&self.name, &parameters, &lease)).await?
+        let manager = Some(MANAGER.to_owned());
+        let written: Lease = if let Some(seen) = seen {
+            // A patch, so that whatever else the object bears stays; one of another version is refused.
+            let parameters = PatchParams { field_manager: manager, ..PatchParams::default() };
+            let patch = Patch::Merge(json!({"metadata": {"resourceVersion": seen}, "spec": spec(record)}));
+            bounded::<_, ClusterError>(self.leases.patch(&self.name, &parameters, &patch)).await?
         } else {
+            let parameters = PostParams { field_manager: manager, ..PostParams::default() };
+            let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+            let lease = Lease { metadata, spec: serde_json::from_value(spec(record)).ok() };
             bounded::<_, ClusterError>(self.leases.create(&parameters, &lease)).await?
         };
         Ok(version(written.metadata))
@@ -67,13 +68,13 @@ fn record(spec: LeaseSpec) -> Record {
     }
 }
 
-fn spec(record: &Record) -> LeaseSpec {
-    LeaseSpec {
-        holder_identity: record.holder.clone(),
-        lease_duration_seconds: i32::try_from(record.duration.as_secs()).ok(),
-        acquire_time: record.acquired.map(MicroTime),
-        renew_time: record.renewed.map(MicroTime),
-        lease_transitions: Some(record.transitions),
-        ..LeaseSpec::default()
-    }
+/// With null for what there is none of, which takes it away.
+fn spec(record: &Record) -> Value {
+    json!({
+        "holderIdentity": record.holder,
+        "leaseDurationSeconds": record.duration.as_secs(),
+        "acquireTime": record.acquired.map(MicroTime),
+        "renewTime": record.renewed.map(MicroTime),
+        "leaseTransitions": record.transitions,
+    })
 }

@@ -138,9 +138,10 @@ impl<'a> Own<'a> {
             place: Place::OwnNamespace,
         };
         let secrets = self.secrets.iter().map(|name| right("", "secrets", "get", *name));
-        let lease = self.lease.into_iter().flat_map(|name| {
-            ["get", "update"].map(|verb| right("coordination.k8s.io", "leases", verb, name))
-        });
+        let lease = self
+            .lease
+            .into_iter()
+            .flat_map(|name| ["get", "patch"].map(|verb| right("coordination.k8s.io", "leases", verb, name)));
         let settings = self
             .config_map
             .into_iter()
