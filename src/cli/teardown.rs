@@ -1,5 +1,7 @@
 //! `matinee teardown`: every preview goes while the operator that can tear it down is still there. What `helm uninstall` runs first.
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,12 +9,15 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
-use kube::{Api, Client, Resource as _, ResourceExt as _};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::adapters::kubernetes::client;
-use crate::api::{self, PreviewClass, PreviewEnvironment};
+use crate::api::{self, DeploymentRequest, LABEL_REPOSITORY, PreviewClass, PreviewEnvironment};
+use crate::core::trigger::same_place;
 use crate::settings::{SERVICE_ACCOUNT_NAMESPACE, own_namespace};
 
 /// Longest time for one request.
@@ -53,7 +58,7 @@ pub(super) async fn run(flags: &Flags) -> anyhow::Result<()> {
         drain(&client, &namespace, name).await?;
         println!("the operator makes nothing new any more (ConfigMap {namespace}/{name}, drain)");
     }
-    let left = remove(&client, began, flags.timeout.as_std()).await?;
+    let Torn { gone, left } = remove(&client, began, flags.timeout.as_std()).await?;
     if !left.is_empty() {
         let resume = flags.config_map.as_ref().map_or_else(String::new, |name| {
             format!(
@@ -68,6 +73,7 @@ pub(super) async fn run(flags: &Flags) -> anyhow::Result<()> {
             names(&left)
         );
     }
+    forget(&client, &gone).await?;
     if let Some(name) = &flags.class {
         let classes: Api<PreviewClass> = Api::all(client);
         let deleted = bounded(classes.delete(name, &DeleteParams::default())).await;
@@ -90,22 +96,40 @@ async fn drain(client: &Client, namespace: &str, name: &str) -> anyhow::Result<(
     patched.with_context(|| format!("--config-map: {namespace}/{name} can't be changed")).map(drop)
 }
 
-/// Deletes every preview until none is left; or which are, when the time is over.
-async fn remove(client: &Client, began: Instant, within: Duration) -> anyhow::Result<Vec<String>> {
+/// What a teardown came to.
+struct Torn {
+    /// The previews that went.
+    gone: Vec<PreviewEnvironment>,
+    /// Those that are still there.
+    left: Vec<String>,
+}
+
+/// Deletes every preview until none is left, or the time is over.
+async fn remove(client: &Client, began: Instant, within: Duration) -> anyhow::Result<Torn> {
     let everywhere: Api<PreviewEnvironment> = Api::all(client.clone());
+    let mut gone: BTreeMap<String, PreviewEnvironment> = BTreeMap::new();
     let mut said: Option<(usize, Instant)> = None;
     loop {
         let list = bounded(everywhere.list(&ListParams::default())).await;
-        // Without the definition there are no objects.
-        let Some(list) = there(list).context("PreviewEnvironments can't be listed")? else {
-            return Ok(Vec::new());
+        let items = match there(list) {
+            Ok(Some(list)) => list.items,
+            // Without the definition there are no objects.
+            Ok(None) => Vec::new(),
+            Err(error) if may_pass(&error) && began.elapsed() < within => {
+                println!("PreviewEnvironments can't be listed just now: {error}");
+                sleep(PAUSE).await;
+                continue;
+            }
+            Err(error) => return Err(error).context("PreviewEnvironments can't be listed"),
         };
-        for one in list.items.iter().filter(|one| one.meta().deletion_timestamp.is_none()) {
+        for one in items.iter().filter(|one| one.meta().deletion_timestamp.is_none()) {
             delete(client, one).await?;
         }
-        let left: Vec<_> = list.items.iter().map(shown).collect();
+        let left: Vec<_> = items.iter().map(shown).collect();
+        gone.extend(items.into_iter().map(|one| (shown(&one), one)));
         if (left.is_empty() && began.elapsed() >= SETTLED_AFTER) || began.elapsed() >= within {
-            return Ok(left);
+            gone.retain(|name, _| !left.contains(name));
+            return Ok(Torn { gone: gone.into_values().collect(), left });
         }
         let changed = said.is_none_or(|(count, at)| count != left.len() || at.elapsed() >= SIGN_OF_LIFE);
         if changed && !left.is_empty() {
@@ -116,17 +140,45 @@ async fn remove(client: &Client, began: Instant, within: Duration) -> anyhow::Re
     }
 }
 
-async fn delete(client: &Client, one: &PreviewEnvironment) -> anyhow::Result<()> {
-    let objects: Api<PreviewEnvironment> =
-        Api::namespaced(client.clone(), &one.namespace().unwrap_or_default());
+/// Deletes what Matinee asked for on behalf of the previews that went: a request runs once, so an installation after this one would find theirs
+/// done, and bring no pull request's preview back before its next push. Requests that somebody wrote by hand are theirs.
+async fn forget(client: &Client, gone: &[PreviewEnvironment]) -> anyhow::Result<()> {
+    let everywhere: Api<DeploymentRequest> = Api::all(client.clone());
+    let ours = ListParams::default().labels(LABEL_REPOSITORY);
+    let list = there(bounded(everywhere.list(&ours)).await).context("DeploymentRequests can't be listed")?;
+    for request in list.into_iter().flat_map(|list| list.items) {
+        let asked_for = |one: &PreviewEnvironment| {
+            one.namespace() == request.namespace() && same_place(&request.spec, &one.spec)
+        };
+        if gone.iter().any(asked_for) {
+            delete(client, &request).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn delete<K>(client: &Client, one: &K) -> anyhow::Result<()>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let objects: Api<K> = Api::namespaced(client.clone(), &one.namespace().unwrap_or_default());
     let same = Preconditions { uid: one.uid(), resource_version: None };
     match bounded(objects.delete(&one.name_any(), &DeleteParams::background().preconditions(same))).await {
-        // Gone, or another one by now, or not just now: the next look tells.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 429 | 500..) => Ok(()),
-        Err(error) => {
-            Err(error).with_context(|| format!("PreviewEnvironment {} can't be deleted", shown(one)))
+        // Another one by now: the next look tells.
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        Err(error) if may_pass(&error) => Ok(()),
+        result => {
+            let failed = || format!("{} {} can't be deleted", K::kind(&()), shown(one));
+            there(result).with_context(failed).map(drop)
         }
-        Ok(_) => Ok(()),
+    }
+}
+
+/// Whether another try may succeed.
+fn may_pass(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => matches!(status.code, 429 | 500..),
+        _ => true,
     }
 }
 
@@ -145,7 +197,7 @@ fn there<T>(result: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
     }
 }
 
-fn shown(one: &PreviewEnvironment) -> String {
+fn shown<K: Resource>(one: &K) -> String {
     format!("{}/{}", one.namespace().unwrap_or_default(), one.name_any())
 }
 

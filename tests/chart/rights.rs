@@ -107,7 +107,8 @@ fn the_hooks_may_do_what_they_do_and_no_more() {
     assert_eq!(
         rules("ClusterRole", "matinee-teardown"),
         json!([
-            {"apiGroups": ["matinee.dev"], "resources": ["previewenvironments"], "verbs": ["get", "list", "watch", "delete"]},
+            {"apiGroups": ["matinee.dev"], "resources": ["previewenvironments"], "verbs": ["list", "delete"]},
+            {"apiGroups": ["matinee.dev"], "resources": ["deploymentrequests"], "verbs": ["list", "delete"]},
             {"apiGroups": ["matinee.dev"], "resources": ["previewclasses"], "resourceNames": ["standard"], "verbs": ["get", "delete"]},
         ])
     );
