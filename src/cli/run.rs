@@ -95,7 +95,7 @@ pub async fn operate(
     shutdown.cancel();
     if result.is_err() {
         // What is cut off is delivered again, or found by a sweep.
-        timeout(BRIEF, server).await.ok();
+        timeout(BRIEF, async { tokio::join!(server, admin.end()) }).await.ok();
         return result;
     }
     server.await.context("the server broke off")?;
@@ -103,7 +103,7 @@ pub async fn operate(
         tracing::warn!("the controllers did not end within {} s", GRACE.as_secs());
     }
     // Last of all: who waits for the end sees how far it is.
-    admin.end().await;
+    timeout(BRIEF, admin.end()).await.ok();
     result
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::NamespaceResourceScope;
@@ -42,7 +43,10 @@ pub(super) struct Flags {
     /// How long it may take. What is left then stays, and it ends with an error.
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     timeout: api::Duration,
-    /// A PreviewClass that goes too, last of all.
+    /// The Lease that the operator made, which goes too. Only with --config-map: an operator that isn't drained makes another.
+    #[arg(long, value_name = "NAME", requires = "config_map")]
+    lease_name: Option<String>,
+    /// A PreviewClass that goes too.
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
 }
@@ -74,6 +78,11 @@ pub(super) async fn run(flags: &Flags) -> anyhow::Result<()> {
         );
     }
     forget(&client, &gone).await?;
+    if let Some(name) = &flags.lease_name {
+        let leases: Api<Lease> = Api::namespaced(client.clone(), &namespace);
+        let deleted = bounded(leases.delete(name, &DeleteParams::default())).await;
+        there(deleted).with_context(|| format!("--lease-name: Lease {namespace}/{name} can't be deleted"))?;
+    }
     if let Some(name) = &flags.class {
         let classes: Api<PreviewClass> = Api::all(client);
         let deleted = bounded(classes.delete(name, &DeleteParams::default())).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::standing::Standing;
 use crate::core::lease::{Election, Record, Step, Terms};
 use crate::ports::{Clock, ClusterError, Leases};
 
@@ -15,6 +16,7 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 pub struct Leader {
     leases: Arc<dyn Leases>,
     clock: Arc<dyn Clock>,
+    standing: Arc<Standing>,
     election: Election,
     terms: Terms,
     /// The Lease's version as last seen.
@@ -24,11 +26,12 @@ pub struct Leader {
 
 impl Leader {
     /// A replica that doesn't lead. No other may have the name `me`.
-    pub fn new(leases: Arc<dyn Leases>, clock: Arc<dyn Clock>, me: String) -> Self {
+    pub fn new(leases: Arc<dyn Leases>, clock: Arc<dyn Clock>, standing: Arc<Standing>, me: String) -> Self {
         let terms = Terms::default();
         Self {
             leases,
             clock,
+            standing,
             election: Election::new(me, terms),
             terms,
             version: None,
@@ -58,6 +61,10 @@ impl Leader {
     /// Looks once, and takes the Lease if it is free.
     async fn run(&mut self) -> Result<bool, ClusterError> {
         self.look().await?;
+        // It was taken away for good.
+        if self.version.is_none() && self.standing.drains() {
+            return Ok(false);
+        }
         let Step::Write(record) = self.election.next(self.now(), self.clock.now()) else { return Ok(false) };
         let begun = self.now();
         match self.leases.write(&record, self.version.as_deref()).await {

@@ -262,7 +262,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let leader = options.election.map(|candidacy| {
         let lease = KubeLease::new(client.clone(), &options.namespace, candidacy.lease);
-        Leader::new(Arc::new(lease), Arc::clone(&clock), candidacy.identity)
+        Leader::new(Arc::new(lease), Arc::clone(&clock), Arc::clone(&standing), candidacy.identity)
     });
     let context = Arc::new_cyclic(|context: &Weak<Context>| Context {
         cluster: cluster.clone(),

@@ -34,7 +34,7 @@ pub struct Flags {
     /// Time between two looks at a repository's pull requests and deployments.
     #[arg(long, env = "MATINEE_SWEEP_INTERVAL", value_name = "DURATION", default_value = "60s")]
     pub sweep_interval: String,
-    /// Least time between two writes to one GitHub installation. GitHub asks for at least one second. Less lifts the budgets of 80 writes a minute and
+    /// Least time between two writes to one GitHub installation. GitHub asks for at least one second. 0s lifts the budgets of 80 writes a minute and
     /// 500 an hour too: for a GitHub Enterprise Server without rate limits.
     #[arg(long, env = "MATINEE_GITHUB_WRITE_INTERVAL", value_name = "DURATION", default_value = "1s")]
     pub github_write_interval: String,

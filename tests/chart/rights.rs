@@ -114,7 +114,10 @@ fn the_hooks_may_do_what_they_do_and_no_more() {
     );
     assert_eq!(
         rules("Role", "matinee-teardown"),
-        json!([{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["matinee-settings"], "verbs": ["get", "patch"]}])
+        json!([
+            {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["matinee-settings"], "verbs": ["get", "patch"]},
+            {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["matinee-leader"], "verbs": ["delete"]},
+        ])
     );
     // They are there while the hook runs, and not after.
     for object in objects.iter().filter(|object| {

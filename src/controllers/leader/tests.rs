@@ -50,7 +50,8 @@ impl Leases for Api {
 }
 
 fn leader(api: &Arc<Api>, me: &str) -> Leader {
-    Leader::new(Arc::clone(api) as Arc<dyn Leases>, Arc::new(SystemClock), me.to_owned())
+    let standing = Arc::default();
+    Leader::new(Arc::clone(api) as Arc<dyn Leases>, Arc::new(SystemClock), standing, me.to_owned())
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,4 +132,14 @@ async fn a_renewal_that_was_broken_off_does_not_keep_the_lease_from_being_given_
     api.lease.lock().unwrap().as_mut().unwrap().1 += 1;
     one.release().await;
     assert_eq!(api.holder(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_taken_away_for_good_is_not_made_again() {
+    let api = Arc::new(Api::default());
+    let mut one = leader(&api, "one");
+    one.standing.drain(true);
+    assert!(timeout(Duration::from_mins(1), one.elected()).await.is_err());
+    one.standing.drain(false);
+    one.elected().await;
 }

@@ -146,7 +146,9 @@ impl<'a> Own<'a> {
             .config_map
             .into_iter()
             .flat_map(|name| READ.iter().map(move |verb| right("", "configmaps", verb, name)));
-        secrets.chain(lease).chain(settings).collect()
+        let make =
+            self.lease.map(|_| Right { name: None, ..right("coordination.k8s.io", "leases", "create", "") });
+        secrets.chain(make).chain(lease).chain(settings).collect()
     }
 }
 

@@ -22,14 +22,16 @@ tests![
     an_ingress_class_that_is_not_there_is_told,
 ];
 
+/// The ConfigMap that the operator of the stage has by `--config-map`.
+const SETTINGS: &str = "matinee-settings";
+
 async fn all_is_well(stage: &Stage) -> Result<()> {
     let class = "doctor-well";
     stage.class_like(class, |class| class["github"]["secretName"] = json!("github-app")).await?;
     seen(stage, class).await?;
     let project = stage.project(NewProject::new("doctor-well").class(class)).await?;
-    lease(stage, "doctor-well", 0).await?;
     let kubeconfig = stage.playground().kubeconfig();
-    let said = doctor(kubeconfig, &["--class", class, "--lease-name", "doctor-well"]).await?.ended(0)?;
+    let said = doctor(kubeconfig, &["--class", class, "--config-map", SETTINGS]).await?.ended(0)?;
     for start in [
         "API server: Kubernetes v1.",
         "clock: this machine's clock agrees with the API server's",
@@ -43,7 +45,7 @@ async fn all_is_well(stage: &Stage) -> Result<()> {
         "needed rights: system:serviceaccount:matinee-system:matinee has all",
         "no other rights: ",
         "ClusterRole matinee-deployer: it has 5 rules",
-        "Lease matinee-system/doctor-well: held by matinee-0",
+        "Lease matinee-system/matinee: held by stage",
         "Ready: the operator has looked at it",
         "Secret matinee-system/github-app for GitHub: it has an App's id and private key",
         "Secret matinee-system/slack for Slack: it has what is read",
@@ -65,7 +67,7 @@ async fn all_is_well(stage: &Stage) -> Result<()> {
     ensure!(said.text.lines().last().is_some_and(|last| last.starts_with("0 problems, ")), "{}", said.text);
 
     // The same for machines.
-    let arguments = ["--class", class, "--lease-name", "doctor-well", "--output", "json"];
+    let arguments = ["--class", class, "--output", "json"];
     let said = doctor(kubeconfig, &arguments).await?.ended(0)?;
     let value: Value = serde_json::from_str(&said.text)?;
     ensure!(value["summary"]["problems"] == 0, "{value:#}");
@@ -297,7 +299,7 @@ async fn rights_that_lack_or_are_too_many_are_told(stage: &Stage) -> Result<()> 
         "{line}"
     );
     ensure!(
-        line.contains("get secrets in its own namespace") && remedy.contains("helm upgrade"),
+        line.contains("get secrets \"github\" in its own namespace") && remedy.contains("helm upgrade"),
         "{line} {remedy}"
     );
     lacking.line("✓", "no other rights: ")?;
