@@ -122,7 +122,7 @@ fn the_doctor_tells_that_the_api_server_does_not_answer() {
                 users: [], contexts: [{name: a, context: {cluster: a, user: ''}}]}";
     std::fs::write(&config, text).unwrap();
     let output = matinee(&["doctor"], &[("KUBECONFIG", config.to_str().unwrap())]);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
     let mut lines = said.lines();
     assert_eq!(lines.next(), Some("Kubernetes"));

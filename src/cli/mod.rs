@@ -96,7 +96,7 @@ fn operate(settings: Settings) -> ExitCode {
         // Where everything else about the run is looked for, and in the same format.
         tracing::error!("{error:#}");
     }
-    observed.end();
+    observed.end(result.is_ok());
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) }
 }
 
@@ -124,12 +124,15 @@ impl Observed {
         })
     }
 
-    /// Sends what is left to be told.
-    fn end(self) {
+    /// Ends everything, and where all went well sends what is left to be told: who leads no more has no time for that.
+    fn end(self, well: bool) {
         #[cfg(feature = "otel")]
-        if let Some(traces) = self.traces {
+        if let Some(traces) = self.traces.filter(|_| well) {
             traces.end();
         }
-        drop(self.runtime);
+        #[cfg(not(feature = "otel"))]
+        let _ = well;
+        // What blocks, as looking a name up does, must not hold the end.
+        self.runtime.shutdown_background();
     }
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -93,14 +93,18 @@ pub async fn operate(
         },
     };
     shutdown.cancel();
+    let ends_by = Instant::now() + GRACE;
     if result.is_err() {
         // What is cut off is delivered again, or found by a sweep.
         timeout(BRIEF, async { tokio::join!(server, admin.end()) }).await.ok();
         return result;
     }
     server.await.context("the server broke off")?;
-    if timeout(GRACE, &mut work).await.is_err() {
-        tracing::warn!("the controllers did not end within {} s", GRACE.as_secs());
+    match timeout_at(ends_by, &mut work).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => tracing::warn!("the controllers ended early: {error:#}"),
+        Ok(Err(error)) => tracing::warn!("the controllers broke off: {error}"),
+        Err(_) => tracing::warn!("the controllers did not end within {} s", GRACE.as_secs()),
     }
     // Last of all: who waits for the end sees how far it is.
     timeout(BRIEF, admin.end()).await.ok();
@@ -143,12 +147,19 @@ async fn follow_secrets(
 const LOG: [&str; 2] = ["logOverride", "log"];
 
 /// Logs what the ConfigMap says; `usual` where it says nothing. What is no filter is told, and changes nothing.
-async fn follow_log(mut live: watch::Receiver<BTreeMap<String, String>>, usual: String, filter: Filter) {
+async fn follow_log(
+    mut live: watch::Receiver<Option<BTreeMap<String, String>>>,
+    usual: String,
+    filter: Filter,
+) {
     let mut current = usual.clone();
+    // At first it may be known already.
+    live.mark_changed();
     while live.changed().await.is_ok() {
         let wanted = {
             let live = live.borrow_and_update();
-            LOG.iter().find_map(|key| live.get(*key)).unwrap_or(&usual).clone()
+            let data = live.as_ref();
+            LOG.iter().find_map(|key| data?.get(*key)).unwrap_or(&usual).clone()
         };
         if wanted == current {
             continue;

@@ -28,6 +28,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
 /// Time between two lines on what is left, when nothing changes.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// How often requests are looked for again.
+const FORGET_TRIES: u32 = 10;
 /// How many previews are named in a line.
 const NAMED: usize = 5;
 
@@ -57,34 +59,35 @@ pub(super) async fn run(flags: &Flags) -> anyhow::Result<()> {
         client().await.context("no Kubernetes cluster to talk to: set KUBECONFIG, or run in a pod")?;
     let namespace = own_namespace(flags.namespace.as_deref(), Path::new(SERVICE_ACCOUNT_NAMESPACE))
         .map_err(|problem| anyhow::anyhow!("--namespace: {problem}"))?;
-    let began = Instant::now();
-    if let Some(name) = &flags.config_map {
-        drain(&client, &namespace, name).await?;
-        println!("the operator makes nothing new any more (ConfigMap {namespace}/{name}, drain)");
-    }
-    let Torn { gone, left } = remove(&client, began, flags.timeout.as_std()).await?;
+    let Some(name) = &flags.config_map else { return tear_down(flags, &client, &namespace).await };
+    drain(&client, &namespace, name).await?;
+    println!("the operator makes nothing new any more (ConfigMap {namespace}/{name}, drain)");
+    tear_down(flags, &client, &namespace).await.with_context(|| {
+        format!(
+            "the operator goes on making nothing new; to have it go on as before, take `drain` out of ConfigMap {namespace}/{name}"
+        )
+    })
+}
+
+async fn tear_down(flags: &Flags, client: &Client, namespace: &str) -> anyhow::Result<()> {
+    let Torn { gone, left } = remove(client, flags.timeout.as_std()).await?;
+    forget(client, &gone).await?;
     if !left.is_empty() {
-        let resume = flags.config_map.as_ref().map_or_else(String::new, |name| {
-            format!(
-                "; to have the operator go on as before, set `drain` to \"false\" in ConfigMap {namespace}/{name}"
-            )
-        });
         bail!(
             "{} left after {}: {}. Their conditions say why (`kubectl describe previewenvironment`); the operator has to be running. \
-             `helm uninstall --no-hooks` goes on without{resume}",
+             `helm uninstall --no-hooks` goes on without",
             count(left.len()),
             flags.timeout,
             names(&left)
         );
     }
-    forget(&client, &gone).await?;
     if let Some(name) = &flags.lease_name {
-        let leases: Api<Lease> = Api::namespaced(client.clone(), &namespace);
+        let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
         let deleted = bounded(leases.delete(name, &DeleteParams::default())).await;
         there(deleted).with_context(|| format!("--lease-name: Lease {namespace}/{name} can't be deleted"))?;
     }
     if let Some(name) = &flags.class {
-        let classes: Api<PreviewClass> = Api::all(client);
+        let classes: Api<PreviewClass> = Api::all(client.clone());
         let deleted = bounded(classes.delete(name, &DeleteParams::default())).await;
         if there(deleted).with_context(|| format!("--class: PreviewClass {name} can't be deleted"))?.is_some()
         {
@@ -114,7 +117,8 @@ struct Torn {
 }
 
 /// Deletes every preview until none is left, or the time is over.
-async fn remove(client: &Client, began: Instant, within: Duration) -> anyhow::Result<Torn> {
+async fn remove(client: &Client, within: Duration) -> anyhow::Result<Torn> {
+    let began = Instant::now();
     let everywhere: Api<PreviewEnvironment> = Api::all(client.clone());
     let mut gone: BTreeMap<String, PreviewEnvironment> = BTreeMap::new();
     let mut said: Option<(usize, Instant)> = None;
@@ -154,16 +158,23 @@ async fn remove(client: &Client, began: Instant, within: Duration) -> anyhow::Re
 async fn forget(client: &Client, gone: &[PreviewEnvironment]) -> anyhow::Result<()> {
     let everywhere: Api<DeploymentRequest> = Api::all(client.clone());
     let ours = ListParams::default().labels(LABEL_REPOSITORY);
-    let list = there(bounded(everywhere.list(&ours)).await).context("DeploymentRequests can't be listed")?;
-    for request in list.into_iter().flat_map(|list| list.items) {
-        let asked_for = |one: &PreviewEnvironment| {
-            one.namespace() == request.namespace() && same_place(&request.spec, &one.spec)
+    for _ in 0..FORGET_TRIES {
+        let list =
+            there(bounded(everywhere.list(&ours)).await).context("DeploymentRequests can't be listed")?;
+        let of_gone = |request: &DeploymentRequest| {
+            gone.iter()
+                .any(|one| one.namespace() == request.namespace() && same_place(&request.spec, &one.spec))
         };
-        if gone.iter().any(asked_for) {
-            delete(client, &request).await?;
+        let left: Vec<_> = list.into_iter().flat_map(|list| list.items).filter(of_gone).collect();
+        if left.is_empty() {
+            return Ok(());
         }
+        for request in &left {
+            delete(client, request).await?;
+        }
+        sleep(PAUSE).await;
     }
-    Ok(())
+    bail!("DeploymentRequests of previews that went can't be deleted: the API server keeps them")
 }
 
 async fn delete<K>(client: &Client, one: &K) -> anyhow::Result<()>

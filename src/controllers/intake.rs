@@ -21,7 +21,7 @@ use crate::api::{
 };
 use crate::core::conditions::READY;
 use crate::core::event::Event;
-use crate::core::forge::RepositoryName;
+use crate::core::forge::{RepositoryName, is_news};
 use crate::core::gates::{IN_ORDER, supersede};
 use crate::core::trigger::{self, Change};
 use crate::ports::{Actor, Cluster, ClusterError, Intake, IntakeError};
@@ -32,8 +32,8 @@ const READING_LASTS: Duration = Duration::from_secs(30);
 /// For how long a watch may not show what was just written.
 const STORE_LAGS: Duration = Duration::from_secs(5);
 
-/// For how long it is remembered what was heard of a pull request last.
-const HEARD_LASTS: Duration = Duration::from_hours(1);
+/// How many pull requests are remembered before those are forgotten of which nothing was heard for a while.
+const MANY_HINTS: usize = 4_096;
 
 /// When something new was last heard of a pull request: a reading from before is worth nothing.
 #[derive(Default)]
@@ -41,7 +41,7 @@ pub struct Hints(Mutex<HashMap<(RepositoryName, i64), Heard>>);
 
 struct Heard {
     when: Instant,
-    /// GitHub's time of the newest change that was heard of.
+    /// The pull request's version that was heard of.
     updated_at: String,
 }
 
@@ -49,17 +49,21 @@ impl Hints {
     /// Something was heard by this replica.
     fn heard(&self, repository: &RepositoryName, number: i64, updated_at: &str) {
         let Ok(mut hints) = self.0.lock() else { return };
-        hints.retain(|_, heard| heard.when.elapsed() < HEARD_LASTS);
+        if hints.len() >= MANY_HINTS {
+            hints.retain(|_, heard| heard.when.elapsed() < READING_LASTS);
+        }
         let heard = Heard { when: Instant::now(), updated_at: updated_at.to_owned() };
         hints.insert((repository.clone(), number), heard);
     }
 
-    /// Word of it stands on an object: when it is news here, another replica heard it. RFC 3339 in UTC sorts as text.
+    /// Word of it stands on an object: when it is news here, another replica heard it.
     pub fn noticed(&self, repository: &RepositoryName, number: i64, updated_at: &str) {
-        let is_known = self.0.lock().is_ok_and(|hints| {
-            hints.get(&(repository.clone(), number)).is_some_and(|known| *known.updated_at >= *updated_at)
-        });
-        if !is_known {
+        let at = (repository.clone(), number);
+        let is_new = self
+            .0
+            .lock()
+            .is_ok_and(|hints| is_news(hints.get(&at).map(|known| known.updated_at.as_str()), updated_at));
+        if is_new {
             self.heard(repository, number, updated_at);
         }
     }
@@ -119,7 +123,7 @@ impl Reception {
     /// When the Kubernetes API can't be asked, or an environment of the same name is still being deleted.
     pub async fn take_in(&self, event: &Event) -> Result<String, ClusterError> {
         if let Event::PullRequest { repository, pull_request } = event {
-            self.hints.heard(repository, pull_request.number, &pull_request.updated_at);
+            self.hints.heard(repository, pull_request.number, &pull_request.version());
         }
         let repositories = self.repositories.state();
         let repositories: Vec<&Repository> = repositories.iter().map(AsRef::as_ref).collect();
@@ -444,12 +448,12 @@ fn waits_for_others(request: &DeploymentRequest) -> bool {
         || in_order.is_none_or(|in_order| in_order.reason == "NotInOrder")
 }
 
-/// Whether the object was asked to be looked at for this change, or a later one. RFC 3339 in UTC sorts as text.
+/// Whether the object was asked to be looked at for this state of the pull request, or a later one.
 fn looked_at_since<K: kube::Resource>(object: &K, updated_at: &str) -> bool {
     let annotations = object.meta().annotations.as_ref();
     annotations
         .and_then(|annotations| annotations.get(ANNOTATION_PULL_REQUEST_UPDATED))
-        .is_some_and(|looked| looked.as_str() >= updated_at)
+        .is_some_and(|looked| !is_news(Some(looked), updated_at))
 }
 
 #[async_trait]

@@ -81,7 +81,7 @@ impl Leader {
     /// Renews the Lease until it is lost; why. Everything that only a leader may do has to end then.
     pub async fn keep(&mut self) -> String {
         loop {
-            sleep(self.terms.retry).await;
+            sleep(self.terms.retry.min(self.left())).await;
             match self.election.next(self.now(), self.clock.now()) {
                 Step::Lost(why) => return why,
                 Step::Wait => {}
@@ -92,13 +92,14 @@ impl Leader {
 
     async fn renew(&mut self, record: Record) {
         let begun = self.now();
-        let left = self.election.leads_until().unwrap_or_default().saturating_sub(begun);
-        let renewed = timeout(left, self.leases.write(&record, self.version.as_deref())).await;
+        let renewed = timeout(self.left(), self.leases.write(&record, self.version.as_deref())).await;
         match renewed {
             Ok(Ok(version)) => self.wrote(begun, record, version),
+            // A teardown took it away: nobody makes another, and this process is about to be ended.
+            Ok(Err(ClusterError::Refused { code: 404, .. })) if self.standing.drains() => {}
             // Somebody wrote it: another replica, or this one, whose answer was lost.
             Ok(Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404, .. })) => {
-                match timeout(left, self.look()).await {
+                match timeout(self.left(), self.look()).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::warn!(%error, "the Lease can't be read"),
                     Err(_) => tracing::warn!("the Lease can't be read in time"),
@@ -127,6 +128,11 @@ impl Leader {
                 other => return other.map(drop),
             }
         }
+    }
+
+    /// How long it still leads without another renewal.
+    fn left(&self) -> Duration {
+        self.election.leads_until().unwrap_or_default().saturating_sub(self.now())
     }
 
     async fn look(&mut self) -> Result<(), ClusterError> {

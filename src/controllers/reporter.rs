@@ -109,9 +109,14 @@ impl Reporter {
         }
     }
 
+    /// Begins nothing more.
+    pub fn stop(&self) {
+        self.closing.cancel();
+    }
+
     /// Begins nothing more, and ends when everything is told and recorded that was being told: what isn't yet, another replica tells.
     pub async fn close(&self) {
-        self.closing.cancel();
+        self.stop();
         self.tasks.close();
         self.tasks.wait().await;
     }

@@ -37,6 +37,7 @@ use crate::adapters::render::MinijinjaRenderer;
 use crate::adapters::slack::{SlackChat, SlackSettings};
 use crate::adapters::web::WebProber;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::core::drain;
 use crate::core::outbox::Pace;
 use crate::metrics::Metrics;
 use crate::ports::{Clock, Desk, Intake, LiveObjects as _};
@@ -101,9 +102,6 @@ pub struct Candidacy {
     pub identity: String,
 }
 
-/// Key of the ConfigMap whose value `true` stops everything new.
-const DRAIN: &str = "drain";
-
 /// Finds an environment by namespace and name.
 pub type Environments = Arc<dyn Fn(&str, &str) -> Option<Arc<PreviewEnvironment>> + Send + Sync>;
 
@@ -115,8 +113,8 @@ pub struct Running {
     pub desk: Arc<dyn Desk>,
     /// Finds an environment by namespace and name.
     pub environments: Environments,
-    /// The data of the ConfigMap with settings, as they change.
-    pub settings: watch::Receiver<BTreeMap<String, String>>,
+    /// The data of the ConfigMap with settings, as they change; `None` before it was read.
+    pub settings: watch::Receiver<Option<BTreeMap<String, String>>>,
     /// Ends when every store was filled once: from then on events can be taken in.
     pub ready: BoxFuture<'static, ()>,
     /// Ends after the shutdown, or when a controller ends by itself, which is a fault.
@@ -316,25 +314,24 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     follow.spawn(follow_requests);
     follow.spawn(follow_commands);
     follow.spawn(follow_environments);
-    let (changed, settings) = watch::channel(BTreeMap::new());
+    let known = options.config_map.is_none().then(BTreeMap::new);
+    let (changed, settings) = watch::channel(known);
     if let Some(name) = options.config_map {
         let (standing, metrics) = (Arc::clone(&standing), options.metrics.clone());
         follow.spawn(config_map(client.clone(), options.namespace, name, move |data| {
-            let drain = data.get(DRAIN).is_some_and(|value| value == "true");
-            standing.drain(drain);
-            metrics.draining(drain);
-            changed.send_if_modified(|known| {
-                let is_new = known != data;
-                known.clone_from(data);
-                is_new
-            });
+            // One that goes takes nothing back: it does when everything is removed.
+            if let Some(data) = &data {
+                standing.drain(drain::is_on(data));
+                metrics.draining(standing.drains());
+            }
+            changed.send_replace(Some(data.unwrap_or_default()));
         }));
     }
 
     let listed = environments.clone();
     options.metrics.previews(Arc::new(move || listed.state()));
     let desk = Arc::new(SlackDesk::new(Arc::downgrade(&context)));
-    let filled = filled(Arc::clone(&context), live, usual.to_vec()).shared();
+    let filled = filled(Arc::clone(&context), live, usual.to_vec(), settings.clone()).shared();
     let work = Work {
         context,
         client,
@@ -376,8 +373,13 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     })
 }
 
-/// Ends when every store was filled once.
-async fn filled(context: Arc<Context>, live: Arc<WatchedObjects>, kinds: Vec<GroupVersionKind>) {
+/// Ends when every store was filled once, and the settings are known.
+async fn filled(
+    context: Arc<Context>,
+    live: Arc<WatchedObjects>,
+    kinds: Vec<GroupVersionKind>,
+    mut settings: watch::Receiver<Option<BTreeMap<String, String>>>,
+) {
     // A store's writer lives as long as the process.
     context.classes.wait_until_ready().await.ok();
     context.repositories.wait_until_ready().await.ok();
@@ -386,6 +388,8 @@ async fn filled(context: Arc<Context>, live: Arc<WatchedObjects>, kinds: Vec<Gro
     context.commands.wait_until_ready().await.ok();
     context.environments.wait_until_ready().await.ok();
     live.listed(&kinds).await;
+    // Whether it drains has to be known before anything is made.
+    settings.wait_for(Option::is_some).await.ok();
 }
 
 /// The UID of `kube-system`: the same for the whole life of a cluster, and no other's.

@@ -57,13 +57,27 @@ impl Work {
                 biased;
                 why = leader.keep() => anyhow::bail!("this replica leads no more: {why}"),
                 () = seen => {}
+                () = self.shutdown.cancelled() => {}
+                ended = self.follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
             }
+        }
+        if self.shutdown.is_cancelled() {
+            if let Some(leader) = leader {
+                leader.release().await;
+            }
+            return Ok(());
         }
         tracing::info!("leading: reconciling");
         let Some(mut leader) = leader else { return self.lead().await };
+        let context = Arc::clone(&self.context);
         tokio::select! {
             biased;
-            why = leader.keep() => anyhow::bail!("this replica leads no more: {why}"),
+            why = leader.keep() => {
+                // What is on its way in other tasks ends with the process, a moment later.
+                context.forges.close();
+                context.reporter.stop();
+                anyhow::bail!("this replica leads no more: {why}");
+            }
             ended = self.lead() => ended?,
         }
         leader.release().await;

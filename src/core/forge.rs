@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 /// `owner/name` of a repository. Compared without regard to case, as GitHub does.
 #[derive(Clone, Debug, Eq)]
@@ -84,6 +85,32 @@ impl PullRequest {
     pub fn is_fork(&self) -> bool {
         self.head_repository_id != Some(self.base_repository_id)
     }
+
+    /// Tells its state from others: GitHub's time of the last change, and, since that is in whole seconds and two changes may be in one, a digest of
+    /// what counts here.
+    pub fn version(&self) -> String {
+        let mut labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+        labels.sort_unstable();
+        let state = format!(
+            "{} {} {} {}\n{}",
+            self.open,
+            self.draft,
+            self.head_sha,
+            self.base_branch,
+            labels.join("\n")
+        );
+        format!("{} {}", self.updated_at, &hex::encode(Sha256::digest(state))[..8])
+    }
+}
+
+/// Whether a [`PullRequest::version`] is news to whoever knows another one: a later one, or another of the same second. Times in RFC 3339 and UTC sort
+/// as texts.
+pub fn is_news(known: Option<&str>, version: &str) -> bool {
+    let time = |version: &str| version.split(' ').next().unwrap_or_default().to_owned();
+    known.is_none_or(|known| {
+        let (before, now) = (time(known), time(version));
+        before < now || (before == now && known != version)
+    })
 }
 
 /// A deployment. <https://docs.github.com/rest/deployments/deployments>
@@ -271,4 +298,20 @@ pub struct NewDeployment {
 /// The same environment name to GitHub: case is ignored.
 pub fn same_environment(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_changes_in_one_second_are_told_apart_and_old_ones_are_no_news() {
+        let first = "2026-01-02T03:04:05Z 00000000";
+        assert!(is_news(None, first));
+        assert!(!is_news(Some(first), first));
+        assert!(is_news(Some(first), "2026-01-02T03:04:05Z ffffffff"));
+        assert!(is_news(Some("2026-01-02T03:04:05Z ffffffff"), first));
+        assert!(is_news(Some(first), "2026-01-02T03:04:06Z 00000000"));
+        assert!(!is_news(Some(first), "2026-01-02T03:04:04Z ffffffff"));
+    }
 }

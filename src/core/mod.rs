@@ -6,6 +6,7 @@ pub mod claims;
 pub mod command;
 pub mod conditions;
 pub mod doctor;
+pub mod drain;
 pub mod event;
 pub mod forge;
 pub mod gate;

@@ -67,6 +67,13 @@ impl Default for GithubSettings {
     }
 }
 
+#[derive(Default)]
+struct Installations {
+    all: HashMap<(String, String, Option<u64>), Arc<Installation>>,
+    /// No write is begun any more, with those that are still to come either.
+    closed: bool,
+}
+
 /// Every way to GitHub: per API URL and Secret an account, in it per installation a client with its cache, limits and queue. They
 /// live as long as this does; a Secret's new content is used without losing them.
 pub struct GithubForges {
@@ -74,8 +81,7 @@ pub struct GithubForges {
     settings: GithubSettings,
     metrics: Metrics,
     accounts: Mutex<HashMap<(String, String), Arc<Account>>>,
-    #[allow(clippy::type_complexity)]
-    installations: Mutex<HashMap<(String, String, Option<u64>), Arc<Installation>>>,
+    installations: Mutex<Installations>,
 }
 
 impl GithubForges {
@@ -107,13 +113,19 @@ impl Forges for GithubForges {
         let id = account.installation(repository).await?;
         let key = (connection.url.clone(), connection.secret_name.clone(), id);
         let mut installations = locked(&self.installations);
+        let closed = installations.closed;
         let installation =
-            installations.entry(key).or_insert_with(|| Arc::new(Installation::new(account, id)));
+            installations.all.entry(key).or_insert_with(|| Arc::new(Installation::new(account, id)));
+        if closed {
+            installation.close();
+        }
         Ok(Arc::clone(installation) as Arc<dyn Forge>)
     }
 
     fn close(&self) {
-        locked(&self.installations).values().for_each(|installation| installation.close());
+        let mut installations = locked(&self.installations);
+        installations.closed = true;
+        installations.all.values().for_each(|installation| installation.close());
     }
 }
 

@@ -158,7 +158,7 @@ impl Queue {
     /// Begins no write any more: those that wait are turned away. What is being sent is sent to its end.
     pub fn close(&self) {
         let waiting = {
-            let mut state = locked(&self.state);
+            let mut state = self.state();
             state.closed = true;
             state.outbox.clear()
         };

@@ -7,19 +7,19 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 
-/// Calls `changed` with the data of the ConfigMap at first and whenever it changes; without any when there is no such ConfigMap. Never ends.
+/// Calls `changed` with the data of the ConfigMap at first and whenever it changes; with `None` when there is no such ConfigMap. Never ends.
 pub async fn config_map(
     client: Client,
     namespace: String,
     name: String,
-    changed: impl Fn(&BTreeMap<String, String>) + Send + 'static,
+    changed: impl Fn(Option<BTreeMap<String, String>>) + Send + 'static,
 ) {
     let config_maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
     let watch = watcher::watch_object(config_maps, &name).default_backoff();
     let mut watch = std::pin::pin!(watch);
     loop {
         match watch.try_next().await {
-            Ok(Some(found)) => changed(&found.and_then(|found| found.data).unwrap_or_default()),
+            Ok(Some(found)) => changed(found.map(|found| found.data.unwrap_or_default())),
             Ok(None) => return,
             Err(error) => {
                 tracing::warn!(namespace, name, %error, "the settings' watch failed; it is started again");

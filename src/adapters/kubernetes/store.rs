@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 /// How long a replica that was just elected waits for its watches to show what the one before wrote.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(5);
-const CAUGHT_UP_PAUSE: Duration = Duration::from_millis(50);
+const CAUGHT_UP_PAUSE: Duration = Duration::from_millis(250);
 
 /// A store, and the future that keeps it up to date; it never ends. `touched` is called for each object that was added, changed or
 /// deleted, after the store shows it.
@@ -64,24 +64,20 @@ pub async fn caught_up<K>(api: Api<K>, store: &Store<K>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let deadline = Instant::now() + CAUGHT_UP_WITHIN;
+    let began = Instant::now();
     loop {
         // Listed again each time: what isn't in the store may be gone by now.
         let listed = tokio::time::timeout(CAUGHT_UP_WITHIN, api.list_metadata(&ListParams::default())).await;
-        let behind = match listed {
-            Ok(Ok(listed)) => listed.items.iter().filter(|one| !shows(store, &one.metadata)).count(),
-            Ok(Err(error)) => {
-                tracing::warn!(kind = %K::kind(&()), %error, "objects can't be listed");
-                usize::MAX
+        match listed {
+            Ok(Ok(listed)) if listed.items.iter().all(|one| shows(store, &one.metadata)) => return,
+            Ok(Ok(_)) if began.elapsed() >= CAUGHT_UP_WITHIN => {
+                tracing::warn!(kind = %K::kind(&()), "the watch is behind, or objects can't be read; going on with what there is");
+                return;
             }
-            Err(_) => usize::MAX,
-        };
-        if behind == 0 {
-            return;
-        }
-        if Instant::now() >= deadline {
-            tracing::warn!(kind = %K::kind(&()), "the watch is behind, or objects can't be read; going on with what there is");
-            return;
+            Ok(Ok(_)) => {}
+            // Without an answer nothing is known: whoever can't ask doesn't lead for long either.
+            Ok(Err(error)) => tracing::warn!(kind = %K::kind(&()), %error, "objects can't be listed"),
+            Err(_) => tracing::warn!(kind = %K::kind(&()), "objects can't be listed in time"),
         }
         tokio::time::sleep(CAUGHT_UP_PAUSE).await;
     }

@@ -75,8 +75,12 @@ enum Output {
 /// Looks, prints, and tells by its exit code how it went: 0 all is well or there are warnings, 1 there are problems, 2 nothing could
 /// be looked at.
 pub(super) fn main(flags: &Flags) -> ExitCode {
-    match looked(flags).and_then(|sections| print(&sections, flags.output).map(|()| Summary::of(&sections))) {
-        Ok(summary) if summary.problems > 0 => ExitCode::from(PROBLEMS),
+    let printed = looked(flags).and_then(|(sections, reached)| {
+        print(&sections, flags.output).map(|()| (Summary::of(&sections), reached))
+    });
+    match printed {
+        Ok((_, false)) => ExitCode::from(NOT_RUN),
+        Ok((summary, true)) if summary.problems > 0 => ExitCode::from(PROBLEMS),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("matinee doctor: {error:#}");
@@ -85,7 +89,8 @@ pub(super) fn main(flags: &Flags) -> ExitCode {
     }
 }
 
-fn looked(flags: &Flags) -> anyhow::Result<Vec<Section>> {
+/// What was found, and whether there was a cluster to look at.
+fn looked(flags: &Flags) -> anyhow::Result<(Vec<Section>, bool)> {
     let namespace = own_namespace(named(flags.namespace.as_ref()), Path::new(SERVICE_ACCOUNT_NAMESPACE))
         .map_err(|why| anyhow!("--namespace (MATINEE_NAMESPACE): {why}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -121,14 +126,14 @@ fn is_coloured() -> bool {
 /// A section that is being looked at.
 type Looking<'a> = (String, BoxFuture<'a, Vec<Finding>>);
 
-async fn look(client: Client, flags: &Flags, namespace: String) -> Vec<Section> {
+async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>, bool) {
     let deadline = Instant::now() + LONGEST;
     let reader = Arc::new(Reader { client, namespace });
     let server = cluster::server(&reader).await;
     let user = cluster::user(&reader).await;
     let mut first = vec![kubernetes::version(&server, user.as_deref())];
     let title = "Kubernetes".to_owned();
-    let Ok(server) = server else { return vec![Section { title, findings: first }] };
+    let Ok(server) = server else { return (vec![Section { title, findings: first }], false) };
     let now = Timestamp::now();
     first.extend(kubernetes::clock(&server, now));
 
@@ -183,7 +188,7 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> Vec<Section> 
     }));
     let mut sections = vec![Section { title, findings: first }];
     sections.extend(looked.await);
-    sections
+    (sections, true)
 }
 
 /// The ways to GitHub, each with the classes that use it.

@@ -66,6 +66,12 @@ impl Responses {
         self.take(uid)
     }
 
+    /// Whether this is the last that was relayed.
+    fn last_was(&self, uid: &str, text: &str) -> bool {
+        let known = self.0.lock().ok();
+        known.is_some_and(|known| known.get(uid).is_some_and(|one| one.relayed.as_deref() == Some(text)))
+    }
+
     /// Where to answer, if Slack takes one more answer.
     fn take(&self, uid: &str) -> Option<ResponseUrl> {
         let mut known = self.0.lock().ok()?;
@@ -86,16 +92,20 @@ pub fn relay(context: &Arc<Context>, command: &Command) {
         return;
     }
     let Some(url) = context.responses.take_for(&command.uid().unwrap_or_default(), &text) else { return };
-    let (chat, name) = (Arc::clone(&context.chat), command.name_any());
+    let (context, name, uid) = (Arc::clone(context), command.name_any(), command.uid().unwrap_or_default());
     tokio::spawn(async move {
         let message = ephemeral(&text);
         let mut tries = (1..=RELAY_TRIES).map(|number| RELAY_WAIT * number);
-        while let Err(error) = chat.respond(url.as_str(), &message).await {
+        while let Err(error) = context.chat.respond(url.as_str(), &message).await {
             let Some(wait) = tries.next().filter(|_| error.may_pass()) else {
                 tracing::info!(command = name, %error, "Slack could not be answered");
                 return;
             };
             tokio::time::sleep(wait).await;
+            // By now there may be something newer to say, which has its own task.
+            if !context.responses.last_was(&uid, &text) {
+                return;
+            }
         }
     });
 }

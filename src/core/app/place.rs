@@ -43,11 +43,6 @@ impl Place {
         &self.api
     }
 
-    /// Scheme, host and port of the pages, as a content security policy names them.
-    pub fn origin(&self) -> String {
-        Url::parse(&self.pages).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
-    }
-
     /// Where a manifest is posted to.
     pub fn new_app(&self, organization: Option<&str>, state: &str) -> String {
         let pages = &self.pages;
@@ -114,7 +109,6 @@ mod tests {
         assert_eq!(place.new_app(None, "s"), "https://example.com:8443/github/settings/apps/new?state=s");
         assert_eq!(place.apps(None), "https://example.com:8443/github/settings/apps");
         assert_eq!(place.install("m"), "https://example.com:8443/github/apps/m/installations/new");
-        assert_eq!(place.origin(), "https://example.com:8443");
     }
 
     #[test]

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Finding, shown_url, some_of};
-
-/// Where the operator takes webhooks.
-pub const WEBHOOK_PATH: &str = "/webhooks/github";
+use crate::core::app::manifest::WEBHOOK_PATH;
 
 /// The webhook of an App. <https://docs.github.com/rest/apps/webhooks#get-a-webhook-configuration-for-an-app>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

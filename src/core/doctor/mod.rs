@@ -82,7 +82,7 @@ pub struct Section {
 /// Why something in the cluster could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unread {
-    /// Whoever asks may not read it (401, 403).
+    /// Whoever asks may not read it (403).
     Forbidden,
     /// The API server doesn't serve the kind (404 of a listing).
     NotServed,

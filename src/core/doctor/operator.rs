@@ -6,10 +6,9 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 
 use super::{Finding, Looked};
+use crate::core::drain;
 use crate::core::plan::DEPLOYER;
 
-/// Key of the operator's ConfigMap that stops anything new from being made.
-const DRAIN: &str = "drain";
 /// How long a lease may be overdue: clocks differ a little, and so do the moments at which things are read.
 const OVERDUE: SignedDuration = SignedDuration::from_secs(5);
 
@@ -91,8 +90,7 @@ pub fn drain(namespace: &str, name: &str, map: &Looked<ConfigMap>) -> Finding {
             format!("`kubectl -n {namespace} create configmap {name}`, or correct --config-map"),
         ),
         Ok(Some(map)) => {
-            let set = map.data.iter().flatten().any(|(key, value)| key == DRAIN && value.trim() == "true");
-            if set {
+            if map.data.as_ref().is_some_and(drain::is_on) {
                 Finding::problem(
                     what,
                     "its key drain is true: nothing new is made",

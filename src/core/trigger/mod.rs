@@ -28,7 +28,7 @@ pub enum Change {
         name: String,
         /// Its spec.
         spec: DeploymentRequestSpec,
-        /// When GitHub last changed the pull request, so that a request that was refused is looked at again. `None` where no pull request
+        /// The pull request's version, so that a request that was refused is looked at again. `None` where no pull request
         /// asked: a request that is there already is left as it is.
         updated_at: Option<String>,
     },
@@ -52,7 +52,7 @@ pub enum Change {
         repository: String,
         /// The pull request.
         number: i64,
-        /// When GitHub last changed it.
+        /// Its version.
         updated_at: String,
     },
     /// A deployment has a new status: have the request looked at that created it, and those that wait for other environments (`gates.after`).

@@ -125,7 +125,7 @@ fn an_open_pull_request_that_is_selected_is_asked_for_and_remembered_by_its_last
         [Change::Request { name, spec, updated_at, .. }] => {
             assert_eq!(name, "shop-preview-pr-7-0123456789ab");
             assert_eq!(spec.requested_by.origin, Origin::PullRequest);
-            assert_eq!(updated_at.as_deref(), Some("2026-01-02T03:04:05Z"));
+            assert!(updated_at.as_deref().is_some_and(|at| at.starts_with("2026-01-02T03:04:05Z ")));
         }
         other => panic!("{other:?}"),
     }
