@@ -112,7 +112,12 @@ async fn it_looks_with_the_rights_of_the_operator_too(stage: &Stage) -> Result<(
 
     // Somebody else's account may not ask about the operator's rights, nor read its Secrets.
     stage.namespace("doctor-nobody").await?;
-    let other = stage.playground().service_account_kubeconfig("doctor-nobody", "default").await?;
+    // Its account is made a moment after it.
+    let other = stage
+        .wait_for("the account doctor-nobody/default", SOON, async || {
+            stage.playground().service_account_kubeconfig("doctor-nobody", "default").await
+        })
+        .await?;
     let said = doctor(&other, &["--lease-name", ""]).await?.ended(0)?;
     said.line("–", "needed rights: this account may not ask for the rights of others")?;
     said.line("–", "PreviewClasses: this account may not read it")?;
