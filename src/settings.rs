@@ -16,6 +16,7 @@ pub use flags::Flags;
 pub use secret_files::SecretFiles;
 
 use crate::api;
+use crate::controllers::Candidacy;
 
 /// Where a pod finds the namespace that it runs in.
 pub const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -40,15 +41,6 @@ pub struct Log {
     pub format: LogFormat,
     /// Directives of `tracing_subscriber::EnvFilter`, known to parse.
     pub filter: String,
-}
-
-/// A process's part in the election of a leader.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Election {
-    /// Name of the Lease, in the operator's namespace.
-    pub lease: String,
-    /// Name of this process, which no other has.
-    pub identity: String,
 }
 
 /// Checked settings of `matinee run`.
@@ -79,7 +71,7 @@ pub struct Settings {
     /// Most reconciles at the same time, 1 to 1,000.
     pub concurrency: u16,
     /// The Lease that this process runs for; `None`: it is the only one.
-    pub election: Option<Election>,
+    pub election: Option<Candidacy>,
     /// ConfigMap with settings that change while it runs.
     pub config_map: Option<String>,
     /// Logging.
@@ -201,7 +193,7 @@ impl Settings {
                 slack_api_url: slack_api_url?,
                 slack_response_url: slack_response_url?,
                 concurrency: u16::try_from(concurrency?).ok()?,
-                election: elects?.then_some(Election { lease: lease?, identity: identity? }),
+                election: elects?.then_some(Candidacy { lease: lease?, identity: identity? }),
                 config_map: config_map?,
                 log: Log { format: format?, filter: filter? },
             })
@@ -211,7 +203,7 @@ impl Settings {
 }
 
 /// An empty value counts as none: that is what a manifest passes for a value that was left out.
-fn set(value: Option<&String>) -> Option<&str> {
+pub(crate) fn set(value: Option<&String>) -> Option<&str> {
     value.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 

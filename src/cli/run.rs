@@ -23,7 +23,7 @@ use crate::core::webhook::WebhookSecret;
 use crate::metrics::Metrics;
 use crate::ports::{Desk, Intake};
 use crate::server::{self, Environments, Limits};
-use crate::settings::{self, SecretFiles, Settings};
+use crate::settings::{SecretFiles, Settings};
 
 pub use admin::Admin;
 
@@ -216,10 +216,7 @@ pub(super) async fn run(settings: Settings, filter: Filter) -> anyhow::Result<()
         public_url: settings.public_url.clone(),
         sweep_interval: settings.sweep_interval,
         concurrency: settings.concurrency,
-        election: settings
-            .election
-            .clone()
-            .map(|settings::Election { lease, identity }| controllers::Candidacy { lease, identity }),
+        election: settings.election.clone(),
         config_map: settings.config_map.clone(),
         github_write_interval: settings.github_write_interval,
         slack: SlackSettings {

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::adapters::kubernetes::client;
 use crate::api::{self, DeploymentRequest, LABEL_REPOSITORY, PreviewClass, PreviewEnvironment};
-use crate::core::trigger::same_place;
+use crate::core::{self, trigger::same_place};
 use crate::settings::{SERVICE_ACCOUNT_NAMESPACE, own_namespace};
 
 /// Longest time for one request.
@@ -101,7 +101,7 @@ async fn tear_down(flags: &Flags, client: &Client, namespace: &str) -> anyhow::R
 /// Tells the operator to make nothing new.
 async fn drain(client: &Client, namespace: &str, name: &str) -> anyhow::Result<()> {
     let config_maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let patch = Patch::Merge(json!({"data": {"drain": "true"}}));
+    let patch = Patch::Merge(json!({"data": {core::drain::KEY: "true"}}));
     let parameters =
         PatchParams { field_manager: Some("matinee-teardown".to_owned()), ..PatchParams::default() };
     let patched = bounded(config_maps.patch(name, &parameters, &patch)).await;

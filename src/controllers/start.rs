@@ -94,7 +94,7 @@ pub struct Options {
 }
 
 /// A replica's part in the election.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidacy {
     /// Name of the Lease, in the operator's namespace.
     pub lease: String,

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::GithubSettings;
-use super::answer::{Answer, Call, JSON};
+use super::answer::{Answer, Call};
 use super::credentials::{App, Credentials, Identity, parse};
 use super::gate::Gate;
 use super::path::in_repository;
@@ -173,15 +173,7 @@ impl Account {
 
     /// The request for a token of the installation.
     pub fn token_call(installation: u64) -> Call {
-        Call {
-            method: Method::POST,
-            path: format!("/app/installations/{installation}/access_tokens"),
-            body: None,
-            etag: None,
-            repository: None,
-            permission: "of an installed App",
-            accept: JSON,
-            absent: |_| false,
-        }
+        let path = format!("/app/installations/{installation}/access_tokens");
+        Call::new(Method::POST, path, "of an installed App")
     }
 }

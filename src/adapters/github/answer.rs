@@ -42,17 +42,22 @@ pub(super) const JSON: &str = "application/vnd.github+json";
 pub(super) const CONVERSIONS: &str = "/app-manifests/";
 
 impl Call {
-    pub fn get(repository: &RepositoryName, path: String, permission: &'static str) -> Self {
+    /// A request about no repository.
+    pub fn new(method: Method, path: String, permission: &'static str) -> Self {
         Self {
-            method: Method::GET,
+            method,
             path,
             body: None,
             etag: None,
-            repository: Some(repository.clone()),
+            repository: None,
             permission,
             accept: JSON,
             absent: |_| false,
         }
+    }
+
+    pub fn get(repository: &RepositoryName, path: String, permission: &'static str) -> Self {
+        Self { repository: Some(repository.clone()), ..Self::new(Method::GET, path, permission) }
     }
 
     pub fn post(repository: &RepositoryName, path: String, permission: &'static str, body: &Value) -> Self {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::GithubSettings;
 use super::account::Account;
-use super::answer::{CONVERSIONS, Call, JSON};
+use super::answer::{CONVERSIONS, Call};
 use super::path::{encode, query};
 use super::requester::Requester;
 use super::transport::Transport;
@@ -71,19 +71,6 @@ struct RepositoriesJson {
     total_count: u64,
 }
 
-fn call(method: Method, path: String, permission: &'static str) -> Call {
-    Call {
-        method,
-        path,
-        body: None,
-        etag: None,
-        repository: None,
-        permission,
-        accept: JSON,
-        absent: |_| false,
-    }
-}
-
 /// Fetches the credentials of an App, which works once, and for an hour from when it was made.
 ///
 /// # Errors
@@ -95,7 +82,7 @@ pub async fn fetch_new_app(
     settings: &GithubSettings,
 ) -> Result<NewApp, ForgeError> {
     let path = format!("{CONVERSIONS}{}/conversions", encode(code));
-    let convert = call(Method::POST, path, "of nobody");
+    let convert = Call::new(Method::POST, path, "of nobody");
     let answer = Transport::new(api_url, settings, Metrics::default())?.send(&convert, None).await?;
     if !answer.status.is_success() {
         return Err(answer.error(&convert));
@@ -130,7 +117,7 @@ impl GithubApp {
         let body = json!({"secret": secret.expose_secret(), "content_type": "json"}).to_string();
         let set = Call {
             body: Some(body.into()),
-            ..call(Method::PATCH, "/app/hook/config".to_owned(), "of an App")
+            ..Call::new(Method::PATCH, "/app/hook/config".to_owned(), "of an App")
         };
         let answer = self.0.as_app(&set).await?;
         if answer.status.is_success() { Ok(()) } else { Err(answer.error(&set)) }
@@ -139,7 +126,7 @@ impl GithubApp {
     /// Where it is installed, a hundred places at most, those left out where it is suspended.
     pub async fn installed(&self) -> Result<Vec<Installed>, ForgeError> {
         let path = format!("/app/installations{}", query(&[("per_page", "100")]));
-        let list = call(Method::GET, path, "of an App");
+        let list = Call::new(Method::GET, path, "of an App");
         let answer = self.0.as_app(&list).await?;
         if answer.status != StatusCode::OK {
             return Err(answer.error(&list));
@@ -158,7 +145,7 @@ impl GithubApp {
 
     async fn repositories(&self, installation: u64) -> Result<u64, ForgeError> {
         let path = format!("/installation/repositories{}", query(&[("per_page", "1")]));
-        let count = call(Method::GET, path, "Metadata: read");
+        let count = Call::new(Method::GET, path, "Metadata: read");
         let requester = Requester::new(Arc::clone(&self.0), Some(installation));
         let answer = requester.send(&count, Lane::Read).await?;
         Ok(answer.json::<RepositoriesJson>(&count)?.total_count)

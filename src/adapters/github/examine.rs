@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::GithubSettings;
 use super::account::Account;
-use super::answer::{Answer, Call, JSON};
+use super::answer::{Answer, Call};
 use super::credentials::{self, Identity};
 use crate::api::GithubConnection;
 use crate::core::doctor::deliveries::{Delivery, Hook};
@@ -112,16 +112,7 @@ struct Examination {
 }
 
 fn get(path: &str) -> Call {
-    Call {
-        method: Method::GET,
-        path: path.to_owned(),
-        body: None,
-        etag: None,
-        repository: None,
-        permission: "of an installed App",
-        accept: JSON,
-        absent: |_| false,
-    }
+    Call::new(Method::GET, path.to_owned(), "of an installed App")
 }
 
 /// By how much this machine's clock is ahead of the one that dated the answer, which has whole seconds. `asked` and `answered` are by this machine's.

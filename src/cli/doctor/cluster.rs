@@ -17,14 +17,15 @@ use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::{Api, ResourceExt as _};
 use serde_json::Value;
 
+use super::Flags;
 use super::reader::Reader;
-use super::{Flags, named};
 use crate::api::{GROUP, VERSION, custom_resource_definitions};
 use crate::core::doctor::definitions::{self, Seen};
 use crate::core::doctor::kubernetes::Server;
 use crate::core::doctor::rights::{self, Asked, Own, Place, Right};
 use crate::core::doctor::{Finding, Looked, Unread, operator as judge};
 use crate::core::plan::DEPLOYER;
+use crate::settings;
 
 /// Questions about rights at the same time.
 const AT_ONCE: usize = 16;
@@ -150,7 +151,7 @@ pub(super) async fn operator(reader: &Reader, flags: &Flags, now: Timestamp) -> 
             findings.push(judge::lease(namespace, name, &reader.get(leases, name).await, now));
         }
     }
-    if let Some(name) = named(flags.config_map.as_ref()) {
+    if let Some(name) = settings::set(flags.config_map.as_ref()) {
         let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
         findings.push(judge::drain(namespace, name, &reader.get(maps, name).await));
     }

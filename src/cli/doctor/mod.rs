@@ -26,7 +26,7 @@ use crate::adapters::kubernetes::client;
 use crate::api::{GithubConnection, PreviewClass, Repository};
 use crate::core::doctor::rights::Own;
 use crate::core::doctor::{Finding, Section, Summary, class, kubernetes, repositories, show};
-use crate::settings::{SERVICE_ACCOUNT_NAMESPACE, own_namespace};
+use crate::settings::{self, SERVICE_ACCOUNT_NAMESPACE, own_namespace};
 
 /// Longest time one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -91,7 +91,7 @@ pub(super) fn main(flags: &Flags) -> ExitCode {
 
 /// What was found, and whether there was a cluster to look at.
 fn looked(flags: &Flags) -> anyhow::Result<(Vec<Section>, bool)> {
-    let namespace = own_namespace(named(flags.namespace.as_ref()), Path::new(SERVICE_ACCOUNT_NAMESPACE))
+    let namespace = own_namespace(flags.namespace.as_deref(), Path::new(SERVICE_ACCOUNT_NAMESPACE))
         .map_err(|why| anyhow!("--namespace (MATINEE_NAMESPACE): {why}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let sections = runtime.block_on(async {
@@ -102,11 +102,6 @@ fn looked(flags: &Flags) -> anyhow::Result<(Vec<Section>, bool)> {
     // Looking a name up can't be broken off, and must not hold the end.
     runtime.shutdown_background();
     sections
-}
-
-/// An empty value counts as none: that is what a manifest passes for a value that was left out.
-fn named(value: Option<&String>) -> Option<&str> {
-    value.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
 fn print(sections: &[Section], output: Output) -> anyhow::Result<()> {
@@ -151,7 +146,7 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
         first.push(routing::gateway_api(&reader).await);
     }
     let lease = Some(flags.lease_name.trim()).filter(|name| !name.is_empty());
-    let config_map = named(flags.config_map.as_ref());
+    let config_map = settings::set(flags.config_map.as_ref());
     let own = Own { secrets: class::secrets(&classes), lease, config_map };
     let mut all: Vec<Looking> = vec![
         ("Custom resource definitions".to_owned(), cluster::definitions(&reader).boxed()),

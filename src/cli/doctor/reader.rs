@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::REQUEST_TIMEOUT;
+use crate::adapters::http::causes;
 use crate::core::doctor::secrets::Keys;
 use crate::core::doctor::{Looked, Unread};
 use crate::ports::{ClusterError, Secrets};
@@ -84,11 +85,6 @@ impl Reader {
 
 fn late() -> String {
     format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())
-}
-
-/// An error with what caused it.
-fn causes(error: &dyn std::error::Error) -> String {
-    crate::adapters::http::causes(error)
 }
 
 async fn bounded<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Unread> {
