@@ -64,7 +64,8 @@ pub const LABEL_ENVIRONMENT_NAMESPACE: &str = "matinee.dev/environment-namespace
 pub const LABEL_REPOSITORY: &str = "matinee.dev/repository";
 /// Label with the pull request's number on what was made for it.
 pub const LABEL_PULL_REQUEST: &str = "matinee.dev/pull-request";
-/// Annotation on a [`DeploymentRequest`]: when GitHub last changed the pull request, so that a draft made ready is looked at again.
+/// Annotation on a [`DeploymentRequest`] and a [`PreviewEnvironment`]: what was last heard of the pull request (see [`heard`](crate::core::heard)), so
+/// that a draft made ready is looked at again.
 pub const ANNOTATION_PULL_REQUEST_UPDATED: &str = "matinee.dev/pull-request-updated-at";
 /// Annotation on a [`DeploymentRequest`]: when something was last heard of what its gates wait for, or of its deployment.
 pub const ANNOTATION_NEWS: &str = "matinee.dev/news-at";

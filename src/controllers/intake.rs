@@ -21,13 +21,17 @@ use crate::api::{
 };
 use crate::core::conditions::READY;
 use crate::core::event::Event;
-use crate::core::forge::{RepositoryName, is_news};
+use crate::core::forge::RepositoryName;
 use crate::core::gates::{IN_ORDER, supersede};
+use crate::core::heard;
 use crate::core::trigger::{self, Change};
 use crate::ports::{Actor, Cluster, ClusterError, Intake, IntakeError};
 
 /// Longest time for which an earlier reading of a pull request is used again.
 const READING_LASTS: Duration = Duration::from_secs(30);
+
+/// Time after which what a sweep missed is looked at again, though nothing was heard of it: it should have been gone long ago.
+const MISSED_AGAIN: Duration = Duration::from_mins(10);
 
 /// For how long a watch may not show what was just written.
 const STORE_LAGS: Duration = Duration::from_secs(5);
@@ -41,31 +45,46 @@ pub struct Hints(Mutex<HashMap<(RepositoryName, i64), Heard>>);
 
 struct Heard {
     when: Instant,
-    /// The pull request's version that was heard of.
-    updated_at: String,
+    word: String,
+}
+
+/// How an event was learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// GitHub told of it when it happened.
+    Told,
+    /// It was found, perhaps for the hundredth time.
+    Found,
 }
 
 impl Hints {
     /// Something was heard by this replica.
-    fn heard(&self, repository: &RepositoryName, number: i64, updated_at: &str) {
+    fn heard(&self, repository: &RepositoryName, number: i64, word: &str) {
         let Ok(mut hints) = self.0.lock() else { return };
         if hints.len() >= MANY_HINTS {
             hints.retain(|_, heard| heard.when.elapsed() < READING_LASTS);
         }
-        let heard = Heard { when: Instant::now(), updated_at: updated_at.to_owned() };
+        let heard = Heard { when: Instant::now(), word: word.to_owned() };
         hints.insert((repository.clone(), number), heard);
     }
 
     /// Word of it stands on an object: when it is news here, another replica heard it.
-    pub fn noticed(&self, repository: &RepositoryName, number: i64, updated_at: &str) {
-        let at = (repository.clone(), number);
-        let is_new = self
-            .0
-            .lock()
-            .is_ok_and(|hints| is_news(hints.get(&at).map(|known| known.updated_at.as_str()), updated_at));
-        if is_new {
-            self.heard(repository, number, updated_at);
+    pub fn noticed(&self, repository: &RepositoryName, number: i64, word: &str) {
+        if self.is_new(repository, number, |known| heard::is_news(known, word)) {
+            self.heard(repository, number, word);
         }
+    }
+
+    /// A sweep found the pull request to be of this version.
+    fn found(&self, repository: &RepositoryName, number: i64, version: &str) {
+        if self.is_new(repository, number, |known| heard::is_new_version(known, version)) {
+            self.heard(repository, number, version);
+        }
+    }
+
+    fn is_new(&self, repository: &RepositoryName, number: i64, judge: impl Fn(Option<&str>) -> bool) -> bool {
+        let at = (repository.clone(), number);
+        self.0.lock().is_ok_and(|hints| judge(hints.get(&at).map(|known| known.word.as_str())))
     }
 
     /// How old a reading of the pull request may be.
@@ -121,27 +140,32 @@ impl Reception {
     ///
     /// # Errors
     /// When the Kubernetes API can't be asked, or an environment of the same name is still being deleted.
-    pub async fn take_in(&self, event: &Event) -> Result<String, ClusterError> {
+    pub async fn take_in(&self, event: &Event, learned: Learned) -> Result<String, ClusterError> {
+        let word = Word { learned, now: Timestamp::now() };
         if let Event::PullRequest { repository, pull_request } = event {
-            self.hints.heard(repository, pull_request.number, &pull_request.version());
+            let version = pull_request.version();
+            match learned {
+                Learned::Told => self.hints.heard(repository, pull_request.number, &word.of(&version)),
+                Learned::Found => self.hints.found(repository, pull_request.number, &version),
+            }
         }
         let repositories = self.repositories.state();
         let repositories: Vec<&Repository> = repositories.iter().map(AsRef::as_ref).collect();
         let changes = trigger::changes(event, &repositories, &self.cluster_id);
         let mut done = Vec::new();
         for change in changes {
-            done.extend(self.make(change).await?);
+            done.extend(self.make(change, word).await?);
         }
         Ok(if done.is_empty() { "nothing to do".to_owned() } else { done.join("; ") })
     }
 
-    async fn make(&self, change: Change) -> Result<Vec<String>, ClusterError> {
+    async fn make(&self, change: Change, word: Word) -> Result<Vec<String>, ClusterError> {
         if matches!(change, Change::Request { .. } | Change::CarryOut { .. } | Change::Command { .. }) {
             self.standing.may_make()?;
         }
         match change {
-            Change::Request { namespace, name, spec, updated_at } => {
-                self.request(&namespace, &name, spec, updated_at.as_deref()).await
+            Change::Request { namespace, name, spec, version } => {
+                self.request(&namespace, &name, spec, version.as_deref(), word).await
             }
             Change::CarryOut { namespace, name, spec, request } => {
                 if request.is_some_and(|request| self.is_over(&namespace, &request, &spec)) {
@@ -151,8 +175,11 @@ impl Reception {
                 }
                 self.carry_out(&namespace, &name, *spec).await
             }
-            Change::LookAgain { namespace, repository, number, updated_at } => {
-                self.look_again(&namespace, &repository, number, &updated_at).await
+            Change::LookAgain { namespace, repository, number, version } => {
+                self.look_again(&namespace, &repository, number, &word.of(&version), |known| {
+                    word.is_news(known, &version)
+                })
+                .await
             }
             Change::Followed { namespace, repository, deployment_id } => {
                 self.wake(&namespace, &repository, |request| follows(request, deployment_id)).await
@@ -172,21 +199,23 @@ impl Reception {
         namespace: &str,
         name: &str,
         spec: DeploymentRequestSpec,
-        updated_at: Option<&str>,
+        version: Option<&str>,
+        word: Word,
     ) -> Result<Vec<String>, ClusterError> {
         let known = self.requests.get(&ObjectRef::new(name).within(namespace));
         if let Some(known) = known {
-            match updated_at {
+            match version {
                 None if spec.requested_by.origin == Origin::Push => return self.pushed_back(&known).await,
                 None => return Ok(Vec::new()),
-                Some(at) if looked_at_since(&*known, at) => return Ok(Vec::new()),
+                Some(version) if !word.is_news(last_word(&*known), version) => return Ok(Vec::new()),
                 Some(_) => {}
             }
         }
         let number = spec.pull_request.as_ref().map(|reference| reference.number);
         let metadata = ObjectMeta {
-            annotations: updated_at
-                .map(|at| BTreeMap::from([(ANNOTATION_PULL_REQUEST_UPDATED.to_owned(), at.to_owned())])),
+            annotations: version.map(|version| {
+                BTreeMap::from([(ANNOTATION_PULL_REQUEST_UPDATED.to_owned(), word.of(version))])
+            }),
             ..self.metadata(namespace, name, &spec.repository_ref.name, number)
         };
         let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
@@ -194,7 +223,7 @@ impl Reception {
             Ok(_) => Ok(vec![format!("DeploymentRequest {namespace}/{name} applied")]),
             // The watch doesn't show it yet: it is there, asked for because of another branch or status.
             Err(ClusterError::Refused { code: 422, message })
-                if updated_at.is_none() && message.contains("spec is immutable") =>
+                if version.is_none() && message.contains("spec is immutable") =>
             {
                 Ok(Vec::new())
             }
@@ -351,18 +380,39 @@ impl Reception {
         }
     }
 
-    /// Has everything of a pull request looked at again.
-    pub async fn look_again(
+    /// Has everything looked at of a pull request that a sweep at `now` missed among the open ones; what was looked at lately because of that
+    /// isn't again.
+    ///
+    /// # Errors
+    /// When the Kubernetes API can't be asked.
+    pub async fn missed(
         &self,
         namespace: &str,
         repository: &str,
         number: i64,
-        updated_at: &str,
+        now: Timestamp,
+    ) -> Result<(), ClusterError> {
+        let word = heard::gone(now);
+        self.look_again(namespace, repository, number, &word, |known| {
+            known.is_none_or(|known| !heard::is_gone_since(known, now - MISSED_AGAIN))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Has everything of a pull request looked at again that knows a word to which this one is news.
+    async fn look_again(
+        &self,
+        namespace: &str,
+        repository: &str,
+        number: i64,
+        word: &str,
+        is_news: impl Fn(Option<&str>) -> bool,
     ) -> Result<Vec<String>, ClusterError> {
         // A reading from before is worth nothing: somebody knows better.
         let known = self.repositories.get(&ObjectRef::new(repository).within(namespace));
         if let Some(name) = known.and_then(|known| known.spec.repository.parse::<RepositoryName>().ok()) {
-            self.hints.heard(&name, number, updated_at);
+            self.hints.noticed(&name, number, word);
         }
         let mut done = Vec::new();
         let environments = self.environments.state_filter(|environment| {
@@ -371,10 +421,8 @@ impl Reception {
                 && environment.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
         });
         for environment in environments {
-            if environment.metadata.deletion_timestamp.is_none()
-                && !looked_at_since(&*environment, updated_at)
-            {
-                self.annotate(&*environment, updated_at).await?;
+            if environment.metadata.deletion_timestamp.is_none() && is_news(last_word(&*environment)) {
+                self.annotate(&*environment, word).await?;
                 done.push(format!("PreviewEnvironment {namespace}/{} is looked at", environment.name_any()));
             }
         }
@@ -384,8 +432,8 @@ impl Reception {
                 && request.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
         });
         for request in requests {
-            if request.metadata.deletion_timestamp.is_none() && !looked_at_since(&*request, updated_at) {
-                self.annotate(&*request, updated_at).await?;
+            if request.metadata.deletion_timestamp.is_none() && is_news(last_word(&*request)) {
+                self.annotate(&*request, word).await?;
                 done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
             }
         }
@@ -395,10 +443,10 @@ impl Reception {
     async fn annotate<K: kube::Resource<DynamicType = ()> + Sync>(
         &self,
         object: &K,
-        updated_at: &str,
+        word: &str,
     ) -> Result<bool, ClusterError> {
         let annotation = ANNOTATION_PULL_REQUEST_UPDATED;
-        write::annotate(&*self.cluster, write::LOOK, object, annotation, updated_at).await
+        write::annotate(&*self.cluster, write::LOOK, object, annotation, word).await
     }
 
     fn metadata(&self, namespace: &str, name: &str, repository: &str, number: Option<i64>) -> ObjectMeta {
@@ -448,18 +496,39 @@ fn waits_for_others(request: &DeploymentRequest) -> bool {
         || in_order.is_none_or(|in_order| in_order.reason == "NotInOrder")
 }
 
-/// Whether the object was asked to be looked at for this state of the pull request, or a later one.
-fn looked_at_since<K: kube::Resource>(object: &K, updated_at: &str) -> bool {
-    let annotations = object.meta().annotations.as_ref();
-    annotations
-        .and_then(|annotations| annotations.get(ANNOTATION_PULL_REQUEST_UPDATED))
-        .is_some_and(|looked| !is_news(Some(looked), updated_at))
+/// What is to be written of a pull request because of an event.
+#[derive(Clone, Copy)]
+struct Word {
+    learned: Learned,
+    now: Timestamp,
+}
+
+impl Word {
+    fn of(self, version: &str) -> String {
+        match self.learned {
+            Learned::Told => heard::told(version, self.now),
+            Learned::Found => version.to_owned(),
+        }
+    }
+
+    /// Whether an object has to be looked at that was last looked at because of `known`.
+    fn is_news(self, known: Option<&str>, version: &str) -> bool {
+        match self.learned {
+            Learned::Told => heard::is_news(known, &self.of(version)),
+            Learned::Found => heard::is_new_version(known, version),
+        }
+    }
+}
+
+/// The word that the object was last asked to be looked at because of.
+fn last_word<K: kube::Resource>(object: &K) -> Option<&str> {
+    object.meta().annotations.as_ref()?.get(ANNOTATION_PULL_REQUEST_UPDATED).map(String::as_str)
 }
 
 #[async_trait]
 impl Intake for Reception {
     async fn accept(&self, event: Event) -> Result<String, IntakeError> {
-        self.take_in(&event).await.map_err(|error| match error {
+        self.take_in(&event, Learned::Told).await.map_err(|error| match error {
             ClusterError::Refused { message, .. } => IntakeError::Refused(message),
             ClusterError::Conflict(message) | ClusterError::Unavailable(message) => {
                 IntakeError::Unavailable(message)

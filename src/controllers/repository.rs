@@ -11,6 +11,7 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
 use super::driver::Failure;
+use super::intake::Learned;
 use super::{Context, news, write};
 use crate::api::{
     ConditionStatus, DeploymentState, PreviewClass, Repository, RepositoryEnvironment, RepositoryStatus,
@@ -180,6 +181,9 @@ async fn sweep(
     let (forge, name) = context.forge(&Admitted { repository, entry, class }).await?;
     let forgotten = context.sweeps.forgotten();
     let pull_requests = forge.open_pull_requests(&name).await?;
+    let open: HashSet<i64> = pull_requests.items.iter().map(|pull_request| pull_request.number).collect();
+    // Each time, for it costs no request while all is well: an end that was missed once would else be missed for good.
+    missed(repository, &open, context).await?;
     let deployments = forge.recent_deployments(&name).await?;
     let branches = branches(repository, &name, &*forge).await?;
     let comments = comments(&name, &*forge).await?;
@@ -197,12 +201,10 @@ async fn sweep(
     if context.sweeps.is_known(&uid, &swept) {
         return Ok(());
     }
-    let open: HashSet<i64> = pull_requests.items.iter().map(|pull_request| pull_request.number).collect();
     for pull_request in pull_requests.items.iter() {
         let pull_request = pull_request.clone();
         take_in(Event::PullRequest { repository: name.clone(), pull_request }, context).await?;
     }
-    gone(repository, &open, context).await?;
     let deployed: Vec<_> =
         repository.spec.environments.iter().filter(|entry| entry.deploy.is_some()).collect();
     for (deployment, number) in newest(&deployed, &deployments.items) {
@@ -229,7 +231,7 @@ async fn sweep(
 }
 
 async fn take_in(event: Event, context: &Context) -> Result<(), Failure> {
-    context.reception.take_in(&event).await?;
+    context.reception.take_in(&event, Learned::Found).await?;
     Ok(())
 }
 
@@ -289,7 +291,7 @@ async fn followed<'a>(
 }
 
 /// Has everything looked at whose pull request isn't among the open ones. That alone is no proof of anything: the look asks for it by number.
-async fn gone(repository: &Repository, open: &HashSet<i64>, context: &Context) -> Result<(), Failure> {
+async fn missed(repository: &Repository, open: &HashSet<i64>, context: &Context) -> Result<(), Failure> {
     let namespace = repository.namespace().unwrap_or_default();
     let name = repository.name_any();
     let of_environments = context
@@ -309,8 +311,7 @@ async fn gone(repository: &Repository, open: &HashSet<i64>, context: &Context) -
     let missing: HashSet<i64> =
         of_environments.chain(of_requests).filter(|number| !open.contains(number)).collect();
     for number in missing {
-        let now = context.clock.now().to_string();
-        context.reception.look_again(&namespace, &name, number, &now).await?;
+        context.reception.missed(&namespace, &name, number, context.clock.now()).await?;
     }
     Ok(())
 }

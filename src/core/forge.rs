@@ -103,16 +103,6 @@ impl PullRequest {
     }
 }
 
-/// Whether a [`PullRequest::version`] is news to whoever knows another one: a later one, or another of the same second. Times in RFC 3339 and UTC sort
-/// as texts.
-pub fn is_news(known: Option<&str>, version: &str) -> bool {
-    let time = |version: &str| version.split(' ').next().unwrap_or_default().to_owned();
-    known.is_none_or(|known| {
-        let (before, now) = (time(known), time(version));
-        before < now || (before == now && known != version)
-    })
-}
-
 /// A deployment. <https://docs.github.com/rest/deployments/deployments>
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deployment {
@@ -298,20 +288,4 @@ pub struct NewDeployment {
 /// The same environment name to GitHub: case is ignored.
 pub fn same_environment(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_changes_in_one_second_are_told_apart_and_old_ones_are_no_news() {
-        let first = "2026-01-02T03:04:05Z 00000000";
-        assert!(is_news(None, first));
-        assert!(!is_news(Some(first), first));
-        assert!(is_news(Some(first), "2026-01-02T03:04:05Z ffffffff"));
-        assert!(is_news(Some("2026-01-02T03:04:05Z ffffffff"), first));
-        assert!(is_news(Some(first), "2026-01-02T03:04:06Z 00000000"));
-        assert!(!is_news(Some(first), "2026-01-02T03:04:04Z ffffffff"));
-    }
 }

@@ -12,6 +12,7 @@ pub mod forge;
 pub mod gate;
 pub mod gates;
 pub mod glob;
+pub mod heard;
 pub mod image;
 pub mod kubernetes_name;
 pub mod lease;

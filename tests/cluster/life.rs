@@ -1,6 +1,6 @@
 //! The life of an environment, from the opening of a pull request to its end.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use kube::ResourceExt as _;
@@ -20,6 +20,7 @@ tests![
     a_label_opens_a_preview_and_closing_ends_it,
     a_push_moves_the_url_to_the_new_revision,
     reopening_brings_it_back_and_merging_ends_it,
+    closed_again_within_the_same_second_it_is_gone,
     without_its_label_it_ends,
     an_object_taken_out_of_the_template_is_removed,
     a_url_leads_to_each_endpoint,
@@ -264,6 +265,22 @@ async fn reopening_brings_it_back_and_merging_ends_it(stage: &Stage) -> Result<(
     shows(stage, url_of(&again)?, &pull.sha[..7]).await?;
     github.close(&project.repository, pull.number).await?;
     gone(stage, &project, pull.number).await
+}
+
+/// GitHub's times are whole seconds: what it tells of the second close is what it told of the first.
+async fn closed_again_within_the_same_second_it_is_gone(stage: &Stage) -> Result<()> {
+    let project = stage.project(NewProject::new("life-flip")).await?;
+    let github = stage.github();
+    let (pull, _) = live(stage, &project, "feature").await?;
+    let since_second = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos();
+    tokio::time::sleep(Duration::from_nanos(1_000_000_000 - u64::from(since_second))).await;
+    github.close(&project.repository, pull.number).await?;
+    github.reopen(&project.repository, pull.number).await?;
+    // What was told of the first close is dealt with, and found to be over.
+    github.settle(SOON).await?;
+    github.close(&project.repository, pull.number).await?;
+    gone(stage, &project, pull.number).await?;
+    it_stays_gone(stage, &project, pull.number).await
 }
 
 async fn without_its_label_it_ends(stage: &Stage) -> Result<()> {

@@ -6,6 +6,7 @@ use kube::ResourceExt as _;
 
 use super::{Visit, record};
 use crate::controllers::driver::Failure;
+use crate::controllers::intake::Learned;
 use crate::core::event::Event;
 use crate::core::forge::{Deployment, NewDeployment};
 use crate::core::gates::Evaluation;
@@ -54,6 +55,6 @@ pub(super) async fn create(
 /// Has the deployment carried out, where Matinee does that.
 pub(super) async fn carry_out(visit: &Visit<'_>, deployment: Deployment) -> Result<(), Failure> {
     let event = Event::Deployment { repository: visit.name.clone(), deployment };
-    visit.context.reception.take_in(&event).await?;
+    visit.context.reception.take_in(&event, Learned::Found).await?;
     Ok(())
 }

@@ -68,7 +68,7 @@ pub(super) fn changes(
             namespace: repository.namespace().unwrap_or_default(),
             name,
             spec,
-            updated_at: None,
+            version: None,
         });
     }
     changes

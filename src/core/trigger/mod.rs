@@ -30,7 +30,7 @@ pub enum Change {
         spec: DeploymentRequestSpec,
         /// The pull request's version, so that a request that was refused is looked at again. `None` where no pull request
         /// asked: a request that is there already is left as it is.
-        updated_at: Option<String>,
+        version: Option<String>,
     },
     /// A deployment is to be carried out: write a `PreviewEnvironment`.
     CarryOut {
@@ -53,7 +53,7 @@ pub enum Change {
         /// The pull request.
         number: i64,
         /// Its version.
-        updated_at: String,
+        version: String,
     },
     /// A deployment has a new status: have the request looked at that created it, and those that wait for other environments (`gates.after`).
     Followed {

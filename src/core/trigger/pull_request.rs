@@ -38,7 +38,7 @@ pub(super) fn changes(
             namespace: namespace.clone(),
             name,
             spec,
-            updated_at: Some(pull_request.version()),
+            version: Some(pull_request.version()),
         });
     }
     if look_again {
@@ -46,7 +46,7 @@ pub(super) fn changes(
             namespace,
             repository: repository.name_any(),
             number: pull_request.number,
-            updated_at: pull_request.version(),
+            version: pull_request.version(),
         });
     }
     changes

@@ -39,8 +39,8 @@ fn requests(event: &Event, repositories: &[Repository]) -> Vec<(String, String, 
     of(event, repositories)
         .into_iter()
         .filter_map(|change| match change {
-            Change::Request { namespace, name, spec, updated_at } => {
-                assert_eq!(updated_at, None);
+            Change::Request { namespace, name, spec, version } => {
+                assert_eq!(version, None);
                 Some((namespace, name, spec))
             }
             _ => None,
@@ -122,10 +122,10 @@ fn an_open_pull_request_that_is_selected_is_asked_for_and_remembered_by_its_last
         },
     };
     match &of(&event, &[repository])[..] {
-        [Change::Request { name, spec, updated_at, .. }] => {
+        [Change::Request { name, spec, version, .. }] => {
             assert_eq!(name, "shop-preview-pr-7-0123456789ab");
             assert_eq!(spec.requested_by.origin, Origin::PullRequest);
-            assert!(updated_at.as_deref().is_some_and(|at| at.starts_with("2026-01-02T03:04:05Z ")));
+            assert!(version.as_deref().is_some_and(|at| at.starts_with("2026-01-02T03:04:05Z ")));
         }
         other => panic!("{other:?}"),
     }
