@@ -1,5 +1,6 @@
 //! Tells GitHub what the statuses of environments say: an outbox. What is wanted and what was acknowledged both stand in the status, so a
-//! restart loses nothing and repeats nothing.
+//! restart loses nothing. Where it isn't known whether GitHub was told, since its answer was lost or this process is new, GitHub is asked
+//! first, so nothing is repeated either.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +36,8 @@ pub struct Reporter {
     /// Acknowledged, but not yet seen in the status, by environment UID.
     told: Mutex<HashMap<String, Vec<DeploymentReport>>>,
     failures: Mutex<HashMap<i64, u32>>,
+    /// Deployments of which GitHub may show more than was acknowledged.
+    doubtful: Mutex<HashSet<i64>>,
     /// Deployments known to be inactive, of environments being torn down.
     retired: Mutex<HashSet<i64>>,
     /// UIDs of environments being torn down whose deployments are all inactive.
@@ -62,6 +65,7 @@ impl Reporter {
             sending: Mutex::default(),
             told: Mutex::default(),
             failures: Mutex::default(),
+            doubtful: Mutex::default(),
             retired: Mutex::default(),
             finished: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -74,9 +78,33 @@ impl Reporter {
 
     /// Begins to tell, with what a former life of the operator left untold. Everything must be listed by now.
     pub fn open(&self, environments: &[Arc<PreviewEnvironment>]) {
+        for environment in environments {
+            // Its last words may have come to GitHub, and nobody was left to write that down.
+            for deployment in report::doubtful(environment) {
+                self.doubt(deployment);
+            }
+        }
         self.open.store(true, Ordering::Release);
         for environment in environments {
             self.tell(environment);
+        }
+    }
+
+    /// Whether GitHub may show more of a deployment than was acknowledged.
+    pub fn is_doubtful(&self, deployment_id: i64) -> bool {
+        self.doubtful.lock().is_ok_and(|doubtful| doubtful.contains(&deployment_id))
+    }
+
+    /// It isn't known any more what GitHub shows of a deployment.
+    pub fn doubt(&self, deployment_id: i64) {
+        if let Ok(mut doubtful) = self.doubtful.lock() {
+            doubtful.insert(deployment_id);
+        }
+    }
+
+    fn trust(&self, deployment_id: i64) {
+        if let Ok(mut doubtful) = self.doubtful.lock() {
+            doubtful.remove(&deployment_id);
         }
     }
 
@@ -160,6 +188,7 @@ impl Reporter {
             if let Ok(mut failures) = self.failures.lock() {
                 failures.remove(&id);
             }
+            self.trust(id);
         }
     }
 
@@ -205,10 +234,14 @@ async fn send(context: Arc<Context>, environment: Arc<PreviewEnvironment>, wante
             if let Ok(mut failures) = reporter.failures.lock() {
                 failures.remove(&id);
             }
+            reporter.trust(id);
             acknowledge(&context, &environment, wanted, None).await;
         }
         Err(ForgeError::Superseded | ForgeError::NotSent(_)) => {}
         Err(error) => {
+            if matches!(error, ForgeError::Unknown(_)) {
+                reporter.doubt(id);
+            }
             let wait = reporter.wait(id);
             let namespace = environment.namespace().unwrap_or_default();
             let name = environment.name_any();
@@ -255,6 +288,12 @@ async fn tell_github(
             });
             if !lives {
                 return Err(ForgeError::Superseded);
+            }
+            if context.reporter.is_doubtful(wanted.deployment_id) {
+                let statuses = forge.deployment_statuses(&name, wanted.deployment_id).await?;
+                if statuses.items.first().is_some_and(|newest| report::is_shown(newest, wanted)) {
+                    return Ok(());
+                }
             }
             forge.create_deployment_status(&name, wanted).await
         }

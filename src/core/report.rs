@@ -1,6 +1,7 @@
 //! What GitHub should show of a deployment, and what is still to be told.
 
-use crate::api::{DeploymentReport, DeploymentState};
+use super::forge::DeploymentStatus;
+use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
 
 /// GitHub's limit on the description of a deployment status, in characters.
 pub const DESCRIPTION_LIMIT: usize = 140;
@@ -44,6 +45,28 @@ fn is_news(last: &DeploymentReport, next: &DeploymentReport) -> bool {
     }
     matches!(next.state, DeploymentState::Failure | DeploymentState::Error)
         && last.description != next.description
+}
+
+/// Whether a status on GitHub says what is wanted, or nothing that would be told anew.
+pub fn is_shown(newest: &DeploymentStatus, wanted: &DeploymentReport) -> bool {
+    let shown = DeploymentReport {
+        state: wanted.state,
+        description: newest.description.clone(),
+        environment_url: newest.environment_url.clone(),
+        ..wanted.clone()
+    };
+    newest.state == wanted.state.as_github() && !is_news(&shown, wanted)
+}
+
+/// The deployments of which a process that is no more may have told GitHub something without writing that down: those whose last words
+/// weren't acknowledged, and, where the environment is being deleted, all that were live.
+pub fn doubtful(environment: &PreviewEnvironment) -> Vec<i64> {
+    let Some(status) = &environment.status else { return Vec::new() };
+    if environment.metadata.deletion_timestamp.is_some() {
+        let live = |report: &&DeploymentReport| report.state != DeploymentState::Inactive;
+        return status.reported.iter().filter(live).map(|report| report.deployment_id).collect();
+    }
+    untold(&status.report, &status.reported).iter().map(|report| report.deployment_id).collect()
 }
 
 /// Adds an acknowledged report to what was told, dropping what nobody asks about any more.
@@ -94,6 +117,45 @@ mod tests {
         let told = [report(1, InProgress, "a"), report(3, Failure, "old")];
         let ids: Vec<_> = untold(&wanted, &told).iter().map(|report| report.deployment_id).collect();
         assert_eq!(ids, [2, 3]);
+    }
+
+    #[test]
+    fn what_github_shows_is_not_told_again() {
+        use DeploymentState::{Failure, Success};
+        let shown = |state: &str, description: &str, url: Option<&str>| DeploymentStatus {
+            id: 1,
+            state: state.into(),
+            description: description.into(),
+            environment_url: url.map(str::to_owned),
+            created_at: String::new(),
+        };
+        let live = DeploymentReport { environment_url: Some("http://a.b".into()), ..report(1, Success, "") };
+        assert!(is_shown(&shown("success", "other words", Some("http://a.b")), &live));
+        assert!(!is_shown(&shown("success", "", None), &live));
+        assert!(!is_shown(&shown("in_progress", "", Some("http://a.b")), &live));
+        assert!(is_shown(&shown("failure", "no image", None), &report(1, Failure, "no image")));
+        assert!(!is_shown(&shown("failure", "no image", None), &report(1, Failure, "no memory")));
+    }
+
+    #[test]
+    fn last_words_that_were_not_acknowledged_are_doubtful() {
+        use DeploymentState::{InProgress, Inactive, Success};
+        let mut environment: PreviewEnvironment = serde_json::from_value(serde_json::json!({
+            "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewEnvironment", "metadata": {"name": "x"},
+            "spec": {"repositoryRef": {"name": "x"}, "environment": "preview", "githubEnvironment": "preview",
+                "revision": {"sha": "0".repeat(40)}},
+            "status": {"observedGeneration": 1, "conditions": []}
+        }))
+        .unwrap();
+        assert!(doubtful(&environment).is_empty());
+        let status = environment.status.as_mut().unwrap();
+        status.report = vec![report(3, InProgress, ""), report(2, Success, ""), report(1, Inactive, "")];
+        status.reported = vec![report(2, Success, ""), report(1, Success, "")];
+        assert_eq!(doubtful(&environment), [3, 1]);
+        environment.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
+        environment.status.as_mut().unwrap().reported[1].state = Inactive;
+        assert_eq!(doubtful(&environment), [2], "its end may have been told");
     }
 
     #[test]

@@ -10,13 +10,14 @@ use playground::stage::{NewProject, Project, Stage};
 
 use crate::harness::tests;
 use crate::play::{
-    END, SOON, deployments_of, environment, github_environment, gone, live, namespace_of, open, shows,
-    states, url_of,
+    END, SOON, deployments_of, environment, github_environment, gone, live, name_of, namespace_of, once,
+    open, shows, states, url_of,
 };
 
 tests![
     a_lost_answer_makes_no_second_deployment(alone),
     killed_before_the_id_is_recorded_it_finds_the_deployment(alone),
+    killed_before_a_status_is_recorded_it_tells_it_no_second_time(alone),
     killed_while_deploying_it_goes_on(alone),
     killed_while_tearing_down_it_goes_on(alone),
     what_happened_while_it_was_down_is_learned(alone),
@@ -33,11 +34,7 @@ async fn one_deployment(stage: &Stage, project: &Project, number: u64) -> Result
         requests[0].data["status"]["deploymentId"],
         all[0].id
     );
-    let mut told = states(&all[0]);
-    told.sort_unstable();
-    told.dedup();
-    ensure!(told.len() == all[0].statuses.len(), "a state was told twice: {:?}", states(&all[0]));
-    Ok(())
+    once(&states(&all[0]))
 }
 
 fn creations(project: &Project, effect: FaultEffect) -> NewFault {
@@ -93,6 +90,39 @@ async fn killed_before_the_id_is_recorded_it_finds_the_deployment(stage: &Stage)
     one_deployment(stage, &project, pull.number).await
 }
 
+async fn killed_before_a_status_is_recorded_it_tells_it_no_second_time(stage: &Stage) -> Result<()> {
+    let github = stage.github();
+    let project = stage.project(NewProject::new("crash-status")).await?;
+    let path = format!("/repos/{}/deployments/*/statuses", project.repository);
+    let fault = || NewFault {
+        method: Some("POST".into()),
+        path: path.clone(),
+        times: Some(1),
+        effect: FaultEffect::AnswerAfterMs(15_000),
+    };
+    // GitHub has the status, and its answer is still on its way when the operator dies.
+    github.add_fault(fault()).await?;
+    let pull = open(stage, &project, "feature").await?;
+    stage.deployed(&project, &pull.sha, "in_progress", SOON).await?;
+    stage.operator().kill()?;
+    let name = name_of(&project, pull.number);
+    let reported =
+        stage.environments(&project.namespace).get(&name).await?.data["status"]["reported"].clone();
+    ensure!(reported.as_array().is_none_or(Vec::is_empty), "the operator was killed too late: {reported}");
+    stage.operator().restart().await?;
+    stage.deployed(&project, &pull.sha, "success", SOON).await?;
+    one_deployment(stage, &project, pull.number).await?;
+
+    github.add_fault(fault()).await?;
+    github.close(&project.repository, pull.number).await?;
+    stage.deployed(&project, &pull.sha, "inactive", SOON).await?;
+    stage.operator().kill()?;
+    stage.operator().restart().await?;
+    gone(stage, &project, pull.number).await?;
+    let all = deployments_of(stage, &project, &github_environment(pull.number)).await?;
+    once(&states(&all[0]))
+}
+
 async fn killed_while_deploying_it_goes_on(stage: &Stage) -> Result<()> {
     let project = stage.project(NewProject::new("crash-deploy")).await?;
     for (index, wait) in [0_u64, 60, 150, 400].into_iter().enumerate() {
@@ -104,6 +134,7 @@ async fn killed_while_deploying_it_goes_on(stage: &Stage) -> Result<()> {
         let deployment = stage.deployed(&project, &pull.sha, "success", END).await?;
         let all = deployments_of(stage, &project, &github_environment(pull.number)).await?;
         ensure!(all.len() == 1, "killed after {wait} ms: {all:#?}");
+        once(&states(&all[0]))?;
         shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
     }
     for number in 1..=4 {

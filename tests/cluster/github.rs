@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::harness::tests;
 use crate::play::{
-    SOON, condition_is, deployments_of, github_environment, gone, live, name_of, open, refused, shows,
+    SOON, condition_is, deployments_of, github_environment, gone, live, name_of, once, open, refused, shows,
     states, url_of,
 };
 
@@ -115,12 +115,14 @@ async fn a_status_that_fails_is_told_again(stage: &Stage) -> Result<()> {
     for (name, effect) in [
         ("github-502", FaultEffect::Answer { status: 502, headers: BTreeMap::new(), body: None }),
         ("github-closed", FaultEffect::CloseBefore),
+        // Told, and its answer lost.
+        ("github-lost", FaultEffect::CloseAfter),
     ] {
         let project = stage.project(NewProject::new(name)).await?;
         github.add_fault(fault("POST", statuses(&project), 2, effect)).await?;
         let (pull, deployment) = live(stage, &project, "feature").await?;
         let told = states(&deployment);
-        ensure!(told.iter().filter(|state| **state == "success").count() == 1, "{told:?}");
+        once(&told)?;
         let environments = stage.environments(&project.namespace);
         condition_is(stage, &environments, &name_of(&project, pull.number), "Reported", "True").await?;
         let sha = github.push(&project.repository, "feature").await?;

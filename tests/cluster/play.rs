@@ -64,6 +64,12 @@ pub fn states(deployment: &Deployment) -> Vec<&str> {
     deployment.statuses.iter().map(|status| status.state.as_str()).collect()
 }
 
+/// Fails when a state was told though GitHub showed it already.
+pub fn once(told: &[&str]) -> Result<()> {
+    ensure!(told.windows(2).all(|pair| pair[0] != pair[1]), "a state was told twice: {told:?}");
+    Ok(())
+}
+
 /// The deployments of an environment on GitHub, oldest first.
 pub async fn deployments_of(stage: &Stage, project: &Project, environment: &str) -> Result<Vec<Deployment>> {
     let mut all = stage.github().deployments(&project.repository).await?;

@@ -10,7 +10,9 @@ use playground::stage::{NewProject, OperatorPod, Project, RELEASE, SLACK_CHANNEL
 use serde_json::json;
 
 use crate::harness::tests;
-use crate::play::{END, Pull, SOON, deployments_of, github_environment, gone, open, shows, states, url_of};
+use crate::play::{
+    END, Pull, SOON, deployments_of, github_environment, gone, once, open, shows, states, url_of,
+};
 use crate::pods::{HAND_OVER, delete, handed_over, leader, replicas};
 
 tests![
@@ -124,15 +126,12 @@ async fn begun(stage: &Stage, name: &str) -> Result<(Project, Vec<Pull>)> {
 }
 
 /// All came to be, and GitHub was told everything once.
-async fn once(stage: &Stage, project: &Project, pulls: &[Pull]) -> Result<()> {
+async fn all_came_once(stage: &Stage, project: &Project, pulls: &[Pull]) -> Result<()> {
     for pull in pulls {
         let deployment = stage.deployed(project, &pull.sha, "success", END).await?;
         let all = deployments_of(stage, project, &github_environment(pull.number)).await?;
         ensure!(all.len() == 1, "several deployments of one commit: {all:#?}");
-        let told = states(&deployment);
-        let mut distinct = told.clone();
-        distinct.dedup();
-        ensure!(distinct.len() == told.len(), "a state was told twice: {told:?}");
+        once(&states(&deployment))?;
         shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
         stage.github().close(&project.repository, pull.number).await?;
     }
@@ -150,7 +149,7 @@ async fn a_leader_that_is_gone_is_followed_and_nothing_is_done_twice(stage: &Sta
     old.kill()?;
     let took = handed_over(stage, &old).await?;
     eprintln!("the leader was gone without a word: another led after {:.1} s", took.as_secs_f64());
-    once(stage, &project, &pulls).await?;
+    all_came_once(stage, &project, &pulls).await?;
     replicas(stage).await.map(drop)
 }
 
@@ -161,7 +160,7 @@ async fn a_leader_that_ends_hands_over_and_nothing_is_done_twice(stage: &Stage) 
     let took = handed_over(stage, &old).await?;
     // Five seconds of it pass before it is told, so that no webhook is sent to it any more.
     eprintln!("the leader was asked to end: another led after {:.1} s", took.as_secs_f64());
-    once(stage, &project, &pulls).await?;
+    all_came_once(stage, &project, &pulls).await?;
     replicas(stage).await.map(drop)
 }
 

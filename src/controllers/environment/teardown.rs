@@ -109,7 +109,7 @@ async fn retire(
         {
             continue;
         }
-        if told(deployment.id).is_none()
+        if (told(deployment.id).is_none() || context.reporter.is_doubtful(deployment.id))
             && forge.deployment_state(&repository, deployment.id).await?.as_deref()
                 == Some(DeploymentState::Inactive.as_github())
         {
@@ -126,7 +126,12 @@ async fn retire(
             Ok(()) | Err(ForgeError::NotFound(_)) => context.reporter.retire(deployment.id),
             // Another write for it was on its way.
             Err(ForgeError::Superseded) => return Ok(false),
-            Err(error) => return Err(error),
+            Err(error) => {
+                if matches!(error, ForgeError::Unknown(_)) {
+                    context.reporter.doubt(deployment.id);
+                }
+                return Err(error);
+            }
         }
     }
     Ok(true)
