@@ -284,9 +284,10 @@ impl<K: Resource<DynamicType = ()>> Freshest<K> {
         }
     }
 
-    /// Remembers what a write returned.
+    /// Remembers what a write returned, unless a later one's answer was faster.
     pub fn wrote(&self, object: K) {
-        if let (Some(uid), Ok(mut written)) = (object.meta().uid.clone(), self.0.lock()) {
+        let (Some(uid), Ok(mut written)) = (object.meta().uid.clone(), self.0.lock()) else { return };
+        if written.get(&uid).is_none_or(|known| version(&**known) <= version(&object)) {
             written.insert(uid, Arc::new(object));
         }
     }

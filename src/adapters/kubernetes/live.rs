@@ -54,8 +54,27 @@ impl View {
         }
     }
 
-    fn put(&mut self, kind: &GroupVersionKind, object: &Arc<DynamicObject>) {
+    /// Takes in what a watch shows. Says whether that is news.
+    fn watched(&mut self, kind: &GroupVersionKind, object: &Arc<DynamicObject>) -> bool {
+        // One that lost its label and bears it again was seen to go too.
+        if let (Some(gone), Some(uid)) = (&mut self.gone, object.uid()) {
+            gone.pop(&uid);
+        }
+        self.put(kind, object)
+    }
+
+    /// Takes in what a write answered: the watch may have been faster, also in showing that the object is gone. Says whether that is news.
+    fn answered(&mut self, kind: &GroupVersionKind, object: &Arc<DynamicObject>) -> bool {
+        !object.uid().is_some_and(|uid| self.is_gone(&uid)) && self.put(kind, object)
+    }
+
+    /// Never goes back behind what is known.
+    fn put(&mut self, kind: &GroupVersionKind, object: &Arc<DynamicObject>) -> bool {
         let at = (kind.clone(), place(object));
+        let known = self.objects.get(kind).and_then(|objects| objects.get(&at.1));
+        if known.is_some_and(|known| known.uid() == object.uid() && !is_older(known, object)) {
+            return false;
+        }
         let old = self.objects.entry(kind.clone()).or_default().insert(at.1.clone(), Arc::clone(object));
         if let Some(uid) = old.as_deref().and_then(environment_uid) {
             self.unlink(uid, &at);
@@ -63,6 +82,7 @@ impl View {
         if let Some(uid) = environment_uid(object) {
             self.by_environment.entry(uid.to_owned()).or_default().insert(at);
         }
+        true
     }
 
     fn is_gone(&self, uid: &str) -> bool {
@@ -163,10 +183,10 @@ impl WatchedObjects {
                 Ok(Some(watcher::Event::Init)) => listing.clear(),
                 Ok(Some(watcher::Event::InitApply(object))) => {
                     listing.insert(place(&object));
-                    self.put(kind, object);
+                    self.put(kind, object, View::watched);
                 }
                 Ok(Some(watcher::Event::InitDone)) => self.complete(kind, &std::mem::take(&mut listing)),
-                Ok(Some(watcher::Event::Apply(object))) => self.put(kind, object),
+                Ok(Some(watcher::Event::Apply(object))) => self.put(kind, object, View::watched),
                 Ok(Some(watcher::Event::Delete(object))) => self.went(kind, &object),
                 Ok(None) => return,
                 Err(error) => {
@@ -182,20 +202,19 @@ impl WatchedObjects {
         }
     }
 
-    fn put(&self, kind: &GroupVersionKind, mut object: DynamicObject) {
+    fn put(
+        &self,
+        kind: &GroupVersionKind,
+        mut object: DynamicObject,
+        into: fn(&mut View, &GroupVersionKind, &Arc<DynamicObject>) -> bool,
+    ) {
         // Items of a list come without their kind.
         object.types = Some(TypeMeta { api_version: kind.api_version(), kind: kind.kind.clone() });
-        // A write's answer may have been faster than the watch: never go back behind it.
-        let known = self.find(kind, object.namespace().as_deref(), &object.name_any());
-        if known.is_some_and(|known| known.uid() == object.uid() && !is_older(&known, &object)) {
-            return;
-        }
         prune(&mut object);
         let object = Arc::new(object);
-        if let Ok(mut view) = self.view.write() {
-            view.put(kind, &object);
+        if self.view.write().is_ok_and(|mut view| into(&mut view, kind, &object)) {
+            self.touch(&object);
         }
-        self.touch(&object);
     }
 
     fn went(&self, kind: &GroupVersionKind, object: &DynamicObject) {
@@ -326,11 +345,7 @@ impl LiveObjects for WatchedObjects {
         else {
             return;
         };
-        let uid = object.uid().unwrap_or_default();
-        if self.view.read().is_ok_and(|view| view.is_gone(&uid)) {
-            return;
-        }
-        self.put(&kind, object.clone());
+        self.put(&kind, object.clone(), View::answered);
     }
 }
 
@@ -355,6 +370,24 @@ mod tests {
         object
     }
 
+    fn at_version(version: &str) -> Arc<DynamicObject> {
+        let mut object = namespace("one");
+        object.metadata.resource_version = Some(version.to_owned());
+        Arc::new(object)
+    }
+
+    #[test]
+    fn it_never_goes_back_behind_what_is_known() {
+        let kind = GroupVersionKind::gvk("", "v1", "Namespace");
+        let mut view = View::default();
+        assert!(view.put(&kind, &at_version("99")));
+        assert!(view.put(&kind, &at_version("101")));
+        assert!(!view.put(&kind, &at_version("100")), "a write's answer that the watch overtook");
+        assert!(!view.put(&kind, &at_version("101")));
+        assert_eq!(view.objects[&kind].values().next().unwrap().resource_version().unwrap(), "101");
+        assert!(view.put(&kind, &Arc::new(namespace("made again"))));
+    }
+
     #[test]
     fn the_end_of_an_object_is_not_the_end_of_the_next_one_of_its_name() {
         let kind = GroupVersionKind::gvk("", "v1", "Namespace");
@@ -365,6 +398,9 @@ mod tests {
         assert!(view.is_gone("old") && !view.is_gone("new"));
         assert_eq!(view.objects[&kind].values().filter_map(|left| left.uid()).collect::<Vec<_>>(), ["new"]);
         assert!(view.went(&kind, &namespace("new")).is_some());
+        assert!(!view.answered(&kind, &Arc::new(namespace("new"))), "a write's answer that its end overtook");
         assert!(view.objects[&kind].is_empty());
+        assert!(view.watched(&kind, &Arc::new(namespace("new"))), "it has its label again");
+        assert!(!view.is_gone("new"));
     }
 }

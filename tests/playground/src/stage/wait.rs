@@ -2,19 +2,15 @@
 
 use std::fmt::Write as _;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use github_stand_in::control::types::Deployment;
 use kube::Api;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
-use serde_json::json;
+use kube::api::{DynamicObject, ListParams};
 
 use super::{Project, Stage, conditions};
 
-/// How long a deployment may take before the gateway is made to look again.
-const NUDGE_AFTER: Duration = Duration::from_secs(20);
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -64,12 +60,8 @@ impl Stage {
     ) -> Result<Deployment> {
         let short = &sha[..sha.len().min(7)];
         let what = format!("the deployment of {short} in {} is {state}", project.repository);
-        let (began, nudged) = (Instant::now(), AtomicBool::new(false));
         let found = self
             .wait_for(&what, bound, async || {
-                if began.elapsed() > NUDGE_AFTER && !nudged.swap(true, Ordering::Relaxed) {
-                    self.nudge_gateway().await?;
-                }
                 let all = self.github().deployments(&project.repository).await?;
                 let newest = all.iter().rfind(|deployment| deployment.sha == sha);
                 match newest {
@@ -86,17 +78,6 @@ impl Stage {
                 Err(problem).context(objects)
             }
         }
-    }
-
-    /// Has the gateway read all routes again: of several changes at once Traefik misses the last now and then, and looks again only when
-    /// something changes.
-    async fn nudge_gateway(&self) -> Result<()> {
-        let gateways = self.objects("gateway.networking.k8s.io/v1", "Gateway", Some("gateway-system"));
-        let nudge = json!({"metadata": {"annotations": {"example.org/nudged": "yes"}}});
-        gateways.patch("previews", &PatchParams::default(), &Patch::Merge(nudge)).await?;
-        let forget = json!({"metadata": {"annotations": {"example.org/nudged": null}}});
-        gateways.patch("previews", &PatchParams::default(), &Patch::Merge(forget)).await?;
-        Ok(())
     }
 
     /// The conditions of every object of ours in a namespace, for messages.
