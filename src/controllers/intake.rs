@@ -182,7 +182,13 @@ impl Reception {
                 .await
             }
             Change::Followed { namespace, repository, deployment_id } => {
-                self.wake(&namespace, &repository, |request| follows(request, deployment_id)).await
+                // What Matinee carries out itself it has told GitHub, and whoever asked for it has been poked.
+                let own = self.environments.find(|environment| {
+                    environment.namespace().as_deref() == Some(&namespace)
+                        && environment.spec.revision.deployment_id == Some(deployment_id)
+                });
+                let own = own.is_some();
+                self.wake(&namespace, &repository, |request| follows(request, deployment_id, own)).await
             }
             Change::Checked { namespace, repository, sha } => {
                 self.wake(&namespace, &repository, |request| {
@@ -475,12 +481,13 @@ impl Reception {
 }
 
 /// Whether a request has to be looked at when a deployment has a new status: its own, as long as it isn't known how it ends; or another
-/// environment's, which it may wait for.
-fn follows(request: &DeploymentRequest, deployment_id: i64) -> bool {
+/// environment's, which it may wait for. Of its `own` deployment that Matinee carries out it learns otherwise.
+fn follows(request: &DeploymentRequest, deployment_id: i64, own: bool) -> bool {
     let status = request.status.as_ref();
     match status.and_then(|status| status.deployment_id) {
         Some(id) => {
             id == deployment_id
+                && !own
                 && status
                     .and_then(|status| find_condition(&status.conditions, READY))
                     .is_none_or(|ready| ready.status != "True")
