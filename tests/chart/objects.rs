@@ -1,5 +1,8 @@
 //! What holds for the objects of every rendering.
 
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1 as core;
@@ -13,8 +16,14 @@ use serde_json::{Value, json};
 use crate::helm::{NAMESPACE, Objects, called, chart, every_rendering, list, objects, text_of, value_files};
 use crate::programs::{helm, run};
 
-/// What is in no namespace, and why it has to be there at all: the definitions, and rights in namespaces that aren't there yet.
-const OF_THE_CLUSTER: [&str; 3] = ["CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"];
+/// What is in no namespace, and why it has to be there at all: the definitions, rights in namespaces that aren't there yet, and what bounds them.
+const OF_THE_CLUSTER: [&str; 5] = [
+    "CustomResourceDefinition",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+];
 
 #[test]
 fn the_chart_has_no_flaw_that_helm_finds() {
@@ -55,6 +64,8 @@ fn kubernetes_knows_every_field() {
                 "RoleBinding" => kept::<rbac::RoleBinding>(object),
                 "ClusterRole" => kept::<rbac::ClusterRole>(object),
                 "ClusterRoleBinding" => kept::<rbac::ClusterRoleBinding>(object),
+                "ValidatingAdmissionPolicy" => kept::<ValidatingAdmissionPolicy>(object),
+                "ValidatingAdmissionPolicyBinding" => kept::<ValidatingAdmissionPolicyBinding>(object),
                 // Compared with the code elsewhere, and others' kinds, whose types aren't here.
                 "CustomResourceDefinition" | "HTTPRoute" | "ServiceMonitor" | "PrometheusRule" => continue,
                 other => panic!("{values}: the chart has a {other}"),

@@ -119,6 +119,17 @@ fn the_hooks_may_do_what_they_do_and_no_more() {
             {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["matinee-leader"], "verbs": ["delete"]},
         ])
     );
+    assert_eq!(
+        rules("ClusterRole", "matinee-doctor"),
+        json!([
+            {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+            {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["get"]},
+            {"apiGroups": ["matinee.dev"], "resources": ["previewclasses", "repositories"], "verbs": ["list"]},
+            {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["gateways"], "verbs": ["get"]},
+            {"apiGroups": ["networking.k8s.io"], "resources": ["ingressclasses"], "verbs": ["list"]},
+            {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "resourceNames": ["matinee-deployer"], "verbs": ["get"]},
+        ])
+    );
     // They are there while the hook runs, and not after.
     for object in objects.iter().filter(|object| {
         ["matinee-class", "matinee-teardown"].iter().any(|name| object["metadata"]["name"] == *name)
@@ -141,6 +152,58 @@ fn secrets_can_be_narrowed_to_those_that_are_named() {
         secrets("pages=false"),
         json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]})
     );
+}
+
+#[test]
+fn the_operator_is_held_to_the_namespaces_of_previews() {
+    let policies = |set: &str| {
+        let objects = objects(&["--set", set]);
+        let of_kind = |kind: &str| objects.iter().filter(|object| object["kind"] == kind).cloned().collect();
+        let (policies, bindings): (Vec<Value>, Vec<Value>) =
+            (of_kind("ValidatingAdmissionPolicy"), of_kind("ValidatingAdmissionPolicyBinding"));
+        (policies, bindings)
+    };
+    let (usual, bindings) = policies("serviceAccount.name=op,namespaceOverride=there");
+    assert_eq!(usual.len(), 2);
+    for policy in &usual {
+        let spec = &policy["spec"];
+        assert_eq!(spec["failurePolicy"], "Fail");
+        assert_eq!(
+            spec["matchConditions"][0]["expression"],
+            "request.userInfo.username == \"system:serviceaccount:there:op\""
+        );
+        let name = &policy["metadata"]["name"];
+        let binding = bindings.iter().find(|binding| binding["spec"]["policyName"] == *name).unwrap();
+        assert_eq!(binding["spec"]["validationActions"], json!(["Deny"]));
+    }
+    // Everything that it may write outside its own kinds and namespace is held.
+    let written = objects(&[]);
+    for rule in list(&written.get("ClusterRole", "matinee")["rules"]) {
+        let own = [json!("matinee.dev"), json!("events.k8s.io")].contains(&rule["apiGroups"][0]);
+        if own || !has(rule, "verbs", "create") {
+            continue;
+        }
+        for resource in list(&rule["resources"]) {
+            let held =
+                usual.iter().flat_map(|policy| list(&policy["spec"]["matchConstraints"]["resourceRules"]));
+            let held = held.filter(|held| held["apiGroups"] == rule["apiGroups"]);
+            assert!(
+                held.clone().any(|held| list(&held["resources"]).contains(resource)
+                    && held["operations"] == json!(["CREATE", "UPDATE", "DELETE"])),
+                "{resource}"
+            );
+        }
+    }
+    for (level, allowed) in [
+        ("Restricted", r#"["restricted"]"#),
+        ("Baseline", r#"["restricted","baseline"]"#),
+        ("Privileged", r#"["restricted","baseline","privileged"]"#),
+    ] {
+        let (policies, _) = policies(&format!("rbac.confinement.podSecurity={level}"));
+        let text = policies[0]["spec"]["validations"].to_string().replace('\\', "");
+        assert!(text.contains(&format!("variables.level in {allowed}")), "{text}");
+    }
+    assert_eq!(policies("rbac.confinement.enabled=false"), (Vec::new(), Vec::new()));
 }
 
 #[test]

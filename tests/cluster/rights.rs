@@ -8,15 +8,21 @@ use playground::stage::{NewProject, SYSTEM, Stage};
 use serde_json::{Value, json};
 
 use crate::harness::tests;
-use crate::play::{live, namespace_of};
+use crate::play::{OWNER_LABEL, SOON, gone, live, name_of, namespace_of, open, refused, states};
 
 tests![
     the_operator_makes_no_workload_anywhere,
     the_operator_reads_no_secret_but_its_own,
     the_operator_binds_no_other_role,
     the_operator_impersonates_nobody_else,
+    the_operator_writes_in_namespaces_of_previews_alone,
+    a_class_looser_than_the_installation_allows_is_refused,
+    a_network_policy_goes_when_the_class_wants_none,
     the_deployer_stays_in_its_namespace,
 ];
+
+/// Label by which a Pod Security Standard is enforced.
+const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
 /// The operator's own account.
 async fn operator(stage: &Stage) -> Result<Client> {
@@ -152,9 +158,93 @@ async fn the_operator_impersonates_nobody_else(stage: &Stage) -> Result<()> {
     ] {
         let client = as_user(stage, user).await?;
         let listed = objects(&client, "v1", "Pod", Some("default")).list(&ListParams::default()).await;
-        forbidden(listed, "cannot impersonate resource")?;
+        // (Which way of impersonating it names, depends on which it has seen to be allowed before.)
+        forbidden(listed, "cannot impersonate")?;
     }
     Ok(())
+}
+
+/// What RBAC can't say: its rights to write hold in every namespace.
+async fn the_operator_writes_in_namespaces_of_previews_alone(stage: &Stage) -> Result<()> {
+    let client = operator(stage).await?;
+    stage.namespace("rights-alien").await?;
+    let alone = "isn't one of a preview";
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "intruder"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "matinee-deployer"},
+        "subjects": [{"kind": "ServiceAccount", "name": "matinee", "namespace": SYSTEM}],
+    });
+    let route = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "intruder"},
+        "spec": {"hostnames": ["stolen.example.org"]},
+    });
+    // With that binding it would read every Secret of kube-system, and run what it likes there.
+    for namespace in ["kube-system", SYSTEM, "default", "rights-alien"] {
+        for object in [&binding, &route] {
+            let (version, kind) = (object["apiVersion"].as_str(), object["kind"].as_str());
+            let api =
+                objects(&client, version.unwrap_or_default(), kind.unwrap_or_default(), Some(namespace));
+            forbidden(create(&api, object.clone()).await, alone)?;
+        }
+        let account =
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "matinee-deployer"}});
+        forbidden(create(&objects(&client, "v1", "ServiceAccount", Some(namespace)), account).await, alone)?;
+    }
+    let namespaces = objects(&client, "v1", "Namespace", None);
+    let label = |value: &str| json!({"metadata": {"labels": {OWNER_LABEL: value}}});
+    let make = |name: &str, labels: Value| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+    let patch = async |name: &str, change: Value| {
+        namespaces.patch(name, &PatchParams::default(), &Patch::Merge(change)).await
+    };
+    // Nor does it make them namespaces of previews.
+    forbidden(patch("rights-alien", label("mine")).await, alone)?;
+    forbidden(namespaces.delete("rights-alien", &DeleteParams::default()).await, alone)?;
+    forbidden(create(&namespaces, make("rights-made", json!({}))).await, "namespaces of previews alone")?;
+    for loose in [json!({OWNER_LABEL: "mine"}), json!({OWNER_LABEL: "mine", ENFORCE: "privileged"})] {
+        let made = create(&namespaces, make("rights-made", loose)).await;
+        forbidden(made, "rbac.confinement.podSecurity")?;
+    }
+    let made = make("rights-made", json!({OWNER_LABEL: "mine", ENFORCE: "baseline"}));
+    create(&namespaces, made).await?;
+    let looser = json!({"metadata": {"labels": {ENFORCE: "privileged"}}});
+    forbidden(patch("rights-made", looser).await, "rbac.confinement.podSecurity")?;
+    forbidden(patch("rights-made", label("another")).await, "can't be changed")?;
+    namespaces.delete("rights-made", &DeleteParams::default()).await?;
+    Ok(())
+}
+
+async fn a_class_looser_than_the_installation_allows_is_refused(stage: &Stage) -> Result<()> {
+    let name = "rights-loose";
+    stage.class_like(name, |class| class["isolation"]["podSecurity"] = "Privileged".into()).await?;
+    let project = stage.project(NewProject::new(name).class(name)).await?;
+    let pull = open(stage, &project, "feature").await?;
+    let environments = stage.environments(&project.namespace);
+    let why =
+        refused(stage, &environments, &name_of(&project, pull.number), "Applied", "ApplyForbidden").await?;
+    ensure!(why.contains("isolation.podSecurity") && why.contains("rbac.confinement.podSecurity"), "{why}");
+    let deployment = stage.deployed(&project, &pull.sha, "error", SOON).await?;
+    ensure!(!states(&deployment).contains(&"success"), "{deployment:#?}");
+    stage.github().close(&project.repository, pull.number).await?;
+    gone(stage, &project, pull.number).await
+}
+
+async fn a_network_policy_goes_when_the_class_wants_none(stage: &Stage) -> Result<()> {
+    let name = "rights-network";
+    stage.class_like(name, |_| {}).await?;
+    let project = stage.project(NewProject::new(name).class(name)).await?;
+    let (pull, _) = live(stage, &project, "feature").await?;
+    let namespace = namespace_of(&project, pull.number);
+    let policies = stage.objects("networking.k8s.io/v1", "NetworkPolicy", Some(&namespace));
+    ensure!(policies.get_opt("matinee").await?.is_some(), "there is none to begin with");
+    stage.class_like(name, |class| class["isolation"]["network"] = json!({"policy": "None"})).await?;
+    stage
+        .wait_for("the network policy is gone", SOON, async || {
+            ensure!(policies.get_opt("matinee").await?.is_none(), "it is there");
+            Ok(())
+        })
+        .await
 }
 
 async fn the_deployer_stays_in_its_namespace(stage: &Stage) -> Result<()> {

@@ -136,6 +136,10 @@ pub(super) async fn apply(
     findings.namespace =
         Some(NamespaceReference { name: target.namespace.clone(), uid: held.uid().unwrap_or_default() });
 
+    if network_policy.is_none() {
+        // The class may have had one.
+        remove_network_policy(target, context).await?;
+    }
     for rail in
         [Some(resource_quota), Some(limit_range), network_policy, Some(service_account)].into_iter().flatten()
     {
@@ -199,6 +203,9 @@ async fn hold_namespace(
             Err(ClusterError::Conflict(_)) => {
                 context.cluster.get(&Actor::Operator, &kind, None, &target.namespace).await?
             }
+            Err(ClusterError::Refused { message, .. }) => {
+                return Ok(Err(namespace_refused(target, &message)));
+            }
             Err(error) => return Err(error.into()),
         },
     };
@@ -236,7 +243,30 @@ async fn hold_namespace(
     let mut namespace = namespace.clone();
     // With the UID, the API server refuses to apply to a namespace made again by somebody else meanwhile.
     namespace.metadata.uid = known.uid();
-    Ok(Ok(ensure(&Actor::Operator, &namespace, context).await?.0))
+    match ensure(&Actor::Operator, &namespace, context).await {
+        Ok((held, _)) => Ok(Ok(held)),
+        Err(ClusterError::Refused { message, .. }) => Ok(Err(namespace_refused(target, &message))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn namespace_refused(target: &Target, message: &str) -> Progress {
+    let message = format!("namespace {}: {message}: ask the platform team", target.namespace);
+    Progress::Mistaken { stage: Stage::Apply, mistake: Mistake { reason: "ApplyForbidden", message } }
+}
+
+/// Removes the environment's own network policy, if there is one.
+async fn remove_network_policy(target: &Target, context: &Context) -> Result<(), ClusterError> {
+    let kind = GroupVersionKind::gvk("networking.k8s.io", "v1", "NetworkPolicy");
+    context.live.follow(&kind);
+    let Some(found) = context.live.find(&kind, Some(&target.namespace), plan::GUARD_RAIL) else {
+        return Ok(());
+    };
+    if found.labels().get(LABEL_ENVIRONMENT_UID) != Some(&target.environment_uid) {
+        return Ok(());
+    }
+    let (name, uid) = (found.name_any(), found.uid().unwrap_or_default());
+    context.cluster.delete(&Actor::Operator, &kind, Some(&target.namespace), &name, &uid).await
 }
 
 /// Applies an object unless it is in the cluster as it was applied; returns it, and whether a write was made.

@@ -61,6 +61,7 @@ impl fmt::Display for Right<'_> {
 }
 
 const READ: &[&str] = &["get", "list", "watch"];
+const KEEP: &[&str] = &["get", "list", "watch", "create", "patch"];
 const CARE: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
 /// Group, resources, verbs, and the one object's name.
@@ -88,7 +89,6 @@ const EVERYWHERE: &[Grant] = &[
         None,
     ),
     ("matinee.dev", &["repositories"], &["patch"], None),
-    ("matinee.dev", &["previewenvironments/finalizers", "deploymentrequests/finalizers"], &["update"], None),
     (
         "matinee.dev",
         &[
@@ -102,10 +102,11 @@ const EVERYWHERE: &[Grant] = &[
         &["patch"],
         None,
     ),
-    ("", &["namespaces", "resourcequotas", "limitranges", "serviceaccounts"], CARE, None),
+    ("", &["namespaces"], CARE, None),
+    ("", &["resourcequotas", "limitranges", "serviceaccounts"], KEEP, None),
     ("networking.k8s.io", &["networkpolicies", "ingresses"], CARE, None),
     ("gateway.networking.k8s.io", &["httproutes"], CARE, None),
-    ("rbac.authorization.k8s.io", &["rolebindings"], CARE, None),
+    ("rbac.authorization.k8s.io", &["rolebindings"], KEEP, None),
     ("rbac.authorization.k8s.io", &["clusterroles"], &["bind"], Some(DEPLOYER)),
     ("", &["serviceaccounts"], &["impersonate"], Some(DEPLOYER)),
     ("", &["pods", "services", "configmaps", "persistentvolumeclaims"], READ, None),
