@@ -60,7 +60,7 @@ async fn visit(environment: Arc<PreviewEnvironment>, context: &Context) -> Resul
     }
     let now = context.clock.now();
     let mut findings = Findings::default();
-    let step = steps(&environment, context, now, &mut findings).await?;
+    let step = Box::pin(steps(&environment, context, now, &mut findings)).await?;
     let (progress, again) = match step {
         Step::Done(progress, again) => (progress, again),
         Step::Deleted => return Ok(Action::await_change()),
