@@ -203,8 +203,8 @@ async fn the_operator_writes_in_namespaces_of_previews_alone(stage: &Stage) -> R
     forbidden(namespaces.delete("rights-alien", &DeleteParams::default()).await, alone)?;
     forbidden(create(&namespaces, make("rights-made", json!({}))).await, "namespaces of previews alone")?;
     for loose in [json!({OWNER_LABEL: "mine"}), json!({OWNER_LABEL: "mine", ENFORCE: "privileged"})] {
-        let made = create(&namespaces, make("rights-made", loose)).await;
-        forbidden(made, "rbac.confinement.podSecurity")?;
+        let created = create(&namespaces, make("rights-made", loose)).await;
+        forbidden(created, "rbac.confinement.podSecurity")?;
     }
     let made = make("rights-made", json!({OWNER_LABEL: "mine", ENFORCE: "baseline"}));
     create(&namespaces, made).await?;
