@@ -40,7 +40,8 @@ pub enum ForgeError {
     #[error("conflict on GitHub: {0}")]
     Conflict(String),
     /// A primary or secondary rate limit; nothing may be sent before the time given.
-    #[error("GitHub rate limit until {until}")]
+    // Without the time, which differs from call to call: a condition that says it would be news each time.
+    #[error("GitHub's rate limit is reached; it goes on when that is over")]
     RateLimited {
         /// When the next request may be sent.
         until: Timestamp,
@@ -401,7 +402,7 @@ pub trait Prober: Send + Sync {
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ChatError {
     /// A rate limit: nothing was shown, and the same message may be sent again at the time given.
-    #[error("Slack rate limit until {until}")]
+    #[error("Slack's rate limit is reached; it goes on when that is over")]
     RateLimited {
         /// When the next message may be sent.
         until: Timestamp,
@@ -453,7 +454,7 @@ pub enum RegistryError {
     #[error("{0}")]
     Refused(String),
     /// Too many requests (429); nothing is sent to this registry with these credentials before the time given.
-    #[error("registry rate limit until {until}")]
+    #[error("the registry's rate limit is reached; it goes on when that is over")]
     RateLimited {
         /// When the next request may be sent.
         until: Timestamp,

@@ -182,6 +182,9 @@ pub struct Verification {
     /// Generations of the Repository and the `PreviewClass` that the answer was judged by.
     #[serde(default)]
     pub judged_by: String,
+    /// Whether a trigger of Matinee's asked for the deployment, so that the environment ends when the trigger no longer selects the pull request.
+    #[serde(default)]
+    pub triggered: bool,
     /// Why the pull request may not have the environment; none when it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,

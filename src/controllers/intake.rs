@@ -214,7 +214,11 @@ impl Reception {
                 None if spec.requested_by.origin == Origin::Push => return self.pushed_back(&known).await,
                 None => return Ok(Vec::new()),
                 Some(version) if !word.is_news(last_word(&*known), version) => return Ok(Vec::new()),
-                Some(_) => {}
+                // Its spec can't be changed: who asked may be called otherwise by now.
+                Some(version) => {
+                    self.annotate(&*known, &word.of(version)).await?;
+                    return Ok(vec![format!("DeploymentRequest {namespace}/{name} is looked at")]);
+                }
             }
         }
         let number = spec.pull_request.as_ref().map(|reference| reference.number);
@@ -444,6 +448,15 @@ impl Reception {
             }
         }
         Ok(done)
+    }
+
+    /// Has a request looked at again whose pull request's state is as it was.
+    ///
+    /// # Errors
+    /// When the Kubernetes API can't be asked.
+    pub async fn look_at(&self, request: &DeploymentRequest, now: Timestamp) -> Result<(), ClusterError> {
+        let word = heard::again(last_word(request), now);
+        self.annotate(request, &word).await.map(drop)
     }
 
     async fn annotate<K: kube::Resource<DynamicType = ()> + Sync>(

@@ -18,9 +18,10 @@ use super::driver::Poke;
 use super::{Context, write};
 use crate::api::{ConditionStatus, DeploymentReport, DeploymentRequest, PreviewEnvironment};
 use crate::core::conditions;
+use crate::core::forge::RepositoryName;
 use crate::core::progress::REPORTED;
 use crate::core::{report, trigger, validate};
-use crate::ports::{ClusterError, ForgeError};
+use crate::ports::{ClusterError, Forge, ForgeError};
 
 /// Wait after a report that failed, doubled with every failure up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -40,6 +41,8 @@ pub struct Reporter {
     doubtful: Mutex<HashSet<i64>>,
     /// Deployments known to be inactive, of environments being torn down.
     retired: Mutex<HashSet<i64>>,
+    /// Deployments of environments being torn down that are just being made inactive; and why that failed.
+    retiring: Mutex<HashMap<i64, Option<ForgeError>>>,
     /// UIDs of environments being torn down whose deployments are all inactive.
     finished: Mutex<HashSet<String>>,
     /// What is under way, and whether nothing more is begun.
@@ -67,6 +70,7 @@ impl Reporter {
             failures: Mutex::default(),
             doubtful: Mutex::default(),
             retired: Mutex::default(),
+            retiring: Mutex::default(),
             finished: Mutex::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -161,6 +165,68 @@ impl Reporter {
         }
     }
 
+    /// Makes a deployment of an environment that goes inactive, in its turn among everything that GitHub is told; its environment is looked at
+    /// again when that is done. Returns at once.
+    ///
+    /// # Errors
+    /// Why it failed when it was last tried.
+    pub fn make_inactive(
+        &self,
+        environment: &PreviewEnvironment,
+        forge: Arc<dyn Forge>,
+        repository: RepositoryName,
+        report: DeploymentReport,
+    ) -> Result<(), ForgeError> {
+        let id = report.deployment_id;
+        let Ok(mut retiring) = self.retiring.lock() else { return Ok(()) };
+        match retiring.remove(&id) {
+            Some(Some(error)) => return Err(error),
+            // It is under way.
+            Some(None) => {
+                retiring.insert(id, None);
+                return Ok(());
+            }
+            None => {}
+        }
+        let Some(context) = self.context.upgrade().filter(|_| !self.closing.is_cancelled()) else {
+            return Ok(());
+        };
+        retiring.insert(id, None);
+        let (namespace, name) = (environment.namespace().unwrap_or_default(), environment.name_any());
+        self.tasks.spawn(async move {
+            let result = forge.create_deployment_status(&repository, &report).await;
+            let reporter = &context.reporter;
+            let failure = match result {
+                // Not found: the deployment itself was deleted on GitHub.
+                Ok(()) | Err(ForgeError::NotFound(_)) => {
+                    reporter.retire(id);
+                    None
+                }
+                // Another write for it was on its way.
+                Err(ForgeError::Superseded) => None,
+                Err(error) => {
+                    if matches!(error, ForgeError::Unknown(_)) {
+                        reporter.doubt(id);
+                    }
+                    Some(error)
+                }
+            };
+            if let Ok(mut retiring) = reporter.retiring.lock() {
+                match failure {
+                    Some(error) => drop(retiring.insert(id, Some(error))),
+                    None => drop(retiring.remove(&id)),
+                }
+            }
+            reporter.poke.named(&namespace, &name);
+        });
+        Ok(())
+    }
+
+    /// Whether a deployment is just being made inactive.
+    pub fn is_retiring(&self, deployment_id: i64) -> bool {
+        self.retiring.lock().is_ok_and(|retiring| matches!(retiring.get(&deployment_id), Some(None)))
+    }
+
     /// Whether every deployment of an environment is known to be inactive.
     pub fn has_retired(&self, uid: &str) -> bool {
         self.finished.lock().is_ok_and(|finished| finished.contains(uid))
@@ -187,6 +253,9 @@ impl Reporter {
             }
             if let Ok(mut failures) = self.failures.lock() {
                 failures.remove(&id);
+            }
+            if let Ok(mut retiring) = self.retiring.lock() {
+                retiring.remove(&id);
             }
             self.trust(id);
         }
@@ -227,7 +296,6 @@ impl Reporter {
 async fn send(context: Arc<Context>, environment: Arc<PreviewEnvironment>, wanted: DeploymentReport) {
     let reporter = &context.reporter;
     let result = tell_github(&context, &environment, &wanted).await;
-    reporter.sent(&wanted);
     let id = wanted.deployment_id;
     match result {
         Ok(()) => {
@@ -235,9 +303,20 @@ async fn send(context: Arc<Context>, environment: Arc<PreviewEnvironment>, wante
                 failures.remove(&id);
             }
             reporter.trust(id);
-            acknowledge(&context, &environment, wanted, None).await;
+            // What isn't written down nobody follows: neither the request nor whoever asked in a comment.
+            while let Err(error) = acknowledge(&context, &environment, wanted.clone(), None).await {
+                let wait = reporter.wait(id);
+                tracing::warn!(name = environment.name_any(), %error, ?wait, "what GitHub acknowledged could not be written; it is tried again");
+                if reporter.closing.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                    break;
+                }
+            }
+            if let Ok(mut failures) = reporter.failures.lock() {
+                failures.remove(&id);
+            }
+            reporter.sent(&wanted);
         }
-        Err(ForgeError::Superseded | ForgeError::NotSent(_)) => {}
+        Err(ForgeError::Superseded | ForgeError::NotSent(_)) => reporter.sent(&wanted),
         Err(error) => {
             if matches!(error, ForgeError::Unknown(_)) {
                 reporter.doubt(id);
@@ -246,8 +325,13 @@ async fn send(context: Arc<Context>, environment: Arc<PreviewEnvironment>, wante
             let namespace = environment.namespace().unwrap_or_default();
             let name = environment.name_any();
             tracing::warn!(namespace, name, deployment = id, %error, ?wait, "GitHub could not be told; it is tried again");
-            acknowledge(&context, &environment, wanted, Some(&error)).await;
-            if reporter.closing.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            if let Err(error) = acknowledge(&context, &environment, wanted.clone(), Some(&error)).await {
+                tracing::warn!(name, %error, "that could not be written on the environment");
+            }
+            // Until then it counts as being sent: whatever wakes the environment meanwhile begins no second one.
+            let over = reporter.closing.run_until_cancelled(tokio::time::sleep(wait)).await;
+            reporter.sent(&wanted);
+            if over.is_none() {
                 return;
             }
             // By now another state may be wanted: the visit says which.
@@ -302,13 +386,13 @@ async fn tell_github(
     }
 }
 
-/// Writes into the status what GitHub acknowledged, or why it didn't.
+/// Writes into the status what GitHub acknowledged, or why it didn't. There is nothing to write into once the environment is gone.
 async fn acknowledge(
     context: &Context,
     environment: &PreviewEnvironment,
     report: DeploymentReport,
     error: Option<&ForgeError>,
-) {
+) -> Result<(), ClusterError> {
     let reporter = &context.reporter;
     let id = report.deployment_id;
     let _one_at_a_time = reporter.writing.lock().await;
@@ -317,7 +401,7 @@ async fn acknowledge(
         .get(&ObjectRef::from_obj(environment))
         .filter(|seen| seen.uid() == environment.uid())
         .map(|seen| context.fresh_environments.of(seen));
-    let Some(seen) = seen else { return };
+    let Some(seen) = seen else { return Ok(()) };
     let uid = seen.uid().unwrap_or_default();
     let status = seen.status.clone();
     let (wanted, before, known) =
@@ -338,23 +422,18 @@ async fn acknowledge(
     let generation = seen.metadata.generation.unwrap_or_default();
     conditions::set(&mut list, REPORTED, verdict, reason, &message, generation, context.clock.now());
     let status = json!({ "reported": told, "conditions": list });
-    match write::status::<PreviewEnvironment, _>(&*context.cluster, write::REPORTER, &seen, &status).await {
-        Ok(written) => {
-            context.fresh_environments.wrote(written);
-            // The request's own record of the deployment may not be seen yet.
-            let asked = context.requests.state_filter(|request| {
-                let known = request.status.as_ref().and_then(|status| status.deployment_id);
-                request.namespace() == seen.namespace()
-                    && trigger::same_place(&request.spec, &seen.spec)
-                    && known.is_none_or(|known| known == id)
-            });
-            for request in asked {
-                reporter.requests.object(&request);
-            }
-        }
-        // It was told all the same; the next acknowledgement writes both.
-        Err(error) => {
-            tracing::warn!(name = seen.name_any(), %error, "what GitHub acknowledged could not be written yet");
-        }
+    let written: PreviewEnvironment =
+        write::status(&*context.cluster, write::REPORTER, &*seen, &status).await?;
+    context.fresh_environments.wrote(written);
+    // The request's own record of the deployment may not be seen yet.
+    let asked = context.requests.state_filter(|request| {
+        let known = request.status.as_ref().and_then(|status| status.deployment_id);
+        request.namespace() == seen.namespace()
+            && trigger::same_place(&request.spec, &seen.spec)
+            && known.is_none_or(|known| known == id)
+    });
+    for request in asked {
+        reporter.requests.object(&request);
     }
+    Ok(())
 }

@@ -201,30 +201,36 @@ async fn sweep(
     if context.sweeps.is_known(&uid, &swept) {
         return Ok(());
     }
+    // What can't be taken in just now, as a deployment whose environment of before is still going, holds nothing else up.
+    let mut all = Ok(());
     for pull_request in pull_requests.items.iter() {
         let pull_request = pull_request.clone();
-        take_in(Event::PullRequest { repository: name.clone(), pull_request }, context).await?;
+        let event = Event::PullRequest { repository: name.clone(), pull_request };
+        all = all.and(take_in(event, context).await);
     }
     let deployed: Vec<_> =
         repository.spec.environments.iter().filter(|entry| entry.deploy.is_some()).collect();
     for (deployment, number) in newest(&deployed, &deployments.items) {
         if number.is_none_or(|number| open.contains(&number)) {
-            recent_deployment(repository, &name, deployment, &*forge, context).await?;
+            all = all.and(recent_deployment(repository, &name, deployment, &*forge, context).await);
         }
     }
     for branch in branches.items.iter() {
         let (branch, sha) = (branch.name.clone(), branch.sha.clone());
-        take_in(Event::Push { repository: name.clone(), branch, sha }, context).await?;
+        all = all.and(take_in(Event::Push { repository: name.clone(), branch, sha }, context).await);
     }
     for (deployment, statuses) in followed {
         let Some(status) = statuses.items.first().cloned() else { continue };
         let deployment = deployment.clone();
-        take_in(Event::DeploymentStatus { repository: name.clone(), deployment, status }, context).await?;
+        let event = Event::DeploymentStatus { repository: name.clone(), deployment, status };
+        all = all.and(take_in(event, context).await);
     }
     let now = context.clock.now();
     for comment in comments.items.iter().filter(|comment| is_recent(repository, comment, now)) {
-        take_in(Event::Comment { repository: name.clone(), comment: comment.clone() }, context).await?;
+        let event = Event::Comment { repository: name.clone(), comment: comment.clone() };
+        all = all.and(take_in(event, context).await);
     }
+    all?;
     // Only what was dealt with whole needn't be dealt with again.
     context.sweeps.remember(uid, swept, forgotten);
     Ok(())

@@ -22,6 +22,13 @@ pub fn gone(now: Timestamp) -> String {
     told(GONE, now)
 }
 
+/// What was heard last, to be looked at once more.
+pub fn again(known: Option<&str>, now: Timestamp) -> String {
+    let mut parts = known.unwrap_or("- -").splitn(3, ' ');
+    let version = [parts.next().unwrap_or("-"), parts.next().unwrap_or("-")].join(" ");
+    told(&version, now)
+}
+
 /// Whether a word is news to whoever knows another one: not the same, and of no earlier state.
 pub fn is_news(known: Option<&str>, word: &str) -> bool {
     known.is_none_or(|known| known != word && (is_gone(word) || time(known) <= time(word)))
@@ -81,6 +88,16 @@ mod tests {
         assert!(!is_new_version(Some(&word), BEFORE));
         assert!(is_new_version(Some(&word), CLOSED), "another state of the same second");
         assert!(is_new_version(Some(&word), AFTER));
+    }
+
+    #[test]
+    fn the_same_can_be_looked_at_once_more() {
+        for known in [OPEN.to_owned(), told(OPEN, at(1))] {
+            let word = again(Some(&known), at(2));
+            assert_eq!(word, told(OPEN, at(2)));
+            assert!(is_news(Some(&known), &word) && !is_new_version(Some(&word), OPEN));
+        }
+        assert!(is_new_version(Some(&again(None, at(1))), BEFORE));
     }
 
     #[test]

@@ -163,6 +163,13 @@ pub fn has_succeeded(status: Option<&PreviewEnvironmentStatus>, revision: &Revis
         .is_some_and(|attempt| is_of(attempt, revision) && attempt.outcome == Outcome::Succeeded)
 }
 
+/// Whether this revision is known to be superseded.
+pub fn is_superseded(status: Option<&PreviewEnvironmentStatus>, revision: &Revision) -> bool {
+    status
+        .and_then(|status| status.history.first())
+        .is_some_and(|attempt| is_of(attempt, revision) && attempt.outcome == Outcome::Superseded)
+}
+
 /// Whether the later status says nothing but how far it is: what is deployed, what GitHub should show and whether it is ready are the same.
 pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEnvironmentStatus) -> bool {
     let ready = |status: &PreviewEnvironmentStatus| {

@@ -1,9 +1,9 @@
 //! What people write under a pull request: who may, what comes of it, and the one answer.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use kube::api::ListParams;
-use playground::stage::github::types::{AccountKind, Comment, FaultEffect};
-use playground::stage::{Project, Stage, conditions};
+use kube::api::{DynamicObject, ListParams};
+use playground::stage::github::types::{AccountKind, Comment, FaultEffect, NewFault};
+use playground::stage::{Project, Stage, condition, conditions};
 
 use crate::chain::{deployed, project, requests, waits};
 use crate::harness::tests;
@@ -20,6 +20,7 @@ tests![
     what_was_asked_for_stays_until_the_next_push,
     commands_need_no_webhook,
     a_lost_answer_makes_no_second_one,
+    what_could_not_be_answered_is_not_carried_out_again(alone),
 ];
 
 const ENVIRONMENTS: &str = "  - name: preview\n    trigger: {pullRequest: {labels: [preview]}}\n    deploy: {templateRef: {name: NAME}}\n  \
@@ -266,5 +267,51 @@ async fn a_lost_answer_makes_no_second_one(stage: &Stage) -> Result<()> {
     tokio::time::sleep(SWEPT).await;
     let all = answers(stage, &project, pull.number).await?;
     ensure!(all.len() == 1, "{all:#?}");
+    Ok(())
+}
+
+/// Neither when it is tried to answer it again, nor by an operator that begins anew.
+async fn what_could_not_be_answered_is_not_carried_out_again(stage: &Stage) -> Result<()> {
+    let (project, pull) = commanded(stage, "command-again").await?;
+    let github = stage.github();
+    let fault = NewFault {
+        method: Some("POST".into()),
+        path: format!("/repos/{}/issues/{}/comments", project.repository, pull.number),
+        times: Some(1_000),
+        effect: FaultEffect::Answer { status: 502, headers: [].into(), body: None },
+    };
+    github.add_fault(fault).await?;
+    let commands = stage.objects("matinee.dev/v1alpha1", "Command", Some(&project.namespace));
+    let carried_out = async |count: usize| {
+        stage
+            .wait_for(&format!("{count} commands are carried out and not answered"), SOON, async || {
+                let all = commands.list(&ListParams::default()).await?.items;
+                let is = |command: &DynamicObject, kind: &str, wanted: &str| {
+                    condition(command, kind).is_some_and(|found| found.status == wanted)
+                };
+                let done = all
+                    .iter()
+                    .filter(|command| is(command, "CarriedOut", "True") && is(command, "Answered", "False"));
+                ensure!(done.count() == count, "{:?}", all.iter().map(conditions).collect::<Vec<_>>());
+                Ok(())
+            })
+            .await
+    };
+    github.comment(&project.repository, pull.number, "ada", "/lock staging mine").await?;
+    carried_out(1).await?;
+    github.comment(&project.repository, pull.number, "grace", "/unlock staging").await?;
+    carried_out(2).await?;
+    stage.operator().restart().await?;
+    github.clear_faults().await?;
+    stage
+        .wait_for("both are answered", SOON, async || {
+            let all = answers(stage, &project, pull.number).await?;
+            ensure!(all.len() == 2, "{all:#?}");
+            Ok(())
+        })
+        .await?;
+    let repository = stage.repositories(&project.namespace).get(&project.name).await?;
+    let locks = &repository.data["spec"]["locks"];
+    ensure!(locks.as_array().is_none_or(Vec::is_empty), "the lock came back: {locks}");
     Ok(())
 }

@@ -206,8 +206,8 @@ async fn the_operator_writes_in_namespaces_of_previews_alone(stage: &Stage) -> R
         let created = create(&namespaces, make("rights-made", loose)).await;
         forbidden(created, "rbac.confinement.podSecurity")?;
     }
-    let made = make("rights-made", json!({OWNER_LABEL: "mine", ENFORCE: "baseline"}));
-    create(&namespaces, made).await?;
+    let preview = make("rights-made", json!({OWNER_LABEL: "mine", ENFORCE: "baseline"}));
+    create(&namespaces, preview).await?;
     let looser = json!({"metadata": {"labels": {ENFORCE: "privileged"}}});
     forbidden(patch("rights-made", looser).await, "rbac.confinement.podSecurity")?;
     forbidden(patch("rights-made", label("another")).await, "can't be changed")?;

@@ -2,11 +2,12 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
+use kube::api::GroupVersionKind;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 
 use super::{Outcome, Stand, Visit, environment, survey};
-use crate::api::{Approval, DeploymentRequest, Lock, Permission, PreviewClass, Repository};
+use crate::api::{Approval, DeploymentRequest, GROUP, Lock, Permission, PreviewClass, Repository, VERSION};
 use crate::controllers::driver::Failure;
 use crate::controllers::{request, write};
 use crate::core::command::{self, Command, CommandError, Reply, Resolved};
@@ -139,31 +140,30 @@ async fn ask(visit: &Visit<'_>, resolved: &Resolved<'_>, sha: &str) -> Result<Ou
 }
 
 /// What has come of the request that a command asked for.
-pub(super) fn follow(visit: &Visit<'_>, resolved: &Resolved<'_>, name: &str) -> Outcome {
+pub(super) async fn follow(
+    visit: &Visit<'_>,
+    resolved: &Resolved<'_>,
+    name: &str,
+) -> Result<Outcome, Failure> {
     let environment = environment(resolved);
     let namespace = visit.command.namespace().unwrap_or_default();
     let known = visit.context.requests.get(&ObjectRef::new(name).within(&namespace));
     let Some(request) = known.map(|known| visit.context.fresh_requests.of(known)) else {
-        let lately = visit.command.metadata.creation_timestamp.as_ref().is_some_and(|given| {
-            visit.context.clock.now().duration_since(given.0) < jiff::SignedDuration::from_secs(30)
-        });
-        if lately {
-            // The watch may not show it yet.
-            return Outcome { stand: Stand::UnderWay, answer: None, request: None };
+        // The watch may not show it yet.
+        let kind = GroupVersionKind::gvk(GROUP, VERSION, "DeploymentRequest");
+        if visit.context.cluster.get(&Actor::Operator, &kind, Some(&namespace), name).await?.is_some() {
+            return Ok(Outcome { stand: Stand::UnderWay, answer: None, request: None });
         }
         let cause = "its request is gone: the environment came to its end, or somebody deleted it";
         let answer = Some(visit.say(&Reply::Failed { environment, sha: "", cause }));
-        return Outcome {
-            stand: Stand::Failed("RequestGone".to_owned(), cause.to_owned()),
-            answer,
-            request: None,
-        };
+        let stand = Stand::Failed("RequestGone".to_owned(), cause.to_owned());
+        return Ok(Outcome { stand, answer, request: None });
     };
     let sha = &request.spec.sha;
     let Some((status, reason, message)) = request::ready(&request) else {
-        return Outcome { stand: Stand::UnderWay, answer: None, request: None };
+        return Ok(Outcome { stand: Stand::UnderWay, answer: None, request: None });
     };
-    match status {
+    Ok(match status {
         "True" => {
             let url = Some(message).filter(|url| !url.is_empty());
             let answer = Some(visit.say(&Reply::Deployed { environment, sha, url }));
@@ -186,7 +186,7 @@ pub(super) fn follow(visit: &Visit<'_>, resolved: &Resolved<'_>, name: &str) -> 
             let answer = Some(visit.say(&Reply::Waiting { environment, sha, what: message }));
             Outcome { stand: Stand::UnderWay, answer, request: None }
         }
-    }
+    })
 }
 
 async fn lock(visit: &Visit<'_>, environment: &str, reason: &str) -> Result<Outcome, Failure> {
@@ -255,6 +255,8 @@ async fn approve(
             && request.spec.repository_ref == visit.command.spec.repository_ref
             && request.spec.environment == environment
             && shas.contains(&request.spec.sha)
+            // What was pushed since, whoever approves hasn't seen.
+            && request.metadata.creation_timestamp <= visit.command.metadata.creation_timestamp
             && supersede::waits(request)
     });
     let Some(first) = waiting.first() else {

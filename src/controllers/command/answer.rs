@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt as _;
 use secrecy::SecretString;
 
-use super::{Outcome, Visit};
-use crate::api::{Command, CommentReference, PreviewClass, SlackConnection, find_condition};
+use super::Visit;
+use crate::api::{Command, CommandStatus, CommentReference, PreviewClass, SlackConnection};
 use crate::controllers::Context;
 use crate::controllers::desk::{self, BOT_TOKEN};
 use crate::core::command::marker;
+use crate::core::forge::Emoji;
 use crate::core::slack::{ChatMessage, ResponseType, ResponseUrl};
 use crate::ports::{ChatError, ForgeError};
 
@@ -114,36 +115,32 @@ fn ephemeral(text: &str) -> ChatMessage {
     ChatMessage { text: text.to_owned(), response_type: ResponseType::Ephemeral, ..ChatMessage::default() }
 }
 
-/// Answers, if there is something new to say; the id of the answer, where it has one. The error says why it couldn't be answered; a later visit
-/// tries again.
+/// Says it, with the reaction to a command that has come to its end; the id of the answer, where it has one. The error says why it couldn't be
+/// answered; a later visit tries again.
 pub(super) async fn answer(
     visit: &Visit<'_>,
     class: &PreviewClass,
-    outcome: &Outcome,
+    status: &CommandStatus,
+    text: &str,
+    emoji: Option<Emoji>,
 ) -> Result<Option<String>, String> {
-    let Some(text) = &outcome.answer else { return Ok(None) };
-    let status = visit.command.status.as_ref();
-    let answered = status.is_some_and(|status| {
-        status.answer.as_ref() == Some(text)
-            && find_condition(&status.conditions, super::ANSWERED).is_some_and(|found| found.status == "True")
-    });
-    if answered {
-        return Ok(None);
-    }
+    let known = status.reply.as_deref();
     match &visit.command.spec.comment {
-        Some(reference) => comment(visit, reference, text, outcome).await.map_err(|error| error.to_string()),
-        None => slack(visit, class, text).await,
+        Some(reference) => {
+            comment(visit, reference, known, text, emoji).await.map_err(|error| error.to_string())
+        }
+        None => slack(visit, class, known, text).await,
     }
 }
 
 async fn comment(
     visit: &Visit<'_>,
     reference: &CommentReference,
+    known: Option<&str>,
     text: &str,
-    outcome: &Outcome,
+    emoji: Option<Emoji>,
 ) -> Result<Option<String>, ForgeError> {
-    let status = visit.command.status.as_ref();
-    let known = status.and_then(|status| status.reply.as_ref()).and_then(|id| id.parse::<i64>().ok());
+    let known = known.and_then(|id| id.parse::<i64>().ok());
     let number = reference.pull_request.number;
     let known = if known.is_some() {
         known
@@ -164,7 +161,7 @@ async fn comment(
         }
         None => visit.forge.create_comment(&visit.name, number, text).await?.id,
     };
-    if let Some(emoji) = outcome.stand.emoji() {
+    if let Some(emoji) = emoji {
         match visit.forge.react(&visit.name, reference.id, emoji).await {
             Ok(()) | Err(ForgeError::NotFound(_)) => {}
             Err(error) => return Err(error),
@@ -173,7 +170,12 @@ async fn comment(
     Ok(Some(id.to_string()))
 }
 
-async fn slack(visit: &Visit<'_>, class: &PreviewClass, text: &str) -> Result<Option<String>, String> {
+async fn slack(
+    visit: &Visit<'_>,
+    class: &PreviewClass,
+    known: Option<&str>,
+    text: &str,
+) -> Result<Option<String>, String> {
     let chat = &visit.context.chat;
     let uid = visit.command.uid().unwrap_or_default();
     if let Some(url) = visit.context.responses.take(&uid) {
@@ -193,7 +195,6 @@ async fn slack(visit: &Visit<'_>, class: &PreviewClass, text: &str) -> Result<Op
         desk::secret(visit.context, secret_name, BOT_TOKEN).await.map_err(|error| error.to_string())?;
     let Some(token) = token else { return Ok(None) };
     let message = ChatMessage { text: format!("<@{}> {text}", slack_user(visit)), ..ChatMessage::default() };
-    let known = visit.command.status.as_ref().and_then(|status| status.reply.as_deref());
     match chat.post(&SecretString::from(token), channel, &message, known).await {
         Ok(timestamp) => Ok(Some(timestamp)),
         Err(error @ (ChatError::RateLimited { .. } | ChatError::Unknown(_))) => Err(error.to_string()),

@@ -151,11 +151,24 @@ async fn visit(command: &api::Command, context: &Context) -> Result<Action, Fail
     let place = if command.spec.comment.is_some() { Place::Comment } else { Place::Slack };
     let Admitted { repository, class, .. } = admitted;
     let visit = Visit { command, repository, forge, name, place, context };
-    let outcome = steps(&visit, class).await?;
-    let answered = answer::answer(&visit, class, &outcome).await;
-    record(&visit, &outcome, answered).await?;
+    let (status, emoji, is_end) = if let (Some(status), Some(emoji)) = (&command.status, decided(command)) {
+        // Only to be answered: what was carried out isn't carried out again.
+        (status.clone(), Some(emoji), true)
+    } else {
+        let outcome = steps(&visit, class).await?;
+        // Before it is answered, which may have to wait.
+        let status = record(&visit, &outcome).await?;
+        (status, outcome.stand.emoji(), outcome.stand.is_end())
+    };
+    let is_answered = match status.answer.as_deref().filter(|_| !is_true(&status, ANSWERED)) {
+        Some(text) => {
+            let answered = answer::answer(&visit, class, &status, text, emoji).await;
+            record_answer(&visit, &status, answered).await?
+        }
+        None => true,
+    };
     // What is under way brings its command here again when there is news; a request that is gone without any is noticed some time.
-    Ok(Action::requeue(if outcome.stand.is_end() { left } else { left.min(context.sweep_interval) }))
+    Ok(Action::requeue(if is_end && is_answered { left } else { left.min(context.sweep_interval) }))
 }
 
 /// The Repository and its class, if they may be used together.
@@ -194,7 +207,7 @@ async fn stall(command: &api::Command, mistake: &Mistake, context: &Context) -> 
         reply: before.and_then(|status| status.reply.clone()),
         answer: before.and_then(|status| status.answer.clone()),
     };
-    write_status(command, &status, context).await
+    write_status(command, before, &status, context).await
 }
 
 async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, Failure> {
@@ -208,13 +221,19 @@ async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, 
         Err(error) => return Ok(visit.not_understood(error)),
     };
     if let Some(request) = command.status.as_ref().and_then(|status| status.request_ref.as_ref()) {
-        return Ok(act::follow(visit, &resolved, &request.name));
+        return act::follow(visit, &resolved, &request.name).await;
     }
     let known = command.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     if let Some(comment) = &command.spec.comment
         && find_condition(known, UNDERSTOOD).is_none()
     {
-        visit.forge.react(&visit.name, comment.id, Emoji::Eyes).await?;
+        // A courtesy: nothing waits for its turn among what GitHub is told.
+        let (forge, name, comment) = (Arc::clone(&visit.forge), visit.name.clone(), comment.id);
+        tokio::spawn(async move {
+            if let Err(error) = forge.react(&name, comment, Emoji::Eyes).await {
+                tracing::debug!(repository = %name, comment, %error, "no reaction that it was seen");
+            }
+        });
     }
     let needed = command::needed(&resolved);
     let role = visit.forge.permission(&visit.name, &command.spec.login).await?;
@@ -231,18 +250,28 @@ fn not_permitted(visit: &Visit<'_>, needed: RepositoryRole) -> Outcome {
 
 /// Whether it has come to its end and was answered.
 fn is_over(command: &api::Command) -> bool {
-    let Some(status) = &command.status else { return false };
-    let is = |kind: &str, wanted: &[&str]| {
-        find_condition(&status.conditions, kind).is_some_and(|found| wanted.contains(&found.status.as_str()))
-    };
-    is(conditions::READY, &["True", "False"]) && is(ANSWERED, &["True"])
+    let answered = |status: &CommandStatus| status.answer.is_none() || is_true(status, ANSWERED);
+    decided(command).is_some() && command.status.as_ref().is_some_and(answered)
 }
 
-async fn record(
-    visit: &Visit<'_>,
-    outcome: &Outcome,
-    answered: Result<Option<String>, String>,
-) -> Result<(), Failure> {
+/// The reaction to a command that has come to its end, whether or not that was answered.
+fn decided(command: &api::Command) -> Option<Emoji> {
+    let conditions = &command.status.as_ref()?.conditions;
+    let status = |kind: &str| find_condition(conditions, kind).map_or("Unknown", |found| &found.status);
+    match (status(UNDERSTOOD), status(AUTHORIZED), status(CARRIED_OUT)) {
+        ("False", ..) => Some(Emoji::Confused),
+        (_, "False", _) | (_, _, "False") => Some(Emoji::MinusOne),
+        (_, _, "True") => Some(Emoji::PlusOne),
+        _ => None,
+    }
+}
+
+fn is_true(status: &CommandStatus, kind: &str) -> bool {
+    find_condition(&status.conditions, kind).is_some_and(|found| found.status == "True")
+}
+
+/// Writes what a visit came to, and what is to be answered.
+async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<CommandStatus, Failure> {
     use ConditionStatus::{False, True, Unknown};
 
     let (command, context) = (visit.command, visit.context);
@@ -288,19 +317,10 @@ async fn record(
             Summary::Stalled { reason: reason.clone(), message: message.clone() }
         }
     };
-    let mut reply = before.and_then(|status| status.reply.clone());
     let mut answer = before.and_then(|status| status.answer.clone());
-    match answered {
-        Ok(id) => {
-            if let Some(id) = id {
-                reply = Some(id);
-            }
-            answer.clone_from(&outcome.answer);
-            if outcome.answer.is_some() {
-                set(ANSWERED, True, "Answered", "");
-            }
-        }
-        Err(problem) => set(ANSWERED, False, "NotAnswered", &problem),
+    if outcome.answer.is_some() && answer != outcome.answer {
+        answer.clone_from(&outcome.answer);
+        set(ANSWERED, Unknown, "Answering", "");
     }
     conditions::summarize(&mut list, &summary, generation, now);
     let request_ref = outcome
@@ -308,17 +328,44 @@ async fn record(
         .clone()
         .map(|name| LocalReference { name })
         .or_else(|| before.and_then(|status| status.request_ref.clone()));
+    let reply = before.and_then(|status| status.reply.clone());
     let status =
         CommandStatus { observed_generation: generation, conditions: list, request_ref, reply, answer };
-    write_status(command, &status, context).await
+    write_status(command, before, &status, context).await?;
+    Ok(status)
+}
+
+/// Writes whether it was answered; says whether nothing stands in the way.
+async fn record_answer(
+    visit: &Visit<'_>,
+    before: &CommandStatus,
+    answered: Result<Option<String>, String>,
+) -> Result<bool, Failure> {
+    let mut after = before.clone();
+    let generation = visit.command.metadata.generation.unwrap_or_default();
+    let now = visit.context.clock.now();
+    let mut set = |verdict, reason: &str, message: &str| {
+        conditions::set(&mut after.conditions, ANSWERED, verdict, reason, message, generation, now);
+    };
+    let fine = answered.is_ok();
+    match answered {
+        Ok(id) => {
+            set(ConditionStatus::True, "Answered", "");
+            after.reply = id.or(after.reply);
+        }
+        Err(problem) => set(ConditionStatus::False, "NotAnswered", &problem),
+    }
+    write_status(visit.command, Some(before), &after, visit.context).await?;
+    Ok(fine)
 }
 
 async fn write_status(
     command: &api::Command,
+    before: Option<&CommandStatus>,
     status: &CommandStatus,
     context: &Context,
 ) -> Result<(), Failure> {
-    if command.status.as_ref() != Some(status) {
+    if before != Some(status) {
         let written: api::Command = write::status(&*context.cluster, write::COMMAND, command, status).await?;
         context.fresh_commands.wrote(written);
     }

@@ -96,7 +96,19 @@ async fn steps(
         Ok(admitted) => admitted,
         Err(mistake) => return stalled(Stage::Validate, mistake),
     };
-    let pull_request = match verify::verify(environment, &admitted, context).await? {
+    let verified = verify::verify(environment, &admitted, context).await?;
+    let seen = progress::first_seen(environment.status.as_ref(), &environment.spec.revision, now);
+    // Also where the revision isn't carried out: what runs of the one before has its time too.
+    if environment.spec.pull_request.is_some() && !matches!(verified, Verified::Over(..)) {
+        let own = environment.spec.lifetime.as_ref();
+        let expires =
+            lifetime::expires(seen, own, admitted.entry.lifetime.as_ref(), &admitted.class.spec.lifetime);
+        if expires <= now {
+            return delete(environment, context, "Expired", &format!("its time was over at {expires}")).await;
+        }
+        findings.expires = Some(expires);
+    }
+    let pull_request = match verified {
         Verified::Allowed(verification) => {
             let pull_request = verification.as_ref().map(|verification| verification.pull_request.clone());
             findings.verified = verification;
@@ -106,7 +118,13 @@ async fn steps(
             findings.verified = verification;
             return stalled(Stage::Validate, mistake);
         }
-        Verified::Superseded(head) => return Ok(Step::Done(Progress::Superseded { head }, None)),
+        Verified::Superseded(head) => {
+            if !progress::is_superseded(environment.status.as_ref(), &environment.spec.revision) {
+                // It may have been deployed before, and then nothing else would have it deployed again.
+                request::look_at_head(environment, &head, context).await?;
+            }
+            return Ok(Step::Done(Progress::Superseded { head }, None));
+        }
         Verified::Over(reason, why) => {
             let now = context.environments.get(&ObjectRef::from_obj(environment));
             if now.is_some_and(|now| now.spec.revision != environment.spec.revision) {
@@ -118,16 +136,6 @@ async fn steps(
             return delete(environment, context, reason, &why).await;
         }
     };
-    let seen = progress::first_seen(environment.status.as_ref(), &environment.spec.revision, now);
-    if environment.spec.pull_request.is_some() {
-        let own = environment.spec.lifetime.as_ref();
-        let expires =
-            lifetime::expires(seen, own, admitted.entry.lifetime.as_ref(), &admitted.class.spec.lifetime);
-        if expires <= now {
-            return delete(environment, context, "Expired", &format!("its time was over at {expires}")).await;
-        }
-        findings.expires = Some(expires);
-    }
     let repositories = observed.repositories();
     let environments = observed.environments();
     let found = observed.found(&repositories, &environments);

@@ -1,5 +1,7 @@
 //! The end of an environment: its namespace and everything in it, its deployments on GitHub, and at last its finalizer.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use kube::api::{GroupVersionKind, ObjectMeta};
@@ -14,8 +16,10 @@ use crate::core::names;
 use crate::core::report;
 use crate::ports::{Actor, ClusterError, EventType, ForgeError};
 
-/// Deployments made inactive in one visit; the next visit goes on at once.
-const PER_VISIT: usize = 10;
+/// Deployments that are being made inactive at the same time; when one is, its environment is visited again.
+const AT_ONCE: usize = 10;
+/// Time until an environment is visited again though none was.
+const GO_ON: std::time::Duration = std::time::Duration::from_secs(30);
 /// Time for which GitHub's not answering holds an environment whose namespace is gone already.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 
@@ -35,16 +39,10 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
     };
     match retired {
         Ok(true) => context.reporter.retired_all(uid),
-        Ok(false) => return Ok(Action::requeue(std::time::Duration::ZERO)),
+        Ok(false) if !out_of_patience(environment, context) => return Ok(Action::requeue(GO_ON)),
+        Ok(false) => leave(environment, "too much else is being told to GitHub", context).await,
         Err(error) if is_hopeless(&error) || out_of_patience(environment, context) => {
-            let message = format!(
-                "deployments of {} stay as they are on GitHub: {error}",
-                environment.spec.github_environment
-            );
-            context
-                .events
-                .publish(&write::reference(environment), EventType::Warning, "NotReported", &message)
-                .await;
+            leave(environment, &error.to_string(), context).await;
         }
         Err(error) => return Err(error.into()),
     }
@@ -54,6 +52,13 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
     }
     release(environment, context).await?;
     Ok(Action::await_change())
+}
+
+/// Says that deployments stay as they are.
+async fn leave(environment: &PreviewEnvironment, why: &str, context: &Context) {
+    let message =
+        format!("deployments of {} stay as they are on GitHub: {why}", environment.spec.github_environment);
+    context.events.publish(&write::reference(environment), EventType::Warning, "NotReported", &message).await;
 }
 
 /// Deletes the namespace if it is the environment's own. Says whether it is there still.
@@ -87,7 +92,7 @@ async fn remove_namespace(environment: &PreviewEnvironment, context: &Context) -
     Ok(true)
 }
 
-/// Makes every deployment of the environment inactive: GitHub never does it for transient ones. Says whether all are.
+/// Has every deployment of the environment made inactive: GitHub never does it for transient ones. Says whether all are.
 async fn retire(
     environment: &PreviewEnvironment,
     observed: &Observed,
@@ -97,11 +102,15 @@ async fn retire(
     // An environment that was never let in has nothing to retire, and no way to.
     let admitted = observed.admit(environment).map_err(|mistake| ForgeError::Invalid(mistake.message))?;
     let Some(newest) = environment.spec.revision.deployment_id else { return Ok(true) };
+    // Whatever of the namespace goes meanwhile brings the environment by here: nothing is asked for that.
+    if context.reporter.is_retiring(newest) {
+        return Ok(false);
+    }
     let (forge, repository) = context.forge(&admitted).await?;
     let deployments = forge.deployments(&repository, &environment.spec.github_environment, None).await?;
     let told =
         |id: i64| status.and_then(|status| status.reported.iter().find(|told| told.deployment_id == id));
-    let mut left = PER_VISIT;
+    let mut under_way = 0;
     // A deployment made after this environment was deleted is the next one's.
     for deployment in deployments.into_iter().filter(|deployment| deployment.id <= newest) {
         if told(deployment.id).is_some_and(|told| told.state == DeploymentState::Inactive)
@@ -116,25 +125,14 @@ async fn retire(
             context.reporter.retire(deployment.id);
             continue;
         }
-        if left == 0 {
-            return Ok(false);
+        if under_way == AT_ONCE {
+            break;
         }
-        left -= 1;
+        under_way += 1;
         let report = report::inactive(deployment.id, "The environment is gone", told(deployment.id));
-        match forge.create_deployment_status(&repository, &report).await {
-            // Not found: the deployment itself was deleted on GitHub.
-            Ok(()) | Err(ForgeError::NotFound(_)) => context.reporter.retire(deployment.id),
-            // Another write for it was on its way.
-            Err(ForgeError::Superseded) => return Ok(false),
-            Err(error) => {
-                if matches!(error, ForgeError::Unknown(_)) {
-                    context.reporter.doubt(deployment.id);
-                }
-                return Err(error);
-            }
-        }
+        context.reporter.make_inactive(environment, Arc::clone(&forge), repository.clone(), report)?;
     }
-    Ok(true)
+    Ok(under_way == 0)
 }
 
 /// Trying again won't help until somebody changes something; the environment isn't held for that.

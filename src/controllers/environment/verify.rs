@@ -51,6 +51,8 @@ pub(super) async fn verify(
         });
     }
     let (forge, repository) = context.forge(admitted).await?;
+    // What is recorded as dealt with must be no older than the word of it, which may have come with the answer to a write.
+    context.heard_of(environment, &environment.spec.repository_ref.name, Some(reference.number));
     let max_age = context.hints.max_age(&repository, reference.number);
     let pull_request = match forge.pull_request(&repository, reference.number, max_age).await {
         Ok(pull_request) => pull_request,
@@ -66,19 +68,25 @@ pub(super) async fn verify(
         }
         Err(error) => return Err(error.into()),
     };
+    // Once known, it stays so: the request goes before the environment does, and what ends in between has to be judged as before.
+    let triggered = triggered(environment, context)
+        || environment.status.as_ref().and_then(|status| status.verified.as_ref()).is_some_and(|known| {
+            known.triggered && known.deployment_id.is_some() && known.deployment_id == revision.deployment_id
+        });
     let verdict = gate::judge(
         &admitted.class.spec.pull_requests,
         &admitted.class.name_any(),
         admitted.entry,
         &pull_request,
         &revision.sha,
-        triggered(environment, context),
+        triggered,
     );
     let verification = |refusal| Verification {
         sha: revision.sha.clone(),
         deployment_id: revision.deployment_id,
         updated_at: updated_at.clone(),
         judged_by: judged_by.clone(),
+        triggered,
         refusal,
         pull_request: gate::source(&pull_request),
     };

@@ -45,7 +45,7 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
         }
     }
     if visit.admitted.entry.deploy.is_some()
-        && ours.is_none_or(|environment| environment.spec.revision.deployment_id <= Some(id))
+        && ours.is_some_and(|environment| environment.spec.revision.deployment_id <= Some(id))
     {
         // It has not come so far yet; its first status brings the request here again.
         return Ok(Followed::UnderWay);

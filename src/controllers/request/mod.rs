@@ -68,6 +68,20 @@ enum Outcome {
     Deleted,
 }
 
+impl Outcome {
+    /// Whether nothing more is to come, as [`record::has_ended`] reads it from what is recorded.
+    const fn is_end(&self) -> bool {
+        match self {
+            Self::Superseded(_)
+            | Self::Created { followed: Followed::Live { .. } | Followed::Inactive, .. } => true,
+            Self::Gated(evaluation) => {
+                matches!(evaluation.summary, gates::Summary::Refused { over: true, .. })
+            }
+            Self::Created { .. } | Self::Refused(_) | Self::Failed(_) | Self::Deleted => false,
+        }
+    }
+}
+
 /// What a visit works with once the request is admitted.
 struct Visit<'a> {
     request: &'a DeploymentRequest,
@@ -162,9 +176,17 @@ async fn steps(request: &DeploymentRequest, context: &Context) -> Result<Outcome
     };
     let visit = Visit { request, admitted, forge, name, place, context, now: context.clock.now() };
     let outcome = visit.outcome().await?;
-    record::outcome(request, &outcome, context).await?;
-    // Last, since it waits for its turn among everything that GitHub is told.
-    if let Some(told) = tell::tell(&visit, &outcome).await {
+    // What is told waits for its turn among everything that GitHub is told, so it is recorded first. But what has come to its end isn't visited again:
+    // then the last word is said first, or it would be lost with the first failure.
+    let told = if outcome.is_end() {
+        let told = tell::tell(&visit, &outcome).await?;
+        record::outcome(request, &outcome, context).await?;
+        told
+    } else {
+        record::outcome(request, &outcome, context).await?;
+        tell::tell(&visit, &outcome).await?
+    };
+    if let Some(told) = told {
         record::told(request, told, context).await?;
     }
     Ok(outcome)
@@ -284,6 +306,25 @@ pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context
     }
     if let Some(repository) = context.repository(&namespace, &spec.repository_ref.name).await? {
         context.sweeps.forget(&repository.uid().unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// Has the request looked at that asks for a pull request's head, though it had its deployment before.
+pub(super) async fn look_at_head(
+    environment: &PreviewEnvironment,
+    head: &str,
+    context: &Context,
+) -> Result<(), Failure> {
+    let asked = context.requests.state_filter(|request| {
+        request.namespace() == environment.namespace()
+            && request.metadata.deletion_timestamp.is_none()
+            && trigger::same_place(&request.spec, &environment.spec)
+            && request.spec.sha == head
+            && request.status.as_ref().is_some_and(|status| status.deployment_id.is_some())
+    });
+    for request in asked {
+        context.reception.look_at(&request, context.clock.now()).await?;
     }
     Ok(())
 }

@@ -9,13 +9,13 @@ use crate::ports::{EventType, ForgeError};
 /// What GitHub shows now; for the status.
 pub(super) struct Told(pub(super) String);
 
-/// Tells GitHub, if that is news. `None`: nothing was told.
-pub(super) async fn tell(visit: &Visit<'_>, outcome: &Outcome) -> Option<Told> {
+/// Tells GitHub, if that is news. `None`: nothing was to be told.
+pub(super) async fn tell(visit: &Visit<'_>, outcome: &Outcome) -> Result<Option<Told>, ForgeError> {
     let before = visit.request.status.as_ref().and_then(|status| status.told.as_ref());
     let mut url = None;
     let standing = match outcome {
         Outcome::Gated(evaluation) => Standing::Judged(evaluation),
-        _ if before.is_none() => return None,
+        _ if before.is_none() => return Ok(None),
         Outcome::Refused(mistake) => Standing::Refused(&mistake.message),
         Outcome::Superseded(why) => Standing::Superseded(why),
         Outcome::Failed(message) => Standing::Failed(message),
@@ -26,15 +26,15 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: &Outcome) -> Option<Told> {
         }
         Outcome::Created { followed: Followed::Failed { cause }, .. } => Standing::Failed(cause),
         Outcome::Created { followed: Followed::Inactive, .. } => Standing::Superseded("it is inactive"),
-        Outcome::Deleted => return None,
+        Outcome::Deleted => return Ok(None),
     };
     let status = gates::commit_status(&visit.admitted.entry.name, standing, url);
     let told = gates::told(&status);
     if before == Some(&told) {
-        return None;
+        return Ok(None);
     }
     match visit.forge.create_commit_status(&visit.name, &visit.request.spec.sha, &status).await {
-        Ok(()) | Err(ForgeError::Superseded) => Some(Told(told)),
+        Ok(()) | Err(ForgeError::Superseded) => Ok(Some(Told(told))),
         Err(error @ (ForgeError::Forbidden(_) | ForgeError::NotFound(_) | ForgeError::Invalid(_))) => {
             // Trying again won't help, and the deployment doesn't depend on it.
             let message = format!("the commit status can't be created: {error}");
@@ -43,11 +43,8 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: &Outcome) -> Option<Told> {
                 .events
                 .publish(&write::reference(visit.request), EventType::Warning, "NotTold", &message)
                 .await;
-            Some(Told(told))
+            Ok(Some(Told(told)))
         }
-        Err(error) => {
-            tracing::warn!(repository = %visit.name, %error, "the commit status could not be created; it is tried again");
-            None
-        }
+        Err(error) => Err(error),
     }
 }
