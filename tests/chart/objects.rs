@@ -200,3 +200,34 @@ fn a_budget_and_spreading_come_with_the_second_replica() {
         assert_eq!(deployment["spec"]["replicas"].to_string(), replicas);
     }
 }
+
+/// Whether it begins and ends as it has to, and has nothing else between (a DNS label, as every kind takes it).
+fn is_name(text: &str) -> bool {
+    text.len() <= 63
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && !text.ends_with('-')
+}
+
+#[test]
+fn names_are_good_whatever_the_release_is_called() {
+    let long = format!("{}.b", "a".repeat(44));
+    for (release, expected) in [
+        ("matinee", "matinee"),
+        ("previews", "previews-matinee"),
+        ("matinee-1.2", "matinee-1-2"),
+        ("1st", "m-1st-matinee"),
+        ("2.matinee", "m-2-matinee"),
+        (long.as_str(), &long[..44]),
+    ] {
+        let text = text_of(&chart(), release, &["--set", "crds.enabled=false"]).unwrap();
+        let objects = Objects::parse(&text);
+        objects.get("Deployment", expected);
+        for object in objects.iter() {
+            let name = object["metadata"]["name"].as_str().unwrap();
+            assert!(is_name(name), "{release}: {}", called(object));
+        }
+    }
+    let overridden = objects(&["--set", "fullnameOverride=0-operator"]);
+    overridden.get("Deployment", "m-0-operator");
+}
