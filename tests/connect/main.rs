@@ -118,6 +118,7 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     assert_eq!(class["spec"]["github"]["url"], github.api_url());
     assert_eq!(class["spec"]["repositories"], serde_json::json!(["acme/*"]));
 
+    assert_eq!(class["spec"]["namespaces"], serde_json::json!(["team-*"]));
     // GitHub signs with what is in the Secret, and sends it to where the operator listens.
     github.control().settle(Duration::from_secs(10)).await.unwrap();
     let secret = WebhookSecret::new(value(&webhook, "secret").as_bytes()).unwrap();

@@ -53,7 +53,7 @@ impl Kept {
     }
 }
 
-/// A `PreviewClass` that uses the App, for all repositories of these accounts.
+/// A `PreviewClass` that uses the App, for all repositories of these accounts and not for everybody in the cluster.
 pub fn class_snippet(place: &Place, secret_name: &str, accounts: &[&str]) -> String {
     let accounts: &[&str] = if accounts.is_empty() { &["OWNER"] } else { accounts };
     let repositories = accounts.iter().map(|login| format!("\"{login}/*\"")).collect::<Vec<_>>().join(", ");
@@ -64,7 +64,7 @@ pub fn class_snippet(place: &Place, secret_name: &str, accounts: &[&str]) -> Str
     };
     format!(
         "apiVersion: matinee.dev/v1alpha1\nkind: PreviewClass\nmetadata:\n  name: standard\nspec:\n  \
-         repositories: [{repositories}]\n  github:\n{url}    secretName: {secret_name}\n  routing:\n    \
+         repositories: [{repositories}]\n  # Namespaces whose teams may use it; without this line, all.\n  namespaces: [\"team-*\"]\n  github:\n{url}    secretName: {secret_name}\n  routing:\n    \
          domain: preview.example.com\n    gateway: {{name: previews, namespace: gateway-system}}\n"
     )
 }
@@ -104,6 +104,7 @@ mod tests {
         assert_eq!(class.spec.github.url, "https://ghe.example.com/api/v3");
         assert_eq!(class.spec.github.secret_name, "github");
         let com = Place::parse("https://github.com").unwrap();
+        assert_eq!(class.spec.namespaces, ["team-*"]);
         let class: PreviewClass = serde_saphyr::from_str(&class_snippet(&com, "app", &[])).unwrap();
         assert_eq!(class.spec.github.url, "https://api.github.com");
     }
