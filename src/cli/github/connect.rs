@@ -186,8 +186,9 @@ async fn keep_new_app(
         }
         (Some(name), None) if app.webhook_secret.is_none() => bail!(
             "GitHub made no secret for the webhook: set one in the App's settings at {apps}, and put it into Secret {}/{name} as \
-             \"secret\"",
-            wanted.kept.namespace
+             \"{}\"",
+            wanted.kept.namespace,
+            wanted.kept.webhook_key
         ),
         _ => {}
     }

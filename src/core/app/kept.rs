@@ -15,8 +15,10 @@ pub struct Kept {
     pub namespace: String,
     /// Of the Secret with `appId` and `privateKey`, as `spec.github.secretName` of a class names it.
     pub credentials: String,
-    /// Of the Secret with `secret`, the webhook's; `None` without a webhook.
+    /// Of the Secret with the webhook's secret; `None` without a webhook.
     pub webhook: Option<String>,
+    /// Its key in there. A Secret may have several while one is exchanged.
+    pub webhook_key: String,
 }
 
 impl Kept {
@@ -30,7 +32,7 @@ impl Kept {
         let app = [("appId", app_id.to_string()), ("privateKey", private_key.to_owned())];
         let mut secrets = vec![self.secret(&self.credentials, app)];
         if let (Some(name), Some(secret)) = (&self.webhook, webhook_secret) {
-            secrets.push(self.secret(name, [("secret", secret.to_owned())]));
+            secrets.push(self.secret(name, [(self.webhook_key.as_str(), secret.to_owned())]));
         }
         secrets
     }
@@ -79,6 +81,7 @@ mod tests {
             namespace: "matinee-system".into(),
             credentials: "github".into(),
             webhook: Some("matinee-webhook".into()),
+            webhook_key: "secret".into(),
         }
     }
 
@@ -101,10 +104,10 @@ mod tests {
         let yaml = class_snippet(&server, "github", &["acme", "mona"]);
         let class: PreviewClass = serde_saphyr::from_str(&yaml).unwrap();
         assert_eq!(class.spec.repositories, ["acme/*", "mona/*"]);
+        assert_eq!(class.spec.namespaces, ["team-*"]);
         assert_eq!(class.spec.github.url, "https://ghe.example.com/api/v3");
         assert_eq!(class.spec.github.secret_name, "github");
         let com = Place::parse("https://github.com").unwrap();
-        assert_eq!(class.spec.namespaces, ["team-*"]);
         let class: PreviewClass = serde_saphyr::from_str(&class_snippet(&com, "app", &[])).unwrap();
         assert_eq!(class.spec.github.url, "https://api.github.com");
     }
