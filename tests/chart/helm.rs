@@ -56,6 +56,16 @@ pub fn text_of(chart: &Path, release: &str, arguments: &[&str]) -> Result<String
     }
 }
 
+/// The notes of the release `matinee`. No cluster is asked.
+pub fn notes(arguments: &[&str]) -> String {
+    let chart = chart();
+    let fixed = ["install", "matinee", chart.to_str().unwrap(), "--namespace", NAMESPACE, "--dry-run=client"];
+    let output = run(programs::helm(), &[&fixed[..], arguments].concat());
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.split_once("\nNOTES:\n").unwrap_or_else(|| panic!("no notes: {said}")).1.to_owned()
+}
+
 /// All objects of a release.
 pub struct Objects(Vec<Value>);
 

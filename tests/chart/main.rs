@@ -6,6 +6,7 @@ mod definitions;
 mod golden;
 mod helm;
 mod metrics;
+mod notes;
 mod objects;
 mod operator_rights;
 mod pods;

@@ -201,13 +201,44 @@ fn only_what_is_called_from_outside_is_exposed() {
 }
 
 #[test]
-fn a_budget_and_spreading_come_with_the_second_replica() {
+fn a_budget_comes_with_the_second_replica_and_spreading_is_always_there() {
     for (replicas, expected) in [("0", false), ("1", false), ("2", true)] {
         let objects = objects(&["--set", &format!("replicaCount={replicas}")]);
         assert_eq!(objects.find("PodDisruptionBudget", "matinee").is_some(), expected, "{replicas}");
         let deployment = objects.get("Deployment", "matinee");
         let spread = &deployment["spec"]["template"]["spec"]["topologySpreadConstraints"];
-        assert_eq!(!spread.is_null(), expected, "{replicas}");
+        assert_eq!(list(spread).len(), 1, "{replicas}");
         assert_eq!(deployment["spec"]["replicas"].to_string(), replicas);
     }
+}
+
+/// Whether it begins and ends as it has to, and has nothing else between (a DNS label, as every kind takes it).
+fn is_name(text: &str) -> bool {
+    text.len() <= 63
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && !text.ends_with('-')
+}
+
+#[test]
+fn names_are_good_whatever_the_release_is_called() {
+    let long = format!("{}.b", "a".repeat(44));
+    for (release, expected) in [
+        ("matinee", "matinee"),
+        ("previews", "previews-matinee"),
+        ("matinee-1.2", "matinee-1-2"),
+        ("1st", "m-1st-matinee"),
+        ("2.matinee", "m-2-matinee"),
+        (long.as_str(), &long[..44]),
+    ] {
+        let text = text_of(&chart(), release, &["--set", "crds.enabled=false"]).unwrap();
+        let objects = Objects::parse(&text);
+        objects.get("Deployment", expected);
+        for object in objects.iter() {
+            let name = object["metadata"]["name"].as_str().unwrap();
+            assert!(is_name(name), "{release}: {}", called(object));
+        }
+    }
+    let overridden = objects(&["--set", "fullnameOverride=0-operator"]);
+    overridden.get("Deployment", "m-0-operator");
 }

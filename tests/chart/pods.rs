@@ -135,6 +135,7 @@ fn what_is_read_while_it_runs_restarts_nothing() {
         "slack.signingSecret=another",
         "pages=true",
         "replicaCount=0",
+        "replicaCount=1",
     ] {
         assert_eq!(template(set), before, "{set}");
     }
@@ -162,7 +163,7 @@ fn several_webhook_secrets_are_valid_at_a_time() {
 fn without_a_lease_two_never_run() {
     let strategy =
         |set: &str| objects(&["--set", set]).get("Deployment", "matinee")["spec"]["strategy"].clone();
-    assert_eq!(strategy("config.leaderElection.enabled=false"), json!({"type": "Recreate"}));
+    assert_eq!(strategy("config.leaderElection.enabled=false,replicaCount=1"), json!({"type": "Recreate"}));
     let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
     assert_eq!(strategy("replicaCount=1"), rolling);
     assert_eq!(strategy("strategy.type=Recreate"), json!({"type": "Recreate"}));

@@ -41,11 +41,23 @@ fn a_value_of_another_type_or_out_of_range_is_refused() {
         ("replicaCount=-1", "at '/replicaCount': minimum: got -1, want 0"),
         ("config.sweepInterval=1 minute", "at '/config/sweepInterval': '1 minute' does not match pattern"),
         ("config.sweepInterval=60", "at '/config/sweepInterval': got number, want string"),
+        (
+            "config.githubWriteInterval=9999999999s",
+            "at '/config/githubWriteInterval': '9999999999s' does not match pattern",
+        ),
         ("config.logFormat=yaml", "at '/config/logFormat': value must be one of 'auto', 'text', 'json'"),
         (
             "config.publicUrl=matinee.example.com",
             "at '/config/publicUrl': 'matinee.example.com' does not match",
         ),
+        (
+            "config.publicUrl=https://mona:s@example.com",
+            "at '/config/publicUrl': 'https://mona:s@example.com' does not match",
+        ),
+        ("config.slackApiUrl=https://", "at '/config/slackApiUrl': 'https://' does not match"),
+        ("config.listenAddress=10.0.0", "at '/config/listenAddress': '10.0.0' does not match"),
+        ("config.listenAddress=256.0.0.1", "at '/config/listenAddress': '256.0.0.1' does not match"),
+        ("config.listenAddress=[:]", "at '/config/listenAddress': '[:]' does not match"),
         ("config.concurrency=0", "at '/config/concurrency': minimum: got 0, want 1"),
         ("image.digest=sha256:0", "at '/image/digest': 'sha256:0' does not match pattern"),
         ("teardown.timeout=1h30m", "at '/teardown/timeout': '1h30m' does not match pattern"),
@@ -87,9 +99,47 @@ fn values_that_do_not_go_together_are_refused_with_a_remedy() {
             "metrics.serviceMonitor: needs metrics.service.enabled: true",
         ),
         ("config.httpPort=8081", "config: httpPort and adminPort must differ"),
+        (
+            "config.sweepInterval=4s",
+            "config.sweepInterval: \"4s\" is out of range: write a duration from 5s to 1d",
+        ),
+        ("config.sweepInterval=1d1s", "config.sweepInterval: \"1d1s\" is out of range"),
+        (
+            "config.githubWriteInterval=1m08s",
+            "config.githubWriteInterval: \"1m08s\" is out of range: write a duration from 0s to 1m",
+        ),
+        (
+            "serviceAccount.create=false",
+            "serviceAccount.name: name the account that has the operator's rights, or set serviceAccount.create: true",
+        ),
+        (
+            "github.token=a,slack.signingSecret=b,slack.secretName=github",
+            "slack.secretName: \"github\" is github.secretName already: write another name",
+        ),
+        (
+            "github.token=a,github.secretName=matinee-webhook",
+            "github.secretName: \"matinee-webhook\" is the webhook's (webhook.existingSecret.name) already",
+        ),
+        (
+            "slack.signingSecret=a,slack.secretName=hooks,webhook.existingSecret.name=hooks",
+            "slack.secretName: \"hooks\" is the webhook's (webhook.existingSecret.name) already",
+        ),
     ] {
         let error = refused(&["--set", set]);
         assert!(error.contains(expected), "{set}: {error}");
+    }
+}
+
+#[test]
+fn what_is_just_in_range_is_taken() {
+    for set in [
+        "config.sweepInterval=5s,config.githubWriteInterval=0s",
+        "config.sweepInterval=23h60m,config.githubWriteInterval=060s",
+        "config.publicUrl=https://[2001:db8::1]:8443/matinee,config.listenAddress=[::1]",
+        "serviceAccount.create=false,rbac.create=false",
+        "slack.secretName=github,github.secretName=matinee-webhook",
+    ] {
+        text_of(&chart(), "matinee", &["--set", set]).unwrap_or_else(|error| panic!("{set}: {error}"));
     }
 }
 

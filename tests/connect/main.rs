@@ -90,7 +90,8 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     let (github, folder, browser) = (github().await, folder("all"), Browser::new().unwrap());
     let (port, arrived) = receiver().await;
     let hook = format!("http://matinee.test:{port}");
-    let mut connect = run(&folder, github.html_url(), &["--organization=acme", "--webhook-url", &hook]);
+    let arguments = ["--organization=acme", "--webhook-url", &hook, "--webhook-key=current"];
+    let mut connect = run(&folder, github.html_url(), &arguments);
 
     let offer = connect.page(&browser).await.unwrap();
     assert!(offer.text.contains("for <b>acme</b>"), "{}", offer.text);
@@ -117,10 +118,11 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     assert_eq!(class["spec"]["github"]["secretName"], "github");
     assert_eq!(class["spec"]["github"]["url"], github.api_url());
     assert_eq!(class["spec"]["repositories"], serde_json::json!(["acme/*"]));
+    assert_eq!(class["spec"]["namespaces"], serde_json::json!(["team-*"]));
 
     // GitHub signs with what is in the Secret, and sends it to where the operator listens.
     github.control().settle(Duration::from_secs(10)).await.unwrap();
-    let secret = WebhookSecret::new(value(&webhook, "secret").as_bytes()).unwrap();
+    let secret = WebhookSecret::new(value(&webhook, "current").as_bytes()).unwrap();
     let arrived = arrived.lock().unwrap().clone();
     let events: Vec<_> =
         arrived.iter().map(|(headers, _)| headers["x-github-event"].to_str().unwrap()).collect();

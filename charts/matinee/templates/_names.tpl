@@ -1,19 +1,23 @@
 {{/* Names, labels and what else of metadata is the same everywhere. */}}
 
 {{- define "matinee.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimAll "-." -}}
 {{- end -}}
 
-{{/* Short enough that the longest suffix still fits into a label. */}}
+{{/*
+A name that every kind takes: a Service's has no dots and begins with a letter, while a release's may be otherwise. Short enough that the
+longest suffix still fits into a label.
+*/}}
 {{- define "matinee.fullname" -}}
-{{- $name := include "matinee.name" . -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 45 | trimSuffix "-" -}}
-{{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 45 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 45 | trimSuffix "-" -}}
+{{- $name := .Values.fullnameOverride -}}
+{{- if not $name -}}
+{{- $chart := include "matinee.name" . -}}
+{{- $name = ternary .Release.Name (printf "%s-%s" .Release.Name $chart) (contains $chart .Release.Name) -}}
 {{- end -}}
+{{- if regexMatch "^[0-9]" $name -}}
+{{- $name = printf "m-%s" $name -}}
+{{- end -}}
+{{- $name | replace "." "-" | trunc 45 | trimAll "-" -}}
 {{- end -}}
 
 {{- define "matinee.namespace" -}}

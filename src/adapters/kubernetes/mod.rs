@@ -12,6 +12,6 @@ pub use cluster::{KubeCluster, client};
 pub use events::KubeEvents;
 pub use lease::KubeLease;
 pub use live::WatchedObjects;
-pub use own_secrets::OwnSecrets;
+pub use own_secrets::{Overwrite, OwnSecrets};
 pub use settings::config_map;
 pub use store::{caught_up, watched};

@@ -13,6 +13,17 @@ use crate::ports::ClusterError;
 /// The field manager of what is written.
 const MANAGER: &str = "matinee-github-connect";
 
+/// What may be overwritten of a Secret that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Nothing: a key that somebody else set is a [`ClusterError::Conflict`].
+    Nothing,
+    /// The keys that are written. The others stay.
+    Keys,
+    /// All its data: what isn't written is gone.
+    Everything,
+}
+
 /// Writes Secrets of one namespace.
 pub struct OwnSecrets(Api<Secret>);
 
@@ -29,20 +40,27 @@ impl OwnSecrets {
     }
 
     /// Asks the API server whether it would take the Secret, and writes nothing.
-    pub async fn would_take(&self, secret: &Secret, replace: bool) -> Result<(), ClusterError> {
-        self.send(secret, replace, true).await
+    pub async fn would_take(&self, secret: &Secret, overwrite: Overwrite) -> Result<(), ClusterError> {
+        self.send(secret, overwrite, true).await
     }
 
-    /// Writes the Secret. Without `replace`, a key that somebody else set is a [`ClusterError::Conflict`]. With it, the data that was
-    /// there is gone: a token beside an App's keys would be a mistake.
-    pub async fn write(&self, secret: &Secret, replace: bool) -> Result<(), ClusterError> {
-        self.send(secret, replace, false).await
+    /// Writes the Secret.
+    pub async fn write(&self, secret: &Secret, overwrite: Overwrite) -> Result<(), ClusterError> {
+        self.send(secret, overwrite, false).await
     }
 
-    async fn send(&self, secret: &Secret, replace: bool, dry_run: bool) -> Result<(), ClusterError> {
+    async fn send(&self, secret: &Secret, overwrite: Overwrite, dry_run: bool) -> Result<(), ClusterError> {
         let name = secret.name_any();
-        if replace && let Some(mut there) = bounded::<_, ClusterError>(self.0.get_opt(&name)).await? {
-            there.data.clone_from(&secret.data);
+        if overwrite != Overwrite::Nothing
+            && let Some(mut there) = bounded::<_, ClusterError>(self.0.get_opt(&name)).await?
+        {
+            let mut data = secret.data.clone().unwrap_or_default();
+            if overwrite == Overwrite::Keys {
+                for (key, value) in there.data.take().unwrap_or_default() {
+                    data.entry(key).or_insert(value);
+                }
+            }
+            there.data = Some(data);
             let parameters = PostParams { dry_run, field_manager: Some(MANAGER.to_owned()) };
             return bounded(async { self.0.replace(&name, &parameters, &there).await.map(|_| ()) }).await;
         }

@@ -151,9 +151,15 @@ pub(super) async fn operator(reader: &Reader, flags: &Flags, now: Timestamp) -> 
             findings.push(judge::lease(namespace, name, &reader.get(leases, name).await, now));
         }
     }
-    if let Some(name) = settings::set(flags.config_map.as_ref()) {
-        let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-        findings.push(judge::drain(namespace, name, &reader.get(maps, name).await));
+    match settings::set(flags.config_map.as_ref()) {
+        None => findings.push(Finding::skipped(
+            "ConfigMap",
+            "--config-map isn't said: nobody looked whether the operator drains, nor whether it may read its settings",
+        )),
+        Some(name) => {
+            let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+            findings.push(judge::drain(namespace, name, &reader.get(maps, name).await));
+        }
     }
     findings
 }

@@ -135,7 +135,9 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
     };
     tell_installed(&app, installed.as_deref());
     let accounts: Vec<&str> = installed.iter().flatten().map(|one| one.account.as_str()).collect();
-    say("\nNext: a class that uses it. Set the domain and the Gateway or ingress class of yours:\n");
+    say(
+        "\nNext: a class that uses it. Set the namespaces, the domain and the Gateway or ingress class of yours:\n",
+    );
     say(&class_snippet(&wanted.place, &wanted.kept.credentials, &accounts));
     Ok(())
 }
@@ -184,8 +186,9 @@ async fn keep_new_app(
         }
         (Some(name), None) if app.webhook_secret.is_none() => bail!(
             "GitHub made no secret for the webhook: set one in the App's settings at {apps}, and put it into Secret {}/{name} as \
-             \"secret\"",
-            wanted.kept.namespace
+             \"{}\"",
+            wanted.kept.namespace,
+            wanted.kept.webhook_key
         ),
         _ => {}
     }

@@ -46,7 +46,10 @@ pub(super) struct Flags {
     /// Name of the Secret for the webhook's secret.
     #[arg(long, value_name = "NAME", default_value = "matinee-webhook")]
     webhook_secret: String,
-    /// Replaces Secrets that are there.
+    /// Key in that Secret: one of those that the operator reads.
+    #[arg(long, value_name = "KEY", default_value = "secret")]
+    webhook_key: String,
+    /// Replaces Secrets that are there; of the webhook's, that key alone.
     #[arg(long)]
     replace: bool,
     /// Writes the Secrets as YAML into this folder, readable by you alone, in place of applying them. No cluster is needed then.
@@ -110,6 +113,7 @@ impl Wanted {
             check.ok("namespace", settings::own_namespace(flags.namespace.as_deref(), namespace_file));
         let credentials = check.ok("secret", settings::object_name(&flags.secret));
         let webhook = check.ok("webhook-secret", webhook_secret(flags));
+        let webhook_key = check.ok("webhook-key", secret_key(&flags.webhook_key));
         let listen = check.ok("listen", loopback(&flags.listen));
         let timeout = check.ok("timeout", settings::duration(&flags.timeout, 1, 3_600, "1s to 1h"));
         let wanted = (|| {
@@ -124,6 +128,7 @@ impl Wanted {
                     namespace: namespace?,
                     credentials: credentials?,
                     webhook: webhook_url.is_some().then_some(webhook?),
+                    webhook_key: webhook_key?,
                 },
                 webhook_url,
                 replace: flags.replace,
@@ -153,6 +158,21 @@ fn webhook_secret(flags: &Flags) -> Result<String, String> {
         return Err(format!("\"{}\" is --secret already: write another name", flags.secret));
     }
     settings::object_name(&flags.webhook_secret)
+}
+
+/// A key of a Secret, as Kubernetes takes it.
+fn secret_key(text: &str) -> Result<String, String> {
+    let good = (1..=253).contains(&text.len())
+        && !text.starts_with("..")
+        && text != "."
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "\"{text}\" is not a key of a Secret: write letters, digits, hyphens, underscores and dots, 253 at most"
+        ))
+    }
 }
 
 /// An address that only this machine reaches: whoever reaches the page could have the App made.
@@ -210,6 +230,7 @@ mod tests {
             "--namespace=A",
             "--secret=same",
             "--webhook-secret=same",
+            "--webhook-key=a/b",
             "--listen=0.0.0.0:1",
             "--timeout=2h",
         ]);
@@ -225,6 +246,7 @@ mod tests {
                 "--without",
                 "--namespace",
                 "--webhook-secret",
+                "--webhook-key",
                 "--listen",
                 "--timeout"
             ]

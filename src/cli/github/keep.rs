@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use secrecy::SecretString;
 
-use crate::adapters::kubernetes::{OwnSecrets, client};
+use crate::adapters::kubernetes::{Overwrite, OwnSecrets, client};
 use crate::core::app::Kept;
 use crate::core::webhook::WebhookSecret;
 use crate::ports::ClusterError;
@@ -52,14 +52,14 @@ impl Keeper {
                     if let Some(name) = &kept.webhook
                         && let Some(data) = self.read(secrets, name, kept).await?
                     {
-                        reused = Some(usable(&data, &self.place(name, kept))?);
+                        reused = Some(usable(&data, &kept.webhook_key, &self.place(name, kept))?);
                     }
                 }
                 let webhook = reused.is_none().then_some("");
                 for secret in kept.secrets(0, "", webhook) {
-                    let result = secrets.would_take(&secret, replace).await;
-                    result
-                        .map_err(|error| unwritable(&error, &self.place(&secret.name_any(), kept), kept))?;
+                    let name = secret.name_any();
+                    let result = secrets.would_take(&secret, overwrite(&name, replace, kept)).await;
+                    result.map_err(|error| unwritable(&error, &self.place(&name, kept), kept))?;
                 }
                 Ok(reused)
             }
@@ -95,7 +95,7 @@ impl Keeper {
             let place = self.place(&name, kept);
             match self {
                 Self::Cluster(cluster) => {
-                    let result = cluster.write(secret, replace).await;
+                    let result = cluster.write(secret, overwrite(&name, replace, kept)).await;
                     result.map_err(|error| unwritable(&error, &place, kept))?;
                 }
                 Self::Folder(folder) => {
@@ -123,21 +123,35 @@ impl Keeper {
     }
 }
 
+/// A token beside an App's keys would be a mistake; of the webhook's Secret, another key may be read by the operator, too.
+fn overwrite(name: &str, replace: bool, kept: &Kept) -> Overwrite {
+    match replace {
+        false => Overwrite::Nothing,
+        true if kept.webhook.as_deref() == Some(name) => Overwrite::Keys,
+        true => Overwrite::Everything,
+    }
+}
+
 fn taken(place: &str, flag: &str) -> anyhow::Error {
     anyhow!("{place} is there already: replace it with --replace, or choose another name with {flag}")
 }
 
 /// The webhook's secret in a Secret that is there, if the operator would take it.
-fn usable(data: &Data, place: &str) -> anyhow::Result<SecretString> {
-    let remedy = "replace it with --replace, or choose another name with --webhook-secret";
-    let Some(value) = data.get("secret") else {
-        bail!("{place} is there already, and has no key \"secret\": {remedy}");
+fn usable(data: &Data, key: &str, place: &str) -> anyhow::Result<SecretString> {
+    let Some(value) = data.get(key) else {
+        let keys = data.keys().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
+        let there = if keys.is_empty() { String::new() } else { format!(", but {keys}") };
+        bail!(
+            "{place} is there already, and has no key \"{key}\"{there}: name the one that the operator reads with --webhook-key, \
+             have it added with --replace, or choose another name with --webhook-secret"
+        );
     };
+    let remedy = "replace it with --replace, or choose another name with --webhook-secret";
     WebhookSecret::new(&value.0).map_err(|error| {
         anyhow!("{place} is there already, and can't be the webhook's: {error}; {remedy}")
     })?;
     let text = std::str::from_utf8(&value.0)
-        .with_context(|| format!("{place} is there already, and its key \"secret\" is not text: {remedy}"))?;
+        .with_context(|| format!("{place} is there already, and its key \"{key}\" is not text: {remedy}"))?;
     Ok(text.trim_matches(['\r', '\n']).into())
 }
 
@@ -193,6 +207,11 @@ pub(super) fn rescue(folder: &Path, slug: &str, secrets: &[Secret]) -> anyhow::R
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::{Arc, Mutex};
+
+    use http::{Method, Request, Response};
+    use kube::Client;
+    use kube::client::Body;
 
     use super::*;
 
@@ -201,6 +220,7 @@ mod tests {
             namespace: "matinee-system".into(),
             credentials: "github".into(),
             webhook: Some("hook".into()),
+            webhook_key: "current".into(),
         }
     }
 
@@ -262,16 +282,63 @@ mod tests {
     fn a_webhooks_secret_that_is_there_is_used_as_the_operator_reads_it() {
         use secrecy::ExposeSecret as _;
         let data = |key: &str, value: &[u8]| Data::from([(key.to_owned(), ByteString(value.to_vec()))]);
-        let found = usable(&data("secret", b"0123456789abcdef\n"), "Secret a/b").unwrap();
+        let found = usable(&data("secret", b"0123456789abcdef\n"), "secret", "Secret a/b").unwrap();
         assert_eq!(found.expose_secret(), "0123456789abcdef");
         for (bad, why) in [
-            (data("other", b"0123456789abcdef"), "no key \"secret\""),
+            (data("other", b"0123456789abcdef"), "no key \"secret\", but \"other\": name the one"),
             (data("secret", b"s3cret"), "6 bytes"),
             (data("secret", &[0xff; 16]), "not text"),
         ] {
-            let error = usable(&bad, "Secret a/b").unwrap_err().to_string();
+            let error = usable(&bad, "secret", "Secret a/b").unwrap_err().to_string();
             assert!(error.contains(why) && error.contains("Secret a/b is there already"), "{error}");
             assert!(error.contains("--replace") && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    /// A cluster that holds one Secret, and what it was made by replacing it.
+    fn cluster(there: Secret) -> (Keeper, Arc<Mutex<Secret>>) {
+        let held = Arc::new(Mutex::new(there));
+        let answering = Arc::clone(&held);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let held = Arc::clone(&answering);
+            async move {
+                let dry = request.uri().query().is_some_and(|query| query.contains("dryRun=All"));
+                let is_put = request.method() == Method::PUT;
+                let body = request.into_body().collect_bytes().await?;
+                let mut secret = held.lock().unwrap();
+                if is_put && !dry {
+                    *secret = serde_json::from_slice(&body)?;
+                }
+                Ok::<_, tower::BoxError>(Response::new(Body::from(serde_json::to_vec(&*secret)?)))
+            }
+        });
+        let secrets = OwnSecrets::new(Client::new(service, "default"), "matinee-system");
+        (Keeper::Cluster(Box::new(secrets)), held)
+    }
+
+    #[tokio::test]
+    async fn of_the_webhooks_secret_one_key_is_replaced_and_of_credentials_all() {
+        let data =
+            |keys: [&str; 2]| Data::from(keys.map(|key| (key.to_owned(), ByteString(b"old".to_vec()))));
+        for (name, there, left) in [
+            ("hook", ["current", "next"], vec![("current", "s3cret"), ("next", "old")]),
+            ("github", ["appId", "token"], vec![("appId", "7"), ("privateKey", "PEM")]),
+        ] {
+            let mut secret =
+                kept().secrets(0, "", Some("")).into_iter().find(|one| one.name_any() == name).unwrap();
+            secret.data = Some(data(there));
+            let (keeper, held) = cluster(secret);
+            assert!(keeper.check(&kept(), true).await.unwrap().is_none());
+            assert_eq!(held.lock().unwrap().data, Some(data(there)));
+            let secrets: Vec<Secret> = kept().secrets(7, "PEM", Some("s3cret"));
+            let wanted: Vec<Secret> = secrets.into_iter().filter(|one| one.name_any() == name).collect();
+            keeper.keep(&wanted, true, &kept()).await.unwrap();
+            let held = held.lock().unwrap().data.clone().unwrap();
+            let held: Vec<(&str, &str)> = held
+                .iter()
+                .map(|(key, value)| (key.as_str(), std::str::from_utf8(&value.0).unwrap()))
+                .collect();
+            assert_eq!(held, left);
         }
     }
 

@@ -15,8 +15,10 @@ pub struct Kept {
     pub namespace: String,
     /// Of the Secret with `appId` and `privateKey`, as `spec.github.secretName` of a class names it.
     pub credentials: String,
-    /// Of the Secret with `secret`, the webhook's; `None` without a webhook.
+    /// Of the Secret with the webhook's secret; `None` without a webhook.
     pub webhook: Option<String>,
+    /// Its key in there. A Secret may have several while one is exchanged.
+    pub webhook_key: String,
 }
 
 impl Kept {
@@ -30,7 +32,7 @@ impl Kept {
         let app = [("appId", app_id.to_string()), ("privateKey", private_key.to_owned())];
         let mut secrets = vec![self.secret(&self.credentials, app)];
         if let (Some(name), Some(secret)) = (&self.webhook, webhook_secret) {
-            secrets.push(self.secret(name, [("secret", secret.to_owned())]));
+            secrets.push(self.secret(name, [(self.webhook_key.as_str(), secret.to_owned())]));
         }
         secrets
     }
@@ -53,7 +55,7 @@ impl Kept {
     }
 }
 
-/// A `PreviewClass` that uses the App, for all repositories of these accounts.
+/// A `PreviewClass` that uses the App, for all repositories of these accounts and not for everybody in the cluster.
 pub fn class_snippet(place: &Place, secret_name: &str, accounts: &[&str]) -> String {
     let accounts: &[&str] = if accounts.is_empty() { &["OWNER"] } else { accounts };
     let repositories = accounts.iter().map(|login| format!("\"{login}/*\"")).collect::<Vec<_>>().join(", ");
@@ -64,7 +66,7 @@ pub fn class_snippet(place: &Place, secret_name: &str, accounts: &[&str]) -> Str
     };
     format!(
         "apiVersion: matinee.dev/v1alpha1\nkind: PreviewClass\nmetadata:\n  name: standard\nspec:\n  \
-         repositories: [{repositories}]\n  github:\n{url}    secretName: {secret_name}\n  routing:\n    \
+         repositories: [{repositories}]\n  # Namespaces whose teams may use it; without this line, all.\n  namespaces: [\"team-*\"]\n  github:\n{url}    secretName: {secret_name}\n  routing:\n    \
          domain: preview.example.com\n    gateway: {{name: previews, namespace: gateway-system}}\n"
     )
 }
@@ -79,6 +81,7 @@ mod tests {
             namespace: "matinee-system".into(),
             credentials: "github".into(),
             webhook: Some("matinee-webhook".into()),
+            webhook_key: "secret".into(),
         }
     }
 
@@ -101,6 +104,7 @@ mod tests {
         let yaml = class_snippet(&server, "github", &["acme", "mona"]);
         let class: PreviewClass = serde_saphyr::from_str(&yaml).unwrap();
         assert_eq!(class.spec.repositories, ["acme/*", "mona/*"]);
+        assert_eq!(class.spec.namespaces, ["team-*"]);
         assert_eq!(class.spec.github.url, "https://ghe.example.com/api/v3");
         assert_eq!(class.spec.github.secret_name, "github");
         let com = Place::parse("https://github.com").unwrap();

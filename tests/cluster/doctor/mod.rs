@@ -95,6 +95,7 @@ async fn it_looks_with_the_rights_of_the_operator_too(stage: &Stage) -> Result<(
     seen(stage, class).await?;
     let kubeconfig = stage.operator().kubeconfig();
     let said = doctor(kubeconfig, &["--class", class, "--lease-name", ""]).await?.ended(0)?;
+    said.line("–", "ConfigMap: --config-map isn't said")?;
     let (server, _) = said.line("✓", "API server: ")?;
     ensure!(server.ends_with("asked as system:serviceaccount:matinee-system:matinee"), "{server}");
     for start in [
