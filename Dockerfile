@@ -29,7 +29,7 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,id=target-$TARGETARCH \
     read -r target _ < /target \
- && cargo build --locked --release --package matinee --target "$target" \
+ && cargo build --locked --release --package matinee --features otel --target "$target" \
  && install -D -m 0755 "target/$target/release/matinee" /out/matinee
 
 # The program alone, for whoever wants no image.

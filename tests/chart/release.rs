@@ -19,6 +19,13 @@ fn chart_program_and_image_have_one_version() {
 }
 
 #[test]
+fn the_image_can_send_traces() {
+    let build = read("Dockerfile");
+    assert!(build.contains("--package matinee --features otel"), "built without traces:\n{build}");
+    assert!(read("docs/monitoring.md").contains("OTEL_EXPORTER_OTLP_ENDPOINT"));
+}
+
+#[test]
 fn workflows_pin_what_they_use_and_say_what_they_may() {
     let folder = root().join(".github/workflows");
     let mut seen = 0;
