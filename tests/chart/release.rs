@@ -52,14 +52,34 @@ fn workflows_pin_what_they_use_and_say_what_they_may() {
             }
         }
     }
-    assert_eq!(seen, 2);
+    assert_eq!(seen, 3);
 }
 
+/// To a commit, since a tag can be moved to another, with the version that it is.
 fn pinned(path: &str, uses: &Value) {
-    let Some((_, version)) = uses.as_str().map(|uses| uses.split_once('@').unwrap_or((uses, ""))) else {
+    let Some((_, commit)) = uses.as_str().map(|uses| uses.split_once('@').unwrap_or((uses, ""))) else {
         return;
     };
-    let parts: Vec<&str> = version.trim_start_matches('v').split('.').collect();
-    let exact = parts.len() == 3 && parts.iter().all(|part| part.parse::<u32>().is_ok());
-    assert!(exact, "{path}: {uses} is not pinned to a version");
+    let exact = commit.len() == 40 && commit.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    assert!(exact, "{path}: {uses} is not pinned to a commit");
+    let version = read(path).lines().find_map(|line| {
+        let (_, comment) = line.split_once(commit)?;
+        comment
+            .strip_prefix(" # v")
+            .map(|version| version.split('.').map(str::parse::<u32>).collect::<Vec<_>>())
+    });
+    let told = version.is_some_and(|parts| parts.len() == 3 && parts.iter().all(Result::is_ok));
+    assert!(told, "{path}: {uses} doesn't say which version it is: add \"# v1.2.3\"");
+}
+
+#[test]
+fn advisories_are_asked_for_every_week_with_the_same_program() {
+    let path = ".github/workflows/advisories.yml";
+    let workflow = yaml(path);
+    assert!(workflow["on"]["schedule"][0]["cron"].is_string(), "{path}");
+    let ci = read(".ci/run");
+    let version = ci.lines().find_map(|line| line.strip_prefix("deny_version=")).unwrap();
+    let workflow = read(path);
+    assert!(workflow.contains(&format!("--version {version} cargo-deny")), "{path}: not {version}");
+    assert!(workflow.contains("check advisories"), "{path}");
 }
