@@ -19,9 +19,11 @@ fn chart_program_and_image_have_one_version() {
 }
 
 #[test]
-fn the_image_can_send_traces() {
+fn image_and_programs_can_send_traces() {
     let build = read("Dockerfile");
     assert!(build.contains("--package matinee --features otel"), "built without traces:\n{build}");
+    let release = read(".github/workflows/release.yml");
+    assert!(release.contains("--package matinee --features otel"), "built without traces:\n{release}");
     assert!(read("docs/monitoring.md").contains("OTEL_EXPORTER_OTLP_ENDPOINT"));
 }
 
@@ -82,4 +84,28 @@ fn advisories_are_asked_for_every_week_with_the_same_program() {
     let workflow = read(path);
     assert!(workflow.contains(&format!("--version {version} cargo-deny")), "{path}: not {version}");
     assert!(workflow.contains("check advisories"), "{path}");
+}
+
+#[test]
+fn programs_say_which_crates_they_are_made_of() {
+    let (build, release) = (read("Dockerfile"), read(".github/workflows/release.yml"));
+    let version = |text: &str| {
+        assert!(text.contains("cargo auditable build --locked --release"), "{text}");
+        let (_, rest) = text.split_once("cargo install --quiet --locked --version ").unwrap();
+        rest.split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(version(&build), version(&release));
+    let rust = build.lines().find_map(|line| line.strip_prefix("ARG RUST_VERSION=")).unwrap();
+    assert!(read("docs/release.md").contains(&format!("`rust:{rust}-bookworm`")), "docs/release.md: {rust}");
+}
+
+#[test]
+fn artifact_hub_is_told_of_the_repository_and_the_chart_does_not_hold_it() {
+    let told = yaml("charts/artifacthub-repo.yml");
+    assert_eq!(told["repositoryID"].as_str().map(str::len), Some(36));
+    assert!(!root().join("charts/matinee/artifacthub-repo.yml").exists());
+    let release = read(".github/workflows/release.yml");
+    assert!(
+        release.contains("\"$CHARTS/matinee:artifacthub.io\"") && release.contains(" artifacthub-repo.yml:")
+    );
 }
