@@ -32,6 +32,23 @@ fn it_refuses_to_run_without_a_webhook_secret() {
     }
 }
 
+#[cfg(not(feature = "otel"))]
+#[test]
+fn it_warns_of_traces_that_it_cannot_send() {
+    let secret = concat!(env!("CARGO_TARGET_TMPDIR"), "/traces-webhook-secret");
+    std::fs::write(secret, "0123456789abcdef0123456789abcdef").unwrap();
+    for variable in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
+        let variables = [
+            ("MATINEE_WEBHOOK_SECRET_FILES", secret),
+            ("KUBECONFIG", "/nowhere/config"),
+            (variable, "http://127.0.0.1:4318"),
+        ];
+        let output = matinee(&["run", "--log-format=text"], &variables);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&format!("{variable} is set")) && said.contains("--features otel"), "{said}");
+    }
+}
+
 #[test]
 fn variables_set_what_flags_set() {
     let variables = [

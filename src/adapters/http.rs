@@ -1,15 +1,21 @@
-//! What requests over HTTP have in common: name resolution, TLS, the client that keeps connections, and errors with their causes.
+//! What requests over HTTP have in common: name resolution, TLS, the proxy on the way, the client that keeps connections, and errors with their causes.
+
+pub(super) mod proxy;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use http::Uri;
 use hyper::body::Body;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower::Service;
 
+use self::proxy::{Connector, Proxies};
 use super::tls;
 
 /// Addresses of a name that are used at most.
@@ -27,16 +33,27 @@ pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, St
     if found.is_empty() { Err(format!("{host} has no address")) } else { Ok(found) }
 }
 
-/// HTTP/1.1 over such connections, by TLS where the URL says `https`.
-pub(super) fn https<R>(mut over: HttpConnector<R>) -> Result<HttpsConnector<HttpConnector<R>>, String> {
+/// HTTP/1.1 over such connections, by TLS where the URL says `https`, and then through the proxy that the environment names for it.
+pub(super) fn https<R>(mut direct: HttpConnector<R>) -> Result<Https<R>, String>
+where
+    Connector<R>: Service<Uri>,
+{
+    let tls = tls::client_config()?;
+    let tls = || HttpsConnectorBuilder::new().with_tls_config((*tls).clone()).https_or_http().enable_http1();
     // The scheme is the TLS layer's matter.
-    over.enforce_http(false);
-    let builder = HttpsConnectorBuilder::new().with_tls_config((*tls::client_config()?).clone());
-    Ok(builder.https_or_http().enable_http1().wrap_connector(over))
+    direct.enforce_http(false);
+    let mut to_proxy = HttpConnector::new();
+    to_proxy.enforce_http(false);
+    let to_proxy = tls().wrap_connector(to_proxy);
+    let connector = Connector { direct, to_proxy, proxies: Proxies::from_environment()? };
+    Ok(tls().wrap_connector(connector))
 }
 
+/// Connections for HTTP and HTTPS.
+pub(super) type Https<R = GaiResolver> = HttpsConnector<Connector<R>>;
+
 /// A client for HTTP and HTTPS that keeps connections, follows no redirect, and repeats nothing that was sent.
-pub(super) type HttpClient<B> = Client<TimeoutConnector<HttpsConnector<HttpConnector>>, B>;
+pub(super) type HttpClient<B> = Client<TimeoutConnector<Https>, B>;
 
 /// A client whose connections are given up after `timeout` without a byte, and attempts to connect after half of it. A request as a
 /// whole is not bounded. Needs a running tokio runtime.

@@ -83,6 +83,14 @@ fn to_its_end(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resu
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
 }
 
+/// The variable that asks for traces, where one does.
+#[cfg(not(feature = "otel"))]
+fn asks_for_traces(variable: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
+    ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
+        .into_iter()
+        .find(|name| variable(name).is_some_and(|value| !value.trim().is_empty()))
+}
+
 fn operate(settings: Settings) -> ExitCode {
     let observed = match Observed::start(&settings) {
         Ok(observed) => observed,
@@ -116,6 +124,12 @@ impl Observed {
         #[cfg(not(feature = "otel"))]
         let layer = None;
         let filter = log::install(&settings.log, layer)?;
+        #[cfg(not(feature = "otel"))]
+        if let Some(variable) = asks_for_traces(|name| std::env::var(name).ok()) {
+            tracing::warn!(
+                "{variable} is set, but this program sends no traces: build it with `--features otel`, or take the released image"
+            );
+        }
         Ok(Self {
             runtime,
             filter,

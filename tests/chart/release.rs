@@ -19,6 +19,15 @@ fn chart_program_and_image_have_one_version() {
 }
 
 #[test]
+fn image_and_programs_can_send_traces() {
+    let build = read("Dockerfile");
+    assert!(build.contains("--package matinee --features otel"), "built without traces:\n{build}");
+    let release = read(".github/workflows/release.yml");
+    assert!(release.contains("--package matinee --features otel"), "built without traces:\n{release}");
+    assert!(read("docs/monitoring.md").contains("OTEL_EXPORTER_OTLP_ENDPOINT"));
+}
+
+#[test]
 fn workflows_pin_what_they_use_and_say_what_they_may() {
     let folder = root().join(".github/workflows");
     let mut seen = 0;
@@ -45,14 +54,58 @@ fn workflows_pin_what_they_use_and_say_what_they_may() {
             }
         }
     }
-    assert_eq!(seen, 2);
+    assert_eq!(seen, 3);
 }
 
+/// To a commit, since a tag can be moved to another, with the version that it is.
 fn pinned(path: &str, uses: &Value) {
-    let Some((_, version)) = uses.as_str().map(|uses| uses.split_once('@').unwrap_or((uses, ""))) else {
+    let Some((_, commit)) = uses.as_str().map(|uses| uses.split_once('@').unwrap_or((uses, ""))) else {
         return;
     };
-    let parts: Vec<&str> = version.trim_start_matches('v').split('.').collect();
-    let exact = parts.len() == 3 && parts.iter().all(|part| part.parse::<u32>().is_ok());
-    assert!(exact, "{path}: {uses} is not pinned to a version");
+    let exact = commit.len() == 40 && commit.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    assert!(exact, "{path}: {uses} is not pinned to a commit");
+    let version = read(path).lines().find_map(|line| {
+        let (_, comment) = line.split_once(commit)?;
+        comment
+            .strip_prefix(" # v")
+            .map(|version| version.split('.').map(str::parse::<u32>).collect::<Vec<_>>())
+    });
+    let told = version.is_some_and(|parts| parts.len() == 3 && parts.iter().all(Result::is_ok));
+    assert!(told, "{path}: {uses} doesn't say which version it is: add \"# v1.2.3\"");
+}
+
+#[test]
+fn advisories_are_asked_for_every_week_with_the_same_program() {
+    let path = ".github/workflows/advisories.yml";
+    let workflow = yaml(path);
+    assert!(workflow["on"]["schedule"][0]["cron"].is_string(), "{path}");
+    let ci = read(".ci/run");
+    let version = ci.lines().find_map(|line| line.strip_prefix("deny_version=")).unwrap();
+    let workflow = read(path);
+    assert!(workflow.contains(&format!("--version {version} cargo-deny")), "{path}: not {version}");
+    assert!(workflow.contains("check advisories"), "{path}");
+}
+
+#[test]
+fn programs_say_which_crates_they_are_made_of() {
+    let (build, release) = (read("Dockerfile"), read(".github/workflows/release.yml"));
+    let version = |text: &str| {
+        assert!(text.contains("cargo auditable build --locked --release"), "{text}");
+        let (_, rest) = text.split_once("cargo install --quiet --locked --version ").unwrap();
+        rest.split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(version(&build), version(&release));
+    let rust = build.lines().find_map(|line| line.strip_prefix("ARG RUST_VERSION=")).unwrap();
+    assert!(read("docs/release.md").contains(&format!("`rust:{rust}-bookworm`")), "docs/release.md: {rust}");
+}
+
+#[test]
+fn artifact_hub_is_told_of_the_repository_and_the_chart_does_not_hold_it() {
+    let told = yaml("charts/artifacthub-repo.yml");
+    assert_eq!(told["repositoryID"].as_str().map(str::len), Some(36));
+    assert!(!root().join("charts/matinee/artifacthub-repo.yml").exists());
+    let release = read(".github/workflows/release.yml");
+    assert!(
+        release.contains("\"$CHARTS/matinee:artifacthub.io\"") && release.contains(" artifacthub-repo.yml:")
+    );
 }

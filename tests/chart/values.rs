@@ -108,7 +108,7 @@ fn the_values_that_guides_show_are_values() {
     let defaults = yaml(VALUES);
     let folder = folder("shown");
     let mut shown = 0;
-    for page in ["docs/install.md", "docs/monitoring.md"] {
+    for page in ["docs/install.md", "docs/monitoring.md", "docs/proxy.md"] {
         for block in blocks(&read(page)) {
             let values: Value =
                 serde_saphyr::from_str(&block).unwrap_or_else(|error| panic!("{page}: {error}"));
@@ -123,7 +123,7 @@ fn the_values_that_guides_show_are_values() {
             text(&["-f", file.to_str().unwrap()]);
         }
     }
-    assert_eq!(shown, 3);
+    assert_eq!(shown, 5);
     std::fs::remove_dir_all(folder).unwrap();
 }
 

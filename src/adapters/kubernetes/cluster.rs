@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use anyhow::{anyhow, bail};
 use async_trait::async_trait;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Uri};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{
     ApiResource, DeleteParams, DynamicObject, GetParams, GroupVersionKind, Patch, PatchParams, PostParams,
@@ -16,6 +17,7 @@ use kube::core::request::Request;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
+use crate::adapters::http::proxy::Proxies;
 use crate::ports::{Actor, Cluster, ClusterError, Secrets};
 
 /// Name of the service account in each preview namespace that user objects are applied as.
@@ -30,10 +32,29 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// # Errors
 /// When no configuration is found, or it can't be used.
 pub async fn client() -> anyhow::Result<Client> {
+    let proxies = Proxies::from_environment().map_err(|error| anyhow!(error))?;
     let mut config = kube::Config::infer().await?;
+    config.proxy_url = proxy(&config, &proxies)?;
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
     Ok(Client::try_from(config)?)
+}
+
+/// The proxy to the API server: the kubeconfig's own, else the environment's unless `NO_PROXY` covers the server. Never one in a pod, which has
+/// the server in its own network. kube itself compares `NO_PROXY` with the proxy.
+fn proxy(config: &kube::Config, proxies: &Proxies) -> anyhow::Result<Option<Uri>> {
+    // Set for a pod's service account alone.
+    if config.root_cert_file.is_some() {
+        return Ok(None);
+    }
+    let Some(own) = config.proxy_url.as_ref().filter(|url| !proxies.names(url)) else {
+        return Ok(proxies.url(&config.cluster_url));
+    };
+    // kube would repeat the URL, which may hold a password.
+    if !matches!(own.scheme_str(), Some("http" | "https")) {
+        bail!("the kubeconfig's proxy-url can't be used: write it like http://proxy.example.com:3128");
+    }
+    Ok(Some(own.clone()))
 }
 
 /// The cluster behind a client.
@@ -247,5 +268,29 @@ impl Secrets for KubeCluster {
         Ok(secret.map(|secret| {
             secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect()
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What environment and kubeconfig make of it is tried in tests/proxy, which runs in no pod.
+    #[test]
+    fn a_pod_takes_no_proxy_to_the_api_server() {
+        let variables = |name: &str| (name == "HTTPS_PROXY").then(|| "http://proxy:3128".to_owned());
+        let proxies = Proxies::new(variables).unwrap();
+        let mut config = kube::Config::new(Uri::from_static("https://10.96.0.1"));
+        assert_eq!(proxy(&config, &proxies).unwrap().unwrap(), "http://proxy:3128");
+        config.root_cert_file = Some("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt".into());
+        assert_eq!(proxy(&config, &proxies).unwrap(), None);
+    }
+
+    #[test]
+    fn the_kubeconfigs_proxy_is_told_without_its_password() {
+        let mut config = kube::Config::new(Uri::from_static("https://api.example.com"));
+        config.proxy_url = Some(Uri::from_static("socks5://mona:s3cret@proxy:1080"));
+        let error = proxy(&config, &Proxies::new(|_| None).unwrap()).unwrap_err().to_string();
+        assert!(error.contains("proxy-url") && !error.contains("s3cret"), "{error}");
     }
 }

@@ -9,7 +9,6 @@ use futures::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
 use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use url::{Host, Url};
 
 use super::RegistrySettings;
-use crate::adapters::http::{causes, https, resolve};
+use crate::adapters::http::{Https, causes, https, resolve};
 use crate::core::image::may_connect;
 
 /// Bytes of an answer's head that are read at most.
@@ -35,7 +34,7 @@ pub(super) enum Failure {
 
 /// Sends each request once and follows no redirect.
 pub(super) struct Transport {
-    client: Client<TimeoutConnector<HttpsConnector<HttpConnector<Guarded>>>, Empty<Bytes>>,
+    client: Client<TimeoutConnector<Https<Guarded>>, Empty<Bytes>>,
     user_agent: String,
 }
 
@@ -108,7 +107,7 @@ struct NoWay {
     host: String,
 }
 
-/// Resolves names to addresses that may be connected to. It is here, and not before the request, so that what is looked at is what is connected to.
+/// Resolves names to addresses that may be connected to; what goes through a proxy, that resolves. It is here, and not before the request, so that what is looked at is what is connected to.
 #[derive(Clone, Copy, Debug)]
 struct Guarded;
 

@@ -1,0 +1,218 @@
+//! The proxy that HTTPS goes through where the environment names one. It is asked for a tunnel, so that it learns whom it leads to and
+//! nothing else. Plain HTTP never goes through it.
+
+use std::env;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use http::Uri;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tower::{Service, ServiceExt as _};
+
+/// This machine, to which no proxy leads.
+const HERE: &str = "localhost,127.0.0.0/8,::1";
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where a proxy is taken, by `HTTPS_PROXY` and `NO_PROXY`. Not to be shown: it may hold a password.
+#[derive(Clone)]
+pub(in crate::adapters) struct Proxies {
+    matcher: Arc<Matcher>,
+    /// What `HTTPS_PROXY` says, with its scheme.
+    url: Option<Uri>,
+}
+
+impl Proxies {
+    /// As the environment says.
+    ///
+    /// # Errors
+    /// When `HTTPS_PROXY` can't be used. The message doesn't repeat it.
+    pub fn from_environment() -> Result<Self, String> {
+        Self::new(|name| env::var(name).ok())
+    }
+
+    /// As these variables say.
+    pub fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let first = |names: [&str; 2]| {
+            let mut values = names.into_iter().filter_map(&variable);
+            values.find(|value| !value.trim().is_empty()).unwrap_or_default().trim().to_owned()
+        };
+        let mut proxy = first(["HTTPS_PROXY", "https_proxy"]);
+        if !proxy.is_empty() && !proxy.contains("://") {
+            proxy.insert_str(0, "http://");
+        }
+        let url = match proxy.parse::<Uri>() {
+            Ok(url) if matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some() => {
+                Some(url)
+            }
+            _ if proxy.is_empty() => None,
+            _ => {
+                return Err("HTTPS_PROXY names no proxy that can be used: \
+                            write it like http://proxy.example.com:3128, or https:// where the proxy itself speaks TLS"
+                    .into());
+            }
+        };
+        // "*.example.com" is often written for what is ".example.com" here.
+        let except = first(["NO_PROXY", "no_proxy"]);
+        let except = except.split(',').map(|entry| {
+            entry.trim().strip_prefix('*').filter(|rest| !rest.is_empty()).unwrap_or(entry.trim())
+        });
+        let except = except.chain([HERE]).collect::<Vec<_>>().join(",");
+        let matcher = Arc::new(Matcher::builder().https(proxy).no(except).build());
+        Ok(Self { matcher, url })
+    }
+
+    /// The proxy on the way there.
+    fn on_the_way(&self, to: &Uri) -> Option<Intercept> {
+        self.matcher.intercept(to)
+    }
+
+    /// The URL of the proxy on the way there, with credentials.
+    pub fn url(&self, to: &Uri) -> Option<Uri> {
+        self.on_the_way(to).and_then(|_| self.url.clone())
+    }
+
+    /// Whether this is the proxy that the environment names.
+    pub fn names(&self, url: &Uri) -> bool {
+        self.url.as_ref().is_some_and(|own| own.authority() == url.authority())
+    }
+}
+
+/// Connects, through the proxy where one is on the way.
+#[derive(Clone)]
+pub struct Connector<R> {
+    pub(super) direct: HttpConnector<R>,
+    pub(super) to_proxy: HttpsConnector<HttpConnector>,
+    pub(super) proxies: Proxies,
+}
+
+/// Why the proxy led nowhere.
+#[derive(Debug, thiserror::Error)]
+#[error("through the proxy {proxy}, which HTTPS_PROXY names")]
+struct NotThrough {
+    /// Without credentials.
+    proxy: Uri,
+    source: BoxError,
+}
+
+impl<R> Service<Uri> for Connector<R>
+where
+    HttpConnector<R>: Service<Uri, Response = TokioIo<TcpStream>, Error: Into<BoxError> + Send, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+{
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let Some(proxy) = self.proxies.on_the_way(&to) else {
+            let direct = self.direct.clone();
+            return async move { direct.oneshot(to).await.map(MaybeHttpsStream::Http).map_err(Into::into) }
+                .boxed();
+        };
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), self.to_proxy.clone());
+        if let Some(credentials) = proxy.basic_auth() {
+            tunnel = tunnel.with_auth(credentials.clone());
+        }
+        async move {
+            let through = tunnel.oneshot(to).await;
+            through.map_err(|error| NotThrough { proxy: proxy.uri().clone(), source: error.into() }.into())
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(variables: &[(&str, &str)]) -> Result<Proxies, String> {
+        let value = |name: &str| variables.iter().find(|(known, _)| *known == name);
+        Proxies::new(|name| value(name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    fn way(variables: &[(&str, &str)], to: &'static str) -> Option<String> {
+        let found = proxies(variables).unwrap().on_the_way(&Uri::from_static(to));
+        found.map(|proxy| proxy.uri().to_string())
+    }
+
+    #[test]
+    fn https_takes_the_proxy_and_plain_http_does_not() {
+        let there = Some("http://proxy:3128/".to_owned());
+        for given in
+            ["http://proxy:3128", "proxy:3128", " http://proxy:3128/ ", "http://mona:s3cret@proxy:3128"]
+        {
+            assert_eq!(way(&[("HTTPS_PROXY", given)], "https://api.github.com/x"), there, "{given}");
+            assert_eq!(way(&[("https_proxy", given)], "https://api.github.com/x"), there, "{given}");
+            assert_eq!(way(&[("HTTPS_PROXY", given)], "http://api.github.com/x"), None, "{given}");
+            assert_eq!(way(&[("HTTP_PROXY", given)], "http://api.github.com/x"), None, "{given}");
+        }
+        assert_eq!(way(&[("HTTPS_PROXY", "")], "https://api.github.com"), None);
+        assert_eq!(
+            way(&[("HTTPS_PROXY", ""), ("https_proxy", "proxy:3128")], "https://api.github.com"),
+            there
+        );
+        assert_eq!(way(&[], "https://api.github.com"), None);
+    }
+
+    #[test]
+    fn no_proxy_and_this_machine_are_left_out() {
+        let except = "ghe.example.com, .corp.example.com,*.svc,10.0.0.0/8,192.168.1.7,";
+        let way = |to| way(&[("HTTPS_PROXY", "proxy:3128"), ("NO_PROXY", except)], to);
+        for direct in [
+            "https://ghe.example.com",
+            "https://registry.corp.example.com",
+            "https://registry.tools.svc:5000",
+            "https://10.96.0.1",
+            "https://192.168.1.7",
+            "https://localhost:6443",
+            "https://api.localhost",
+            "https://127.0.0.1:6443",
+            "https://[::1]:6443",
+        ] {
+            assert_eq!(way(direct), None, "{direct}");
+        }
+        for proxied in ["https://notghe.example.com", "https://api.github.com", "https://192.168.1.8"] {
+            assert!(way(proxied).is_some(), "{proxied}");
+        }
+        assert_eq!(
+            super::tests::way(&[("HTTPS_PROXY", "proxy:3128"), ("NO_PROXY", "*")], "https://api.github.com"),
+            None
+        );
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_told_without_its_password() {
+        for given in ["socks5://mona:s3cret@proxy:1080", "http://mona:s3cret@", "mona:s3cret @proxy", "://"] {
+            let error = proxies(&[("HTTPS_PROXY", given)]).err().unwrap();
+            assert!(
+                error.contains("HTTPS_PROXY") && error.contains("http://proxy.example.com:3128"),
+                "{error}"
+            );
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_url_keeps_what_the_kubernetes_client_needs() {
+        let proxies = proxies(&[("HTTPS_PROXY", "mona:s3cret@proxy:3128")]).unwrap();
+        let url = proxies.url(&Uri::from_static("https://api.example.com:6443")).unwrap();
+        assert_eq!(url, "http://mona:s3cret@proxy:3128/");
+        assert!(proxies.names(&Uri::from_static("mona:s3cret@proxy:3128")));
+        assert!(!proxies.names(&Uri::from_static("http://other:3128")));
+        assert_eq!(proxies.url(&Uri::from_static("https://127.0.0.1:6443")), None);
+    }
+}
