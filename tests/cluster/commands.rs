@@ -7,7 +7,7 @@ use playground::stage::{Project, Stage, condition, conditions};
 
 use crate::chain::{deployed, project, requests, waits};
 use crate::harness::tests;
-use crate::play::{Pull, SOON, SWEPT, deployments_of, open, shows, url_of};
+use crate::play::{Pull, SOON, deployments_of, open, settle, shows, swept, url_of};
 
 tests![
     a_command_deploys_and_is_answered_once,
@@ -99,7 +99,7 @@ async fn a_command_deploys_and_is_answered_once(stage: &Stage) -> Result<()> {
     let deployment = deployed(stage, &project, &environment, &pull.sha, "success").await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
     answered(stage, &project, pull.number, url_of(&deployment)?).await?;
-    tokio::time::sleep(SWEPT).await;
+    swept(stage, &project).await?;
     ensure!(answers(stage, &project, pull.number).await?.len() == 2, "one answer for each command");
     Ok(())
 }
@@ -160,8 +160,8 @@ async fn nobody_is_listened_to_who_does_not_speak(stage: &Stage) -> Result<()> {
     let (status, said) =
         stage.gh_api("PATCH", &path, Some(&serde_json::json!({"body": "/deploy staging"}))).await?;
     ensure!(status == 200, "{status}: {said}");
-    github.settle(SOON).await?;
-    tokio::time::sleep(SWEPT).await;
+    settle(stage, &project).await?;
+    swept(stage, &project).await?;
     let commands = stage.objects("matinee.dev/v1alpha1", "Command", Some(&project.namespace));
     let commands = commands.list(&ListParams::default()).await?.items;
     ensure!(commands.is_empty(), "{}", commands.iter().map(conditions).collect::<String>());
@@ -238,7 +238,7 @@ async fn what_was_asked_for_stays_until_the_next_push(stage: &Stage) -> Result<(
     github.comment(&project.repository, pull.number, "ada", "/deploy staging").await?;
     deployed(stage, &project, "staging", &pull.sha, "success").await?;
     // The branch's head is what it was: that is no push.
-    tokio::time::sleep(2 * SWEPT).await;
+    swept(stage, &project).await?;
     let all = deployments_of(stage, &project, "staging").await?;
     ensure!(all.last().is_some_and(|newest| newest.sha == pull.sha), "it was undone: {all:#?}");
     let next = github.push(&project.repository, "main").await?;
@@ -252,7 +252,7 @@ async fn commands_need_no_webhook(stage: &Stage) -> Result<()> {
     let deployment = deployed(stage, &project, "staging", &pull.sha, "success").await?;
     answered(stage, &project, pull.number, url_of(&deployment)?).await?;
     reacted(stage, &project, comment, &["eyes", "+1"]).await?;
-    tokio::time::sleep(2 * SWEPT).await;
+    swept(stage, &project).await?;
     ensure!(requests(stage, &project, "staging").await?.len() == 1, "it was carried out twice");
     Ok(())
 }
@@ -264,7 +264,7 @@ async fn a_lost_answer_makes_no_second_one(stage: &Stage) -> Result<()> {
     github.break_next("POST", &path, FaultEffect::CloseAfter).await?;
     github.comment(&project.repository, pull.number, "ada", "/where").await?;
     answered(stage, &project, pull.number, "staging").await?;
-    tokio::time::sleep(SWEPT).await;
+    swept(stage, &project).await?;
     let all = answers(stage, &project, pull.number).await?;
     ensure!(all.len() == 1, "{all:#?}");
     Ok(())

@@ -96,8 +96,9 @@ async fn an_app_is_made_stored_and_carries_out_a_preview(stage: &Stage) -> Resul
     let deployments = deployments_of(stage, &project, &github_environment(pull.number)).await?;
     ensure!(deployments.len() == 1, "{deployments:#?}");
     ensure!(deployments[0].creator == "matinee-connected[bot]", "created by {}", deployments[0].creator);
-    github.settle(SOON).await?;
-    let deliveries = github.deliveries(github.app_hook("matinee-connected").await?).await?;
+    let hook = github.app_hook("matinee-connected").await?;
+    github.settle_hook(hook, SOON).await?;
+    let deliveries = github.deliveries(hook).await?;
     let opened = deliveries.iter().find(|delivery| delivery.event == "pull_request");
     ensure!(opened.is_some_and(|delivery| delivery.status_code == 202), "{deliveries:#?}");
     github.close(&project.repository, pull.number).await?;

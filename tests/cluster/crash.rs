@@ -11,7 +11,7 @@ use playground::stage::{NewProject, Project, Stage};
 use crate::harness::tests;
 use crate::play::{
     END, SOON, deployments_of, environment, github_environment, gone, live, name_of, namespace_of, once,
-    open, shows, states, url_of,
+    open, settle, shows, states, url_of,
 };
 
 tests![
@@ -178,7 +178,7 @@ async fn what_happened_while_it_was_down_is_learned(stage: &Stage) -> Result<()>
     let sha = github.push(&project.repository, "kept").await?;
     github.close(&project.repository, closed.number).await?;
     let new = open(stage, &project, "new").await?;
-    github.settle(SOON).await?;
+    settle(stage, &project).await?;
     stage.operator().restart().await?;
     let deployment = stage.deployed(&project, &sha, "success", SOON).await?;
     shows(stage, url_of(&deployment)?, &sha[..7]).await?;

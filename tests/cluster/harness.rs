@@ -14,8 +14,8 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OnceCell, RwLock, watch};
 
-/// What no test exceeds, so that a hanging one doesn't keep the cluster for good.
-const LONGEST: Duration = Duration::from_mins(5);
+/// What no test exceeds, so that a hanging one doesn't keep the cluster for good. Those with Helm wait for several roll-outs.
+const LONGEST: Duration = Duration::from_mins(10);
 
 type Outcome<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 type Run = for<'a> fn(&'a Stage) -> Outcome<'a>;

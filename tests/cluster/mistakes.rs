@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::tests;
 use crate::play::{
     END, Pull, SOON, SWEPT, condition_is, environment, gone, live, name_of, namespace_of, nothing_live, open,
-    refused, repository_yaml, shows, url_of,
+    refused, repository_yaml, shows, swept, url_of,
 };
 
 tests![
@@ -364,7 +364,7 @@ async fn an_environment_whose_entry_went_stays_and_is_told(stage: &Stage) -> Res
     let environment_name = name_of(&project, pull.number);
     let why = refused(stage, &environments, &environment_name, "Validated", "EnvironmentUnknown").await?;
     ensure!(why.contains("spec.environments") && why.contains("preview"), "{why}");
-    tokio::time::sleep(SWEPT).await;
+    swept(stage, &project).await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
     // Back again, it is as it was; and what ends meanwhile ends all the same.
     stage.apply_object_within(&project.namespace, NewProject::new(name).repository_object()?).await?;

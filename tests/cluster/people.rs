@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::harness::tests;
 use crate::play::{
-    SOON, SWEPT, deployments_of, environment, github_environment, gone, name_of, namespace_of, nothing_live,
-    refused, repository_yaml, shows, url_of,
+    SOON, deployments_of, environment, github_environment, gone, name_of, namespace_of, nothing_live,
+    refused, repository_yaml, shows, swept, url_of,
 };
 
 tests![
@@ -62,7 +62,7 @@ async fn has_nothing(
             Ok(())
         })
         .await?;
-    tokio::time::sleep(SWEPT).await;
+    swept(stage, project).await?;
     nothing_live(stage, project, number).await
 }
 
@@ -111,7 +111,7 @@ async fn a_fork_is_told_by_id_whoever_asks_for_it(stage: &Stage) -> Result<()> {
     let environments = stage.environments(&project.namespace);
     let name = name_of(&project, pull.number);
     refused(stage, &environments, &name, "Validated", "ForkNotAllowed").await?;
-    tokio::time::sleep(SWEPT).await;
+    swept(stage, &project).await?;
     let namespace = namespace_of(&project, pull.number);
     let found = stage.objects("v1", "Namespace", None).get_opt(&namespace).await?;
     ensure!(found.is_none(), "there is a namespace {namespace}");
@@ -155,7 +155,7 @@ async fn a_draft_waits_until_it_is_ready(stage: &Stage) -> Result<()> {
     shows(stage, url_of(&deployment)?, &sha[..7]).await?;
     // Made a draft again it isn't what it was: the environment says so, and stays.
     github.convert_to_draft(&project.repository, pull.number).await?;
-    github.settle(SOON).await?;
+    swept(stage, &project).await?;
     let found = environment(stage, &project, pull.number).await?;
     ensure!(found.metadata.deletion_timestamp.is_none(), "it was deleted: {}", conditions(&found));
     github.close(&project.repository, pull.number).await?;

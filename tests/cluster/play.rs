@@ -12,7 +12,7 @@ use playground::stage::{Condition, Project, Stage, condition, conditions};
 pub const SOON: Duration = Duration::from_mins(1);
 /// How long the end of an environment may take: a namespace goes in about ten seconds.
 pub const END: Duration = Duration::from_secs(90);
-/// Longer than the time between two sweeps: what a sweep would do is done.
+/// Longer than the time between two sweeps, for what GitHub isn't asked about. Else [`swept`] says when one is over.
 pub const SWEPT: Duration = Duration::from_secs(7);
 /// Label on everything that belongs to an environment.
 pub const OWNER_LABEL: &str = "matinee.dev/environment-uid";
@@ -174,10 +174,38 @@ pub async fn nothing_left(stage: &Stage, project: &Project, number: u64) -> Resu
     Ok(())
 }
 
-/// Fails when a pull request has a request, an environment, a namespace or a deployment. All webhooks that were due have been answered
-/// by then, which the operator does only after their effect.
+/// Waits until all webhooks of a project that were due have been answered, which the operator does only after their effect.
+pub async fn settle(stage: &Stage, project: &Project) -> Result<()> {
+    if let Some(hook) = project.hook {
+        stage.github().settle_hook(hook, SOON).await?;
+    }
+    Ok(())
+}
+
+/// Waits until a project has been swept from beginning to end, and what the sweep found has had the time until the next one to come to
+/// something.
+pub async fn swept(stage: &Stage, project: &Project) -> Result<()> {
+    let log = async || anyhow::Ok(stage.github().requests().await?);
+    let since = log().await?.last().map_or(0, |request| request.sequence);
+    // What every sweep begins with, and nothing else asks for.
+    let listing = format!("/repos/{}/pulls?", project.repository);
+    stage
+        .wait_for(&format!("{} is swept", project.repository), END, async || {
+            // The log is long.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let all = log().await?;
+            let begun =
+                all.iter().filter(|one| one.sequence > since && one.path.starts_with(&listing)).count();
+            ensure!(begun >= 2, "{begun} sweeps have begun");
+            Ok(())
+        })
+        .await
+}
+
+/// Fails when a pull request has a request, an environment, a namespace or a deployment. All webhooks that were due have been answered by
+/// then.
 pub async fn nothing_begun(stage: &Stage, project: &Project, number: u64) -> Result<()> {
-    stage.github().settle(SOON).await?;
+    settle(stage, project).await?;
     let requests = stage.requests(&project.namespace).list(&ListParams::default()).await?;
     let label = number.to_string();
     if let Some(found) =

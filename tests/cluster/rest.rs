@@ -8,7 +8,7 @@ use kube::api::{DynamicObject, ListParams};
 use playground::Mark;
 use playground::stage::{NewProject, Project, Stage};
 
-use crate::play::{SOON, SWEPT, condition_is, live, name_of, namespace_of, shows, url_of};
+use crate::play::{condition_is, live, name_of, namespace_of, settle, shows, swept, url_of};
 
 /// Kinds that an environment consists of.
 pub const KINDS: [(&str, &str); 8] = [
@@ -81,11 +81,11 @@ pub async fn at_rest(stage: &Stage, name: &str) -> Result<(Project, u64, String)
     shows(stage, url, &pull.sha[..7]).await?;
     let environments = stage.environments(&project.namespace);
     condition_is(stage, &environments, &name_of(&project, pull.number), "Reported", "True").await?;
-    stage.github().settle(SOON).await?;
+    settle(stage, &project).await?;
     // The cluster's own controllers write statuses for a moment, and a sweep sees the new deployment.
     let mut before = versions(stage, &project, pull.number).await?;
     for _ in 0..6 {
-        tokio::time::sleep(SWEPT).await;
+        swept(stage, &project).await?;
         let now = versions(stage, &project, pull.number).await?;
         if now == before {
             return Ok((project, pull.number, url.to_owned()));

@@ -194,20 +194,23 @@ async fn the_operator_writes_in_namespaces_of_previews_alone(stage: &Stage) -> R
     }
     let namespaces = objects(&client, "v1", "Namespace", None);
     let label = |value: &str| json!({"metadata": {"labels": {OWNER_LABEL: value}}});
-    let make = |name: &str, labels: Value| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+    let namespace = |name: &str, labels: Value| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
     let patch = async |name: &str, change: Value| {
         namespaces.patch(name, &PatchParams::default(), &Patch::Merge(change)).await
     };
     // Nor does it make them namespaces of previews.
     forbidden(patch("rights-alien", label("mine")).await, alone)?;
     forbidden(namespaces.delete("rights-alien", &DeleteParams::default()).await, alone)?;
-    forbidden(create(&namespaces, make("rights-made", json!({}))).await, "namespaces of previews alone")?;
+    forbidden(
+        create(&namespaces, namespace("rights-made", json!({}))).await,
+        "namespaces of previews alone",
+    )?;
     for loose in [json!({OWNER_LABEL: "mine"}), json!({OWNER_LABEL: "mine", ENFORCE: "privileged"})] {
-        let created = create(&namespaces, make("rights-made", loose)).await;
+        let created = create(&namespaces, namespace("rights-made", loose)).await;
         forbidden(created, "rbac.confinement.podSecurity")?;
     }
-    let preview = make("rights-made", json!({OWNER_LABEL: "mine", ENFORCE: "baseline"}));
-    create(&namespaces, preview).await?;
+    let made = namespace("rights-made", json!({OWNER_LABEL: "mine", ENFORCE: "baseline"}));
+    create(&namespaces, made).await?;
     let looser = json!({"metadata": {"labels": {ENFORCE: "privileged"}}});
     forbidden(patch("rights-made", looser).await, "rbac.confinement.podSecurity")?;
     forbidden(patch("rights-made", label("another")).await, "can't be changed")?;

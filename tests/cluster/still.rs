@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::tests;
 use crate::play::{
-    END, SOON, SWEPT, deployments_of, github_environment, name_of, namespace_of, shows, states,
+    END, SOON, deployments_of, github_environment, name_of, namespace_of, shows, states, swept,
 };
 use crate::rest::{KINDS, at_rest, calls, versions, writes};
 
@@ -42,7 +42,9 @@ async fn a_live_environment_costs_no_write_and_no_call(stage: &Stage) -> Result<
         let kind = found.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
         noted.insert(format!("{kind} {name}"), found.resource_version().unwrap_or_default());
     }
-    tokio::time::sleep(2 * SWEPT).await;
+    for _ in 0..2 {
+        swept(stage, &project).await?;
+    }
     let mut after = versions(stage, &project, number).await?;
     for (object, version) in noted {
         ensure!(after.get(&object) == Some(&version), "{object} was written after its visit");
@@ -80,9 +82,11 @@ async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<(
         });
         stage.apply_object_within(&first.namespace, repository).await?;
     }
-    let swept = async |already: usize, times: usize| {
+    let all_swept = async |already: usize, times: usize| {
         stage
             .wait_for(&format!("every repository is swept {times} times"), END * 2, async || {
+                // The log is long.
+                tokio::time::sleep(Duration::from_secs(1)).await;
                 let all = github.requests().await?;
                 let mut times_swept: HashMap<String, usize> = HashMap::new();
                 for request in all.iter().skip(already).filter(|request| request.path.contains("/pulls?")) {
@@ -97,9 +101,9 @@ async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<(
             })
             .await
     };
-    swept(0, 4).await?;
+    all_swept(0, 4).await?;
     let before = github.requests().await?.len();
-    swept(before, SWEEPS).await?;
+    all_swept(before, SWEEPS).await?;
     let asked = github.requests().await?;
     let asked: Vec<_> =
         asked.iter().skip(before).filter(|request| request.path.starts_with(prefix)).collect();
@@ -111,7 +115,19 @@ async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<(
     );
     // An hour has 60 sweeps by default.
     ensure!(counted.len() * 60 / SWEEPS < 100, "counted: {counted:#?}");
-    Ok(())
+    // Else they are swept beside all tests that follow.
+    let repositories = stage.repositories(&first.namespace);
+    for index in 0..COUNT {
+        repositories.delete(&format!("hundred-{index}"), &DeleteParams::default()).await?;
+    }
+    stage
+        .wait_for("the hundred Repositories are gone", END, async || {
+            let left = repositories.list(&ListParams::default()).await?.items.len();
+            // The project's own stays.
+            ensure!(left == 1, "{left} are left");
+            Ok(())
+        })
+        .await
 }
 
 async fn a_restart_writes_nothing(stage: &Stage) -> Result<()> {
@@ -127,7 +143,7 @@ async fn a_restart_writes_nothing(stage: &Stage) -> Result<()> {
             Ok(())
         })
         .await?;
-    tokio::time::sleep(SWEPT).await;
+    swept(stage, &project).await?;
     let after = versions(stage, &project, number).await?;
     ensure!(after == before, "objects changed:\nbefore {before:#?}\nafter {after:#?}");
     let written = writes(stage, &project, number, mark)?;
@@ -139,7 +155,14 @@ async fn a_restart_writes_nothing(stage: &Stage) -> Result<()> {
     ensure!(read.len() <= 3, "three listings are all a restart has to read, it was {read:#?}");
     // And it is awake.
     let web = stage.objects("apps/v1", "Deployment", Some(&namespace_of(&project, number)));
+    let old = web.get("web").await?.uid();
     web.delete("web", &DeleteParams::default()).await?;
+    stage
+        .wait_for("the Deployment is made again", SOON, async || {
+            ensure!(web.get("web").await?.uid() != old, "it is the old one still");
+            Ok(())
+        })
+        .await?;
     shows(stage, &url, "revision").await
 }
 

@@ -238,14 +238,24 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_a_refused_code_told() {
 #[tokio::test]
 async fn who_did_not_begin_here_is_not_taken_in() {
     let (github, folder, browser) = (github().await, folder("stranger"), Browser::new().unwrap());
-    let arguments = ["--organization=acme", "--without-webhook", "--timeout=3s"];
+    let arguments = ["--organization=acme", "--without-webhook"];
     let mut connect = run(&folder, github.html_url(), &arguments);
     let url = connect.line("http://127.0.0.1:").await.unwrap();
     let (root, _) = url.rsplit_once('/').unwrap();
     assert_eq!(browser.get(root).await.unwrap().status, 404);
     let forged = browser.get(&format!("{root}/callback?code=abc&state=abc")).await.unwrap();
     assert_eq!(forged.status, 403);
-    let (code, said, errors) = connect.end().await.unwrap();
+    connect.interrupt().unwrap();
+    let (code, _, errors) = connect.end().await.unwrap();
+    assert_eq!((code, errors.as_str()), (Some(1), "matinee: interrupted: no App was made\n"));
+    assert_eq!(std::fs::read_dir(folder.join("secrets")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn who_does_not_come_back_in_time_is_waited_for_no_longer() {
+    let (github, folder) = (github().await, folder("late"));
+    let arguments = ["--organization=acme", "--without-webhook", "--timeout=1s"];
+    let (code, said, errors) = run(&folder, github.html_url(), &arguments).end().await.unwrap();
     assert_eq!(code, Some(1), "{said}");
     assert!(errors.contains("nobody came back from GitHub in time (--timeout)"), "{errors}");
     assert_eq!(std::fs::read_dir(folder.join("secrets")).unwrap().count(), 0);

@@ -134,7 +134,7 @@ async fn of_edits_waiting_for_one_comment_the_newest_is_sent() {
     let two = forge.create_comment(&shop(), 1, "two").await.unwrap().id;
     world.forget().await;
     let at = format!("/repos/acme/shop/issues/comments/{one}");
-    world.control.break_next("PATCH", &at, FaultEffect::DelayMs(300)).await.unwrap();
+    world.control.break_next("PATCH", &at, FaultEffect::DelayMs(1_000)).await.unwrap();
     let edit = |id: i64, body: &'static str| {
         let forge = Arc::clone(&forge);
         tokio::spawn(async move { forge.edit_comment(&shop(), id, body).await })

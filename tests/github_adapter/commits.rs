@@ -10,7 +10,7 @@ use matinee::ports::{Forge, ForgeError};
 use serde_json::{Value, json};
 use wiremock::MockServer;
 
-use crate::support::{bodies, forge, in_turn, json_answer, shop};
+use crate::support::{arrived, bodies, forge, in_turn, json_answer, shop};
 use crate::world::{World, secret};
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn of_statuses_waiting_for_one_commit_and_context_the_newest_is_sent() {
     let server = MockServer::start().await;
     let (one, two) = ("a".repeat(40), "b".repeat(40));
     let made = json_answer(201, &json!({}));
-    let slow = made.clone().set_delay(Duration::from_millis(300));
+    let slow = made.clone().set_delay(Duration::from_secs(1));
     in_turn(&server, "POST", &format!("/repos/acme/shop/statuses/{one}"), vec![slow, made.clone()]).await;
     in_turn(&server, "POST", &format!("/repos/acme/shop/statuses/{two}"), vec![made]).await;
     let forge = forge(&server).await;
@@ -215,7 +215,7 @@ async fn of_statuses_waiting_for_one_commit_and_context_the_newest_is_sent() {
         tokio::spawn(async move { forge.create_commit_status(&shop(), &sha, &status).await })
     };
     let first = create(&one, status("preview", CommitState::Pending, "being sent"));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    arrived(&server, "POST", 1).await;
     let mut tasks = vec![first];
     for (sha, status) in [
         (&one, status("preview", CommitState::Pending, "old")),

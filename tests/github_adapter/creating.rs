@@ -8,7 +8,7 @@ use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::support::{
-    DEPLOYMENTS, TOKEN, bodies, deployment_json, forge, in_turn, json_answer, new_deployment, shop,
+    DEPLOYMENTS, TOKEN, arrived, bodies, deployment_json, forge, in_turn, json_answer, new_deployment, shop,
 };
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_renamed_repository_is_followed_on_the_same_host_only() {
 #[tokio::test]
 async fn a_caller_that_goes_away_takes_what_waits_along_and_nothing_else() {
     let server = MockServer::start().await;
-    let slow = json_answer(201, &deployment_json(1)).set_delay(Duration::from_millis(300));
+    let slow = json_answer(201, &deployment_json(1)).set_delay(Duration::from_secs(1));
     in_turn(&server, "POST", DEPLOYMENTS, vec![slow, json_answer(201, &deployment_json(2))]).await;
     let forge = forge(&server).await;
     let of = |environment: &str| {
@@ -142,9 +142,9 @@ async fn a_caller_that_goes_away_takes_what_waits_along_and_nothing_else() {
         tokio::spawn(async move { forge.create_deployment(&shop(), &wanted).await })
     };
     let sent = of("being sent");
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    arrived(&server, "POST", 1).await;
     let waiting = of("waiting");
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    tokio::task::yield_now().await;
     // One leaves while its request is under way, one while it waits.
     sent.abort();
     waiting.abort();

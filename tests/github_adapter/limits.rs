@@ -1,18 +1,20 @@
 //! Rate limits: GitHub's word is obeyed, reads fail fast, writes wait.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use matinee::adapters::github::{GithubSettings, Pace};
 use matinee::api::DeploymentState;
+use matinee::core::forge::PullRequest;
+use matinee::metrics::Metrics;
 use matinee::ports::ForgeError;
 use serde_json::json;
 use wiremock::{MockServer, ResponseTemplate};
 
 use crate::support::{
-    DEPLOYMENTS, bodies, deployment_json, forge, forge_at, hurried, in_turn, json_answer, new_deployment,
-    pull_request_json, report, shop,
+    DEPLOYMENTS, arrived, bodies, counted_forge_at, deployment_json, forge, forge_at, hurried, in_turn,
+    json_answer, new_deployment, pull_request_json, report, shop,
 };
 
 const PULL: &str = "/repos/acme/shop/pulls/7";
@@ -68,7 +70,7 @@ async fn a_limit_that_does_not_say_how_long_doubles() {
 async fn a_waiting_status_yields_to_a_newer_one_while_a_limit_lasts() {
     let server = MockServer::start().await;
     let at = format!("{DEPLOYMENTS}/1/statuses");
-    let answers = vec![secondary(403).insert_header("retry-after", "1"), json_answer(201, &json!({"id": 1}))];
+    let answers = vec![secondary(403).insert_header("retry-after", "2"), json_answer(201, &json!({"id": 1}))];
     in_turn(&server, "POST", &at, answers).await;
     let forge = forge(&server).await;
     let old = {
@@ -77,36 +79,44 @@ async fn a_waiting_status_yields_to_a_newer_one_while_a_limit_lasts() {
             forge.create_deployment_status(&shop(), &report(1, DeploymentState::Queued, "")).await
         })
     };
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    arrived(&server, "POST", 1).await;
     forge.create_deployment_status(&shop(), &report(1, DeploymentState::Success, "")).await.unwrap();
     assert_eq!(old.await.unwrap(), Err(ForgeError::Superseded));
     let states: Vec<_> = bodies(&server, "POST").await.iter().map(|body| body["state"].clone()).collect();
     assert_eq!(states, ["queued", "success"], "the queued one was turned away and isn't sent again");
 }
 
+/// When the limit ends that a read met.
+fn limited(read: Result<PullRequest, ForgeError>) -> Timestamp {
+    match read {
+        Err(ForgeError::RateLimited { until }) => until,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn at_the_primary_limit_nothing_is_sent_before_its_reset() {
     let server = MockServer::start().await;
     let refused = json_answer(403, &json!({"message": "API rate limit exceeded for installation ID 1."}));
-    let answers = vec![exhausted(refused, 3), json_answer(200, &pull_request_json(7))];
+    in_turn(&server, "GET", PULL, vec![exhausted(refused.clone(), 60)]).await;
+    let forge = forge(&server).await;
+    for _ in 0..5 {
+        let wait =
+            limited(forge.pull_request(&shop(), 7, Duration::ZERO).await).duration_since(Timestamp::now());
+        // Were it waited for, nothing of it would be left.
+        assert!(wait > SignedDuration::from_secs(1) && wait < SignedDuration::from_secs(61), "{wait:?}");
+    }
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+
+    // A write waits by itself.
+    let server = MockServer::start().await;
+    let answers = vec![exhausted(refused, 5), json_answer(200, &pull_request_json(7))];
     in_turn(&server, "GET", PULL, answers).await;
     in_turn(&server, "POST", DEPLOYMENTS, vec![json_answer(201, &deployment_json(1))]).await;
-    let forge = forge(&server).await;
-    let mut untils = Vec::new();
-    let start = Instant::now();
-    for _ in 0..5 {
-        match forge.pull_request(&shop(), 7, Duration::ZERO).await {
-            Err(ForgeError::RateLimited { until }) => untils.push(until),
-            other => panic!("{other:?}"),
-        }
-    }
-    assert!(start.elapsed() < Duration::from_secs(1), "reads fail at once");
-    assert_eq!(server.received_requests().await.unwrap().len(), 1);
-    let wait = untils[4].duration_since(Timestamp::now());
-    assert!(wait > SignedDuration::from_millis(1000) && wait < SignedDuration::from_secs(4), "{wait:?}");
-    // A write waits by itself.
+    let forge = self::forge(&server).await;
+    let until = limited(forge.pull_request(&shop(), 7, Duration::ZERO).await);
     forge.create_deployment(&shop(), &new_deployment()).await.unwrap();
-    assert!(Timestamp::now() >= untils[0].checked_sub(SignedDuration::from_millis(100)).unwrap());
+    assert!(Timestamp::now() >= until.checked_sub(SignedDuration::from_millis(100)).unwrap());
     forge.pull_request(&shop(), 7, Duration::ZERO).await.unwrap();
 }
 
@@ -126,17 +136,27 @@ async fn after_the_last_request_none_is_tried() {
 #[tokio::test]
 async fn a_caller_that_goes_away_at_a_limit_is_not_sent_later() {
     // It leaves while it waits for the limit's end, or before the limit's answer is there.
-    for delay in [0, 400] {
+    for delay in [0, 1] {
         let server = MockServer::start().await;
         let refused = secondary(403).insert_header("retry-after", "1");
         let answers =
-            vec![refused.set_delay(Duration::from_millis(delay)), json_answer(201, &deployment_json(1))];
+            vec![refused.set_delay(Duration::from_secs(delay)), json_answer(201, &deployment_json(1))];
         in_turn(&server, "POST", DEPLOYMENTS, answers).await;
-        let forge = forge(&server).await;
+        let metrics = Metrics::default();
+        let forge = counted_forge_at(&server.uri(), hurried(), metrics.clone()).await.unwrap();
         let (repository, wanted) = (shop(), new_deployment());
-        let waiting = forge.create_deployment(&repository, &wanted);
-        assert!(tokio::time::timeout(Duration::from_millis(250), waiting).await.is_err());
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let leaves = async {
+            arrived(&server, "POST", 1).await;
+            let answered = "matinee_github_requests_total{method=\"POST\",code=\"403\"} 1";
+            while delay == 0 && !metrics.encode().unwrap().contains(answered) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            made = forge.create_deployment(&repository, &wanted) => panic!("{made:?}"),
+            () = leaves => {}
+        }
+        tokio::time::sleep(Duration::from_millis(1_500 + 1_000 * delay)).await;
         assert_eq!(bodies(&server, "POST").await.len(), 1);
         assert_eq!(forge.create_deployment(&shop(), &new_deployment()).await.unwrap().id, 1);
     }

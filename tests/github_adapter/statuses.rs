@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
 use crate::support::{
-    DEPLOYMENTS, Memory, TOKEN, bodies, connection, deployment_json, forge, hurried, in_turn, json_answer,
-    new_deployment, report, shop,
+    DEPLOYMENTS, Memory, TOKEN, arrived, bodies, connection, deployment_json, forge, hurried, in_turn,
+    json_answer, new_deployment, report, shop,
 };
 
 /// Accepts every status, the first request of all only after a while.
 async fn slow_start(server: &MockServer) {
     let any = || Mock::given(matchers::method("POST")).and(matchers::path_regex("/statuses$"));
     let accepted = json_answer(201, &json!({"id": 1, "state": "queued"}));
-    let slow = accepted.clone().set_delay(Duration::from_millis(300));
+    let slow = accepted.clone().set_delay(Duration::from_secs(1));
     any().respond_with(slow).up_to_n_times(1).mount(server).await;
     any().respond_with(accepted).mount(server).await;
 }
@@ -27,10 +27,6 @@ async fn slow_start(server: &MockServer) {
 fn send(forge: &Arc<dyn Forge>, report: DeploymentReport) -> tokio::task::JoinHandle<Result<(), ForgeError>> {
     let forge = Arc::clone(forge);
     tokio::spawn(async move { forge.create_deployment_status(&shop(), &report).await })
-}
-
-async fn a_moment() {
-    tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
 fn path(id: i64) -> String {
@@ -66,7 +62,7 @@ async fn only_the_newest_is_sent_and_bad_news_goes_first() {
     in_turn(&server, "POST", DEPLOYMENTS, vec![json_answer(201, &deployment_json(9))]).await;
     let forge = forge(&server).await;
     let first = send(&forge, report(1, DeploymentState::Queued, ""));
-    a_moment().await;
+    arrived(&server, "POST", 1).await;
     let mut later = Vec::new();
     for report in [
         report(2, DeploymentState::Inactive, ""),
@@ -113,9 +109,9 @@ async fn once_closed_what_is_being_sent_is_sent_and_nothing_else() {
     let forges = GithubForges::new(Memory::with(&[("token", TOKEN)]), hurried(), Metrics::default());
     let forge = forges.forge(&connection(&server.uri()), &shop()).await.unwrap();
     let first = send(&forge, report(1, DeploymentState::Queued, ""));
-    a_moment().await;
+    arrived(&server, "POST", 1).await;
     let waiting = send(&forge, report(2, DeploymentState::Success, ""));
-    a_moment().await;
+    tokio::task::yield_now().await;
     forges.close();
     let not_sent = Err(ForgeError::NotSent("this replica ends".to_owned()));
     assert_eq!(waiting.await.unwrap(), not_sent);
@@ -132,7 +128,7 @@ async fn the_same_is_never_posted_twice_in_a_row() {
     let queued = || report(1, DeploymentState::Queued, "");
     // While the first is under way, nobody knows yet whether the second is needed.
     let (first, second) = (send(&forge, queued()), send(&forge, queued()));
-    a_moment().await;
+    arrived(&server, "POST", 1).await;
     let third = send(&forge, queued());
     first.await.unwrap().ok();
     second.await.unwrap().ok();

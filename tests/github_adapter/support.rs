@@ -131,6 +131,13 @@ pub async fn bodies(server: &MockServer, verb: &str) -> Vec<Value> {
         .collect()
 }
 
+/// Waits until so many requests with that method have come.
+pub async fn arrived(server: &MockServer, verb: &str, count: usize) {
+    while bodies(server, verb).await.len() < count {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 pub const DEPLOYMENTS: &str = "/repos/acme/shop/deployments";
 
 pub fn new_deployment() -> NewDeployment {

@@ -6,7 +6,7 @@ use playground::stage::{NewProject, RELEASE, SYSTEM, Stage};
 use serde_json::json;
 
 use crate::harness::tests;
-use crate::play::{gone, live, shows, url_of};
+use crate::play::{SOON, gone, live, shows, url_of};
 use crate::pods::replicas;
 
 tests![helm_test_says_that_all_is_well(node), a_preview_comes_and_goes(node), the_pods_pass_restricted(node),];
@@ -41,6 +41,11 @@ async fn the_pods_pass_restricted(stage: &Stage) -> Result<()> {
     let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "helm-restricted", "labels": labels}});
     stage.apply(&namespace.to_string()).await?;
+    // Without it no pod is admitted, whatever it asks for; it comes a moment after its namespace.
+    let accounts = stage.objects("v1", "ServiceAccount", Some("helm-restricted"));
+    stage
+        .wait_for("the namespace has its account", SOON, async || Ok(accounts.get("default").await?))
+        .await?;
     let mut spec = pod.data["spec"].clone();
     for field in ["nodeName", "serviceAccount", "serviceAccountName"] {
         spec.as_object_mut().context("a pod has a spec")?.remove(field);

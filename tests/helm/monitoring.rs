@@ -163,11 +163,11 @@ async fn every_metric_is_scraped_and_alerts_fire(stage: &Stage) -> Result<()> {
         content_type: None,
     };
     let forged = stage.project(NewProject::new("helm-forged").without_webhook()).await?;
-    stage.github().create_hook(&forged.repository, hook).await?;
+    let hook = stage.github().create_hook(&forged.repository, hook).await?;
     for index in 0..8 {
         open(stage, &forged, &format!("feature-{index}")).await?;
     }
-    stage.github().settle(SOON).await?;
+    stage.github().settle_hook(hook, SOON).await?;
     let refused = "query?query=sum(increase(matinee_webhooks_total%7Bresult%3D%22refused%22%7D%5B1m%5D))";
     stage
         .wait_for("refused webhooks are counted", SOON, async || {

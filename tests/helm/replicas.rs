@@ -46,7 +46,7 @@ async fn every_replica_takes_webhooks(stage: &Stage) -> Result<()> {
         let hook = hook(stage, &project, pod).await?;
         let pull = open(stage, &project, "feature").await?;
         stage.deployed(&project, &pull.sha, "success", SOON).await?;
-        stage.github().settle(SOON).await?;
+        stage.github().settle_hook(hook, SOON).await?;
         let deliveries = stage.github().deliveries(hook).await?;
         let opened = deliveries.iter().find(|delivery| delivery.event == "pull_request").context("none")?;
         ensure!(opened.status_code == 202, "{}: {opened:#?}", pod.name);

@@ -11,7 +11,7 @@ use playground::stage::{Project, RELEASE, Stage};
 use serde_json::Value;
 
 use crate::harness::tests;
-use crate::play::{SWEPT, gone, namespace_of, shows};
+use crate::play::{gone, namespace_of, shows, swept};
 use crate::pods::replicas;
 use crate::rest::{at_rest, calls, versions, writes};
 
@@ -118,7 +118,7 @@ async fn an_upgrade_from_an_older_definition_and_back_disturbs_nothing(stage: &S
         let (new, _) = replicas(stage).await?;
         ensure!(new.name != old.name, "the {what} replaced no pod");
         // The new leader visits everything, and sweeps.
-        tokio::time::sleep(2 * SWEPT).await;
+        swept(stage, &project).await?;
         let after = versions(stage, &project, number).await?;
         ensure!(after == before, "the {what} changed objects:\nbefore {before:#?}\nafter {after:#?}");
         ensure!(pods(stage, &project, number).await? == preview, "the {what} replaced pods of the preview");

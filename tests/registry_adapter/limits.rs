@@ -22,9 +22,9 @@ fn wait(result: &Result<bool, RegistryError>) -> i64 {
 async fn nothing_is_sent_before_a_limit_ends() {
     for path in ["/v2/", "/token"] {
         let world = World::start(Authentication::Bearer).await;
-        world.control.break_next(path, FaultEffect::RateLimit { retry_after: Some(2) }).await.unwrap();
+        world.control.break_next(path, FaultEffect::RateLimit { retry_after: Some(5) }).await.unwrap();
         let limited = world.pr_7(None).await;
-        assert!((1..=2).contains(&wait(&limited)), "{limited:?}");
+        assert!((1..=5).contains(&wait(&limited)), "{limited:?}");
         world.requests().await;
         assert_eq!(world.pr_7(None).await, limited);
         assert_eq!(world.ask("acme/other", None).await, limited);
@@ -44,6 +44,6 @@ async fn limits_without_an_end_or_without_measure_have_bounds() {
         let world = World::start(Authentication::Open).await;
         world.control.break_next("/v2/", FaultEffect::RateLimit { retry_after }).await.unwrap();
         let left = wait(&world.pr_7(None).await);
-        assert!((expected - 2..=expected).contains(&left), "{left}");
+        assert!((expected - 30..=expected).contains(&left), "{left}");
     }
 }

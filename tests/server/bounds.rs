@@ -13,6 +13,11 @@ use super::served::{Served, limits, secret};
 /// Bytes that a client can't get rid of unless somebody reads them.
 const MORE_THAN_SOCKETS_HOLD: usize = 20_000_000;
 
+/// The usual limits of size, and none of time that a slow machine could reach.
+fn patient() -> Limits {
+    Limits { body_time: Duration::from_secs(30), request_time: Duration::from_secs(40), ..limits() }
+}
+
 /// A body of a handled event, blown up to a size.
 fn body(size: usize) -> Vec<u8> {
     let mut body = br#"{"action":"created","deployment":{"id":5,"sha":"c","environment":"preview"},"repository":{"full_name":"acme/shop"},"filler":""#.to_vec();
@@ -49,7 +54,7 @@ async fn a_body_of_the_documented_largest_size_is_taken_in() {
 
 #[tokio::test]
 async fn an_announced_size_over_the_limit_is_answered_even_to_a_client_that_sends_it_all() {
-    let served = Served::with(limits()).await;
+    let served = Served::with(patient()).await;
     for size in [100_001, MORE_THAN_SOCKETS_HOLD] {
         // Of what isn't read, the signature isn't either.
         let signature = sign(&secret(), b"");
@@ -83,7 +88,7 @@ fn chunked(body: &[u8], signature: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_size_that_is_not_announced_is_bounded_while_it_arrives() {
-    let served = Served::with(limits()).await;
+    let served = Served::with(patient()).await;
     let signature = |size| sign(&secret(), &body(size));
     assert_eq!(served.ask(chunked(&body(100_000), &signature(100_000))).await.status, 202);
     assert_eq!(served.events().len(), 1);
@@ -170,10 +175,7 @@ async fn a_body_that_breaks_off_has_no_effect() {
 
 #[tokio::test]
 async fn bodies_share_a_bounded_memory_and_what_does_not_fit_is_asked_to_come_again() {
-    let mut limits = limits();
-    limits.body_time = Duration::from_secs(30);
-    limits.request_time = Duration::from_secs(40);
-    let served = Served::with(limits).await;
+    let served = Served::with(patient()).await;
     // Promises take no memory.
     let mut promise = served.client().await;
     promise.send(head(&[("Content-Length", "100000"), ("X-Hub-Signature-256", &sign(&secret(), b""))])).await;

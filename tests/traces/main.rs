@@ -119,6 +119,8 @@ fn run(variables: &[(&str, &str)]) -> Vec<(HeaderMap, ExportTraceServiceRequest)
     let status = Command::new(std::env::current_exe().unwrap())
         .env(TRACED, "1")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"))
+        // So that nothing is sent before the end, however long that takes.
+        .env("OTEL_BSP_SCHEDULE_DELAY", "600000")
         .envs(variables.iter().copied())
         .status()
         .unwrap();

@@ -221,7 +221,7 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
     let project =
         stage.project(NewProject::new(name).class(name).without_webhook().repository(&yaml)).await?;
     open(stage, &project, "feature").await?;
-    github.settle(SOON).await?;
+    github.settle_hook(github.app_hook(name).await?, SOON).await?;
 
     let said = about(stage, name).await?.ended(1)?;
     said.tells(

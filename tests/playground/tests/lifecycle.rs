@@ -53,7 +53,7 @@ async fn get(port: u16, host: &str, path: &str) -> Result<String, String> {
 
 async fn available(client: &Client, name: &str) {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), "lifecycle");
-    eventually(&format!("{name} is available"), 20, async || {
+    eventually(&format!("{name} is available"), 60, async || {
         let status = deployments.get(name).await.map_err(|e| e.to_string())?.status.unwrap_or_default();
         if status.available_replicas == Some(1) { Ok(()) } else { Err(format!("{status:?}")) }
     })
@@ -64,7 +64,7 @@ async fn available(client: &Client, name: &str) {
 async fn delete_namespace(client: &Client) {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     namespaces.delete("lifecycle", &DeleteParams::default()).await.unwrap();
-    eventually("the namespace is gone", 30, async || match namespaces.get_opt("lifecycle").await {
+    eventually("the namespace is gone", 90, async || match namespaces.get_opt("lifecycle").await {
         Ok(None) => Ok(()),
         other => Err(format!("{:?}", other.map(|namespace| namespace.and_then(|n| n.status)))),
     })
@@ -145,11 +145,11 @@ async fn a_preview_lives_in_a_playground_that_follows_a_killed_one_and_leaves_no
     if playground.mode() == Mode::Node {
         let port = playground.gateway_port();
         let answer =
-            eventually("the URL answers", 10, async || get(port, "x.preview.localhost", "/").await).await;
+            eventually("the URL answers", 60, async || get(port, "x.preview.localhost", "/").await).await;
         assert!(answer.ends_with("revision: first\n"), "{answer}");
         // The first component finds the second by its name, through a service, from a pod on the same node.
         let answer =
-            eventually("names resolve", 10, async || get(port, "x.preview.localhost", "/upstream").await)
+            eventually("names resolve", 60, async || get(port, "x.preview.localhost", "/upstream").await)
                 .await;
         assert!(answer.ends_with("revision: behind\n"), "{answer}");
         let other = get(port, "y.preview.localhost", "/").await.unwrap_err();
@@ -182,7 +182,7 @@ async fn logs_can_be_read(client: &Client) {
 async fn an_image_that_is_not_there_is_told_of(client: &Client) {
     playground::apply(client, include_str!("missing.yaml")).await.unwrap();
     let pods: Api<Pod> = Api::namespaced(client.clone(), "lifecycle");
-    eventually("a missing image is told of", 10, async || {
+    eventually("a missing image is told of", 60, async || {
         let pod = pods.get("missing").await.map_err(|e| e.to_string())?;
         let status = pod.status.unwrap_or_default();
         let containers = status.container_statuses.unwrap_or_default();
@@ -208,7 +208,7 @@ async fn a_simulated_node_needs_nothing_of_the_machine() {
     playground::apply(&client, include_str!("preview.yaml")).await.unwrap();
     available(&client, "front").await;
     // The gateway knows the route and the pod behind it, and fails at once rather than asking a stranger.
-    eventually("the gateway refuses", 10, async || {
+    eventually("the gateway refuses", 60, async || {
         match get(playground.gateway_port(), "x.preview.localhost", "/").await {
             Err(answer) if answer.starts_with("HTTP/1.1 502") => Ok(()),
             other => Err(format!("{other:?}")),

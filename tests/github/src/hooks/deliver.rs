@@ -212,9 +212,10 @@ fn record(world: &World, hook: u64, job: &Job, outcome: Outcome) {
     }
 }
 
-/// Whether nothing is being sent or due to be sent. What a shuffle holds back is not due.
-pub(crate) fn settled(state: &State) -> bool {
-    state.hooks.values().all(|hook| {
+/// Whether nothing is being sent or due to be sent, by one hook or by any. What a shuffle holds back is not due.
+pub(crate) fn settled(state: &State, of: Option<u64>) -> bool {
+    let mut hooks = state.hooks.values().filter(|hook| of.is_none_or(|id| hook.id == id));
+    hooks.all(|hook| {
         let waiting = match &hook.mode.shuffle {
             Some(shuffle) => hook.queue.len() >= shuffle.hold,
             None => !hook.queue.is_empty(),

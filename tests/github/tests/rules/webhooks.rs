@@ -168,6 +168,22 @@ async fn comments_checks_and_statuses_are_told() {
 }
 
 #[tokio::test]
+async fn one_hook_is_waited_for_whatever_others_have_on_their_way() {
+    let (world, receiver, hook) = hooked(&["push"]).await;
+    let (control, short) = (&world.control, Duration::from_millis(10));
+    let new = NewHook { url: format!("{}/2", receiver.url), ..NewHook::default() };
+    let late = control.create_hook(SHOP, new).await.unwrap();
+    control.settle(WAIT).await.unwrap();
+    control.set_delivery_mode(late, DeliveryMode { delay_ms: 600_000, ..Default::default() }).await.unwrap();
+    receiver.forget();
+    control.push(SHOP, "feature").await.unwrap();
+    control.settle_hook(hook, WAIT).await.unwrap();
+    assert_eq!(receiver.events(), ["push"]);
+    assert!(control.settle_hook(late, short).await.is_err() && control.settle(short).await.is_err());
+    assert!(control.settle_hook(0, WAIT).await.unwrap_err().to_string().contains("no hook has the id 0"));
+}
+
+#[tokio::test]
 async fn an_apps_hook_gets_events_of_its_installations() {
     let receiver = Receiver::start().await;
     let one = with_app(&[("deployments", "write")]).await;

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::release::RELEASE;
@@ -67,15 +68,21 @@ impl OperatorPod {
         pid.trim().parse().with_context(|| format!("{} holds no process id", file.display()))
     }
 
-    /// Kills its process without warning, as a crash would. The kubelet starts it again.
+    /// Kills its process without warning, as a crash would, unless it has ended meanwhile. The kubelet starts it again.
     ///
     /// # Errors
-    /// When its container doesn't run.
+    /// When its container didn't run when it was asked about.
     pub fn kill(&self) -> Result<()> {
-        let pid = i32::try_from(self.pid()?)?;
+        let pid = match self.pid() {
+            // containerd clears away what has ended.
+            Err(_) if self.task.as_ref().is_some_and(|task| !task.join("init.pid").exists()) => return Ok(()),
+            other => i32::try_from(other?)?,
+        };
         let pid = Pid::from_raw(pid).with_context(|| format!("{pid} is no process id"))?;
-        kill_process(pid, Signal::KILL)
-            .with_context(|| format!("the process of {} can't be killed", self.name))
+        match kill_process(pid, Signal::KILL) {
+            Err(Errno::SRCH) => Ok(()),
+            other => other.with_context(|| format!("the process of {} can't be killed", self.name)),
+        }
     }
 
     /// Resident memory of its process in bytes.

@@ -14,7 +14,7 @@ use crate::{Image, sample};
 const TEMPLATE: &str = include_str!("../../manifests/stage/template.yaml");
 const REPOSITORY: &str = include_str!("../../manifests/stage/repository.yaml");
 /// How long the operator may take until it has looked at a new Repository.
-const SEEN_WITHIN: Duration = Duration::from_secs(15);
+const SEEN_WITHIN: Duration = Duration::from_mins(1);
 
 /// A project to make.
 #[derive(Clone, Debug)]
@@ -212,7 +212,7 @@ impl Stage {
     /// Waits until the operator has looked at a Repository as it is now.
     ///
     /// # Errors
-    /// When it doesn't within 15 seconds.
+    /// When it doesn't within a minute.
     pub async fn seen(&self, namespace: &str, repository: &str) -> Result<()> {
         let what = format!("the operator looks at Repository {namespace}/{repository}");
         self.wait_for(&what, SEEN_WITHIN, async || {

@@ -34,7 +34,16 @@ impl Client {
 
     /// Waits until every delivery that is due was sent, however it went.
     pub async fn settle(&self, timeout: Duration) -> Result<()> {
+        self.settled(None, timeout).await
+    }
+
+    /// Waits until every delivery of a hook that is due was sent, whatever others have on their way.
+    pub async fn settle_hook(&self, hook: u64, timeout: Duration) -> Result<()> {
+        self.settled(Some(hook), timeout).await
+    }
+
+    async fn settled(&self, hook: Option<u64>, timeout: Duration) -> Result<()> {
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        self.post("/settle", &Settle { timeout_ms }).await
+        self.post("/settle", &Settle { timeout_ms, hook }).await
     }
 }

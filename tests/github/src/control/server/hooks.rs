@@ -62,15 +62,18 @@ pub(super) async fn redeliver(
     Ok(Json(world.transact(|state| state.redeliver(hook, attempt))?))
 }
 
-/// Waits until every delivery that is due was sent.
+/// Waits until every delivery that is due was sent, of one hook or of all.
 pub(super) async fn settle(State(world): State<Arc<World>>, Input(settle): Input<Settle>) -> Said<()> {
+    if let Some(id) = settle.hook {
+        with_hook(&world, id, |_| ())?;
+    }
     let wait = async {
         loop {
             let delivered = world.delivered.notified();
             tokio::pin!(delivered);
             // Registered before looking, so that no delivery falls between.
             delivered.as_mut().enable();
-            if settled(&world.lock()) {
+            if settled(&world.lock(), settle.hook) {
                 return;
             }
             delivered.await;

@@ -134,4 +134,7 @@ pub enum FaultEffect {
 pub struct Settle {
     /// At most so many milliseconds.
     pub timeout_ms: u64,
+    /// Of this hook alone; of all when left out.
+    #[serde(default)]
+    pub hook: Option<u64>,
 }
