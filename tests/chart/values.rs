@@ -123,7 +123,7 @@ fn the_values_that_guides_show_are_values() {
             text(&["-f", file.to_str().unwrap()]);
         }
     }
-    assert_eq!(shown, 5);
+    assert_eq!(shown, 6);
     std::fs::remove_dir_all(folder).unwrap();
 }
 
