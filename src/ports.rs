@@ -301,8 +301,8 @@ pub trait LiveObjects: Send + Sync {
     fn follows(&self, kind: &GroupVersionKind) -> bool;
     /// Starts watching a kind, if it isn't watched yet and may be.
     fn follow(&self, kind: &GroupVersionKind);
-    /// Shows what a write just returned, until the watch catches up.
-    fn record(&self, object: &DynamicObject);
+    /// Shows what a write just returned, until the watch catches up, and answers its [fingerprint](ANNOTATION_FINGERPRINT).
+    fn record(&self, object: &DynamicObject) -> String;
 }
 
 /// Whether a Kubernetes event tells of something good or of trouble.

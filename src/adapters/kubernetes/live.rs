@@ -340,12 +340,11 @@ impl LiveObjects for WatchedObjects {
         }
     }
 
-    fn record(&self, object: &DynamicObject) {
-        let Some(kind) = object.types.as_ref().and_then(|types| GroupVersionKind::try_from(types).ok())
-        else {
-            return;
-        };
-        self.put(&kind, object.clone(), View::answered);
+    fn record(&self, object: &DynamicObject) -> String {
+        if let Some(kind) = object.types.as_ref().and_then(|types| GroupVersionKind::try_from(types).ok()) {
+            self.put(&kind, object.clone(), View::answered);
+        }
+        fingerprint(object)
     }
 }
 

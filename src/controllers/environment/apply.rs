@@ -35,7 +35,7 @@ pub struct Applications {
 #[derive(Clone)]
 struct Application {
     digest: String,
-    /// Of the object as the API server answered; another one means that somebody else changed it.
+    /// Of the object as the API server answered, or as it was found by a new process; another one means that somebody else changed it.
     fingerprint: Option<String>,
     generation: Option<i64>,
 }
@@ -316,12 +316,8 @@ fn as_applied(live: &DynamicObject, context: &Context) -> bool {
 }
 
 fn remember(applied: &DynamicObject, planned: &DynamicObject, context: &Context) {
-    context.live.record(applied);
-    let kind = kind_of(applied);
-    let live = context.live.find(&kind, applied.namespace().as_deref(), &applied.name_any());
-    let fingerprint = live
-        .filter(|live| live.resource_version() == applied.resource_version())
-        .and_then(|live| live.annotations().get(ANNOTATION_FINGERPRINT).cloned());
+    // Of what was answered, not of what is shown: a watch may be further, and whatever somebody changed would be taken for what was applied.
+    let fingerprint = Some(context.live.record(applied));
     let digest = planned.annotations().get(ANNOTATION_DIGEST).cloned().unwrap_or_default();
     let application = Application { digest, fingerprint, generation: applied.metadata.generation };
     context.applications.remember(applied.uid().unwrap_or_default(), application);

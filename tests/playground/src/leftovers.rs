@@ -210,6 +210,10 @@ mod tests {
         let start =
             |mark: &Path| std::process::Command::new("sleep").arg("60").env(MARK, mark).spawn().unwrap();
         let (mut ours, mut other) = (start(&home), start(Path::new("/elsewhere")));
+        // It is started a moment before its environment can be read.
+        while fs::read(format!("/proc/{}/environ", ours.id())).unwrap().is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         kill(&home, false).unwrap();
         assert!(!ours.wait().unwrap().success());
         assert!(other.try_wait().unwrap().is_none());
