@@ -21,6 +21,8 @@ pub struct Leader {
     terms: Terms,
     /// The Lease's version as last seen.
     version: Option<String>,
+    /// A teardown took the Lease away: nobody makes another, so this replica leads to its end without.
+    taken_away: bool,
     epoch: Instant,
 }
 
@@ -35,6 +37,7 @@ impl Leader {
             election: Election::new(me, terms),
             terms,
             version: None,
+            taken_away: false,
             epoch: Instant::now(),
         }
     }
@@ -81,6 +84,15 @@ impl Leader {
     /// Renews the Lease until it is lost; why. Everything that only a leader may do has to end then.
     pub async fn keep(&mut self) -> String {
         loop {
+            if self.taken_away {
+                sleep(self.terms.retry).await;
+                match timeout(self.terms.retry, self.leases.read()).await {
+                    // The right to read it goes with the release, too.
+                    Ok(Ok(None) | Err(_)) | Err(_) if self.standing.drains() => {}
+                    _ => return "the Lease was taken away".to_owned(),
+                }
+                continue;
+            }
             sleep(self.terms.retry.min(self.left())).await;
             match self.election.next(self.now(), self.clock.now()) {
                 Step::Lost(why) => return why,
@@ -95,8 +107,9 @@ impl Leader {
         let renewed = timeout(self.left(), self.leases.write(&record, self.version.as_deref())).await;
         match renewed {
             Ok(Ok(version)) => self.wrote(begun, record, version),
-            // A teardown took it away: nobody makes another, and this process is about to be ended.
-            Ok(Err(ClusterError::Refused { code: 404, .. })) if self.standing.drains() => {}
+            Ok(Err(ClusterError::Refused { code: 404, .. })) if self.standing.drains() => {
+                self.taken_away = true;
+            }
             // Somebody wrote it: another replica, or this one, whose answer was lost.
             Ok(Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404, .. })) => {
                 match timeout(self.left(), self.look()).await {
@@ -112,6 +125,9 @@ impl Leader {
 
     /// Gives the Lease back, so that another replica takes over at once. All work must have ended.
     pub async fn release(mut self) {
+        if self.taken_away {
+            return;
+        }
         match timeout(RELEASE_WITHIN, self.give_back()).await {
             Ok(Ok(())) => tracing::info!("the Lease is given back"),
             Ok(Err(error)) => tracing::warn!(%error, "the Lease can't be given back; it expires"),

@@ -36,6 +36,9 @@ impl Leases for Api {
             return Err(ClusterError::Unavailable("down".to_owned()));
         }
         let mut lease = self.lease.lock().unwrap();
+        if lease.is_none() && seen.is_some() {
+            return Err(ClusterError::Refused { code: 404, message: "not found".to_owned() });
+        }
         let version = lease.as_ref().map(|(_, version)| *version);
         if version.map(|version| version.to_string()).as_deref() != seen {
             return Err(ClusterError::Conflict("somebody else was faster".to_owned()));
@@ -142,4 +145,22 @@ async fn a_lease_that_was_taken_away_for_good_is_not_made_again() {
     assert!(timeout(Duration::from_mins(1), one.elected()).await.is_err());
     one.standing.drain(false);
     one.elected().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_leads_when_a_teardown_takes_the_lease_away_ends_in_peace() {
+    let api = Arc::new(Api::default());
+    let (mut one, mut two) = (leader(&api, "one"), leader(&api, "two"));
+    one.elected().await;
+    one.standing.drain(true);
+    two.standing.drain(true);
+    *api.lease.lock().unwrap() = None;
+    tokio::select! {
+        () = two.elected() => panic!("another leads"),
+        why = one.keep() => panic!("lost: {why}"),
+        () = sleep(Duration::from_mins(5)) => {}
+    }
+    // The teardown was given up: whoever is first leads.
+    one.standing.drain(false);
+    assert_eq!(one.keep().await, "the Lease was taken away");
 }
