@@ -105,6 +105,8 @@ impl Work {
         controller!(PreviewEnvironment, environments, environment::reconcile);
         late.with(|context, pokes| pokes.everything(context));
         tokio::select! {
+            // First: the controllers end with it too, and that is no failure.
+            biased;
             () = shutdown.cancelled() => {}
             ended = drivers.join_next() => anyhow::bail!("a controller ended: {ended:?}"),
             ended = follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
