@@ -183,11 +183,11 @@ impl Reception {
             }
             Change::Followed { namespace, repository, deployment_id } => {
                 // What Matinee carries out itself it has told GitHub, and whoever asked for it has been poked.
-                let own = self.environments.find(|environment| {
+                let carries_out = |environment: &PreviewEnvironment| {
                     environment.namespace().as_deref() == Some(&namespace)
                         && environment.spec.revision.deployment_id == Some(deployment_id)
-                });
-                let own = own.is_some();
+                };
+                let own = self.environments.find(carries_out).is_some();
                 self.wake(&namespace, &repository, |request| follows(request, deployment_id, own)).await
             }
             Change::Checked { namespace, repository, sha } => {
@@ -541,7 +541,7 @@ impl Word {
 }
 
 /// The word that the object was last asked to be looked at because of.
-fn last_word<K: kube::Resource>(object: &K) -> Option<&str> {
+pub(super) fn last_word<K: kube::Resource>(object: &K) -> Option<&str> {
     object.meta().annotations.as_ref()?.get(ANNOTATION_PULL_REQUEST_UPDATED).map(String::as_str)
 }
 

@@ -30,10 +30,7 @@ use self::intake::{Hints, Reception};
 use self::reporter::Reporter;
 use self::repository::Sweeps;
 use self::standing::Standing;
-use crate::api::{
-    ANNOTATION_PULL_REQUEST_UPDATED, Command, DeploymentRequest, PreviewClass, PreviewEnvironment,
-    PreviewTemplate, Repository,
-};
+use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::core::forge::RepositoryName;
 use crate::core::validate;
 use crate::metrics::Metrics;
@@ -88,14 +85,28 @@ impl Context {
     /// Something was heard of a pull request, maybe by another replica, which left word of it on an object: a reading from before is worth
     /// nothing.
     fn heard_of<K: kube::Resource>(&self, object: &K, repository: &str, number: Option<i64>) {
-        let at = object.meta().annotations.as_ref().and_then(|all| all.get(ANNOTATION_PULL_REQUEST_UPDATED));
-        let (Some(at), Some(number), Some(namespace)) = (at, number, &object.meta().namespace) else {
+        let word = intake::last_word(object);
+        let (Some(word), Some(number), Some(namespace)) = (word, number, &object.meta().namespace) else {
             return;
         };
         let known = self.repositories.get(&ObjectRef::new(repository).within(namespace));
         if let Some(name) = known.and_then(|known| known.spec.repository.parse::<RepositoryName>().ok()) {
-            self.hints.noticed(&name, number, at);
+            self.hints.noticed(&name, number, word);
         }
+    }
+
+    /// How old a reading of the pull request may be that is recorded on an object as dealing with the word that stands on it. The word may have come
+    /// with the answer to a write, faster than by the watch.
+    fn reading_age<K: kube::Resource>(
+        &self,
+        object: &K,
+        repository: &RepositoryName,
+        number: i64,
+    ) -> Duration {
+        if let Some(word) = intake::last_word(object) {
+            self.hints.noticed(repository, number, word);
+        }
+        self.hints.max_age(repository, number)
     }
 
     /// The forge of an admitted repository, and its name there.

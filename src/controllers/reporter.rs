@@ -39,10 +39,8 @@ pub struct Reporter {
     failures: Mutex<HashMap<i64, u32>>,
     /// Deployments of which GitHub may show more than was acknowledged.
     doubtful: Mutex<HashSet<i64>>,
-    /// Deployments known to be inactive, of environments being torn down.
-    retired: Mutex<HashSet<i64>>,
-    /// Deployments of environments being torn down that are just being made inactive; and why that failed.
-    retiring: Mutex<HashMap<i64, Option<ForgeError>>>,
+    /// How far deployments of environments being torn down are on their way to inactive.
+    retirements: Mutex<HashMap<i64, Retirement>>,
     /// UIDs of environments being torn down whose deployments are all inactive.
     finished: Mutex<HashSet<String>>,
     /// What is under way, and whether nothing more is begun.
@@ -53,6 +51,13 @@ pub struct Reporter {
     poke: Poke<PreviewEnvironment>,
     /// Who asked for a deployment follows it by what GitHub acknowledged.
     requests: Poke<DeploymentRequest>,
+}
+
+/// See [`Reporter::make_inactive`].
+enum Retirement {
+    UnderWay,
+    Failed(ForgeError),
+    Done,
 }
 
 impl Reporter {
@@ -69,8 +74,7 @@ impl Reporter {
             told: Mutex::default(),
             failures: Mutex::default(),
             doubtful: Mutex::default(),
-            retired: Mutex::default(),
-            retiring: Mutex::default(),
+            retirements: Mutex::default(),
             finished: Mutex::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -155,13 +159,22 @@ impl Reporter {
 
     /// Whether a deployment is known to be inactive.
     pub fn retired(&self, deployment_id: i64) -> bool {
-        self.retired.lock().is_ok_and(|retired| retired.contains(&deployment_id))
+        self.retirements
+            .lock()
+            .is_ok_and(|retirements| matches!(retirements.get(&deployment_id), Some(Retirement::Done)))
+    }
+
+    /// Whether a deployment is just being made inactive.
+    pub fn is_retiring(&self, deployment_id: i64) -> bool {
+        self.retirements
+            .lock()
+            .is_ok_and(|retirements| matches!(retirements.get(&deployment_id), Some(Retirement::UnderWay)))
     }
 
     /// Remembers that a deployment is inactive.
     pub fn retire(&self, deployment_id: i64) {
-        if let Ok(mut retired) = self.retired.lock() {
-            retired.insert(deployment_id);
+        if let Ok(mut retirements) = self.retirements.lock() {
+            retirements.insert(deployment_id, Retirement::Done);
         }
     }
 
@@ -178,53 +191,36 @@ impl Reporter {
         report: DeploymentReport,
     ) -> Result<(), ForgeError> {
         let id = report.deployment_id;
-        let Ok(mut retiring) = self.retiring.lock() else { return Ok(()) };
-        match retiring.remove(&id) {
-            Some(Some(error)) => return Err(error),
-            // It is under way.
-            Some(None) => {
-                retiring.insert(id, None);
-                return Ok(());
-            }
-            None => {}
+        let Ok(mut retirements) = self.retirements.lock() else { return Ok(()) };
+        if matches!(retirements.get(&id), Some(Retirement::UnderWay | Retirement::Done)) {
+            return Ok(());
+        }
+        if let Some(Retirement::Failed(error)) = retirements.remove(&id) {
+            return Err(error);
         }
         let Some(context) = self.context.upgrade().filter(|_| !self.closing.is_cancelled()) else {
             return Ok(());
         };
-        retiring.insert(id, None);
+        retirements.insert(id, Retirement::UnderWay);
         let (namespace, name) = (environment.namespace().unwrap_or_default(), environment.name_any());
         self.tasks.spawn(async move {
             let result = forge.create_deployment_status(&repository, &report).await;
             let reporter = &context.reporter;
-            let failure = match result {
-                // Not found: the deployment itself was deleted on GitHub.
-                Ok(()) | Err(ForgeError::NotFound(_)) => {
-                    reporter.retire(id);
-                    None
-                }
-                // Another write for it was on its way.
-                Err(ForgeError::Superseded) => None,
-                Err(error) => {
-                    if matches!(error, ForgeError::Unknown(_)) {
-                        reporter.doubt(id);
-                    }
-                    Some(error)
-                }
-            };
-            if let Ok(mut retiring) = reporter.retiring.lock() {
-                match failure {
-                    Some(error) => drop(retiring.insert(id, Some(error))),
-                    None => drop(retiring.remove(&id)),
-                }
+            if matches!(result, Err(ForgeError::Unknown(_))) {
+                reporter.doubt(id);
+            }
+            if let Ok(mut retirements) = reporter.retirements.lock() {
+                match result {
+                    // Not found: the deployment itself was deleted on GitHub.
+                    Ok(()) | Err(ForgeError::NotFound(_)) => retirements.insert(id, Retirement::Done),
+                    // Another write for it was on its way.
+                    Err(ForgeError::Superseded) => retirements.remove(&id),
+                    Err(error) => retirements.insert(id, Retirement::Failed(error)),
+                };
             }
             reporter.poke.named(&namespace, &name);
         });
         Ok(())
-    }
-
-    /// Whether a deployment is just being made inactive.
-    pub fn is_retiring(&self, deployment_id: i64) -> bool {
-        self.retiring.lock().is_ok_and(|retiring| matches!(retiring.get(&deployment_id), Some(None)))
     }
 
     /// Whether every deployment of an environment is known to be inactive.
@@ -248,15 +244,10 @@ impl Reporter {
             finished.remove(uid);
         }
         for id in deployments {
-            if let Ok(mut retired) = self.retired.lock() {
-                retired.remove(&id);
+            if let Ok(mut retirements) = self.retirements.lock() {
+                retirements.remove(&id);
             }
-            if let Ok(mut failures) = self.failures.lock() {
-                failures.remove(&id);
-            }
-            if let Ok(mut retiring) = self.retiring.lock() {
-                retiring.remove(&id);
-            }
+            self.succeeded(id);
             self.trust(id);
         }
     }
@@ -283,6 +274,13 @@ impl Reporter {
         }
     }
 
+    /// The next wait is the first one again.
+    fn succeeded(&self, deployment_id: i64) {
+        if let Ok(mut failures) = self.failures.lock() {
+            failures.remove(&deployment_id);
+        }
+    }
+
     fn wait(&self, deployment_id: i64) -> Duration {
         let failures = self.failures.lock().map_or(1, |mut failures| {
             let count = failures.entry(deployment_id).or_default();
@@ -299,9 +297,7 @@ async fn send(context: Arc<Context>, environment: Arc<PreviewEnvironment>, wante
     let id = wanted.deployment_id;
     match result {
         Ok(()) => {
-            if let Ok(mut failures) = reporter.failures.lock() {
-                failures.remove(&id);
-            }
+            reporter.succeeded(id);
             reporter.trust(id);
             // What isn't written down nobody follows: neither the request nor whoever asked in a comment.
             while let Err(error) = acknowledge(&context, &environment, wanted.clone(), None).await {
@@ -311,9 +307,7 @@ async fn send(context: Arc<Context>, environment: Arc<PreviewEnvironment>, wante
                     break;
                 }
             }
-            if let Ok(mut failures) = reporter.failures.lock() {
-                failures.remove(&id);
-            }
+            reporter.succeeded(id);
             reporter.sent(&wanted);
         }
         Err(ForgeError::Superseded | ForgeError::NotSent(_)) => reporter.sent(&wanted),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DynamicObject, TypeMeta};
+use kube::api::{DynamicObject, GroupVersionKind, TypeMeta};
 use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -34,6 +34,11 @@ pub const APPROVAL: &str = "matinee-approval";
 pub const NEWS: &str = "matinee-news";
 /// Holds the finalizer of environments that were made by hand.
 pub const FINALIZER: &str = "matinee-finalizer";
+
+/// The kind of our own objects of a type.
+pub fn kind<K: Resource<DynamicType = ()>>() -> GroupVersionKind {
+    GroupVersionKind::gvk(&K::group(&()), &K::version(&()), &K::kind(&()))
+}
 
 /// An object to apply: identity and data, nothing else of what the cluster knows.
 pub fn object<K: Resource<DynamicType = ()>>(metadata: ObjectMeta, data: Value) -> DynamicObject {

@@ -158,16 +158,12 @@ pub fn conclude(
 
 /// Whether this revision answered once already: then its URL isn't asked again, and a restart of a pod isn't a new deployment.
 pub fn has_succeeded(status: Option<&PreviewEnvironmentStatus>, revision: &Revision) -> bool {
-    status
-        .and_then(|status| status.history.first())
-        .is_some_and(|attempt| is_of(attempt, revision) && attempt.outcome == Outcome::Succeeded)
+    newest_attempt(status, revision).is_some_and(|attempt| attempt.outcome == Outcome::Succeeded)
 }
 
 /// Whether this revision is known to be superseded.
 pub fn is_superseded(status: Option<&PreviewEnvironmentStatus>, revision: &Revision) -> bool {
-    status
-        .and_then(|status| status.history.first())
-        .is_some_and(|attempt| is_of(attempt, revision) && attempt.outcome == Outcome::Superseded)
+    newest_attempt(status, revision).is_some_and(|attempt| attempt.outcome == Outcome::Superseded)
 }
 
 /// Whether the later status says nothing but how far it is: what is deployed, what GitHub should show and whether it is ready are the same.
@@ -194,10 +190,15 @@ pub fn first_seen(
     revision: &Revision,
     now: Timestamp,
 ) -> Timestamp {
-    status
-        .and_then(|status| status.history.first())
-        .filter(|attempt| is_of(attempt, revision))
-        .map_or(now, |attempt| attempt.started_at.0)
+    newest_attempt(status, revision).map_or(now, |attempt| attempt.started_at.0)
+}
+
+/// The newest attempt, if it is at this revision.
+fn newest_attempt<'a>(
+    status: Option<&'a PreviewEnvironmentStatus>,
+    revision: &Revision,
+) -> Option<&'a Attempt> {
+    status?.history.first().filter(|attempt| is_of(attempt, revision))
 }
 
 fn is_of(attempt: &Attempt, revision: &Revision) -> bool {

@@ -54,6 +54,17 @@ fn pod(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [{"name": "a", "image": "a"}]}})
 }
 
+/// A binding of a cluster role to an account.
+fn role_binding(role: &str, account: &str, namespace: &str) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "intruder"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+    })
+}
+
 async fn create(api: &Api<DynamicObject>, object: Value) -> Result<DynamicObject, kube::Error> {
     let object = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
     api.create(&PostParams::default(), &object).await
@@ -114,19 +125,10 @@ async fn the_operator_binds_no_other_role(stage: &Stage) -> Result<()> {
     let client = operator(stage).await?;
     stage.namespace("rights-bind").await?;
     let bindings = objects(&client, "rbac.authorization.k8s.io/v1", "RoleBinding", Some("rights-bind"));
-    let binding = |role: &str| {
-        json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": "intruder"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"kind": "ServiceAccount", "name": "matinee", "namespace": SYSTEM}],
-        })
-    };
     // (What it may do itself it could hand on; that is nothing it couldn't do already.)
     for role in ["cluster-admin", "edit", "view"] {
         forbidden(
-            create(&bindings, binding(role)).await,
+            create(&bindings, role_binding(role, "matinee", SYSTEM)).await,
             "attempting to grant RBAC permissions not currently held",
         )?;
     }
@@ -136,7 +138,7 @@ async fn the_operator_binds_no_other_role(stage: &Stage) -> Result<()> {
     let patched = roles.patch("matinee-deployer", &PatchParams::default(), &wider).await;
     forbidden(patched, "cannot patch resource \"clusterroles\"")?;
     let everywhere = objects(&client, "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", None);
-    let mut binding = binding("matinee-deployer");
+    let mut binding = role_binding("matinee-deployer", "matinee", SYSTEM);
     binding["kind"] = "ClusterRoleBinding".into();
     forbidden(create(&everywhere, binding).await, "cannot create resource \"clusterrolebindings\"")
 }
@@ -169,13 +171,7 @@ async fn the_operator_writes_in_namespaces_of_previews_alone(stage: &Stage) -> R
     let client = operator(stage).await?;
     stage.namespace("rights-alien").await?;
     let alone = "isn't one of a preview";
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "intruder"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "matinee-deployer"},
-        "subjects": [{"kind": "ServiceAccount", "name": "matinee", "namespace": SYSTEM}],
-    });
+    let binding = role_binding("matinee-deployer", "matinee", SYSTEM);
     let route = json!({
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "intruder"},
         "spec": {"hostnames": ["stolen.example.org"]},
@@ -279,13 +275,7 @@ async fn the_deployer_stays_in_its_namespace(stage: &Stage) -> Result<()> {
         "cannot delete resource \"namespaces\"",
     )?;
     // A binding of any role would be a way out.
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "out"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
-        "subjects": [{"kind": "ServiceAccount", "name": "matinee-deployer", "namespace": own}],
-    });
+    let binding = role_binding("admin", "matinee-deployer", &own);
     let bindings = objects(&client, "rbac.authorization.k8s.io/v1", "RoleBinding", Some(&own));
     forbidden(create(&bindings, binding).await, "cannot create resource \"rolebindings\"")
 }

@@ -2,12 +2,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
-use kube::api::GroupVersionKind;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 
 use super::{Outcome, Stand, Visit, environment, survey};
-use crate::api::{Approval, DeploymentRequest, GROUP, Lock, Permission, PreviewClass, Repository, VERSION};
+use crate::api::{Approval, DeploymentRequest, Lock, Permission, PreviewClass, Repository};
 use crate::controllers::driver::Failure;
 use crate::controllers::{request, write};
 use crate::core::command::{self, Command, CommandError, Reply, Resolved};
@@ -150,7 +149,7 @@ pub(super) async fn follow(
     let known = visit.context.requests.get(&ObjectRef::new(name).within(&namespace));
     let Some(request) = known.map(|known| visit.context.fresh_requests.of(known)) else {
         // The watch may not show it yet.
-        let kind = GroupVersionKind::gvk(GROUP, VERSION, "DeploymentRequest");
+        let kind = write::kind::<DeploymentRequest>();
         if visit.context.cluster.get(&Actor::Operator, &kind, Some(&namespace), name).await?.is_some() {
             return Ok(Outcome { stand: Stand::UnderWay, answer: None, request: None });
         }

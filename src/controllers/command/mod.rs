@@ -12,15 +12,12 @@ use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
-use kube::api::GroupVersionKind;
 use kube::runtime::controller::Action;
 
 pub use self::answer::{Responses, relay};
 use super::driver::Failure;
 use super::{Context, write};
-use crate::api::{
-    self, CommandStatus, ConditionStatus, GROUP, LocalReference, Repository, VERSION, find_condition,
-};
+use crate::api::{self, CommandStatus, ConditionStatus, LocalReference, Repository, find_condition};
 use crate::core::claims;
 use crate::core::command::{self, CommandError, Place, Reply, Resolved};
 use crate::core::conditions::{self, Summary};
@@ -76,10 +73,6 @@ enum Stand {
 }
 
 impl Stand {
-    const fn is_end(&self) -> bool {
-        !matches!(self, Self::UnderWay | Self::Failing(..))
-    }
-
     /// The reaction to the comment when it has come to its end.
     const fn emoji(&self) -> Option<Emoji> {
         match self {
@@ -132,7 +125,7 @@ async fn visit(command: &api::Command, context: &Context) -> Result<Action, Fail
     let Ok(left) = Duration::try_from(left) else {
         return delete(command, context).await;
     };
-    if is_over(command) {
+    if command.status.as_ref().is_some_and(is_over) {
         return Ok(Action::requeue(left));
     }
     let namespace = command.namespace().unwrap_or_default();
@@ -151,16 +144,16 @@ async fn visit(command: &api::Command, context: &Context) -> Result<Action, Fail
     let place = if command.spec.comment.is_some() { Place::Comment } else { Place::Slack };
     let Admitted { repository, class, .. } = admitted;
     let visit = Visit { command, repository, forge, name, place, context };
-    let (status, emoji, is_end) = if let (Some(status), Some(emoji)) = (&command.status, decided(command)) {
+    let known = command.status.as_ref().and_then(|status| Some((status.clone(), decided(status)?)));
+    let (status, emoji) = if let Some((status, emoji)) = known {
         // Only to be answered: what was carried out isn't carried out again.
-        (status.clone(), Some(emoji), true)
+        (status, Some(emoji))
     } else {
         let outcome = steps(&visit, class).await?;
         // Before it is answered, which may have to wait.
-        let status = record(&visit, &outcome).await?;
-        (status, outcome.stand.emoji(), outcome.stand.is_end())
+        (record(&visit, &outcome).await?, outcome.stand.emoji())
     };
-    let is_answered = match status.answer.as_deref().filter(|_| !is_true(&status, ANSWERED)) {
+    let is_answered = match unanswered(&status) {
         Some(text) => {
             let answered = answer::answer(&visit, class, &status, text, emoji).await;
             record_answer(&visit, &status, answered).await?
@@ -168,7 +161,8 @@ async fn visit(command: &api::Command, context: &Context) -> Result<Action, Fail
         None => true,
     };
     // What is under way brings its command here again when there is news; a request that is gone without any is noticed some time.
-    Ok(Action::requeue(if is_end && is_answered { left } else { left.min(context.sweep_interval) }))
+    let is_over = is_answered && decided(&status).is_some();
+    Ok(Action::requeue(if is_over { left } else { left.min(context.sweep_interval) }))
 }
 
 /// The Repository and its class, if they may be used together.
@@ -249,16 +243,15 @@ fn not_permitted(visit: &Visit<'_>, needed: RepositoryRole) -> Outcome {
 }
 
 /// Whether it has come to its end and was answered.
-fn is_over(command: &api::Command) -> bool {
-    let answered = |status: &CommandStatus| status.answer.is_none() || is_true(status, ANSWERED);
-    decided(command).is_some() && command.status.as_ref().is_some_and(answered)
+fn is_over(status: &CommandStatus) -> bool {
+    decided(status).is_some() && unanswered(status).is_none()
 }
 
 /// The reaction to a command that has come to its end, whether or not that was answered.
-fn decided(command: &api::Command) -> Option<Emoji> {
-    let conditions = &command.status.as_ref()?.conditions;
-    let status = |kind: &str| find_condition(conditions, kind).map_or("Unknown", |found| &found.status);
-    match (status(UNDERSTOOD), status(AUTHORIZED), status(CARRIED_OUT)) {
+fn decided(status: &CommandStatus) -> Option<Emoji> {
+    let verdict =
+        |kind: &str| find_condition(&status.conditions, kind).map_or("Unknown", |found| &found.status);
+    match (verdict(UNDERSTOOD), verdict(AUTHORIZED), verdict(CARRIED_OUT)) {
         ("False", ..) => Some(Emoji::Confused),
         (_, "False", _) | (_, _, "False") => Some(Emoji::MinusOne),
         (_, _, "True") => Some(Emoji::PlusOne),
@@ -266,8 +259,10 @@ fn decided(command: &api::Command) -> Option<Emoji> {
     }
 }
 
-fn is_true(status: &CommandStatus, kind: &str) -> bool {
-    find_condition(&status.conditions, kind).is_some_and(|found| found.status == "True")
+/// What is still to be said.
+fn unanswered(status: &CommandStatus) -> Option<&str> {
+    let answered = find_condition(&status.conditions, ANSWERED).is_some_and(|found| found.status == "True");
+    status.answer.as_deref().filter(|_| !answered)
 }
 
 /// Writes what a visit came to, and what is to be answered.
@@ -373,7 +368,7 @@ async fn write_status(
 }
 
 async fn delete(command: &api::Command, context: &Context) -> Result<Action, Failure> {
-    let kind = GroupVersionKind::gvk(GROUP, VERSION, "Command");
+    let kind = write::kind::<api::Command>();
     let uid = command.uid().unwrap_or_default();
     let namespace = command.namespace();
     context.cluster.delete(&Actor::Operator, &kind, namespace.as_deref(), &command.name_any(), &uid).await?;

@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::api::{GroupVersionKind, ObjectMeta};
+use kube::api::ObjectMeta;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
@@ -23,7 +23,7 @@ use self::observe::Observed;
 use self::verify::Verified;
 use super::driver::Failure;
 use super::{Context, news, request, write};
-use crate::api::{FINALIZER, GROUP, PreviewEnvironment, PreviewEnvironmentStatus, VERSION};
+use crate::api::{FINALIZER, PreviewEnvironment, PreviewEnvironmentStatus};
 use crate::core::plan;
 use crate::core::progress::{self, Findings, Progress, Stage, Visit};
 use crate::core::target::Mistake;
@@ -245,7 +245,7 @@ async fn delete(
     reason: &str,
     why: &str,
 ) -> Result<Step, Failure> {
-    let kind = GroupVersionKind::gvk(GROUP, VERSION, "PreviewEnvironment");
+    let kind = write::kind::<PreviewEnvironment>();
     let namespace = environment.namespace();
     let uid = environment.uid().unwrap_or_default();
     context

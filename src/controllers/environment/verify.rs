@@ -51,9 +51,7 @@ pub(super) async fn verify(
         });
     }
     let (forge, repository) = context.forge(admitted).await?;
-    // What is recorded as dealt with must be no older than the word of it, which may have come with the answer to a write.
-    context.heard_of(environment, &environment.spec.repository_ref.name, Some(reference.number));
-    let max_age = context.hints.max_age(&repository, reference.number);
+    let max_age = context.reading_age(environment, &repository, reference.number);
     let pull_request = match forge.pull_request(&repository, reference.number, max_age).await {
         Ok(pull_request) => pull_request,
         Err(ForgeError::NotFound(message)) => {

@@ -15,16 +15,14 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::api::GroupVersionKind;
 use kube::runtime::controller::Action;
 
 use self::follow::Followed;
 use self::verify::Verified;
-use super::Context;
 use super::driver::Failure;
+use super::{Context, write};
 use crate::api::{
-    ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, GROUP, Origin, PreviewEnvironment, VERSION,
-    find_condition,
+    ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, Origin, PreviewEnvironment, find_condition,
 };
 use crate::core::conditions;
 use crate::core::forge::RepositoryName;
@@ -281,7 +279,7 @@ fn is_live(request: &DeploymentRequest, context: &Context) -> bool {
 }
 
 pub(super) async fn delete(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {
-    let kind = GroupVersionKind::gvk(GROUP, VERSION, "DeploymentRequest");
+    let kind = write::kind::<DeploymentRequest>();
     let uid = request.uid().unwrap_or_default();
     context
         .cluster

@@ -58,9 +58,7 @@ pub(super) async fn verify(visit: &Visit<'_>, created: Option<i64>) -> Result<Ve
 async fn pull_request(visit: &Visit<'_>, created: Option<i64>) -> Result<Verified, Failure> {
     let spec = &visit.request.spec;
     let Some(reference) = &spec.pull_request else { return Ok(Verified::Holds { is_head: true }) };
-    // What is recorded as dealt with must be no older than the word of it, which may have come with the answer to a write.
-    visit.context.heard_of(visit.request, &spec.repository_ref.name, Some(reference.number));
-    let max_age = visit.context.hints.max_age(&visit.name, reference.number);
+    let max_age = visit.context.reading_age(visit.request, &visit.name, reference.number);
     let pull_request = match visit.forge.pull_request(&visit.name, reference.number, max_age).await {
         Ok(pull_request) => pull_request,
         Err(ForgeError::NotFound(message)) => {
