@@ -2,11 +2,12 @@
 //! that answers, follows its commits, tells of a broken one, and leaves nothing behind when it is merged. What it was merged
 //! as goes to staging once it was tested, and on to production, which another tool deploys; a hotfix is sent there from Slack.
 //!
-//! Every claim is checked; the first that does not hold ends the demo with exit code 1.
+//! Every claim is checked. The first one that does not hold ends the demo with exit code 1, and the last line says what a person can do.
 
 mod acts;
 mod chain;
 mod deployer;
+mod failure;
 mod figures;
 mod install;
 mod keep;
@@ -21,13 +22,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context as _, Result};
 use clap::Parser;
 use playground::Mode;
 use playground::stage::{Place, Settings, Stage};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use failure::{Failure, Phase};
 use play::Play;
 use screen::Screen;
 
@@ -59,17 +60,17 @@ async fn main() -> ExitCode {
     let screen = Arc::new(Screen::new());
     match until_signalled(&arguments, &screen).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            screen.failed(&problem);
+        Err(failure) => {
+            screen.failed(&failure);
             ExitCode::FAILURE
         }
     }
 }
 
 /// Plays until the end or a signal. What a signal means depends on whether the play is over and only goes on running.
-async fn until_signalled(arguments: &Arguments, screen: &Arc<Screen>) -> Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn until_signalled(arguments: &Arguments, screen: &Arc<Screen>) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Phase::Start.failed())?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Phase::Start.failed())?;
     let kept = Kept::default();
     // Whatever was started is ended when the future that holds it is dropped.
     let mut demo = std::pin::pin!(demo(arguments, screen, &kept));
@@ -80,7 +81,7 @@ async fn until_signalled(arguments: &Arguments, screen: &Arc<Screen>) -> Result<
             _ = terminate.recv() => {}
         }
         if !kept.end() {
-            anyhow::bail!("interrupted");
+            return Err(Phase::Interrupted.failed()("interrupted"));
         }
     }
 }
@@ -106,9 +107,11 @@ impl Kept {
     }
 }
 
-async fn demo(arguments: &Arguments, screen: &Arc<Screen>, kept: &Kept) -> Result<()> {
+async fn demo(arguments: &Arguments, screen: &Arc<Screen>, kept: &Kept) -> Result<(), Failure> {
     screen.title("Matinee: a pull request gets an environment of its own");
-    let operator = playground::build("matinee", arguments.release, |line| screen.aside(line)).await?;
+    let operator = playground::build("matinee", arguments.release, |line| screen.aside(line))
+        .await
+        .map_err(Phase::Build.failed())?;
     let mut settings = Settings::new(operator);
     settings.record_writes = true;
     if arguments.simulated {
@@ -117,25 +120,28 @@ async fn demo(arguments: &Arguments, screen: &Arc<Screen>, kept: &Kept) -> Resul
         settings.place = Place::Cluster { replicas: 1 };
     }
     let told = Arc::clone(screen);
-    let stage = Stage::start(settings, move |line| told.aside(line)).await?;
+    let stage = Stage::start(settings, move |line| told.aside(line)).await.map_err(Phase::Start.failed())?;
     screen.started(&stage);
+    let logs = stage.playground().directory().clone();
+    let playing = Phase::Play { logs };
 
-    let mut play = Play::new(stage, Arc::clone(screen)).await?;
-    let played = perform(arguments, &mut play).await;
+    let mut play = Play::new(stage, Arc::clone(screen)).await.map_err(playing.failed())?;
+    let mut played = perform(arguments, &mut play).await;
     if played.is_ok() && arguments.keep {
-        play.keep().await?;
-        kept.run().await;
-        screen.line("");
+        played = play.keep().await;
+        if played.is_ok() {
+            kept.run().await;
+            screen.line("");
+        }
     }
-    let logs = play.stage().playground().directory();
     let ended = play.end().await;
-    played.with_context(|| format!("not as claimed; logs are in {}", logs.display()))?;
-    ended?;
+    played.map_err(playing.failed())?;
+    ended.map_err(Phase::End.failed())?;
     screen.done("Everything was as claimed, and everything is ended.");
     Ok(())
 }
 
-async fn perform(arguments: &Arguments, play: &mut Play) -> Result<()> {
+async fn perform(arguments: &Arguments, play: &mut Play) -> anyhow::Result<()> {
     play.installed().await?;
     play.open().await?;
     play.push().await?;

@@ -17,8 +17,6 @@ use crate::timeline::Timeline;
 
 /// How long anything may take on a slow machine.
 pub(crate) const BOUND: Duration = Duration::from_secs(90);
-/// How long the gateway may take to send every request to the new pods after the old ones were told to end.
-const HANDOVER: Duration = Duration::from_secs(3);
 /// Where every commit's image is found, as a build in CI would have pushed it.
 pub(crate) const IMAGE: &str = "localhost/matinee/shop";
 /// The head of the pull request.
@@ -67,10 +65,6 @@ impl Play {
             deployer: None,
             staged: None,
         })
-    }
-
-    pub(crate) fn stage(&self) -> &Stage {
-        &self.stage
     }
 
     /// Makes a commit on top of the newest one that is only on a branch of nobody's interest yet: a build comes first.
@@ -157,7 +151,7 @@ impl Play {
         // The gateway may still send a request to a pod that is being ended.
         let answer = self
             .stage
-            .wait_for(&format!("{} answers \"{wanted}\"", self.url), HANDOVER, async || {
+            .wait_for(&format!("{} answers \"{wanted}\"", self.url), BOUND, async || {
                 let answer = self.stage.fetch(&self.url).await?;
                 ensure!(answer.status == 200 && answer.body.contains(&wanted), "{answer:?}");
                 Ok(answer)

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use playground::stage::Stage;
 
+use crate::failure::Failure;
+
 const BOLD: &str = "1";
 const DIM: &str = "2";
 pub(crate) const RED: &str = "31";
@@ -64,8 +66,10 @@ impl Screen {
         self.line(&self.paint(BOLD, &format!("{text} It took {}.", took(self.began.elapsed()))));
     }
 
-    pub(crate) fn failed(&self, problem: &anyhow::Error) {
-        let _ = writeln!(std::io::stderr(), "\n{} {problem:#}", self.paint(RED, "✗"));
+    /// What went wrong, and on a line of its own what a person can do.
+    pub(crate) fn failed(&self, failure: &Failure) {
+        let _ = writeln!(std::io::stderr(), "\n{} {}", self.paint(RED, "✗"), failure.problem);
+        let _ = writeln!(std::io::stderr(), "  {}", failure.remedy());
     }
 
     /// Where everything is, once it runs.
