@@ -18,7 +18,7 @@ use crate::ports::{Actor, ClusterError, EventType, ForgeError};
 
 /// Deployments that are being made inactive at the same time; when one is, its environment is visited again.
 const AT_ONCE: usize = 10;
-/// Time until an environment is visited again though none was.
+/// Time until an environment is reconciled again though no deployment became inactive and its namespace was not seen to be deleted.
 const GO_ON: std::time::Duration = std::time::Duration::from_secs(30);
 /// Time for which GitHub's not answering holds an environment whose namespace is gone already.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
@@ -47,8 +47,8 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
         Err(error) => return Err(error.into()),
     }
     if namespace_is_there {
-        // Its deletion is seen by the watch.
-        return Ok(Action::await_change());
+        // The watch shows its deletion; the timer is for a watch that missed it.
+        return Ok(Action::requeue(GO_ON));
     }
     release(environment, context).await?;
     Ok(Action::await_change())
