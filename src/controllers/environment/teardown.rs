@@ -41,7 +41,9 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
         Ok(true) => context.reporter.retired_all(uid),
         Ok(false) if !out_of_patience(environment, context) => return Ok(Action::requeue(GO_ON)),
         Ok(false) => leave(environment, "too much else is being told to GitHub", context).await,
-        Err(error) if is_hopeless(&error) || out_of_patience(environment, context) => {
+        Err(error)
+            if is_hopeless(&error, context.standing.drains()) || out_of_patience(environment, context) =>
+        {
             leave(environment, &error.to_string(), context).await;
         }
         Err(error) => return Err(error.into()),
@@ -135,16 +137,18 @@ async fn retire(
     Ok(under_way == 0)
 }
 
-/// Trying again won't help until somebody changes something; the environment isn't held for that.
-fn is_hopeless(error: &ForgeError) -> bool {
-    matches!(
-        error,
-        ForgeError::Credentials(_)
-            | ForgeError::Forbidden(_)
-            | ForgeError::NotFound(_)
-            | ForgeError::Invalid(_)
-            | ForgeError::Conflict(_)
-    )
+/// Trying again won't help until somebody changes something; the environment isn't held for that. Credentials and rights that are missing
+/// may be there again in a moment, as when a Secret is replaced, so they hold it for as long as GitHub's not answering does; but not while
+/// everything is about to be removed.
+const fn is_hopeless(error: &ForgeError, draining: bool) -> bool {
+    match error {
+        ForgeError::Credentials(_) | ForgeError::Forbidden(_) => draining,
+        ForgeError::NotFound(_) | ForgeError::Invalid(_) | ForgeError::Conflict(_) => true,
+        ForgeError::RateLimited { .. }
+        | ForgeError::Unknown(_)
+        | ForgeError::Superseded
+        | ForgeError::NotSent(_) => false,
+    }
 }
 
 fn out_of_patience(environment: &PreviewEnvironment, context: &Context) -> bool {
@@ -194,5 +198,23 @@ fn forget(environment: &PreviewEnvironment, context: &Context) {
         context.fresh_environments.forget(&uid);
         let told = status.into_iter().flat_map(|status| &status.reported).map(|report| report.deployment_id);
         context.reporter.forget(&uid, told.chain(environment.spec.revision.deployment_id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_credentials_hold_an_environment_unless_it_drains() {
+        for error in [
+            ForgeError::Credentials("Secret \"github\" isn't there".into()),
+            ForgeError::Forbidden("This installation has been suspended".into()),
+        ] {
+            assert!(!is_hopeless(&error, false), "{error}");
+            assert!(is_hopeless(&error, true), "{error}");
+        }
+        assert!(is_hopeless(&ForgeError::NotFound("the repository".into()), false));
+        assert!(!is_hopeless(&ForgeError::Unknown("no answer".into()), true));
     }
 }
