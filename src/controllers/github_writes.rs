@@ -313,3 +313,6 @@ fn take_back<T>(entry: Option<Entry<T>>) {
         task.abort();
     }
 }
+
+#[cfg(test)]
+mod tests;

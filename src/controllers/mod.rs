@@ -5,6 +5,8 @@ mod command;
 mod desk;
 mod driver;
 mod environment;
+#[cfg(test)]
+mod fakes;
 mod github_writes;
 mod intake;
 mod leader;

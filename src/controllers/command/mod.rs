@@ -392,3 +392,6 @@ async fn delete(command: &api::Command, context: &Context) -> Result<Action, Fai
 fn environment<'a>(resolved: &'a Resolved<'_>) -> &'a str {
     resolved.entry.map(|entry| entry.name.as_str()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

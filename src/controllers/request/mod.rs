@@ -349,3 +349,6 @@ pub(super) fn ready(request: &DeploymentRequest) -> Option<(&str, &str, &str)> {
     let ready = condition(request, conditions::READY)?;
     Some((&ready.status, &ready.reason, &ready.message))
 }
+
+#[cfg(test)]
+mod tests;
