@@ -140,6 +140,8 @@ async fn visit(command: &Arc<api::Command>, context: &Arc<Context>) -> Result<Ac
         Ok(admitted) => admitted,
         // Without Repository and class there is no way to answer.
         Err(mistake) => {
+            // Nothing more is written for a Repository that the class doesn't admit.
+            context.writes.answers.forget(command);
             stall(command, &mistake, context).await?;
             return Ok(Action::requeue(left.min(context.sweep_interval)));
         }

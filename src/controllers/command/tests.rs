@@ -54,7 +54,7 @@ async fn an_answer_that_failed_is_given_once_in_the_end() {
         until("the answer ends", || world.context.writes.answers.has_result(&object)).await;
         reconcile_once().await
     };
-    // The comment is written, and its reaction fails.
+    // The comment is written, and GitHub's answer is lost.
     forge.errors.lock().unwrap().push(ForgeError::Unknown("POST: 502".to_owned()));
     reconcile_once().await;
     answered().await;
