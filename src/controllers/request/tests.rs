@@ -13,6 +13,7 @@ use crate::controllers::driver::drive;
 use crate::controllers::fakes::{FakeForge, World, condition, until};
 use crate::core::forge::CommitState;
 use crate::metrics::Controller;
+use crate::ports::ForgeError;
 
 fn status(world: &World, name: &str) -> Option<DeploymentRequestStatus> {
     world.cluster.read::<DeploymentRequest>("team", name).status
