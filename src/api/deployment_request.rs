@@ -116,7 +116,7 @@ pub struct DeploymentRequestStatus {
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
     /// `Allowed`, one for each gate (`Unlocked`, `Due`, `WithinHours`, `InOrder`, `Approved`, `ChecksPassed`, `ImageFound`), `Created`,
-    /// `Succeeded`, and `Ready`, `Reconciling`, `Stalled`.
+    /// `Succeeded`, `Reported` (once it has a commit status), and `Ready`, `Reconciling`, `Stalled`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

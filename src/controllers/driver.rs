@@ -173,7 +173,7 @@ impl<K: Resource<DynamicType = ()>> Backoff<K> {
 }
 
 /// Half a second, doubled with every failure, five minutes at most.
-fn growing(failures: u32) -> Duration {
+pub(super) fn growing(failures: u32) -> Duration {
     FIRST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_WAIT)
 }
 

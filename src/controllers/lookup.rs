@@ -39,6 +39,14 @@ impl Context {
     }
 }
 
+/// The object with a UID. A label can hold a UID always, and a name only when it has at most 63 characters.
+pub fn by_uid<K>(store: &Store<K>, uid: &str) -> Option<Arc<K>>
+where
+    K: kube::Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.find(|object| object.meta().uid.as_deref() == Some(uid))
+}
+
 async fn look_up<K>(
     store: &Store<K>,
     cluster: &dyn Cluster,
@@ -59,4 +67,36 @@ where
     let kind = GroupVersionKind::gvk(&K::group(&()), &K::version(&()), &K::kind(&()));
     let found = cluster.get(&Actor::Operator, &kind, namespace, name).await?;
     found.map(|found| write::typed(found).map(Arc::new)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::{reflector, watcher};
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::PreviewEnvironment;
+    use crate::core::names;
+
+    fn environment(name: &str, uid: &str) -> PreviewEnvironment {
+        let spec = json!({
+            "repositoryRef": {"name": "shop"}, "environment": "preview", "githubEnvironment": "preview/pr-1",
+            "revision": {"sha": "1".repeat(40)},
+        });
+        let metadata = json!({"name": name, "namespace": "team", "uid": uid});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn an_environment_with_a_long_name_is_found_by_uid() {
+        let name = names::preview_environment(&"r".repeat(40), &"e".repeat(20), Some(1));
+        assert!(name.len() > 63 && names::label_value(&name) != name, "{name} fits into a label");
+        let (store, mut writer) = reflector::store();
+        writer.apply_watcher_event(&watcher::Event::Apply(environment("short", "one")));
+        writer.apply_watcher_event(&watcher::Event::Apply(environment(&name, "two")));
+        let found = by_uid(&store, "two").unwrap();
+        assert_eq!(found.metadata.name.as_ref(), Some(&name));
+        assert!(by_uid(&store, "three").is_none());
+        assert!(by_uid(&store, "").is_none());
+    }
 }

@@ -5,6 +5,9 @@ mod command;
 mod desk;
 mod driver;
 mod environment;
+#[cfg(test)]
+mod fakes;
+mod github_writes;
 mod intake;
 mod leader;
 mod lookup;
@@ -26,6 +29,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use self::command::Responses;
 use self::driver::Freshest;
 use self::environment::Applications;
+use self::github_writes::GithubWrites;
 use self::intake::{Hints, Reception};
 use self::reporter::Reporter;
 use self::repository::Sweeps;
@@ -62,6 +66,7 @@ pub struct Context {
     pub(crate) commands: Store<Command>,
     pub(crate) reception: Arc<Reception>,
     pub(crate) reporter: Reporter,
+    pub(crate) writes: GithubWrites,
     pub(crate) hints: Arc<Hints>,
     pub(crate) applications: Applications,
     pub(crate) sweeps: Sweeps,

@@ -3,10 +3,12 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
 
 use super::Context;
 use super::driver::Poke;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::core::gates::supersede;
 
 /// One asker for each kind.
 pub(super) struct Pokes {
@@ -44,6 +46,29 @@ impl Pokes {
             .state_filter(|one| one.namespace() == namespace && one.spec.repository_ref.name == name)
         {
             self.requests.object(&request);
+        }
+    }
+}
+
+impl Pokes {
+    /// Takes back the writes of a request that was deleted, and enqueues the requests that may give way to a new one: their deployments
+    /// are not to be created any more, however long they wait for their turn.
+    pub(super) fn of_request(&self, context: &Context, request: &DeploymentRequest) {
+        let is_there = context
+            .requests
+            .get(&ObjectRef::from_obj(request))
+            .is_some_and(|known| known.metadata.uid == request.metadata.uid);
+        if !is_there {
+            context.writes.forget_request(request);
+        }
+        for reference in context.writes.deployments.under_way() {
+            let Some(other) = context.requests.get(&reference) else { continue };
+            let is_rival = other.metadata.uid != request.metadata.uid
+                && other.namespace() == request.namespace()
+                && supersede::same_place(&other.spec, &request.spec);
+            if is_rival {
+                self.requests.object(&other);
+            }
         }
     }
 }

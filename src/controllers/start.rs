@@ -19,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 use super::desk::SlackDesk;
 use super::driver::{Freshest, Poke};
 use super::environment::Applications;
+use super::github_writes::GithubWrites;
 use super::intake::{Hints, Reception};
 use super::leader::Leader;
+use super::lookup::by_uid;
 use super::pokes::{Late, Pokes};
 use super::reporter::Reporter;
 use super::repository::Sweeps;
@@ -210,6 +212,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 context.heard_of(request, &request.spec.repository_ref.name, number);
             });
             ask.object(request);
+            late.with(|context, pokes| pokes.of_request(context, request));
             let Some(command) = &request.spec.requested_by.command else { return };
             late.with(|_, pokes| pokes.commands.named(&request.namespace().unwrap_or_default(), command));
         }
@@ -218,7 +221,12 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         let (late, ask) = (Arc::clone(&late), ask_command.clone());
         move |command: &Command| {
             ask.object(command);
-            late.with(|context, _| command::relay(context, command));
+            late.with(|context, _| {
+                if by_uid(&context.commands, &command.uid().unwrap_or_default()).is_none() {
+                    context.writes.answers.forget(command);
+                }
+                command::relay(context, command);
+            });
         }
     };
 
@@ -231,8 +239,12 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let (environments, follow_environments) = watched(Api::all(client.clone()), config(), on_environment);
 
     let touched = {
-        let ask = ask_environment.clone();
-        Box::new(move |namespace: &str, name: &str| ask.named(namespace, name))
+        let (ask, environments) = (ask_environment.clone(), environments.clone());
+        Box::new(move |uid: &str| {
+            if let Some(environment) = by_uid(&environments, uid) {
+                ask.object(&environment);
+            }
+        })
     };
     let live = WatchedObjects::new(client.clone(), Arc::clone(&cluster), touched);
     let usual = USUAL_KINDS.map(|(group, version, kind)| GroupVersionKind::gvk(group, version, kind));
@@ -283,6 +295,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         commands: commands.clone(),
         reception: Arc::clone(&reception),
         reporter: Reporter::new(context.clone(), ask_environment.clone(), ask_request.clone()),
+        writes: GithubWrites::new(ask_request.clone(), ask_command.clone()),
         hints,
         applications: Applications::default(),
         sweeps: Sweeps::default(),

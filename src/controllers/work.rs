@@ -1,7 +1,10 @@
 //! What a replica does once everything is listed: it runs for the Lease, leads, and hands over.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::join_all;
 use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +16,9 @@ use super::{Context, catalog, command, environment, repository, request};
 use crate::adapters::kubernetes::caught_up;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::metrics::Controller;
+
+/// Time for the results of the last writes to GitHub to be recorded.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
 
 /// What is asked of each controller.
 pub(super) struct AllAsked {
@@ -76,6 +82,7 @@ impl Work {
                 // What is on its way in other tasks ends with the process, a moment later.
                 context.forges.close();
                 context.reporter.stop();
+                context.writes.stop();
                 anyhow::bail!("this replica leads no more: {why}");
             }
             ended = self.lead() => ended?,
@@ -115,7 +122,31 @@ impl Work {
         context.forges.close();
         while drivers.join_next().await.is_some() {}
         context.reporter.close().await;
+        context.writes.close().await;
+        record_the_last(&context).await;
         Ok(())
+    }
+}
+
+/// Has what was sent last recorded: nothing enqueues a reconcile any more.
+async fn record_the_last(context: &Arc<Context>) {
+    let (requests, commands) = (&context.requests, &context.commands);
+    let mut of_requests: Vec<_> = context.writes.deployments.finished();
+    of_requests.extend(context.writes.commit_statuses.finished());
+    let of_requests: HashSet<_> = of_requests.into_iter().collect();
+    let of_requests = of_requests.into_iter().filter_map(|reference| requests.get(&reference));
+    let of_commands = context.writes.answers.finished().into_iter();
+    let of_commands = of_commands.filter_map(|reference| commands.get(&reference));
+    let last = of_requests
+        .map(|found| request::reconcile(found, Arc::clone(context)))
+        .chain(of_commands.map(|found| command::reconcile(found, Arc::clone(context))));
+    match tokio::time::timeout(LAST_RECORDS, join_all(last)).await {
+        Ok(results) => {
+            for failure in results.into_iter().filter_map(Result::err) {
+                tracing::warn!(%failure, "the result of a write to GitHub could not be recorded; the next replica finds it there");
+            }
+        }
+        Err(_) => tracing::warn!("not every result of a write to GitHub could be recorded in time"),
     }
 }
 

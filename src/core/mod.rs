@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod chain;
+pub mod circuit_breaker;
 pub mod claims;
 pub mod command;
 pub mod conditions;

@@ -5,6 +5,7 @@
 //!   context) only the newest is sent; it takes the older one's place.
 //! - `failure` and `error` of deployments go first, then `success`, then new deployments, then comments and commit statuses, then reactions,
 //!   then the rest; first come, first served within each.
+//! - Comments and reactions use a third of the budgets at most: anybody may give a command, and deployments wait for the same budget.
 //! - A deployment status that GitHub already shows isn't sent again. Comments and commit statuses are: others may have changed them.
 //!
 //! Time is a duration since any fixed moment, given by the caller, and never goes back.
@@ -21,6 +22,8 @@ use crate::api::{DeploymentReport, DeploymentState};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
+/// Comments and reactions may use one part of the budgets in this many.
+const SHARE_OF_ANSWERS: usize = 3;
 /// For how many deployments it is remembered what GitHub shows.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
@@ -123,6 +126,11 @@ impl Write {
         }
     }
 
+    /// Whether it answers somebody's command.
+    const fn is_answer(&self) -> bool {
+        matches!(self, Self::Comment | Self::EditComment(_) | Self::React)
+    }
+
     fn subject(&self) -> Option<Subject> {
         match self {
             Self::Create | Self::Comment | Self::React => None,
@@ -202,6 +210,8 @@ pub struct Outbox<J> {
     sending: Option<InFlight>,
     /// When the writes of the last hour ended, oldest first.
     ended: VecDeque<Duration>,
+    /// Those of them that were answers.
+    answered: VecDeque<Duration>,
     /// What GitHub shows for each deployment, as far as it is known.
     shown: LruCache<i64, DeploymentReport>,
 }
@@ -217,6 +227,7 @@ impl<J> Outbox<J> {
             subjects: HashMap::new(),
             sending: None,
             ended: VecDeque::new(),
+            answered: VecDeque::new(),
             shown: LruCache::new(REMEMBERED),
         }
     }
@@ -269,9 +280,16 @@ impl<J> Outbox<J> {
         if self.sending.is_some() {
             return Next::Nothing;
         }
-        let Some((&turn, (_, write, _))) = self.waiting.first_key_value() else { return Next::Nothing };
+        let answers_from = self.earliest_answer(now);
+        let may_be_next = |write: &Write| answers_from <= now || !write.is_answer();
+        let next = self.waiting.iter().find(|(_, (_, write, _))| may_be_next(write));
+        // Nothing but answers waits, and their share is used up.
+        let Some((&turn, (_, write, _))) = next.or_else(|| self.waiting.first_key_value()) else {
+            return Next::Nothing;
+        };
         let shown = self.is_shown(write);
-        let from = self.earliest(now).max(not_before);
+        let own = if write.is_answer() { answers_from } else { now };
+        let from = self.earliest(now).max(not_before).max(own);
         if !shown && from > now {
             return Next::Wait(from);
         }
@@ -287,7 +305,7 @@ impl<J> Outbox<J> {
 
     /// A write was sent, and this became of it.
     pub fn sent(&mut self, now: Duration, sending: Sending<J>, outcome: Outcome) -> J {
-        self.ended(now);
+        self.ended(now, sending.write.is_answer());
         if let Write::Status(report) = sending.write {
             match outcome {
                 Outcome::Accepted => {
@@ -305,7 +323,7 @@ impl<J> Outbox<J> {
 
     /// A write was turned away by a limit: it waits again, in its old place. It comes back when a newer one took that meanwhile.
     pub fn give_back(&mut self, now: Duration, sending: Sending<J>) -> Option<J> {
-        self.ended(now);
+        self.ended(now, sending.write.is_answer());
         if sending.write.subject().is_some_and(|subject| self.subjects.contains_key(&subject)) {
             return Some(sending.job);
         }
@@ -319,23 +337,29 @@ impl<J> Outbox<J> {
         sending.job
     }
 
-    fn ended(&mut self, now: Duration) {
+    fn ended(&mut self, now: Duration, is_answer: bool) {
         self.sending = None;
-        self.ended.push_back(now);
-        while self.ended.len() > self.pace.per_hour.max(self.pace.per_minute) {
-            self.ended.pop_front();
+        let most = self.pace.per_hour.max(self.pace.per_minute);
+        let lists = std::iter::once(&mut self.ended).chain(is_answer.then_some(&mut self.answered));
+        for list in lists {
+            list.push_back(now);
+            while list.len() > most {
+                list.pop_front();
+            }
         }
     }
 
     /// When gap and budgets allow the next write.
     fn earliest(&self, now: Duration) -> Duration {
-        let nth_last = |count: usize| {
-            self.ended.len().checked_sub(count.max(1)).and_then(|index| self.ended.get(index)).copied()
-        };
-        [(1, self.pace.gap), (self.pace.per_minute, MINUTE), (self.pace.per_hour, HOUR)]
-            .into_iter()
-            .filter_map(|(count, window)| nth_last(count).map(|at| at + window))
-            .fold(now, Duration::max)
+        let Pace { gap, per_minute, per_hour, .. } = self.pace;
+        after(&self.ended, [(1, gap), (per_minute, MINUTE), (per_hour, HOUR)], now)
+    }
+
+    /// When their share of the budgets allows the next answer.
+    fn earliest_answer(&self, now: Duration) -> Duration {
+        let Pace { per_minute, per_hour, .. } = self.pace;
+        let share = |budget: usize| budget / SHARE_OF_ANSWERS;
+        after(&self.answered, [(share(per_minute), MINUTE), (share(per_hour), HOUR)], now)
     }
 
     fn is_being_sent(&self, write: &Write) -> bool {
@@ -365,6 +389,19 @@ impl<J> Outbox<J> {
         }
         Some(taken)
     }
+}
+
+/// The first moment from `now` on at which no window holds more than its count of writes, one for each moment in `ended`. A count is at least 1.
+fn after<const N: usize>(
+    ended: &VecDeque<Duration>,
+    windows: [(usize, Duration); N],
+    now: Duration,
+) -> Duration {
+    let nth_last = |count: usize| ended.len().checked_sub(count.max(1)).and_then(|index| ended.get(index));
+    windows
+        .into_iter()
+        .filter_map(|(count, window)| nth_last(count).map(|at| *at + window))
+        .fold(now, Duration::max)
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ proptest! {
         let mut outbox: Outbox<usize> = Outbox::new(pace);
         let (mut ends, mut pushed, mut tickets) = (Ends::default(), 0, VecDeque::new());
         let (mut now, mut sent): (Duration, Vec<Duration>) = (seconds(0), Vec::new());
+        let mut answers: Vec<Duration> = Vec::new();
         for step in steps {
             match step {
                 Step::Push(write) => {
@@ -70,9 +71,15 @@ proptest! {
                 Step::Pass(by) => now += seconds(by),
                 Step::Send(_) | Step::TurnedAway => match outbox.next(now, Duration::ZERO) {
                     Next::Send(sending) => {
-                        let rest = outbox.waiting.keys().next();
-                        prop_assert!(rest.is_none_or(|turn| sending.turn < *turn));
+                        // Nothing is overtaken but answers, whose share may be used up.
+                        let mut rest = outbox.waiting.iter().filter(|(_, (_, write, _))| {
+                            sending.write.is_answer() || !write.is_answer()
+                        });
+                        prop_assert!(rest.next().is_none_or(|(turn, _)| sending.turn < *turn));
                         sent.push(now);
+                        if sending.write.is_answer() {
+                            answers.push(now);
+                        }
                         match step {
                             Step::Send(outcome) => ends.end([outbox.sent(now, sending, outcome)]),
                             _ => ends.end(outbox.give_back(now, sending)),
@@ -94,6 +101,11 @@ proptest! {
         for (count, window) in [(2, pace.gap), (6, MINUTE), (21, HOUR)] {
             for some in sent.windows(count) {
                 prop_assert!(some[count - 1] >= some[0] + window, "{} within {:?}", count, window);
+            }
+        }
+        for (count, window) in [(2, MINUTE), (7, HOUR)] {
+            for some in answers.windows(count) {
+                prop_assert!(some[count - 1] >= some[0] + window, "{} answers within {:?}", count, window);
             }
         }
         let waiting: Vec<usize> = outbox.waiting.values().map(|(_, _, job)| *job).collect();

@@ -205,6 +205,54 @@ fn budgets_per_minute_and_per_hour_hold() {
 }
 
 #[test]
+fn answers_leave_two_thirds_of_the_budgets_to_deployments() {
+    let mut outbox = Outbox::new(Pace { gap: seconds(1), per_minute: 30, per_hour: 90, capacity: 1000 });
+    for _ in 0..200 {
+        waits(outbox.push(Write::Comment, "answer"));
+        waits(outbox.push(Write::React, "answer"));
+    }
+    let mut now = seconds(0);
+    let mut sent = Vec::new();
+    // A deployment every minute, each with a status that is the least urgent of all.
+    for minute in 0..60 {
+        waits(outbox.push(Write::Create, "create"));
+        waits(outbox.push(status(minute, DeploymentState::InProgress), "in progress"));
+        let end = now + MINUTE;
+        loop {
+            match outbox.next(now, Duration::ZERO) {
+                Next::Send(sending) => {
+                    sent.push(sending.job);
+                    outbox.sent(now, sending, Outcome::Accepted);
+                }
+                Next::Wait(until) if until < end => now = until,
+                Next::Wait(_) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        now = end;
+    }
+    let count = |of: &str| sent.iter().filter(|job| **job == of).count();
+    assert_eq!(count("answer"), 30, "a third of the hour's budget");
+    assert_eq!(count("create") + count("in progress"), 60, "the rest of it");
+    assert!(
+        sent[..14].contains(&"in progress"),
+        "a status of a deployment waits for no answer beyond a minute's share"
+    );
+}
+
+#[test]
+fn answers_alone_wait_until_their_share_allows_one() {
+    let mut outbox = Outbox::new(Pace { gap: seconds(1), per_minute: 3, per_hour: 300, capacity: 10 });
+    waits(outbox.push(Write::Comment, "first"));
+    waits(outbox.push(Write::Comment, "second"));
+    let sending = send(&mut outbox, seconds(1));
+    outbox.sent(seconds(1), sending, Outcome::Accepted);
+    assert!(matches!(outbox.next(seconds(5), Duration::ZERO), Next::Wait(until) if until == seconds(61)));
+    waits(outbox.push(Write::Create, "create"));
+    assert_eq!(send(&mut outbox, seconds(5)).job, "create");
+}
+
+#[test]
 fn nothing_before_the_time_a_limit_names() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(Write::Create, "a"));

@@ -1,17 +1,19 @@
 //! GitHub as it is on bad days: tokens that expire, limits, errors, missing permissions. All of it delays, and nothing of it is lost.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::api::{DeleteParams, ListParams};
 use playground::stage::github::types::{FaultEffect, NewFault, Request};
 use playground::stage::{APP_CLASS, NewProject, Project, SYSTEM, Stage, condition, conditions};
 use serde_json::json;
 
 use crate::harness::tests;
 use crate::play::{
-    SOON, condition_is, deployments_of, github_environment, gone, live, name_of, once, open, refused, shows,
-    states, url_of,
+    END, SOON, SWEPT, condition_is, deployments_of, environment, github_environment, gone, live, name_of,
+    namespace_of, once, open, refused, shows, states, url_of,
 };
 
 tests![
@@ -22,6 +24,8 @@ tests![
     a_missing_permission_is_seen_on_the_environment,
     refused_creation_is_seen_on_the_request,
     bad_credentials_are_seen_and_mended,
+    an_installation_that_answers_no_write_delays_no_other,
+    credentials_missing_at_the_end_are_waited_for,
 ];
 
 fn fault(method: &str, path: String, times: u32, effect: FaultEffect) -> NewFault {
@@ -191,6 +195,72 @@ async fn bad_credentials_are_seen_and_mended(stage: &Stage) -> Result<()> {
             if ready.as_deref() != Some("True") {
                 bail!("{}", conditions(&found));
             }
+            Ok(())
+        })
+        .await
+}
+
+async fn an_installation_that_answers_no_write_delays_no_other(stage: &Stage) -> Result<()> {
+    // More than the operator reconciles at the same time.
+    const STUCK: usize = 24;
+    let github = stage.github();
+    let stuck = own_credentials(stage, "github-stuck").await?;
+    let other = stage.project(NewProject::new("github-beside").class(APP_CLASS)).await?;
+    condition_is(stage, &stage.repositories(&other.namespace), &other.name, "Swept", "True").await?;
+    let path = format!("/repos/{}/deployments", stuck.repository);
+    github.add_fault(fault("POST", path, 1_000, FaultEffect::DelayMs(60_000))).await?;
+    for number in 0..STUCK {
+        open(stage, &stuck, &format!("feature-{number}")).await?;
+    }
+    let requests = stage.requests(&stuck.namespace);
+    stage
+        .wait_for("all wait for GitHub", SOON, async || {
+            let all = requests.list(&ListParams::default()).await?.items;
+            let waiting = all
+                .iter()
+                .filter_map(|request| condition(request, "Ready"))
+                .filter(|ready| ready.reason == "Creating" && !ready.message.is_empty());
+            let waiting = waiting.count();
+            ensure!(waiting == STUCK, "{waiting} of {}", all.len());
+            Ok(())
+        })
+        .await?;
+    let began = Instant::now();
+    let (pull, deployment) = live(stage, &other, "feature").await?;
+    let took = began.elapsed();
+    ensure!(took < Duration::from_secs(30), "the other installation's pull request waited {took:?}");
+    shows(stage, url_of(&deployment)?, &pull.sha[..7]).await
+}
+
+async fn credentials_missing_at_the_end_are_waited_for(stage: &Stage) -> Result<()> {
+    let name = "github-end";
+    let token = stage.github().create_classic_token("matinee-bot").await?;
+    secret(stage, name, &token).await?;
+    stage.class_like(name, |class| class["github"]["secretName"] = name.into()).await?;
+    let project = stage.project(NewProject::new(name).class(name)).await?;
+    let (pull, _) = live(stage, &project, "feature").await?;
+    stage.objects("v1", "Secret", Some(SYSTEM)).delete(name, &DeleteParams::default()).await?;
+    // Credentials that were read a moment ago are used again.
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    let environments = stage.environments(&project.namespace);
+    environments.delete(&name_of(&project, pull.number), &DeleteParams::default()).await?;
+    let namespace = namespace_of(&project, pull.number);
+    stage
+        .wait_for("the namespace is deleted", END, async || {
+            let found = stage.objects("v1", "Namespace", None).get_opt(&namespace).await?;
+            ensure!(found.is_none(), "it is there");
+            Ok(())
+        })
+        .await?;
+    tokio::time::sleep(SWEPT).await;
+    // It knows the deployments that GitHub still shows as active.
+    environment(stage, &project, pull.number).await?;
+    secret(stage, name, &token).await?;
+    stage.deployed(&project, &pull.sha, "inactive", END).await?;
+    stage
+        .wait_for("the environment is deleted", END, async || {
+            let found = environments.get_opt(&name_of(&project, pull.number)).await?;
+            ensure!(found.is_none(), "it is there");
             Ok(())
         })
         .await

@@ -15,6 +15,7 @@ mod holders;
 mod ingress;
 mod life;
 mod mistakes;
+mod names;
 mod people;
 mod play;
 mod rest;
@@ -40,6 +41,7 @@ const GROUPS: &[Group] = &[
     group("commands", commands::TESTS),
     group("slack", slack::TESTS),
     group("health", health::TESTS),
+    group("names", names::TESTS),
     group("sweep", sweep::TESTS),
     group("people", people::TESTS),
     group("holders", holders::TESTS),

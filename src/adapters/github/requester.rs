@@ -1,6 +1,6 @@
 //! Requests in the name of an installation or a token: authenticated, within the limits.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::{StatusCode, header};
@@ -13,7 +13,9 @@ use super::account::Account;
 use super::answer::{Answer, Call};
 use super::credentials::Identity;
 use super::gate::Gate;
+use super::locked;
 use super::single::Single;
+use crate::core::circuit_breaker::{Admission, CircuitBreaker};
 use crate::core::limits::Lane;
 use crate::ports::ForgeError;
 
@@ -32,6 +34,26 @@ pub(super) struct Requester {
     token: Single<Bearer>,
     pub gate: Gate,
     places: Semaphore,
+    breaker: Mutex<CircuitBreaker>,
+}
+
+/// A request that the circuit breaker let pass. Its end is noted also when its caller goes away.
+struct Admitted<'a> {
+    breaker: &'a Mutex<CircuitBreaker>,
+    admission: Admission,
+    is_answered: Option<bool>,
+}
+
+impl Admitted<'_> {
+    fn note(mut self, is_answered: Option<bool>) {
+        self.is_answered = is_answered;
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        locked(self.breaker).note(self.admission, self.is_answered);
+    }
 }
 
 #[derive(Clone)]
@@ -59,6 +81,7 @@ impl Requester {
             installation,
             token: Single::default(),
             places: Semaphore::new(CONCURRENT),
+            breaker: Mutex::default(),
         }
     }
 
@@ -68,16 +91,16 @@ impl Requester {
     pub async fn send(&self, call: &Call, lane: Lane) -> Result<Answer, ForgeError> {
         self.gate.check(lane)?;
         let _place = self.places.acquire().await.map_err(|error| call.unknown(error))?;
-        let bearer = self.bearer_for(call, None).await?;
-        // Others may have met a limit while this one waited.
-        self.gate.check(lane)?;
-        let mut answer = self.account.transport.send(call, &bearer.value).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            let next = self.bearer_for(call, Some(&bearer)).await?;
-            if next.issued != bearer.issued {
-                answer = self.account.transport.send(call, &next.value).await?;
-            }
-        }
+        // Others may have met a server that doesn't answer, or a limit, while this one waited.
+        let admitted = self.admit(call, lane)?;
+        let answer = self.exchange(call, lane).await;
+        let is_answered = match &answer {
+            Ok(_) => Some(true),
+            Err(ForgeError::Unknown(_)) => Some(false),
+            Err(_) => None,
+        };
+        admitted.note(is_answered);
+        let answer = answer?;
         self.account.rates.note(self.installation, &answer, &self.account.secret_name, &self.account.metrics);
         self.gate.note(lane, &answer)?;
         let not_modified = answer.status == StatusCode::NOT_MODIFIED && call.etag.is_some();
@@ -87,6 +110,34 @@ impl Requester {
         } else {
             Err(answer.error(call))
         }
+    }
+
+    /// Whether a request may be sent to a server that has not answered others. A read occupies the place of a reconcile while it waits.
+    /// Writes come one at a time as it is.
+    fn admit(&self, call: &Call, lane: Lane) -> Result<Admitted<'_>, ForgeError> {
+        let admission = match lane {
+            Lane::Read => locked(&self.breaker).admit(),
+            Lane::Write => Admission::Open,
+        };
+        if admission == Admission::Refused {
+            let why = "not sent: GitHub has not answered the requests before, and is asked by one at a time";
+            return Err(call.unknown(why));
+        }
+        Ok(Admitted { breaker: &self.breaker, admission, is_answered: None })
+    }
+
+    /// Sends a request, once more with another token if that one is refused.
+    async fn exchange(&self, call: &Call, lane: Lane) -> Result<Answer, ForgeError> {
+        let bearer = self.bearer_for(call, None).await?;
+        self.gate.check(lane)?;
+        let answer = self.account.transport.send(call, &bearer.value).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            let next = self.bearer_for(call, Some(&bearer)).await?;
+            if next.issued != bearer.issued {
+                return self.account.transport.send(call, &next.value).await;
+            }
+        }
+        Ok(answer)
     }
 
     /// An installation that gives no token may have made room for another: next time it is looked up again.

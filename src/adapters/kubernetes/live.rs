@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::KubeCluster;
-use crate::api::{LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE, LABEL_ENVIRONMENT_UID};
+use crate::api::LABEL_ENVIRONMENT_UID;
 use crate::ports::{ANNOTATION_FINGERPRINT, ClusterError, LiveObjects};
 
 /// Selects what Matinee applied.
@@ -31,7 +31,7 @@ const CONTAINER_FIELDS: [&str; 7] =
     ["name", "image", "restartPolicy", "resources", "livenessProbe", "readinessProbe", "startupProbe"];
 /// Namespace (empty for cluster-scoped objects) and name.
 type Place = (String, String);
-type Touched = Box<dyn Fn(&str, &str) + Send + Sync>;
+type Touched = Box<dyn Fn(&str) + Send + Sync>;
 
 #[derive(Default)]
 struct View {
@@ -116,14 +116,14 @@ pub struct WatchedObjects {
     client: Client,
     cluster: Arc<KubeCluster>,
     view: RwLock<View>,
-    /// Called with namespace and name of the `PreviewEnvironment` whose object changed.
+    /// Called with the UID of the `PreviewEnvironment` whose object changed. Labels can't hold every name of one.
     touched: Touched,
     listed: Notify,
     this: Weak<Self>,
 }
 
 impl WatchedObjects {
-    /// A view that calls `touched` with the namespace and name of the environment of whatever changes.
+    /// A view that calls `touched` with the UID of the environment whose object changed.
     pub fn new(client: Client, cluster: Arc<KubeCluster>, touched: Touched) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             client,
@@ -212,8 +212,17 @@ impl WatchedObjects {
         object.types = Some(TypeMeta { api_version: kind.api_version(), kind: kind.kind.clone() });
         prune(&mut object);
         let object = Arc::new(object);
-        if self.view.write().is_ok_and(|mut view| into(&mut view, kind, &object)) {
+        let Ok(mut view) = self.view.write() else { return };
+        let before = view.objects.get(kind).and_then(|objects| objects.get(&place(&object))).cloned();
+        let is_news = into(&mut view, kind, &object);
+        drop(view);
+        if is_news {
             self.touch(&object);
+            // Somebody gave the object the UID of another environment: the one that lost it restores it.
+            if let Some(before) = before.filter(|before| environment_uid(before) != environment_uid(&object))
+            {
+                self.touch(&before);
+            }
         }
     }
 
@@ -243,11 +252,8 @@ impl WatchedObjects {
     }
 
     fn touch(&self, object: &DynamicObject) {
-        let labels = object.labels();
-        if let (Some(namespace), Some(name)) =
-            (labels.get(LABEL_ENVIRONMENT_NAMESPACE), labels.get(LABEL_ENVIRONMENT))
-        {
-            (self.touched)(namespace, name);
+        if let Some(uid) = environment_uid(object) {
+            (self.touched)(uid);
         }
     }
 }

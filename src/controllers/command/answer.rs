@@ -12,10 +12,11 @@ use super::Visit;
 use crate::api::{Command, CommandStatus, CommentReference, PreviewClass, SlackConnection};
 use crate::controllers::Context;
 use crate::controllers::desk::{self, BOT_TOKEN};
+use crate::controllers::github_writes::{Progress, WriteError};
 use crate::core::command::marker;
-use crate::core::forge::Emoji;
+use crate::core::forge::{Emoji, RepositoryName};
 use crate::core::slack::{ChatMessage, ResponseType, ResponseUrl};
-use crate::ports::{ChatError, ForgeError};
+use crate::ports::{Forge, ForgeError};
 
 /// For how long, and how often, Slack lets a command be answered.
 /// <https://docs.slack.dev/interactivity/handling-user-interaction#message_responses>
@@ -115,54 +116,94 @@ fn ephemeral(text: &str) -> ChatMessage {
     ChatMessage { text: text.to_owned(), response_type: ResponseType::Ephemeral, ..ChatMessage::default() }
 }
 
-/// Says it, with the reaction to a command that has come to its end; the id of the answer, where it has one. The error says why it couldn't be
-/// answered; a later visit tries again.
-pub(super) async fn answer(
+/// An answer, with the reaction to a command that has come to its end. It owns all that it needs: no reconcile waits for it.
+struct Answer {
+    context: Arc<Context>,
+    command: Arc<Command>,
+    forge: Arc<dyn Forge>,
+    name: RepositoryName,
+    slack: Option<SlackConnection>,
+    /// The id of the answer that there is.
+    known: Option<String>,
+    text: String,
+    emoji: Option<Emoji>,
+}
+
+/// When an answer is to be tried again.
+pub(super) enum Answering {
+    /// Its end enqueues the command.
+    UnderWay,
+    /// It failed, and is put off.
+    Paused(Duration),
+}
+
+/// What an answer says, to tell it from another one.
+pub(super) fn about(text: &str, emoji: Option<Emoji>) -> String {
+    format!("{emoji:?} {text}")
+}
+
+/// Starts to answer a command, unless that is under way or put off.
+pub(super) fn start(
     visit: &Visit<'_>,
     class: &PreviewClass,
     status: &CommandStatus,
     text: &str,
     emoji: Option<Emoji>,
-) -> Result<Option<String>, String> {
-    let known = status.reply.as_deref();
-    match &visit.command.spec.comment {
-        Some(reference) => {
-            comment(visit, reference, known, text, emoji).await.map_err(|error| error.to_string())
+) -> Answering {
+    let (writes, about) = (&visit.context.writes.answers, about(text, emoji));
+    // The edit of a comment takes the place of an older one. Anything else that is under way has to end, or there would be two answers.
+    let can_be_replaced = visit.command.spec.comment.is_some() && status.reply.is_some();
+    match writes.progress(visit.command) {
+        Progress::Paused { wait, .. } => return Answering::Paused(wait),
+        Progress::UnderWay { about: said } if said == about || !can_be_replaced => {
+            return Answering::UnderWay;
         }
-        None => slack(visit, class, known, text).await,
+        _ => {}
     }
+    let answer = Answer {
+        context: Arc::clone(visit.context),
+        command: Arc::clone(visit.command),
+        forge: Arc::clone(&visit.forge),
+        name: visit.name.clone(),
+        slack: class.spec.slack.clone(),
+        known: status.reply.clone(),
+        text: text.to_owned(),
+        emoji,
+    };
+    writes.start(visit.command, about, async move {
+        match &answer.command.spec.comment {
+            Some(reference) => Ok(comment(&answer, reference).await?),
+            None => slack(&answer).await,
+        }
+    });
+    Answering::UnderWay
 }
 
-async fn comment(
-    visit: &Visit<'_>,
-    reference: &CommentReference,
-    known: Option<&str>,
-    text: &str,
-    emoji: Option<Emoji>,
-) -> Result<Option<String>, ForgeError> {
-    let known = known.and_then(|id| id.parse::<i64>().ok());
+async fn comment(answer: &Answer, reference: &CommentReference) -> Result<Option<String>, ForgeError> {
+    let (forge, name) = (&answer.forge, &answer.name);
     let number = reference.pull_request.number;
+    let known = answer.known.as_deref().and_then(|id| id.parse::<i64>().ok());
     let known = if known.is_some() {
         known
     } else {
         // Creating a comment isn't idempotent; whether an earlier try had an effect, the comments tell.
-        let mark = marker(&visit.command.uid().unwrap_or_default());
-        let all = visit.forge.comments(&visit.name, number).await?;
+        let mark = marker(&answer.command.uid().unwrap_or_default());
+        let all = forge.comments(name, number).await?;
         all.iter().find(|comment| comment.body.contains(&mark)).map(|comment| comment.id)
     };
     let id = match known {
         Some(id) => {
-            match visit.forge.edit_comment(&visit.name, id, text).await {
+            match forge.edit_comment(name, id, &answer.text).await {
                 // Somebody deleted the answer: they don't want it.
                 Ok(()) | Err(ForgeError::Superseded | ForgeError::NotFound(_)) => {}
                 Err(error) => return Err(error),
             }
             id
         }
-        None => visit.forge.create_comment(&visit.name, number, text).await?.id,
+        None => forge.create_comment(name, number, &answer.text).await?.id,
     };
-    if let Some(emoji) = emoji {
-        match visit.forge.react(&visit.name, reference.id, emoji).await {
+    if let Some(emoji) = answer.emoji {
+        match forge.react(name, reference.id, emoji).await {
             Ok(()) | Err(ForgeError::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
@@ -170,41 +211,32 @@ async fn comment(
     Ok(Some(id.to_string()))
 }
 
-async fn slack(
-    visit: &Visit<'_>,
-    class: &PreviewClass,
-    known: Option<&str>,
-    text: &str,
-) -> Result<Option<String>, String> {
-    let chat = &visit.context.chat;
-    let uid = visit.command.uid().unwrap_or_default();
-    if let Some(url) = visit.context.responses.take(&uid) {
+async fn slack(answer: &Answer) -> Result<Option<String>, WriteError> {
+    let Answer { context, command, text, .. } = answer;
+    let chat = &context.chat;
+    if let Some(url) = context.responses.take(&command.uid().unwrap_or_default()) {
         match chat.respond(url.as_str(), &ephemeral(text)).await {
             Ok(()) => {}
-            Err(error) if error.may_pass() => return Err(error.to_string()),
+            Err(error) if error.may_pass() => return Err(error.into()),
             // The half hour is over, or the five answers are used up.
             Err(error) => {
-                tracing::info!(command = visit.command.name_any(), %error, "Slack takes no more answers");
+                tracing::info!(command = command.name_any(), %error, "Slack takes no more answers");
             }
         }
     }
-    let Some(SlackConnection { secret_name, channel: Some(channel), .. }) = &class.spec.slack else {
+    let Some(SlackConnection { secret_name, channel: Some(channel), .. }) = &answer.slack else {
         return Ok(None);
     };
-    let token =
-        desk::secret(visit.context, secret_name, BOT_TOKEN).await.map_err(|error| error.to_string())?;
-    let Some(token) = token else { return Ok(None) };
-    let message = ChatMessage { text: format!("<@{}> {text}", slack_user(visit)), ..ChatMessage::default() };
-    match chat.post(&SecretString::from(token), channel, &message, known).await {
+    let token = desk::secret(context, secret_name, BOT_TOKEN).await;
+    let Some(token) = token.map_err(|error| WriteError::Unready(error.to_string()))? else { return Ok(None) };
+    let user = command.spec.slack.as_ref().map(|slack| slack.user.as_str()).unwrap_or_default();
+    let message = ChatMessage { text: format!("<@{user}> {text}"), ..ChatMessage::default() };
+    match chat.post(&SecretString::from(token), channel, &message, answer.known.as_deref()).await {
         Ok(timestamp) => Ok(Some(timestamp)),
-        Err(error @ (ChatError::RateLimited { .. } | ChatError::Unknown(_))) => Err(error.to_string()),
+        Err(error) if error.may_pass() => Err(error.into()),
         Err(error) => {
-            tracing::warn!(command = visit.command.name_any(), %error, "the channel could not be told");
+            tracing::warn!(command = command.name_any(), %error, "the channel could not be told");
             Ok(None)
         }
     }
-}
-
-fn slack_user<'a>(visit: &'a Visit<'_>) -> &'a str {
-    visit.command.spec.slack.as_ref().map(|slack| slack.user.as_str()).unwrap_or_default()
 }

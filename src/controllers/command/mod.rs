@@ -14,8 +14,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
+use self::answer::Answering;
 pub use self::answer::{Responses, relay};
 use super::driver::Failure;
+use super::github_writes::Progress;
 use super::{Context, write};
 use crate::api::{self, CommandStatus, ConditionStatus, LocalReference, Repository, find_condition};
 use crate::core::claims;
@@ -44,6 +46,8 @@ const CONDITIONS: [&str; 7] = [
     ANSWERED,
 ];
 
+/// Least time until an answer that failed is tried again.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// How long a command is kept after it was given: longer than a comment is looked at by sweeps, so that none is taken for a new one.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
@@ -95,12 +99,12 @@ struct Outcome {
 
 /// What a visit works with.
 struct Visit<'a> {
-    command: &'a api::Command,
+    command: &'a Arc<api::Command>,
     repository: &'a Repository,
     forge: Arc<dyn Forge>,
     name: RepositoryName,
     place: Place,
-    context: &'a Context,
+    context: &'a Arc<Context>,
 }
 
 impl Visit<'_> {
@@ -115,7 +119,7 @@ impl Visit<'_> {
     }
 }
 
-async fn visit(command: &api::Command, context: &Context) -> Result<Action, Failure> {
+async fn visit(command: &Arc<api::Command>, context: &Arc<Context>) -> Result<Action, Failure> {
     if command.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
@@ -136,6 +140,8 @@ async fn visit(command: &api::Command, context: &Context) -> Result<Action, Fail
         Ok(admitted) => admitted,
         // Without Repository and class there is no way to answer.
         Err(mistake) => {
+            // Nothing more is written for a Repository that the class doesn't admit.
+            context.writes.answers.forget(command);
             stall(command, &mistake, context).await?;
             return Ok(Action::requeue(left.min(context.sweep_interval)));
         }
@@ -150,19 +156,17 @@ async fn visit(command: &api::Command, context: &Context) -> Result<Action, Fail
         (status, Some(emoji))
     } else {
         let outcome = steps(&visit, class).await?;
-        // Before it is answered, which may have to wait.
+        // Before it is answered.
         (record(&visit, &outcome).await?, outcome.stand.emoji())
     };
-    let is_answered = match unanswered(&status) {
-        Some(text) => {
-            let answered = answer::answer(&visit, class, &status, text, emoji).await;
-            record_answer(&visit, &status, answered).await?
-        }
-        None => true,
-    };
+    let status = record_answer(&visit, status, emoji).await?;
+    let answering = unanswered(&status).map(|text| answer::start(&visit, class, &status, text, emoji));
     // What is under way brings its command here again when there is news; a request that is gone without any is noticed some time.
-    let is_over = is_answered && decided(&status).is_some();
-    Ok(Action::requeue(if is_over { left } else { left.min(context.sweep_interval) }))
+    Ok(Action::requeue(match answering {
+        None if decided(&status).is_some() => left,
+        Some(Answering::Paused(wait)) => left.min(wait.max(FIRST_WAIT)),
+        Some(Answering::UnderWay) | None => left.min(context.sweep_interval),
+    }))
 }
 
 /// The Repository and its class, if they may be used together.
@@ -223,7 +227,7 @@ async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, 
     {
         // A courtesy: nothing waits for its turn among what GitHub is told.
         let (forge, name, comment) = (Arc::clone(&visit.forge), visit.name.clone(), comment.id);
-        tokio::spawn(async move {
+        visit.context.writes.courtesy(async move {
             if let Err(error) = forge.react(&name, comment, Emoji::Eyes).await {
                 tracing::debug!(repository = %name, comment, %error, "no reaction that it was seen");
             }
@@ -330,28 +334,36 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<CommandStatus, F
     Ok(status)
 }
 
-/// Writes whether it was answered; says whether nothing stands in the way.
+/// Writes what came of an answer that has ended, if one has; the status then. `emoji` is what the answer is to bear by now.
 async fn record_answer(
     visit: &Visit<'_>,
-    before: &CommandStatus,
-    answered: Result<Option<String>, String>,
-) -> Result<bool, Failure> {
+    before: CommandStatus,
+    emoji: Option<Emoji>,
+) -> Result<CommandStatus, Failure> {
+    let answers = &visit.context.writes.answers;
+    let Progress::Finished { about, result } = answers.progress(visit.command) else { return Ok(before) };
     let mut after = before.clone();
     let generation = visit.command.metadata.generation.unwrap_or_default();
     let now = visit.context.clock.now();
     let mut set = |verdict, reason: &str, message: &str| {
         conditions::set(&mut after.conditions, ANSWERED, verdict, reason, message, generation, now);
     };
-    let fine = answered.is_ok();
-    match answered {
+    match result {
         Ok(id) => {
-            set(ConditionStatus::True, "Answered", "");
+            answers.forget(visit.command);
+            // By now there may be something else to say.
+            if before.answer.as_deref().is_some_and(|text| answer::about(text, emoji) == about) {
+                set(ConditionStatus::True, "Answered", "");
+            }
             after.reply = id.or(after.reply);
         }
-        Err(problem) => set(ConditionStatus::False, "NotAnswered", &problem),
+        Err(error) => {
+            answers.pause(visit.command, &error, now);
+            set(ConditionStatus::False, "NotAnswered", &error.to_string());
+        }
     }
-    write_status(visit.command, Some(before), &after, visit.context).await?;
-    Ok(fine)
+    write_status(visit.command, Some(&before), &after, visit.context).await?;
+    Ok(after)
 }
 
 async fn write_status(
@@ -374,6 +386,7 @@ async fn delete(command: &api::Command, context: &Context) -> Result<Action, Fai
     context.cluster.delete(&Actor::Operator, &kind, namespace.as_deref(), &command.name_any(), &uid).await?;
     context.fresh_commands.forget(&uid);
     context.responses.forget(&uid);
+    context.writes.answers.forget(command);
     Ok(Action::await_change())
 }
 
@@ -381,3 +394,6 @@ async fn delete(command: &api::Command, context: &Context) -> Result<Action, Fai
 fn environment<'a>(resolved: &'a Resolved<'_>) -> &'a str {
     resolved.entry.map(|entry| entry.name.as_str()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

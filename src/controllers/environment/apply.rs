@@ -13,6 +13,7 @@ use crate::api::{
     NamespaceReference, PreviewEnvironment,
 };
 use crate::controllers::driver::Failure;
+use crate::controllers::lookup::by_uid;
 use crate::controllers::{Context, write};
 use crate::core::plan::{self, Plan};
 use crate::core::progress::{Findings, Progress, Stage};
@@ -227,9 +228,15 @@ async fn hold_namespace(
         }));
     }
     if !ours {
-        let holder = match (labels.get(LABEL_ENVIRONMENT_NAMESPACE), labels.get(LABEL_ENVIRONMENT)) {
-            (Some(namespace), Some(name)) => format!("PreviewEnvironment {namespace}/{name}"),
-            _ => "something else than Matinee".to_owned(),
+        // A label holds a long name only in part.
+        let known = labels.get(LABEL_ENVIRONMENT_UID).and_then(|uid| by_uid(&context.environments, uid));
+        let known = known.map(|known| (known.namespace().unwrap_or_default(), known.name_any()));
+        let labelled = || {
+            Some((labels.get(LABEL_ENVIRONMENT_NAMESPACE)?.clone(), labels.get(LABEL_ENVIRONMENT)?.clone()))
+        };
+        let holder = match known.or_else(labelled) {
+            Some((namespace, name)) => format!("PreviewEnvironment {namespace}/{name}"),
+            None => "something else than Matinee".to_owned(),
         };
         let mistake = Mistake {
             reason: "NamespaceTaken",

@@ -18,7 +18,7 @@ use crate::ports::{Actor, ClusterError, EventType, ForgeError};
 
 /// Deployments that are being made inactive at the same time; when one is, its environment is visited again.
 const AT_ONCE: usize = 10;
-/// Time until an environment is visited again though none was.
+/// Time until an environment is reconciled again though no deployment became inactive and its namespace was not seen to be deleted.
 const GO_ON: std::time::Duration = std::time::Duration::from_secs(30);
 /// Time for which GitHub's not answering holds an environment whose namespace is gone already.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
@@ -41,14 +41,16 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
         Ok(true) => context.reporter.retired_all(uid),
         Ok(false) if !out_of_patience(environment, context) => return Ok(Action::requeue(GO_ON)),
         Ok(false) => leave(environment, "too much else is being told to GitHub", context).await,
-        Err(error) if is_hopeless(&error) || out_of_patience(environment, context) => {
+        Err(error)
+            if is_hopeless(&error, context.standing.drains()) || out_of_patience(environment, context) =>
+        {
             leave(environment, &error.to_string(), context).await;
         }
         Err(error) => return Err(error.into()),
     }
     if namespace_is_there {
-        // Its deletion is seen by the watch.
-        return Ok(Action::await_change());
+        // The watch shows its deletion; the timer is for a watch that missed it.
+        return Ok(Action::requeue(GO_ON));
     }
     release(environment, context).await?;
     Ok(Action::await_change())
@@ -135,16 +137,18 @@ async fn retire(
     Ok(under_way == 0)
 }
 
-/// Trying again won't help until somebody changes something; the environment isn't held for that.
-fn is_hopeless(error: &ForgeError) -> bool {
-    matches!(
-        error,
-        ForgeError::Credentials(_)
-            | ForgeError::Forbidden(_)
-            | ForgeError::NotFound(_)
-            | ForgeError::Invalid(_)
-            | ForgeError::Conflict(_)
-    )
+/// Trying again won't help until somebody changes something; the environment isn't held for that. Credentials and rights that are missing
+/// may be there again in a moment, as when a Secret is replaced, so they hold it for as long as GitHub's not answering does; but not while
+/// everything is about to be removed.
+const fn is_hopeless(error: &ForgeError, draining: bool) -> bool {
+    match error {
+        ForgeError::Credentials(_) | ForgeError::Forbidden(_) => draining,
+        ForgeError::NotFound(_) | ForgeError::Invalid(_) | ForgeError::Conflict(_) => true,
+        ForgeError::RateLimited { .. }
+        | ForgeError::Unknown(_)
+        | ForgeError::Superseded
+        | ForgeError::NotSent(_) => false,
+    }
 }
 
 fn out_of_patience(environment: &PreviewEnvironment, context: &Context) -> bool {
@@ -194,5 +198,23 @@ fn forget(environment: &PreviewEnvironment, context: &Context) {
         context.fresh_environments.forget(&uid);
         let told = status.into_iter().flat_map(|status| &status.reported).map(|report| report.deployment_id);
         context.reporter.forget(&uid, told.chain(environment.spec.revision.deployment_id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_credentials_hold_an_environment_unless_it_drains() {
+        for error in [
+            ForgeError::Credentials("Secret \"github\" isn't there".into()),
+            ForgeError::Forbidden("This installation has been suspended".into()),
+        ] {
+            assert!(!is_hopeless(&error, false), "{error}");
+            assert!(is_hopeless(&error, true), "{error}");
+        }
+        assert!(is_hopeless(&ForgeError::NotFound("the repository".into()), false));
+        assert!(!is_hopeless(&ForgeError::Unknown("no answer".into()), true));
     }
 }

@@ -1,24 +1,73 @@
-//! The one call that isn't idempotent: the intent is recorded first, and whether the deployment exists already is asked every time.
+//! The one call that isn't idempotent: the intent is recorded first, and whether the deployment exists already is asked every time. No reconcile
+//! waits for it, since it waits for its turn among all writes to the installation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use super::{Visit, record};
+use super::{Followed, Outcome, Visit, record};
 use crate::controllers::driver::Failure;
+use crate::controllers::github_writes::{Progress, WriteError};
 use crate::controllers::intake::Learned;
 use crate::core::event::Event;
-use crate::core::forge::{Deployment, NewDeployment};
+use crate::core::forge::{Deployment, NewDeployment, RepositoryName};
 use crate::core::gates::Evaluation;
 use crate::core::payload::Mark;
 use crate::core::report;
+use crate::ports::{Forge, ForgeError};
 
-/// Finds the deployment of this request, or creates it.
+/// What came of a creation that has ended, if one has. One that failed for a while is paused.
+pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure> {
+    let creations = &visit.context.writes.deployments;
+    let Progress::Finished { result, .. } = creations.progress(visit.request) else { return Ok(None) };
+    match result {
+        Ok(deployment) => {
+            let id = deployment.id;
+            carry_out(visit, deployment).await?;
+            Ok(Some(Outcome::Created { id, followed: Followed::UnderWay }))
+        }
+        Err(WriteError::Forge(
+            ForgeError::Invalid(message) | ForgeError::Conflict(message) | ForgeError::Forbidden(message),
+        )) => Ok(Some(Outcome::Failed(message))),
+        Err(error) => {
+            let wait = creations.pause(visit.request, &error, visit.now);
+            tracing::warn!(
+                namespace = visit.request.namespace(),
+                name = visit.request.name_any(),
+                repository = %visit.name,
+                %error,
+                ?wait,
+                "deployment not created, will retry"
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// Starts to find the deployment of this request, or to create it, unless that is under way or paused.
 pub(super) async fn create(
     visit: &Visit<'_>,
     reruns: i64,
-    evaluation: &Evaluation,
-) -> Result<Deployment, Failure> {
+    evaluation: Evaluation,
+) -> Result<Outcome, Failure> {
+    let mut again = visit.context.sweep_interval;
+    let problem = match visit.context.writes.deployments.progress(visit.request) {
+        Progress::Paused { problem, wait } => {
+            again = again.min(wait).max(Duration::from_millis(100));
+            Some(problem)
+        }
+        Progress::UnderWay { .. } | Progress::Finished { .. } => None,
+        Progress::Idle => {
+            start(visit, reruns, &evaluation).await?;
+            None
+        }
+    };
+    Ok(Outcome::Creating { evaluation, problem, again })
+}
+
+async fn start(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Result<(), Failure> {
     let spec = &visit.request.spec;
     let uid = visit.request.uid().unwrap_or_default();
     let known = visit.request.status.as_ref().filter(|status| status.reruns == reruns);
@@ -27,33 +76,49 @@ pub(super) async fn create(
     }
     // Every run has a mark of its own, so that the deployment of an earlier run isn't taken for this one's.
     let mark = if reruns == 0 { uid } else { format!("{uid}.{reruns}") };
-    let there = visit.forge.deployments(&visit.name, &visit.place, Some(&spec.sha)).await?;
-    if let Some(ours) = there
-        .into_iter()
-        .find(|deployment| Mark::find(&deployment.payload).is_some_and(|found| found.request == mark))
-    {
-        return Ok(ours);
-    }
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let by = spec.requested_by.login.as_ref().map(|login| format!(" by {login}")).unwrap_or_default();
     let what = number.map_or_else(String::new, |number| format!(" for pull request {number}"));
     let parameters: BTreeMap<String, String> =
         spec.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.value.clone())).collect();
-    let mark =
-        Mark { cluster: visit.context.cluster_id.clone(), request: mark, pull_request: number, parameters };
+    let payload = Mark {
+        cluster: visit.context.cluster_id.clone(),
+        request: mark.clone(),
+        pull_request: number,
+        parameters,
+    };
     let new = NewDeployment {
         sha: spec.sha.clone(),
         environment: visit.place.clone(),
         description: report::description(&format!("Requested{by}{what}")),
-        payload: mark.to_payload(),
+        payload: payload.to_payload(),
         transient: number.is_some(),
         production: number.is_none() && visit.place.eq_ignore_ascii_case("production"),
     };
-    Ok(visit.forge.create_deployment(&visit.name, &new).await?)
+    let write = find_or_create(Arc::clone(&visit.forge), visit.name.clone(), mark.clone(), new);
+    visit.context.writes.deployments.start(visit.request, mark, write);
+    Ok(())
 }
 
-/// Has the deployment carried out, where Matinee does that.
-pub(super) async fn carry_out(visit: &Visit<'_>, deployment: Deployment) -> Result<(), Failure> {
+/// The deployment that bears the mark, which an earlier attempt may have created, or a new one.
+async fn find_or_create(
+    forge: Arc<dyn Forge>,
+    name: RepositoryName,
+    mark: String,
+    new: NewDeployment,
+) -> Result<Deployment, WriteError> {
+    let existing = forge.deployments(&name, &new.environment, Some(&new.sha)).await?;
+    let ours = existing
+        .into_iter()
+        .find(|deployment| Mark::find(&deployment.payload).is_some_and(|found| found.request == mark));
+    match ours {
+        Some(ours) => Ok(ours),
+        None => Ok(forge.create_deployment(&name, &new).await?),
+    }
+}
+
+/// Has Matinee deploy it, in an environment that Matinee deploys.
+async fn carry_out(visit: &Visit<'_>, deployment: Deployment) -> Result<(), Failure> {
     let event = Event::Deployment { repository: visit.name.clone(), deployment };
     visit.context.reception.take_in(&event, Learned::Found).await?;
     Ok(())

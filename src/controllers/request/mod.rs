@@ -14,10 +14,12 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
 use self::follow::Followed;
+use self::tell::Report;
 use self::verify::Verified;
 use super::driver::Failure;
 use super::{Context, write};
@@ -30,7 +32,7 @@ use crate::core::gates::{self, Asked, Evaluation, supersede};
 use crate::core::target::Mistake;
 use crate::core::validate::Admitted;
 use crate::core::{names, trigger, validate};
-use crate::ports::{Actor, Forge, ForgeError};
+use crate::ports::{Actor, Forge};
 
 /// The other environment's deployment isn't in the state any more that led to this one.
 const SOURCE_NOT_LIVE: &str = "SourceNotLive";
@@ -58,26 +60,21 @@ enum Outcome {
     Refused(Mistake),
     /// A gate waits or refuses.
     Gated(Evaluation),
+    /// It is being created.
+    Creating {
+        /// What the gates say.
+        evaluation: Evaluation,
+        /// Why the last attempt failed, if one has.
+        problem: Option<String>,
+        /// When to look again though it hasn't been created.
+        again: Duration,
+    },
     /// It won't be created any more; why.
     Superseded(String),
     /// GitHub won't create it.
     Failed(String),
     /// What it was for is gone, and so is it.
     Deleted,
-}
-
-impl Outcome {
-    /// Whether nothing more is to come, as [`record::has_ended`] reads it from what is recorded.
-    const fn is_end(&self) -> bool {
-        match self {
-            Self::Superseded(_)
-            | Self::Created { followed: Followed::Live { .. } | Followed::Inactive, .. } => true,
-            Self::Gated(evaluation) => {
-                matches!(evaluation.summary, gates::Summary::Refused { over: true, .. })
-            }
-            Self::Created { .. } | Self::Refused(_) | Self::Failed(_) | Self::Deleted => false,
-        }
-    }
 }
 
 /// What a visit works with once the request is admitted.
@@ -99,10 +96,16 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
     // What GitHub knows of is followed to its end; nothing is created any more.
     if context.standing.drains()
         && request.status.as_ref().is_none_or(|status| status.deployment_id.is_none())
+        && !context.writes.deployments.has_result(&request)
     {
+        context.writes.deployments.forget(&request);
         return Ok(Action::requeue(context.sweep_interval));
     }
-    let outcome = steps(&request, context).await?;
+    let (outcome, report_again) = steps(&request, context).await?;
+    if !matches!(outcome, Outcome::Creating { .. }) {
+        // One that waits for its turn is not to be created any more.
+        context.writes.deployments.forget(&request);
+    }
     if let Outcome::Deleted = outcome {
         if is_live(&request, context) {
             // The environment ends first, and takes its requests along. Without the one it comes of, it would count as deployed by hand, and stay.
@@ -112,13 +115,15 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
     } else if matches!(outcome, Outcome::Created { .. } | Outcome::Superseded(_)) {
         forget_the_oldest(&request, context).await?;
     }
-    Ok(again(&outcome, context).map_or_else(Action::await_change, Action::requeue))
+    let again = again(&outcome, context).into_iter().chain(report_again).min();
+    Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
 /// A request runs once. One that is over is looked at again only when something was heard of its pull request or branch.
 fn is_over(request: &DeploymentRequest) -> bool {
     let Some(status) = &request.status else { return false };
     has_ended(request)
+        && !record::is_report_pending(&status.conditions)
         && status.updated_at.as_ref() == request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED)
 }
 
@@ -135,6 +140,7 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
             | gates::Summary::Refused { .. }
             | gates::Summary::Open => Some(context.sweep_interval),
         },
+        Outcome::Creating { again, .. } => Some(*again),
         Outcome::Failed(_) => Some(record::REFUSED_AGAIN),
         // What Matinee deploys itself says so when there is news; to look once more costs no call.
         Outcome::Refused(Mistake { reason: SOURCE_NOT_LIVE, .. })
@@ -143,11 +149,17 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
     }
 }
 
-async fn steps(request: &DeploymentRequest, context: &Context) -> Result<Outcome, Failure> {
+/// What the reconcile came to, and when to try again what GitHub wasn't told.
+async fn steps(
+    request: &DeploymentRequest,
+    context: &Context,
+) -> Result<(Outcome, Option<Duration>), Failure> {
     let refused = async |mistake| {
+        // Nothing more is written for a Repository that the class doesn't admit.
+        context.writes.forget_request(request);
         let outcome = Outcome::Refused(mistake);
-        record::outcome(request, &outcome, context).await?;
-        Ok(outcome)
+        record::outcome(request, &outcome, &Report::default(), context).await?;
+        Ok((outcome, None))
     };
     let namespace = request.namespace().unwrap_or_default();
     let spec = &request.spec;
@@ -174,24 +186,17 @@ async fn steps(request: &DeploymentRequest, context: &Context) -> Result<Outcome
     };
     let visit = Visit { request, admitted, forge, name, place, context, now: context.clock.now() };
     let outcome = visit.outcome().await?;
-    // What is told waits for its turn among everything that GitHub is told, so it is recorded first. But what has come to its end isn't visited again:
-    // then the last word is said first, or it would be lost with the first failure.
-    let told = if outcome.is_end() {
-        let told = tell::tell(&visit, &outcome).await?;
-        record::outcome(request, &outcome, context).await?;
-        told
-    } else {
-        record::outcome(request, &outcome, context).await?;
-        tell::tell(&visit, &outcome).await?
-    };
-    if let Some(told) = told {
-        record::told(request, told, context).await?;
-    }
-    Ok(outcome)
+    let report = tell::tell(&visit, &outcome).await;
+    record::outcome(request, &outcome, &report, context).await?;
+    Ok((outcome, report.again))
 }
 
 impl Visit<'_> {
     async fn outcome(&self) -> Result<Outcome, Failure> {
+        // Before anything else: what exists on GitHub is recorded, whatever the request waits for by now.
+        if let Some(outcome) = create::ended(self).await? {
+            return Ok(outcome);
+        }
         let created = self.request.status.as_ref().and_then(|status| status.deployment_id);
         let is_head = match verify::verify(self, created).await? {
             Verified::Holds { is_head } => is_head,
@@ -212,17 +217,7 @@ impl Visit<'_> {
         if let Some(message) = record::refused_lately(self.request, self.now) {
             return Ok(Outcome::Failed(message));
         }
-        match create::create(self, reruns, &evaluation).await {
-            Ok(deployment) => {
-                let id = deployment.id;
-                create::carry_out(self, deployment).await?;
-                Ok(Outcome::Created { id, followed: Followed::UnderWay })
-            }
-            Err(Failure::Forge(
-                ForgeError::Invalid(message) | ForgeError::Conflict(message) | ForgeError::Forbidden(message),
-            )) => Ok(Outcome::Failed(message)),
-            Err(error) => Err(error),
-        }
+        create::create(self, reruns, evaluation).await
     }
 
     /// Judges the gates, asking for no more than they need.
@@ -286,6 +281,7 @@ pub(super) async fn delete(request: &DeploymentRequest, context: &Context) -> Re
         .delete(&Actor::Operator, &kind, request.namespace().as_deref(), &request.name_any(), &uid)
         .await?;
     context.fresh_requests.forget(&uid);
+    context.writes.forget_request(request);
     Ok(())
 }
 
@@ -344,8 +340,15 @@ pub(super) fn has_ended(request: &DeploymentRequest) -> bool {
     request.status.as_ref().is_some_and(|status| record::has_ended(&status.conditions))
 }
 
+fn condition<'a>(request: &'a DeploymentRequest, kind: &str) -> Option<&'a Condition> {
+    find_condition(&request.status.as_ref()?.conditions, kind)
+}
+
 /// The condition `Ready` of a request, as `(status, reason, message)`.
 pub(super) fn ready(request: &DeploymentRequest) -> Option<(&str, &str, &str)> {
-    let ready = find_condition(&request.status.as_ref()?.conditions, conditions::READY)?;
+    let ready = condition(request, conditions::READY)?;
     Some((&ready.status, &ready.reason, &ready.message))
 }
+
+#[cfg(test)]
+mod tests;

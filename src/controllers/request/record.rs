@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
 
-use super::tell::Told;
+use super::tell::{self, Report};
 use super::{Followed, Outcome, Visit};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, ConditionStatus, DeploymentRequest, DeploymentRequestStatus, Intent,
@@ -30,12 +30,21 @@ const SUCCEEDED: &str = "Succeeded";
 pub(super) const REFUSED_AGAIN: Duration = Duration::from_mins(10);
 /// Reason of a deployment that GitHub refuses to create.
 const REFUSED: &str = "Refused";
+/// Reason of a deployment that GitHub was asked to create, or is to be asked for.
+const CREATING: &str = "Creating";
+const WAITS_FOR_ITS_TURN: &str = "waits for its turn among the writes to GitHub";
 /// Reasons of `Ready` after which nothing is to come but by what is heard of the pull request or branch.
 const ENDS: [&str; 5] = ["Succeeded", "Superseded", "Inactive", "ChecksTimedOut", "ImageTimedOut"];
 
 /// Whether nothing more is to be done for a request.
 pub(super) fn has_ended(list: &[Condition]) -> bool {
     find_condition(list, conditions::READY).is_some_and(|ready| ENDS.contains(&ready.reason.as_str()))
+}
+
+/// Whether the commit status is still to be brought to where the request stands.
+pub(super) fn is_report_pending(list: &[Condition]) -> bool {
+    find_condition(list, tell::REPORTED)
+        .is_some_and(|reported| [tell::REPORTING, tell::NOT_REPORTED].contains(&reported.reason.as_str()))
 }
 
 /// What GitHub said when it refused to create the deployment, if that is too short a time ago to ask again, whatever the visit is for.
@@ -62,6 +71,7 @@ pub(super) async fn intent(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluati
     status.deployment_id = None;
     let generation = request.metadata.generation.unwrap_or_default();
     status.observed_generation = generation;
+    status.updated_at = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
     let list = &mut status.conditions;
     conditions::initialize(list, &kinds(), generation, visit.now);
     let mut set = |kind, verdict, reason: &str, message: &str| {
@@ -69,9 +79,14 @@ pub(super) async fn intent(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluati
     };
     set(ALLOWED, ConditionStatus::True, "Allowed", "");
     judged(evaluation, &mut set);
-    let summary = Summary::Reconciling { reason: "Creating".to_owned(), message: String::new() };
-    conditions::summarize(list, &summary, generation, visit.now);
+    set(CREATED, ConditionStatus::Unknown, CREATING, WAITS_FOR_ITS_TURN);
+    conditions::summarize(list, &creating(None), generation, visit.now);
     write_status(request, &status, visit.context).await
+}
+
+fn creating(problem: Option<&str>) -> Summary {
+    let message = problem.unwrap_or(WAITS_FOR_ITS_TURN).to_owned();
+    Summary::Reconciling { reason: CREATING.to_owned(), message }
 }
 
 fn judged(evaluation: &Evaluation, set: &mut impl FnMut(&'static str, ConditionStatus, &str, &str)) {
@@ -85,6 +100,7 @@ fn judged(evaluation: &Evaluation, set: &mut impl FnMut(&'static str, ConditionS
 pub(super) async fn outcome(
     request: &DeploymentRequest,
     outcome: &Outcome,
+    report: &Report,
     context: &Context,
 ) -> Result<(), Failure> {
     let now = context.clock.now();
@@ -95,6 +111,7 @@ pub(super) async fn outcome(
     status.updated_at = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
     let list = &mut status.conditions;
     conditions::initialize(list, &kinds(), generation, now);
+    let was_creating = find_condition(list, CREATED).is_some_and(|created| created.reason == CREATING);
     let mut set = |kind, verdict, reason: &str, message: &str| {
         conditions::set(list, kind, verdict, reason, message, generation, now);
     };
@@ -116,15 +133,23 @@ pub(super) async fn outcome(
         Outcome::Gated(evaluation) => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
             judged(evaluation, &mut set);
+            if was_creating {
+                set(CREATED, ConditionStatus::Unknown, conditions::NOT_REACHED, "");
+            }
             match &evaluation.summary {
                 gates::Summary::Refused { reason, message, .. } => stalled(reason, message),
                 gates::Summary::Waiting { reason, message, .. } => {
                     Summary::Reconciling { reason: (*reason).to_owned(), message: message.clone() }
                 }
-                gates::Summary::Open => {
-                    Summary::Reconciling { reason: "Creating".to_owned(), message: String::new() }
-                }
+                gates::Summary::Open => creating(None),
             }
+        }
+        Outcome::Creating { evaluation, problem, .. } => {
+            set(ALLOWED, ConditionStatus::True, "Allowed", "");
+            judged(evaluation, &mut set);
+            let message = problem.as_deref().unwrap_or(WAITS_FOR_ITS_TURN);
+            set(CREATED, ConditionStatus::Unknown, CREATING, message);
+            creating(problem.as_deref())
         }
         Outcome::Superseded(why) => {
             set(CREATED, ConditionStatus::False, "Superseded", why);
@@ -138,22 +163,16 @@ pub(super) async fn outcome(
         Outcome::Deleted => return Ok(()),
     };
     conditions::summarize(list, &summary, generation, now);
+    if let Some((verdict, reason, message)) = &report.reported {
+        conditions::set(list, tell::REPORTED, *verdict, reason, message, generation, now);
+    }
+    if let Some(told) = &report.told {
+        status.told = Some(told.clone());
+    }
     if newest.as_ref().and_then(|newest| newest.status.as_ref()) != Some(&status) {
         write_status(request, &status, context).await?;
     }
     Ok(())
-}
-
-/// Writes what GitHub was told.
-pub(super) async fn told(
-    request: &DeploymentRequest,
-    Told(told): Told,
-    context: &Context,
-) -> Result<(), Failure> {
-    let newest = newest(request, context);
-    let request = newest.as_deref().unwrap_or(request);
-    let status = DeploymentRequestStatus { told: Some(told), ..known(request) };
-    write_status(request, &status, context).await
 }
 
 /// The request as it is now: something may have been recorded a moment ago.

@@ -1,21 +1,115 @@
 //! A commit status, so that a reviewer sees what a request waits for. Only a request that waited or was refused has one: who gets a deployment
-//! at once needs no more than that.
+//! at once needs no more than that. No reconcile waits for it; the condition `Reported` says how far it is.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Followed, Outcome, Visit};
+use crate::api::ConditionStatus;
+use crate::controllers::github_writes::{Progress, WriteError};
 use crate::controllers::write;
+use crate::core::forge::NewCommitStatus;
 use crate::core::gates::{self, Standing};
 use crate::ports::{EventType, ForgeError};
 
-/// What GitHub shows now; for the status.
-pub(super) struct Told(pub(super) String);
+/// The commit status on GitHub says how the request stands.
+pub(super) const REPORTED: &str = "Reported";
+/// Reason of a commit status that waits for its turn.
+pub(super) const REPORTING: &str = "Reporting";
+/// Reason of a commit status that GitHub did not take, and that is tried again.
+pub(super) const NOT_REPORTED: &str = "NotReported";
+/// Reason of a commit status that GitHub refuses.
+const REPORT_REFUSED: &str = "ReportRefused";
 
-/// Tells GitHub, if that is news. `None`: nothing was to be told.
-pub(super) async fn tell(visit: &Visit<'_>, outcome: &Outcome) -> Result<Option<Told>, ForgeError> {
+/// How far the commit status is; for the status.
+#[derive(Default)]
+pub(super) struct Report {
+    /// What GitHub shows by now, if that is new.
+    pub(super) told: Option<String>,
+    /// What the condition `Reported` is to say, if that may be new.
+    pub(super) reported: Option<(ConditionStatus, &'static str, String)>,
+    /// When to try again.
+    pub(super) again: Option<Duration>,
+}
+
+/// Takes the result of the previous write, and starts another one where GitHub shows something else than it should.
+pub(super) async fn tell(visit: &Visit<'_>, outcome: &Outcome) -> Report {
+    let writes = &visit.context.writes.commit_statuses;
+    let mut report = Report::default();
+    if let Progress::Finished { about, result } = writes.progress(visit.request) {
+        report = ended(visit, about, result).await;
+    }
     let before = visit.request.status.as_ref().and_then(|status| status.told.as_ref());
+    let shown = report.told.as_ref().or(before);
+    let is_shown = shown.is_some();
+    // One that GitHub may show by now, though that isn't known yet.
+    let was_started = super::condition(visit.request, REPORTED).is_some();
+    let wanted = commit_status(visit, outcome, is_shown || was_started);
+    let wanted = wanted.map(|status| (gates::told(&status), status));
+    let wanted = wanted.filter(|(told, _)| shown != Some(told));
+    match (wanted, writes.progress(visit.request)) {
+        (None, Progress::UnderWay { .. }) => report.again = Some(visit.context.sweep_interval),
+        (None, _) => {
+            if is_shown && report.reported.is_none() {
+                report.reported = Some((ConditionStatus::True, REPORTED, String::new()));
+            }
+        }
+        (Some((told, _)), Progress::UnderWay { about }) if about == told => {
+            report.again = Some(visit.context.sweep_interval);
+        }
+        (Some(_), Progress::Paused { problem, wait }) => {
+            report.reported = Some((ConditionStatus::False, NOT_REPORTED, problem));
+            report.again = Some(wait.max(Duration::from_millis(100)));
+        }
+        (Some((told, status)), _) => {
+            let (forge, name) = (Arc::clone(&visit.forge), visit.name.clone());
+            let sha = visit.request.spec.sha.clone();
+            writes.start(visit.request, told, async move {
+                match forge.create_commit_status(&name, &sha, &status).await {
+                    Ok(()) | Err(ForgeError::Superseded) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
+            });
+            report.reported = Some((ConditionStatus::Unknown, REPORTING, String::new()));
+            report.again = Some(visit.context.sweep_interval);
+        }
+    }
+    report
+}
+
+/// What came of a write.
+async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>) -> Report {
+    let writes = &visit.context.writes.commit_statuses;
+    let mut report = Report::default();
+    match result {
+        Ok(()) => {
+            writes.forget(visit.request);
+            report.told = Some(about);
+        }
+        Err(WriteError::Forge(
+            error @ (ForgeError::Forbidden(_) | ForgeError::NotFound(_) | ForgeError::Invalid(_)),
+        )) => {
+            // Trying again won't help, and the deployment doesn't depend on it.
+            writes.forget(visit.request);
+            let message = format!("the commit status can't be created: {error}");
+            let about_request = write::reference(visit.request);
+            visit.context.events.publish(&about_request, EventType::Warning, "NotTold", &message).await;
+            report.told = Some(about);
+            report.reported = Some((ConditionStatus::False, REPORT_REFUSED, error.to_string()));
+        }
+        Err(error) => {
+            writes.pause(visit.request, &error, visit.now);
+        }
+    }
+    report
+}
+
+/// The commit status that GitHub should show, if it should show another one. `is_shown`: whether it shows one.
+fn commit_status(visit: &Visit<'_>, outcome: &Outcome, is_shown: bool) -> Option<NewCommitStatus> {
     let mut url = None;
     let standing = match outcome {
         Outcome::Gated(evaluation) => Standing::Judged(evaluation),
-        _ if before.is_none() => return Ok(None),
+        _ if !is_shown => return None,
         Outcome::Refused(mistake) => Standing::Refused(&mistake.message),
         Outcome::Superseded(why) => Standing::Superseded(why),
         Outcome::Failed(message) => Standing::Failed(message),
@@ -26,25 +120,8 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: &Outcome) -> Result<Option<
         }
         Outcome::Created { followed: Followed::Failed { cause }, .. } => Standing::Failed(cause),
         Outcome::Created { followed: Followed::Inactive, .. } => Standing::Superseded("it is inactive"),
-        Outcome::Deleted => return Ok(None),
+        // The next write says more.
+        Outcome::Creating { .. } | Outcome::Deleted => return None,
     };
-    let status = gates::commit_status(&visit.admitted.entry.name, standing, url);
-    let told = gates::told(&status);
-    if before == Some(&told) {
-        return Ok(None);
-    }
-    match visit.forge.create_commit_status(&visit.name, &visit.request.spec.sha, &status).await {
-        Ok(()) | Err(ForgeError::Superseded) => Ok(Some(Told(told))),
-        Err(error @ (ForgeError::Forbidden(_) | ForgeError::NotFound(_) | ForgeError::Invalid(_))) => {
-            // Trying again won't help, and the deployment doesn't depend on it.
-            let message = format!("the commit status can't be created: {error}");
-            visit
-                .context
-                .events
-                .publish(&write::reference(visit.request), EventType::Warning, "NotTold", &message)
-                .await;
-            Ok(Some(Told(told)))
-        }
-        Err(error) => Err(error),
-    }
+    Some(gates::commit_status(&visit.admitted.entry.name, standing, url))
 }

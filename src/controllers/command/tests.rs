@@ -1,0 +1,69 @@
+//! Commands of two installations, of which one answers no write.
+
+use std::sync::atomic::Ordering;
+
+use kube::runtime::reflector::ObjectRef;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::controllers::driver::drive;
+use crate::controllers::fakes::{FakeForge, World, condition, until};
+use crate::metrics::Controller;
+use crate::ports::ForgeError;
+
+fn said(world: &World, name: &str, kind: &str) -> String {
+    let status = world.cluster.read::<api::Command>("team", name).status;
+    status.map_or_else(String::new, |status| condition(&status.conditions, kind))
+}
+
+#[tokio::test]
+async fn an_answer_that_hangs_delays_no_other_installation() {
+    let (hanging, well) = (Arc::new(FakeForge::hanging()), Arc::new(FakeForge::default()));
+    let mut world = World::new([("hanging", Arc::clone(&hanging)), ("well", Arc::clone(&well))]);
+    let stuck: Vec<_> = (0..20).map(|number| world.command("hanging", number, "/help")).collect();
+    let other = world.command("well", 1, "/help");
+    let shutdown = CancellationToken::new();
+    let (context, asked) = (Arc::clone(&world.context), world.asked_commands.take().unwrap());
+    let commands = context.commands.clone();
+    let driven =
+        tokio::spawn(drive(Controller::Command, commands, asked, 16, &shutdown, &context, reconcile));
+    stuck.iter().for_each(|name| world.ask_commands.named("team", name));
+    // Each has a reaction on its way besides the answer.
+    until("all wait for their turn", || hanging.waiting.load(Ordering::SeqCst) == 40).await;
+    world.ask_commands.named("team", &other);
+    until("the other installation's command is answered", || {
+        said(&world, &other, "Answered").starts_with("True")
+    })
+    .await;
+    for name in &stuck {
+        assert!(said(&world, name, "CarriedOut").starts_with("True"), "recorded before it is answered");
+        assert!(said(&world, name, "Answered").starts_with("Unknown Answering"));
+    }
+    shutdown.cancel();
+    driven.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_failed_is_given_once_in_the_end() {
+    let forge = Arc::new(FakeForge::default());
+    let mut world = World::new([("shop", Arc::clone(&forge))]);
+    let name = world.command("shop", 1, "/help");
+    let object = world.context.commands.get(&ObjectRef::new(&name).within("team")).unwrap();
+    let reconcile_once = async || reconcile(Arc::clone(&object), Arc::clone(&world.context)).await.unwrap();
+    let answered = async || {
+        until("the answer ends", || world.context.writes.answers.has_result(&object)).await;
+        reconcile_once().await
+    };
+    // The comment is written, and GitHub's answer is lost.
+    forge.errors.lock().unwrap().push(ForgeError::Unknown("POST: 502".to_owned()));
+    reconcile_once().await;
+    answered().await;
+    assert_eq!(said(&world, &name, "Answered"), "False NotAnswered: GitHub did not answer: POST: 502");
+    reconcile_once().await;
+    assert!(world.context.writes.answers.under_way().is_empty(), "it is put off");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    reconcile_once().await;
+    answered().await;
+    assert!(said(&world, &name, "Answered").starts_with("True"));
+    assert_eq!(forge.counts().1, 1);
+}

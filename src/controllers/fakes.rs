@@ -1,0 +1,561 @@
+//! The outside world in memory, for reconciles of requests and commands.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{DynamicObject, GroupVersionKind};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::watcher;
+use kube::{Resource, ResourceExt as _};
+use secrecy::SecretString;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::driver::{Asked, Freshest, Poke};
+use super::environment::Applications;
+use super::github_writes::GithubWrites;
+use super::intake::{Hints, Reception};
+use super::reporter::Reporter;
+use super::repository::Sweeps;
+use super::standing::Standing;
+use super::{Context, command, write};
+use crate::api::{
+    Command, DeploymentReport, DeploymentRequest, GithubConnection, PreviewEnvironment, PreviewTemplateSpec,
+    Repository,
+};
+use crate::core::forge::{
+    Branch, Check, Comment, Deployment, DeploymentStatus, Emoji, NewCommitStatus, NewDeployment, PullRequest,
+    RepositoryName, RepositoryRole,
+};
+use crate::core::image::{Credentials, ImageReference};
+use crate::core::slack::ChatMessage;
+use crate::core::target::{About, Mistake, Target};
+use crate::metrics::Metrics;
+use crate::ports::{
+    Actor, Chat, ChatError, Clock, Cluster, ClusterError, EventType, Events, Forge, ForgeError, Forges,
+    Listing, LiveObjects, Prober, Registry, RegistryError, Renderer, Secrets,
+};
+
+/// GitHub, of which some installations take writes and never answer them.
+#[derive(Default)]
+pub struct FakeForge {
+    /// Whether no write is answered.
+    hangs: bool,
+    /// Error with which the next writes are answered, the last one first.
+    pub errors: Mutex<Vec<ForgeError>>,
+    created: Mutex<Vec<Deployment>>,
+    comments: Mutex<Vec<Comment>>,
+    pub commit_statuses: Mutex<Vec<NewCommitStatus>>,
+    ids: AtomicI64,
+    /// Writes that wait for their answer.
+    pub waiting: Arc<AtomicUsize>,
+}
+
+struct Waiting(Arc<AtomicUsize>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl FakeForge {
+    /// An installation that takes writes and never answers one.
+    pub fn hanging() -> Self {
+        Self { hangs: true, ..Self::default() }
+    }
+
+    /// The deployments that were created, and the comments that were written.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.created.lock().unwrap().len(), self.comments.lock().unwrap().len())
+    }
+
+    async fn answer(&self) -> Result<i64, ForgeError> {
+        if self.hangs {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            let _waiting = Waiting(Arc::clone(&self.waiting));
+            std::future::pending::<()>().await;
+        }
+        match self.errors.lock().unwrap().pop() {
+            Some(error) => Err(error),
+            None => Ok(self.ids.fetch_add(1, Ordering::SeqCst) + 1),
+        }
+    }
+}
+
+fn listing<T>(items: Vec<T>) -> Listing<T> {
+    Listing { items: Arc::new(items), version: 1 }
+}
+
+fn nowhere<T>() -> Result<T, ForgeError> {
+    Err(ForgeError::NotFound("not part of this GitHub".to_owned()))
+}
+
+#[async_trait]
+impl Forge for FakeForge {
+    async fn pull_request(&self, _: &RepositoryName, _: i64, _: Duration) -> Result<PullRequest, ForgeError> {
+        nowhere()
+    }
+    async fn open_pull_requests(&self, _: &RepositoryName) -> Result<Listing<PullRequest>, ForgeError> {
+        Ok(listing(Vec::new()))
+    }
+    async fn recent_deployments(&self, _: &RepositoryName) -> Result<Listing<Deployment>, ForgeError> {
+        Ok(listing(self.created.lock().unwrap().clone()))
+    }
+    async fn deployments(
+        &self,
+        _: &RepositoryName,
+        environment: &str,
+        sha: Option<&str>,
+    ) -> Result<Vec<Deployment>, ForgeError> {
+        let all = self.created.lock().unwrap().clone();
+        let fits = |one: &Deployment| one.environment == environment && sha.is_none_or(|sha| one.sha == sha);
+        Ok(all.into_iter().filter(fits).collect())
+    }
+    async fn deployment_statuses(
+        &self,
+        _: &RepositoryName,
+        _: i64,
+    ) -> Result<Listing<DeploymentStatus>, ForgeError> {
+        Ok(listing(Vec::new()))
+    }
+    async fn checks(&self, _: &RepositoryName, _: &str) -> Result<Vec<Check>, ForgeError> {
+        Ok(Vec::new())
+    }
+    async fn branches(&self, _: &RepositoryName) -> Result<Listing<Branch>, ForgeError> {
+        Ok(listing(Vec::new()))
+    }
+    async fn branch(&self, _: &RepositoryName, _: &str) -> Result<Option<Branch>, ForgeError> {
+        Ok(None)
+    }
+    async fn commit(&self, _: &RepositoryName, git_ref: &str) -> Result<Option<String>, ForgeError> {
+        Ok(Some(git_ref.to_owned()))
+    }
+    async fn changed_files(&self, _: &RepositoryName, _: i64) -> Result<Vec<String>, ForgeError> {
+        Ok(Vec::new())
+    }
+    async fn recent_comments(&self, _: &RepositoryName) -> Result<Listing<Comment>, ForgeError> {
+        Ok(listing(Vec::new()))
+    }
+    async fn comments(&self, _: &RepositoryName, _: i64) -> Result<Vec<Comment>, ForgeError> {
+        Ok(self.comments.lock().unwrap().clone())
+    }
+    async fn permission(&self, _: &RepositoryName, _: &str) -> Result<RepositoryRole, ForgeError> {
+        Ok(RepositoryRole::Admin)
+    }
+    async fn create_deployment(
+        &self,
+        _: &RepositoryName,
+        deployment: &NewDeployment,
+    ) -> Result<Deployment, ForgeError> {
+        let created = Deployment {
+            id: self.answer().await?,
+            sha: deployment.sha.clone(),
+            environment: deployment.environment.clone(),
+            payload: deployment.payload.clone(),
+            creator: "matinee[bot]".to_owned(),
+            created_at: "2026-01-01T00:00:00Z".to_owned(),
+        };
+        self.created.lock().unwrap().push(created.clone());
+        Ok(created)
+    }
+    async fn create_deployment_status(
+        &self,
+        _: &RepositoryName,
+        _: &DeploymentReport,
+    ) -> Result<(), ForgeError> {
+        self.answer().await.map(drop)
+    }
+    async fn create_comment(&self, _: &RepositoryName, _: i64, body: &str) -> Result<Comment, ForgeError> {
+        // Its answer may be lost: the comment is there all the same.
+        let answer = self.answer().await;
+        let comment = Comment {
+            id: answer.clone().unwrap_or(99),
+            number: 1,
+            on_pull_request: true,
+            author: "matinee[bot]".to_owned(),
+            bot: true,
+            edited: false,
+            body: body.to_owned(),
+            created_at: "2026-01-01T00:00:00Z".to_owned(),
+        };
+        self.comments.lock().unwrap().push(comment.clone());
+        answer.map(|_| comment)
+    }
+    async fn edit_comment(&self, _: &RepositoryName, _: i64, _: &str) -> Result<(), ForgeError> {
+        self.answer().await.map(drop)
+    }
+    async fn react(&self, _: &RepositoryName, _: i64, _: Emoji) -> Result<(), ForgeError> {
+        if self.hangs { self.answer().await.map(drop) } else { Ok(()) }
+    }
+    async fn create_commit_status(
+        &self,
+        _: &RepositoryName,
+        _: &str,
+        status: &NewCommitStatus,
+    ) -> Result<(), ForgeError> {
+        self.answer().await?;
+        self.commit_statuses.lock().unwrap().push(status.clone());
+        Ok(())
+    }
+}
+
+/// One forge for each name of a Secret.
+struct FakeForges(BTreeMap<String, Arc<FakeForge>>);
+
+#[async_trait]
+impl Forges for FakeForges {
+    async fn forge(
+        &self,
+        connection: &GithubConnection,
+        _: &RepositoryName,
+    ) -> Result<Arc<dyn Forge>, ForgeError> {
+        match self.0.get(&connection.secret_name) {
+            Some(forge) => Ok(Arc::<FakeForge>::clone(forge)),
+            None => Err(ForgeError::Credentials(format!("there is no Secret {}", connection.secret_name))),
+        }
+    }
+    fn close(&self) {}
+}
+
+type At = (String, Option<String>, String);
+
+/// The Kubernetes API: what is applied is merged into what there is.
+#[derive(Default)]
+pub struct FakeCluster {
+    objects: Mutex<BTreeMap<At, DynamicObject>>,
+    versions: AtomicI64,
+}
+
+impl FakeCluster {
+    fn merge(&self, object: &DynamicObject) -> DynamicObject {
+        let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+        let mut objects = self.objects.lock().unwrap();
+        let known =
+            objects.entry((kind, object.namespace(), object.name_any())).or_insert_with(|| object.clone());
+        if let (Some(known), Some(new)) = (known.data.as_object_mut(), object.data.as_object()) {
+            known.extend(new.clone());
+        }
+        known.metadata.annotations =
+            object.metadata.annotations.clone().or(known.metadata.annotations.take());
+        let version = self.versions.fetch_add(1, Ordering::SeqCst) + 1;
+        known.metadata.resource_version = Some(version.to_string());
+        known.clone()
+    }
+
+    /// The object as it is.
+    pub fn read<K>(&self, namespace: &str, name: &str) -> K
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let at = (K::kind(&()).into_owned(), Some(namespace.to_owned()), name.to_owned());
+        write::typed(self.objects.lock().unwrap()[&at].clone()).unwrap()
+    }
+}
+
+#[async_trait]
+impl Cluster for FakeCluster {
+    async fn create(&self, _: &str, object: &DynamicObject) -> Result<DynamicObject, ClusterError> {
+        Ok(self.merge(object))
+    }
+    async fn apply(&self, _: &Actor, _: &str, object: &DynamicObject) -> Result<DynamicObject, ClusterError> {
+        Ok(self.merge(object))
+    }
+    async fn apply_status(&self, _: &str, object: &DynamicObject) -> Result<DynamicObject, ClusterError> {
+        Ok(self.merge(object))
+    }
+    async fn delete(
+        &self,
+        _: &Actor,
+        kind: &GroupVersionKind,
+        namespace: Option<&str>,
+        name: &str,
+        _: &str,
+    ) -> Result<(), ClusterError> {
+        let at = (kind.kind.clone(), namespace.map(str::to_owned), name.to_owned());
+        self.objects.lock().unwrap().remove(&at);
+        Ok(())
+    }
+    async fn get(
+        &self,
+        _: &Actor,
+        kind: &GroupVersionKind,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<DynamicObject>, ClusterError> {
+        let at = (kind.kind.clone(), namespace.map(str::to_owned), name.to_owned());
+        Ok(self.objects.lock().unwrap().get(&at).cloned())
+    }
+}
+
+/// Everything that isn't part of these tests.
+struct Nothing;
+
+#[async_trait]
+impl Secrets for Nothing {
+    async fn secret(&self, _: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError> {
+        Ok(None)
+    }
+}
+
+impl LiveObjects for Nothing {
+    fn of_environment(&self, _: &str) -> Vec<Arc<DynamicObject>> {
+        Vec::new()
+    }
+    fn find(&self, _: &GroupVersionKind, _: Option<&str>, _: &str) -> Option<Arc<DynamicObject>> {
+        None
+    }
+    fn follows(&self, _: &GroupVersionKind) -> bool {
+        false
+    }
+    fn follow(&self, _: &GroupVersionKind) {}
+    fn record(&self, _: &DynamicObject) -> String {
+        String::new()
+    }
+}
+
+#[async_trait]
+impl Events for Nothing {
+    async fn publish(&self, _: &ObjectReference, _: EventType, _: &str, _: &str) {}
+}
+
+impl Renderer for Nothing {
+    fn render(&self, _: &Target) -> Result<Vec<Value>, Mistake> {
+        Ok(Vec::new())
+    }
+    fn check(&self, _: &PreviewTemplateSpec) -> Result<(), Mistake> {
+        Ok(())
+    }
+    fn text(&self, _: &str, text: &str, _: &About) -> Result<String, Mistake> {
+        Ok(text.to_owned())
+    }
+}
+
+#[async_trait]
+impl Prober for Nothing {
+    async fn probe(&self, _: &str, _: Option<&str>) -> Result<u16, String> {
+        Ok(200)
+    }
+}
+
+#[async_trait]
+impl Registry for Nothing {
+    async fn exists(
+        &self,
+        _: &ImageReference,
+        _: Option<&Credentials>,
+        _: bool,
+    ) -> Result<bool, RegistryError> {
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl Chat for Nothing {
+    async fn respond(&self, _: &str, _: &ChatMessage) -> Result<(), ChatError> {
+        Ok(())
+    }
+    async fn post(
+        &self,
+        _: &SecretString,
+        _: &str,
+        _: &ChatMessage,
+        _: Option<&str>,
+    ) -> Result<String, ChatError> {
+        Ok("1".to_owned())
+    }
+}
+
+struct Now;
+
+impl Clock for Now {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// A context with everything in memory. Nothing watches: a test reconciles, or drives.
+pub struct World {
+    pub context: Arc<Context>,
+    pub cluster: Arc<FakeCluster>,
+    pub ask_requests: Poke<DeploymentRequest>,
+    pub ask_commands: Poke<Command>,
+    pub asked_requests: Option<Asked<DeploymentRequest>>,
+    pub asked_commands: Option<Asked<Command>>,
+    requests: Writer<DeploymentRequest>,
+    commands: Writer<Command>,
+    repositories: Writer<Repository>,
+}
+
+impl World {
+    /// One class, one Repository and one forge for each name, all of that name. Each Repository has the environments `one` to `thirty`, which
+    /// somebody else deploys.
+    pub fn new(forges: impl IntoIterator<Item = (&'static str, Arc<FakeForge>)>) -> Self {
+        let forges: BTreeMap<_, _> =
+            forges.into_iter().map(|(name, forge)| (name.to_owned(), forge)).collect();
+        let standing = Arc::new(Standing::default());
+        standing.lead();
+        let (ask_requests, asked_requests) = Poke::channel(&standing);
+        let (ask_commands, asked_commands) = Poke::channel(&standing);
+        let (ask_environments, _) = Poke::<PreviewEnvironment>::channel(&standing);
+        let (classes, mut class_writer) = reflector::store();
+        let (repositories, mut repository_writer) = reflector::store();
+        let (templates, _) = reflector::store();
+        let (requests, request_writer) = reflector::store();
+        let (commands, command_writer) = reflector::store();
+        let (environments, _) = reflector::store();
+        for name in forges.keys() {
+            let spec = json!({
+                "repositories": ["acme/*"], "namespaces": ["*"], "github": {"secretName": name},
+                "routing": {"domain": "dev.example", "gateway": {"name": "g", "namespace": "g"}},
+            });
+            class_writer.apply_watcher_event(&watcher::Event::Apply(object(None, name, &spec)));
+            let entries: Vec<_> = (0..30).map(|number| json!({"name": format!("e{number}")})).collect();
+            let spec =
+                json!({"repository": format!("acme/{name}"), "className": name, "environments": entries});
+            repository_writer.apply_watcher_event(&watcher::Event::Apply(object(Some("team"), name, &spec)));
+        }
+        let cluster = Arc::new(FakeCluster::default());
+        let hints = Arc::new(Hints::default());
+        let reception = Arc::new(Reception::new(
+            cluster.clone(),
+            repositories.clone(),
+            requests.clone(),
+            environments.clone(),
+            commands.clone(),
+            "cluster".to_owned(),
+            Arc::clone(&hints),
+            Arc::clone(&standing),
+        ));
+        let context = Arc::new_cyclic(|context: &Weak<Context>| Context {
+            cluster: cluster.clone(),
+            secrets: Arc::new(Nothing),
+            live: Arc::new(Nothing),
+            forges: Arc::new(FakeForges(forges)),
+            renderer: Arc::new(Nothing),
+            prober: Arc::new(Nothing),
+            registry: Arc::new(Nothing),
+            chat: Arc::new(Nothing),
+            events: Arc::new(Nothing),
+            clock: Arc::new(Now),
+            standing,
+            metrics: Metrics::default(),
+            classes,
+            repositories,
+            templates,
+            requests,
+            environments,
+            commands,
+            reception,
+            reporter: Reporter::new(context.clone(), ask_environments, ask_requests.clone()),
+            writes: GithubWrites::new(ask_requests.clone(), ask_commands.clone()),
+            hints,
+            applications: Applications::default(),
+            sweeps: Sweeps::default(),
+            fresh_environments: Freshest::default(),
+            fresh_requests: Freshest::default(),
+            fresh_commands: Freshest::default(),
+            responses: command::Responses::default(),
+            cluster_id: "cluster".to_owned(),
+            own_namespace: "matinee-system".to_owned(),
+            public_url: None,
+            sweep_interval: Duration::from_mins(1),
+        });
+        Self {
+            context,
+            cluster,
+            ask_requests,
+            ask_commands,
+            asked_requests: Some(asked_requests),
+            asked_commands: Some(asked_commands),
+            requests: request_writer,
+            commands: command_writer,
+            repositories: repository_writer,
+        }
+    }
+
+    /// Changes a Repository.
+    pub fn repository(&mut self, name: &str, change: impl FnOnce(&mut Repository)) {
+        let known = self.context.repositories.get(&ObjectRef::new(name).within("team")).unwrap();
+        let mut repository = (*known).clone();
+        change(&mut repository);
+        self.repositories.apply_watcher_event(&watcher::Event::Apply(repository));
+    }
+
+    /// Adds a request for an environment of a Repository; its name and UID.
+    pub fn request(&mut self, repository: &str, environment: &str) -> String {
+        let name = format!("{repository}-{environment}");
+        let spec = json!({
+            "repositoryRef": {"name": repository}, "environment": environment, "sha": "1".repeat(40),
+        });
+        let request: DeploymentRequest = object(Some("team"), &name, &spec);
+        self.add(&request);
+        self.requests.apply_watcher_event(&watcher::Event::Apply(request));
+        name
+    }
+
+    /// Adds a command in a comment on a pull request; its name and UID.
+    pub fn command(&mut self, repository: &str, number: i64, text: &str) -> String {
+        let name = format!("{repository}-{number}");
+        let spec = json!({
+            "repositoryRef": {"name": repository}, "text": text, "login": "ada",
+            "comment": {"id": number, "pullRequest": {"number": 1}},
+        });
+        let command: Command = object(Some("team"), &name, &spec);
+        self.add(&command);
+        self.commands.apply_watcher_event(&watcher::Event::Apply(command));
+        name
+    }
+
+    fn add<K: Resource<DynamicType = ()> + Serialize>(&self, object: &K) {
+        self.cluster.merge(&serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap());
+    }
+}
+
+fn object<K: Resource<DynamicType = ()> + DeserializeOwned>(
+    namespace: Option<&str>,
+    name: &str,
+    spec: &Value,
+) -> K {
+    let mut metadata = json!({
+        "name": name, "uid": name, "resourceVersion": "0", "generation": 1,
+        "creationTimestamp": Timestamp::now().to_string(),
+    });
+    if let Some(namespace) = namespace {
+        metadata["namespace"] = namespace.into();
+    }
+    let kind = K::kind(&());
+    serde_json::from_value(
+        json!({"apiVersion": K::api_version(&()), "kind": kind, "metadata": metadata, "spec": spec}),
+    )
+    .unwrap()
+}
+
+/// The reason and message of the condition of an object.
+pub fn condition(
+    conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition],
+    kind: &str,
+) -> String {
+    crate::api::find_condition(conditions, kind).map_or_else(
+        || "none".to_owned(),
+        |found| format!("{} {}: {}", found.status, found.reason, found.message),
+    )
+}
+
+/// Waits until something holds, for as long as nothing should take.
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what}: not within 5 s");
+}

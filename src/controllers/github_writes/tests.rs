@@ -1,0 +1,156 @@
+//! Writes that succeed, fail, hang and are taken back. Time is tokio's, and passes at once.
+
+use std::sync::atomic::AtomicUsize;
+
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::controllers::standing::Standing;
+
+fn request(uid: &str) -> DeploymentRequest {
+    let spec = json!({"repositoryRef": {"name": "shop"}, "environment": "staging", "sha": "1".repeat(40)});
+    let metadata = json!({"name": format!("request-{uid}"), "namespace": "team", "uid": uid});
+    serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+}
+
+fn writes() -> GithubWrites {
+    let standing = Arc::new(Standing::default());
+    GithubWrites::new(Poke::channel(&standing).0, Poke::channel(&standing).0)
+}
+
+fn unknown() -> WriteError {
+    ForgeError::Unknown("no answer".to_owned()).into()
+}
+
+/// Lets the tasks run that have something to do.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_is_handed_out_once() {
+    let writes = writes();
+    let (one, other) = (request("one"), request("other"));
+    assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
+    let (answer, answered) = oneshot::channel::<()>();
+    writes.commit_statuses.start(&one, "success", async move {
+        answered.await.unwrap();
+        Ok(())
+    });
+    settle().await;
+    assert_eq!(writes.commit_statuses.progress(&one), Progress::UnderWay { about: "success".to_owned() });
+    assert_eq!(writes.commit_statuses.under_way().len(), 1);
+    answer.send(()).unwrap();
+    settle().await;
+    assert_eq!(writes.commit_statuses.progress(&other), Progress::Idle);
+    assert!(writes.commit_statuses.has_result(&one) && writes.commit_statuses.under_way().is_empty());
+    let about = "success".to_owned();
+    assert_eq!(writes.commit_statuses.progress(&one), Progress::Finished { about, result: Ok(()) });
+    assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_hangs_delays_no_other() {
+    let writes = writes();
+    for number in 0..20 {
+        writes.commit_statuses.start(&request(&format!("hangs-{number}")), "x", std::future::pending());
+    }
+    let other = request("other");
+    writes.commit_statuses.start(&other, "x", async { Ok(()) });
+    settle().await;
+    assert!(writes.commit_statuses.has_result(&other));
+    assert_eq!(writes.commit_statuses.under_way().len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pause_grows_with_each_failure_until_a_success() {
+    let writes = writes();
+    let (one, now) = (request("one"), Timestamp::UNIX_EPOCH);
+    let fail = async |error: WriteError| {
+        let failed = error.clone();
+        writes.commit_statuses.start(&one, "x", async move { Err(failed) });
+        settle().await;
+        assert!(matches!(writes.commit_statuses.progress(&one), Progress::Finished { result: Err(_), .. }));
+        writes.commit_statuses.pause(&one, &error, now)
+    };
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        let wait = fail(unknown()).await;
+        waits.push(wait.as_millis());
+        let Progress::Paused { problem, .. } = writes.commit_statuses.progress(&one) else { panic!() };
+        assert_eq!(problem, "GitHub did not answer: no answer");
+        tokio::time::sleep(wait).await;
+        assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
+    }
+    assert_eq!(waits, [500, 1_000, 2_000, 4_000]);
+    let until = now + jiff::SignedDuration::from_mins(30);
+    assert_eq!(fail(ForgeError::RateLimited { until }.into()).await, Duration::from_mins(30));
+    writes.commit_statuses.forget(&one);
+    assert_eq!(fail(unknown()).await.as_millis(), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_write_takes_the_place_of_the_one_under_way() {
+    struct Dropped(Arc<AtomicUsize>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let (writes, one, taken_back) = (writes(), request("one"), Arc::<AtomicUsize>::default());
+    let guard = Dropped(Arc::clone(&taken_back));
+    writes.commit_statuses.start(&one, "older", async move {
+        let _guard = guard;
+        std::future::pending().await
+    });
+    settle().await;
+    writes.commit_statuses.start(&one, "newer", async { Ok(()) });
+    settle().await;
+    assert_eq!(taken_back.load(Ordering::SeqCst), 1, "a queue learns of it by the caller's going away");
+    let about = "newer".to_owned();
+    assert_eq!(writes.commit_statuses.progress(&one), Progress::Finished { about, result: Ok(()) });
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_taken_back_leaves_the_next_one_alone() {
+    let (writes, one) = (writes(), request("one"));
+    writes.commit_statuses.start(&one, "older", std::future::pending());
+    settle().await;
+    writes.commit_statuses.forget(&one);
+    assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
+    writes.commit_statuses.start(&one, "newer", std::future::pending());
+    settle().await;
+    assert_eq!(writes.commit_statuses.progress(&one), Progress::UnderWay { about: "newer".to_owned() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_starts_after_the_end_and_what_is_under_way_ends() {
+    let (writes, one, two) = (writes(), request("one"), request("two"));
+    let (answer, answered) = oneshot::channel::<()>();
+    writes.commit_statuses.start(&one, "x", async move {
+        answered.await.unwrap();
+        Ok(())
+    });
+    // A queue that closes turns away what waits.
+    let turned_away = ForgeError::NotSent("this replica ends".to_owned());
+    writes.commit_statuses.start(&two, "x", async move { Err(turned_away.into()) });
+    writes.stop();
+    writes.commit_statuses.start(&request("late"), "x", async { panic!("it was started") });
+    writes.courtesy(async { panic!("it was started") });
+    let closing = writes.close();
+    tokio::pin!(closing);
+    assert!(tokio::time::timeout(Duration::from_secs(60), &mut closing).await.is_err());
+    answer.send(()).unwrap();
+    closing.await;
+    let finished: Vec<_> = writes.commit_statuses.finished().into_iter().map(|found| found.name).collect();
+    assert_eq!(finished, ["request-one"], "what was not sent leaves nothing to record");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_panics_can_be_started_again() {
+    let (writes, one) = (writes(), request("one"));
+    writes.commit_statuses.start(&one, "x", async { panic!("a fault") });
+    settle().await;
+    assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
+}

@@ -1,0 +1,83 @@
+//! A circuit breaker: whether a request may be sent to a server that doesn't answer. Each request to such a server takes as long as its timeout,
+//! so many of them would occupy every place that others need, too.
+
+/// Requests in a row without an answer that open the circuit.
+const MOST_UNANSWERED: u32 = 3;
+
+/// Counts requests that were not answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CircuitBreaker {
+    unanswered: u32,
+    /// One request finds out whether the server answers again.
+    is_probing: bool,
+}
+
+/// How a request may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Like any other.
+    Open,
+    /// As the only one, to find out whether the server answers again. Its end has to be noted, or no other probe is sent.
+    Probe,
+    /// Not now: the server has not answered, and another request finds out whether it does again.
+    Refused,
+}
+
+impl CircuitBreaker {
+    /// Whether a request may be sent now.
+    pub fn admit(&mut self) -> Admission {
+        if self.unanswered < MOST_UNANSWERED {
+            return Admission::Open;
+        }
+        if self.is_probing {
+            return Admission::Refused;
+        }
+        self.is_probing = true;
+        Admission::Probe
+    }
+
+    /// Takes note of how a request ended. `None`: it was given up, or never sent.
+    pub fn note(&mut self, admission: Admission, answered: Option<bool>) {
+        if admission == Admission::Probe {
+            self.is_probing = false;
+        }
+        match answered {
+            Some(true) => self.unanswered = 0,
+            Some(false) => self.unanswered = self.unanswered.saturating_add(1),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_answer_gets_one_request_at_a_time() {
+        let mut breaker = CircuitBreaker::default();
+        let first: Vec<_> = (0..10).map(|_| breaker.admit()).collect();
+        assert_eq!(first, [Admission::Open; 10]);
+        first.into_iter().for_each(|admission| breaker.note(admission, Some(false)));
+        assert_eq!(breaker.admit(), Admission::Probe);
+        assert_eq!(breaker.admit(), Admission::Refused);
+        // A request from before the circuit opened ends: the probe is still on its way.
+        breaker.note(Admission::Open, Some(false));
+        assert_eq!(breaker.admit(), Admission::Refused);
+        breaker.note(Admission::Probe, Some(false));
+        assert_eq!(breaker.admit(), Admission::Probe);
+        breaker.note(Admission::Probe, None);
+        assert_eq!(breaker.admit(), Admission::Probe, "the previous one was given up");
+        breaker.note(Admission::Probe, Some(true));
+        assert_eq!([breaker.admit(), breaker.admit()], [Admission::Open; 2]);
+    }
+
+    #[test]
+    fn an_answer_between_two_failures_keeps_the_circuit_closed() {
+        let mut breaker = CircuitBreaker::default();
+        for answered in [false, false, true, false, false, true] {
+            assert_eq!(breaker.admit(), Admission::Open);
+            breaker.note(Admission::Open, Some(answered));
+        }
+    }
+}
