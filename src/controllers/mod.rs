@@ -29,6 +29,7 @@ use self::environment::Applications;
 use self::intake::{Hints, Reception};
 use self::reporter::Reporter;
 use self::repository::Sweeps;
+use self::request::Creations;
 use self::standing::Standing;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::core::forge::RepositoryName;
@@ -65,6 +66,7 @@ pub struct Context {
     pub(crate) hints: Arc<Hints>,
     pub(crate) applications: Applications,
     pub(crate) sweeps: Sweeps,
+    pub(crate) creations: Creations,
     pub(crate) fresh_environments: Freshest<PreviewEnvironment>,
     pub(crate) fresh_requests: Freshest<DeploymentRequest>,
     pub(crate) fresh_commands: Freshest<Command>,

@@ -24,6 +24,7 @@ use super::leader::Leader;
 use super::pokes::{Late, Pokes};
 use super::reporter::Reporter;
 use super::repository::Sweeps;
+use super::request::Creations;
 use super::standing::Standing;
 use super::work::{AllAsked, Work};
 use super::{Context, command};
@@ -286,6 +287,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         hints,
         applications: Applications::default(),
         sweeps: Sweeps::default(),
+        creations: Creations::default(),
         fresh_environments: Freshest::default(),
         fresh_requests: Freshest::default(),
         fresh_commands: Freshest::default(),

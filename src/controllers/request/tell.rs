@@ -17,6 +17,7 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: &Outcome) -> Result<Option<
         Outcome::Gated(evaluation) => Standing::Judged(evaluation),
         _ if before.is_none() => return Ok(None),
         Outcome::Refused(mistake) => Standing::Refused(&mistake.message),
+        Outcome::Held(hold) => Standing::Failed(&hold.message),
         Outcome::Superseded(why) => Standing::Superseded(why),
         Outcome::Failed(message) => Standing::Failed(message),
         Outcome::Created { followed: Followed::UnderWay, .. } => Standing::UnderWay,
