@@ -25,7 +25,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 
 use self::command::Responses;
 use self::driver::Freshest;
-use self::environment::Applications;
+use self::environment::{Applications, Asked};
 use self::intake::{Hints, Reception};
 use self::reporter::Reporter;
 use self::repository::Sweeps;
@@ -67,6 +67,7 @@ pub struct Context {
     pub(crate) applications: Applications,
     pub(crate) sweeps: Sweeps,
     pub(crate) creations: Creations,
+    pub(crate) asked: Asked,
     pub(crate) fresh_environments: Freshest<PreviewEnvironment>,
     pub(crate) fresh_requests: Freshest<DeploymentRequest>,
     pub(crate) fresh_commands: Freshest<Command>,

@@ -21,6 +21,7 @@ use crate::core::conditions::{self, Summary};
 use crate::core::event::Event;
 use crate::core::forge::{Branch, Comment, Deployment, DeploymentStatus, RepositoryName};
 use crate::core::gates::pushes::newest_first;
+use crate::core::names::Belongs;
 use crate::core::payload::Mark;
 use crate::core::target::Mistake;
 use crate::core::validate::{self, Admitted};
@@ -144,14 +145,15 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
 /// Checks that no object stands where one of an environment belongs.
 fn own_names(repository: &Repository, context: &Context) -> Result<(), Mistake> {
     let deployed = repository.spec.environments.iter().filter(|entry| entry.deploy.is_some());
+    let name = repository.name_any();
     for entry in deployed {
-        let name = names::preview_environment(&repository.name_any(), &entry.name, None);
-        let in_the_way = context.environments.state_filter(|environment| {
+        let named = context.environments.state_filter(|environment| {
             environment.namespace() == repository.namespace()
                 && names::meaning(&environment.name_any(), &name, entry).is_some()
         });
-        for existing in in_the_way {
-            let number = names::meaning(&existing.name_any(), &name, entry).flatten();
+        for existing in named {
+            let belongs = names::meaning(&existing.name_any(), &name, entry);
+            let number = belongs.and_then(Belongs::pull_request);
             claims::is_own(repository, entry, number, Some(&existing))?;
         }
     }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::SlackDesk;
 use super::driver::{Freshest, Poke};
-use super::environment::Applications;
+use super::environment::{Applications, Asked};
 use super::intake::{Hints, Reception};
 use super::leader::Leader;
 use super::pokes::{Late, Pokes};
@@ -288,6 +288,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         applications: Applications::default(),
         sweeps: Sweeps::default(),
         creations: Creations::default(),
+        asked: Asked::default(),
         fresh_environments: Freshest::default(),
         fresh_requests: Freshest::default(),
         fresh_commands: Freshest::default(),

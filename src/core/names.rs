@@ -1,7 +1,8 @@
 //! Every name that is made from others: namespaces, hosts, URLs, objects, and environments on GitHub.
 //!
 //! Names made here are short and readable, so two different environments can come to the same one (`shop-a` with `b`, `shop` with
-//! `a-b`; the same Repository's name in two namespaces). That is no harm: who holds a namespace or host is told by UID, never by name.
+//! `a-b`; the same Repository's name in two namespaces). Who holds a namespace or host is decided by UID, never by name. Objects of one
+//! namespace can't share a name, so [`claims`](super::claims) lets only one of two such entries have it.
 
 use sha2::{Digest as _, Sha256};
 
@@ -113,13 +114,13 @@ fn pull_request_in(name: &str, base: &str) -> Option<i64> {
     text.parse::<i64>().ok().filter(|number| *number > 0 && number.to_string() == text)
 }
 
-/// What a `PreviewEnvironment`'s name means to an entry whose own is `base` without a pull request: the pull request whose environment has that
-/// name, `Some(None)` for the one that is for all, and `None` where it is the name of neither.
-pub fn meaning(name: &str, base: &str, entry: &RepositoryEnvironment) -> Option<Option<i64>> {
+/// What the name of a `PreviewEnvironment` means to an entry of a Repository of that name.
+pub fn meaning(name: &str, repository: &str, entry: &RepositoryEnvironment) -> Option<Belongs> {
+    let base = preview_environment(repository, &entry.name, None);
     if is_of_pull_requests(entry) {
-        pull_request_in(name, base).map(Some)
+        pull_request_in(name, &base).map(Belongs::PullRequest)
     } else {
-        (name == base).then_some(None)
+        (name == base).then_some(Belongs::Standing)
     }
 }
 

@@ -17,6 +17,7 @@ mod life;
 mod mistakes;
 mod people;
 mod play;
+mod pushes;
 mod rest;
 mod rights;
 #[path = "../connect/run.rs"]
@@ -37,6 +38,7 @@ const GROUPS: &[Group] = &[
     group("life", life::TESTS),
     group("mistakes", mistakes::TESTS),
     group("chain", chain::TESTS),
+    group("pushes", pushes::TESTS),
     group("commands", commands::TESTS),
     group("slack", slack::TESTS),
     group("health", health::TESTS),

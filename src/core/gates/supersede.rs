@@ -121,6 +121,20 @@ pub fn overtaken<'a>(
     })
 }
 
+/// Whether a newer deployment for the same place succeeded than the request's, whose id is given. `others`: all requests of its namespace.
+pub fn is_replaced<'a>(
+    request: &DeploymentRequest,
+    id: i64,
+    others: impl IntoIterator<Item = &'a DeploymentRequest>,
+) -> bool {
+    others.into_iter().any(|other| {
+        other.namespace() == request.namespace()
+            && same_place(&other.spec, &request.spec)
+            && deployment(other) > Some(id)
+            && is_ready(other, "Succeeded")
+    })
+}
+
 pub(super) fn deployment(request: &DeploymentRequest) -> Option<i64> {
     request.status.as_ref().and_then(|status| status.deployment_id)
 }
@@ -181,9 +195,14 @@ fn age(request: &DeploymentRequest) -> (Option<jiff::Timestamp>, Option<String>)
 }
 
 pub(super) fn was_superseded(request: &DeploymentRequest) -> bool {
+    is_ready(request, "Superseded")
+}
+
+/// Whether that is the reason of its `Ready`.
+fn is_ready(request: &DeploymentRequest, reason: &str) -> bool {
     request
         .status
         .as_ref()
         .and_then(|status| find_condition(&status.conditions, READY))
-        .is_some_and(|ready| ready.reason == "Superseded")
+        .is_some_and(|ready| ready.reason == reason)
 }
