@@ -16,6 +16,7 @@ use crate::core::forge::{
     Branch, Check, Comment, Deployment, DeploymentStatus, Emoji, NewCommitStatus, NewDeployment, PullRequest,
     RepositoryName, RepositoryRole,
 };
+use crate::core::heard::Delivery;
 use crate::core::image::{Credentials, ImageReference};
 use crate::core::lease;
 use crate::core::slack::{ChatMessage, SlackSignature};
@@ -355,7 +356,8 @@ pub enum IntakeError {
 pub trait Intake: Send + Sync {
     /// Applies the effect of an event, and returns once it is in the Kubernetes API. Says in a sentence what was done, for GitHub's delivery
     /// log. The same event may come several times, late and in any order; the call may be dropped half-way.
-    async fn accept(&self, event: Event) -> Result<String, IntakeError>;
+    /// `delivery`: the webhook delivery that reported it.
+    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError>;
 }
 
 /// Why a slash command was not taken.

@@ -141,8 +141,7 @@ pub struct Trigger {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PushTrigger {
-    /// Branches, as globs in which `*` stands for any characters but `/`. Of several that match, each one's newest commit is asked for when it
-    /// is pushed.
+    /// Branches, as globs in which `*` stands for any characters but `/`. Of several that match, the newest push is deployed.
     #[schemars(length(min = 1, max = 20), inner(length(min = 1, max = 255)))]
     pub branches: Vec<String>,
 }

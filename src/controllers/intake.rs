@@ -22,8 +22,10 @@ use crate::api::{
 use crate::core::conditions::READY;
 use crate::core::event::Event;
 use crate::core::forge::RepositoryName;
+use crate::core::gates::pushes::{self, Push};
 use crate::core::gates::{IN_ORDER, supersede};
-use crate::core::heard;
+use crate::core::heard::{self, Delivery};
+use crate::core::names;
 use crate::core::trigger::{self, Change};
 use crate::ports::{Actor, Cluster, ClusterError, Intake, IntakeError};
 
@@ -48,17 +50,17 @@ struct Heard {
     word: String,
 }
 
-/// How an event was learned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an event was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Learned {
-    /// GitHub told of it when it happened.
-    Told,
-    /// It was found, perhaps for the hundredth time.
+    /// GitHub reported it in a delivery; `None` when the delivery has no id.
+    Reported(Option<Delivery>),
+    /// A sweep found it, perhaps for the hundredth time.
     Found,
 }
 
 impl Hints {
-    /// Something was heard by this replica.
+    /// Another reading is needed than the one from before.
     fn heard(&self, repository: &RepositoryName, number: i64, word: &str) {
         let Ok(mut hints) = self.0.lock() else { return };
         if hints.len() >= MANY_HINTS {
@@ -68,23 +70,23 @@ impl Hints {
         hints.insert((repository.clone(), number), heard);
     }
 
-    /// Word of it stands on an object: when it is news here, another replica heard it.
+    /// An object records this: when it is new here, another replica received it.
     pub fn noticed(&self, repository: &RepositoryName, number: i64, word: &str) {
-        if self.is_new(repository, number, |known| heard::is_news(known, word)) {
+        if heard::is_news(self.known(repository, number).as_deref(), word) {
             self.heard(repository, number, word);
         }
     }
 
-    /// A sweep found the pull request to be of this version.
-    fn found(&self, repository: &RepositoryName, number: i64, version: &str) {
-        if self.is_new(repository, number, |known| heard::is_new_version(known, version)) {
-            self.heard(repository, number, version);
+    /// This replica received the pull request's version.
+    fn received(&self, repository: &RepositoryName, number: i64, source: &Source, version: &str) {
+        if let Some(word) = source.record(self.known(repository, number).as_deref(), version) {
+            self.heard(repository, number, &word);
         }
     }
 
-    fn is_new(&self, repository: &RepositoryName, number: i64, judge: impl Fn(Option<&str>) -> bool) -> bool {
-        let at = (repository.clone(), number);
-        self.0.lock().is_ok_and(|hints| judge(hints.get(&at).map(|known| known.word.as_str())))
+    fn known(&self, repository: &RepositoryName, number: i64) -> Option<String> {
+        let hints = self.0.lock().ok()?;
+        hints.get(&(repository.clone(), number)).map(|known| known.word.clone())
     }
 
     /// How old a reading of the pull request may be.
@@ -141,31 +143,48 @@ impl Reception {
     /// # Errors
     /// When the Kubernetes API can't be asked, or an environment of the same name is still being deleted.
     pub async fn take_in(&self, event: &Event, learned: Learned) -> Result<String, ClusterError> {
-        let word = Word { learned, now: Timestamp::now() };
-        if let Event::PullRequest { repository, pull_request } = event {
-            let version = pull_request.version();
-            match learned {
-                Learned::Told => self.hints.heard(repository, pull_request.number, &word.of(&version)),
-                Learned::Found => self.hints.found(repository, pull_request.number, &version),
+        self.take_in_at(event, learned, Timestamp::now()).await
+    }
+
+    /// The same for an event that counts as received at `now`, which decides between pushes to several branches.
+    ///
+    /// # Errors
+    /// As of [`Self::take_in`].
+    pub async fn take_in_at(
+        &self,
+        event: &Event,
+        learned: Learned,
+        now: Timestamp,
+    ) -> Result<String, ClusterError> {
+        let mut source = Source { learned, now, pushed_at: None };
+        match event {
+            Event::PullRequest { repository, pull_request } => {
+                let version = pull_request.version();
+                self.hints.received(repository, pull_request.number, &source, &version);
             }
+            Event::Push { pushed_at, .. } => source.pushed_at = *pushed_at,
+            Event::Comment { comment, .. } if trigger::is_too_old(comment, now) => {
+                return Ok("nothing to do: the comment is too old to be obeyed".to_owned());
+            }
+            _ => {}
         }
         let repositories = self.repositories.state();
         let repositories: Vec<&Repository> = repositories.iter().map(AsRef::as_ref).collect();
         let changes = trigger::changes(event, &repositories, &self.cluster_id);
         let mut done = Vec::new();
         for change in changes {
-            done.extend(self.make(change, word).await?);
+            done.extend(self.make(change, &source).await?);
         }
         Ok(if done.is_empty() { "nothing to do".to_owned() } else { done.join("; ") })
     }
 
-    async fn make(&self, change: Change, word: Word) -> Result<Vec<String>, ClusterError> {
+    async fn make(&self, change: Change, source: &Source) -> Result<Vec<String>, ClusterError> {
         if matches!(change, Change::Request { .. } | Change::CarryOut { .. } | Change::Command { .. }) {
             self.standing.may_make()?;
         }
         match change {
             Change::Request { namespace, name, spec, version } => {
-                self.request(&namespace, &name, spec, version.as_deref(), word).await
+                self.request(&namespace, name, spec, version.as_deref(), source).await
             }
             Change::CarryOut { namespace, name, spec, request } => {
                 if request.is_some_and(|request| self.is_over(&namespace, &request, &spec)) {
@@ -176,10 +195,7 @@ impl Reception {
                 self.carry_out(&namespace, &name, *spec).await
             }
             Change::LookAgain { namespace, repository, number, version } => {
-                self.look_again(&namespace, &repository, number, &word.of(&version), |known| {
-                    word.is_news(known, &version)
-                })
-                .await
+                self.look_again(&namespace, &repository, number, |known| source.record(known, &version)).await
             }
             Change::Followed { namespace, repository, deployment_id } => {
                 // What Matinee carries out itself it has told GitHub, and whoever asked for it has been poked.
@@ -188,10 +204,10 @@ impl Reception {
                         && environment.spec.revision.deployment_id == Some(deployment_id)
                 };
                 let own = self.environments.find(carries_out).is_some();
-                self.wake(&namespace, &repository, |request| follows(request, deployment_id, own)).await
+                self.wake(&namespace, &repository, source, |request| follows(request, deployment_id, own)).await
             }
             Change::Checked { namespace, repository, sha } => {
-                self.wake(&namespace, &repository, |request| {
+                self.wake(&namespace, &repository, source, |request| {
                     request.spec.sha == sha && supersede::waits(request)
                 })
                 .await
@@ -203,52 +219,89 @@ impl Reception {
     async fn request(
         &self,
         namespace: &str,
-        name: &str,
+        name: String,
         spec: DeploymentRequestSpec,
         version: Option<&str>,
-        word: Word,
+        source: &Source,
     ) -> Result<Vec<String>, ClusterError> {
-        let known = self.requests.get(&ObjectRef::new(name).within(namespace));
-        if let Some(known) = known {
-            match version {
-                None if spec.requested_by.origin == Origin::Push => return self.pushed_back(&known).await,
-                None => return Ok(Vec::new()),
-                Some(version) if !word.is_news(last_word(&*known), version) => return Ok(Vec::new()),
+        if spec.requested_by.origin == Origin::Push {
+            return self.pushed(namespace, name, spec, source).await;
+        }
+        let mut name = name;
+        if let Some(known) = self.known_request(namespace, &name) {
+            if is_same(&known.spec, &spec) {
+                let record = version.and_then(|version| source.record(last_word(&*known), version));
+                let Some(record) = record else { return Ok(Vec::new()) };
                 // Its spec can't be changed: who asked may be called otherwise by now.
-                Some(version) => {
-                    self.annotate(&*known, &word.of(version)).await?;
-                    return Ok(vec![format!("DeploymentRequest {namespace}/{name} is looked at")]);
-                }
+                self.annotate(&*known, &record).await?;
+                return Ok(vec![format!("DeploymentRequest {namespace}/{name} is looked at")]);
+            }
+            name = names::distinct_request(&name, &spec);
+            if self.known_request(namespace, &name).is_some() {
+                return Ok(Vec::new());
             }
         }
-        let number = spec.pull_request.as_ref().map(|reference| reference.number);
-        let metadata = ObjectMeta {
-            annotations: version.map(|version| {
-                BTreeMap::from([(ANNOTATION_PULL_REQUEST_UPDATED.to_owned(), word.of(version))])
-            }),
-            ..self.metadata(namespace, name, &spec.repository_ref.name, number)
-        };
-        let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
-        match self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await {
-            Ok(_) => Ok(vec![format!("DeploymentRequest {namespace}/{name} applied")]),
-            // The watch doesn't show it yet: it is there, asked for because of another branch or status.
-            Err(ClusterError::Refused { code: 422, message })
-                if version.is_none() && message.contains("spec is immutable") =>
-            {
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
+        let record = version.and_then(|version| source.record(None, version));
+        match self.write_request(namespace, &name, &spec, record).await {
+            // The watch doesn't show it yet: it is there, asked for because of another status.
+            Err(error) if version.is_none() && is_immutable(&error) => Ok(Vec::new()),
+            result => result,
         }
     }
 
-    /// A branch's head is a commit that was asked for before: when a push had another one deployed since, it is to be deployed again. What
-    /// somebody asked for explicitly stays until the next push.
-    async fn pushed_back(&self, known: &DeploymentRequest) -> Result<Vec<String>, ClusterError> {
-        if !supersede::overtaken(known, self.requests.state().iter().map(AsRef::as_ref)) {
-            return Ok(Vec::new());
+    /// A branch's head is a commit. One that was asked for before is to be looked at when the branch was elsewhere since: then it was pushed
+    /// back. What somebody asked for explicitly stays until the next push.
+    async fn pushed(
+        &self,
+        namespace: &str,
+        name: String,
+        spec: DeploymentRequestSpec,
+        source: &Source,
+    ) -> Result<Vec<String>, ClusterError> {
+        let all = self.requests.state();
+        let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
+        let push = Push::new(source.pushed_at, source.now);
+        let delivery = source.delivery();
+        if let Some(known) = pushes::known(namespace, &spec, &all) {
+            let record = push.record(last_word(known), delivery.as_deref());
+            let Some(record) = record.filter(|_| pushes::is_back(known, &all)) else { return Ok(Vec::new()) };
+            self.annotate(known, &record).await?;
+            return Ok(vec![format!("DeploymentRequest {namespace}/{} is looked at", known.name_any())]);
         }
-        self.annotate(known, &Timestamp::now().to_string()).await?;
-        Ok(vec![format!("DeploymentRequest {} is looked at", known.name_any())])
+        let record = push.record(None, delivery.as_deref());
+        // The name is that of a commit, which another branch may have asked for.
+        let distinct = names::distinct_request(&name, &spec);
+        let taken = self.known_request(namespace, &name).is_some();
+        let first = if taken { &distinct } else { &name };
+        match self.write_request(namespace, first, &spec, record.clone()).await {
+            // The watch doesn't show it yet.
+            Err(error) if !taken && is_immutable(&error) => {
+                self.write_request(namespace, &distinct, &spec, record).await
+            }
+            result => result,
+        }
+    }
+
+    fn known_request(&self, namespace: &str, name: &str) -> Option<Arc<DeploymentRequest>> {
+        self.requests.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    async fn write_request(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: &DeploymentRequestSpec,
+        record: Option<String>,
+    ) -> Result<Vec<String>, ClusterError> {
+        let number = spec.pull_request.as_ref().map(|reference| reference.number);
+        let metadata = ObjectMeta {
+            annotations: record
+                .map(|record| BTreeMap::from([(ANNOTATION_PULL_REQUEST_UPDATED.to_owned(), record)])),
+            ..self.metadata(namespace, name, &spec.repository_ref.name, number)
+        };
+        let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
+        self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await?;
+        Ok(vec![format!("DeploymentRequest {namespace}/{name} applied")])
     }
 
     /// Has the requests of a Repository looked at that fit.
@@ -256,6 +309,7 @@ impl Reception {
         &self,
         namespace: &str,
         repository: &str,
+        source: &Source,
         fits: impl Fn(&DeploymentRequest) -> bool,
     ) -> Result<Vec<String>, ClusterError> {
         let requests = self.requests.state_filter(|request| {
@@ -264,10 +318,12 @@ impl Reception {
                 && request.metadata.deletion_timestamp.is_none()
                 && fits(request)
         });
-        let now = Timestamp::now().to_string();
+        let delivery = source.delivery().unwrap_or_else(|| source.now.to_string());
         let mut done = Vec::new();
         for request in requests {
-            if write::annotate(&*self.cluster, write::NEWS, &*request, ANNOTATION_NEWS, &now).await? {
+            let known = request.annotations().get(ANNOTATION_NEWS).map(String::as_str);
+            let Some(record) = heard::delivered(known, &delivery) else { continue };
+            if write::annotate(&*self.cluster, write::NEWS, &*request, ANNOTATION_NEWS, &record).await? {
                 done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
             }
         }
@@ -350,6 +406,9 @@ impl Reception {
         spec: PreviewEnvironmentSpec,
     ) -> Result<Vec<String>, ClusterError> {
         if let Some(known) = self.environments.get(&ObjectRef::new(name).within(namespace)) {
+            if !is_same_environment(&known.spec, &spec) {
+                return Ok(vec![name_taken(namespace, name)]);
+            }
             if known.spec.revision.deployment_id >= spec.revision.deployment_id {
                 return Ok(Vec::new());
             }
@@ -386,6 +445,10 @@ impl Reception {
             {
                 Ok(Vec::new())
             }
+            // The watch doesn't show it yet.
+            Err(ClusterError::Refused { code: 422, message }) if message.contains("immutable") => {
+                Ok(vec![name_taken(namespace, name)])
+            }
             Err(error) => Err(error),
         }
     }
@@ -402,52 +465,57 @@ impl Reception {
         number: i64,
         now: Timestamp,
     ) -> Result<(), ClusterError> {
-        let word = heard::gone(now);
-        self.look_again(namespace, repository, number, &word, |known| {
-            known.is_none_or(|known| !heard::is_gone_since(known, now - MISSED_AGAIN))
+        let record = heard::gone(now);
+        if let Some(name) = self.repository_name(namespace, repository) {
+            self.hints.noticed(&name, number, &record);
+        }
+        self.look_again(namespace, repository, number, |known| {
+            let is_news = known.is_none_or(|known| !heard::is_gone_since(known, now - MISSED_AGAIN));
+            is_news.then(|| record.clone())
         })
         .await?;
         Ok(())
     }
 
-    /// Has everything of a pull request looked at again that knows a word to which this one is news.
+    /// Has everything of a pull request looked at again to whose record there is a next one.
     async fn look_again(
         &self,
         namespace: &str,
         repository: &str,
         number: i64,
-        word: &str,
-        is_news: impl Fn(Option<&str>) -> bool,
+        next: impl Fn(Option<&str>) -> Option<String>,
     ) -> Result<Vec<String>, ClusterError> {
-        // A reading from before is worth nothing: somebody knows better.
-        let known = self.repositories.get(&ObjectRef::new(repository).within(namespace));
-        if let Some(name) = known.and_then(|known| known.spec.repository.parse::<RepositoryName>().ok()) {
-            self.hints.noticed(&name, number, word);
-        }
         let mut done = Vec::new();
         let environments = self.environments.state_filter(|environment| {
             environment.namespace().as_deref() == Some(namespace)
                 && environment.spec.repository_ref.name == repository
+                && environment.metadata.deletion_timestamp.is_none()
                 && environment.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
         });
         for environment in environments {
-            if environment.metadata.deletion_timestamp.is_none() && is_news(last_word(&*environment)) {
-                self.annotate(&*environment, word).await?;
+            if let Some(record) = next(last_word(&*environment)) {
+                self.annotate(&*environment, &record).await?;
                 done.push(format!("PreviewEnvironment {namespace}/{} is looked at", environment.name_any()));
             }
         }
         let requests = self.requests.state_filter(|request| {
             request.namespace().as_deref() == Some(namespace)
                 && request.spec.repository_ref.name == repository
+                && request.metadata.deletion_timestamp.is_none()
                 && request.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
         });
         for request in requests {
-            if request.metadata.deletion_timestamp.is_none() && is_news(last_word(&*request)) {
-                self.annotate(&*request, word).await?;
+            if let Some(record) = next(last_word(&*request)) {
+                self.annotate(&*request, &record).await?;
                 done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
             }
         }
         Ok(done)
+    }
+
+    fn repository_name(&self, namespace: &str, repository: &str) -> Option<RepositoryName> {
+        let known = self.repositories.get(&ObjectRef::new(repository).within(namespace))?;
+        known.spec.repository.parse().ok()
     }
 
     /// Has a request looked at again whose pull request's state is as it was.
@@ -516,28 +584,56 @@ fn waits_for_others(request: &DeploymentRequest) -> bool {
         || in_order.is_none_or(|in_order| in_order.reason == "NotInOrder")
 }
 
-/// What is to be written of a pull request because of an event.
-#[derive(Clone, Copy)]
-struct Word {
+/// Where an event comes from, for what objects record of it.
+#[derive(Clone, Debug)]
+struct Source {
     learned: Learned,
     now: Timestamp,
+    /// When GitHub says that it was pushed.
+    pushed_at: Option<Timestamp>,
 }
 
-impl Word {
-    fn of(self, version: &str) -> String {
-        match self.learned {
-            Learned::Told => heard::told(version, self.now),
-            Learned::Found => version.to_owned(),
+impl Source {
+    /// What tells the delivery from others; `None` for what a sweep found.
+    fn delivery(&self) -> Option<String> {
+        match &self.learned {
+            Learned::Reported(Some(delivery)) => Some(delivery.to_string()),
+            // Each one counts.
+            Learned::Reported(None) => Some(self.now.to_string()),
+            Learned::Found => None,
         }
     }
 
-    /// Whether an object has to be looked at that was last looked at because of `known`.
-    fn is_news(self, known: Option<&str>, version: &str) -> bool {
-        match self.learned {
-            Learned::Told => heard::is_news(known, &self.of(version)),
-            Learned::Found => heard::is_new_version(known, version),
+    /// The record of a pull request's version on an object that has the known one; `None` when it is no news there.
+    fn record(&self, known: Option<&str>, version: &str) -> Option<String> {
+        match self.delivery() {
+            Some(delivery) => heard::reported(known, version, &delivery),
+            None => heard::found(known, version),
         }
     }
+}
+
+/// Whether two requests are one, whoever asked: the same commit for the same environment.
+fn is_same(known: &DeploymentRequestSpec, spec: &DeploymentRequestSpec) -> bool {
+    supersede::same_place(known, spec) && known.sha == spec.sha
+}
+
+/// Whether two specs are of one environment, whatever is deployed to it.
+fn is_same_environment(known: &PreviewEnvironmentSpec, spec: &PreviewEnvironmentSpec) -> bool {
+    known.repository_ref == spec.repository_ref
+        && known.environment == spec.environment
+        && known.github_environment == spec.github_environment
+        && known.pull_request == spec.pull_request
+}
+
+/// Says that a deployment isn't carried out. The sweep reports it on GitHub and on the Repository.
+fn name_taken(namespace: &str, name: &str) -> String {
+    format!("PreviewEnvironment {namespace}/{name} is left: another environment has its name")
+}
+
+/// A request of that name is there, with another spec.
+fn is_immutable(error: &ClusterError) -> bool {
+    matches!(error, ClusterError::Refused { code: 422, message } if message.contains("spec is immutable"))
 }
 
 /// The word that the object was last asked to be looked at because of.
@@ -547,8 +643,8 @@ pub(super) fn last_word<K: kube::Resource>(object: &K) -> Option<&str> {
 
 #[async_trait]
 impl Intake for Reception {
-    async fn accept(&self, event: Event) -> Result<String, IntakeError> {
-        self.take_in(&event, Learned::Told).await.map_err(|error| match error {
+    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError> {
+        self.take_in(&event, Learned::Reported(delivery)).await.map_err(|error| match error {
             ClusterError::Refused { message, .. } => IntakeError::Refused(message),
             ClusterError::Conflict(message) | ClusterError::Unavailable(message) => {
                 IntakeError::Unavailable(message)

@@ -28,11 +28,12 @@ use kube::runtime::reflector::{ObjectRef, Store};
 
 use self::command::Responses;
 use self::driver::Freshest;
-use self::environment::Applications;
+use self::environment::{Applications, Asked};
 use self::github_writes::GithubWrites;
 use self::intake::{Hints, Reception};
 use self::reporter::Reporter;
 use self::repository::Sweeps;
+use self::request::Creations;
 use self::standing::Standing;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::core::forge::RepositoryName;
@@ -70,6 +71,8 @@ pub struct Context {
     pub(crate) hints: Arc<Hints>,
     pub(crate) applications: Applications,
     pub(crate) sweeps: Sweeps,
+    pub(crate) creations: Creations,
+    pub(crate) asked: Asked,
     pub(crate) fresh_environments: Freshest<PreviewEnvironment>,
     pub(crate) fresh_requests: Freshest<DeploymentRequest>,
     pub(crate) fresh_commands: Freshest<Command>,

@@ -9,20 +9,23 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 
 use super::driver::Failure;
 use super::intake::Learned;
 use super::{Context, news, write};
 use crate::api::{
-    ConditionStatus, DeploymentState, PreviewClass, Repository, RepositoryEnvironment, RepositoryStatus,
+    ConditionStatus, DeploymentReport, DeploymentState, PreviewClass, Repository, RepositoryEnvironment, RepositoryStatus,
 };
 use crate::core::conditions::{self, Summary};
 use crate::core::event::Event;
 use crate::core::forge::{Branch, Comment, Deployment, DeploymentStatus, RepositoryName};
+use crate::core::gates::pushes::newest_first;
+use crate::core::names::Belongs;
 use crate::core::payload::Mark;
 use crate::core::target::Mistake;
 use crate::core::validate::{self, Admitted};
-use crate::core::{chain, claims, names};
+use crate::core::{chain, claims, names, report};
 use crate::ports::{ClusterError, Forge, ForgeError, Listing};
 
 /// Its environments' triggers and gates lead to no loop, and all that they follow are there.
@@ -112,6 +115,7 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
         .collect();
     let held = claims.iter().filter(|(_, holds)| holds.is_ok()).map(|(name, _)| (*name).clone()).collect();
     let claims: Result<(), Mistake> = claims.into_iter().try_for_each(|(_, holds)| holds);
+    let claims = claims.and_then(|()| own_names(repository, context));
     let chained = chain::check(repository);
     let templates = templates(repository, context).await?;
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
@@ -136,6 +140,24 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
         .or(swept.as_ref().err().cloned());
     record(repository, &chained, &claims, mistake.as_ref(), &swept, unread, context).await?;
     result
+}
+
+/// Checks that no object stands where one of an environment belongs.
+fn own_names(repository: &Repository, context: &Context) -> Result<(), Mistake> {
+    let deployed = repository.spec.environments.iter().filter(|entry| entry.deploy.is_some());
+    let name = repository.name_any();
+    for entry in deployed {
+        let named = context.environments.state_filter(|environment| {
+            environment.namespace() == repository.namespace()
+                && names::meaning(&environment.name_any(), &name, entry).is_some()
+        });
+        for existing in named {
+            let belongs = names::meaning(&existing.name_any(), &name, entry);
+            let number = belongs.and_then(Belongs::pull_request);
+            claims::is_own(repository, entry, number, Some(&existing))?;
+        }
+    }
+    Ok(())
 }
 
 fn usable(repository: &Repository, class: Option<&PreviewClass>) -> Result<(), Mistake> {
@@ -198,6 +220,7 @@ async fn sweep(
         statuses: followed.iter().map(|(deployment, statuses)| (deployment.id, statuses.version)).collect(),
     };
     let uid = repository.uid().unwrap_or_default();
+    name_taken(repository, &name, &deployments.items, &forge, context).await?;
     if context.sweeps.is_known(&uid, &swept) {
         return Ok(());
     }
@@ -215,10 +238,7 @@ async fn sweep(
             all = all.and(recent_deployment(repository, &name, deployment, &*forge, context).await);
         }
     }
-    for branch in branches.items.iter() {
-        let (branch, sha) = (branch.name.clone(), branch.sha.clone());
-        all = all.and(take_in(Event::Push { repository: name.clone(), branch, sha }, context).await);
-    }
+    all = all.and(pushes(&name, &branches.items, context).await);
     for (deployment, statuses) in followed {
         let Some(status) = statuses.items.first().cloned() else { continue };
         let deployment = deployment.clone();
@@ -234,6 +254,25 @@ async fn sweep(
     // Only what was dealt with whole needn't be dealt with again.
     context.sweeps.remember(uid, swept, forgotten);
     Ok(())
+}
+
+/// Takes in the branches' heads. Of several new ones, GitHub doesn't say which was pushed last, so each gets a time of its own.
+async fn pushes(name: &RepositoryName, branches: &[Branch], context: &Context) -> Result<(), Failure> {
+    let mut all = Ok(());
+    let mut received = Timestamp::now();
+    // The newest first: the others give way to it before anything is deployed.
+    for branch in newest_first(branches) {
+        let event = Event::Push {
+            repository: name.clone(),
+            branch: branch.name.clone(),
+            sha: branch.sha.clone(),
+            pushed_at: None,
+        };
+        let taken = context.reception.take_in_at(&event, Learned::Found, received).await;
+        all = all.and(taken.map(drop).map_err(Failure::from));
+        received -= SignedDuration::from_micros(1);
+    }
+    all
 }
 
 async fn take_in(event: Event, context: &Context) -> Result<(), Failure> {
@@ -369,6 +408,49 @@ async fn recent_deployment(
         }
     }
     take_in(Event::Deployment { repository: name.clone(), deployment: deployment.clone() }, context).await
+}
+
+/// Reports on GitHub the newest deployments that no environment can carry out, since its name is taken. One that has a status was reported, or
+/// somebody else carries it out.
+async fn name_taken(
+    repository: &Repository,
+    name: &RepositoryName,
+    deployments: &[Deployment],
+    forge: &Arc<dyn Forge>,
+    context: &Context,
+) -> Result<(), Failure> {
+    let all = context.repositories.state();
+    let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
+    for entry in repository.spec.environments.iter().filter(|entry| entry.deploy.is_some()) {
+        for (deployment, number) in newest(&[entry], deployments) {
+            let object = names::preview_environment(&repository.name_any(), &entry.name, number);
+            let place = ObjectRef::new(&object).within(&repository.namespace().unwrap_or_default());
+            let existing = context.environments.get(&place);
+            let own = claims::holds(&all, repository, entry)
+                .and_then(|()| claims::is_own(repository, entry, number, existing.as_deref()));
+            let Err(Mistake { reason: reason @ claims::NAME_TAKEN, message }) = own else { continue };
+            let other_cluster = Mark::find(&deployment.payload)
+                .is_some_and(|mark| mark.cluster != context.cluster_id);
+            if other_cluster || forge.deployment_state(name, deployment.id).await?.is_some() {
+                continue;
+            }
+            let report = DeploymentReport {
+                deployment_id: deployment.id,
+                state: DeploymentState::Error,
+                description: report::description(&format!("{reason}: {message}")),
+                environment_url: None,
+                log_url: None,
+            };
+            let (forge, name) = (Arc::clone(forge), name.clone());
+            // It waits for its turn; the next sweep sees whether it was taken.
+            tokio::spawn(async move {
+                if let Err(error) = forge.create_deployment_status(&name, &report).await {
+                    tracing::warn!(repository = %name, deployment_id = report.deployment_id, %error, "deployment status not created, will retry");
+                }
+            });
+        }
+    }
+    Ok(())
 }
 
 async fn record(

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::SlackDesk;
 use super::driver::{Freshest, Poke};
-use super::environment::Applications;
+use super::environment::{Applications, Asked};
 use super::github_writes::GithubWrites;
 use super::intake::{Hints, Reception};
 use super::leader::Leader;
@@ -26,6 +26,7 @@ use super::lookup::by_uid;
 use super::pokes::{Late, Pokes};
 use super::reporter::Reporter;
 use super::repository::Sweeps;
+use super::request::Creations;
 use super::standing::Standing;
 use super::work::{AllAsked, Work};
 use super::{Context, command};
@@ -299,6 +300,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         hints,
         applications: Applications::default(),
         sweeps: Sweeps::default(),
+        creations: Creations::default(),
+        asked: Asked::default(),
         fresh_environments: Freshest::default(),
         fresh_requests: Freshest::default(),
         fresh_commands: Freshest::default(),

@@ -5,7 +5,7 @@ use kube::ResourceExt as _;
 use super::glob;
 use super::names;
 use super::target::Mistake;
-use crate::api::{PreviewClass, Repository, RepositoryEnvironment};
+use crate::api::{PreviewClass, PreviewEnvironment, Repository, RepositoryEnvironment};
 
 /// Checks that the class admits the Repository, by the GitHub repository and by namespace.
 pub fn class_admits(class: &PreviewClass, repository: &Repository) -> Result<(), Mistake> {
@@ -68,7 +68,14 @@ fn seniority(repository: &Repository) -> (Option<jiff::Timestamp>, Option<String
     (repository.metadata.creation_timestamp.as_ref().map(|time| time.0), repository.uid())
 }
 
-/// Checks that no other Repository holds the environment.
+/// Reason of an environment whose objects' names another one has.
+pub const NAME_TAKEN: &str = "NameTaken";
+
+/// Checks that the Repository holds the environment: no other one has the same environment on GitHub, and no other entry has the same names
+/// of objects.
+///
+/// # Errors
+/// `EnvironmentClaimed`, `NameTaken`.
 pub fn holds(
     repositories: &[&Repository],
     repository: &Repository,
@@ -76,7 +83,7 @@ pub fn holds(
 ) -> Result<(), Mistake> {
     let holder = holder(repositories, repository, environment);
     if holder.uid() == repository.uid() {
-        return Ok(());
+        return has_names(repositories, repository, environment);
     }
     Err(Mistake {
         reason: "EnvironmentClaimed",
@@ -90,6 +97,73 @@ pub fn holds(
             repository.spec.repository,
             holder.namespace().unwrap_or_default(),
             holder.name_any(),
+        ),
+    })
+}
+
+/// Checks that no other entry's objects can have the names of this one's: names are made by joining parts, and `shop` with `web-staging` comes
+/// to the same as `shop-web` with `staging`. The older Repository has them, and within one the entry that comes first.
+fn has_names(
+    repositories: &[&Repository],
+    repository: &Repository,
+    environment: &RepositoryEnvironment,
+) -> Result<(), Mistake> {
+    let name = repository.name_any();
+    let place = |of: &Repository, entry: &str| of.spec.environments.iter().position(|other| other.name == entry);
+    let own = (seniority(repository), place(repository, &environment.name));
+    let taken = repositories
+        .iter()
+        .filter(|other| other.metadata.deletion_timestamp.is_none() && other.namespace() == repository.namespace())
+        .flat_map(|other| other.spec.environments.iter().map(move |entry| (other, entry)))
+        .filter(|(other, entry)| names::can_clash((&name, environment), (&other.name_any(), entry)))
+        .find(|(other, entry)| (seniority(other), place(other, &entry.name)) < own);
+    let Some((other, entry)) = taken else { return Ok(()) };
+    Err(Mistake {
+        reason: NAME_TAKEN,
+        message: format!(
+            "Repository {}/{name}: spec.environments[{}] has the object name {}, which spec.environments[{}] of Repository {} comes to \
+             as well: rename one of the two",
+            repository.namespace().unwrap_or_default(),
+            environment.name,
+            names::preview_environment(&name, &environment.name, None),
+            entry.name,
+            other.name_any(),
+        ),
+    })
+}
+
+/// Checks that the object of an environment's name, if there is one, is that environment's.
+///
+/// # Errors
+/// `NameTaken`.
+pub fn is_own(
+    repository: &Repository,
+    environment: &RepositoryEnvironment,
+    pull_request: Option<i64>,
+    existing: Option<&PreviewEnvironment>,
+) -> Result<(), Mistake> {
+    let Some(existing) = existing else { return Ok(()) };
+    let spec = &existing.spec;
+    let number = spec.pull_request.as_ref().map(|reference| reference.number);
+    if spec.repository_ref.name == repository.name_any()
+        && spec.environment == environment.name
+        && number == pull_request
+        && Some(&spec.github_environment) == names::github_environment(environment, pull_request).as_ref()
+    {
+        return Ok(());
+    }
+    let namespace = repository.namespace().unwrap_or_default();
+    Err(Mistake {
+        reason: NAME_TAKEN,
+        message: format!(
+            "Repository {namespace}/{}: spec.environments[{}] needs the name of PreviewEnvironment {namespace}/{}, which is GitHub environment \
+             \"{}\" of Repository {}, entry {}: delete that object, or rename the entry",
+            repository.name_any(),
+            environment.name,
+            existing.name_any(),
+            spec.github_environment,
+            spec.repository_ref.name,
+            spec.environment,
         ),
     })
 }

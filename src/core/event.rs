@@ -1,5 +1,7 @@
 //! What happened on GitHub, wherever it was learned: from a webhook, or from a sweep.
 
+use jiff::Timestamp;
+
 use super::forge::{Comment, Deployment, DeploymentStatus, PullRequest, RepositoryName};
 
 /// Something that happened in a repository. It is a hint: what is created because of it is checked against GitHub first.
@@ -36,6 +38,8 @@ pub enum Event {
         branch: String,
         /// The commit.
         sha: String,
+        /// When the repository was last pushed to, by GitHub's clock and in whole seconds; `None` where nothing says so.
+        pushed_at: Option<Timestamp>,
     },
     /// Something about a commit's check runs or statuses changed.
     Checks {

@@ -1,59 +1,128 @@
-//! Word of a pull request, as it stands on objects (in the annotation `matinee.dev/pull-request-updated-at`): [its version](PullRequest::version),
-//! and, where GitHub told of a change, when that was heard.
+//! What an object records of its pull request, in the annotation `matinee.dev/pull-request-updated-at`: the pull request's
+//! [version](PullRequest::version), and the deliveries that reported it.
 //!
 //! GitHub's times are whole seconds, and a pull request may be closed, reopened and closed again within one: then its version is what it was
-//! before. So whatever GitHub tells is a word of its own, while what a sweep finds is compared with what was heard last, or every sweep would
-//! have everything looked at again.
+//! before. So each delivery counts, once: GitHub keeps a delivery's id when it sends the delivery again, and the record holds a digest of
+//! each delivery of its second. A sweep has no delivery; it compares versions alone.
 //!
 //! [`PullRequest::version`]: super::forge::PullRequest::version
 
+use std::fmt;
+
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 /// Stands for the version of a pull request that isn't among the open ones any more.
 const GONE: &str = "- gone";
+/// Most deliveries that a record holds.
+const MOST_DELIVERIES: usize = 8;
+/// Length of a delivery's digest, in hexadecimal digits.
+const DIGEST: usize = 12;
 
-/// GitHub told of a change, at `now`, after which the pull request has this version.
-pub fn told(version: &str, now: Timestamp) -> String {
-    format!("{version} {now}")
+/// Digest of the id of a webhook delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery(String);
+
+impl Delivery {
+    /// The delivery whose header `X-GitHub-Delivery` has this value. GitHub sends a delivery again under the same id.
+    pub fn new(id: &str) -> Self {
+        Self(hex::encode(Sha256::digest(id))[..DIGEST].to_owned())
+    }
 }
 
-/// A sweep at `now` missed it among the open ones.
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The record after a delivery reported this version. `None`: the object knows the delivery, or a later state.
+pub fn reported(known: Option<&str>, version: &str, delivery: &str) -> Option<String> {
+    let Some(known) = known.filter(|known| time(known) >= time(version)) else {
+        return Some(format!("{version} {delivery}"));
+    };
+    if time(known) > time(version) || deliveries(known).any(|known| known == delivery) {
+        return None;
+    }
+    Some(with_deliveries(version, deliveries(known).chain([delivery])))
+}
+
+/// The record after a sweep found this version. `None`: the object knows it, or a later state.
+pub fn found(known: Option<&str>, version: &str) -> Option<String> {
+    let Some(known) = known.filter(|known| time(known) >= time(version)) else {
+        return Some(version.to_owned());
+    };
+    if time(known) > time(version) || is_version(known, version) {
+        return None;
+    }
+    Some(with_deliveries(version, deliveries(known)))
+}
+
+/// The record after a sweep at `now` missed the pull request among the open ones.
 pub fn gone(now: Timestamp) -> String {
-    told(GONE, now)
+    format!("{GONE} {now}")
 }
 
-/// What was heard last, to be looked at once more.
+/// The record that has an object reconciled again at `now`, though nothing was reported.
 pub fn again(known: Option<&str>, now: Timestamp) -> String {
-    let mut parts = known.unwrap_or("- -").splitn(3, ' ');
+    let known = known.unwrap_or_default();
+    let mut parts = known.split(' ').filter(|part| !part.is_empty());
     let version = [parts.next().unwrap_or("-"), parts.next().unwrap_or("-")].join(" ");
-    told(&version, now)
+    let now = now.to_string();
+    with_deliveries(&version, parts.chain([now.as_str()]))
 }
 
-/// Whether a word is news to whoever knows another one: not the same, and of no earlier state.
-pub fn is_news(known: Option<&str>, word: &str) -> bool {
-    known.is_none_or(|known| known != word && (is_gone(word) || time(known) <= time(word)))
+/// Whether a record on an object says something that whoever knows another record doesn't know.
+pub fn is_news(known: Option<&str>, record: &str) -> bool {
+    let Some(known) = known else { return true };
+    if is_gone(record) || time(known) != time(record) {
+        return known != record && (is_gone(record) || time(known) < time(record));
+    }
+    if deliveries(record).next().is_none() {
+        return !is_version(known, record);
+    }
+    deliveries(record).any(|delivery| deliveries(known).all(|known| known != delivery))
 }
 
-/// Whether a version that a sweep found is news to whoever knows a word: a later one, or another of the same second.
-pub fn is_new_version(known: Option<&str>, version: &str) -> bool {
-    known.is_none_or(|known| {
-        time(known) < time(version) || (time(known) == time(version) && !known.starts_with(version))
-    })
-}
-
-fn is_gone(word: &str) -> bool {
-    word.starts_with(GONE)
+/// A list of deliveries with one more, for an object that records nothing else. `None`: the delivery is in the list.
+pub fn delivered(known: Option<&str>, delivery: &str) -> Option<String> {
+    let known: Vec<&str> = known.unwrap_or_default().split(' ').filter(|part| !part.is_empty()).collect();
+    if known.contains(&delivery) {
+        return None;
+    }
+    Some(newest(known.into_iter().chain([delivery])).join(" "))
 }
 
 /// Whether a sweep missed it after that time.
-pub fn is_gone_since(word: &str, since: Timestamp) -> bool {
-    let when = word.strip_prefix(GONE).and_then(|when| when.trim_start().parse::<Timestamp>().ok());
-    when.is_some_and(|when| when > since)
+pub fn is_gone_since(record: &str, since: Timestamp) -> bool {
+    let when = record.rsplit(' ').next().filter(|_| is_gone(record));
+    when.and_then(|when| when.parse::<Timestamp>().ok()).is_some_and(|when| when > since)
+}
+
+fn is_gone(record: &str) -> bool {
+    record.starts_with(GONE)
 }
 
 /// GitHub's time, which sorts as text: RFC 3339 in UTC and whole seconds. What is gone has the earliest.
-fn time(word: &str) -> &str {
-    word.split(' ').next().unwrap_or_default()
+fn time(record: &str) -> &str {
+    record.split(' ').next().unwrap_or_default()
+}
+
+fn is_version(record: &str, version: &str) -> bool {
+    record.split(' ').take(2).eq(version.split(' ').take(2))
+}
+
+fn deliveries(record: &str) -> impl Iterator<Item = &str> {
+    record.split(' ').skip(2).filter(|part| !part.is_empty())
+}
+
+fn with_deliveries<'a>(version: &str, deliveries: impl Iterator<Item = &'a str>) -> String {
+    std::iter::once(version).chain(newest(deliveries)).collect::<Vec<_>>().join(" ")
+}
+
+fn newest<'a>(deliveries: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let all: Vec<&str> = deliveries.collect();
+    all[all.len().saturating_sub(MOST_DELIVERIES)..].to_vec()
 }
 
 #[cfg(test)]
@@ -69,46 +138,96 @@ mod tests {
         Timestamp::from_millisecond(milliseconds).unwrap()
     }
 
-    #[test]
-    fn the_same_state_told_twice_is_news_twice() {
-        let words = [told(CLOSED, at(1)), told(OPEN, at(2)), told(CLOSED, at(3))];
-        assert!(is_news(None, &words[0]));
-        assert!(words.windows(2).all(|pair| is_news(Some(&pair[0]), &pair[1])));
-        assert!(is_news(Some(&words[0]), &words[2]), "closed, reopened and closed within a second");
-        assert!(!is_news(Some(&words[0]), &words[0]), "another replica's word, read twice");
-        assert!(!is_news(Some(&words[0]), &told(BEFORE, at(4))), "an old event sent again");
+    /// The record after these deliveries, each of which is new.
+    fn after(deliveries: &[(&str, &str)]) -> String {
+        let record = deliveries.iter().fold(None, |known: Option<String>, (version, delivery)| {
+            let next = reported(known.as_deref(), version, delivery);
+            assert!(next.is_some(), "{delivery} after {known:?}");
+            next
+        });
+        record.unwrap()
     }
 
     #[test]
-    fn a_sweep_that_finds_what_was_told_finds_nothing_new() {
-        let word = told(OPEN, at(1));
-        assert!(is_new_version(None, OPEN));
-        assert!(!is_new_version(Some(OPEN), OPEN));
-        assert!(!is_new_version(Some(&word), OPEN));
-        assert!(!is_new_version(Some(&word), BEFORE));
-        assert!(is_new_version(Some(&word), CLOSED), "another state of the same second");
-        assert!(is_new_version(Some(&word), AFTER));
-    }
-
-    #[test]
-    fn the_same_can_be_looked_at_once_more() {
-        for known in [OPEN.to_owned(), told(OPEN, at(1))] {
-            let word = again(Some(&known), at(2));
-            assert_eq!(word, told(OPEN, at(2)));
-            assert!(is_news(Some(&known), &word) && !is_new_version(Some(&word), OPEN));
+    fn each_delivery_of_a_second_is_new_once() {
+        let changes = [(CLOSED, "a"), (OPEN, "b"), (CLOSED, "c")];
+        let record = after(&changes);
+        assert_eq!(record, format!("{CLOSED} a b c"), "closed, reopened and closed within a second");
+        for (version, delivery) in changes {
+            assert_eq!(reported(Some(&record), version, delivery), None, "{delivery} sent again");
         }
-        assert!(is_new_version(Some(&again(None, at(1))), BEFORE));
+        assert_eq!(reported(Some(&record), BEFORE, "d"), None, "an old event");
+        assert_eq!(reported(Some(&record), AFTER, "d"), Some(format!("{AFTER} d")));
+        assert_eq!(reported(Some(OPEN), OPEN, "a"), Some(format!("{OPEN} a")), "a sweep was faster");
     }
 
     #[test]
-    fn what_is_gone_is_news_whatever_was_known_and_so_is_what_comes_after() {
+    fn a_record_stays_short() {
+        let names: Vec<String> = (0..20).map(|number| format!("d{number}")).collect();
+        let all: Vec<_> = names.iter().map(|name| (OPEN, name.as_str())).collect();
+        let record = after(&all);
+        assert_eq!(record, format!("{OPEN} {}", names[12..].join(" ")));
+        let list = names.iter().fold(None, |known: Option<String>, name| delivered(known.as_deref(), name));
+        assert_eq!(list, Some(names[12..].join(" ")));
+    }
+
+    #[test]
+    fn a_delivery_is_known_by_its_id() {
+        let [one, again, other] = ["a", "a", "b"].map(|id| Delivery::new(id).to_string());
+        assert_eq!(one, again);
+        assert_ne!(one, other);
+        assert_eq!(one.len(), DIGEST);
+        assert_eq!(delivered(None, &one), Some(one.clone()));
+        assert_eq!(delivered(Some(&one), &again), None);
+        assert_eq!(delivered(Some(&one), &other), Some(format!("{one} {other}")));
+    }
+
+    #[test]
+    fn a_sweep_that_finds_what_was_reported_finds_nothing_new() {
+        let record = after(&[(OPEN, "a")]);
+        assert_eq!(found(None, OPEN).as_deref(), Some(OPEN));
+        assert_eq!(found(Some(OPEN), OPEN), None);
+        assert_eq!(found(Some(&record), OPEN), None);
+        assert_eq!(found(Some(&record), BEFORE), None);
+        let other = found(Some(&record), CLOSED).expect("another state of the same second");
+        assert_eq!(reported(Some(&other), OPEN, "a"), None, "the delivery is known still");
+        assert_eq!(found(Some(&record), AFTER).as_deref(), Some(AFTER));
+    }
+
+    #[test]
+    fn the_same_can_be_reconciled_once_more() {
+        for known in [OPEN.to_owned(), after(&[(OPEN, "a")])] {
+            let record = again(Some(&known), at(2));
+            assert_ne!(record, known);
+            assert!(is_news(Some(&known), &record));
+            assert_eq!(found(Some(&record), OPEN), None);
+            assert_eq!(reported(Some(&record), OPEN, "a").is_some(), known == OPEN);
+        }
+        assert!(found(Some(&again(None, at(1))), BEFORE).is_some());
+    }
+
+    #[test]
+    fn what_is_gone_is_new_whatever_was_known_and_so_is_what_comes_after() {
         let missing = gone(at(1));
-        assert!(is_news(Some(&told(AFTER, at(9))), &missing));
+        assert!(is_news(Some(&after(&[(AFTER, "a")])), &missing));
         assert!(is_news(Some(&missing), &gone(at(2))));
         assert!(!is_news(Some(&missing), &missing));
-        assert!(is_news(Some(&missing), &told(BEFORE, at(2))));
-        assert!(is_new_version(Some(&missing), BEFORE));
+        assert!(reported(Some(&missing), BEFORE, "a").is_some());
+        assert!(found(Some(&missing), BEFORE).is_some());
         assert!(is_gone_since(&missing, at(0)) && !is_gone_since(&missing, at(1)));
-        assert!(!is_gone_since(&told(CLOSED, at(1)), at(0)));
+        assert!(is_gone_since(&again(Some(&missing), at(2)), at(1)));
+        assert!(!is_gone_since(&after(&[(CLOSED, "a")]), at(0)));
+    }
+
+    #[test]
+    fn another_replicas_record_is_new_while_its_deliveries_are_not_known() {
+        let both = after(&[(CLOSED, "a"), (OPEN, "b")]);
+        assert!(is_news(None, &both));
+        assert!(!is_news(Some(&both), &both));
+        assert!(is_news(Some(&after(&[(CLOSED, "a")])), &both));
+        assert!(!is_news(Some(&both), &after(&[(CLOSED, "a")])), "an object that lags behind");
+        assert!(!is_news(Some(&both), &after(&[(OPEN, "b")])), "an object that came later");
+        assert!(!is_news(Some(&both), OPEN) && is_news(Some(&both), CLOSED), "found by a sweep");
+        assert!(is_news(Some(&both), AFTER) && !is_news(Some(&both), BEFORE));
     }
 }

@@ -1,11 +1,12 @@
 //! Every name that is made from others: namespaces, hosts, URLs, objects, and environments on GitHub.
 //!
 //! Names made here are short and readable, so two different environments can come to the same one (`shop-a` with `b`, `shop` with
-//! `a-b`; the same Repository's name in two namespaces). That is no harm: who holds a namespace or host is told by UID, never by name.
+//! `a-b`; the same Repository's name in two namespaces). Who holds a namespace or host is decided by UID, never by name. Objects of one
+//! namespace can't share a name, so [`claims`](super::claims) lets only one of two such entries have it.
 
 use sha2::{Digest as _, Sha256};
 
-use crate::api::{Endpoint, RepositoryEnvironment, Routing};
+use crate::api::{DeploymentRequestSpec, Endpoint, RepositoryEnvironment, Routing};
 use crate::core::forge::same_environment;
 use crate::core::kubernetes_name::{MAX_LABEL, dns_label};
 
@@ -91,6 +92,38 @@ pub fn preview_environment(repository: &str, environment: &str, pull_request: Op
     }
 }
 
+/// Whether objects of two entries can come to the same name. Each is given as the name of its Repository object and the entry; both are in
+/// one namespace.
+pub fn can_clash(one: (&str, &RepositoryEnvironment), other: (&str, &RepositoryEnvironment)) -> bool {
+    let [first, second] =
+        [one, other].map(|(repository, entry)| preview_environment(repository, &entry.name, None));
+    match (is_of_pull_requests(one.1), is_of_pull_requests(other.1)) {
+        (false, true) => is_of_a_pull_request(&first, &second),
+        (true, false) => is_of_a_pull_request(&second, &first),
+        (true, true) | (false, false) => first == second,
+    }
+}
+
+fn is_of_a_pull_request(name: &str, base: &str) -> bool {
+    pull_request_in(name, base).is_some()
+}
+
+/// The pull request for which a name is what comes of `base`.
+fn pull_request_in(name: &str, base: &str) -> Option<i64> {
+    let text = name.strip_prefix(base)?.strip_prefix("-pr-")?;
+    text.parse::<i64>().ok().filter(|number| *number > 0 && number.to_string() == text)
+}
+
+/// What the name of a `PreviewEnvironment` means to an entry of a Repository of that name.
+pub fn meaning(name: &str, repository: &str, entry: &RepositoryEnvironment) -> Option<Belongs> {
+    let base = preview_environment(repository, &entry.name, None);
+    if is_of_pull_requests(entry) {
+        pull_request_in(name, &base).map(Belongs::PullRequest)
+    } else {
+        (name == base).then_some(Belongs::Standing)
+    }
+}
+
 /// Name of the `DeploymentRequest` for a commit: that of the `PreviewEnvironment` and the first 12 characters of the SHA.
 pub fn deployment_request(
     repository: &str,
@@ -100,6 +133,16 @@ pub fn deployment_request(
 ) -> String {
     let sha: String = sha.chars().take(12).collect();
     format!("{}-{sha}", preview_environment(repository, environment, pull_request))
+}
+
+/// Name of a `DeploymentRequest` whose own name another one has, as that of the same commit on another branch: with eight hexadecimal digits
+/// of what tells the two apart.
+pub fn distinct_request(name: &str, spec: &DeploymentRequestSpec) -> String {
+    let number = spec.pull_request.as_ref().map_or(0, |reference| reference.number);
+    let branch = spec.requested_by.branch.as_deref().unwrap_or_default();
+    let whole =
+        [&spec.repository_ref.name, &spec.environment, &number.to_string(), &spec.sha, branch].join("\n");
+    format!("{name}-{}", short_hash(&whole))
 }
 
 /// Name of the environment on GitHub for a pull request, or for none. `None` when the entry has no such environment: a pull request's
@@ -189,12 +232,16 @@ fn in_domain(text: &str, domain: &str) -> String {
 
 /// The beginning of `kept` (ASCII), and eight hexadecimal digits of the SHA-256 of the whole text, in at most `max` characters.
 fn cut_and_hash(kept: &str, whole: &str, max: usize) -> String {
-    let digest = Sha256::digest(whole.as_bytes());
-    let hash =
-        format!("{:08x}", digest.iter().take(4).fold(0_u32, |hash, byte| hash << 8 | u32::from(*byte)));
+    let hash = short_hash(whole);
     let room = max.saturating_sub(hash.len() + 1).min(kept.len());
     let start = kept[..room].trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
     if start.is_empty() { hash } else { format!("{start}-{hash}") }
+}
+
+/// Eight hexadecimal digits of the SHA-256.
+fn short_hash(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    format!("{:08x}", digest.iter().take(4).fold(0_u32, |hash, byte| hash << 8 | u32::from(*byte)))
 }
 
 #[cfg(test)]
@@ -235,6 +282,48 @@ mod tests {
             "shop-preview-pr-7-0123456789ab"
         );
         assert_eq!(deployment_request("shop", "staging", None, "0123"), "shop-staging-0123");
+    }
+
+    #[test]
+    fn entries_whose_objects_can_have_one_name_clash() {
+        let (web, staging) = (entry("web-staging", None, false), entry("staging", None, false));
+        assert!(can_clash(("c8", &web), ("c8-web", &staging)));
+        assert!(!can_clash(("c8", &web), ("c8-app", &staging)));
+        let (previews, docs) = (entry("web", None, true), entry("web-docs", None, true));
+        assert!(can_clash(("shop", &docs), ("shop-web", &entry("docs", None, true))));
+        assert!(!can_clash(("shop", &previews), ("shop", &docs)));
+        // One pull request's environment, and one that is named like it.
+        for (standing, clashes) in [
+            ("web-pr-7", true),
+            ("web-pr-0", false),
+            ("web-pr-07", false),
+            ("web-pr-x", false),
+            ("web", false),
+        ] {
+            let standing = entry(standing, None, false);
+            assert_eq!(can_clash(("shop", &previews), ("shop", &standing)), clashes, "{}", standing.name);
+            assert_eq!(can_clash(("shop", &standing), ("shop", &previews)), clashes, "{}", standing.name);
+        }
+        assert!(can_clash(("shop-web", &entry("pr-1", None, false)), ("shop", &previews)));
+    }
+
+    #[test]
+    fn requests_for_one_commit_of_two_branches_have_names_of_their_own() {
+        let of = |branch: &str| DeploymentRequestSpec {
+            repository_ref: crate::api::LocalReference { name: "shop".to_owned() },
+            environment: "staging".to_owned(),
+            sha: "0".repeat(40),
+            pull_request: None,
+            requested_by: crate::api::RequestedBy { branch: Some(branch.to_owned()), ..Default::default() },
+            parameters: Vec::new(),
+            force: false,
+            not_before: None,
+        };
+        let name = deployment_request("shop", "staging", None, &"0".repeat(40));
+        let [main, again, release] = ["main", "main", "release/1"].map(|b| distinct_request(&name, &of(b)));
+        assert_eq!(main, again);
+        assert_ne!(main, release);
+        assert!(main.starts_with("shop-staging-000000000000-") && main.len() == name.len() + 9, "{main}");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub const CONDITIONS: [&str; 7] =
 
 /// Attempts that are remembered.
 const HISTORY: usize = 5;
+/// Most deployments of one environment that are reported at a time.
+const MOST_REPORTS: usize = 50;
 
 /// How far a visit came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,6 +109,8 @@ pub struct Findings {
     pub inventory: Option<Vec<InventoryEntry>>,
     /// When the environment is deleted.
     pub expires: Option<Timestamp>,
+    /// Earlier deployments that the environment was never reconciled for, since the next one came first.
+    pub skipped: Vec<i64>,
 }
 
 /// What stays the same during a visit.
@@ -139,6 +143,7 @@ pub fn conclude(
             .collect(),
         ..status.clone()
     };
+    let skipped = findings.skipped;
     let mut status = before.map_or_else(empty, known);
     status.observed_generation = visit.generation;
     status.short_sha = Some(visit.revision.sha.chars().take(7).collect());
@@ -152,7 +157,7 @@ pub fn conclude(
     status.expires = findings.expires.map(|time| seconds(time).to_string()).or(status.expires);
     set_conditions(&mut status, visit, progress);
     set_history(&mut status, visit, progress);
-    status.report = reports(before, &status, visit, progress);
+    status.report = reports(before, &status, visit, progress, &skipped);
     status
 }
 
@@ -182,6 +187,11 @@ pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEn
             && before.url == after.url
             && before.observed_generation == after.observed_generation
     })
+}
+
+/// Whether a status is about another revision, or there is none yet.
+pub fn is_first_look(status: Option<&PreviewEnvironmentStatus>, revision: &Revision) -> bool {
+    newest_attempt(status, revision).is_none()
 }
 
 /// When this revision was first seen; `now` when it wasn't.
@@ -338,11 +348,20 @@ fn reports(
     status: &PreviewEnvironmentStatus,
     visit: &Visit<'_>,
     progress: &Progress,
+    skipped: &[i64],
 ) -> Vec<DeploymentReport> {
     let current = visit.revision.deployment_id;
     let live = matches!(progress, Progress::Ready);
     let wanted_before =
         |id| before.and_then(|before| before.report.iter().find(|report| report.deployment_id == id));
+    let superseded = |id: i64, known: Option<&DeploymentReport>| match known {
+        // It goes on serving until the new one does.
+        Some(known) if known.state == DeploymentState::Success && !live => known.clone(),
+        _ => {
+            let by: String = visit.revision.sha.chars().take(7).collect();
+            report::inactive(id, &format!("superseded by {by}"), known)
+        }
+    };
     let mut reports: Vec<DeploymentReport> = Vec::new();
     if let Some(id) = current {
         reports.push(report(id, status, visit, progress));
@@ -352,14 +371,19 @@ fn reports(
         if reports.iter().any(|report| report.deployment_id == id) {
             continue;
         }
-        let known = wanted_before(id);
-        let was_live = known.is_some_and(|known| known.state == DeploymentState::Success);
-        if was_live && !live {
-            // It goes on serving until the new one does.
-            reports.extend(known.cloned());
-        } else {
-            let by: String = visit.revision.sha.chars().take(7).collect();
-            reports.push(report::inactive(id, &format!("superseded by {by}"), known));
+        reports.push(superseded(id, wanted_before(id)));
+    }
+    // What GitHub hasn't acknowledged isn't forgotten, however many deployments came after it; nor is one that serves still.
+    let unfinished = before.into_iter().flat_map(|before| {
+        let is_over = |id| {
+            before.reported.iter().any(|told| told.deployment_id == id && told.state == DeploymentState::Inactive)
+        };
+        before.report.iter().map(|wanted| wanted.deployment_id).filter(move |id| !is_over(*id))
+    });
+    for id in skipped.iter().copied().chain(unfinished) {
+        let is_there = reports.iter().any(|report| report.deployment_id == id);
+        if !is_there && reports.len() < MOST_REPORTS {
+            reports.push(superseded(id, wanted_before(id)));
         }
     }
     reports.sort_by_key(|report| std::cmp::Reverse(report.deployment_id));
@@ -499,6 +523,49 @@ mod tests {
             Some("http://a.b"),
             "an inactive one keeps its link"
         );
+    }
+
+    /// The status once GitHub acknowledged everything.
+    fn acknowledged(status: &PreviewEnvironmentStatus) -> PreviewEnvironmentStatus {
+        PreviewEnvironmentStatus { reported: status.report.clone(), ..status.clone() }
+    }
+
+    #[test]
+    fn deployments_that_were_never_reconciled_are_reported_inactive() {
+        use DeploymentState::{InProgress, Inactive};
+        let (one, four, five) = (revision(1), revision(4), revision(5));
+        let a = conclude(None, &visit(&one, 0), with_url(), &waiting(Stage::Health));
+        let skipped = || Findings { skipped: vec![2, 3], ..with_url() };
+        let b = conclude(Some(&a), &visit(&four, 1), skipped(), &waiting(Stage::Health));
+        assert_eq!(states(&b), [(4, InProgress), (3, Inactive), (2, Inactive), (1, Inactive)]);
+        assert_eq!(b.report[1].description, b.report[3].description);
+        // Until GitHub acknowledged it, whatever comes.
+        let c = conclude(Some(&b), &visit(&five, 2), with_url(), &waiting(Stage::Health));
+        assert_eq!(states(&c)[2..], [(3, Inactive), (2, Inactive), (1, Inactive)]);
+        let d = conclude(Some(&acknowledged(&c)), &visit(&five, 3), with_url(), &waiting(Stage::Health));
+        assert_eq!(states(&d), [(5, InProgress), (4, Inactive), (1, Inactive)]);
+    }
+
+    #[test]
+    fn many_pushes_leave_no_deployment_without_a_final_status() {
+        use DeploymentState::{Inactive, Success};
+        let first = revision(1);
+        let mut status = conclude(None, &visit(&first, 0), with_url(), &Progress::Ready);
+        status = acknowledged(&status);
+        for id in 2..=12 {
+            let next = revision(id);
+            status = conclude(Some(&status), &visit(&next, id), with_url(), &failed());
+        }
+        assert_eq!(states(&status).last(), Some(&(1, Success)), "it serves still");
+        let last = revision(13);
+        let status = conclude(Some(&status), &visit(&last, 13), with_url(), &Progress::Ready);
+        let all: Vec<_> = (1..=12).rev().map(|id| (id, Inactive)).collect();
+        assert_eq!(states(&status), [&[(13, Success)][..], &all].concat());
+        let mut pushed = status;
+        for id in 100..200 {
+            pushed = conclude(Some(&pushed), &visit(&revision(id), id), with_url(), &failed());
+        }
+        assert!(pushed.report.len() <= MOST_REPORTS);
     }
 
     #[test]

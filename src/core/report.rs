@@ -1,6 +1,9 @@
 //! What GitHub should show of a deployment, and what is still to be told.
 
-use super::forge::DeploymentStatus;
+use jiff::{SignedDuration, Timestamp};
+
+use super::forge::{Deployment, DeploymentStatus, same_environment};
+use super::payload::Mark;
 use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
 
 /// GitHub's limit on the description of a deployment status, in characters.
@@ -69,6 +72,39 @@ pub fn doubtful(environment: &PreviewEnvironment) -> Vec<i64> {
     untold(&status.report, &status.reported).iter().map(|report| report.deployment_id).collect()
 }
 
+/// The deployments among the recent ones of a repository that the environment has passed over: older than its revision's, and in no part of its
+/// status. Those from before its time aren't, but for a little while, since a deployment is older than the environment that it leads to.
+pub fn passed_over(environment: &PreviewEnvironment, recent: &[Deployment], cluster: &str) -> Vec<i64> {
+    const BEFORE_ITS_TIME: SignedDuration = SignedDuration::from_mins(10);
+    let Some(current) = environment.spec.revision.deployment_id else { return Vec::new() };
+    let status = environment.status.as_ref();
+    let history: Vec<i64> =
+        status.into_iter().flat_map(|status| &status.history).filter_map(|attempt| attempt.deployment_id).collect();
+    let reports = status.into_iter().flat_map(|status| status.report.iter().chain(&status.reported));
+    let known: Vec<i64> = reports.map(|report| report.deployment_id).chain(history.iter().copied()).collect();
+    let oldest = history.iter().min();
+    let created = environment.metadata.creation_timestamp.as_ref().map(|time| time.0 - BEFORE_ITS_TIME);
+    let is_of_its_time = |deployment: &Deployment| match oldest {
+        Some(oldest) if deployment.id > *oldest => true,
+        _ => deployment.created_at.parse::<Timestamp>().is_ok_and(|at| created.is_some_and(|created| at >= created)),
+    };
+    let ours = |deployment: &Deployment| {
+        Mark::find(&deployment.payload).is_none_or(|mark| mark.cluster == cluster)
+    };
+    recent
+        .iter()
+        .filter(|deployment| same_environment(&deployment.environment, &environment.spec.github_environment))
+        .filter(|deployment| deployment.id < current && !known.contains(&deployment.id))
+        .filter(|deployment| is_of_its_time(deployment) && ours(deployment))
+        .map(|deployment| deployment.id)
+        .collect()
+}
+
+/// Whether a deployment with this newest status has come to its end, or serves.
+pub fn is_settled(state: Option<&str>) -> bool {
+    state.is_some_and(|state| !matches!(state, "queued" | "pending" | "in_progress"))
+}
+
 /// Adds an acknowledged report to what was told, dropping what nobody asks about any more.
 pub fn acknowledge(
     told: &[DeploymentReport],
@@ -135,6 +171,39 @@ mod tests {
         assert!(!is_shown(&shown("in_progress", "", Some("http://a.b")), &live));
         assert!(is_shown(&shown("failure", "no image", None), &report(1, Failure, "no image")));
         assert!(!is_shown(&shown("failure", "no image", None), &report(1, Failure, "no memory")));
+    }
+
+    #[test]
+    fn deployments_that_an_environment_passed_over_are_found() {
+        let environment: PreviewEnvironment = serde_json::from_value(serde_json::json!({
+            "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewEnvironment",
+            "metadata": {"name": "x", "creationTimestamp": "2026-01-02T03:00:00Z"},
+            "spec": {"repositoryRef": {"name": "x"}, "environment": "staging", "githubEnvironment": "staging",
+                "revision": {"sha": "0".repeat(40), "deploymentId": 9}},
+            "status": {"observedGeneration": 1, "conditions": [], "history": [
+                {"sha": "0".repeat(40), "deploymentId": 7, "startedAt": "2026-01-02T03:00:00Z", "outcome": "Succeeded"},
+                {"sha": "0".repeat(40), "deploymentId": 5, "startedAt": "2026-01-02T03:00:00Z", "outcome": "Succeeded"},
+            ]}
+        }))
+        .unwrap();
+        let deployment = |id, environment: &str, created_at: &str| Deployment {
+            id,
+            sha: "1".repeat(40),
+            environment: environment.into(),
+            payload: serde_json::Value::Null,
+            creator: "mona".into(),
+            created_at: created_at.into(),
+        };
+        let (then, long_before) = ("2026-01-02T02:59:00Z", "2026-01-01T00:00:00Z");
+        let mut recent: Vec<Deployment> = (1..=10).map(|id| deployment(id, "Staging", long_before)).collect();
+        assert_eq!(passed_over(&environment, &recent, "ours"), [6, 8], "between those it knows, and none newer");
+        recent[3].created_at = then.to_owned();
+        assert_eq!(passed_over(&environment, &recent, "ours"), [4, 6, 8], "just before the environment");
+        recent[5].environment = "production".to_owned();
+        recent[7].payload = serde_json::json!({"matinee": {"cluster": "another", "request": "u"}});
+        assert_eq!(passed_over(&environment, &recent, "ours"), [4]);
+        let new = PreviewEnvironment { status: None, ..environment };
+        assert_eq!(passed_over(&new, &recent, "ours"), [4], "before its first look");
     }
 
     #[test]

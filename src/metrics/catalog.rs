@@ -96,6 +96,8 @@ catalog! {
         "Time that a reconcile took";
     RECONCILE_QUEUE_DEPTH: Gauge "matinee_reconcile_queue_depth" ["controller"]
         "Objects whose reconcile was asked for and has not begun";
+    DEPLOYMENT_LOOPS: Counter "matinee_deployment_loops_total" []
+        "Deployments that were held back because too many to their environment repeated what was deployed there";
     SWEEPS: Counter "matinee_sweeps_total" ["result"]
         "Sweeps of a Repository by result: ok or error";
     SWEEP_LAST_SUCCESS: Gauge "matinee_sweep_last_success_timestamp_seconds" []

@@ -81,6 +81,7 @@ struct Inner {
     reconciles: Family<Reconcile, Counter>,
     reconcile_duration: Family<Of, Histogram, Buckets>,
     queue_depth: Family<Of, Gauge>,
+    deployment_loops: Counter,
     sweeps: Family<Outcome, Counter>,
     last_sweep: Family<labels::None, Gauge<f64, AtomicU64>>,
 }
@@ -143,6 +144,7 @@ impl Metrics {
                 Family::new_with_constructor(Buckets::RECONCILE),
             ),
             queue_depth: register(r, &catalog::RECONCILE_QUEUE_DEPTH, Family::default()),
+            deployment_loops: register(r, &catalog::DEPLOYMENT_LOOPS, Counter::default()),
             sweeps: register(r, &catalog::SWEEPS, Family::default()),
             last_sweep: register(r, &catalog::SWEEP_LAST_SUCCESS, Family::default()),
             previews,
@@ -249,6 +251,11 @@ impl Metrics {
     pub fn reconcile_queue(&self, controller: Controller, depth: usize) {
         let labels = Of { controller: controller.as_str() };
         self.0.queue_depth.get_or_create(&labels).set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// A deployment was held back, since too many there repeat what was deployed.
+    pub fn deployment_loop(&self) {
+        self.0.deployment_loops.inc();
     }
 
     /// A Repository was swept, or could not be.

@@ -15,6 +15,7 @@ use super::answer::Answer;
 use super::body::{self, BodyError, Held};
 use super::{Limits, Shared, result};
 use crate::core::event::{Event, Parsed};
+use crate::core::heard::Delivery;
 use crate::core::webhook::signature::{SIGNATURE_HEADER, Signature};
 use crate::core::webhook::{ParseError, SignatureError, WebhookSecret, happened_at, parse, verify};
 use crate::ports::IntakeError;
@@ -61,6 +62,7 @@ pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request)
 async fn deliver(shared: &Shared, request: Request) -> Answer {
     let limits = &shared.context.limits;
     let (parts, body) = request.into_parts();
+    let delivery = short_header(&parts.headers, DELIVERY_HEADER).map(|id| Delivery::new(&id));
     let (event, signature) = match check_header(&parts.headers) {
         Ok(checked) => checked,
         Err(answer) => return answer.closing(),
@@ -74,7 +76,7 @@ async fn deliver(shared: &Shared, request: Request) -> Answer {
     // 25 MB take some tens of milliseconds to hash and to read: not on a thread that other requests wait for.
     let read = tokio::task::spawn_blocking(move || open(&secrets, &signature, &event, &held)).await;
     match read {
-        Ok(Ok((Parsed::Event(event), at))) => apply(shared, event, at).await,
+        Ok(Ok((Parsed::Event(event), at))) => apply(shared, event, delivery, at).await,
         Ok(Ok((Parsed::Ignored(reason), _))) => Answer::new(StatusCode::OK, format!("ignored: {reason}")),
         Ok(Err(OpenError::Signature(error))) => Answer::new(StatusCode::FORBIDDEN, error.to_string()),
         Ok(Err(OpenError::Parse(error))) => Answer::new(StatusCode::BAD_REQUEST, error.to_string()),
@@ -148,8 +150,13 @@ fn open(
     Ok((parsed, happened_at(event, &body.bytes)))
 }
 
-async fn apply(shared: &Shared, event: Event, at: Option<Timestamp>) -> Answer {
-    match shared.context.intake.accept(event).await {
+async fn apply(
+    shared: &Shared,
+    event: Event,
+    delivery: Option<Delivery>,
+    at: Option<Timestamp>,
+) -> Answer {
+    match shared.context.intake.accept(event, delivery).await {
         Ok(done) => {
             if let Some(at) = at {
                 // GitHub's clock may be ahead of this one.

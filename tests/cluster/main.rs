@@ -18,6 +18,7 @@ mod mistakes;
 mod names;
 mod people;
 mod play;
+mod pushes;
 mod rest;
 mod rights;
 #[path = "../connect/run.rs"]
@@ -38,6 +39,7 @@ const GROUPS: &[Group] = &[
     group("life", life::TESTS),
     group("mistakes", mistakes::TESTS),
     group("chain", chain::TESTS),
+    group("pushes", pushes::TESTS),
     group("commands", commands::TESTS),
     group("slack", slack::TESTS),
     group("health", health::TESTS),

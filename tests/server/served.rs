@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use matinee::core::event::Event;
+use matinee::core::heard::Delivery;
 use matinee::core::slack::{ChatMessage, SlackSignature};
 use matinee::core::webhook::WebhookSecret;
 use matinee::metrics::Metrics;
@@ -28,7 +29,7 @@ pub struct Recorder {
 
 #[async_trait]
 impl Intake for Recorder {
-    async fn accept(&self, event: Event) -> Result<String, IntakeError> {
+    async fn accept(&self, event: Event, _: Option<Delivery>) -> Result<String, IntakeError> {
         self.gate.acquire().await.unwrap().forget();
         self.events.lock().unwrap().push(event);
         self.result.lock().unwrap().clone()

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::core::event::Event;
+use crate::core::heard::Delivery;
 use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::core::webhook::signature::sign;
 use crate::ports::{Desk, DeskError, IntakeError};
@@ -56,7 +57,7 @@ struct Gate {
 
 #[async_trait]
 impl Intake for Gate {
-    async fn accept(&self, event: Event) -> Result<String, IntakeError> {
+    async fn accept(&self, event: Event, _: Option<Delivery>) -> Result<String, IntakeError> {
         self.arrived.add_permits(1);
         self.through.acquire().await.unwrap().forget();
         self.events.lock().unwrap().push(event);

@@ -3,6 +3,7 @@
 mod apply;
 mod assess;
 mod observe;
+mod passed_over;
 mod teardown;
 mod verify;
 
@@ -20,6 +21,7 @@ use serde_json::json;
 
 pub use self::apply::Applications;
 use self::observe::Observed;
+pub use self::passed_over::Asked;
 use self::verify::Verified;
 use super::driver::Failure;
 use super::{Context, news, request, write};
@@ -67,7 +69,8 @@ async fn visit(environment: Arc<PreviewEnvironment>, context: &Context) -> Resul
     };
     let expires = findings.expires;
     let later = report(&environment, context, now, findings, &progress).await?;
-    let again = [again, later].into_iter().flatten().min();
+    let unasked = context.asked.settle(&environment.uid().unwrap_or_default());
+    let again = [again, later, unasked].into_iter().flatten().min();
     let left = expires.and_then(|expires| Duration::try_from(expires.duration_since(now)).ok());
     Ok(Action::requeue([again, left].into_iter().flatten().min().unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)))
 }
@@ -96,6 +99,7 @@ async fn steps(
         Ok(admitted) => admitted,
         Err(mistake) => return stalled(Stage::Validate, mistake),
     };
+    findings.skipped = passed_over::find(environment, &admitted, context).await;
     let verified = verify::verify(environment, &admitted, context).await?;
     let seen = progress::first_seen(environment.status.as_ref(), &environment.spec.revision, now);
     // Also where the revision isn't carried out: what runs of the one before has its time too.

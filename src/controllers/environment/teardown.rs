@@ -196,6 +196,7 @@ fn forget(environment: &PreviewEnvironment, context: &Context) {
     );
     if let Some(uid) = environment.uid() {
         context.fresh_environments.forget(&uid);
+        context.asked.forget(&uid);
         let told = status.into_iter().flat_map(|status| &status.reported).map(|report| report.deployment_id);
         context.reporter.forget(&uid, told.chain(environment.spec.revision.deployment_id));
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use super::{Followed, Outcome, Visit, record};
+use super::{Followed, Outcome, Visit, loops, record};
 use crate::controllers::driver::Failure;
 use crate::controllers::github_writes::{Progress, WriteError};
 use crate::controllers::intake::Learned;
@@ -60,6 +60,9 @@ pub(super) async fn create(
         }
         Progress::UnderWay { .. } | Progress::Finished { .. } => None,
         Progress::Idle => {
+            if let Some(hold) = loops::hold(visit, reruns).await? {
+                return Ok(Outcome::Held(hold));
+            }
             start(visit, reruns, &evaluation).await?;
             None
         }

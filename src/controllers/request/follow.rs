@@ -1,10 +1,13 @@
 //! What has become of the deployment, as GitHub shows it. What Matinee carries out itself, it knows without asking.
 
+use std::sync::Arc;
+
 use kube::ResourceExt as _;
 
 use super::Visit;
-use crate::api::{DeploymentReport, DeploymentState};
-use crate::core::trigger;
+use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
+use crate::core::gates::supersede;
+use crate::core::{progress, report, trigger};
 use crate::ports::ForgeError;
 
 /// How a deployment stands.
@@ -45,13 +48,13 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
         }
     }
     if visit.admitted.entry.deploy.is_some()
-        && ours.is_some_and(|environment| environment.spec.revision.deployment_id <= Some(id))
+        && ours.as_ref().is_some_and(|environment| environment.spec.revision.deployment_id <= Some(id))
     {
         // It has not come so far yet; its first status brings the request here again.
         return Ok(Followed::UnderWay);
     }
     let statuses = visit.forge.deployment_statuses(&visit.name, id).await?;
-    let Some(newest) = statuses.items.first() else { return Ok(Followed::UnderWay) };
+    let Some(newest) = statuses.items.first() else { return Ok(without_status(visit, id, ours.as_deref())) };
     let was_live = statuses.items.iter().find(|status| status.state == "success");
     Ok(match (newest.state.as_str(), was_live) {
         ("failure" | "error", _) => Followed::Failed { cause: newest.description.clone() },
@@ -60,6 +63,29 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
         ("inactive", None) => Followed::Inactive,
         _ => Followed::UnderWay,
     })
+}
+
+/// A deployment without any status is under way, unless a newer one has taken its place.
+fn without_status(visit: &Visit<'_>, id: i64, ours: Option<&PreviewEnvironment>) -> Followed {
+    if visit.admitted.entry.deploy.is_none() {
+        let all = visit.context.requests.state();
+        let is_replaced = supersede::is_replaced(visit.request, id, all.iter().map(AsRef::as_ref));
+        return if is_replaced { Followed::Inactive } else { Followed::UnderWay };
+    }
+    if let Some(environment) = ours
+        && environment.spec.revision.deployment_id > Some(id)
+        && !progress::is_first_look(environment.status.as_ref(), &environment.spec.revision)
+    {
+        // The environment was reconciled for a newer one, and reports this one no more.
+        let by: String = environment.spec.revision.sha.chars().take(7).collect();
+        let report = report::inactive(id, &format!("superseded by {by}"), None);
+        let forge = Arc::clone(&visit.forge);
+        let written = visit.context.reporter.make_inactive(environment, forge, visit.name.clone(), report);
+        if let Err(error) = written {
+            tracing::warn!(deployment_id = id, %error, "deployment status not created, will retry");
+        }
+    }
+    Followed::UnderWay
 }
 
 fn by_report(told: &DeploymentReport) -> Followed {

@@ -4,6 +4,7 @@
 mod create;
 mod facts;
 mod follow;
+mod loops;
 mod record;
 mod tell;
 mod verify;
@@ -17,9 +18,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 
 use self::follow::Followed;
 use self::tell::Report;
+pub use self::loops::Creations;
 use self::verify::Verified;
 use super::driver::Failure;
 use super::{Context, write};
@@ -28,10 +31,11 @@ use crate::api::{
 };
 use crate::core::conditions;
 use crate::core::forge::RepositoryName;
-use crate::core::gates::{self, Asked, Evaluation, supersede};
+use crate::core::gates::repeats::Hold;
+use crate::core::gates::{self, Asked, Evaluation, pushes, supersede};
 use crate::core::target::Mistake;
 use crate::core::validate::Admitted;
-use crate::core::{names, trigger, validate};
+use crate::core::{claims, names, trigger, validate};
 use crate::ports::{Actor, Forge};
 
 /// The other environment's deployment isn't in the state any more that led to this one.
@@ -69,6 +73,8 @@ enum Outcome {
         /// When to look again though it hasn't been created.
         again: Duration,
     },
+    /// Too many deployments there repeat what was deployed.
+    Held(Hold),
     /// It won't be created any more; why.
     Superseded(String),
     /// GitHub won't create it.
@@ -133,8 +139,7 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
         Outcome::Gated(evaluation) => match &evaluation.summary {
             gates::Summary::Refused { over: true, .. } => None,
             gates::Summary::Waiting { again: Some(again), .. } => {
-                let wait = Duration::try_from(again.duration_since(context.clock.now())).unwrap_or_default();
-                Some(wait.clamp(Duration::from_secs(1), context.sweep_interval))
+                Some(wait(*again, context).min(context.sweep_interval))
             }
             gates::Summary::Waiting { again: None, .. }
             | gates::Summary::Refused { .. }
@@ -142,11 +147,18 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
         },
         Outcome::Creating { again, .. } => Some(*again),
         Outcome::Failed(_) => Some(record::REFUSED_AGAIN),
+        Outcome::Held(hold) => Some(wait(hold.until, context)),
         // What Matinee deploys itself says so when there is news; to look once more costs no call.
-        Outcome::Refused(Mistake { reason: SOURCE_NOT_LIVE, .. })
+        Outcome::Refused(Mistake { reason: SOURCE_NOT_LIVE | claims::NAME_TAKEN, .. })
         | Outcome::Created { followed: Followed::UnderWay, .. } => Some(context.sweep_interval),
         _ => None,
     }
+}
+
+/// The time until then, a second at least.
+fn wait(until: Timestamp, context: &Context) -> Duration {
+    let wait = Duration::try_from(until.duration_since(context.clock.now())).unwrap_or_default();
+    wait.max(Duration::from_secs(1))
 }
 
 /// What the reconcile came to, and when to try again what GitHub wasn't told.
@@ -184,11 +196,38 @@ async fn steps(
     let Some(place) = names::github_environment(admitted.entry, number) else {
         return refused(validate::wrong_place(&name, admitted.entry, number)).await;
     };
+    if is_new(request)
+        && let Err(mistake) = own_name(request, &admitted, context)
+    {
+        return refused(mistake).await;
+    }
     let visit = Visit { request, admitted, forge, name, place, context, now: context.clock.now() };
     let outcome = visit.outcome().await?;
     let report = tell::tell(&visit, &outcome).await;
     record::outcome(request, &outcome, &report, context).await?;
     Ok((outcome, report.again))
+}
+
+/// Whether nothing was created for the request yet.
+fn is_new(request: &DeploymentRequest) -> bool {
+    request.status.as_ref().is_none_or(|status| status.intent.is_none())
+}
+
+/// Checks that the environment that would carry the deployment out can have its name.
+fn own_name(
+    request: &DeploymentRequest,
+    admitted: &Admitted<'_>,
+    context: &Context,
+) -> Result<(), Mistake> {
+    if admitted.entry.deploy.is_none() {
+        return Ok(());
+    }
+    let spec = &request.spec;
+    let number = spec.pull_request.as_ref().map(|reference| reference.number);
+    let name = names::preview_environment(&spec.repository_ref.name, &spec.environment, number);
+    let place = ObjectRef::new(&name).within(&request.namespace().unwrap_or_default());
+    let existing = context.environments.get(&place);
+    claims::is_own(admitted.repository, admitted.entry, number, existing.as_deref())
 }
 
 impl Visit<'_> {
@@ -205,11 +244,11 @@ impl Visit<'_> {
             Verified::Over => return Ok(Outcome::Deleted),
         };
         let reruns = self.request.status.as_ref().map_or(0, |status| status.reruns);
-        let reruns = match created {
-            Some(id) if is_head && self.is_overtaken(id) => reruns + 1,
-            Some(id) => return Ok(Outcome::Created { id, followed: follow::follow(self, id).await? }),
-            None => reruns,
-        };
+        let is_due = created.is_none_or(|id| is_head && self.is_overtaken(id));
+        if let Some(id) = created.filter(|_| !is_due).or_else(|| self.shared()) {
+            return Ok(Outcome::Created { id, followed: follow::follow(self, id).await? });
+        }
+        let reruns = if created.is_some() { reruns + 1 } else { reruns };
         let evaluation = self.judge().await?;
         if evaluation.summary != gates::Summary::Open {
             return Ok(Outcome::Gated(evaluation));
@@ -239,25 +278,38 @@ impl Visit<'_> {
 
     /// Whether another commit was deployed after this one, though this one is the head (again): a branch was pushed back.
     fn is_overtaken(&self, deployment_id: i64) -> bool {
-        let spec = &self.request.spec;
-        let namespace = self.request.namespace();
-        match spec.requested_by.origin {
+        let all = self.context.requests.state();
+        match self.request.spec.requested_by.origin {
             // Whoever deploys to a pull request's environment deploys its head, so any other commit was the head.
-            Origin::PullRequest => self
-                .context
-                .environments
-                .find(|environment| {
-                    environment.namespace() == namespace
-                        && trigger::same_place(spec, &environment.spec)
-                        && environment.spec.revision.deployment_id > Some(deployment_id)
-                        && environment.spec.revision.sha != spec.sha
-                })
-                .is_some(),
+            Origin::PullRequest => {
+                self.is_replaced(deployment_id)
+                    || supersede::overtaken(self.request, all.iter().map(AsRef::as_ref))
+            }
             Origin::Push => {
-                supersede::overtaken(self.request, self.context.requests.state().iter().map(AsRef::as_ref))
+                let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
+                pushes::is_to_run_again(self.request, &all)
             }
             _ => false,
         }
+    }
+
+    /// Whether the environment's revision is another commit, of a newer deployment.
+    fn is_replaced(&self, deployment_id: i64) -> bool {
+        let spec = &self.request.spec;
+        let newer = self.context.environments.find(|environment| {
+            environment.namespace() == self.request.namespace()
+                && trigger::same_place(spec, &environment.spec)
+                && environment.spec.revision.deployment_id > Some(deployment_id)
+                && environment.spec.revision.sha != spec.sha
+        });
+        newer.is_some()
+    }
+
+    /// The deployment that another branch's push to the same commit led to, if nothing was deployed since.
+    fn shared(&self) -> Option<i64> {
+        let all = self.context.requests.state();
+        let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
+        pushes::shared(self.request, &all).filter(|id| !self.is_replaced(*id))
     }
 }
 

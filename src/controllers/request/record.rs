@@ -12,11 +12,12 @@ use super::tell::{self, Report};
 use super::{Followed, Outcome, Visit};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, ConditionStatus, DeploymentRequest, DeploymentRequestStatus, Intent,
-    find_condition,
+    Origin, find_condition,
 };
 use crate::controllers::driver::Failure;
 use crate::controllers::{Context, news, write};
 use crate::core::conditions::{self, Summary};
+use crate::core::gates::repeats::{self, Hold};
 use crate::core::gates::{self, Evaluation};
 use crate::core::target::Mistake;
 
@@ -68,6 +69,9 @@ pub(super) async fn intent(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluati
     let mut status = known(request);
     status.intent = Some(Intent { time: Time(visit.now), environment: visit.place.clone() });
     status.reruns = reruns;
+    if request.spec.requested_by.origin == Origin::Push {
+        status.pushed_at = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
+    }
     status.deployment_id = None;
     let generation = request.metadata.generation.unwrap_or_default();
     status.observed_generation = generation;
@@ -151,6 +155,11 @@ pub(super) async fn outcome(
             set(CREATED, ConditionStatus::Unknown, CREATING, message);
             creating(problem.as_deref())
         }
+        Outcome::Held(Hold { message, .. }) => {
+            set(ALLOWED, ConditionStatus::True, "Allowed", "");
+            set(CREATED, ConditionStatus::False, repeats::REASON, message);
+            stalled(repeats::REASON, message)
+        }
         Outcome::Superseded(why) => {
             set(CREATED, ConditionStatus::False, "Superseded", why);
             stalled("Superseded", why)
@@ -217,6 +226,7 @@ fn known(request: &DeploymentRequest) -> DeploymentRequestStatus {
         conditions: Vec::<Condition>::new(),
         intent: None,
         updated_at: None,
+        pushed_at: None,
         reruns: 0,
         deployment_id: None,
         approvals: Vec::new(),

@@ -111,6 +111,7 @@ fn commit_status(visit: &Visit<'_>, outcome: &Outcome, is_shown: bool) -> Option
         Outcome::Gated(evaluation) => Standing::Judged(evaluation),
         _ if !is_shown => return None,
         Outcome::Refused(mistake) => Standing::Refused(&mistake.message),
+        Outcome::Held(hold) => Standing::Failed(&hold.message),
         Outcome::Superseded(why) => Standing::Superseded(why),
         Outcome::Failed(message) => Standing::Failed(message),
         Outcome::Created { followed: Followed::UnderWay, .. } => Standing::UnderWay,

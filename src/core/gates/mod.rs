@@ -11,6 +11,8 @@ pub mod image;
 mod lock;
 mod order;
 mod past;
+pub mod pushes;
+pub mod repeats;
 pub mod supersede;
 mod tell;
 #[cfg(test)]

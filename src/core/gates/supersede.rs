@@ -2,6 +2,7 @@
 
 use kube::ResourceExt as _;
 
+use super::{pushes, repeats};
 use crate::api::{DeploymentRequest, DeploymentRequestSpec, Origin, find_condition};
 use crate::core::conditions::READY;
 use crate::core::forge::{Branch, Deployment};
@@ -70,9 +71,13 @@ pub fn by_source<'a>(
 /// What a head decides is left to it: requests for one pull request, and for one branch, can't tell by their age which commit is the head
 /// after a push back to an older one.
 pub fn by_request<'a>(
-    request: &DeploymentRequest,
+    request: &'a DeploymentRequest,
     others: impl IntoIterator<Item = &'a DeploymentRequest>,
 ) -> Option<Superseded> {
+    let others: Vec<&DeploymentRequest> = others.into_iter().collect();
+    if let Some(twin) = pushes::twin(request, &others) {
+        return Some(superseded(format!("request {} deploys the same commit", twin.name_any())));
+    }
     others
         .into_iter()
         .filter(|other| other.metadata.deletion_timestamp.is_none() && other.uid() != request.uid())
@@ -85,14 +90,23 @@ pub fn by_request<'a>(
 
 /// Whether a request waits for what its gates ask about: its deployment, or the next run of it, isn't created yet.
 pub fn waits(request: &DeploymentRequest) -> bool {
-    const PAST: [&str; 7] =
-        ["Creating", "Deploying", "Succeeded", "DeploymentFailed", "Inactive", "Superseded", "Refused"];
+    const PAST: [&str; 8] = [
+        "Creating",
+        "Deploying",
+        "Succeeded",
+        "DeploymentFailed",
+        "Inactive",
+        "Superseded",
+        "Refused",
+        repeats::REASON,
+    ];
     let Some(status) = &request.status else { return true };
     find_condition(&status.conditions, READY).is_none_or(|ready| !PAST.contains(&ready.reason.as_str()))
 }
 
-/// Whether another commit was deployed after this request's by a request that came about in the same way: then, if this one's commit is the head
-/// again, it was pushed back. What somebody asked for explicitly isn't undone by that. `others`: all requests of its namespace.
+/// Whether another commit was deployed after this request's by a request that came about in the same way: then, if this one's commit is the
+/// head of its pull request again, it was pushed back. What somebody asked for explicitly isn't undone by that. `others`: all requests of its
+/// namespace. Of pushes, [`pushes::is_to_run_again`] decides.
 pub fn overtaken<'a>(
     request: &DeploymentRequest,
     others: impl IntoIterator<Item = &'a DeploymentRequest>,
@@ -107,12 +121,27 @@ pub fn overtaken<'a>(
     })
 }
 
-fn deployment(request: &DeploymentRequest) -> Option<i64> {
+/// Whether a newer deployment for the same place succeeded than the request's, whose id is given. `others`: all requests of its namespace.
+pub fn is_replaced<'a>(
+    request: &DeploymentRequest,
+    id: i64,
+    others: impl IntoIterator<Item = &'a DeploymentRequest>,
+) -> bool {
+    others.into_iter().any(|other| {
+        other.namespace() == request.namespace()
+            && same_place(&other.spec, &request.spec)
+            && deployment(other) > Some(id)
+            && is_ready(other, "Succeeded")
+    })
+}
+
+pub(super) fn deployment(request: &DeploymentRequest) -> Option<i64> {
     request.status.as_ref().and_then(|status| status.deployment_id)
 }
 
 /// Of the requests for one place, those that may be forgotten. Kept are the `kept` newest, and of each way in which requests come about (for pushes:
-/// of each branch) the one that was deployed last: were the head's request gone, the next look at the branch would ask for it again.
+/// of each branch) the one that was asked for last and the one that was deployed last: without the request for a branch's head, the next sweep
+/// would ask for that head again, and without the one that was deployed last, a push back would not be seen as one.
 pub fn surplus<'a>(requests: &[&'a DeploymentRequest], kept: usize) -> Vec<&'a DeploymentRequest> {
     let way = |request: &DeploymentRequest| {
         let by = &request.spec.requested_by;
@@ -124,9 +153,9 @@ pub fn surplus<'a>(requests: &[&'a DeploymentRequest], kept: usize) -> Vec<&'a D
         .iter()
         .skip(kept)
         .filter(|old| {
-            requests.iter().any(|other| {
-                way(other) == way(old) && (deployment(other), age(other)) > (deployment(old), age(old))
-            })
+            let siblings: Vec<_> = requests.iter().filter(|other| way(other) == way(old)).collect();
+            siblings.iter().any(|other| pushes::last_seen(other) > pushes::last_seen(old))
+                && siblings.iter().any(|other| (deployment(other), age(other)) > (deployment(old), age(old)))
         })
         .copied()
         .collect()
@@ -136,7 +165,9 @@ fn gives_way(request: &DeploymentRequestSpec, other: &DeploymentRequestSpec) -> 
     let (own, its) = (&request.requested_by, &other.requested_by);
     match its.origin {
         Origin::Comment | Origin::Slack | Origin::Manual => true,
-        Origin::Push => own.origin == Origin::Push && own.branch != its.branch,
+        Origin::Push => {
+            own.origin == Origin::Push && own.branch != its.branch && request.sha != other.sha
+        }
         Origin::DeploymentStatus => own.origin == Origin::DeploymentStatus,
         Origin::PullRequest => false,
     }
@@ -152,6 +183,9 @@ fn is_later(request: &DeploymentRequest, other: &DeploymentRequest) -> bool {
     {
         return its > own;
     }
+    if own.origin == Origin::Push && its.origin == Origin::Push {
+        return pushes::order(other) > pushes::order(request);
+    }
     age(other) > age(request)
 }
 
@@ -160,10 +194,15 @@ fn age(request: &DeploymentRequest) -> (Option<jiff::Timestamp>, Option<String>)
     (request.metadata.creation_timestamp.as_ref().map(|time| time.0), request.uid())
 }
 
-fn was_superseded(request: &DeploymentRequest) -> bool {
+pub(super) fn was_superseded(request: &DeploymentRequest) -> bool {
+    is_ready(request, "Superseded")
+}
+
+/// Whether that is the reason of its `Ready`.
+fn is_ready(request: &DeploymentRequest, reason: &str) -> bool {
     request
         .status
         .as_ref()
         .and_then(|status| find_condition(&status.conditions, READY))
-        .is_some_and(|ready| ready.reason == "Superseded")
+        .is_some_and(|ready| ready.reason == reason)
 }

@@ -1,11 +1,20 @@
 //! Commands in a comment.
 
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::Change;
 use crate::api::{CommandSpec, CommentReference, LocalReference, PullRequestReference, Repository};
 use crate::core::forge::Comment;
 use crate::core::{claims, command};
+
+/// Age from which a comment isn't obeyed any more. Shorter than commands are kept, so that a delivery that is sent again finds its command.
+const TOO_OLD: SignedDuration = SignedDuration::from_hours(12);
+
+/// Whether a comment was written so long ago that its delivery comes too late, or once more.
+pub fn is_too_old(comment: &Comment, now: Timestamp) -> bool {
+    comment.created_at.parse::<Timestamp>().is_ok_and(|written| now.duration_since(written) > TOO_OLD)
+}
 
 /// A command is answered once, so of several Repositories for one GitHub repository only one takes it: the oldest, which holds every environment
 /// that it has. The environments that only younger ones have can't be commanded in comments.

@@ -53,7 +53,7 @@ fn names_of(event: &Event, repositories: &[Repository]) -> Vec<String> {
 }
 
 fn push(branch: &str) -> Event {
-    Event::Push { repository: name(), branch: branch.into(), sha: SHA.into() }
+    Event::Push { repository: name(), branch: branch.into(), sha: SHA.into(), pushed_at: None }
 }
 
 fn deployment(environment: &str) -> Deployment {
@@ -149,8 +149,12 @@ fn a_push_to_a_branch_that_is_followed_is_asked_for() {
     assert_eq!(spec.requested_by.branch.as_deref(), Some("release/1.2"));
     assert_eq!(names_of(&push("main"), &repositories), ["shop-staging-0123456789ab"]);
     assert!(of(&push("release/1.2/x"), &repositories).is_empty());
-    let elsewhere =
-        Event::Push { repository: "acme/other".parse().unwrap(), branch: "main".into(), sha: SHA.into() };
+    let elsewhere = Event::Push {
+        repository: "acme/other".parse().unwrap(),
+        branch: "main".into(),
+        sha: SHA.into(),
+        pushed_at: None,
+    };
     assert!(of(&elsewhere, &repositories).is_empty());
 }
 

@@ -103,7 +103,12 @@ fn push(body: &[u8]) -> Result<Parsed, ParseError> {
         )));
     }
     let PushBody { after, repository } = read(EVENT, body)?;
-    Ok(Parsed::Event(Event::Push { repository: repository.full_name, branch: branch.to_owned(), sha: after }))
+    Ok(Parsed::Event(Event::Push {
+        repository: repository.full_name,
+        branch: branch.to_owned(),
+        sha: after,
+        pushed_at: super::happened_at(EVENT, body),
+    }))
 }
 
 /// Actions after which a check may stand otherwise: one that runs (again) takes back what it said.

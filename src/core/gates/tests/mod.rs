@@ -2,6 +2,7 @@
 
 mod chain;
 mod hours;
+mod pushes;
 mod supersede;
 mod tell;
 

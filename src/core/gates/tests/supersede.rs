@@ -1,4 +1,5 @@
-use super::super::supersede::{by_branch, by_request, by_source, overtaken, surplus, waits};
+use super::super::pushes::is_to_run_again;
+use super::super::supersede::{by_branch, by_request, by_source, is_replaced, overtaken, surplus, waits};
 use super::*;
 use crate::api::{DeploymentRequest, DeploymentRequestSpec};
 use crate::core::forge::{Branch, Deployment};
@@ -72,7 +73,6 @@ fn a_link_of_a_chain_gives_way_to_a_newer_deployment_of_its_source() {
 fn a_request_gives_way_to_one_that_somebody_asked_for_later() {
     let comment = || spec(json!({"origin": "Comment"}));
     let slack = || spec(json!({"origin": "Slack"}));
-    let opened = || spec(json!({"origin": "PullRequest"}));
     for (own, its, gives_way) in [
         (pushed("main"), comment(), true),
         (comment(), slack(), true),
@@ -82,14 +82,17 @@ fn a_request_gives_way_to_one_that_somebody_asked_for_later() {
         (pushed("main"), led_to(9), false),
         // Which commit is the head can't be told by age: a branch may be pushed back to an older one.
         (pushed("main"), pushed("main"), false),
-        (pushed("release-1"), pushed("release-2"), true),
+        (of("1", pushed("release-1")), of("2", pushed("release-2")), true),
+        // Of two for one commit the older one goes on.
+        (pushed("release-1"), pushed("release-2"), false),
         (opened(), opened(), false),
         (opened(), comment(), true),
     ] {
         let (older, newer) = (request("a", 0, &own), request("b", 1, &its));
         let verdict = by_request(&older, [&older, &newer]);
         assert_eq!(verdict.is_some(), gives_way, "{:?} {:?}", own.requested_by, its.requested_by);
-        assert_eq!(by_request(&newer, [&older, &newer]), None, "the newer one stays");
+        let twins = own.requested_by.origin == its.requested_by.origin && own.requested_by.branch != its.requested_by.branch && own.sha == its.sha;
+        assert_eq!(by_request(&newer, [&older, &newer]).is_some(), twins, "the newer one stays");
     }
 }
 
@@ -145,23 +148,67 @@ fn of(sha: &str, spec: DeploymentRequestSpec) -> DeploymentRequestSpec {
     DeploymentRequestSpec { sha: sha.repeat(40), ..spec }
 }
 
+fn opened() -> DeploymentRequestSpec {
+    spec(json!({"origin": "PullRequest"}))
+}
+
 #[test]
 fn a_push_back_is_told_from_what_somebody_asked_for() {
+    let head = deployed(request("head", 0, &of("1", opened())), Some(5), "Succeeded");
+    let other = |spec: DeploymentRequestSpec, id| deployed(request("other", 1, &spec), id, "Succeeded");
+    for (newer, expected, why) in [
+        (other(of("2", opened()), Some(6)), true, "pushed, and pushed back"),
+        (other(of("2", spec(json!({"origin": "Comment"}))), Some(6)), false, "asked for"),
+        (other(of("2", spec(json!({"origin": "Manual"}))), Some(6)), false, "asked for by hand"),
+        (other(of("2", opened()), Some(4)), false, "deployed before"),
+        (other(of("2", opened()), None), false, "not deployed"),
+        (other(of("1", opened()), Some(6)), false, "the same commit"),
+    ] {
+        assert_eq!(overtaken(&head, [&head, &newer]), expected, "{why}");
+    }
+    let waiting = request("head", 0, &of("1", opened()));
+    assert!(!overtaken(&waiting, [&other(of("2", opened()), Some(6))]), "never deployed");
+}
+
+#[test]
+fn only_the_own_branch_has_a_pushed_commit_run_again() {
     let head = deployed(request("head", 0, &of("1", pushed("main"))), Some(5), "Succeeded");
     let other = |spec: DeploymentRequestSpec, id| deployed(request("other", 1, &spec), id, "Succeeded");
     for (newer, expected, why) in [
         (other(of("2", pushed("main")), Some(6)), true, "pushed, and pushed back"),
-        (other(of("2", pushed("release")), Some(6)), true, "another branch of the same environment"),
+        (other(of("2", pushed("release")), Some(6)), false, "another branch of the same environment"),
         (other(of("2", spec(json!({"origin": "Comment"}))), Some(6)), false, "asked for"),
-        (other(of("2", spec(json!({"origin": "Manual"}))), Some(6)), false, "asked for by hand"),
         (other(of("2", pushed("main")), Some(4)), false, "deployed before"),
-        (other(of("2", pushed("main")), None), false, "not deployed"),
         (other(of("1", pushed("main")), Some(6)), false, "the same commit"),
     ] {
-        assert_eq!(overtaken(&head, [&head, &newer]), expected, "{why}");
+        assert_eq!(is_to_run_again(&head, &[&head, &newer]), expected, "{why}");
     }
     let waiting = request("head", 0, &of("1", pushed("main")));
-    assert!(!overtaken(&waiting, [&other(of("2", pushed("main")), Some(6))]), "never deployed");
+    assert!(!is_to_run_again(&waiting, &[&waiting, &other(of("2", pushed("main")), Some(6))]), "never deployed");
+}
+
+#[test]
+fn a_deployment_by_another_tool_is_replaced_once_a_newer_one_succeeded() {
+    let old = deployed(request("old", 0, &of("1", pushed("main"))), Some(5), "Deploying");
+    let newer = |id, reason| deployed(request("newer", 1, &of("2", pushed("main"))), Some(id), reason);
+    assert!(is_replaced(&old, 5, [&old, &newer(6, "Succeeded")]));
+    assert!(!is_replaced(&old, 5, [&old, &newer(6, "Deploying")]));
+    assert!(!is_replaced(&old, 5, [&old, &newer(4, "Succeeded")]));
+}
+
+#[test]
+fn the_request_for_a_branchs_head_is_kept_though_an_older_one_was_deployed_last() {
+    let mut all = vec![
+        deployed(request("deployed", 0, &of("1", pushed("release"))), Some(1), "Succeeded"),
+        deployed(request("head", 1, &of("2", pushed("release"))), None, "Superseded"),
+    ];
+    for minute in 2..=7 {
+        let spec = of(&minute.to_string(), pushed("main"));
+        all.push(deployed(request(&format!("main-{minute}"), minute, &spec), Some(minute), "Succeeded"));
+    }
+    let all: Vec<&DeploymentRequest> = all.iter().collect();
+    let names: Vec<_> = surplus(&all, 5).iter().filter_map(|old| old.metadata.name.as_deref()).collect();
+    assert_eq!(names, ["main-2"]);
 }
 
 #[test]

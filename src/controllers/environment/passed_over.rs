@@ -1,0 +1,91 @@
+//! Deployments that came so fast that the environment's revision was replaced before it was reconciled: nothing else would ever report them.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+
+use crate::api::PreviewEnvironment;
+use crate::controllers::Context;
+use crate::core::validate::Admitted;
+use crate::core::{progress, report};
+use crate::ports::ForgeError;
+
+/// Most deployments of one environment whose state is asked for.
+const MOST: usize = 50;
+/// Time until GitHub is asked again when it didn't answer.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Environments with a new revision, by UID, and whether GitHub answered what came before it. An environment stays here until that is in its
+/// status.
+#[derive(Default)]
+pub struct Asked(Mutex<HashMap<String, bool>>);
+
+impl Asked {
+    fn set(&self, uid: &str, answered: bool) {
+        if let Ok(mut known) = self.0.lock() {
+            known.insert(uid.to_owned(), answered);
+        }
+    }
+
+    fn has(&self, uid: &str) -> bool {
+        self.0.lock().is_ok_and(|known| known.contains_key(uid))
+    }
+
+    /// The status says what was found. The time after which to ask again where GitHub didn't answer.
+    pub(super) fn settle(&self, uid: &str) -> Option<Duration> {
+        let mut known = self.0.lock().ok()?;
+        let answered = *known.get(uid)?;
+        if answered {
+            known.remove(uid);
+        }
+        (!answered).then_some(AGAIN)
+    }
+
+    /// Forgets an environment that has been deleted.
+    pub(super) fn forget(&self, uid: &str) {
+        if let Ok(mut known) = self.0.lock() {
+            known.remove(uid);
+        }
+    }
+}
+
+/// The earlier deployments of the environment that are in no part of its status and have come to no end, asked of GitHub once for each revision.
+/// That GitHub doesn't answer holds nothing up.
+pub(super) async fn find(
+    environment: &PreviewEnvironment,
+    admitted: &Admitted<'_>,
+    context: &Context,
+) -> Vec<i64> {
+    let uid = environment.uid().unwrap_or_default();
+    let revision = &environment.spec.revision;
+    let is_new = progress::is_first_look(environment.status.as_ref(), revision) || context.asked.has(&uid);
+    if revision.deployment_id.is_none() || !is_new {
+        return Vec::new();
+    }
+    let found = ask(environment, admitted, context).await;
+    context.asked.set(&uid, found.is_ok());
+    found.unwrap_or_else(|error| {
+        let (namespace, name) = (environment.namespace(), environment.name_any());
+        tracing::warn!(namespace, name, %error, "earlier deployments not read, will retry");
+        Vec::new()
+    })
+}
+
+async fn ask(
+    environment: &PreviewEnvironment,
+    admitted: &Admitted<'_>,
+    context: &Context,
+) -> Result<Vec<i64>, ForgeError> {
+    let (forge, repository) = context.forge(admitted).await?;
+    let recent = forge.recent_deployments(&repository).await?;
+    let mut found = Vec::new();
+    for id in report::passed_over(environment, &recent.items, &context.cluster_id).into_iter().take(MOST) {
+        let state = forge.deployment_state(&repository, id).await?;
+        if !report::is_settled(state.as_deref()) {
+            found.push(id);
+        }
+    }
+    Ok(found)
+}
