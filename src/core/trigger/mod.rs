@@ -7,6 +7,8 @@ mod deployment_status;
 mod pull_request;
 mod push;
 
+pub use self::push::branches;
+
 use kube::ResourceExt as _;
 
 use super::event::Event;

@@ -123,6 +123,16 @@ impl From<BranchJson> for Branch {
     }
 }
 
+/// A commit of a pull request in GitHub's JSON, of which only the SHA is read.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CommitJson(ShaJson);
+
+impl From<CommitJson> for String {
+    fn from(json: CommitJson) -> Self {
+        json.0.sha
+    }
+}
+
 /// A file that a pull request changes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ChangedFile {
