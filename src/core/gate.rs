@@ -173,7 +173,10 @@ pub fn selects_files(trigger: &PullRequestTrigger, files: &[String]) -> Result<(
     if trigger.paths.is_empty() || files.iter().any(|file| paths.selects(file)) {
         return Ok(());
     }
-    Err(Unselected::Not(format!("none of the files that it changes is selected by {}", trigger.paths.join(", "))))
+    Err(Unselected::Not(format!(
+        "none of the files that it changes is selected by {}",
+        trigger.paths.join(", ")
+    )))
 }
 
 /// What a [`PreviewEnvironment`](crate::api::PreviewEnvironment) records of a pull request; cut to the lengths that the schema allows.
@@ -350,10 +353,7 @@ mod tests {
         assert_eq!(selects_files(&trigger(&[]), &[]), Ok(()));
         assert_eq!(selects_files(&trigger(&["api/**", "web/**"]), &files), Ok(()));
         let refusal = selects_files(&trigger(&["api/**", "web/*"]), &files).unwrap_err();
-        assert!(
-            matches!(&refusal, Unselected::Not(why) if why.contains("api/**, web/*")),
-            "{refusal:?}"
-        );
+        assert!(matches!(&refusal, Unselected::Not(why) if why.contains("api/**, web/*")), "{refusal:?}");
         assert!(selects_files(&trigger(&["**"]), &[]).is_err(), "a pull request that changes nothing");
         // Each file goes through all patterns: one that is excluded doesn't hide another.
         let but_docs = trigger(&["**", "!docs/**", "!**.md"]);
@@ -368,7 +368,9 @@ mod tests {
             paths: vec!["!docs/**".into()],
             ..Default::default()
         };
-        let Verdict::Refused(mistake) = judged(trigger.clone(), &ClassPullRequests::default(), &pull_request()) else {
+        let Verdict::Refused(mistake) =
+            judged(trigger.clone(), &ClassPullRequests::default(), &pull_request())
+        else {
             panic!("not refused");
         };
         assert_eq!(mistake.reason, PATTERN_INVALID);
@@ -376,7 +378,9 @@ mod tests {
             let wanted = format!("spec.environments[preview].trigger.pullRequest.{place}");
             assert!(mistake.message.contains(&wanted), "{}", mistake.message);
         }
-        assert!(matches!(selects_files(&trigger, &["src/a".into()]), Err(Unselected::Invalid(problems)) if problems.len() == 1));
+        assert!(
+            matches!(selects_files(&trigger, &["src/a".into()]), Err(Unselected::Invalid(problems)) if problems.len() == 1)
+        );
     }
 
     #[test]
@@ -395,7 +399,11 @@ mod tests {
         assert_eq!(mistake.reason, NOT_THE_HEAD);
         assert!(mistake.message.starts_with("commit 3333333 is GitHub's trial merge of pull request 12345"));
         assert!(mistake.message.contains("github.event.pull_request.head.sha"));
-        assert!(mistake.message.chars().count() <= crate::core::report::DESCRIPTION_LIMIT, "{}", mistake.message);
+        assert!(
+            mistake.message.chars().count() <= crate::core::report::DESCRIPTION_LIMIT,
+            "{}",
+            mistake.message
+        );
     }
 
     #[test]
@@ -407,8 +415,16 @@ mod tests {
         assert_eq!(never_the_head(12_345, &stranger, &many), None, "the list is not whole");
         let mistake = never_the_head(12_345, &stranger, &commits).unwrap();
         assert_eq!(mistake.reason, NOT_THE_HEAD);
-        assert!(mistake.message.contains("commit 5555555 is no commit of pull request 12345"), "{}", mistake.message);
-        assert!(mistake.message.chars().count() <= crate::core::report::DESCRIPTION_LIMIT, "{}", mistake.message);
+        assert!(
+            mistake.message.contains("commit 5555555 is no commit of pull request 12345"),
+            "{}",
+            mistake.message
+        );
+        assert!(
+            mistake.message.chars().count() <= crate::core::report::DESCRIPTION_LIMIT,
+            "{}",
+            mistake.message
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod harness;
 mod health;
 mod holders;
 mod ingress;
+mod inputs;
 mod life;
 mod mistakes;
 mod people;
@@ -36,6 +37,7 @@ use playground::stage::Settings;
 const GROUPS: &[Group] = &[
     group("life", life::TESTS),
     group("mistakes", mistakes::TESTS),
+    group("inputs", inputs::TESTS),
     group("chain", chain::TESTS),
     group("commands", commands::TESTS),
     group("slack", slack::TESTS),

@@ -10,8 +10,8 @@ use crate::controllers::Context;
 use crate::controllers::driver::Failure;
 use crate::core::gate::{self, Verdict};
 use crate::core::target::Mistake;
-use crate::core::{progress, trigger};
 use crate::core::validate::Admitted;
+use crate::core::{progress, trigger};
 use crate::ports::ForgeError;
 
 /// What GitHub said.

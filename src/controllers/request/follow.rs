@@ -65,9 +65,8 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
 fn by_report(told: &DeploymentReport, status: &PreviewEnvironmentStatus) -> Followed {
     let was_ready = || {
         let mut attempts = status.history.iter();
-        attempts.any(|attempt| {
-            attempt.deployment_id == Some(told.deployment_id) && attempt.ready_at.is_some()
-        })
+        attempts
+            .any(|attempt| attempt.deployment_id == Some(told.deployment_id) && attempt.ready_at.is_some())
     };
     match told.state {
         DeploymentState::Queued | DeploymentState::InProgress => Followed::UnderWay,

@@ -85,8 +85,17 @@ pub fn by_request<'a>(
 
 /// Whether a request waits for what its gates ask about: its deployment, or the next run of it, isn't created yet.
 pub fn waits(request: &DeploymentRequest) -> bool {
-    const PAST: [&str; 7] =
-        ["Creating", "Deploying", "Succeeded", "DeploymentFailed", "Inactive", "Superseded", "Refused"];
+    const PAST: [&str; 9] = [
+        "Creating",
+        "Deploying",
+        "Succeeded",
+        "DeploymentFailed",
+        "Inactive",
+        "Superseded",
+        "Refused",
+        "ChecksTimedOut",
+        "ImageTimedOut",
+    ];
     let Some(status) = &request.status else { return true };
     find_condition(&status.conditions, READY).is_none_or(|ready| !PAST.contains(&ready.reason.as_str()))
 }

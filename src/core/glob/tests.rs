@@ -37,19 +37,39 @@ fn branch_filters_follow_githubs_cheat_sheet() {
     hold(
         FilterOf::Branches,
         &[
-            (&["feature/*"], &["feature/my-branch", "feature/your-branch"], &["feature/a/b", "feature", "my-branch"]),
-            (&["feature/**"], &["feature/beta-a/my-branch", "feature/your-branch", "feature/mona/the/octocat"], &["feature", "x/feature/a"]),
-            (&["main", "releases/mona-the-octocat"], &["main", "releases/mona-the-octocat"], &["mainline", "releases/mona"]),
+            (
+                &["feature/*"],
+                &["feature/my-branch", "feature/your-branch"],
+                &["feature/a/b", "feature", "my-branch"],
+            ),
+            (
+                &["feature/**"],
+                &["feature/beta-a/my-branch", "feature/your-branch", "feature/mona/the/octocat"],
+                &["feature", "x/feature/a"],
+            ),
+            (
+                &["main", "releases/mona-the-octocat"],
+                &["main", "releases/mona-the-octocat"],
+                &["mainline", "releases/mona"],
+            ),
             (&["*"], &["main", "releases"], &["all/the/branches"]),
             (&["**"], &["all/the/branches", "every/tag"], &[]),
             (&["*feature"], &["mona-feature", "feature", "ver-10-feature"], &["feature-x", "x/feature"]),
             (&["v2*"], &["v2", "v2.0", "v2.9"], &["v1", "v2/0"]),
-            (&["v[12].[0-9]+.[0-9]+"], &["v1.10.1", "v2.0.0"], &["v3.0.0", "v1.10", "v1.10.", "v1x10.1", "v12.0.0"]),
+            (
+                &["v[12].[0-9]+.[0-9]+"],
+                &["v1.10.1", "v2.0.0"],
+                &["v3.0.0", "v1.10", "v1.10.", "v1x10.1", "v12.0.0"],
+            ),
             // The words above the tables.
             (&["[CB]at"], &["Cat", "Bat"], &["at", "Rat", "CBat", "cat"]),
             (&["[1-2]00"], &["100", "200"], &["300", "00"]),
             (&["[0-9a-z]"], &["0", "m", "z"], &["A", "-", "", "ab"]),
-            (&["releases/**", "!releases/**-alpha"], &["releases/10", "releases/beta/mona"], &["releases/10-alpha", "releases/beta/3-alpha", "main"]),
+            (
+                &["releases/**", "!releases/**-alpha"],
+                &["releases/10", "releases/beta/mona"],
+                &["releases/10-alpha", "releases/beta/3-alpha", "main"],
+            ),
             (&["**", "!gh-readonly-queue/**"], &["main", "a/b"], &["gh-readonly-queue/main/pr-7-0123"]),
         ],
     );
@@ -68,14 +88,30 @@ fn path_filters_follow_githubs_cheat_sheet() {
             (&["**.js"], &["index.js", "js/index.js", "src/js/app.js"], &["index.jsx"]),
             (&["docs/*"], &["docs/README.md", "docs/file.txt"], &["docs/mona/octocat.txt", "docs"]),
             (&["docs/**"], &["docs/README.md", "docs/mona/octocat.txt"], &["docs", "mydocs/x"]),
-            (&["docs/**/*.md"], &["docs/README.md", "docs/mona/hello-world.md", "docs/a/markdown/file.md"], &["docs/x.txt"]),
-            (&["**/docs/**"], &["docs/hello.md", "dir/docs/my-file.txt", "space/docs/plan/space.doc"], &["mydocs/x"]),
+            (
+                &["docs/**/*.md"],
+                &["docs/README.md", "docs/mona/hello-world.md", "docs/a/markdown/file.md"],
+                &["docs/x.txt"],
+            ),
+            (
+                &["**/docs/**"],
+                &["docs/hello.md", "dir/docs/my-file.txt", "space/docs/plan/space.doc"],
+                &["mydocs/x"],
+            ),
             (&["**/README.md"], &["README.md", "js/README.md"], &["OLD-README.md"]),
             (&["**/*src/**"], &["a/src/app.js", "my-src/code/js/app.js"], &["src"]),
             (&["**/*-post.md"], &["my-post.md", "path/their-post.md"], &["my-posts.md"]),
-            (&["**/migrate-*.sql"], &["migrate-10909.sql", "db/migrate-v1.0.sql", "db/sept/migrate-v1.sql"], &["db/migrate.sql"]),
+            (
+                &["**/migrate-*.sql"],
+                &["migrate-10909.sql", "db/migrate-v1.0.sql", "db/sept/migrate-v1.sql"],
+                &["db/migrate.sql"],
+            ),
             (&["*.md", "!README.md"], &["hello.md"], &["README.md", "docs/hello.md"]),
-            (&["*.md", "!README.md", "README*"], &["hello.md", "README.md", "README.doc"], &["docs/hello.md"]),
+            (
+                &["*.md", "!README.md", "README*"],
+                &["hello.md", "README.md", "README.doc"],
+                &["docs/hello.md"],
+            ),
         ],
     );
 }
@@ -290,7 +326,8 @@ fn no_filter_pattern_takes_long() {
 
 /// A part of a pattern, and what it means, said as plainly as can be.
 fn parts() -> impl Strategy<Value = Vec<&'static str>> {
-    let part = prop::sample::select(vec!["a", "b", "/", "*", "**", "[ab]", "a?", "b+", "[ab]?", "[ab]+", "\\*"]);
+    let part =
+        prop::sample::select(vec!["a", "b", "/", "*", "**", "[ab]", "a?", "b+", "[ab]?", "[ab]+", "\\*"]);
     prop::collection::vec(part, 0..7)
 }
 
@@ -308,7 +345,8 @@ fn parts_mean(parts: &[&str], text: &str, begins: bool) -> bool {
             match rest.split_first() {
                 Some((&"/", after)) if begins => {
                     parts_mean(after, text, true)
-                        || ends().any(|end| text[..end].ends_with('/') && parts_mean(after, &text[end..], true))
+                        || ends()
+                            .any(|end| text[..end].ends_with('/') && parts_mean(after, &text[end..], true))
                 }
                 _ => ends().any(|end| parts_mean(rest, &text[end..], false)),
             }
