@@ -127,6 +127,12 @@ pub trait Forge: Send + Sync {
         repository: &RepositoryName,
         number: i64,
     ) -> Result<Vec<String>, ForgeError>;
+    /// The SHAs of a pull request's commits, by conditional requests. Of a pull request with more than 250 commits GitHub lists 250.
+    async fn pull_request_commits(
+        &self,
+        repository: &RepositoryName,
+        number: i64,
+    ) -> Result<Vec<String>, ForgeError>;
     /// The hundred most recently updated comments on the repository's issues and pull requests, by a conditional request.
     async fn recent_comments(&self, repository: &RepositoryName) -> Result<Listing<Comment>, ForgeError>;
     /// Every comment on a pull request, oldest first, by conditional requests.

@@ -94,7 +94,8 @@ pub struct Revision {
     /// Id of the GitHub deployment that is carried out; none for an environment made by hand, which is reported nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<i64>,
-    /// The deployment's payload without Matinee's own part: whoever may create deployments may set it. Templates read it as `payload`.
+    /// The deployment's payload without Matinee's own part: whoever may create deployments may set it. Templates read it as `payload`, if it is an
+    /// object; any other is a mistake where a template reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_value")]
     pub payload: Option<Value>,
@@ -105,7 +106,7 @@ pub struct Revision {
 }
 
 fn any_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+    schemars::json_schema!({ "x-kubernetes-preserve-unknown-fields": true })
 }
 
 /// How long an environment lives.
@@ -130,13 +131,13 @@ pub struct PreviewEnvironmentStatus {
     /// What GitHub said of the pull request when it was last asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verification>,
-    /// Where the environment is reached.
+    /// Where the environment is reached; none for a template without endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Host name of the environment.
+    /// Host name of the environment; none for a template without endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// Every host name of the environment: its own, and those of further endpoints. No other environment can have any of them.
+    /// The host name of each endpoint. No other environment can have any of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
     /// First seven characters of the commit that the status is about.

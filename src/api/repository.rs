@@ -141,8 +141,15 @@ pub struct Trigger {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PushTrigger {
-    /// Branches, as globs in which `*` stands for any characters but `/`. Of several that match, the newest push is deployed.
-    #[schemars(length(min = 1, max = 20), inner(length(min = 1, max = 255)))]
+    /// Branches, as filter patterns of GitHub Actions: `*` stands for any characters but `/`, `**` for any, `?` for zero or one of the character
+    /// before it, `+` for one or more, `[a-z]` for one of these, `\` takes a special character's meaning, and `!` in front excludes. The last
+    /// pattern that matches decides. Of several
+    /// branches that are selected, the newest push is deployed.
+    #[schemars(
+        length(min = 1, max = 20),
+        inner(length(min = 1, max = 255)),
+        extend("x-kubernetes-validations" = [filter_patterns(), not_only_exclusions()])
+    )]
     pub branches: Vec<String>,
 }
 
@@ -188,11 +195,20 @@ pub struct PullRequestTrigger {
     /// Labels of which the pull request must bear one. Empty: no label is needed.
     #[schemars(length(max = 20), inner(length(min = 1, max = 50)))]
     pub labels: Vec<String>,
-    /// Branches, as globs, one of which the pull request must be based on. Empty: any.
-    #[schemars(length(max = 20), inner(length(min = 1, max = 255)))]
+    /// Branches that the pull request may be based on, as filter patterns of GitHub Actions, like `trigger.push.branches`. Empty: any.
+    #[schemars(
+        length(max = 20),
+        inner(length(min = 1, max = 255)),
+        extend("x-kubernetes-validations" = [filter_patterns(), not_only_exclusions()])
+    )]
     pub base_branches: Vec<String>,
-    /// Paths, as globs in which `*` stands for any characters but `/` and `**` for any, one of which a changed file has to match. Empty: any.
-    #[schemars(length(max = 50), inner(length(min = 1, max = 255)))]
+    /// Files of which the pull request must change one, as filter patterns of GitHub Actions, like `trigger.push.branches`: each file that it
+    /// changes goes through all of them, and one file that is selected is enough. Empty: any.
+    #[schemars(
+        length(max = 50),
+        inner(length(min = 1, max = 255)),
+        extend("x-kubernetes-validations" = [filter_patterns(), not_only_exclusions()])
+    )]
     pub paths: Vec<String>,
     /// Drafts.
     pub drafts: Reaction,
@@ -200,6 +216,24 @@ pub struct PullRequestTrigger {
     pub bots: Reaction,
     /// Pull requests whose head is in another repository.
     pub forks: Reaction,
+}
+
+/// The rule that each item is a filter pattern. What no regular expression can tell, as `[z-a]`, a condition of the Repository does. A container's
+/// `default` and `KubeSchema` don't go together, so it is written out.
+fn filter_patterns() -> serde_json::Value {
+    serde_json::json!({
+        "rule": r"self.all(pattern, pattern.matches(r'^!?(\*+|([^*?+\[\\]|\\[^A-Za-z0-9]|\[([A-Za-z0-9](-[A-Za-z0-9])?)+\])[?+]?)+$'))",
+        "message": "must have filter patterns of GitHub Actions only: ? and + follow a character, [ ] hold letters, digits and ranges of them, ! is \
+                    followed by a pattern, and \\ takes a special character's meaning",
+    })
+}
+
+/// The rule that something is selected.
+fn not_only_exclusions() -> serde_json::Value {
+    serde_json::json!({
+        "rule": "size(self) == 0 || self.exists(pattern, !pattern.startsWith('!'))",
+        "message": "must have a pattern without ! in front: put \"**\" first to select all but the others",
+    })
 }
 
 /// What is deployed to an environment.

@@ -75,6 +75,7 @@ fn kind(field: &Value) -> String {
             (Some("array"), Value::String(item)) => format!("list of {item}s"),
             (Some("object"), _) if field["additionalProperties"].is_object() => "map".to_owned(),
             (Some(plain), _) => plain.to_owned(),
+            (None, _) if field["x-kubernetes-preserve-unknown-fields"] == true => "anything".to_owned(),
             (None, _) => "number or string".to_owned(),
         },
     }];

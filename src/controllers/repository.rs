@@ -117,6 +117,7 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
     let claims: Result<(), Mistake> = claims.into_iter().try_for_each(|(_, holds)| holds);
     let claims = claims.and_then(|()| own_names(repository, context));
     let chained = chain::check(repository);
+    let patterns = validate::patterns(repository);
     let templates = templates(repository, context).await?;
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
         // What a sweep finds would only be refused.
@@ -136,6 +137,7 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
         .err()
         .or(chained.as_ref().err().cloned())
         .or(claims.as_ref().err().cloned())
+        .or(patterns.err())
         .or(templates.err())
         .or(swept.as_ref().err().cloned());
     record(repository, &chained, &claims, mistake.as_ref(), &swept, unread, context).await?;

@@ -112,7 +112,7 @@ pub struct Deployment {
     pub sha: String,
     /// Name of the environment, as its creator wrote it.
     pub environment: String,
-    /// The payload; a string that holds JSON has been parsed.
+    /// The payload; a string that holds a JSON object or list has been parsed.
     pub payload: Value,
     /// Login of who created it.
     pub creator: String,

@@ -2,7 +2,7 @@
 //! anybody who may create deployments can ask for one.
 
 use super::forge::PullRequest;
-use super::glob;
+use super::glob::{Filter, FilterOf};
 use super::target::Mistake;
 use crate::api::{
     ClassPullRequests, Permission, PullRequestSource, PullRequestTrigger, Reaction, RepositoryEnvironment,
@@ -44,15 +44,25 @@ pub fn judge(
         return Verdict::Over { reason: "PullRequestClosed", message };
     }
     let trigger = environment.trigger.as_ref().and_then(|trigger| trigger.pull_request.as_ref());
-    if triggered
-        && let Some(trigger) = trigger
-        && let Err(reason) = selects(trigger, pull_request)
-    {
-        let message =
-            format!("pull request {} has no environment {}: {reason}", pull_request.number, environment.name);
-        return Verdict::Over { reason: "NotSelected", message };
+    if triggered && let Some(trigger) = trigger {
+        match selects(trigger, pull_request) {
+            Ok(()) => {}
+            Err(Unselected::Not(reason)) => {
+                let message = format!(
+                    "pull request {} has no environment {}: {reason}",
+                    pull_request.number, environment.name
+                );
+                return Verdict::Over { reason: "NotSelected", message };
+            }
+            Err(Unselected::Invalid(problems)) => {
+                return Verdict::Refused(patterns_invalid(&environment.name, &problems));
+            }
+        }
     }
     if pull_request.head_sha != sha {
+        if pull_request.merge_commit_sha.as_deref() == Some(sha) {
+            return Verdict::Refused(trial_merge(pull_request, sha));
+        }
         return Verdict::Superseded { head: pull_request.head_sha.clone() };
     }
     let source = source(pull_request);
@@ -62,35 +72,111 @@ pub fn judge(
     }
 }
 
+/// Reason of a commit that never was the head of its pull request.
+pub const NOT_THE_HEAD: &str = "NotTheHead";
+/// Reason of a Repository whose filter patterns can't be read.
+pub const PATTERN_INVALID: &str = "PatternInvalid";
+
+/// What to do about a commit that isn't the head. GitHub shows 140 characters of a message, so it has to be short.
+const DEPLOY_THE_HEAD: &str = "create the deployment with github.event.pull_request.head.sha";
+
+/// The mistake of deploying the commit that GitHub makes to try the merge: `github.sha` of a workflow that runs on `pull_request`.
+/// <https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows#pull_request>
+fn trial_merge(pull_request: &PullRequest, sha: &str) -> Mistake {
+    let message = format!(
+        "{} is GitHub's trial merge of pull request {}, not its head: {DEPLOY_THE_HEAD}",
+        short(sha),
+        pull_request.number
+    );
+    Mistake { reason: NOT_THE_HEAD, message }
+}
+
+/// Most commits of a pull request that GitHub lists. <https://docs.github.com/rest/pulls/pulls#list-commits-on-a-pull-request>
+const MOST_COMMITS: usize = 250;
+
+/// The mistake of deploying a commit that doesn't belong to the pull request. `commits`: those of the pull request that GitHub lists. A commit that
+/// does belong to it was its head once, and is only superseded; so is one of which the list can't tell, since it isn't whole.
+pub fn never_the_head(number: i64, sha: &str, commits: &[String]) -> Option<Mistake> {
+    if commits.len() >= MOST_COMMITS || commits.iter().any(|commit| commit == sha) {
+        return None;
+    }
+    let message = format!("{} is no commit of pull request {number}: {DEPLOY_THE_HEAD}", short(sha));
+    Some(Mistake { reason: NOT_THE_HEAD, message })
+}
+
+fn short(sha: &str) -> String {
+    format!("commit {}", sha.chars().take(7).collect::<String>())
+}
+
+/// Why a trigger doesn't select a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unselected {
+    /// Its labels, base branches or paths are about others; why, for people.
+    Not(String),
+    /// Its filter patterns can't be read, so nobody knows. Every mistake, with the field below `spec.environments[…]`.
+    Invalid(Vec<String>),
+}
+
+/// The mistake of filter patterns that can't be read. `problems` name the fields below the environment.
+pub fn patterns_invalid(environment: &str, problems: &[String]) -> Mistake {
+    let problems: Vec<String> =
+        problems.iter().map(|problem| format!("spec.environments[{environment}].{problem}")).collect();
+    Mistake { reason: PATTERN_INVALID, message: format!("the Repository's {}", problems.join("; ")) }
+}
+
+/// The trigger's filter of base branches.
+///
+/// # Errors
+/// Every mistake.
+pub fn base_branches(trigger: &PullRequestTrigger) -> Result<Filter, Vec<String>> {
+    Filter::read(FilterOf::Branches, "trigger.pullRequest.baseBranches", &trigger.base_branches)
+}
+
+/// The trigger's filter of paths.
+///
+/// # Errors
+/// Every mistake.
+pub fn paths(trigger: &PullRequestTrigger) -> Result<Filter, Vec<String>> {
+    Filter::read(FilterOf::Paths, "trigger.pullRequest.paths", &trigger.paths)
+}
+
 /// Whether the trigger's labels and base branches select the pull request; if not, why.
-pub fn selects(trigger: &PullRequestTrigger, pull_request: &PullRequest) -> Result<(), String> {
+///
+/// # Errors
+/// Why not.
+pub fn selects(trigger: &PullRequestTrigger, pull_request: &PullRequest) -> Result<(), Unselected> {
+    let base_branches = base_branches(trigger).map_err(Unselected::Invalid)?;
     if !trigger.labels.is_empty()
         && !pull_request
             .labels
             .iter()
             .any(|label| trigger.labels.iter().any(|wanted| wanted.eq_ignore_ascii_case(label)))
     {
-        return Err(format!("it bears none of the labels {}", trigger.labels.join(", ")));
+        return Err(Unselected::Not(format!("it bears none of the labels {}", trigger.labels.join(", "))));
     }
-    if !trigger.base_branches.is_empty()
-        && !trigger.base_branches.iter().any(|pattern| glob::matches(pattern, &pull_request.base_branch))
-    {
-        return Err(format!(
-            "its base branch {} matches none of {}",
+    if !trigger.base_branches.is_empty() && !base_branches.selects(&pull_request.base_branch) {
+        return Err(Unselected::Not(format!(
+            "its base branch {} is not selected by {}",
             pull_request.base_branch,
             trigger.base_branches.join(", ")
-        ));
+        )));
     }
     Ok(())
 }
 
-/// Whether the trigger's paths select a pull request that changes these files; if not, why.
-pub fn selects_files(trigger: &PullRequestTrigger, files: &[String]) -> Result<(), String> {
-    let selected = |file: &String| trigger.paths.iter().any(|pattern| glob::matches(pattern, file));
-    if trigger.paths.is_empty() || files.iter().any(selected) {
+/// Whether the trigger's paths select a pull request that changes these files; if not, why. One file that is selected is enough.
+///
+/// # Errors
+/// Why not.
+pub fn selects_files(trigger: &PullRequestTrigger, files: &[String]) -> Result<(), Unselected> {
+    let paths = paths(trigger).map_err(Unselected::Invalid)?;
+    if trigger.paths.is_empty() || files.iter().any(|file| paths.selects(file)) {
         return Ok(());
     }
-    Err(format!("none of the files that it changes matches one of {}", trigger.paths.join(", ")))
+    Err(Unselected::Not(format!(
+        "none of the files that it changes is selected by {}",
+        trigger.paths.join(", ")
+    )))
 }
 
 /// What a [`PreviewEnvironment`](crate::api::PreviewEnvironment) records of a pull request; cut to the lengths that the schema allows.
@@ -267,8 +353,78 @@ mod tests {
         assert_eq!(selects_files(&trigger(&[]), &[]), Ok(()));
         assert_eq!(selects_files(&trigger(&["api/**", "web/**"]), &files), Ok(()));
         let refusal = selects_files(&trigger(&["api/**", "web/*"]), &files).unwrap_err();
-        assert!(refusal.contains("api/**, web/*"), "{refusal}");
+        assert!(matches!(&refusal, Unselected::Not(why) if why.contains("api/**, web/*")), "{refusal:?}");
         assert!(selects_files(&trigger(&["**"]), &[]).is_err(), "a pull request that changes nothing");
+        // Each file goes through all patterns: one that is excluded doesn't hide another.
+        let but_docs = trigger(&["**", "!docs/**", "!**.md"]);
+        assert_eq!(selects_files(&but_docs, &files), Ok(()));
+        assert!(selects_files(&but_docs, &["docs/a.txt".to_owned(), "README.md".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn patterns_that_cant_be_read_refuse_and_end_nothing() {
+        let trigger = PullRequestTrigger {
+            base_branches: vec!["main".into(), "release-[".into(), "?".into()],
+            paths: vec!["!docs/**".into()],
+            ..Default::default()
+        };
+        let Verdict::Refused(mistake) =
+            judged(trigger.clone(), &ClassPullRequests::default(), &pull_request())
+        else {
+            panic!("not refused");
+        };
+        assert_eq!(mistake.reason, PATTERN_INVALID);
+        for place in ["baseBranches[1] \"release-[\"", "baseBranches[2] \"?\""] {
+            let wanted = format!("spec.environments[preview].trigger.pullRequest.{place}");
+            assert!(mistake.message.contains(&wanted), "{}", mistake.message);
+        }
+        assert!(
+            matches!(selects_files(&trigger, &["src/a".into()]), Err(Unselected::Invalid(problems)) if problems.len() == 1)
+        );
+    }
+
+    #[test]
+    fn a_trial_merge_is_no_head_and_says_what_to_deploy() {
+        let merge = "3".repeat(40);
+        let tried = PullRequest { number: 12_345, merge_commit_sha: Some(merge.clone()), ..pull_request() };
+        let verdict = judge(
+            &ClassPullRequests::default(),
+            "standard",
+            &environment(PullRequestTrigger::default()),
+            &tried,
+            &merge,
+            false,
+        );
+        let Verdict::Refused(mistake) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(mistake.reason, NOT_THE_HEAD);
+        assert!(mistake.message.starts_with("commit 3333333 is GitHub's trial merge of pull request 12345"));
+        assert!(mistake.message.contains("github.event.pull_request.head.sha"));
+        assert!(
+            mistake.message.chars().count() <= crate::core::report::DESCRIPTION_LIMIT,
+            "{}",
+            mistake.message
+        );
+    }
+
+    #[test]
+    fn a_commit_that_was_pushed_past_was_the_head() {
+        let (old, stranger) = ("4".repeat(40), "5".repeat(40));
+        let commits = [old.clone(), HEAD.to_owned()];
+        assert_eq!(never_the_head(12_345, &old, &commits), None);
+        let many: Vec<String> = (0..250).map(|number| format!("{number:040x}")).collect();
+        assert_eq!(never_the_head(12_345, &stranger, &many), None, "the list is not whole");
+        let mistake = never_the_head(12_345, &stranger, &commits).unwrap();
+        assert_eq!(mistake.reason, NOT_THE_HEAD);
+        assert!(
+            mistake.message.contains("commit 5555555 is no commit of pull request 12345"),
+            "{}",
+            mistake.message
+        );
+        assert!(
+            mistake.message.chars().count() <= crate::core::report::DESCRIPTION_LIMIT,
+            "{}",
+            mistake.message
+        );
     }
 
     #[test]

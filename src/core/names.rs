@@ -68,11 +68,11 @@ pub fn endpoint_host(endpoint: &str, host: &str) -> String {
     in_domain(&format!("{endpoint}-{label}"), domain)
 }
 
-/// Every host name of an environment: its own, which its first endpoint has, and those made from it for the other endpoints, in their
-/// order.
+/// Host name of each endpoint, in their order: the first has the environment's own, the others have names made from it. Empty without endpoints.
 pub fn hosts(host: &str, endpoints: &[Endpoint]) -> Vec<String> {
+    let first = endpoints.first().map(|_| host.to_owned());
     let others = endpoints.iter().skip(1).map(|endpoint| endpoint_host(&endpoint.name, host));
-    std::iter::once(host.to_owned()).chain(others).collect()
+    first.into_iter().chain(others).collect()
 }
 
 /// URL of a host under the class's scheme and port; without a path, and without the port that the scheme has anyway.

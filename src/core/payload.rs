@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::target::Mistake;
 use crate::api::Parameter;
 
 /// Version of the payload's shape.
@@ -82,11 +83,35 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// The payload without Matinee's part, as templates see it: always an object.
-pub fn without_mark(payload: &Value) -> Map<String, Value> {
-    let mut rest = payload.as_object().cloned().unwrap_or_default();
-    rest.remove("matinee");
-    rest
+/// Returns the payload without Matinee's part; `None` when nothing else was given. One that is no object stays as it is: a template that reads it
+/// has to be told.
+pub fn without_mark(payload: &Value) -> Option<Value> {
+    match payload {
+        Value::Null => None,
+        Value::Object(fields) => {
+            let mut rest = fields.clone();
+            rest.remove("matinee");
+            (!rest.is_empty()).then_some(Value::Object(rest))
+        }
+        other => Some(other.clone()),
+    }
+}
+
+/// The mistake of giving a payload that is no object to a template that reads it. `reads` is the expression that does, as `payload.image`, and
+/// `field` where it is. The payload itself isn't repeated.
+pub fn no_object(payload: &Value, reads: &str, field: &str) -> Mistake {
+    let what = match payload {
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Number(_) => "a number",
+        Value::Bool(_) => "a boolean",
+        Value::Null => "null",
+        Value::Object(_) => "an object",
+    };
+    let message = format!(
+        "the deployment's payload is {what}, not a JSON object as {reads} needs: create the deployment with one, as {{\"name\": \"value\"}} ({field})"
+    );
+    Mistake { reason: "PayloadInvalid", message }
 }
 
 #[cfg(test)]
@@ -100,7 +125,7 @@ mod tests {
         let mut payload = mark.to_payload();
         payload["image"] = "app:1".into();
         assert_eq!(Mark::find(&payload), Some(mark));
-        assert_eq!(Value::Object(without_mark(&payload)), json!({ "image": "app:1" }));
+        assert_eq!(without_mark(&payload), Some(json!({ "image": "app:1" })));
     }
 
     #[test]
@@ -114,7 +139,29 @@ mod tests {
         ] {
             assert_eq!(Mark::find(&payload), None, "{payload}");
         }
-        assert!(without_mark(&json!("text")).is_empty());
+    }
+
+    #[test]
+    fn a_payload_that_is_no_object_stays_and_one_without_content_does_not() {
+        for nothing in [json!(null), json!({}), json!({ "matinee": {} })] {
+            assert_eq!(without_mark(&nothing), None, "{nothing}");
+        }
+        for kept in [json!("text"), json!([1]), json!(1)] {
+            assert_eq!(without_mark(&kept), Some(kept));
+        }
+    }
+
+    #[test]
+    fn a_payload_that_is_no_object_is_told_without_its_content() {
+        let Mistake { reason, message } = no_object(&json!("s3cret"), "payload.image", "resources[0].spec");
+        assert_eq!(reason, "PayloadInvalid");
+        assert!(
+            message
+                .starts_with("the deployment's payload is a text, not a JSON object as payload.image needs")
+        );
+        assert!(message.ends_with("(resources[0].spec)") && !message.contains("s3cret"), "{message}");
+        let shown = crate::core::report::description(&message);
+        assert!(shown.contains("create the deployment with one"), "{shown}");
     }
 
     fn given(parameters: &Value) -> Vec<Parameter> {
@@ -134,7 +181,8 @@ mod tests {
         for no_map in [json!(null), json!("a=b"), json!([{"name": "a", "value": "b"}])] {
             assert_eq!(given(&no_map), [], "{no_map}");
         }
-        let many: Map<_, _> = (0..60).rev().map(|number| (format!("p{number:02}"), json!("x"))).collect();
+        let many: serde_json::Map<_, _> =
+            (0..60).rev().map(|number| (format!("p{number:02}"), json!("x"))).collect();
         let kept = given(&many.into());
         assert_eq!((kept.len(), kept[0].name.as_str(), kept[49].name.as_str()), (50, "p00", "p49"));
     }

@@ -97,7 +97,7 @@ pub struct Findings {
     pub verified: Option<Verification>,
     /// Host name.
     pub host: Option<String>,
-    /// Host names of all endpoints.
+    /// Host names of all endpoints; empty where there is none, and then there is neither host nor URL.
     pub hosts: Option<Vec<String>>,
     /// URL.
     pub url: Option<String>,
@@ -148,6 +148,11 @@ pub fn conclude(
     status.observed_generation = visit.generation;
     status.short_sha = Some(visit.revision.sha.chars().take(7).collect());
     status.verified = findings.verified.or(status.verified);
+    // A template that has no endpoints any more has no URL any more.
+    if findings.hosts.as_ref().is_some_and(Vec::is_empty) {
+        status.host = None;
+        status.url = None;
+    }
     status.host = findings.host.or(status.host);
     status.hosts = findings.hosts.unwrap_or(status.hosts);
     status.url = findings.url.or(status.url);
@@ -566,6 +571,25 @@ mod tests {
             pushed = conclude(Some(&pushed), &visit(&revision(id), id), with_url(), &failed());
         }
         assert!(pushed.report.len() <= MOST_REPORTS);
+    }
+
+    #[test]
+    fn a_template_that_loses_its_endpoints_loses_its_url() {
+        let one = revision(1);
+        let with_hosts = |hosts: &[&str]| Findings {
+            hosts: Some(hosts.iter().map(ToString::to_string).collect()),
+            ..Findings::default()
+        };
+        let reached =
+            Findings { host: Some("a.b".into()), url: Some("http://a.b".into()), ..with_hosts(&["a.b"]) };
+        let a = conclude(None, &visit(&one, 0), reached, &Progress::Ready);
+        assert_eq!(a.report[0].environment_url.as_deref(), Some("http://a.b"));
+        let b = conclude(Some(&a), &visit(&one, 1), Findings::default(), &failed());
+        assert_eq!(b.url, a.url, "a visit that didn't come so far knows nothing of endpoints");
+        let c = conclude(Some(&b), &visit(&one, 2), with_hosts(&[]), &Progress::Ready);
+        assert_eq!((c.url, c.host, c.hosts.len()), (None, None, 0));
+        assert_eq!(c.report[0].environment_url, None);
+        assert_eq!(report::untold(&c.report, &a.report).len(), 1, "GitHub's link is taken away");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::forge::RepositoryName;
 use super::target::{Mistake, Target};
-use super::{claims, names};
+use super::{claims, gate, names, trigger};
 use crate::api::{
     Parameter, PreviewClass, PreviewEnvironment, PreviewTemplate, PullRequestSource, Repository,
     RepositoryEnvironment,
@@ -85,6 +85,30 @@ pub fn class_missing(repository: &Repository) -> Mistake {
             repository.spec.class_name
         ),
     )
+}
+
+/// Checks the filter patterns of a Repository's triggers.
+///
+/// # Errors
+/// `PatternInvalid`, with every mistake that there is.
+pub fn patterns(repository: &Repository) -> Result<(), Mistake> {
+    let mut found = Vec::new();
+    for entry in &repository.spec.environments {
+        let Some(asks) = &entry.trigger else { continue };
+        let filters = [
+            asks.push.as_ref().map(trigger::branches),
+            asks.pull_request.as_ref().map(gate::base_branches),
+            asks.pull_request.as_ref().map(gate::paths),
+        ];
+        let problems = filters.into_iter().flatten().filter_map(Result::err).flatten();
+        found.extend(problems.map(|problem| format!("spec.environments[{}].{problem}", entry.name)));
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let namespace = repository.namespace().unwrap_or_default();
+    let message = format!("Repository {namespace}/{}: {}", repository.name_any(), found.join("; "));
+    Err(mistake(gate::PATTERN_INVALID, message))
 }
 
 /// The mistake of asking for a pull request's environment without one, or for a standing environment with one.

@@ -295,3 +295,31 @@ fn hosts_that_differ_are_nobodys_business() {
     world.environment = with_hosts(world.environment, &["pr-7-shop.dev.example"]);
     world.validate().unwrap();
 }
+
+#[test]
+fn every_filter_pattern_that_cant_be_read_is_named() {
+    let repository = |environments: Value| -> Repository {
+        let spec = json!({"repository": "acme/shop", "className": "standard", "environments": environments});
+        serde_json::from_value(object("Repository", "shop", 1, &spec)).unwrap()
+    };
+    let fine = json!([
+        {"name": "staging", "trigger": {"push": {"branches": ["**", "!gh-readonly-queue/**"]}}},
+        {"name": "preview", "trigger": {"pullRequest": {"baseBranches": ["v[0-9]+"], "paths": ["**", "!docs/**"]}}},
+        {"name": "elsewhere"},
+    ]);
+    assert_eq!(patterns(&repository(fine)), Ok(()));
+    let broken = json!([
+        {"name": "staging", "trigger": {"push": {"branches": ["main", "[a"]}}},
+        {"name": "preview", "trigger": {"pullRequest": {"baseBranches": ["!", "x"], "paths": ["!docs/**"]}}},
+    ]);
+    let Mistake { reason, message } = patterns(&repository(broken)).unwrap_err();
+    assert_eq!(reason, "PatternInvalid");
+    for words in [
+        "Repository team/shop: ",
+        "spec.environments[staging].trigger.push.branches[1] \"[a\": [ is not closed",
+        "spec.environments[preview].trigger.pullRequest.baseBranches[0] \"!\": there is no pattern",
+        "spec.environments[preview].trigger.pullRequest.paths: every pattern begins with !",
+    ] {
+        assert!(message.contains(words), "no \"{words}\" in \"{message}\"");
+    }
+}

@@ -152,15 +152,25 @@ impl From<DeploymentStatusJson> for DeploymentStatus {
     }
 }
 
-/// GitHub keeps a payload as it was sent: an object, or a string in which many clients put JSON. No payload at all reads back as `""`
-/// or `{}`; the empty string becomes null.
+/// How often a payload may have been encoded. Clients encode once too often, and some of them call each other.
+const ENCODINGS: usize = 4;
+
+/// GitHub keeps a payload as it was sent: an object, or a string in which many clients put JSON, some of them JSON that is such a string again.
+/// No payload at all reads back as `""` or `{}`; the empty string becomes null. A string that holds anything else stays as it is.
 fn payload(value: Value) -> Value {
-    let Value::String(text) = value else { return value };
-    match serde_json::from_str(&text) {
-        Ok(parsed @ (Value::Object(_) | Value::Array(_) | Value::Null)) => parsed,
-        _ if text.is_empty() => Value::Null,
-        _ => Value::String(text),
+    let Value::String(text) = &value else { return value };
+    if text.trim().is_empty() {
+        return Value::Null;
     }
+    let mut inner = text.clone();
+    for _ in 0..ENCODINGS {
+        match serde_json::from_str(&inner) {
+            Ok(parsed @ (Value::Object(_) | Value::Array(_) | Value::Null)) => return parsed,
+            Ok(Value::String(text)) => inner = text,
+            _ => break,
+        }
+    }
+    value
 }
 
 #[cfg(test)]
@@ -241,7 +251,23 @@ mod tests {
         assert_eq!(deployment(json!("12")).payload, json!("12"), "a word is not taken for a number");
         assert_eq!(deployment(json!("{broken")).payload, json!("{broken"));
         assert_eq!(deployment(Value::Null).payload, Value::Null);
+        assert_eq!(deployment(json!(" \n")).payload, Value::Null);
+        assert_eq!(deployment(json!("nightly")).payload, json!("nightly"));
+        assert_eq!(deployment(json!("[1]")).payload, json!([1]));
         assert_eq!(deployment(Value::Null).id, 9_007_199_254_740_993, "ids are beyond what a float holds");
+    }
+
+    #[test]
+    fn a_payload_may_have_been_encoded_several_times() {
+        let object = json!({"matinee": {"cluster": "c"}, "image": "app:\"1\""});
+        let mut encoded = Value::String(object.to_string());
+        for times in 1..=4 {
+            assert_eq!(deployment(encoded.clone()).payload, object, "encoded {times} times");
+            encoded = Value::String(encoded.to_string());
+        }
+        assert_eq!(deployment(encoded.clone()).payload, encoded, "there is an end");
+        let word = Value::String(json!("nightly").to_string());
+        assert_eq!(deployment(word.clone()).payload, word);
     }
 
     #[test]

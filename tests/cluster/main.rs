@@ -13,6 +13,7 @@ mod harness;
 mod health;
 mod holders;
 mod ingress;
+mod inputs;
 mod life;
 mod mistakes;
 mod names;
@@ -38,6 +39,7 @@ use playground::stage::Settings;
 const GROUPS: &[Group] = &[
     group("life", life::TESTS),
     group("mistakes", mistakes::TESTS),
+    group("inputs", inputs::TESTS),
     group("chain", chain::TESTS),
     group("pushes", pushes::TESTS),
     group("commands", commands::TESTS),

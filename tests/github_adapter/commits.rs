@@ -21,7 +21,7 @@ async fn checks_of_both_kinds_are_read_over_all_pages_and_unchanged_ones_are_fre
     for number in 0..101 {
         let name = format!("run-{number:03}");
         let status = Some("queued".to_owned());
-        let new = NewCheckRun { r#ref: sha.clone(), name, status, conclusion: None };
+        let new = NewCheckRun { r#ref: sha.clone(), name, status, ..NewCheckRun::default() };
         control.set_check("acme/shop", new).await.unwrap();
     }
     control.conclude_check("acme/shop", &sha, "run-007", "skipped").await.unwrap();
@@ -50,6 +50,31 @@ async fn checks_of_both_kinds_are_read_over_all_pages_and_unchanged_ones_are_fre
     assert_eq!(world.answers().await, (vec![304, 304, 304], 0));
     // Of another commit nothing is said yet.
     assert_eq!(forge.checks(&shop(), &control.head("acme/shop", "main").await.unwrap()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_job_of_two_workflows_is_two_checks() {
+    let world = World::new().await;
+    let sha = world.control.head("acme/shop", "main").await.unwrap();
+    let job = |workflow: &str, conclusion: &str| NewCheckRun {
+        r#ref: sha.clone(),
+        name: "test".to_owned(),
+        conclusion: Some(conclusion.to_owned()),
+        workflow: Some(workflow.to_owned()),
+        ..NewCheckRun::default()
+    };
+    world.control.set_check("acme/shop", job("unit", "failure")).await.unwrap();
+    world.control.set_check("acme/shop", job("end-to-end", "success")).await.unwrap();
+    let forge = world.forge().await.unwrap();
+    let states = async || {
+        let checks = forge.checks(&shop(), &sha).await.unwrap();
+        let mut states: Vec<_> = checks.into_iter().map(|check| format!("{:?}", check.state)).collect();
+        states.sort();
+        states
+    };
+    assert_eq!(states().await, ["Failed(\"failure\")", "Passed"]);
+    world.control.set_check("acme/shop", job("unit", "success")).await.unwrap();
+    assert_eq!(states().await, ["Passed", "Passed"]);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The files that a pull request changes.
+//! The files that a pull request changes, and its commits.
 
 use github_stand_in::control::types::NewPush;
 use matinee::ports::ForgeError;
@@ -34,6 +34,23 @@ async fn files_are_read_over_all_pages_with_their_previous_names() {
     world.forget().await;
     assert_eq!(forge.changed_files(&shop(), number).await.unwrap(), names);
     assert_eq!(world.answers().await, (vec![304, 304], 0));
+}
+
+#[tokio::test]
+async fn a_pull_requests_commits_are_its_own_and_no_others() {
+    let world = World::new().await;
+    let control = &world.control;
+    let main = control.head("acme/shop", "main").await.unwrap();
+    let first = control.push("acme/shop", "feature").await.unwrap();
+    let number = control.open_pull_request("acme/shop", "feature").await.unwrap().number.try_into().unwrap();
+    let second = control.push("acme/shop", "feature").await.unwrap();
+    let forge = world.forge().await.unwrap();
+    let commits = forge.pull_request_commits(&shop(), number).await.unwrap();
+    assert_eq!(commits, [first, second]);
+    assert!(!commits.contains(&main));
+    world.forget().await;
+    assert_eq!(forge.pull_request_commits(&shop(), number).await.unwrap(), commits);
+    assert_eq!(world.answers().await, (vec![304], 0));
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use crate::core::forge::{
 };
 use crate::core::outbox::Write;
 use crate::core::text::cut;
-use crate::core::wire::commits::ChangedFile;
+use crate::core::wire::commits::{ChangedFile, CommitJson};
 use crate::core::wire::{DeploymentJson, DeploymentStatusJson, PullRequestJson};
 use crate::ports::{Forge, ForgeError, Listing};
 
@@ -50,6 +50,7 @@ pub(super) struct Installation {
     of_environment: Listings<Deployment>,
     statuses: Listings<DeploymentStatus>,
     files: Listings<ChangedFile>,
+    pull_request_commits: Listings<String>,
     commits: Commits,
     comments: Comments,
 }
@@ -67,6 +68,7 @@ impl Installation {
             of_environment: Listings::new(up_to(512)),
             statuses: Listings::new(up_to(1024)),
             files: Listings::new(up_to(512)),
+            pull_request_commits: Listings::new(up_to(128)),
             commits: Commits::new(),
             comments: Comments::new(permission_max_age),
         }
@@ -192,6 +194,20 @@ impl Forge for Installation {
             files.items.iter().flat_map(|file| [Some(&file.filename), file.previous_filename.as_ref()]);
         let mut seen = HashSet::new();
         Ok(names.flatten().filter(|name| seen.insert(*name)).cloned().collect())
+    }
+
+    async fn pull_request_commits(
+        &self,
+        repository: &RepositoryName,
+        number: i64,
+    ) -> Result<Vec<String>, ForgeError> {
+        let path = in_repository(repository, &format!("/pulls/{number}/commits?per_page=100"))?;
+        let call = Call::get(repository, path, PULL_REQUESTS);
+        let commits = self
+            .pull_request_commits
+            .list::<CommitJson, _>(&self.requester, call, Extent::Growing, Clone::clone)
+            .await?;
+        Ok(commits.items.to_vec())
     }
 
     async fn recent_comments(&self, repository: &RepositoryName) -> Result<Listing<Comment>, ForgeError> {

@@ -3,8 +3,8 @@
 use minijinja::Environment;
 use serde_json::Value;
 
-use super::context::TOP;
-use super::hole::{Piece, pieces};
+use super::context::{TOP, no_such};
+use super::hole::{Hole, OWN_BRACES, Piece, pieces};
 use crate::api::PreviewTemplateSpec;
 
 /// Every hole is an expression, begins with a name there is, and uses declared parameters only.
@@ -12,50 +12,87 @@ pub(super) fn check(
     environment: &Environment<'static>,
     template: &PreviewTemplateSpec,
 ) -> Result<(), String> {
+    each_hole(environment, template, &mut |path, hole| {
+        names(template, hole).map_err(|problem| format!("spec.{path}: {}: {problem}", hole.shown()))
+    })
+    .map_err(|problem| if problem.starts_with("spec.") { problem } else { format!("spec.{problem}") })
+}
+
+/// Returns the first expression that reads `payload`, as `payload.image`, and the field that it is in.
+pub(super) fn reads_payload(
+    environment: &Environment<'static>,
+    template: &PreviewTemplateSpec,
+) -> Option<(String, String)> {
+    let mut found = None;
+    // What can't be read is told when it is rendered.
+    let _ = each_hole(environment, template, &mut |path, hole| {
+        let mut reads = hole.expression.undeclared_variables(true).into_iter();
+        match reads.find(|read| read == "payload" || read.starts_with("payload.")) {
+            Some(read) => {
+                found = Some((read, path.to_owned()));
+                Err(String::new())
+            }
+            None => Ok(()),
+        }
+    });
+    found
+}
+
+type Visit<'a> = &'a mut dyn FnMut(&str, &Hole<'_>) -> Result<(), String>;
+
+/// Visits every hole of the objects with the field that it is in, until a visit fails.
+fn each_hole(
+    environment: &Environment<'static>,
+    template: &PreviewTemplateSpec,
+    visit: Visit<'_>,
+) -> Result<(), String> {
     template.resources.iter().enumerate().try_for_each(|(index, resource)| {
-        value(environment, template, &format!("spec.resources[{index}]"), &resource.0)
+        in_value(environment, &format!("resources[{index}]"), &resource.0, visit)
     })
 }
 
-fn value(
+fn in_value(
     environment: &Environment<'static>,
-    template: &PreviewTemplateSpec,
     path: &str,
     of: &Value,
+    visit: Visit<'_>,
 ) -> Result<(), String> {
     match of {
-        Value::String(of) => text(environment, template, of).map_err(|problem| format!("{path}: {problem}")),
+        Value::String(of) => in_text(environment, path, of, visit),
         Value::Array(items) => items
             .iter()
             .enumerate()
-            .try_for_each(|(index, item)| value(environment, template, &format!("{path}[{index}]"), item)),
+            .try_for_each(|(index, item)| in_value(environment, &format!("{path}[{index}]"), item, visit)),
         Value::Object(fields) => fields.iter().try_for_each(|(key, field)| {
             let path = format!("{path}.{key}");
-            text(environment, template, key).map_err(|problem| format!("{path}: {problem}"))?;
-            value(environment, template, &path, field)
+            in_text(environment, &path, key, visit)?;
+            in_value(environment, &path, field, visit)
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
 }
 
-fn text(environment: &Environment<'static>, template: &PreviewTemplateSpec, of: &str) -> Result<(), String> {
-    for piece in pieces(environment, of)? {
-        let Piece::Hole(hole) = piece else { continue };
-        for used in hole.expression.undeclared_variables(true) {
-            let (name, rest) = used.split_once('.').unwrap_or((&used, ""));
-            if !TOP.contains(&name) {
-                return Err(format!("{}: there is no {name}; there are {}", hole.shown(), TOP.join(", ")));
-            }
-            let parameter = rest.split('.').next().unwrap_or_default();
-            if name == "parameters"
-                && !parameter.is_empty()
-                && !template.parameters.iter().any(|declared| declared.name == parameter)
-            {
-                return Err(format!(
-                    "{}: parameter {parameter} isn't declared: add it to spec.parameters",
-                    hole.shown()
-                ));
-            }
+fn in_text(environment: &Environment<'static>, path: &str, of: &str, visit: Visit<'_>) -> Result<(), String> {
+    for piece in pieces(environment, of).map_err(|problem| format!("{path}: {problem}"))? {
+        if let Piece::Hole(hole) = piece {
+            visit(path, &hole)?;
+        }
+    }
+    Ok(())
+}
+
+fn names(template: &PreviewTemplateSpec, hole: &Hole<'_>) -> Result<(), String> {
+    for used in hole.expression.undeclared_variables(true) {
+        let (name, rest) = used.split_once('.').unwrap_or((&used, ""));
+        if !TOP.contains(&name) {
+            return Err(format!("{}; {OWN_BRACES}", no_such(name)));
+        }
+        let parameter = rest.split('.').next().unwrap_or_default();
+        if name == "parameters"
+            && !parameter.is_empty()
+            && !template.parameters.iter().any(|declared| declared.name == parameter)
+        {
+            return Err(format!("parameter {parameter} isn't declared: add it to spec.parameters"));
         }
     }
     Ok(())
@@ -92,9 +129,25 @@ mod tests {
     }
 
     #[test]
+    fn braces_of_other_tools_are_refused_with_how_to_write_them() {
+        for text in [
+            "postgres://u:{{ .password | toString }}@db",
+            "{{ $labels.pod }} is down",
+            "{{workflow.name}}",
+            "{{- range .items }}x{{ end -}}",
+            "{{ if .Values.x }}",
+        ] {
+            let refusal = checked(text).expect_err(text);
+            assert!(refusal.starts_with("spec.resources[0].spec.items[0]: {{ "), "{refusal}");
+            assert!(refusal.contains("write {{ \"{{\" }} for {{"), "{refusal}");
+        }
+        assert_eq!(checked("{{ \"{{\" }} .password }} of {{ sha }}"), Ok(()));
+    }
+
+    #[test]
     fn what_never_can_is_named_with_its_field() {
         for (text, wanted) in [
-            ("{{ sah }}", "there is no sah"),
+            ("{{ sah }}", "there is no \"sah\""),
             ("{{ parameters.sise }}", "parameter sise isn't declared"),
             ("{{ sha", "spec.resources[0].spec.items[0]"),
             ("{{ 1 + }}", "spec.resources[0].spec.items[0]"),

@@ -6,6 +6,7 @@ use minijinja::Value;
 use minijinja::value::Serde;
 use serde_json::json;
 
+use super::hole::OWN_BRACES;
 use crate::core::target::Target;
 
 /// Names at the top; the first is left out where there is no pull request.
@@ -25,6 +26,11 @@ pub(super) const TOP: [&str; 11] = [
 ];
 const OF_PULL_REQUEST: [&str; 4] = ["number", "branch", "author", "labels"];
 
+/// What is wrong with a name at the top that isn't there.
+pub(super) fn no_such(name: &str) -> String {
+    format!("there is no \"{name}\"; there are {}", TOP[..TOP.len() - 1].join(", "))
+}
+
 /// What one target's expressions find.
 pub(super) struct Names {
     /// The values, by name.
@@ -37,8 +43,8 @@ impl Names {
     pub(super) fn of(target: &Target) -> Self {
         let parameters: BTreeMap<&str, serde_json::Value> =
             target.parameters.iter().map(|(name, value)| (name.as_str(), typed(value))).collect();
-        // A null has no attributes that `default` could stand in for.
-        let payload = if target.payload.is_null() { json!({}) } else { target.payload.clone() };
+        // What is no object has no attributes that `default` could stand in for.
+        let payload = if target.payload.is_object() { target.payload.clone() } else { json!({}) };
         let mut context = json!({
             "sha": target.sha,
             "shortSha": target.sha.chars().take(7).collect::<String>(),
@@ -71,9 +77,7 @@ impl Names {
         let mut parts = read.split('.');
         let (top, attribute) = (parts.next().unwrap_or_default(), parts.next());
         match (top, attribute) {
-            (top, _) if !TOP.contains(&top) => {
-                Err(format!("there is no \"{top}\"; there are {}", TOP[..TOP.len() - 1].join(", ")))
-            }
+            (top, _) if !TOP.contains(&top) => Err(format!("{}; {OWN_BRACES}", no_such(top))),
             ("parameters", Some(name)) if !self.parameters.iter().any(|declared| declared == name) => {
                 Err(format!("there is no parameter \"{name}\"; declare it in spec.parameters"))
             }

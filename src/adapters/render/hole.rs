@@ -7,6 +7,8 @@ use crate::core::text::cut;
 
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
+/// What helps where the braces are another tool's: External Secrets, Prometheus and Argo Workflows have them too.
+pub(super) const OWN_BRACES: &str = "where braces are the object's own, write {{ \"{{\" }} for {{";
 
 /// A part of a string.
 pub(super) enum Piece<'a> {
@@ -64,20 +66,23 @@ fn hole<'a>(environment: &'a Environment<'static>, text: &'a str) -> Result<(Hol
     for end in ends.take(ENDS).take_while(|end| *end <= EXPRESSION) {
         let source = &text[..end];
         if source.starts_with(['-', '+']) && !source[1..].starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(format!("{}: holes trim no space around them; leave the sign out", shown(source)));
+            return Err(format!(
+                "{}: holes trim no space around them; leave the sign out, and {OWN_BRACES}",
+                shown(source)
+            ));
         }
         match environment.compile_expression(source) {
             Ok(expression) => return Ok((Hole { source, expression }, end)),
             Err(error) if problem.is_none() => {
-                problem =
-                    Some(format!("{}: {}", shown(source), error.detail().unwrap_or("is no expression")));
+                let detail = error.detail().unwrap_or("is no expression");
+                problem = Some(format!("{}: {detail}; {OWN_BRACES}", shown(source)));
             }
             Err(_) => {}
         }
     }
     Err(problem.unwrap_or_else(|| {
         format!(
-            "{}: the hole has no end within {EXPRESSION} bytes; close it with }}}}, or write {{{{ \"{{{{\" }}}} where braces are meant",
+            "{}: the hole has no end within {EXPRESSION} bytes; close it with }}}}; {OWN_BRACES}",
             cut(&format!("{OPEN}{}", text.trim_end()), 60)
         )
     }))

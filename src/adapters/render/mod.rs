@@ -11,7 +11,7 @@
 //! - Where Kubernetes takes nothing but text, a hole alone becomes text too: values of labels, annotations, selectors and data, of
 //!   environment variables and HTTP headers, items of `args`, `command` and `values`, and `apiVersion`, `kind`, `image`, `name`,
 //!   `namespace` and whatever ends in `Name`.
-//! - Undefined names are errors that name the field. Attributes of `payload` may be missing where the filter `default` fills in;
+//! - Undefined names are errors that name the field. Attributes of `payload` may be missing, or null, where the filter `default` fills in;
 //!   `pr` is undefined where there is no pull request, which `pr is defined` tells.
 //! - Everything is bounded: see [`limits`].
 
@@ -25,12 +25,13 @@ mod tests;
 mod text;
 mod walk;
 
-use minijinja::value::ValueKind;
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::value::{Rest, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
 use serde_json::Value;
 
 use crate::api::PreviewTemplateSpec;
 use crate::core::names::slug;
+use crate::core::payload;
 use crate::core::target::{About, Mistake, Target};
 use crate::ports::Renderer;
 
@@ -54,12 +55,25 @@ impl MinijinjaRenderer {
         environment
             .add_filter("slug", |text: &str, max: Option<usize>| slug(text, max.unwrap_or(63).clamp(16, 63)));
         environment.add_filter("string", string);
+        for filter in ["default", "d"] {
+            environment.add_filter(filter, default);
+        }
         // They take something undefined for empty; those for HTML have no place here either.
         for filter in ["chain", "e", "escape", "indent", "pprint", "safe", "zip"] {
             environment.remove_filter(filter);
         }
         Self { environment }
     }
+}
+
+/// The filter `default`, to which null is as good as missing: what a payload was written by has a key for what it doesn't know.
+fn default(
+    state: &State<'_, '_>,
+    value: &minijinja::Value,
+    others: Rest<minijinja::Value>,
+) -> Result<minijinja::Value, Error> {
+    let value = if value.is_none() { &minijinja::Value::UNDEFINED } else { value };
+    minijinja::filters::default(state, value, others)
 }
 
 /// The filter `string`, with booleans as JSON has them.
@@ -79,6 +93,12 @@ impl Default for MinijinjaRenderer {
 
 impl Renderer for MinijinjaRenderer {
     fn render(&self, target: &Target) -> Result<Vec<Value>, Mistake> {
+        if !target.payload.is_object()
+            && !target.payload.is_null()
+            && let Some((reads, field)) = check::reads_payload(&self.environment, &target.template)
+        {
+            return Err(payload::no_object(&target.payload, &reads, &field));
+        }
         let names = context::Names::of(target);
         let mut walk = walk::Walk::new(&self.environment, &names);
         let resources = target.template.resources.iter().enumerate();

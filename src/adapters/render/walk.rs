@@ -109,7 +109,9 @@ impl<'a> Walk<'a> {
                         // minijinja itself would write `True`, as Python does.
                         ValueKind::Bool => joined.push_str(if filling.is_true() { "true" } else { "false" }),
                         ValueKind::Number => joined.push_str(&filling.to_string()),
-                        ValueKind::None => return wrong("null"),
+                        ValueKind::None => {
+                            return wrong("null, which the filter default can fill in,");
+                        }
                         ValueKind::Seq | ValueKind::Iterable => {
                             return wrong("a list, which the filter join makes a text of,");
                         }

@@ -11,7 +11,6 @@ use crate::controllers::driver::Failure;
 use crate::controllers::{request, write};
 use crate::core::command::{self, Command, CommandError, Reply, Resolved};
 use crate::core::forge::PullRequest;
-use crate::core::gates::supersede;
 use crate::core::names;
 use crate::ports::{Actor, ClusterError};
 
@@ -249,22 +248,38 @@ async fn approve(
         None => visit.forge.commit(&visit.name, reference.unwrap_or("HEAD")).await?.into_iter().collect(),
     };
     let namespace = visit.command.namespace();
-    let waiting = visit.context.requests.state_filter(|request| {
+    let by = &visit.command.spec.login;
+    let mut requested = visit.context.requests.state_filter(|request| {
         request.namespace() == namespace
             && request.spec.repository_ref == visit.command.spec.repository_ref
             && request.spec.environment == environment
             && shas.contains(&request.spec.sha)
             // What was pushed since, whoever approves hasn't seen.
             && request.metadata.creation_timestamp <= visit.command.metadata.creation_timestamp
-            && supersede::waits(request)
     });
+    requested.sort_by_key(|request| {
+        std::cmp::Reverse(request.metadata.creation_timestamp.as_ref().map(|time| time.0))
+    });
+    let gates = resolved.entry.and_then(|entry| entry.gates.as_ref());
+    let mut refusal = None;
+    let mut waiting = Vec::new();
+    for request in requested {
+        let request = visit.context.fresh_requests.of(request);
+        match command::approvable(&request, gates, by) {
+            Ok(()) => waiting.push(request),
+            // That of the newest one counts.
+            Err(error) => refusal = refusal.or(Some((request.spec.sha.clone(), error))),
+        }
+    }
     let Some(first) = waiting.first() else {
-        let cause = "no deployment of this commit waits there";
-        let answer = Some(visit.say(&Reply::Failed { environment, sha: "", cause }));
-        let stand = Stand::Failed("NothingToApprove".to_owned(), cause.to_owned());
+        let (sha, error) = refusal.unwrap_or_else(|| {
+            (String::new(), cannot("NothingToApprove", "no deployment of this commit waits there".to_owned()))
+        });
+        let (sha, cause) = (sha.as_str(), error.message.as_str());
+        let answer = Some(visit.say(&Reply::NotApproved { environment, sha, cause }));
+        let stand = Stand::Failed(error.reason.to_owned(), error.message.clone());
         return Ok(Outcome { stand, answer, request: None });
     };
-    let by = &visit.command.spec.login;
     for request in &waiting {
         let approval = Approval { login: by.clone(), time: Time(visit.context.clock.now()) };
         let status = json!({ "approvals": [approval] });

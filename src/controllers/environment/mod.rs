@@ -129,6 +129,12 @@ async fn steps(
             }
             return Ok(Step::Done(Progress::Superseded { head }, None));
         }
+        Verified::NotTheHead { verification, mistake, head } => {
+            // It took the place of the head, which may have been deployed before.
+            request::look_at_head(environment, &head, context).await?;
+            findings.verified = Some(verification);
+            return stalled(Stage::Validate, mistake);
+        }
         Verified::Over(reason, why) => {
             let now = context.environments.get(&ObjectRef::from_obj(environment));
             if now.is_some_and(|now| now.spec.revision != environment.spec.revision) {
@@ -147,9 +153,12 @@ async fn steps(
         Ok(target) => target,
         Err(mistake) => return stalled(Stage::Validate, mistake),
     };
-    findings.host = Some(target.host.clone());
     findings.hosts = Some(plan::hosts(&target));
-    findings.url = Some(target.url.clone());
+    // Without endpoints nothing is reached, and there is no URL to show.
+    if !target.template.endpoints.is_empty() {
+        findings.host = Some(target.host.clone());
+        findings.url = Some(target.url.clone());
+    }
     let planned = context.renderer.render(&target).and_then(|rendered| plan::plan(&target, rendered));
     let plan = match planned {
         Ok(plan) => plan,

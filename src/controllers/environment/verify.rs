@@ -10,8 +10,8 @@ use crate::controllers::Context;
 use crate::controllers::driver::Failure;
 use crate::core::gate::{self, Verdict};
 use crate::core::target::Mistake;
-use crate::core::trigger;
 use crate::core::validate::Admitted;
+use crate::core::{progress, trigger};
 use crate::ports::ForgeError;
 
 /// What GitHub said.
@@ -22,6 +22,15 @@ pub(super) enum Verified {
     Refused(Option<Verification>, Mistake),
     /// The commit isn't the head any more.
     Superseded(String),
+    /// The commit never was the head: somebody deployed another one by mistake.
+    NotTheHead {
+        /// What is remembered of it.
+        verification: Verification,
+        /// The mistake.
+        mistake: Mistake,
+        /// The head.
+        head: String,
+    },
     /// The environment is over.
     Over(&'static str, String),
 }
@@ -88,13 +97,31 @@ pub(super) async fn verify(
         refusal,
         pull_request: gate::source(&pull_request),
     };
+    let refused = |mistake: Mistake| {
+        let refusal = Refusal { reason: mistake.reason.to_owned(), message: mistake.message.clone() };
+        (verification(Some(refusal)), mistake)
+    };
     Ok(match verdict {
         Verdict::Allowed => Verified::Allowed(Some(verification(None))),
-        Verdict::Refused(mistake) => {
-            let refusal = Refusal { reason: mistake.reason.to_owned(), message: mistake.message.clone() };
-            Verified::Refused(Some(verification(Some(refusal))), mistake)
+        Verdict::Refused(mistake) if mistake.reason == gate::NOT_THE_HEAD => {
+            let (verification, mistake) = refused(mistake);
+            Verified::NotTheHead { verification, mistake, head: pull_request.head_sha.clone() }
         }
-        Verdict::Superseded { head } => Verified::Superseded(head),
+        Verdict::Refused(mistake) => {
+            let (verification, mistake) = refused(mistake);
+            Verified::Refused(Some(verification), mistake)
+        }
+        Verdict::Superseded { head } if was_head(environment, context) => Verified::Superseded(head),
+        Verdict::Superseded { head } => {
+            let commits = forge.pull_request_commits(&repository, reference.number).await?;
+            match gate::never_the_head(reference.number, &revision.sha, &commits) {
+                None => Verified::Superseded(head),
+                Some(mistake) => {
+                    let (verification, mistake) = refused(mistake);
+                    Verified::NotTheHead { verification, mistake, head }
+                }
+            }
+        }
         Verdict::Over { reason, message } => Verified::Over(reason, message),
     })
 }
@@ -127,6 +154,25 @@ async fn ended(
     Ok((state.as_deref() == Some(DeploymentState::Inactive.as_github())).then_some(id))
 }
 
+/// Whether the commit is known to have been the pull request's head: a force push takes it out of the pull request's commits. It was if it was
+/// verified or superseded before, or if a request is for it, since requests are for heads.
+fn was_head(environment: &PreviewEnvironment, context: &Context) -> bool {
+    let (status, revision) = (environment.status.as_ref(), &environment.spec.revision);
+    let verified = status.and_then(|status| status.verified.as_ref()).is_some_and(|known| {
+        known.sha == revision.sha
+            && known.refusal.as_ref().is_none_or(|refusal| refusal.reason != gate::NOT_THE_HEAD)
+    });
+    let is_requested = || {
+        context.requests.find(|request| {
+            request.namespace() == environment.namespace()
+                && trigger::same_place(&request.spec, &environment.spec)
+                && request.spec.requested_by.origin == Origin::PullRequest
+                && request.spec.sha == revision.sha
+        })
+    };
+    verified || progress::is_superseded(status, revision) || is_requested().is_some()
+}
+
 /// Whether a trigger of ours asked for the deployment.
 fn triggered(environment: &PreviewEnvironment, context: &Context) -> bool {
     let id = environment.spec.revision.deployment_id;
@@ -152,7 +198,8 @@ fn judged_by(admitted: &Admitted<'_>) -> String {
 
 /// The refusal that a status remembers.
 fn again(refusal: &Refusal) -> Mistake {
-    const REASONS: [&str; 3] = ["ForkNotAllowed", "DraftNotAllowed", "BotNotAllowed"];
+    const REASONS: [&str; 5] =
+        ["ForkNotAllowed", "DraftNotAllowed", "BotNotAllowed", gate::NOT_THE_HEAD, gate::PATTERN_INVALID];
     let reason = REASONS.into_iter().find(|reason| *reason == refusal.reason).unwrap_or("Refused");
     Mistake { reason, message: refusal.message.clone() }
 }

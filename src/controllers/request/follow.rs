@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 
 use super::Visit;
-use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
+use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment, PreviewEnvironmentStatus};
 use crate::core::gates::supersede;
 use crate::core::{progress, report, trigger};
 use crate::ports::ForgeError;
@@ -41,7 +41,7 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
     if let Some(status) = known {
         let told = status.reported.iter().find(|told| told.deployment_id == id);
         if let Some(told) = told {
-            return Ok(by_report(told));
+            return Ok(by_report(told, status));
         }
         if status.report.iter().any(|wanted| wanted.deployment_id == id) {
             return Ok(Followed::UnderWay);
@@ -88,15 +88,20 @@ fn without_status(visit: &Visit<'_>, id: i64, ours: Option<&PreviewEnvironment>)
     Followed::UnderWay
 }
 
-fn by_report(told: &DeploymentReport) -> Followed {
+fn by_report(told: &DeploymentReport, status: &PreviewEnvironmentStatus) -> Followed {
+    let was_ready = || {
+        let mut attempts = status.history.iter();
+        attempts
+            .any(|attempt| attempt.deployment_id == Some(told.deployment_id) && attempt.ready_at.is_some())
+    };
     match told.state {
         DeploymentState::Queued | DeploymentState::InProgress => Followed::UnderWay,
         DeploymentState::Success => Followed::Live { url: told.environment_url.clone() },
         DeploymentState::Failure | DeploymentState::Error => {
             Followed::Failed { cause: told.description.clone() }
         }
-        // One that was live keeps its URL when it is made inactive.
-        DeploymentState::Inactive if told.environment_url.is_some() => {
+        // One that was live keeps its URL when it is made inactive; without endpoints it never had one.
+        DeploymentState::Inactive if told.environment_url.is_some() || was_ready() => {
             Followed::Live { url: told.environment_url.clone() }
         }
         DeploymentState::Inactive => Followed::Inactive,

@@ -7,7 +7,7 @@ use super::Visit;
 use crate::api::{Origin, TriggerState};
 use crate::controllers::driver::Failure;
 use crate::core::forge::Deployment;
-use crate::core::gate::{self, Verdict};
+use crate::core::gate::{self, Unselected, Verdict};
 use crate::core::gates::supersede;
 use crate::core::names;
 use crate::core::target::Mistake;
@@ -102,10 +102,13 @@ async fn files(visit: &Visit<'_>, number: i64) -> Result<Verified, Failure> {
     let files = visit.forge.changed_files(&visit.name, number).await?;
     Ok(match gate::selects_files(trigger, &files) {
         Ok(()) => Verified::Holds { is_head: true },
-        Err(why) => Verified::Refused(Mistake {
+        Err(Unselected::Not(why)) => Verified::Refused(Mistake {
             reason: "PathsNotChanged",
             message: format!("pull request {number} has no environment {}: {why}", visit.admitted.entry.name),
         }),
+        Err(Unselected::Invalid(problems)) => {
+            Verified::Refused(gate::patterns_invalid(&visit.admitted.entry.name, &problems))
+        }
     })
 }
 

@@ -15,8 +15,9 @@ fn visible(text: &str) -> String {
     kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The text with what would be taken for a mention, a reference or an address kept apart, and each character as `escape` has it.
-fn apart(text: &str, escape: impl Fn(char, &mut String)) -> String {
+/// The text with what would be taken for a mention, a reference or an address kept apart, and each character as `escape` has it, which
+/// knows the character after it and all that was written before.
+fn apart(text: &str, escape: impl Fn(char, Option<char>, &mut String)) -> String {
     let text = visible(text);
     let mut out = String::with_capacity(text.len() * 2);
     let mut rest = text.chars();
@@ -28,7 +29,7 @@ fn apart(text: &str, escape: impl Fn(char, &mut String)) -> String {
         if address || reference {
             out.push(APART);
         }
-        escape(c, &mut out);
+        escape(c, next, &mut out);
         if matches!(c, '@' | '#') || c == ':' && next == Some('/') {
             out.push(APART);
         }
@@ -43,12 +44,25 @@ fn apart(text: &str, escape: impl Fn(char, &mut String)) -> String {
 
 /// As text in GitHub's Markdown, also in a cell of a table. One line.
 ///
-/// A backslash before punctuation takes its meaning (<https://github.github.com/gfm/#backslash-escapes>), but mentions, references to issues and
-/// bare addresses are looked for in what is shown; they are kept apart by a character that is not shown.
+/// A backslash before punctuation takes its meaning (<https://github.github.com/gfm/#backslash-escapes>). Only what would have a meaning where it
+/// stands gets one, since answers are read as plain text too, in mails and notifications. Mentions, references to issues and bare addresses are
+/// looked for in what is shown; they are kept apart by a character that is not shown.
 /// <https://docs.github.com/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls>
 pub fn escape_markdown(text: &str) -> String {
-    apart(text, |c, out| {
-        if c.is_ascii_punctuation() && !matches!(c, ',' | ';' | '\'' | '"' | '?' | '%' | '/') {
+    apart(text, |c, next, out| {
+        let is_special = match c {
+            '\\' | '`' | '*' | '~' | '[' | '<' | '|' | '$' | '^' => true,
+            // Within a word it formats nothing.
+            '_' => !(out.ends_with(char::is_alphanumeric) && next.is_some_and(char::is_alphanumeric)),
+            // An entity.
+            '&' => next.is_some_and(|next| next == '#' || next.is_ascii_alphanumeric()),
+            // A list, a heading, a quote, a line.
+            '-' | '+' | '=' | '#' | '>' | ':' => out.is_empty(),
+            // A numbered list.
+            '.' | ')' => !out.is_empty() && out.bytes().all(|byte| byte.is_ascii_digit()),
+            _ => false,
+        };
+        if is_special {
             out.push('\\');
         }
         out.push(c);
@@ -60,7 +74,7 @@ pub fn escape_markdown(text: &str) -> String {
 /// Mentions, channels and links are between `<` and `>`, and entities take their meaning; what formats has no escape and is kept apart.
 /// <https://docs.slack.dev/messaging/formatting-message-text#escaping>
 pub fn escape_mrkdwn(text: &str) -> String {
-    apart(text, |c, out| match c {
+    apart(text, |c, _, out| match c {
         '&' => out.push_str("&amp;"),
         '<' => out.push_str("&lt;"),
         '>' => out.push_str("&gt;"),

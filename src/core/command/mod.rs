@@ -1,14 +1,17 @@
 //! Commands that people give, in comments on pull requests and from Slack: found, understood, allowed, turned into requests, answered.
 
+mod approval;
 mod escape;
 mod lines;
 mod parse;
+mod quotes;
 mod reply;
 mod request;
 mod resolve;
 #[cfg(test)]
 mod tests;
 
+pub use self::approval::approvable;
 pub use self::escape::{escape_markdown, escape_mrkdwn};
 pub use self::lines::{MAX_LINES, lines};
 pub use self::parse::parse;

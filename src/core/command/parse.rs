@@ -3,7 +3,7 @@
 use super::lines::MAX_LINE;
 use super::{
     APPROVE, Command, CommandError, DEPLOY, HELP, LOCK, PREVIEW, PROMOTE, Place, PreviewAction, Said, UNLOCK,
-    WHERE, WORDS, Word,
+    WHERE, WORDS, Word, quotes,
 };
 use crate::api::Parameter;
 use crate::core::forge::RepositoryName;
@@ -133,7 +133,7 @@ fn command(word: &str, rest: &mut &str, place: Place) -> Result<Command, Command
                 "a reason is missing: others want to know it".to_owned(),
             ));
         }
-        Command::Lock { environment, reason: cut(&reason, MAX_REASON) }
+        Command::Lock { environment, reason: cut(quotes::unquoted(&reason), MAX_REASON) }
     } else if name == PROMOTE.name {
         Command::Promote { environment: environment()? }
     } else if name == UNLOCK.name {
@@ -158,12 +158,15 @@ fn command(word: &str, rest: &mut &str, place: Place) -> Result<Command, Command
 
 fn parameters(rest: &str, usage: &'static str) -> Result<(Vec<Parameter>, bool), CommandError> {
     let (mut parameters, mut force) = (Vec::<Parameter>::new(), false);
-    for word in rest.split_whitespace() {
-        if word == "--force" {
+    let invalid = |message: String| CommandError::invalid(usage, message);
+    let words = quotes::words(rest).map_err(|word| {
+        invalid(format!("the quote of {word} is not closed: a value in quotes ends with one"))
+    })?;
+    for word in &words {
+        if quotes::flag(word) == Some("force") {
             force = true;
             continue;
         }
-        let invalid = |message: String| CommandError::invalid(usage, message);
         let (name, value) = word
             .split_once('=')
             .ok_or_else(|| invalid(format!("\"{word}\" is neither name=value nor --force")))?;

@@ -87,6 +87,15 @@ pub enum Reply<'a> {
         /// Who approved.
         by: &'a str,
     },
+    /// An approval would have no effect.
+    NotApproved {
+        /// The environment.
+        environment: &'a str,
+        /// The commit; empty when it isn't known.
+        sha: &'a str,
+        /// Why.
+        cause: &'a str,
+    },
     /// What is where.
     Where(&'a [Row<'a>]),
     /// Which commands there are, and the names of the environments.
@@ -225,6 +234,14 @@ impl Writer {
             }
             Reply::Approved { environment, sha, by } => {
                 format!("{} approved {} for {}.", self.plain(by), self.commit(sha), self.code(environment))
+            }
+            Reply::NotApproved { environment, sha, cause } => {
+                let what = if sha.is_empty() {
+                    "Nothing was".to_owned()
+                } else {
+                    format!("{} was not", self.commit(sha))
+                };
+                format!("{what} approved for {}: {}", self.code(environment), self.plain(cause))
             }
             Reply::Where(rows) => self.table(rows),
             Reply::Help(environments) => self.help(environments),

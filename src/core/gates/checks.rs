@@ -22,17 +22,22 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) 
             open.push(format!("{name} (missing)"));
             continue;
         }
-        let mut pending = false;
-        let mut failure = None;
+        let (mut all, mut pending) = (0, false);
+        let mut failures = Vec::new();
         for state in states {
+            all += 1;
             match state {
                 CheckState::Passed => {}
                 CheckState::Pending => pending = true,
-                CheckState::Failed(how) => failure = failure.or(Some(how)),
+                CheckState::Failed(how) => failures.push(how.as_str()),
             }
         }
-        if let Some(how) = failure {
-            failed.push(format!("{name} ({how})"));
+        if !failures.is_empty() {
+            // Whoever sees the one that passed has to know that there are others.
+            let of =
+                if all > 1 { format!(", {} of {all} of that name", failures.len()) } else { String::new() };
+            failures.dedup();
+            failed.push(format!("{name} ({}{of})", failures.join(", ")));
         } else if pending {
             open.push(name.clone());
         }

@@ -90,7 +90,7 @@ pub fn by_request<'a>(
 
 /// Whether a request waits for what its gates ask about: its deployment, or the next run of it, isn't created yet.
 pub fn waits(request: &DeploymentRequest) -> bool {
-    const PAST: [&str; 8] = [
+    const PAST: [&str; 10] = [
         "Creating",
         "Deploying",
         "Succeeded",
@@ -99,6 +99,8 @@ pub fn waits(request: &DeploymentRequest) -> bool {
         "Superseded",
         "Refused",
         repeats::REASON,
+        "ChecksTimedOut",
+        "ImageTimedOut",
     ];
     let Some(status) = &request.status else { return true };
     find_condition(&status.conditions, READY).is_none_or(|ready| !PAST.contains(&ready.reason.as_str()))

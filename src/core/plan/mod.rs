@@ -6,6 +6,7 @@
 
 mod forbidden;
 mod guard_rails;
+mod hooks;
 pub mod http_route;
 mod labels;
 mod network;
@@ -79,7 +80,7 @@ impl Plan {
 /// `target.template.resources`, in their order.
 ///
 /// Errors: a [`Mistake`] in the template, which names the object by its place (`resources[2]`) and the field. Reasons:
-/// `TemplateInvalid`, `NamespaceForbidden`, `KindForbidden`, `EndpointUnknown`; `ClassInvalid` where the class lets nobody in.
+/// `TemplateInvalid`, `NamespaceForbidden`, `KindForbidden`, `HookUnsupported`, `EndpointUnknown`; `ClassInvalid` where the class lets nobody in.
 pub fn plan(target: &Target, rendered: Vec<Value>) -> Result<Plan, Mistake> {
     let marks = labels::Marks::of(target);
     let resources = resources::resources(target, &marks, rendered)?;
@@ -102,6 +103,8 @@ const TEMPLATE_INVALID: &str = "TemplateInvalid";
 const NAMESPACE_FORBIDDEN: &str = "NamespaceForbidden";
 /// A template can't have objects of that kind.
 const KIND_FORBIDDEN: &str = "KindForbidden";
+/// An object is a hook of another deployer.
+const HOOK_UNSUPPORTED: &str = "HookUnsupported";
 /// An endpoint leads nowhere.
 const ENDPOINT_UNKNOWN: &str = "EndpointUnknown";
 /// The class can't be carried out.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::guard_rails::DEPLOYER;
 use super::labels::{Marks, reserved};
 use super::object::{group_of, kind_of, sealed};
-use super::{NAMESPACE_FORBIDDEN, TEMPLATE_INVALID, forbidden, mistake, pods};
+use super::{NAMESPACE_FORBIDDEN, TEMPLATE_INVALID, forbidden, hooks, mistake, pods};
 use crate::core::target::{Mistake, Target};
 
 /// Checks and completes the objects. Sorted so that what is read comes before what reads it; else in the template's order.
@@ -57,6 +57,7 @@ fn resource(target: &Target, marks: &Marks, field: &str, value: Value) -> Result
         return Err(mistake(TEMPLATE_INVALID, format!("{field}.metadata: must be an object with a name")));
     };
     check_metadata(target, field, group, metadata)?;
+    hooks::check(field, &kind, metadata)?;
     check_not_ours(field, group, &kind, metadata)?;
     check_service_account_token(field, group, &kind, &json)?;
     pods::complete(field, group, &kind, &mut json, marks)?;

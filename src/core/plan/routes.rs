@@ -18,7 +18,7 @@ use crate::api::{Endpoint, GatewayRouting, IngressRouting};
 use crate::core::names;
 use crate::core::target::{Mistake, Target};
 
-/// The host name of each of the template's endpoints, in their order; the environment's own also where there is none.
+/// Returns the host name of each of the template's endpoints, in their order.
 pub fn hosts(target: &Target) -> Vec<String> {
     names::hosts(&target.host, &target.template.endpoints)
 }

@@ -189,6 +189,25 @@ fn mistakes_name_the_object_the_field_and_the_remedy() {
 }
 
 #[test]
+fn hooks_of_other_deployers_are_refused_with_the_remedy() {
+    let pod = |annotations: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: shop-test-connection, annotations: {annotations}}}}}"
+        )
+    };
+    for (annotations, words) in [
+        ("{helm.sh/hook: test}", "Pod/shop-test-connection is a hook of Helm (test)"),
+        ("{helm.sh/hook: 'pre-install,pre-upgrade'}", "helm template --no-hooks"),
+        ("{argocd.argoproj.io/hook: PreSync}", "remove the annotation argocd.argoproj.io/hook"),
+    ] {
+        let (reason, message) = refusal(&pod(annotations));
+        assert_eq!(reason, "HookUnsupported");
+        assert!(message.starts_with("resources[1]: ") && message.contains(words), "{message}");
+    }
+    assert!(plan_of(&[&pod("{helm.sh/hook-weight: '1', helm.sh/resource-policy: keep}")]).is_ok());
+}
+
+#[test]
 fn the_same_name_in_another_kind_or_group_is_another_object() {
     let plan = plan_of(&[
         "{apiVersion: v1, kind: Secret, metadata: {name: x}}",

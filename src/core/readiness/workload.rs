@@ -194,8 +194,18 @@ fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, now: Timestamp
     Some(Health::failed_unless(
         left,
         "FailedCreate",
-        format!("no pod can be created: {}", about_creation(message)),
+        format!("no pod can be created: {}{}", about_creation(message), default_limit(message)),
     ))
+}
+
+/// Where a limit may come from that no container sets: the namespace's `LimitRange` fills it in before it is compared with the request.
+/// <https://kubernetes.io/docs/concepts/policy/limit-range/#limitrange-and-admission-checks-for-pods>
+fn default_limit(message: &str) -> &'static str {
+    if message.contains("must be less than or equal to ") && message.contains(" limit of ") {
+        "; a container without limit has that of the class's spec.isolation.defaultLimits: set resources.limits"
+    } else {
+        ""
+    }
 }
 
 /// The Deployment's own deadline (`progressDeadlineSeconds`) is over.

@@ -1,7 +1,6 @@
 //! A deployment of an environment is carried out, whoever created it.
 
 use kube::ResourceExt as _;
-use serde_json::Value;
 
 use super::Change;
 use crate::api::{LocalReference, PreviewEnvironmentSpec, PullRequestReference, Repository, Revision};
@@ -30,7 +29,6 @@ pub(super) fn changes(
         if claims::holds(repositories, repository, environment).is_err() {
             continue;
         }
-        let rest = payload::without_mark(&deployment.payload);
         changes.push(Change::CarryOut {
             namespace: repository.namespace().unwrap_or_default(),
             name: names::preview_environment(&repository.name_any(), &environment.name, number),
@@ -42,7 +40,7 @@ pub(super) fn changes(
                 revision: Revision {
                     sha: deployment.sha.clone(),
                     deployment_id: Some(deployment.id),
-                    payload: (!rest.is_empty()).then_some(Value::Object(rest)),
+                    payload: payload::without_mark(&deployment.payload),
                     parameters: given.clone(),
                 },
                 lifetime: None,

@@ -8,6 +8,7 @@ mod pull_request;
 mod push;
 
 pub use self::comment::is_too_old;
+pub use self::push::branches;
 
 use kube::ResourceExt as _;
 

@@ -3,8 +3,17 @@
 use kube::ResourceExt as _;
 
 use super::{Change, request};
-use crate::api::{Origin, Repository, RequestedBy, Trigger};
-use crate::core::{claims, glob};
+use crate::api::{Origin, PushTrigger, Repository, RequestedBy, Trigger};
+use crate::core::claims;
+use crate::core::glob::{Filter, FilterOf};
+
+/// The trigger's filter of branches.
+///
+/// # Errors
+/// Every mistake.
+pub fn branches(push: &PushTrigger) -> Result<Filter, Vec<String>> {
+    Filter::read(FilterOf::Branches, "trigger.push.branches", &push.branches)
+}
 
 pub(super) fn changes(
     repositories: &[&Repository],
@@ -13,10 +22,8 @@ pub(super) fn changes(
     sha: &str,
 ) -> Vec<Change> {
     let follows = |trigger: &Trigger| {
-        trigger
-            .push
-            .as_ref()
-            .is_some_and(|push| push.branches.iter().any(|pattern| glob::matches(pattern, branch)))
+        // What can't be read follows nothing; the Repository's own condition says so.
+        trigger.push.as_ref().is_some_and(|push| branches(push).is_ok_and(|filter| filter.selects(branch)))
     };
     repository
         .spec

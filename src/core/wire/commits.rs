@@ -26,6 +26,8 @@ struct CheckRunJson {
     conclusion: Option<String>,
     #[serde(default)]
     app: Option<IdJson>,
+    #[serde(default)]
+    check_suite: Option<IdJson>,
 }
 
 /// A page of a commit's combined status in GitHub's JSON.
@@ -47,9 +49,25 @@ struct CommitStatusJson {
 pub struct ListedCheck {
     /// Its id, which only grows.
     pub id: i64,
-    /// Those with the same are one check, of which the newest counts.
-    key: (Option<i64>, String),
+    key: CheckKey,
     check: Check,
+}
+
+/// What one check has in common: of those with the same key only the newest counts.
+///
+/// Each run of a workflow is a check suite of its own, so two workflows with a job of one name, or one workflow that two events start, are two
+/// checks: the success of one says nothing about the other. A re-run keeps the workflow run (`github.run_id` does not change,
+/// `github.run_attempt` does) and with it the one `check_suite_id` that the run has, so it takes the place of what it repeats. Any other App has
+/// one suite for a commit.
+///
+/// <https://docs.github.com/rest/actions/workflow-runs#get-a-workflow-run>,
+/// <https://docs.github.com/actions/reference/workflows-and-actions/contexts#github-context>,
+/// <https://docs.github.com/rest/guides/using-the-rest-api-to-interact-with-checks#about-check-suites>
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct CheckKey {
+    app: Option<i64>,
+    suite: Option<i64>,
+    name: String,
 }
 
 impl From<CheckRunJson> for ListedCheck {
@@ -63,7 +81,11 @@ impl From<CheckRunJson> for ListedCheck {
             ("completed", None) => CheckState::Failed(json.status),
             _ => CheckState::Pending,
         };
-        let key = (json.app.map(|app| app.id), json.name.clone());
+        let key = CheckKey {
+            app: json.app.map(|app| app.id),
+            suite: json.check_suite.map(|suite| suite.id),
+            name: json.name.clone(),
+        };
         Self { id: json.id, key, check: Check { name: json.name, state } }
     }
 }
@@ -75,7 +97,7 @@ impl From<CommitStatusJson> for ListedCheck {
             "pending" => CheckState::Pending,
             _ => CheckState::Failed(json.state),
         };
-        let key = (None, json.context.to_lowercase());
+        let key = CheckKey { app: None, suite: None, name: json.context.to_lowercase() };
         Self { id: json.id, key, check: Check { name: json.context, state } }
     }
 }
@@ -94,7 +116,7 @@ impl From<CombinedStatusJson> for Vec<ListedCheck> {
 
 /// The newest of each check, in their order. For check runs alone, or statuses alone.
 pub fn newest(checks: &[ListedCheck]) -> impl Iterator<Item = Check> {
-    let mut newest: HashMap<&(Option<i64>, String), i64> = HashMap::new();
+    let mut newest: HashMap<&CheckKey, i64> = HashMap::new();
     for check in checks {
         let id = newest.entry(&check.key).or_insert(check.id);
         *id = check.id.max(*id);
@@ -120,6 +142,16 @@ struct ShaJson {
 impl From<BranchJson> for Branch {
     fn from(json: BranchJson) -> Self {
         Self { name: json.name, sha: json.commit.sha }
+    }
+}
+
+/// A commit of a pull request in GitHub's JSON, of which only the SHA is read.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CommitJson(ShaJson);
+
+impl From<CommitJson> for String {
+    fn from(json: CommitJson) -> Self {
+        json.0.sha
     }
 }
 
@@ -193,6 +225,22 @@ mod tests {
                 ("lint".into(), CheckState::Pending),
             ]
         );
+    }
+
+    #[test]
+    fn a_failed_run_of_another_check_suite_is_not_hidden_by_a_newer_one() {
+        let run = |id: i64, suite: i64, conclusion: &str| {
+            json!({"id": id, "name": "test", "status": "completed", "conclusion": conclusion,
+                "app": {"id": 15_368}, "check_suite": {"id": suite}})
+        };
+        let states =
+            |listed: Value| -> Vec<CheckState> { newest(&runs(&listed)).map(|check| check.state).collect() };
+        let failed = CheckState::Failed("failure".into());
+        let two_workflows = json!([run(10, 1, "failure"), run(12, 2, "success")]);
+        assert_eq!(states(two_workflows), [failed.clone(), CheckState::Passed]);
+        let run_again = json!([run(10, 1, "failure"), run(12, 2, "success"), run(14, 1, "success")]);
+        assert_eq!(states(run_again), [CheckState::Passed, CheckState::Passed]);
+        assert_eq!(states(json!([run(14, 1, "failure"), run(10, 1, "success")])), [failed]);
     }
 
     #[test]

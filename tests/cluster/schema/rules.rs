@@ -20,6 +20,10 @@ const NUMBERED: &str = "githubEnvironment must contain {number} where the trigge
                         of its own";
 const MORTAL: &str =
     "lifetime is for environments of pull requests: set trigger.pullRequest or remove lifetime";
+const PATTERNS: &str = "must have filter patterns of GitHub Actions only: ? and + follow a character, [ ] hold letters, digits and ranges of \
+                        them, ! is followed by a pattern, and \\ takes a special character's meaning";
+const ONLY_EXCLUDED: &str =
+    "must have a pattern without ! in front: put \"**\" first to select all but the others";
 const RUNS_ONCE: &str = "spec is immutable: a request runs once; create another one";
 const CARRIED_OUT_ONCE: &str = "spec is immutable: a command is carried out once; give another one";
 const ONE_PLACE: &str = "set exactly one of comment and slack: where the command was given, and is answered";
@@ -77,6 +81,14 @@ const CREATIONS: &[Creation] = &[
         ENTRY,
         MORTAL,
     ),
+    ("Repository", "shop", PATHS, || json!(["**", "!"]), PATHS_FIELD, PATTERNS),
+    ("Repository", "shop", PATHS, || json!(["web/[a"]), PATHS_FIELD, PATTERNS),
+    ("Repository", "shop", PATHS, || json!(["a\\"]), PATHS_FIELD, PATTERNS),
+    ("Repository", "shop", PATHS, || json!(["[!a]"]), PATHS_FIELD, PATTERNS),
+    ("Repository", "shop", PATHS, || json!(["!docs/**", "!**.md"]), PATHS_FIELD, ONLY_EXCLUDED),
+    ("Repository", "shop", BASES, || json!(["?"]), BASES_FIELD, PATTERNS),
+    ("Repository", "shop-push", BRANCHES, || json!(["release-*+"]), BRANCHES_FIELD, PATTERNS),
+    ("Repository", "shop-push", BRANCHES, || json!(["!main"]), BRANCHES_FIELD, ONLY_EXCLUDED),
     ("Command", "shop", "/spec/slack", slack, "spec", ONE_PLACE),
     ("Command", "shop", "/spec/comment", || Value::Null, "spec", ONE_PLACE),
 ];
@@ -85,6 +97,12 @@ const INGRESS_FROM: &str = "spec.isolation.network.ingressFrom";
 const NETWORK_TO: &str = "/spec/isolation/network/egressTo";
 const EGRESS_TO: &str = "spec.isolation.network.egressTo";
 const ENTRY: &str = "spec.environments[0]";
+const PATHS: &str = "/spec/environments/0/trigger/pullRequest/paths";
+const PATHS_FIELD: &str = "spec.environments[0].trigger.pullRequest.paths";
+const BASES: &str = "/spec/environments/0/trigger/pullRequest/baseBranches";
+const BASES_FIELD: &str = "spec.environments[0].trigger.pullRequest.baseBranches";
+const BRANCHES: &str = "/spec/environments/0/trigger/push/branches";
+const BRANCHES_FIELD: &str = "spec.environments[0].trigger.push.branches";
 const TRIGGER: &str = "spec.environments[0].trigger";
 
 fn gateway() -> Value {

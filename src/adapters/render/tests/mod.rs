@@ -149,7 +149,7 @@ fn where_kubernetes_wants_text_a_hole_alone_is_text() {
     for (hole, what) in [
         ("pr.labels", "a list, which the filter join makes a text of,"),
         ("payload.map", "a map"),
-        ("payload.nothing", "null"),
+        ("payload.nothing", "null, which the filter default can fill in,"),
     ] {
         assert_eq!(
             render_in(sample(), json!({"metadata": {"labels": {"a.b/c": format!("{{{{ {hole} }}}}")}}})),
@@ -220,7 +220,7 @@ fn undefined_names_are_errors_that_name_the_field() {
     // A name that can't exist is told even where a filter would hide it.
     assert_eq!(
         refused("{{ shortsha | default('x') }}"),
-        "{{ shortsha | default('x') }}: there is no \"shortsha\"; there are pr, sha, shortSha, repository, environment, host, url, namespace, parameters, payload"
+        "{{ shortsha | default('x') }}: there is no \"shortsha\"; there are pr, sha, shortSha, repository, environment, host, url, namespace, parameters, payload; where braces are the object's own, write {{ \"{{\" }} for {{"
     );
     assert_eq!(
         refused("{{ parameters.replica | default(1) }}"),
@@ -304,4 +304,45 @@ fn no_filter_but_default_hides_what_is_undefined() {
         assert!(filled.is_err(), "{filter}: {filled:?}");
     }
     assert_eq!(field("{{ payload.tag | d('x') }}"), Ok(json!("x")));
+}
+
+#[test]
+fn null_is_as_good_as_missing_where_default_fills_in() {
+    for filter in ["default('x')", "d('x')", "default('x', true)"] {
+        for text in [
+            format!("{{{{ payload.nothing | {filter} }}}}"),
+            format!("a{{{{ payload.nothing | {filter} }}}}"),
+        ] {
+            assert_eq!(field(&text), Ok(json!(if text.starts_with('a') { "ax" } else { "x" })), "{text}");
+        }
+    }
+    assert_eq!(field("{{ '' | default('x') }}"), Ok(json!("")));
+    let refusal = refused("a{{ payload.nothing }}");
+    assert!(refusal.contains("payload.nothing") && refusal.contains("default"), "{refusal}");
+}
+
+#[test]
+fn a_payload_that_is_no_object_is_refused_where_it_is_read_and_nowhere_else() {
+    let rendered = |payload: Value, text: &str| {
+        let mut target = sample();
+        target.payload = payload;
+        target.template.resources = vec![TemplateResource(json!({"spec": {"a": "x", "b": [text]}}))];
+        MinijinjaRenderer::new().render(&target)
+    };
+    for payload in [json!("nightly"), json!(["a"]), json!(1)] {
+        for text in [
+            "{{ payload.image | default('x') }}",
+            "{{ payload | length }}",
+            "{{ 1 if payload.a is defined else 2 }}",
+        ] {
+            let Mistake { reason, message } = rendered(payload.clone(), text).expect_err(text);
+            assert_eq!(reason, "PayloadInvalid", "{message}");
+            assert!(
+                message.ends_with("(resources[0].spec.b[0])") && !message.contains("nightly"),
+                "{message}"
+            );
+        }
+        assert!(rendered(payload, "{{ sha }}").is_ok(), "another tool's payload is nobody's mistake");
+    }
+    assert!(rendered(Value::Null, "{{ payload.image | default('x') }}").is_ok());
 }

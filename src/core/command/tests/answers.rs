@@ -57,7 +57,7 @@ fn answers_read_like_this() {
         ),
         (
             Reply::Waiting { environment: "staging", sha: SHA, what: "waits: 1 of 2 approvals" },
-            "`0123456` is not in `staging` yet. It waits\\: 1 of 2 approvals",
+            "`0123456` is not in `staging` yet. It waits: 1 of 2 approvals",
             "`0123456` is not in `staging` yet. It waits: 1 of 2 approvals",
         ),
         (
@@ -81,7 +81,7 @@ fn answers_read_like_this() {
         ),
         (
             Reply::NotUnderstood(&unknown),
-            "there is no command \"deply\"\\: did you mean deploy?\n\n`/deploy <environment> [name=value …] [--force]`",
+            "there is no command \"deply\": did you mean deploy?\n\n`/deploy <environment> [name=value …] [--force]`",
             "there is no command \"deply\": did you mean deploy?\n\n`/deploy &lt;environment&gt; [name=value …] [--force]`",
         ),
         (
@@ -98,6 +98,24 @@ fn answers_read_like_this() {
             Reply::Approved { environment: "staging", sha: SHA, by: "ada" },
             "ada approved `0123456` for `staging`.",
             "ada approved `0123456` for `staging`.",
+        ),
+        (
+            Reply::NotApproved {
+                environment: "staging",
+                sha: SHA,
+                cause: "its request timed out: check ci_test",
+            },
+            "`0123456` was not approved for `staging`: its request timed out: check ci_test",
+            "`0123456` was not approved for `staging`: its request timed out: check ci\u{200b}_\u{200b}test",
+        ),
+        (
+            Reply::NotApproved {
+                environment: "staging",
+                sha: "",
+                cause: "no deployment of this commit waits there",
+            },
+            "Nothing was approved for `staging`: no deployment of this commit waits there",
+            "Nothing was approved for `staging`: no deployment of this commit waits there",
         ),
     ] {
         assert_eq!(
@@ -192,6 +210,26 @@ fn a_url_that_is_none_is_only_text() {
             "{comment}"
         );
         assert!(!reply(&answer, Place::Slack, "u").contains('<'), "{url}");
+    }
+}
+
+#[test]
+fn only_what_would_have_a_meaning_is_escaped() {
+    for plain in [
+        "not through in time: checks ci/build (failure), e2e_tests; see a-b.c + d = e!",
+        "spec.environments[staging]: x -> y & z {1} (2) #",
+    ] {
+        let escaped = escape_markdown(plain).replace(APART, "");
+        assert_eq!(escaped.replace("\\[", "["), plain);
+    }
+    for (text, escaped) in [
+        ("- a - b", "\\- a - b"),
+        ("1. a 1.", "1\\. a 1."),
+        ("> a", "\\> a"),
+        ("&lt;", "\\&lt;"),
+        ("_a_b_", "\\_a_b\\_"),
+    ] {
+        assert_eq!(escape_markdown(text), escaped);
     }
 }
 

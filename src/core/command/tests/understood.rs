@@ -46,6 +46,36 @@ fn each_command_of_a_comment_is_understood() {
 }
 
 #[test]
+fn what_keyboards_make_of_dashes_and_quotes_is_understood() {
+    let deploy = Command::Deploy {
+        environment: environment("staging"),
+        parameters: vec![parameter("message", "hello world")],
+        force: true,
+    };
+    for text in [
+        "/deploy staging message=\"hello world\" --force",
+        "/deploy staging \u{2014}force message=\u{201c}hello world\u{201d}",
+        "/deploy staging \u{2013}force message=\u{2018}hello world\u{2019}",
+    ] {
+        assert_eq!(comment(text).as_ref(), Ok(&deploy), "{text}");
+        let slack = text.replace("/deploy staging", "acme/shop to staging");
+        assert_eq!(parse(&slack, Place::Slack).unwrap().command, deploy, "{slack}");
+    }
+    let locked =
+        Command::Lock { environment: environment("staging"), reason: "we\u{2019}re moving".to_owned() };
+    assert_eq!(comment("/lock staging \u{201c}we\u{2019}re  moving\u{201d}"), Ok(locked));
+    let error = comment("/deploy staging message=\u{201c}hello world").unwrap_err();
+    assert_eq!(error.reason, "CommandInvalid");
+    assert!(error.message.contains("message=\u{201c}hello is not closed"), "{}", error.message);
+    assert!(
+        comment("/deploy staging \u{2014}farce")
+            .unwrap_err()
+            .message
+            .contains("neither name=value nor --force")
+    );
+}
+
+#[test]
 fn each_command_from_slack_is_understood() {
     let deploy = |force| Command::Deploy { environment: environment("staging"), parameters: vec![], force };
     for (text, command, repository, reference) in [

@@ -125,9 +125,24 @@ fn checks_pass_when_every_one_of_that_name_does() {
         (vec![("build", Pending)], "ChecksPending", "checks build, lint (missing)"),
         (vec![], "ChecksPending", "checks build (missing), lint (missing)"),
         (
-            vec![("build", Passed), ("build", failed("failure")), ("lint", Pending)],
+            vec![("build", failed("failure")), ("lint", Pending)],
             "ChecksFailed",
             "failed: check build (failure)",
+        ),
+        (
+            vec![("build", Passed), ("build", failed("failure")), ("lint", Pending)],
+            "ChecksFailed",
+            "failed: check build (failure, 1 of 2 of that name)",
+        ),
+        (
+            vec![
+                ("build", failed("failure")),
+                ("build", failed("timed_out")),
+                ("build", Pending),
+                ("lint", failed("x")),
+            ],
+            "ChecksFailed",
+            "failed: checks build (failure, timed_out, 2 of 3 of that name), lint (x)",
         ),
         (
             vec![("build", Passed), ("lint", Passed), ("other", failed("x"))],

@@ -95,6 +95,15 @@ fn a_pod_that_may_not_be_made_fails_with_the_refusal() {
             failed("FailedCreate", &format!("Deployment/web: no pod can be created: {refusal}"))
         );
     }
+    let limit = refused(
+        "Pod \"web-6d4f-abcde\" is invalid: spec.containers[0].resources.requests: Invalid value: \"1Gi\": must be less than or equal to memory \
+         limit of 512Mi",
+        0,
+    );
+    assert!(
+        matches!(limit.verdict(2), Verdict::Failed { message, .. } if message.contains("limit of 512Mi; a container without limit has that of the \
+            class's spec.isolation.defaultLimits"))
+    );
     let invalid = refused("Pod \"web-6d4f-abcde\" is invalid: spec.containers[0].name: Required value", 0);
     assert!(matches!(invalid.verdict(2), Verdict::Failed { .. }));
 }

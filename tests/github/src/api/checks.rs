@@ -129,7 +129,7 @@ fn create(cx: &mut Cx<'_>, (owner, name): (&str, &str)) -> Answer {
     }
     let (actor, app) = (cx.login(), cx.who.app());
     let change = CheckChange { name: Some(run_name), ..change };
-    let id = cx.state.add_check(repo, &sha, change, app, &actor)?;
+    let id = cx.state.add_check(repo, &sha, change, (app, None), &actor)?;
     let found = cx.found(repo)?;
     Ok(Reply::created(check_run(cx.state, found, &found.checks[&id])))
 }

@@ -83,10 +83,7 @@ fn get(cx: &mut Cx<'_>, (owner, name): (&str, &str), id: &str) -> Answer {
     let pull = found.pulls.get(&id).ok_or_else(Problem::not_found)?;
     let shown = show::pulls::full(cx.state, found, pull);
     // Asking starts the computation, so the next answer knows; it is no change of the pull request.
-    let known = (pull.head.sha.clone(), pull.base.sha.clone());
-    if let Some(pull) = cx.state.repo_mut(repo)?.pulls.get_mut(&id) {
-        pull.mergeable_for = Some(known);
-    }
+    cx.state.try_to_merge(repo, id)?;
     Ok(Reply::ok(shown))
 }
 
@@ -159,7 +156,9 @@ fn commits(cx: &mut Cx<'_>, (owner, name): (&str, &str), id: &str) -> Answer {
     let repo = cx.repo(owner, name, READ)?;
     let found = cx.found(repo)?;
     let pull = found.pulls.get(&number(id)?).ok_or_else(Problem::not_found)?;
-    let commits = cx.state.commits_between(&pull.base.sha, &pull.head.sha);
+    let mut commits = cx.state.commits_between(&pull.base.sha, &pull.head.sha);
+    // "Lists a maximum of 250 commits for a pull request."
+    commits.truncate(250);
     Ok(cx.list(repo, &commits, |commit| show::commits::commit(cx.state, found, commit)))
 }
 

@@ -6,6 +6,7 @@ use crate::show::users::{association, extend};
 use crate::show::{apps, label, maybe_time, repository, rollup, time, user};
 use crate::state::State;
 use crate::state::ids::{Kind, node_id};
+use crate::state::merge::test_merge;
 use crate::state::pulls::{End, Pull};
 use crate::state::repos::Repo;
 
@@ -110,7 +111,7 @@ fn merge_commit(pull: &Pull) -> Value {
         return json!(sha);
     }
     match &pull.mergeable_for {
-        Some((head, base)) => json!(crate::state::ids::sha(&format!("test merge {head} {base}"))),
+        Some((head, base)) => json!(test_merge(head, base)),
         None => Value::Null,
     }
 }

@@ -24,12 +24,13 @@ pub(crate) struct CheckRun {
     pub(crate) app: Option<u64>,
 }
 
-/// The check runs of one App on one commit.
+/// The check runs of one App on one commit; of GitHub Actions those of one workflow run.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckSuite {
     pub(crate) id: u64,
     pub(crate) sha: String,
     pub(crate) app: Option<u64>,
+    pub(crate) workflow: Option<String>,
     pub(crate) created_at: Moment,
 }
 
@@ -66,10 +67,12 @@ impl State {
         repo: u64,
         sha: &str,
         change: CheckChange,
-        app: Option<u64>,
+        (app, workflow): (Option<u64>, Option<&str>),
         actor: &str,
     ) -> Result<u64, Refusal> {
-        let same = |suite: &&CheckSuite| suite.sha == sha && suite.app == app;
+        let same = |suite: &&CheckSuite| {
+            suite.sha == sha && suite.app == app && suite.workflow.as_deref() == workflow
+        };
         let suite = match self.repo(repo)?.suites.values().find(same) {
             Some(suite) => suite.id,
             None => self.ids.next(Kind::CheckSuite),
@@ -80,6 +83,7 @@ impl State {
             id: suite,
             sha: sha.to_owned(),
             app,
+            workflow: workflow.map(str::to_owned),
             created_at: now(),
         });
         let run = CheckRun {

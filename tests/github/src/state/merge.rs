@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::state::git::Files;
+use crate::state::git::{Commit, Files};
+use crate::state::ids::sha;
 use crate::state::{Refusal, State};
 
 /// What merging one commit into another gives.
@@ -14,6 +15,11 @@ pub(crate) enum Merge {
     Clean(Files),
     /// Both changed the same file, each in another way.
     Conflict(String),
+}
+
+/// The SHA of the commit that tries to merge a head into a base.
+pub(crate) fn test_merge(head: &str, base: &str) -> String {
+    sha(&format!("test merge {head} {base}"))
 }
 
 impl State {
@@ -41,6 +47,28 @@ impl State {
             };
         }
         Merge::Clean(merged)
+    }
+
+    /// Computes whether a pull request can be merged, and makes the commit that tries it: `refs/pull/<number>/merge`, which stays after head or base
+    /// moved.
+    pub(crate) fn try_to_merge(&mut self, repo: u64, number: u64) -> Result<(), Refusal> {
+        let pull = self.pull(repo, number)?;
+        let (head, base, author) = (pull.head.sha.clone(), pull.base.sha.clone(), pull.author.clone());
+        let network = self.repo(repo)?.network;
+        let sha = test_merge(&head, &base);
+        if let Merge::Clean(files) = self.try_merge(&base, &head)
+            && !self.commits.contains_key(&sha)
+        {
+            let message = format!("Merge {head} into {base}");
+            let made = self.commit(network, vec![base.clone(), head.clone()], &message, &author, files);
+            if let Some(commit) = self.commits.remove(&made) {
+                self.commits.insert(sha.clone(), Commit { sha, ..commit });
+            }
+        }
+        if let Some(pull) = self.repo_mut(repo)?.pulls.get_mut(&number) {
+            pull.mergeable_for = Some((head, base));
+        }
+        Ok(())
     }
 
     /// Merges a commit into a branch and answers the merge commit.

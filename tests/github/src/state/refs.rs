@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::control::types::TimelineEntry;
 use crate::hooks::payload;
+use crate::state::merge::test_merge;
 use crate::state::repos::Repo;
 use crate::state::{Refusal, State, now};
 
@@ -32,7 +33,8 @@ impl State {
         if let Some(sha) = tag.and_then(|name| repo.tags.get(name)) {
             return Some(sha.clone());
         }
-        if let Some(sha) = pull_ref(repo, name) {
+        // Of what conflicts there is no commit.
+        if let Some(sha) = pull_ref(repo, name).filter(|sha| self.commits.contains_key(sha)) {
             return Some(sha);
         }
         if let Some(sha) = repo.branches.get(name).or_else(|| repo.tags.get(name)) {
@@ -190,9 +192,14 @@ impl State {
     }
 }
 
-/// The head of `refs/pull/<number>/head`.
+/// The commit of `refs/pull/<number>/head` or `refs/pull/<number>/merge`.
 fn pull_ref(repo: &Repo, name: &str) -> Option<String> {
     let name = name.strip_prefix("refs/").unwrap_or(name);
-    let number = name.strip_prefix("pull/")?.strip_suffix("/head")?.parse().ok()?;
-    repo.pulls.get(&number).map(|pull| pull.head.sha.clone())
+    let (number, end) = name.strip_prefix("pull/")?.split_once('/')?;
+    let pull = repo.pulls.get(&number.parse().ok()?)?;
+    match (end, &pull.mergeable_for) {
+        ("head", _) => Some(pull.head.sha.clone()),
+        ("merge", Some((head, base))) => Some(test_merge(head, base)),
+        _ => None,
+    }
 }

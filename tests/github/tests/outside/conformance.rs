@@ -257,7 +257,7 @@ async fn commits(api: &mut Recorder, control: &github_stand_in::control::Client)
         r#ref: "main".to_owned(),
         name: "test".to_owned(),
         conclusion: Some("failure".to_owned()),
-        status: None,
+        ..NewCheckRun::default()
     };
     control.set_check("acme/shop", new).await.unwrap();
     for path in [

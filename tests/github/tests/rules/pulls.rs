@@ -200,6 +200,24 @@ async fn merging_needs_an_open_ready_and_unchanged_head_without_conflicts() {
 }
 
 #[tokio::test]
+async fn an_open_one_has_a_commit_that_tries_the_merge() {
+    let world = start().await;
+    let number = open(&world, "feature").await;
+    let deploy = json!({"ref": format!("refs/pull/{number}/merge"), "environment": "x", "auto_merge": false, "required_contexts": []});
+    assert_eq!(shown(&world, number).await["merge_commit_sha"], Value::Null);
+    let pull = shown(&world, number).await;
+    let merge = pull["merge_commit_sha"].as_str().unwrap();
+    let made = world.api.post("/repos/acme/shop/deployments", &deploy).await.expect(201).body;
+    assert_eq!((made["sha"].as_str(), &made["ref"]), (Some(merge), &deploy["ref"]));
+    let commit = world.api.get(&format!("/repos/acme/shop/commits/{merge}")).await.expect(200).body;
+    let parents: Vec<_> = commit["parents"].as_array().unwrap().iter().map(|parent| &parent["sha"]).collect();
+    assert_eq!(parents, [&pull["base"]["sha"], &pull["head"]["sha"]]);
+    // It isn't one of the pull request's own commits.
+    let commits = world.api.get(&format!("{PULLS}/{number}/commits")).await.expect(200).body;
+    assert!(commits.as_array().unwrap().iter().all(|commit| commit["sha"] != merge));
+}
+
+#[tokio::test]
 async fn pushing_the_head_to_the_base_merges() {
     let world = start().await;
     let (one, two) = (open(&world, "one").await, open(&world, "two").await);

@@ -79,7 +79,12 @@ impl Client {
         conclusion: &str,
     ) -> Result<u64> {
         let conclusion = Some(conclusion.to_owned());
-        let new = NewCheckRun { r#ref: r#ref.to_owned(), name: name.to_owned(), status: None, conclusion };
+        let new = NewCheckRun {
+            r#ref: r#ref.to_owned(),
+            name: name.to_owned(),
+            conclusion,
+            ..NewCheckRun::default()
+        };
         self.set_check(repository, new).await
     }
 

@@ -11,7 +11,7 @@ use crate::control::types::{
     Made, NewBranchName, NewCheckRun, NewCollaborator, NewCommitStatus, NewFork, NewPush, NewRef,
     NewRepository, Pushed, RepositoryMade, Role,
 };
-use crate::state::checks::CheckChange;
+use crate::state::checks::{CheckChange, CheckRun};
 use crate::state::{Refusal, State as Hub};
 use crate::world::World;
 
@@ -157,8 +157,13 @@ pub(super) async fn set_check(
     let id = world.transact(|state| {
         let repo = find(state, &owner, &name)?;
         let sha = resolve(state, repo, &new.r#ref)?;
-        let known =
-            state.repo(repo)?.checks.values().rev().find(|run| run.sha == sha && run.name == new.name);
+        let found = state.repo(repo)?;
+        let workflow = |run: &CheckRun| found.suites.get(&run.suite).and_then(|suite| suite.workflow.clone());
+        let known = found
+            .checks
+            .values()
+            .rev()
+            .find(|run| run.sha == sha && run.name == new.name && workflow(run) == new.workflow);
         let (known, app) = (known.map(|run| run.id), state.some_app());
         let change = CheckChange {
             name: Some(new.name),
@@ -168,7 +173,7 @@ pub(super) async fn set_check(
         };
         match known {
             Some(id) => state.change_check(repo, id, change, &owner).map(|()| id),
-            None => state.add_check(repo, &sha, change, app, &owner),
+            None => state.add_check(repo, &sha, change, (app, new.workflow.as_deref()), &owner),
         }
     })?;
     Ok(Json(Made { id }))
