@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::cause::Cause;
 use super::conditions::{self, Summary};
 use super::report;
 use super::target::Mistake;
@@ -71,8 +72,8 @@ pub enum Progress {
         stage: Stage,
         /// CamelCase.
         reason: String,
-        /// For people.
-        message: String,
+        /// The cause.
+        message: Cause,
     },
     /// A mistake of the user's.
     Mistaken {
@@ -272,7 +273,7 @@ fn set_conditions(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, prog
             Summary::Reconciling { reason: reason.clone(), message: message.clone() }
         }
         Progress::Failed { reason, message, .. } => {
-            Summary::Stalled { reason: reason.clone(), message: message.clone() }
+            Summary::Stalled { reason: reason.clone(), message: message.to_string() }
         }
         Progress::Mistaken { mistake, .. } => {
             Summary::Stalled { reason: mistake.reason.to_owned(), message: mistake.message.clone() }
@@ -354,12 +355,13 @@ fn reports(
         }
         let known = wanted_before(id);
         let was_live = known.is_some_and(|known| known.state == DeploymentState::Success);
-        if was_live && !live {
-            // It goes on serving until the new one does.
+        let was_superseded = known.is_some_and(|known| known.state == DeploymentState::Inactive);
+        if was_superseded || was_live && !live {
+            // The one keeps the words that GitHub shows; the other goes on serving until the new one does.
             reports.extend(known.cloned());
         } else {
-            let by: String = visit.revision.sha.chars().take(7).collect();
-            reports.push(report::inactive(id, &format!("superseded by {by}"), known));
+            let why = report::superseded(&attempt.sha, &visit.revision.sha);
+            reports.push(report::inactive(id, &why, known));
         }
     }
     reports.sort_by_key(|report| std::cmp::Reverse(report.deployment_id));
@@ -384,13 +386,12 @@ fn report(
         Progress::Waiting { .. } => {
             (DeploymentState::InProgress, "The environment is being deployed".to_owned())
         }
-        Progress::Failed { message, reason, .. } => {
-            (DeploymentState::Failure, format!("{reason}: {message}"))
+        Progress::Failed { message, .. } => {
+            (DeploymentState::Failure, message.short(report::DESCRIPTION_LIMIT))
         }
         Progress::Mistaken { mistake, .. } => (DeploymentState::Error, mistake.message.clone()),
         Progress::Superseded { head } => {
-            let head: String = head.chars().take(7).collect();
-            (DeploymentState::Inactive, format!("superseded by {head}"))
+            (DeploymentState::Inactive, report::superseded(&visit.revision.sha, head))
         }
     };
     DeploymentReport {

@@ -15,6 +15,18 @@ pub fn description(text: &str) -> String {
     text.chars().take(DESCRIPTION_LIMIT - 1).chain(std::iter::once('…')).collect()
 }
 
+/// Why a deployment of a commit is inactive: by the commit of the newer one, unless that is the same commit or isn't known.
+pub fn superseded(sha: &str, by: &str) -> String {
+    if by.is_empty() {
+        return "superseded by a newer deployment".to_owned();
+    }
+    if by.eq_ignore_ascii_case(sha) {
+        return "superseded by a newer deployment of this commit".to_owned();
+    }
+    let by: String = by.chars().take(7).collect();
+    format!("superseded by {by}")
+}
+
 /// The report of a superseded or closed deployment.
 pub fn inactive(deployment_id: i64, why: &str, known: Option<&DeploymentReport>) -> DeploymentReport {
     DeploymentReport {

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::Observation;
 use super::finding::{Health, remaining};
-use super::kubelet_text::tidy;
+use super::kubelet_text::{by_controller, tidy};
+use crate::core::cause::Cause;
 use super::object::{ConditionView, condition, condition_in, number, text};
 
 /// Time for a gateway to see the services and listeners that a route names.
@@ -92,7 +93,10 @@ fn by_parent(entry: &Value, parent: &Parent<'_>, generation: i64, now: Timestamp
 }
 
 fn refused(said: &ConditionView<'_>, kind: &str, parent: &Parent<'_>, now: Timestamp) -> Health {
-    let message = format!("{} says {kind} {}: {}", parent.title(), said.reason, tidy(said.message));
+    let what = if kind == "Accepted" { "not accepted" } else { "references not resolved" };
+    let message = Cause::new(format!("{what}, {}", said.reason))
+        .detail(format!("by {}", parent.title()))
+        .said(tidy(said.message));
     if said.is("False") && said.reason != "Pending" {
         Health::failed_unless(remaining(said.changed, ROUTE_GRACE, now), said.reason, message)
     } else {
@@ -134,12 +138,12 @@ impl<'v> Parent<'v> {
 pub(super) fn definition(live: &DynamicObject) -> Health {
     let said = |kind: &str| condition(&live.data, kind);
     if let Some(refused) = said("NamesAccepted").filter(|names| names.is("False")) {
-        return Health::failed(refused.reason, tidy(refused.message));
+        return Health::failed(refused.reason, by_controller(refused.reason, refused.message));
     }
     match said("Established") {
         Some(established) if established.is("True") => Health::ready("established"),
         Some(refused) if refused.is("False") && refused.reason != "Installing" => {
-            Health::failed(refused.reason, tidy(refused.message))
+            Health::failed(refused.reason, by_controller(refused.reason, refused.message))
         }
         _ => Health::waiting("Installing", "the API server doesn't serve it yet"),
     }
