@@ -120,6 +120,7 @@ impl Cause {
         let detail = one_line(&self.detail);
         let remedy = one_line(&self.remedy);
         let briefly = short_hashes(&detail);
+        let what = if length(&what) > limit { short_hashes(&what) } else { what };
         for subject in self.subjects(limit.saturating_sub(length(&what))) {
             let head = joined(&subject, &what);
             let Some(room) = limit.checked_sub(length(&head)) else { continue };
@@ -144,7 +145,9 @@ impl Cause {
             Some(container) if container.name == name => vec![name],
             Some(container) => {
                 let title = container.title();
-                let both = |object: &str| if object.is_empty() { title.clone() } else { format!("{object}, {title}") };
+                let both = |object: &str| {
+                    if object.is_empty() { title.clone() } else { format!("{object}, {title}") }
+                };
                 vec![both(&titled), both(&name), title.clone(), container.name.clone()]
             }
             None => vec![titled, name],

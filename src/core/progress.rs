@@ -556,6 +556,51 @@ mod tests {
     }
 
     #[test]
+    fn a_deployment_is_never_superseded_by_its_own_commit() {
+        let why = |status: &PreviewEnvironmentStatus, id: i64| {
+            let report = status.report.iter().find(|report| report.deployment_id == id);
+            report.map(|report| report.description.clone()).unwrap_or_default()
+        };
+        let one = revision(1);
+        let again = Revision { deployment_id: Some(2), ..one.clone() };
+        let a = conclude(None, &visit(&one, 0), with_url(), &waiting(Stage::Health));
+        let b = conclude(Some(&a), &visit(&again, 1), with_url(), &Progress::Ready);
+        assert_eq!(why(&b, 1), "superseded by a newer deployment of this commit");
+        // What GitHub was told of it stays so, whatever comes next.
+        let three = revision(3);
+        let c = conclude(Some(&b), &visit(&three, 2), with_url(), &Progress::Ready);
+        assert_eq!(why(&c, 1), "superseded by a newer deployment of this commit");
+        assert_eq!(why(&c, 2), "superseded by 0000000");
+        let superseded = Progress::Superseded { head: three.sha.clone() };
+        let d = conclude(None, &visit(&three, 0), Findings::default(), &superseded);
+        assert_eq!(why(&d, 3), "superseded by a newer deployment of this commit");
+    }
+
+    #[test]
+    fn a_failure_is_described_by_its_cause() {
+        let one = revision(1);
+        let sha = "0123456789abcdef0123456789abcdef01234567";
+        let message = Cause::new("image not found")
+            .detail(format!(
+                "registry.example.com/acme/a-team-with-a-long-name/a-shop-with-a-long-name-too:{sha}"
+            ))
+            .said("failed to resolve image")
+            .in_container("web")
+            .of("Deployment", "web");
+        let failed = Progress::Failed {
+            stage: Stage::Health,
+            reason: "ImagePullBackOff".into(),
+            message: message.clone(),
+        };
+        let status = conclude(None, &visit(&one, 0), with_url(), &failed);
+        assert_eq!(
+            status.report[0].description,
+            "web: image not found (registry.example.com/acme/a-team-with-a-long-name/a-shop-with-a-long-name-too:0123456)"
+        );
+        assert_eq!(find_condition(&status.conditions, HEALTHY).unwrap().message, message.as_str());
+    }
+
+    #[test]
     fn history_keeps_five_newest_first() {
         use Outcome::{InProgress, Superseded};
         let mut status = None;

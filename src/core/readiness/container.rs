@@ -50,11 +50,7 @@ impl Subject<'_> {
     /// The cause, named as this container's.
     fn at(&self, cause: impl Into<Cause>) -> Cause {
         let cause = cause.into();
-        if self.init {
-            cause.in_init_container(&self.spec.name)
-        } else {
-            cause.in_container(&self.spec.name)
-        }
+        if self.init { cause.in_init_container(&self.spec.name) } else { cause.in_container(&self.spec.name) }
     }
     /// The same with its image.
     fn with_image(&self, cause: impl Into<Cause>) -> Cause {
@@ -115,24 +111,17 @@ fn waiting(subject: &Subject<'_>, waiting: &ContainerStateWaiting, look: &Look<'
                 Health::troubled("ErrImagePull", message).again(grace)
             }
         }
-        "ImageInspectError" => Health::failed_unless(
-            grace,
-            reason,
-            subject.at(pull::unusable(reason, &said, image)),
-        ),
+        "ImageInspectError" => {
+            Health::failed_unless(grace, reason, subject.at(pull::unusable(reason, &said, image)))
+        }
         "RunContainerError" | "StartError" | "ContainerCannotRun" => cannot_start(subject, &said),
-        "PostStartHookError" => Health::failed(
-            reason,
-            subject.with_image(Cause::new("postStart hook failed").said(said)),
-        ),
+        "PostStartHookError" => {
+            Health::failed(reason, subject.with_image(Cause::new("postStart hook failed").said(said)))
+        }
         "CreateContainerConfigError"
         | "CreateContainerError"
         | "PreCreateHookError"
-        | "PreStartHookError" => Health::failed_unless(
-            grace,
-            reason,
-            subject.at(start::not_created(&said)),
-        ),
+        | "PreStartHookError" => Health::failed_unless(grace, reason, subject.at(start::not_created(&said))),
         _ => Health::troubled(reason, subject.with_image(Cause::new(format!("waits, {reason}")).said(said))),
     }
 }

@@ -42,12 +42,7 @@ impl Health {
     }
     /// Ready by being there: nothing anybody wants to read about.
     pub fn present() -> Self {
-        Self {
-            state: State::Ready,
-            reason: String::new(),
-            message: Cause::default(),
-            look_again_after: None,
-        }
+        Self { state: State::Ready, reason: String::new(), message: Cause::default(), look_again_after: None }
     }
     pub fn waiting(reason: &str, message: impl Into<Cause>) -> Self {
         Self::new(State::Waiting, reason, message)
@@ -85,7 +80,9 @@ pub(super) fn worst(findings: impl IntoIterator<Item = Health>) -> Option<Health
     let mut again = None;
     let worst =
         findings.into_iter().inspect(|one| again = earlier(again, one.look_again_after)).max_by(|a, b| {
-            a.state.cmp(&b.state).then_with(|| (&b.reason, b.message.as_str()).cmp(&(&a.reason, a.message.as_str())))
+            a.state
+                .cmp(&b.state)
+                .then_with(|| (&b.reason, b.message.as_str()).cmp(&(&a.reason, a.message.as_str())))
         });
     worst.map(|health| health.again(again))
 }

@@ -112,8 +112,12 @@ fn scheduling(look: &Look<'_>) -> Option<Health> {
 /// `0/1 nodes are available: 1 Insufficient cpu.`
 fn unschedulable(said: &str) -> Cause {
     let why = said.split_once(" nodes are available: ").map_or(said, |(_, why)| why).trim_end_matches('.');
-    let what = if why.is_empty() { "no node takes the pod".to_owned() } else { format!("no node takes the pod: {}", cut(why, MAX_SCHEDULING)) };
-    Cause::new(what).said(said)
+    if why.is_empty() {
+        return Cause::new("no node takes the pod");
+    }
+    let shown = cut(why, MAX_SCHEDULING);
+    let said = if shown == why { "" } else { said };
+    Cause::new(format!("no node takes the pod: {shown}")).said(said)
 }
 
 /// Init containers one after the other, as they run, then all others.

@@ -53,7 +53,8 @@ pub(super) fn cause(said: &str, image: &str) -> Cause {
     let lower = said.to_ascii_lowercase();
     let has = |words: &str| lower.contains(words);
     let of_image = |what: &str| Cause::new(what).detail(image).said(said);
-    let of_host = |what: &str| Cause::new(what).detail(host(said, image)).said(format!("pulling {image}: {said}"));
+    let of_host =
+        |what: &str| Cause::new(what).detail(host(said, image)).said(format!("pulling {image}: {said}"));
     if said.is_empty() {
         Cause::new("image not pulled").detail(image)
     } else if let Some((_, what)) = TLS.iter().find(|(words, _)| has(words)) {
@@ -94,7 +95,9 @@ pub(super) fn unusable(reason: &str, said: &str, image: &str) -> Cause {
         "ErrImageNeverPull" => {
             Cause::new("image not on the node, and imagePullPolicy is Never").detail(image)
         }
-        _ => Cause::new(format!("image not readable on the node: {}", innermost(said))).detail(image).said(said),
+        _ => Cause::new(format!("image not readable on the node: {}", innermost(said)))
+            .detail(image)
+            .said(said),
     }
 }
 
@@ -103,12 +106,12 @@ fn has_end(lower: &str, words: &str) -> bool {
     if words.starts_with(':') { lower.ends_with(words) } else { lower.contains(words) }
 }
 
-/// The registry that was asked: a mirror, or that of the image.
-fn host(said: &str, image: &str) -> String {
+/// The host that was asked.
+fn host(said: &str) -> Option<&str> {
     let before = ["lookup ", "https://", "http://", "container registry "];
-    let asked = before.iter().find_map(|words| said.split_once(words)).map(|(_, rest)| rest);
-    let asked = asked.and_then(|rest| rest.split(['/', '"', ' ']).next()).map(|host| host.trim_end_matches(':'));
-    asked.filter(|host| !host.is_empty()).map_or_else(|| registry(image).to_owned(), str::to_owned)
+    let (_, rest) = before.iter().find_map(|words| said.split_once(words))?;
+    let host = rest.split(['/', '"', ' ']).next()?.trim_end_matches(':');
+    Some(host).filter(|host| !host.is_empty())
 }
 
 /// The registry of an image; without one in its name it is Docker Hub.

@@ -15,7 +15,8 @@ pub(super) fn cause(message: &str) -> Cause {
     }
     // violates PodSecurity "restricted:latest": privileged (container "web" must not set securityContext.privileged=true)
     if said.starts_with("violates PodSecurity") {
-        let (what, detail) = said.split_once("\": ").map_or((said.as_str(), ""), |(what, detail)| (what, detail));
+        let (what, detail) =
+            said.split_once("\": ").map_or((said.as_str(), ""), |(what, detail)| (what, detail));
         let closed = if detail.is_empty() { "" } else { "\"" };
         return Cause::new(format!("{what}{closed}")).detail(detail);
     }
@@ -32,5 +33,9 @@ pub(super) fn cause(message: &str) -> Cause {
         return Cause::new(format!("pod not valid: {}", innermost(why))).detail(field).said(why);
     }
     let what = innermost(&said).to_owned();
-    if what == said { Cause::new(format!("pod not created: {what}")) } else { Cause::new(format!("pod not created: {what}")).said(said) }
+    if what == said {
+        Cause::new(format!("pod not created: {what}"))
+    } else {
+        Cause::new(format!("pod not created: {what}")).said(said)
+    }
 }

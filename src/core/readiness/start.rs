@@ -45,7 +45,8 @@ pub(super) fn not_created(said: &str) -> Cause {
         }
     }
     // couldn't find key greeting in ConfigMap preview/texts
-    if let Some((key, place)) = said.strip_prefix("couldn't find key ").and_then(|rest| rest.split_once(" in "))
+    if let Some((key, place)) =
+        said.strip_prefix("couldn't find key ").and_then(|rest| rest.split_once(" in "))
         && let Some((kind, name)) = place.split_once(' ')
     {
         let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
