@@ -401,7 +401,7 @@ async fn acknowledge(
     let (wanted, before, known) =
         status.map(|status| (status.report, status.reported, status.conditions)).unwrap_or_default();
     let mut told = reporter.all_told(&uid, &before);
-    let state = report.state.as_github();
+    let about = format!("{} of deployment {id}", report.state.as_github());
     if error.is_none() {
         told = report::acknowledge(&told, report, &wanted);
         if let Ok(mut since) = reporter.told.lock() {
@@ -410,8 +410,11 @@ async fn acknowledge(
     }
     let mut list: Vec<_> = known.into_iter().filter(|condition| condition.type_ == REPORTED).collect();
     let (verdict, reason, message) = match error {
-        None => (ConditionStatus::True, "Acknowledged", format!("GitHub shows {state}")),
-        Some(error) => (ConditionStatus::False, "NotAcknowledged", error.to_string()),
+        None => {
+            let shown = report::shown(&told, seen.spec.revision.deployment_id).unwrap_or_default();
+            (ConditionStatus::True, "Acknowledged", shown)
+        }
+        Some(error) => (ConditionStatus::False, "NotAcknowledged", format!("{error} ({about})")),
     };
     let generation = seen.metadata.generation.unwrap_or_default();
     conditions::set(&mut list, REPORTED, verdict, reason, &message, generation, context.clock.now());

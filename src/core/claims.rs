@@ -2,10 +2,14 @@
 
 use kube::ResourceExt as _;
 
+use super::cause::Cause;
 use super::glob;
 use super::names;
 use super::target::Mistake;
 use crate::api::{PreviewClass, PreviewEnvironment, Repository, RepositoryEnvironment};
+
+/// What to do about a class that doesn't admit a Repository.
+const ADMIT: &str = "ask the platform team to add it, or name another class";
 
 /// Checks that the class admits the Repository, by the GitHub repository and by namespace.
 pub fn class_admits(class: &PreviewClass, repository: &Repository) -> Result<(), Mistake> {
@@ -13,24 +17,22 @@ pub fn class_admits(class: &PreviewClass, repository: &Repository) -> Result<(),
     let name = repository.name_any();
     let wanted = &repository.spec.repository;
     if !class.spec.repositories.iter().any(|pattern| glob::matches_ignoring_case(pattern, wanted)) {
-        return Err(Mistake {
-            reason: "RepositoryNotAllowed",
-            message: format!(
-                "Repository {namespace}/{name}: spec.repository {wanted} matches none of spec.repositories of PreviewClass {}: \
-                 ask the platform team to add it, or name another class",
-                class.name_any()
-            ),
-        });
+        let what = format!("PreviewClass {} does not admit {wanted}", class.name_any());
+        let detail = format!(
+            "Repository {namespace}/{name}: spec.repository {wanted} matches none of spec.repositories of PreviewClass {}",
+            class.name_any()
+        );
+        let cause = Cause::new(what).detail(detail).remedy(ADMIT);
+        return Err(Mistake::new("RepositoryNotAllowed", cause));
     }
     if !class.spec.namespaces.iter().any(|pattern| glob::matches(pattern, &namespace)) {
-        return Err(Mistake {
-            reason: "NamespaceNotAllowed",
-            message: format!(
-                "Repository {namespace}/{name}: its namespace matches none of spec.namespaces of PreviewClass {}: \
-                 ask the platform team to add it, or name another class",
-                class.name_any()
-            ),
-        });
+        let what = format!("PreviewClass {} does not admit namespace {namespace}", class.name_any());
+        let detail = format!(
+            "Repository {namespace}/{name}: its namespace matches none of spec.namespaces of PreviewClass {}",
+            class.name_any()
+        );
+        let cause = Cause::new(what).detail(detail).remedy(ADMIT);
+        return Err(Mistake::new("NamespaceNotAllowed", cause));
     }
     Ok(())
 }
@@ -85,20 +87,22 @@ pub fn holds(
     if holder.uid() == repository.uid() {
         return has_names(repositories, repository, environment);
     }
-    Err(Mistake {
-        reason: "EnvironmentClaimed",
-        message: format!(
-            "Repository {}/{}: spec.environments[{}] is GitHub environment \"{}\" of {}, which Repository {}/{} has already: \
-             remove one of the two, or set another githubEnvironment",
-            repository.namespace().unwrap_or_default(),
-            repository.name_any(),
-            environment.name,
-            names::github_pattern(environment),
-            repository.spec.repository,
-            holder.namespace().unwrap_or_default(),
-            holder.name_any(),
-        ),
-    })
+    let what = format!(
+        "Repository {}/{} has GitHub environment \"{}\" of {} already",
+        holder.namespace().unwrap_or_default(),
+        holder.name_any(),
+        names::github_pattern(environment),
+        repository.spec.repository,
+    );
+    let place = format!(
+        "Repository {}/{}, spec.environments[{}]",
+        repository.namespace().unwrap_or_default(),
+        repository.name_any(),
+        environment.name,
+    );
+    let cause =
+        Cause::new(what).detail(place).remedy("remove one of the two, or set another githubEnvironment");
+    Err(Mistake::new("EnvironmentClaimed", cause))
 }
 
 /// Checks that no other entry's objects can have the names of this one's: names are made by joining parts, and `shop` with `web-staging` comes

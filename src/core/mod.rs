@@ -1,6 +1,7 @@
 //! Every decision, as a pure function: no client, no clock, no environment, no async.
 
 pub mod app;
+pub mod cause;
 pub mod chain;
 pub mod circuit_breaker;
 pub mod claims;

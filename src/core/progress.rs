@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::cause::Cause;
 use super::conditions::{self, Summary};
 use super::report;
 use super::target::Mistake;
@@ -73,8 +74,8 @@ pub enum Progress {
         stage: Stage,
         /// CamelCase.
         reason: String,
-        /// For people.
-        message: String,
+        /// The cause.
+        message: Cause,
     },
     /// A mistake of the user's.
     Mistaken {
@@ -287,7 +288,7 @@ fn set_conditions(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, prog
             Summary::Reconciling { reason: reason.clone(), message: message.clone() }
         }
         Progress::Failed { reason, message, .. } => {
-            Summary::Stalled { reason: reason.clone(), message: message.clone() }
+            Summary::Stalled { reason: reason.clone(), message: message.to_string() }
         }
         Progress::Mistaken { mistake, .. } => {
             Summary::Stalled { reason: mistake.reason.to_owned(), message: mistake.message.clone() }
@@ -359,13 +360,13 @@ fn reports(
     let live = matches!(progress, Progress::Ready);
     let wanted_before =
         |id| before.and_then(|before| before.report.iter().find(|report| report.deployment_id == id));
-    let superseded = |id: i64, known: Option<&DeploymentReport>| match known {
+    // Its commit, where that is known.
+    let superseded = |id: i64, sha: &str, known: Option<&DeploymentReport>| match known {
         // It goes on serving until the new one does.
         Some(known) if known.state == DeploymentState::Success && !live => known.clone(),
-        _ => {
-            let by: String = visit.revision.sha.chars().take(7).collect();
-            report::inactive(id, &format!("superseded by {by}"), known)
-        }
+        // It keeps the words that GitHub shows.
+        Some(known) if known.state == DeploymentState::Inactive => known.clone(),
+        _ => report::inactive(id, &report::superseded(sha, &visit.revision.sha), known),
     };
     let mut reports: Vec<DeploymentReport> = Vec::new();
     if let Some(id) = current {
@@ -373,10 +374,9 @@ fn reports(
     }
     for attempt in status.history.iter().skip(1) {
         let Some(id) = attempt.deployment_id.filter(|id| Some(*id) != current) else { continue };
-        if reports.iter().any(|report| report.deployment_id == id) {
-            continue;
+        if !reports.iter().any(|report| report.deployment_id == id) {
+            reports.push(superseded(id, &attempt.sha, wanted_before(id)));
         }
-        reports.push(superseded(id, wanted_before(id)));
     }
     // What GitHub hasn't acknowledged isn't forgotten, however many deployments came after it; nor is one that serves still.
     let unfinished = before.into_iter().flat_map(|before| {
@@ -388,7 +388,7 @@ fn reports(
     for id in skipped.iter().copied().chain(unfinished) {
         let is_there = reports.iter().any(|report| report.deployment_id == id);
         if !is_there && reports.len() < MOST_REPORTS {
-            reports.push(superseded(id, wanted_before(id)));
+            reports.push(superseded(id, "", wanted_before(id)));
         }
     }
     reports.sort_by_key(|report| std::cmp::Reverse(report.deployment_id));
@@ -413,13 +413,12 @@ fn report(
         Progress::Waiting { .. } => {
             (DeploymentState::InProgress, "The environment is being deployed".to_owned())
         }
-        Progress::Failed { message, reason, .. } => {
-            (DeploymentState::Failure, format!("{reason}: {message}"))
+        Progress::Failed { message, .. } => {
+            (DeploymentState::Failure, message.short(report::DESCRIPTION_LIMIT))
         }
         Progress::Mistaken { mistake, .. } => (DeploymentState::Error, mistake.message.clone()),
         Progress::Superseded { head } => {
-            let head: String = head.chars().take(7).collect();
-            (DeploymentState::Inactive, format!("superseded by {head}"))
+            (DeploymentState::Inactive, report::superseded(&visit.revision.sha, head))
         }
     };
     DeploymentReport {
@@ -643,6 +642,51 @@ mod tests {
             &Progress::Superseded { head: "3".repeat(40) },
         );
         assert_eq!(states(&b), [(2, DeploymentState::Inactive), (1, DeploymentState::Success)]);
+    }
+
+    #[test]
+    fn a_deployment_is_never_superseded_by_its_own_commit() {
+        let why = |status: &PreviewEnvironmentStatus, id: i64| {
+            let report = status.report.iter().find(|report| report.deployment_id == id);
+            report.map(|report| report.description.clone()).unwrap_or_default()
+        };
+        let one = revision(1);
+        let again = Revision { deployment_id: Some(2), ..one.clone() };
+        let a = conclude(None, &visit(&one, 0), with_url(), &waiting(Stage::Health));
+        let b = conclude(Some(&a), &visit(&again, 1), with_url(), &Progress::Ready);
+        assert_eq!(why(&b, 1), "superseded by a newer deployment of this commit");
+        // What GitHub was told of it stays so, whatever comes next.
+        let three = revision(3);
+        let c = conclude(Some(&b), &visit(&three, 2), with_url(), &Progress::Ready);
+        assert_eq!(why(&c, 1), "superseded by a newer deployment of this commit");
+        assert_eq!(why(&c, 2), "superseded by 0000000");
+        let superseded = Progress::Superseded { head: three.sha.clone() };
+        let d = conclude(None, &visit(&three, 0), Findings::default(), &superseded);
+        assert_eq!(why(&d, 3), "superseded by a newer deployment of this commit");
+    }
+
+    #[test]
+    fn a_failure_is_described_by_its_cause() {
+        let one = revision(1);
+        let sha = "0123456789abcdef0123456789abcdef01234567";
+        let message = Cause::new("image not found")
+            .detail(format!(
+                "registry.example.com/acme/a-team-with-a-long-name/a-shop-with-a-long-name-too:{sha}"
+            ))
+            .said("failed to resolve image")
+            .in_container("web")
+            .of("Deployment", "web");
+        let failed = Progress::Failed {
+            stage: Stage::Health,
+            reason: "ImagePullBackOff".into(),
+            message: message.clone(),
+        };
+        let status = conclude(None, &visit(&one, 0), with_url(), &failed);
+        assert_eq!(
+            status.report[0].description,
+            "web: image not found (registry.example.com/acme/a-team-with-a-long-name/a-shop-with-a-long-name-too:0123456)"
+        );
+        assert_eq!(find_condition(&status.conditions, HEALTHY).unwrap().message, message.as_str());
     }
 
     #[test]

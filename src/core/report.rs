@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::cause::Cause;
 use super::forge::{Deployment, DeploymentStatus, same_environment};
 use super::payload::Mark;
 use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
@@ -9,13 +10,21 @@ use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
 /// GitHub's limit on the description of a deployment status, in characters.
 pub const DESCRIPTION_LIMIT: usize = 140;
 
-/// Cuts a text to GitHub's limit, on a character, with an ellipsis where something is missing.
+/// The text within GitHub's limit: with short commits and digests where it would be too long, then cut on a character, with an ellipsis.
 pub fn description(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.chars().count() <= DESCRIPTION_LIMIT {
-        return text;
+    Cause::from(text).short(DESCRIPTION_LIMIT)
+}
+
+/// Why a deployment of a commit is inactive: by the commit of the newer one, unless that is the same commit or isn't known.
+pub fn superseded(sha: &str, by: &str) -> String {
+    if by.is_empty() {
+        return "superseded by a newer deployment".to_owned();
     }
-    text.chars().take(DESCRIPTION_LIMIT - 1).chain(std::iter::once('…')).collect()
+    if by.eq_ignore_ascii_case(sha) {
+        return "superseded by a newer deployment of this commit".to_owned();
+    }
+    let by: String = by.chars().take(7).collect();
+    format!("superseded by {by}")
 }
 
 /// The report of a superseded or closed deployment.
@@ -103,6 +112,13 @@ pub fn passed_over(environment: &PreviewEnvironment, recent: &[Deployment], clus
 /// Whether a deployment with this newest status has come to its end, or serves.
 pub fn is_settled(state: Option<&str>) -> bool {
     state.is_some_and(|state| !matches!(state, "queued" | "pending" | "in_progress"))
+}
+
+/// What GitHub shows, in words: of the current deployment, or of the newest that it was told of as long as it shows nothing of that one.
+pub fn shown(told: &[DeploymentReport], current: Option<i64>) -> Option<String> {
+    let newest = told.iter().max_by_key(|report| report.deployment_id);
+    let report = told.iter().find(|report| Some(report.deployment_id) == current).or(newest)?;
+    Some(format!("GitHub shows {} for deployment {}", report.state.as_github(), report.deployment_id))
 }
 
 /// Adds an acknowledged report to what was told, dropping what nobody asks about any more.
@@ -225,6 +241,30 @@ mod tests {
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
         environment.status.as_mut().unwrap().reported[1].state = Inactive;
         assert_eq!(doubtful(&environment), [2], "its end may have been told");
+    }
+
+    #[test]
+    fn what_github_shows_is_that_of_the_current_deployment() {
+        use DeploymentState::{Inactive, Success};
+        assert_eq!(shown(&[], Some(1)), None);
+        // An older deployment's end is acknowledged after the current one's success.
+        let told = acknowledge(
+            &[report(2, Success, ""), report(1, Success, "")],
+            report(1, Inactive, ""),
+            &[report(2, Success, ""), report(1, Inactive, "")],
+        );
+        assert_eq!(shown(&told, Some(2)).unwrap(), "GitHub shows success for deployment 2");
+        assert_eq!(shown(&told, Some(3)).unwrap(), "GitHub shows success for deployment 2");
+        assert_eq!(shown(&told, None).unwrap(), "GitHub shows success for deployment 2");
+        let ended = acknowledge(&told, report(2, Inactive, ""), &told);
+        assert_eq!(shown(&ended, Some(2)).unwrap(), "GitHub shows inactive for deployment 2");
+    }
+
+    #[test]
+    fn a_deployment_is_superseded_by_another_commit_or_by_a_newer_deployment() {
+        assert_eq!(superseded("aaaaaaaaaa", "bbbbbbbbbb"), "superseded by bbbbbbb");
+        assert_eq!(superseded("aaaaaaaaaa", "AAAAAAAAAA"), "superseded by a newer deployment of this commit");
+        assert_eq!(superseded("aaaaaaaaaa", ""), "superseded by a newer deployment");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::cause::Cause;
 use crate::api::{PreviewClassSpec, PreviewTemplateSpec, PullRequestSource};
 
 /// One environment, checked: what `validate` returns and `plan` takes.
@@ -66,6 +67,13 @@ pub struct About {
 pub struct Mistake {
     /// CamelCase, as a condition's reason.
     pub reason: &'static str,
-    /// Names the object, the field and the remedy.
+    /// The cause, then object and field, then the remedy.
     pub message: String,
+}
+
+impl Mistake {
+    /// A mistake out of its parts.
+    pub fn new(reason: &'static str, cause: Cause) -> Self {
+        Self { reason, message: cause.into() }
+    }
 }

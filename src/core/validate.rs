@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kube::ResourceExt as _;
 use serde_json::Value;
 
+use super::cause::Cause;
 use super::forge::RepositoryName;
 use super::target::{Mistake, Target};
 use super::{claims, gate, names, trigger};
@@ -39,10 +40,6 @@ pub struct Admitted<'a> {
     pub class: &'a PreviewClass,
 }
 
-fn mistake(reason: &'static str, message: String) -> Mistake {
-    Mistake { reason, message }
-}
-
 /// Checks what stands above the environment: Repository, entry, class.
 ///
 /// # Errors
@@ -56,17 +53,20 @@ pub fn admit<'a>(
     repositories: &[&'a Repository],
 ) -> Result<Admitted<'a>, Mistake> {
     let repository = repository.ok_or_else(|| {
-        mistake(
-            "RepositoryMissing",
-            format!("spec.repositoryRef.name: there is no Repository {namespace}/{repository_name}: create it, or delete this object"),
-        )
+        let cause = Cause::new(format!("there is no Repository {namespace}/{repository_name}"))
+            .detail("spec.repositoryRef.name")
+            .remedy("create it, or delete this object");
+        Mistake::new("RepositoryMissing", cause)
     })?;
-    let entry = repository.spec.environments.iter().find(|entry| entry.name == environment).ok_or_else(|| {
-        mistake(
-            "EnvironmentUnknown",
-            format!("spec.environment: Repository {namespace}/{repository_name} has no environment {environment} in spec.environments: add it"),
-        )
-    })?;
+    let entry =
+        repository.spec.environments.iter().find(|entry| entry.name == environment).ok_or_else(|| {
+            let cause = Cause::new(format!(
+                "Repository {namespace}/{repository_name} has no environment {environment}"
+            ))
+            .detail("spec.environment, spec.environments")
+            .remedy("add it");
+            Mistake::new("EnvironmentUnknown", cause)
+        })?;
     let class = class.ok_or_else(|| class_missing(repository))?;
     claims::class_admits(class, repository)?;
     claims::holds(repositories, repository, entry)?;
@@ -75,16 +75,14 @@ pub fn admit<'a>(
 
 /// The mistake of naming a class that isn't there.
 pub fn class_missing(repository: &Repository) -> Mistake {
-    mistake(
-        "ClassMissing",
-        format!(
-            "Repository {}/{}: spec.className: there is no PreviewClass {}: ask the platform team which ones there are \
-             (kubectl get previewclasses)",
-            repository.namespace().unwrap_or_default(),
-            repository.name_any(),
-            repository.spec.class_name
-        ),
-    )
+    let cause = Cause::new(format!("there is no PreviewClass {}", repository.spec.class_name))
+        .detail(format!("{}, spec.className", title(repository)))
+        .remedy("ask the platform team which ones there are (kubectl get previewclasses)");
+    Mistake::new("ClassMissing", cause)
+}
+
+fn title(repository: &Repository) -> String {
+    format!("Repository {}/{}", repository.namespace().unwrap_or_default(), repository.name_any())
 }
 
 /// Checks the filter patterns of a Repository's triggers.
@@ -117,30 +115,25 @@ pub fn wrong_place(
     entry: &RepositoryEnvironment,
     pull_request: Option<i64>,
 ) -> Mistake {
-    let message = match pull_request {
-        None => format!(
-            "spec.pullRequest: environment {} of {repository} is one for each pull request: name the pull request",
-            entry.name
-        ),
-        Some(number) => format!(
-            "spec.pullRequest: environment {} of {repository} is one for all, and pull request {number} has none of its own: leave spec.pullRequest out",
-            entry.name
-        ),
+    let name = &entry.name;
+    let cause = match pull_request {
+        None => Cause::new(format!("environment {name} of {repository} is one for each pull request"))
+            .remedy("name the pull request"),
+        Some(number) => Cause::new(format!(
+            "environment {name} of {repository} is one for all, and pull request {number} has none of its own"
+        ))
+        .remedy("leave spec.pullRequest out"),
     };
-    mistake("WrongPlace", message)
+    Mistake::new("WrongPlace", cause.detail("spec.pullRequest"))
 }
 
 /// The mistake of naming a template that isn't there.
 pub fn template_missing(repository: &Repository, entry: &RepositoryEnvironment, template: &str) -> Mistake {
     let namespace = repository.namespace().unwrap_or_default();
-    mistake(
-        "TemplateMissing",
-        format!(
-            "Repository {namespace}/{}: spec.environments[{}].deploy.templateRef.name: there is no PreviewTemplate {namespace}/{template}: create it",
-            repository.name_any(),
-            entry.name
-        ),
-    )
+    let cause = Cause::new(format!("there is no PreviewTemplate {namespace}/{template}"))
+        .detail(format!("{}, spec.environments[{}].deploy.templateRef.name", title(repository), entry.name))
+        .remedy("create it");
+    Mistake::new("TemplateMissing", cause)
 }
 
 /// Checks an environment and resolves everything the plan needs.
@@ -163,14 +156,10 @@ pub fn validate(
         found.repositories,
     )?;
     let deploy = entry.deploy.as_ref().ok_or_else(|| {
-        mistake(
-            "NothingToDeploy",
-            format!(
-                "Repository {namespace}/{}: spec.environments[{}] has no deploy: set deploy.templateRef, or leave its deployments to another tool",
-                repository.name_any(),
-                entry.name
-            ),
-        )
+        let cause = Cause::new(format!("environment {} has nothing to deploy", entry.name))
+            .detail(format!("{}, spec.environments[{}]", title(repository), entry.name))
+            .remedy("set deploy.templateRef, or leave its deployments to another tool");
+        Mistake::new("NothingToDeploy", cause)
     })?;
     let template =
         found.template.ok_or_else(|| template_missing(repository, entry, &deploy.template_ref.name))?;
@@ -204,15 +193,12 @@ pub fn validate(
 }
 
 fn host_taken(host: &str, holder: &PreviewEnvironment) -> Mistake {
-    mistake(
-        "HostTaken",
-        format!(
-            "host name {host} belongs to PreviewEnvironment {}/{} already: rename the endpoint, the environment or the Repository object that \
-             it is made from, or use a class with another domain",
-            holder.namespace().unwrap_or_default(),
-            holder.name_any()
-        ),
-    )
+    let (namespace, name) = (holder.namespace().unwrap_or_default(), holder.name_any());
+    let cause = Cause::new(format!("host name {host} belongs to PreviewEnvironment {namespace}/{name} already"))
+        .remedy(
+            "rename the endpoint, the environment or the Repository object that it is made from, or use a class with another domain",
+        );
+    Mistake::new("HostTaken", cause)
 }
 
 /// The environment that holds a host name, as its own or an endpoint's: of those that have it, the oldest; `None` when it is this one.
@@ -246,46 +232,33 @@ fn parameters(
     let undeclared = |values: &[Parameter]| {
         values.iter().find(|given| !declared.iter().any(|declared| declared.name == given.name)).cloned()
     };
-    if let Some(unknown) = undeclared(given) {
-        return Err(mistake(
-            "ParameterUnknown",
-            format!(
-                "Repository {namespace}/{}: spec.environments[{}].deploy.parameters[{}]: PreviewTemplate {} declares no such parameter: \
-                 remove it, or declare it in spec.parameters",
-                repository.name_any(),
-                entry.name,
-                unknown.name,
-                template.name_any()
-            ),
-        ));
+    let unknown = |parameter: &Parameter, place: String, remedy: &str| {
+        let what =
+            format!("PreviewTemplate {} declares no parameter {}", template.name_any(), parameter.name);
+        Mistake::new("ParameterUnknown", Cause::new(what).detail(place).remedy(remedy))
+    };
+    let entry_parameters =
+        format!("{}, spec.environments[{}].deploy.parameters", title(repository), entry.name);
+    if let Some(parameter) = undeclared(given) {
+        let place = format!("{entry_parameters}[{}]", parameter.name);
+        return Err(unknown(&parameter, place, "remove it, or declare it in spec.parameters"));
     }
-    if let Some(unknown) = undeclared(asked) {
-        return Err(mistake(
-            "ParameterUnknown",
-            format!(
-                "PreviewEnvironment {namespace}/{}: spec.revision.parameters[{}]: PreviewTemplate {} declares no such parameter: ask for the \
-                 deployment again without it, or declare it in spec.parameters",
-                environment.name_any(),
-                unknown.name,
-                template.name_any()
-            ),
-        ));
+    if let Some(parameter) = undeclared(asked) {
+        let (name, parameter_name) = (environment.name_any(), &parameter.name);
+        let place =
+            format!("PreviewEnvironment {namespace}/{name}, spec.revision.parameters[{parameter_name}]");
+        let remedy = "ask for the deployment again without it, or declare it in spec.parameters";
+        return Err(unknown(&parameter, place, remedy));
     }
     declared
         .iter()
         .map(|declared| {
             let value = asked.iter().chain(given).find(|given| given.name == declared.name);
             let value = value.map(|given| &given.value).or(declared.default.as_ref()).ok_or_else(|| {
-                mistake(
-                    "ParameterMissing",
-                    format!(
-                        "Repository {namespace}/{}: spec.environments[{}].deploy.parameters: PreviewTemplate {} needs parameter {}: give it a value",
-                        repository.name_any(),
-                        entry.name,
-                        template.name_any(),
-                        declared.name
-                    ),
-                )
+                let what =
+                    format!("PreviewTemplate {} needs parameter {}", template.name_any(), declared.name);
+                let cause = Cause::new(what).detail(entry_parameters.clone()).remedy("give it a value");
+                Mistake::new("ParameterMissing", cause)
             })?;
             Ok((declared.name.clone(), value.clone()))
         })

@@ -11,6 +11,7 @@ use kube::api::{DynamicObject, GroupVersionKind};
 use super::apply::Applied;
 use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
 use crate::controllers::Context;
+use crate::core::cause::Cause;
 use crate::core::conditions::READY;
 use crate::core::progress::{self, Findings, Progress, Stage};
 use crate::core::readiness::{self, Observation, Observed, Verdict};
@@ -92,7 +93,11 @@ pub(super) async fn assess(
                 )
             }
             Err(message) => (
-                Progress::Waiting { stage: Stage::Answer, reason: "NotAnswering".to_owned(), message },
+                Progress::Waiting {
+                    stage: Stage::Answer,
+                    reason: "NotAnswering".to_owned(),
+                    message: message.into(),
+                },
                 Some(PROBE_AGAIN),
             ),
         },
@@ -105,18 +110,20 @@ async fn answers(
     target: &Target,
     context: &Context,
     now: Timestamp,
-) -> Result<(), String> {
+) -> Result<(), Cause> {
     let routing = &target.class.routing;
     let hosts = plan::hosts(target);
     for (Endpoint { path, .. }, host) in target.template.endpoints.iter().zip(hosts) {
         let url = format!("{}{path}", names::url(routing, &host));
         match context.prober.probe(&url, routing.probe_address.as_deref()).await {
             Ok(404) if !settled(environment, now) => {
-                return Err(format!("{url} answered 404: the route is being set up"));
+                return Err(Cause::new("URL answered 404, the route is being set up").detail(url));
             }
-            Ok(status) if status >= 500 => return Err(format!("{url} answered {status}")),
+            Ok(status) if status >= 500 => {
+                return Err(Cause::new(format!("URL answered {status}")).detail(url));
+            }
             Ok(_) => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(readiness::not_answering(&url, &error)),
         }
     }
     Ok(())

@@ -77,8 +77,8 @@ fn without_status(visit: &Visit<'_>, id: i64, ours: Option<&PreviewEnvironment>)
         && !progress::is_first_look(environment.status.as_ref(), &environment.spec.revision)
     {
         // The environment was reconciled for a newer one, and reports this one no more.
-        let by: String = environment.spec.revision.sha.chars().take(7).collect();
-        let report = report::inactive(id, &format!("superseded by {by}"), None);
+        let why = report::superseded(&visit.request.spec.sha, &environment.spec.revision.sha);
+        let report = report::inactive(id, &why, None);
         let forge = Arc::clone(&visit.forge);
         let written = visit.context.reporter.make_inactive(environment, forge, visit.name.clone(), report);
         if let Err(error) = written {

@@ -12,6 +12,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::finding::{Health, State, remaining};
 use super::kubelet_text::about_pod;
 use super::pod::Look;
+use super::{pull, start};
+use crate::core::cause::Cause;
 
 /// What may be missing only because it is being made: a ConfigMap applied after the pod's owner, a registry that was out of reach once.
 /// Counted from the pod's start on its node.
@@ -45,8 +47,14 @@ pub(super) struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn name(&self) -> String {
-        format!("{} {}", if self.init { "init container" } else { "container" }, self.spec.name)
+    /// The cause, named as this container's.
+    fn at(&self, cause: impl Into<Cause>) -> Cause {
+        let cause = cause.into();
+        if self.init { cause.in_init_container(&self.spec.name) } else { cause.in_container(&self.spec.name) }
+    }
+    /// The same with its image.
+    fn with_image(&self, cause: impl Into<Cause>) -> Cause {
+        self.at(cause.into().detail(self.image()))
     }
     fn image(&self) -> &str {
         self.spec.image.as_deref().unwrap_or("(none)")
@@ -76,23 +84,23 @@ pub(super) fn examine(subject: &Subject<'_>, look: &Look<'_>) -> Option<Health> 
 fn waiting(subject: &Subject<'_>, waiting: &ContainerStateWaiting, look: &Look<'_>) -> Health {
     let reason = waiting.reason.as_deref().unwrap_or_default();
     let said = about_pod(waiting.message.as_deref().unwrap_or_default(), look.pod, look.workload);
-    let (name, image) = (subject.name(), subject.image());
+    let image = subject.image();
     let started = start_of(look.pod);
     let grace = remaining(started, START_GRACE, look.now);
     match reason {
         "" | "ContainerCreating" | "PodInitializing" => creating(subject, look),
         "CrashLoopBackOff" => match subject.last() {
             Some(last) => crash(subject, last, subject.restarts() >= 1, look),
-            None => Health::troubled(reason, format!("{name} (image {image}) crashes")),
+            None => Health::troubled(reason, subject.with_image("crashes")),
         },
         "InvalidImageName" | "ErrImageNeverPull" => {
-            Health::failed(reason, format!("{name}: image {image} can't be used{}", because(&said)))
+            Health::failed(reason, subject.at(pull::unusable(reason, &said, image)))
         }
         // The two come by turns while the kubelet tries on, so both are reported alike.
         "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" | "SignatureValidationFailed" => {
             // Kubelets before 1.32 don't repeat the cause while they back off.
             let cause = if said.starts_with("Back-off pulling image") { "" } else { &said };
-            let message = format!("{name}: image {image} can't be pulled{}", because(cause));
+            let message = subject.at(pull::cause(cause, image));
             let lower = said.to_ascii_lowercase();
             if reason != "ErrImagePull"
                 || grace.is_none()
@@ -103,25 +111,18 @@ fn waiting(subject: &Subject<'_>, waiting: &ContainerStateWaiting, look: &Look<'
                 Health::troubled("ErrImagePull", message).again(grace)
             }
         }
-        "ImageInspectError" => Health::failed_unless(
-            grace,
-            reason,
-            format!("{name}: image {image} can't be read on the node{}", because(&said)),
-        ),
+        "ImageInspectError" => {
+            Health::failed_unless(grace, reason, subject.at(pull::unusable(reason, &said, image)))
+        }
         "RunContainerError" | "StartError" | "ContainerCannotRun" => cannot_start(subject, &said),
-        "PostStartHookError" => Health::failed(
-            reason,
-            format!("{name} (image {image}): its postStart hook failed{}", because(&said)),
-        ),
+        "PostStartHookError" => {
+            Health::failed(reason, subject.with_image(Cause::new("postStart hook failed").said(said)))
+        }
         "CreateContainerConfigError"
         | "CreateContainerError"
         | "PreCreateHookError"
-        | "PreStartHookError" => Health::failed_unless(
-            grace,
-            reason,
-            format!("{name} (image {image}) can't be created{}", because(&said)),
-        ),
-        _ => Health::troubled(reason, format!("{name} (image {image}) waits: {reason}{}", because(&said))),
+        | "PreStartHookError" => Health::failed_unless(grace, reason, subject.at(start::not_created(&said))),
+        _ => Health::troubled(reason, subject.with_image(Cause::new(format!("waits, {reason}")).said(said))),
     }
 }
 
@@ -151,23 +152,21 @@ fn running(subject: &Subject<'_>, running: &ContainerStateRunning, look: &Look<'
     if ready {
         return None;
     }
-    let (name, image) = (subject.name(), subject.image());
     if subject.init {
-        return Some(Health::waiting("Initializing", format!("{name} (image {image}) is running")));
+        return Some(Health::waiting("Initializing", subject.with_image("still running")));
     }
     let starting = subject.status.and_then(|status| status.started) == Some(false);
-    let probe = match (&subject.spec.startup_probe, &subject.spec.readiness_probe) {
-        (Some(probe), _) if starting => format!(": startup probe {}", describe(probe)),
-        (_, Some(probe)) => format!(": readiness probe {}", describe(probe)),
-        _ => String::new(),
+    let cause = match (&subject.spec.startup_probe, &subject.spec.readiness_probe) {
+        (Some(probe), _) if starting => Cause::new("startup probe hasn't succeeded").detail(describe(probe)),
+        (_, Some(probe)) => Cause::new("readiness probe hasn't succeeded").detail(describe(probe)),
+        _ => Cause::new("running but not ready"),
     };
-    Some(Health::waiting("NotReady", format!("{name} (image {image}) is running but not ready{probe}")))
+    Some(Health::waiting("NotReady", subject.at(cause)))
 }
 
 /// Not made yet. After a while, what it may be waiting for: only events tell it, and they are not read.
 fn creating(subject: &Subject<'_>, look: &Look<'_>) -> Health {
-    let (name, image) = (subject.name(), subject.image());
-    let plain = Health::waiting("ContainerCreating", format!("{name} (image {image}) is being created"));
+    let plain = Health::waiting("ContainerCreating", subject.with_image("being created"));
     let grace = remaining(start_of(look.pod), START_GRACE, look.now);
     if grace.is_some() {
         return plain.again(grace);
@@ -175,12 +174,11 @@ fn creating(subject: &Subject<'_>, look: &Look<'_>) -> Health {
     match look.condition("PodReadyToStartContainers").map(|condition| condition.status.as_str()) {
         Some("False") => {
             let needs = look.mounts();
-            let needs = if needs.is_empty() { String::new() } else { format!(": it needs {needs}") };
-            let message =
-                format!("{name} (image {image}) waits for the pod's volumes and network on the node{needs}");
-            Health { message, ..plain }
+            let needs = if needs.is_empty() { needs } else { format!("it needs {needs}") };
+            let cause = Cause::new("volumes or network of the pod not there yet").detail(needs);
+            Health { message: subject.at(cause), ..plain }
         }
-        Some("True") => Health { message: format!("{name} waits for image {image}"), ..plain },
+        Some("True") => Health { message: subject.with_image("being pulled or created"), ..plain },
         _ => plain,
     }
 }
@@ -194,13 +192,12 @@ fn crash(subject: &Subject<'_>, end: &ContainerStateTerminated, repeatedly: bool
             &about_pod(end.message.as_deref().unwrap_or_default(), look.pod, look.workload),
         );
     }
-    let (name, image) = (subject.name(), subject.image());
     let out_of_memory = reason == "OOMKilled";
     // What a program says when it ends is not repeated: it may be its log, and a status is read by more people than a log is.
     let cause = if out_of_memory {
         subject.memory_limit().map_or_else(
-            || "killed for running out of memory (OOMKilled)".to_owned(),
-            |limit| format!("killed for using more memory than its limit of {limit} (OOMKilled)"),
+            || "OOMKilled: out of memory".to_owned(),
+            |limit| format!("OOMKilled: more memory used than its limit of {limit}"),
         )
     } else {
         exit(end.exit_code)
@@ -212,12 +209,12 @@ fn crash(subject: &Subject<'_>, end: &ContainerStateTerminated, repeatedly: bool
         (false, false) => "Crashed",
     };
     let state = if repeatedly { State::Failed } else { State::Troubled };
-    let health = Health::new(state, reason, format!("{name} (image {image}) {cause}{restarts}"));
+    let health = Health::new(state, reason, subject.with_image(format!("{cause}{restarts}")));
     if look.owner_retries { health.at_most_troubled() } else { health }
 }
 
 fn cannot_start(subject: &Subject<'_>, said: &str) -> Health {
-    let message = format!("{} (image {}) can't be started{}", subject.name(), subject.image(), because(said));
+    let message = subject.at(start::not_started(said));
     // Starting it again does the same, except when the node was too busy.
     if said.contains("context deadline exceeded") {
         Health::troubled("StartError", message)
@@ -233,14 +230,10 @@ impl Subject<'_> {
     }
 }
 
-fn because(said: &str) -> String {
-    if said.is_empty() { String::new() } else { format!(": {said}") }
-}
-
 /// Exit codes over 128 are signals, as shells and container runtimes have it.
 fn exit(code: i32) -> String {
     let signal = match code {
-        0 => return "ended by itself with exit code 0, and is to keep running".to_owned(),
+        0 => return "ended by itself with exit code 0".to_owned(),
         132 => "SIGILL",
         134 => "SIGABRT",
         135 => "SIGBUS",
@@ -271,13 +264,13 @@ fn describe(probe: &Probe) -> String {
         IntOrString::String(name) => name.clone(),
     };
     if let Some(http) = &probe.http_get {
-        format!("GET :{}{} doesn't succeed", port(&http.port), http.path.as_deref().unwrap_or("/"))
+        format!("GET :{}{}", port(&http.port), http.path.as_deref().unwrap_or("/"))
     } else if let Some(tcp) = &probe.tcp_socket {
-        format!("on TCP port {} doesn't succeed", port(&tcp.port))
+        format!("TCP port {}", port(&tcp.port))
     } else if let Some(grpc) = &probe.grpc {
-        format!("on gRPC port {} doesn't succeed", grpc.port)
+        format!("gRPC port {}", grpc.port)
     } else {
-        "doesn't succeed".to_owned()
+        String::new()
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::core::cause::Cause;
 use crate::core::conditions::is_reason;
 
 /// Where an object stands. The order is that in which one stands for several.
@@ -25,35 +26,35 @@ pub(super) struct Health {
     pub state: State,
     /// CamelCase; empty for an object that is ready by being there.
     pub reason: String,
-    pub message: String,
+    pub message: Cause,
     /// When time alone may change the state.
     pub look_again_after: Option<Duration>,
 }
 
 impl Health {
-    pub fn new(state: State, reason: &str, message: impl Into<String>) -> Self {
+    pub fn new(state: State, reason: &str, message: impl Into<Cause>) -> Self {
         // Reasons of foreign controllers end up in a condition of ours.
         let reason = if is_reason(reason) { reason } else { "NotReady" };
         Self { state, reason: reason.to_owned(), message: message.into(), look_again_after: None }
     }
-    pub fn ready(message: impl Into<String>) -> Self {
+    pub fn ready(message: impl Into<Cause>) -> Self {
         Self::new(State::Ready, "Ready", message)
     }
     /// Ready by being there: nothing anybody wants to read about.
-    pub const fn present() -> Self {
-        Self { state: State::Ready, reason: String::new(), message: String::new(), look_again_after: None }
+    pub fn present() -> Self {
+        Self { state: State::Ready, reason: String::new(), message: Cause::default(), look_again_after: None }
     }
-    pub fn waiting(reason: &str, message: impl Into<String>) -> Self {
+    pub fn waiting(reason: &str, message: impl Into<Cause>) -> Self {
         Self::new(State::Waiting, reason, message)
     }
-    pub fn troubled(reason: &str, message: impl Into<String>) -> Self {
+    pub fn troubled(reason: &str, message: impl Into<Cause>) -> Self {
         Self::new(State::Troubled, reason, message)
     }
-    pub fn failed(reason: &str, message: impl Into<String>) -> Self {
+    pub fn failed(reason: &str, message: impl Into<Cause>) -> Self {
         Self::new(State::Failed, reason, message)
     }
     /// Troubled for the time that is left, failed when none is.
-    pub fn failed_unless(left: Option<Duration>, reason: &str, message: impl Into<String>) -> Self {
+    pub fn failed_unless(left: Option<Duration>, reason: &str, message: impl Into<Cause>) -> Self {
         if left.is_some() {
             Self::troubled(reason, message).again(left)
         } else {
@@ -79,7 +80,9 @@ pub(super) fn worst(findings: impl IntoIterator<Item = Health>) -> Option<Health
     let mut again = None;
     let worst =
         findings.into_iter().inspect(|one| again = earlier(again, one.look_again_after)).max_by(|a, b| {
-            a.state.cmp(&b.state).then_with(|| (&b.reason, &b.message).cmp(&(&a.reason, &a.message)))
+            a.state
+                .cmp(&b.state)
+                .then_with(|| (&b.reason, b.message.as_str()).cmp(&(&a.reason, a.message.as_str())))
         });
     worst.map(|health| health.again(again))
 }

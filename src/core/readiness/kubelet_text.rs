@@ -2,14 +2,19 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
+use crate::core::cause::Cause;
 use crate::core::text::cut;
 
 /// Longest text taken over, in characters.
 const MAX: usize = 320;
+/// Longest end of a chain of errors that stands for its cause, in characters.
+const MAX_CAUSE: usize = 60;
+/// Longest message that a controller's condition is repeated with as it is, in characters.
+const MAX_SENTENCE: usize = 100;
 
 /// Beginnings that only wrap the cause, each with the text that ends it: what stands between them is the image or the container, which
 /// is named anyway.
-const WRAPPERS: [(&str, &str); 15] = [
+const WRAPPERS: [(&str, &str); 16] = [
     ("rpc error: code = ", " desc = "),
     ("Back-off pulling image \"", "\": "),
     ("ErrImagePull: ", ""),
@@ -17,6 +22,8 @@ const WRAPPERS: [(&str, &str); 15] = [
     ("SignatureValidationFailed: ", ""),
     ("failed to pull and unpack image \"", "\": "),
     ("failed to resolve reference \"", "\": "),
+    // containerd 2
+    ("failed to resolve image: ", ""),
     ("failed to do request: ", "\": "),
     ("failed to start container \"", "\": "),
     ("failed to create containerd task: ", ""),
@@ -62,11 +69,39 @@ pub(super) fn about_scheduling(message: &str) -> String {
     tidy(&message[..end])
 }
 
+/// What the controller of an object says of it in a condition: the end of a long chain of errors first.
+pub(super) fn by_controller(reason: &str, message: &str) -> Cause {
+    let said = tidy(message);
+    let what = innermost(&said);
+    if said.is_empty() {
+        Cause::new(reason)
+    } else if said.chars().count() <= MAX_SENTENCE || what == said {
+        Cause::new(said)
+    } else {
+        Cause::new(what).said(said.clone())
+    }
+}
+
 /// Any other message.
 pub(super) fn tidy(message: &str) -> String {
     let unwrapped = unwrap(message.trim());
     let words: Vec<String> = unwrapped.split_whitespace().map(word).collect();
     cut(&words.join(" "), MAX)
+}
+
+/// The end of a chain of errors, where Go programs put the cause, with as many of the links before it as are short.
+pub(super) fn innermost(said: &str) -> &str {
+    // containerd ends a chain with the class of the error, which mostly is this one.
+    let said = said.strip_suffix(": unknown").unwrap_or(said);
+    let mut start = said.len();
+    for (at, _) in said.rmatch_indices(": ").map(|(at, colon)| (at + colon.len(), colon)).chain([(0, "")]) {
+        let link = said.get(at..).unwrap_or(said);
+        if start < said.len() && link.chars().count() > MAX_CAUSE {
+            break;
+        }
+        start = at;
+    }
+    said.get(start..).unwrap_or(said)
 }
 
 fn unwrap(message: &str) -> &str {
@@ -176,6 +211,17 @@ mod tests {
         assert_eq!(tidy(&format!("container {id} is gone")), "container … is gone");
         assert_eq!(tidy(&format!("image a@sha256:{id}: gone")), format!("image a@sha256:{id}: gone"));
         assert_eq!(tidy("no deadbeef here"), "no deadbeef here");
+    }
+
+    #[test]
+    fn the_innermost_error_is_the_cause_with_the_short_ones_before_it() {
+        assert_eq!(innermost("one: two"), "one: two");
+        assert_eq!(innermost("just one"), "just one");
+        assert_eq!(innermost(""), "");
+        let unlink = "failed to extract layer: mount callback failed on /data/tmpmounts/containerd-mount7: unlinkat /data/containerd/tmpmounts/x: directory not empty: unknown";
+        assert_eq!(innermost(unlink), "unlinkat /data/containerd/tmpmounts/x: directory not empty");
+        let long = format!("first: {}", "word ".repeat(40));
+        assert_eq!(innermost(long.trim()), "word ".repeat(40).trim());
     }
 
     #[test]

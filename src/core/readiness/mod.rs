@@ -22,7 +22,10 @@ mod kubelet_text;
 mod object;
 mod owned;
 mod pod;
+mod pull;
+mod refusal;
 mod resources;
+mod start;
 mod workload;
 
 #[cfg(test)]
@@ -36,11 +39,21 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
 
 use self::finding::{Health, State, earlier, remaining};
+use super::cause::Cause;
 use super::text::cut;
 use crate::api::{Component, InventoryEntry};
 
 /// Longest message of a component or a verdict, in characters.
 pub const MAX_MESSAGE: usize = 512;
+
+/// Longest part of an error of a URL that stands for the cause, in characters.
+const MAX_ANSWER: usize = 90;
+
+/// The cause of a URL that couldn't be requested, from the error that the request ended with.
+pub fn not_answering(url: &str, error: &str) -> Cause {
+    let why = error.strip_prefix(&format!("GET {url}: ")).unwrap_or(error);
+    Cause::new(format!("URL not answering: {}", cut(why, MAX_ANSWER))).detail(url)
+}
 
 /// An environment as it was found.
 #[derive(Clone, Debug)]
@@ -93,8 +106,8 @@ pub enum Verdict {
     Failed {
         /// CamelCase, of the object that stands for the others.
         reason: String,
-        /// Names the object and, where there is one, the container and the cause.
-        message: String,
+        /// Names the object and, where there is one, the container.
+        message: Cause,
     },
 }
 
@@ -113,27 +126,26 @@ pub struct Assessment {
 pub fn assess(observation: &Observation<'_>) -> Assessment {
     let mut components = Vec::new();
     let mut look_again_after = None;
-    let mut worst: Option<(String, Health)> = None;
+    let mut worst: Option<(&InventoryEntry, Health)> = None;
     for observed in &observation.objects {
         let health = object::health(observed, observation);
-        let name = format!("{}/{}", observed.entry.kind, observed.entry.name);
         look_again_after = earlier(look_again_after, health.look_again_after);
         if health.shown() {
             components.push(Component {
-                name: name.clone(),
+                name: format!("{}/{}", observed.entry.kind, observed.entry.name),
                 ready: health.state == State::Ready,
                 reason: health.reason.clone(),
                 message: cut(&health.message, MAX_MESSAGE),
             });
         }
         if worst.as_ref().is_none_or(|(_, other)| health.state > other.state) {
-            worst = Some((name, health));
+            worst = Some((observed.entry, health));
         }
     }
     let verdict = match worst {
         None => Verdict::Ready,
         Some((_, health)) if health.state == State::Ready => Verdict::Ready,
-        Some((name, health)) => {
+        Some((entry, health)) => {
             let left = remaining(Some(observation.since), observation.deadline, observation.now);
             let failed = health.state == State::Failed;
             if !failed {
@@ -142,16 +154,14 @@ pub fn assess(observation: &Observation<'_>) -> Assessment {
             let late = if failed || left.is_some() {
                 String::new()
             } else {
-                format!(
-                    "not ready within {}: ",
-                    crate::api::Duration::from_secs(observation.deadline.as_secs())
-                )
+                let deadline = crate::api::Duration::from_secs(observation.deadline.as_secs());
+                format!("not ready within {deadline}")
             };
-            let message = cut(&format!("{name}: {late}{}", health.message), MAX_MESSAGE);
+            let message = health.message.and(&late).of(&entry.kind, &entry.name).bounded(MAX_MESSAGE);
             if failed || left.is_none() {
                 Verdict::Failed { reason: health.reason, message }
             } else {
-                Verdict::Progressing { reason: health.reason, message }
+                Verdict::Progressing { reason: health.reason, message: message.into() }
             }
         }
     };

@@ -7,7 +7,7 @@ use kube::core::DynamicObject;
 use serde_json::Value;
 
 use super::finding::{Health, remaining};
-use super::kubelet_text::tidy;
+use super::kubelet_text::by_controller;
 use super::{Observation, Observed, group, resources, workload};
 
 /// Time for a controller to write the first status of a custom object. Some kinds never get one, and nothing tells which.
@@ -33,10 +33,10 @@ pub(super) fn health(observed: &Observed<'_>, seen: &Observation<'_>) -> Health 
         return Health::waiting("NotObserved", "its controller hasn't taken up the change yet");
     }
     if let Some(stalled) = condition(&live.data, "Stalled").filter(|condition| condition.is("True")) {
-        return Health::failed(stalled.reason, tidy(stalled.message));
+        return Health::failed(stalled.reason, by_controller(stalled.reason, stalled.message));
     }
     if let Some(busy) = condition(&live.data, "Reconciling").filter(|condition| condition.is("True")) {
-        return Health::waiting(busy.reason, tidy(busy.message));
+        return Health::waiting(busy.reason, by_controller(busy.reason, busy.message));
     }
     match (group, kind) {
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") if looked_at.is_none() => {
@@ -75,7 +75,7 @@ fn any(live: &DynamicObject, generation: i64, built_in: bool, now: Timestamp) ->
     if ready.observed_generation.is_some_and(|looked_at| looked_at < generation) {
         return Health::waiting("NotObserved", "its controller hasn't taken up the change yet");
     }
-    let message = tidy(ready.message);
+    let message = by_controller(ready.reason, ready.message);
     if ready.is("True") { Health::ready(message) } else { Health::waiting(ready.reason, message) }
 }
 

@@ -8,9 +8,13 @@ use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodCondition};
 use super::container::{self, Subject};
 use super::finding::{Health, State, remaining, worst};
 use super::kubelet_text::{about_pod, about_scheduling};
+use crate::core::cause::Cause;
+use crate::core::text::cut;
 
 /// Time for an autoscaler to bring a node, and for a claim to be bound.
 const SCHEDULING_GRACE: Duration = Duration::from_secs(30);
+/// Longest part of what the scheduler says that stands for the cause, in characters.
+const MAX_SCHEDULING: usize = 70;
 /// Most volumes named in a message.
 const MAX_VOLUMES: usize = 4;
 
@@ -85,7 +89,7 @@ fn ended(look: &Look<'_>) -> Health {
     }
     let said = status.and_then(|status| status.message.as_deref()).unwrap_or_default();
     let said = about_pod(said, look.pod, look.workload);
-    Health::troubled(reason, format!("the node gave the pod up ({reason}): {said}"))
+    Health::troubled(reason, Cause::new(format!("pod given up by its node, {reason}")).said(said))
 }
 
 fn scheduling(look: &Look<'_>) -> Option<Health> {
@@ -98,11 +102,22 @@ fn scheduling(look: &Look<'_>) -> Option<Health> {
         "Unschedulable" => {
             let since = scheduled.last_transition_time.as_ref().map(|time| time.0);
             let left = remaining(since, SCHEDULING_GRACE, look.now);
-            Health::failed_unless(left, "Unschedulable", format!("no node takes the pod: {said}"))
+            Health::failed_unless(left, "Unschedulable", unschedulable(&said))
         }
         "" => Health::waiting("NotScheduled", "the pod is not scheduled yet"),
         reason => Health::waiting(reason, format!("the pod is not scheduled yet: {said}")),
     })
+}
+
+/// `0/1 nodes are available: 1 Insufficient cpu.`
+fn unschedulable(said: &str) -> Cause {
+    let why = said.split_once(" nodes are available: ").map_or(said, |(_, why)| why).trim_end_matches('.');
+    if why.is_empty() {
+        return Cause::new("no node takes the pod");
+    }
+    let shown = cut(why, MAX_SCHEDULING);
+    let said = if shown == why { "" } else { said };
+    Cause::new(format!("no node takes the pod: {shown}")).said(said)
 }
 
 /// Init containers one after the other, as they run, then all others.

@@ -8,11 +8,16 @@ use serde_json::Value;
 
 use super::Observation;
 use super::finding::{Health, remaining};
-use super::kubelet_text::tidy;
+use super::kubelet_text::{by_controller, innermost, tidy};
 use super::object::{ConditionView, condition, condition_in, number, text};
+use crate::core::cause::Cause;
+use crate::core::text::cut;
 
 /// Time for a gateway to see the services and listeners that a route names.
 const ROUTE_GRACE: Duration = Duration::from_secs(30);
+
+/// Longest part of a refusal of a route that stands for the cause, in characters.
+const MAX_REFUSAL: usize = 60;
 
 /// A claim has to be bound if a pod uses it. Most storage classes bind a claim only for its first pod, so one that no pod uses may stay pending
 /// for ever, and nobody misses it.
@@ -92,7 +97,13 @@ fn by_parent(entry: &Value, parent: &Parent<'_>, generation: i64, now: Timestamp
 }
 
 fn refused(said: &ConditionView<'_>, kind: &str, parent: &Parent<'_>, now: Timestamp) -> Health {
-    let message = format!("{} says {kind} {}: {}", parent.title(), said.reason, tidy(said.message));
+    let what = if kind == "Accepted" { "not accepted" } else { "references not resolved" };
+    let why = tidy(said.message);
+    let what = match cut(innermost(&why), MAX_REFUSAL) {
+        short if short.is_empty() => format!("{what}, {}", said.reason),
+        short => format!("{what}, {}: {short}", said.reason),
+    };
+    let message = Cause::new(what).detail(format!("by {}", parent.title())).said(why);
     if said.is("False") && said.reason != "Pending" {
         Health::failed_unless(remaining(said.changed, ROUTE_GRACE, now), said.reason, message)
     } else {
@@ -134,12 +145,12 @@ impl<'v> Parent<'v> {
 pub(super) fn definition(live: &DynamicObject) -> Health {
     let said = |kind: &str| condition(&live.data, kind);
     if let Some(refused) = said("NamesAccepted").filter(|names| names.is("False")) {
-        return Health::failed(refused.reason, tidy(refused.message));
+        return Health::failed(refused.reason, by_controller(refused.reason, refused.message));
     }
     match said("Established") {
         Some(established) if established.is("True") => Health::ready("established"),
         Some(refused) if refused.is("False") && refused.reason != "Installing" => {
-            Health::failed(refused.reason, tidy(refused.message))
+            Health::failed(refused.reason, by_controller(refused.reason, refused.message))
         }
         _ => Health::waiting("Installing", "the API server doesn't serve it yet"),
     }

@@ -8,10 +8,11 @@ use kube::core::DynamicObject;
 
 use super::Observation;
 use super::finding::{Health, State, remaining, worst};
-use super::kubelet_text::{about_creation, tidy};
+use super::kubelet_text::by_controller;
 use super::object::{condition, flag, number, number_or, text};
 use super::owned::{self, Pods};
 use super::pod::{self, Look};
+use super::refusal;
 
 /// Time for what keeps pods from being made and may be only late: a quota not computed yet, a service account not made yet, old pods
 /// not gone yet.
@@ -105,8 +106,9 @@ pub(super) fn job(live: &DynamicObject, seen: &Observation<'_>) -> Health {
     let shown = if going.is_empty() { ended } else { going };
     let finding = worst(findings(live, &shown, true, seen.now));
     if let Some(failed) = holds("Failed").or_else(|| holds("FailureTarget")) {
-        let cause = finding.map(|finding| format!(" ({})", finding.message)).unwrap_or_default();
-        return Health::failed(failed.reason, format!("{}{cause}", tidy(failed.message)));
+        let said = by_controller(failed.reason, failed.message);
+        let message = finding.map_or_else(|| said.clone(), |finding| finding.message.and(&said));
+        return Health::failed(failed.reason, message);
     }
     if flag(object, "/spec/suspend") {
         return Health::new(State::Ready, "Suspended", "suspended");
@@ -156,7 +158,7 @@ fn judge(
             match (other, finding) {
                 // Too late, or held up: the pods say why.
                 (Some(other), Some(finding)) if other.state > finding.state => {
-                    let message = format!("{}: {}", other.message, finding.message);
+                    let message = finding.message.and(&other.message);
                     Health { message, ..other }.again(again)
                 }
                 (Some(other), None) => other,
@@ -191,21 +193,20 @@ fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, now: Timestamp
     let for_good = FINAL_REFUSALS.iter().any(|refusal| message.contains(refusal))
         && !(old_pods && message.contains("quota"));
     let left = if for_good { None } else { remaining(since, CREATION_GRACE, now) };
-    Some(Health::failed_unless(
-        left,
-        "FailedCreate",
-        format!("no pod can be created: {}{}", about_creation(message), default_limit(message)),
-    ))
+    let mut cause = refusal::cause(message);
+    if is_over_default_limit(message) {
+        cause = cause.remedy(DEFAULT_LIMIT);
+    }
+    Some(Health::failed_unless(left, "FailedCreate", cause))
 }
 
 /// Where a limit may come from that no container sets: the namespace's `LimitRange` fills it in before it is compared with the request.
 /// <https://kubernetes.io/docs/concepts/policy/limit-range/#limitrange-and-admission-checks-for-pods>
-fn default_limit(message: &str) -> &'static str {
-    if message.contains("must be less than or equal to ") && message.contains(" limit of ") {
-        "; a container without limit has that of the class's spec.isolation.defaultLimits: set resources.limits"
-    } else {
-        ""
-    }
+const DEFAULT_LIMIT: &str =
+    "a container without limit has that of the class's spec.isolation.defaultLimits, so set resources.limits";
+
+fn is_over_default_limit(message: &str) -> bool {
+    message.contains("must be less than or equal to ") && message.contains(" limit of ")
 }
 
 /// The Deployment's own deadline (`progressDeadlineSeconds`) is over.
@@ -220,8 +221,8 @@ fn late(object: &serde_json::Value) -> Option<Health> {
 fn held_up(live: &DynamicObject, seen: &Observation<'_>, pods: &Pods<'_>) -> Option<Health> {
     let broken = worst(findings(live, &pods.earlier, false, seen.now))?;
     (broken.state == State::Failed).then(|| {
-        let cause = broken.message;
-        Health::troubled("HeldUpByEarlierRevision", format!("waits for a pod of an earlier revision, which can't become ready ({cause}); if it stays so, delete that pod"))
+        let message = broken.message.and("in a pod of an earlier revision that holds up this one");
+        Health::troubled("HeldUpByEarlierRevision", message.remedy("delete that pod if it stays so"))
     })
 }
 

@@ -7,10 +7,8 @@ const NO_HOST: &str = "failed to pull and unpack image \"registry.example/web:1\
 
 #[test]
 fn an_image_that_does_not_exist_fails_at_the_first_try() {
-    let expected = failed(
-        "ImagePullBackOff",
-        "Deployment/web: container web: image registry.example/web:1 can't be pulled: registry.example/web:1: not found",
-    );
+    let expected =
+        failed("ImagePullBackOff", "Deployment/web, container web: image not found (registry.example/web:1)");
     assert_eq!(with_pod(&waiting("ErrImagePull", NOT_FOUND)).verdict(4), expected);
     // And reads the same while the kubelet backs off.
     let backing_off = format!("Back-off pulling image \"registry.example/web:1\": ErrImagePull: {NOT_FOUND}");
@@ -19,7 +17,7 @@ fn an_image_that_does_not_exist_fails_at_the_first_try() {
 
 #[test]
 fn a_registry_out_of_reach_fails_when_the_kubelet_backs_off() {
-    let message = "Deployment/web: container web: image registry.example/web:1 can't be pulled: dial tcp: lookup registry.example: no such host";
+    let message = "Deployment/web, container web: image registry not reachable, no such host (registry.example/web:1): dial tcp: lookup registry.example: no such host";
     let first = with_pod(&waiting("ErrImagePull", NO_HOST)).at(4);
     assert_eq!(first.verdict, progressing("ErrImagePull", message));
     assert_eq!(first.look_again_after, Some(Duration::from_secs(9)));
@@ -38,7 +36,7 @@ fn an_older_kubelet_does_not_repeat_the_cause() {
         world.verdict(5),
         failed(
             "ImagePullBackOff",
-            "Deployment/web: container web: image registry.example/web:1 can't be pulled"
+            "Deployment/web, container web: image not pulled (registry.example/web:1)"
         )
     );
 }
@@ -78,7 +76,7 @@ fn names_that_no_try_makes_right_fail_at_once() {
         .verdict(4),
         failed(
             "ErrImageNeverPull",
-            "Deployment/web: container web: image registry.example/web:1 can't be used: Container image \"registry.example/web:1\" is not present with pull policy of Never"
+            "Deployment/web, container web: image not on the node, and imagePullPolicy is Never (registry.example/web:1)"
         )
     );
 }
@@ -96,7 +94,7 @@ fn what_a_container_needs_may_come_a_little_later() {
         // Exactly then it is decided.
         let late = world.at(13);
         assert!(
-            matches!(&late.verdict, Verdict::Failed { reason: said, message } if said == reason && message.contains("container web") && message.contains("configmap \"settings\" not found")),
+            matches!(&late.verdict, Verdict::Failed { reason: said, message } if said == reason && message.contains("container web") && message.contains("settings")),
             "{late:?}"
         );
         assert_eq!(late.look_again_after, None);
@@ -110,7 +108,7 @@ fn the_pod_is_not_named() {
         with_pod(&waiting("CreateContainerConfigError", message)).verdict(20),
         failed(
             "CreateContainerConfigError",
-            "Deployment/web: container web (image registry.example/web:1) can't be created: container has runAsNonRoot and image will run as root (pod: \"web\", container: web)"
+            "Deployment/web, container web: container has runAsNonRoot and image will run as root"
         )
     );
 }
@@ -120,7 +118,7 @@ fn a_program_that_is_not_in_the_image_reads_the_same_at_every_stage() {
     let message = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: \"/serve\": stat /serve: no such file or directory";
     let expected = failed(
         "StartError",
-        "Deployment/web: container web (image registry.example/web:1) can't be started: exec: \"/serve\": stat /serve: no such file or directory",
+        "Deployment/web, container web: executable not found (/serve): exec: \"/serve\": stat /serve: no such file or directory",
     );
     assert_eq!(with_pod(&waiting("RunContainerError", message)).verdict(4), expected);
     let ended = format!(
@@ -142,7 +140,7 @@ fn a_container_that_is_being_made_says_what_it_may_wait_for() {
         world.verdict(5),
         progressing(
             "ContainerCreating",
-            "Deployment/web: container web (image registry.example/web:1) is being created"
+            "Deployment/web, container web: being created (registry.example/web:1)"
         )
     );
     let pod = &mut world.pods[0];
@@ -156,7 +154,7 @@ fn a_container_that_is_being_made_says_what_it_may_wait_for() {
     conditions.push(read(&serde_json::json!({"type": "PodReadyToStartContainers", "status": "False"})));
     let verdict = world.verdict(20);
     assert!(
-        matches!(&verdict, Verdict::Progressing { message, .. } if message.ends_with("volumes and network on the node: it needs ConfigMap/settings, Secret/keys")),
+        matches!(&verdict, Verdict::Progressing { message, .. } if message.ends_with("volumes or network of the pod not there yet (it needs ConfigMap/settings, Secret/keys)")),
         "{verdict:?}"
     );
 }

@@ -1,5 +1,6 @@
 //! Readiness on objects as a cluster shows them.
 
+mod causes;
 mod custom;
 mod images;
 mod pods;
@@ -110,7 +111,7 @@ fn assert_stable(message: &str) {
 }
 
 fn failed(reason: &str, message: &str) -> Verdict {
-    Verdict::Failed { reason: reason.to_owned(), message: message.to_owned() }
+    Verdict::Failed { reason: reason.to_owned(), message: message.into() }
 }
 
 fn progressing(reason: &str, message: &str) -> Verdict {

@@ -23,7 +23,7 @@ fn one_crash_is_not_the_end() {
         ended.verdict(6),
         progressing(
             "Crashed",
-            "Deployment/web: container web (image registry.example/web:1) crashed with exit code 1"
+            "Deployment/web, container web: crashed with exit code 1 (registry.example/web:1)"
         )
     );
     let back = crashed(1, "{running: {startedAt: T+7}}");
@@ -34,7 +34,7 @@ fn one_crash_is_not_the_end() {
 fn crashing_again_and_again_fails_and_stays_failed_while_it_is_tried() {
     let expected = failed(
         "CrashLoopBackOff",
-        "Deployment/web: container web (image registry.example/web:1) crashed with exit code 1, restarted once",
+        "Deployment/web, container web: crashed with exit code 1, restarted once (registry.example/web:1)",
     );
     assert_eq!(crashed(1, BACK_OFF).verdict(8), expected);
     let ended = "{terminated: {exitCode: 1, reason: Error, startedAt: T+7, finishedAt: T+8}}";
@@ -42,9 +42,7 @@ fn crashing_again_and_again_fails_and_stays_failed_while_it_is_tried() {
     // Backing off, running for a moment, ended: the same all along.
     let states = [BACK_OFF, "{running: {startedAt: T+20}}", ended];
     let verdicts: Vec<_> = states.map(|state| crashed(3, state).verdict(21)).into_iter().collect();
-    assert!(
-        matches!(&verdicts[0], Verdict::Failed { message, .. } if message.ends_with("restarted 3 times"))
-    );
+    assert!(matches!(&verdicts[0], Verdict::Failed { message, .. } if message.contains("restarted 3 times")));
     assert!(verdicts.iter().all(|verdict| *verdict == verdicts[0]), "{verdicts:?}");
     // Overnight, the message hardly changes.
     assert_eq!(crashed(31, BACK_OFF).verdict(21), crashed(38, BACK_OFF).verdict(21));
@@ -60,7 +58,7 @@ fn one_that_keeps_running_after_crashes_is_only_not_ready() {
         world.verdict(160),
         progressing(
             "NotReady",
-            "Deployment/web: container web (image registry.example/web:1) is running but not ready: readiness probe GET :8080/healthz doesn't succeed"
+            "Deployment/web, container web: readiness probe hasn't succeeded (GET :8080/healthz)"
         )
     );
 }
@@ -72,7 +70,7 @@ fn out_of_memory_names_the_limit() {
         crashed_by(2, BACK_OFF, last).verdict(30),
         failed(
             "OOMKilled",
-            "Deployment/web: container web (image registry.example/web:1) killed for using more memory than its limit of 64Mi (OOMKilled), restarted 2 times"
+            "Deployment/web, container web: OOMKilled: more memory used than its limit of 64Mi, restarted 2 times (registry.example/web:1)"
         )
     );
 }
@@ -120,7 +118,7 @@ containerStatuses:
         world.verdict(30),
         failed(
             "CrashLoopBackOff",
-            "Deployment/web: init container migrate (image registry.example/migrate:1) crashed with exit code 3, restarted 2 times"
+            "Deployment/web, init container migrate: crashed with exit code 3, restarted 2 times (registry.example/migrate:1)"
         )
     );
     // While it runs, it is waited for.
@@ -165,7 +163,7 @@ fn a_pod_that_no_node_takes_fails_after_a_grace() {
     let world = with_pod(
         "conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, lastTransitionTime: T+2, message: '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.'}]",
     );
-    let message = "Deployment/web: no node takes the pod: 0/1 nodes are available: 1 Insufficient cpu.";
+    let message = "Deployment/web: no node takes the pod: 1 Insufficient cpu";
     let early = world.at(10);
     assert_eq!(early.verdict, progressing("Unschedulable", message));
     assert_eq!(early.look_again_after, Some(Duration::from_secs(22)));
@@ -204,10 +202,7 @@ status:
     let ended = "  containerStatuses:\n  - {name: seed, image: '', imageID: '', ready: false, restartCount: 0, state: {terminated: {exitCode: 2, reason: Error}}}";
     assert_eq!(
         pod("Failed", ended).verdict(5),
-        failed(
-            "Crashed",
-            "Pod/seed: container seed (image registry.example/seed:1) crashed with exit code 2"
-        )
+        failed("Crashed", "Pod/seed, container seed: crashed with exit code 2 (registry.example/seed:1)")
     );
     assert_eq!(pod("Succeeded", "").verdict(5), Verdict::Ready);
     assert!(matches!(

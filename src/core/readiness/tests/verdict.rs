@@ -45,7 +45,7 @@ fn what_is_not_ready_by_the_deadline_failed_with_what_it_waited_for() {
         after.verdict,
         failed(
             "NotReady",
-            "Deployment/web: not ready within 10m: container web (image registry.example/web:1) is running but not ready: readiness probe GET :8080/healthz doesn't succeed"
+            "Deployment/web, container web: readiness probe hasn't succeeded, not ready within 10m (GET :8080/healthz)"
         )
     );
     assert_eq!(after.look_again_after, None);

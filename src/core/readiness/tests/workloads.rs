@@ -65,7 +65,7 @@ fn the_progress_deadline_is_a_failure_with_the_pods_cause() {
         world.verdict(5),
         failed(
             "ProgressDeadlineExceeded",
-            "Deployment/web: no progress within its progress deadline: container web (image registry.example/web:1) is running but not ready: readiness probe GET :8080/healthz doesn't succeed"
+            "Deployment/web, container web: readiness probe hasn't succeeded, no progress within its progress deadline (GET :8080/healthz)"
         )
     );
     // Available after all.
@@ -83,17 +83,26 @@ fn refused(message: &str, old_replicas: i64) -> World {
 
 #[test]
 fn a_pod_that_may_not_be_made_fails_with_the_refusal() {
-    for refusal in [
-        "exceeded quota: preview, requested: pods=1, used: pods=5, limited: pods=5",
-        "violates PodSecurity \"restricted:latest\": privileged (container \"web\" must not set securityContext.privileged=true)",
-        "maximum memory usage per Container is 1Gi, but limit is 2Gi",
-        "failed quota: preview: must specify limits.cpu for: web",
+    for (refusal, message) in [
+        (
+            "exceeded quota: preview, requested: pods=1, used: pods=5, limited: pods=5",
+            "exceeded quota (preview, requested: pods=1, used: pods=5, limited: pods=5)",
+        ),
+        (
+            "violates PodSecurity \"restricted:latest\": privileged (container \"web\" must not set securityContext.privileged=true)",
+            "violates PodSecurity \"restricted:latest\" (privileged (container \"web\" must not set securityContext.privileged=true))",
+        ),
+        (
+            "maximum memory usage per Container is 1Gi, but limit is 2Gi",
+            "pod not created: maximum memory usage per Container is 1Gi, but limit is 2Gi",
+        ),
+        (
+            "failed quota: preview: must specify limits.cpu for: web",
+            "failed quota (preview: must specify limits.cpu for: web)",
+        ),
     ] {
         let world = refused(&format!("pods \"web-6d4f-abcde\" is forbidden: {refusal}"), 0);
-        assert_eq!(
-            world.verdict(2),
-            failed("FailedCreate", &format!("Deployment/web: no pod can be created: {refusal}"))
-        );
+        assert_eq!(world.verdict(2), failed("FailedCreate", &format!("Deployment/web: {message}")));
     }
     let limit = refused(
         "Pod \"web-6d4f-abcde\" is invalid: spec.containers[0].resources.requests: Invalid value: \"1Gi\": must be less than or equal to memory \
@@ -245,7 +254,7 @@ fn a_job_that_failed_says_why() {
         job(status, std::slice::from_ref(&crashed)).verdict(5),
         failed(
             "BackoffLimitExceeded",
-            "Job/migrate: Job has reached the specified backoff limit (container web (image registry.example/web:1) crashed with exit code 3)"
+            "Job/migrate, container web: crashed with exit code 3, Job has reached the specified backoff limit (registry.example/web:1)"
         )
     );
     // A try that failed is no failure of the Job.

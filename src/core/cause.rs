@@ -1,0 +1,308 @@
+//! Why something failed, in parts. A text that has to be short leaves out the least important part, and never the cause.
+
+use std::fmt;
+use std::ops::Deref;
+
+use super::text::cut;
+
+/// Shortest form of a detail that still says something, in characters.
+const MIN_DETAIL: usize = 16;
+/// Shortest form of a subject that still says something, in characters.
+const MIN_SUBJECT: usize = 8;
+/// Longest subject that stands before a cause that doesn't fit by itself, in characters.
+const MAX_SUBJECT: usize = 40;
+/// Characters that stand for a commit or a digest.
+const SHORT_HASH: usize = 7;
+
+/// A cause, what it happened to, and what else is known of it.
+///
+/// It reads as one sentence, with the parts in the order of their importance:
+/// `Deployment/web, container web: image not found (registry.example.com/acme/shop:1): push it`. Two causes are equal when they read the
+/// same.
+#[derive(Clone, Debug, Default)]
+pub struct Cause {
+    object: Option<Object>,
+    container: Option<Container>,
+    what: String,
+    detail: String,
+    remedy: String,
+    said: String,
+    text: String,
+}
+
+#[derive(Clone, Debug)]
+struct Object {
+    kind: String,
+    name: String,
+}
+
+#[derive(Clone, Debug)]
+struct Container {
+    title: &'static str,
+    name: String,
+}
+
+impl Cause {
+    /// A cause in few words that are never left out, such as `image not found`.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), ..Self::default() }.written()
+    }
+
+    /// Which image, address or field; an empty text is none. A single word is shortened in its middle, several are cut at their end.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self.written()
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = remedy.into();
+        self.written()
+    }
+
+    /// The words of the program that failed, which the short form leaves out.
+    #[must_use]
+    pub fn said(mut self, said: impl Into<String>) -> Self {
+        self.said = said.into();
+        self.written()
+    }
+
+    /// The object that failed.
+    #[must_use]
+    pub fn of(mut self, kind: &str, name: &str) -> Self {
+        self.object = Some(Object { kind: kind.to_owned(), name: name.to_owned() });
+        self.written()
+    }
+
+    /// The container that failed.
+    #[must_use]
+    pub fn in_container(mut self, name: &str) -> Self {
+        self.container = Some(Container { title: "container", name: name.to_owned() });
+        self.written()
+    }
+
+    /// The init container that failed.
+    #[must_use]
+    pub fn in_init_container(mut self, name: &str) -> Self {
+        self.container = Some(Container { title: "init container", name: name.to_owned() });
+        self.written()
+    }
+
+    /// Adds what followed from the cause, such as `not ready within 10m`.
+    #[must_use]
+    pub fn and(mut self, consequence: &str) -> Self {
+        if self.what.is_empty() {
+            consequence.clone_into(&mut self.what);
+        } else if !consequence.is_empty() {
+            self.what = format!("{}, {consequence}", self.what);
+        }
+        self.written()
+    }
+
+    /// The whole text, at most `max` characters long.
+    #[must_use]
+    pub fn bounded(mut self, max: usize) -> Self {
+        self.text = cut(&self.text, max);
+        self
+    }
+
+    /// The whole text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The text in at most `limit` characters and in one line. Left out first: the remedy, most of a commit or digest, the middle of an
+    /// image or address, then the detail and the subject. Only a cause that is too long by itself is cut.
+    pub fn short(&self, limit: usize) -> String {
+        let what = one_line(&self.what);
+        let detail = one_line(&self.detail);
+        let remedy = one_line(&self.remedy);
+        let briefly = short_hashes(&detail);
+        let what = if length(&what) > limit { short_hashes(&what) } else { what };
+        for subject in self.subjects(limit.saturating_sub(length(&what))) {
+            let head = joined(&subject, &what);
+            let Some(room) = limit.checked_sub(length(&head)) else { continue };
+            let forms = [(&detail, &remedy), (&briefly, &remedy), (&briefly, &String::new())];
+            let fits = forms.iter().map(|(detail, remedy)| sentence(&head, detail, remedy));
+            return fits.into_iter().find(|form| length(form) <= limit).unwrap_or_else(|| {
+                // The brackets and the space before them.
+                let room = room.saturating_sub(3);
+                if room < MIN_DETAIL { head } else { sentence(&head, &elided(&briefly, room), "") }
+            });
+        }
+        let subject = self.subjects(0).into_iter().find(|subject| length(subject) <= MAX_SUBJECT);
+        cut(&joined(&subject.unwrap_or_default(), &short_hashes(&what)), limit)
+    }
+
+    /// Names of what failed, from the one that says most to none; `room` is what the text leaves for one.
+    fn subjects(&self, room: usize) -> Vec<String> {
+        let object = self.object.as_ref();
+        let name = object.map(|object| object.name.clone()).unwrap_or_default();
+        let titled = object.map(Object::title).unwrap_or_default();
+        let mut subjects = match &self.container {
+            Some(container) if container.name == name => vec![name],
+            Some(container) => {
+                let title = container.title();
+                let both = |object: &str| {
+                    if object.is_empty() { title.clone() } else { format!("{object}, {title}") }
+                };
+                vec![both(&titled), both(&name), title.clone(), container.name.clone()]
+            }
+            None => vec![titled, name],
+        };
+        if let Some(last) = subjects.last()
+            && let Some(room) = room.checked_sub(2).filter(|room| *room >= MIN_SUBJECT)
+        {
+            subjects.push(elided(last, room));
+        }
+        subjects.push(String::new());
+        subjects
+    }
+
+    fn written(mut self) -> Self {
+        let object = self.object.as_ref().map(Object::title);
+        let container = self.container.as_ref().map(Container::title);
+        let subject: Vec<String> = object.into_iter().chain(container).collect();
+        let more = [self.remedy.as_str(), self.said.as_str()];
+        let more: Vec<&str> = more.into_iter().filter(|part| !part.is_empty()).collect();
+        self.text = sentence(&joined(&subject.join(", "), &self.what), &self.detail, &more.join("; "));
+        self
+    }
+}
+
+impl Object {
+    fn title(&self) -> String {
+        format!("{}/{}", self.kind, self.name)
+    }
+}
+
+impl Container {
+    fn title(&self) -> String {
+        format!("{} {}", self.title, self.name)
+    }
+}
+
+impl From<String> for Cause {
+    fn from(what: String) -> Self {
+        Self::new(what)
+    }
+}
+
+impl From<&str> for Cause {
+    fn from(what: &str) -> Self {
+        Self::new(what)
+    }
+}
+
+impl From<Cause> for String {
+    fn from(cause: Cause) -> Self {
+        cause.text
+    }
+}
+
+impl Deref for Cause {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl PartialEq for Cause {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Cause {}
+
+impl PartialEq<str> for Cause {
+    fn eq(&self, other: &str) -> bool {
+        self.text == other
+    }
+}
+
+impl PartialEq<&str> for Cause {
+    fn eq(&self, other: &&str) -> bool {
+        self.text == *other
+    }
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn joined(subject: &str, what: &str) -> String {
+    match (subject, what) {
+        (part, "") | ("", part) => part.to_owned(),
+        (subject, what) => format!("{subject}: {what}"),
+    }
+}
+
+fn sentence(head: &str, detail: &str, more: &str) -> String {
+    let mut text = head.to_owned();
+    if !detail.is_empty() {
+        text.push_str(if text.is_empty() { "(" } else { " (" });
+        text.push_str(detail);
+        text.push(')');
+    }
+    if !more.is_empty() {
+        text.push_str(if text.is_empty() { "" } else { ": " });
+        text.push_str(more);
+    }
+    text
+}
+
+/// The text with commits and digests (40 or 64 hexadecimal digits) down to their first digits.
+fn short_hashes(text: &str) -> String {
+    let mut short = String::with_capacity(text.len());
+    let mut run = String::new();
+    for c in text.chars().chain(std::iter::once(' ')) {
+        if c.is_ascii_hexdigit() {
+            run.push(c);
+            continue;
+        }
+        let kept = if matches!(run.len(), 40 | 64) { SHORT_HASH } else { run.len() };
+        short.push_str(run.get(..kept).unwrap_or(&run));
+        run.clear();
+        short.push(c);
+    }
+    short.pop();
+    short
+}
+
+/// The text in `max` characters. Of an image or address, its beginning and its end say most; of words, those that come first.
+fn elided(text: &str, max: usize) -> String {
+    if length(text) <= max {
+        return text.to_owned();
+    }
+    if text.contains(' ') {
+        return cut(text, max);
+    }
+    if let (Some((first, _)), Some((_, last))) = (text.split_once('/'), text.rsplit_once('/')) {
+        for shorter in [format!("{first}/…/{last}"), format!("…/{last}")] {
+            if length(&shorter) <= max && length(&shorter) < length(text) {
+                return shorter;
+            }
+        }
+    }
+    let Some(kept) = max.checked_sub(1) else { return String::new() };
+    let first = kept / 3;
+    let last = length(text) - (kept - first);
+    text.chars().take(first).chain(std::iter::once('…')).chain(text.chars().skip(last)).collect()
+}
+
+#[cfg(test)]
+#[path = "cause_tests.rs"]
+mod tests;
