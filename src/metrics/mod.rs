@@ -83,6 +83,7 @@ struct Inner {
     queue_depth: Family<Of, Gauge>,
     sweeps: Family<Outcome, Counter>,
     last_sweep: Family<labels::None, Gauge<f64, AtomicU64>>,
+    drift: Family<Outcome, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -145,6 +146,7 @@ impl Metrics {
             queue_depth: register(r, &catalog::RECONCILE_QUEUE_DEPTH, Family::default()),
             sweeps: register(r, &catalog::SWEEPS, Family::default()),
             last_sweep: register(r, &catalog::SWEEP_LAST_SUCCESS, Family::default()),
+            drift: register(r, &catalog::DRIFT, Family::default()),
             previews,
             process,
             registry,
@@ -161,6 +163,9 @@ impl Metrics {
                 let labels = Reconcile { controller: controller.as_str(), result };
                 drop(inner.reconciles.get_or_create(&labels));
             }
+        }
+        for corrected in [true, false] {
+            drop(inner.drift.get_or_create(&Outcome { result: labels::drift(corrected) }));
         }
         Self(Arc::new(inner))
     }
@@ -249,6 +254,11 @@ impl Metrics {
     pub fn reconcile_queue(&self, controller: Controller, depth: usize) {
         let labels = Of { controller: controller.as_str() };
         self.0.queue_depth.get_or_create(&labels).set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// An object that somebody else changed was put back, or is left from here on.
+    pub fn drift(&self, corrected: bool) {
+        self.0.drift.get_or_create(&Outcome { result: labels::drift(corrected) }).inc();
     }
 
     /// A Repository was swept, or could not be.
