@@ -15,6 +15,7 @@ mod holders;
 mod ingress;
 mod life;
 mod mistakes;
+mod objects;
 mod people;
 mod play;
 mod rest;
@@ -36,6 +37,7 @@ use playground::stage::Settings;
 const GROUPS: &[Group] = &[
     group("life", life::TESTS),
     group("mistakes", mistakes::TESTS),
+    group("objects", objects::TESTS),
     group("chain", chain::TESTS),
     group("commands", commands::TESTS),
     group("slack", slack::TESTS),

@@ -141,6 +141,8 @@ impl Applications {
     pub(super) fn wrote(&self, environment: &str, place: &str, digest: &str, now: Timestamp) {
         self.with(environment, place, |memory| {
             memory.corrections.wrote(digest, now);
+            // The answer to the write shows the object.
+            memory.read = Some(Instant::now());
             memory.trial = None;
         });
     }

@@ -63,7 +63,9 @@ pub fn refusal(object: &DynamicObject, code: u16, message: &str) -> Mistake {
                 (KIND_MISSING, format!("Kubernetes no longer serves {version}"), format!("use {successor}"))
             }
             None if known_group(group_of(object)) => {
-                (KIND_MISSING, message.to_owned(), "correct apiVersion and kind".to_owned())
+                let version = object.types.as_ref().map_or("", |types| types.api_version.as_str());
+                let cause = format!("the cluster doesn't serve {version} {kind}");
+                (KIND_MISSING, cause, "correct apiVersion and kind".to_owned())
             }
             None => (KIND_MISSING, message.to_owned(), "the cluster must serve the kind".to_owned()),
         },
