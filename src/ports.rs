@@ -19,6 +19,7 @@ use crate::core::forge::{
 use crate::core::heard::Delivery;
 use crate::core::image::{Credentials, ImageReference};
 use crate::core::lease;
+use crate::core::plan::jobs::JobEnd;
 use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::core::target::{About, Mistake, Target};
 
@@ -263,6 +264,13 @@ pub trait Cluster: Send + Sync {
         manager: &str,
         object: &DynamicObject,
     ) -> Result<DynamicObject, ClusterError>;
+    /// Asks what a server-side apply as by [`Self::apply`] would be answered, without any effect.
+    async fn try_apply(
+        &self,
+        actor: &Actor,
+        manager: &str,
+        object: &DynamicObject,
+    ) -> Result<(), ClusterError>;
     /// Server-side apply of the status subresource.
     async fn apply_status(
         &self,
@@ -288,11 +296,8 @@ pub trait Cluster: Send + Sync {
     ) -> Result<Option<DynamicObject>, ClusterError>;
 }
 
-/// Annotation that [`LiveObjects`] adds in memory: a digest of everything in the object that is neither status nor bookkeeping. When it changes
-/// though nothing was applied, somebody else changed the object.
-pub const ANNOTATION_FINGERPRINT: &str = "matinee.dev/live-fingerprint";
-
-/// The cluster as the watches show it: what was applied for environments, and what came of it.
+/// The cluster as the watches show it: what was applied for environments, and what came of it. Objects bear the
+/// [marks](crate::core::plan::drift::mark) that tell whether somebody else changed them.
 pub trait LiveObjects: Send + Sync {
     /// Everything that bears the environment's UID, by kind, namespace and name. Pruned: metadata, status, and the parts of the
     /// spec that health depends on.
@@ -308,8 +313,10 @@ pub trait LiveObjects: Send + Sync {
     fn follows(&self, kind: &GroupVersionKind) -> bool;
     /// Starts watching a kind, if it isn't watched yet and may be.
     fn follow(&self, kind: &GroupVersionKind);
-    /// Shows what a write just returned, until the watch catches up, and answers its [fingerprint](ANNOTATION_FINGERPRINT).
-    fn record(&self, object: &DynamicObject) -> String;
+    /// Shows what a write or a read just returned, until the watch catches up. Of a kind that isn't watched it is shown until the next one.
+    fn record(&self, object: &DynamicObject);
+    /// How the Job with that UID ended, if the watch saw both its end and its deletion.
+    fn end_of_removed_job(&self, uid: &str) -> Option<JobEnd>;
 }
 
 /// Whether a Kubernetes event tells of something good or of trouble.

@@ -240,6 +240,25 @@ pub struct InventoryEntry {
     pub name: String,
     /// UID, checked before the object is removed.
     pub uid: String,
+    /// How a Job ended. One that is deleted later, as its `ttlSecondsAfterFinished` does, isn't created again for the same revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<FinishedJob>,
+}
+
+/// How a Job ended, and what it ran for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FinishedJob {
+    /// The commit.
+    pub sha: String,
+    /// The GitHub deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment_id: Option<i64>,
+    /// Digest of what was applied.
+    pub digest: String,
+    /// Why it failed, as the reason of its condition `Failed`; none when it completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// How an attempt ended.

@@ -27,6 +27,9 @@ pub const REPORTED: &str = "Reported";
 pub const CONDITIONS: [&str; 7] =
     [conditions::READY, conditions::RECONCILING, conditions::STALLED, VALIDATED, APPLIED, HEALTHY, ANSWERING];
 
+/// Reason of [`APPLIED`] where somebody else keeps changing what was applied.
+pub const FIELDS_CONTESTED: &str = "FieldsContested";
+
 /// Attempts that are remembered.
 const HISTORY: usize = 5;
 /// Most deployments of one environment that are reported at a time.
@@ -112,6 +115,8 @@ pub struct Findings {
     pub expires: Option<Timestamp>,
     /// Earlier deployments that the environment was never reconciled for, since the next one came first.
     pub skipped: Vec<i64>,
+    /// Objects that aren't put back any more, as somebody else keeps changing them; why, for people.
+    pub contested: Vec<String>,
 }
 
 /// What stays the same during a visit.
@@ -161,7 +166,7 @@ pub fn conclude(
     status.components = findings.components.unwrap_or(status.components);
     status.inventory = findings.inventory.unwrap_or(status.inventory);
     status.expires = findings.expires.map(|time| seconds(time).to_string()).or(status.expires);
-    set_conditions(&mut status, visit, progress);
+    set_conditions(&mut status, visit, progress, &findings.contested);
     set_history(&mut status, visit, progress);
     status.report = reports(before, &status, visit, progress, &skipped);
     status
@@ -170,6 +175,13 @@ pub fn conclude(
 /// Whether this revision answered once already: then its URL isn't asked again, and a restart of a pod isn't a new deployment.
 pub fn has_succeeded(status: Option<&PreviewEnvironmentStatus>, revision: &Revision) -> bool {
     newest_attempt(status, revision).is_some_and(|attempt| attempt.outcome == Outcome::Succeeded)
+}
+
+/// Whether the environment is ready.
+pub fn is_ready(status: Option<&PreviewEnvironmentStatus>) -> bool {
+    status
+        .and_then(|status| find_condition(&status.conditions, conditions::READY))
+        .is_some_and(|ready| ready.status == ConditionStatus::True.as_str())
 }
 
 /// Whether this revision is known to be superseded.
@@ -245,7 +257,12 @@ fn seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-fn set_conditions(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progress: &Progress) {
+fn set_conditions(
+    status: &mut PreviewEnvironmentStatus,
+    visit: &Visit<'_>,
+    progress: &Progress,
+    contested: &[String],
+) {
     let (reached, verdict, reason, message) = match progress {
         Progress::Ready => (None, ConditionStatus::True, "", ""),
         Progress::Waiting { stage, reason, message } => {
@@ -279,7 +296,15 @@ fn set_conditions(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, prog
                     visit.now,
                 );
             }
-            _ => conditions::set(list, kind, ConditionStatus::True, done, "", visit.generation, visit.now),
+            _ => {
+                // It was applied, and part of it isn't as it was applied any more.
+                let (reason, message) = match contested {
+                    [_, ..] if stage == Stage::Apply => (FIELDS_CONTESTED, contested.join("; ")),
+                    _ => (done, String::new()),
+                };
+                let done = ConditionStatus::True;
+                conditions::set(list, kind, done, reason, &message, visit.generation, visit.now);
+            }
         }
     }
     let summary = match progress {
@@ -480,6 +505,21 @@ mod tests {
         assert_eq!(kinds, CONDITIONS);
         assert_eq!(find_condition(&status.conditions, VALIDATED).unwrap().status, "True");
         assert_eq!(find_condition(&status.conditions, ANSWERING).unwrap().reason, "NotReached");
+    }
+
+    #[test]
+    fn what_somebody_else_keeps_changing_is_said_and_takes_no_readiness() {
+        let one = revision(1);
+        let contested =
+            Findings { contested: vec!["x keeps changing Deployment web".into()], ..Findings::default() };
+        let a = conclude(None, &visit(&one, 0), contested, &Progress::Ready);
+        let applied = find_condition(&a.conditions, APPLIED).unwrap();
+        assert_eq!((applied.status.as_str(), applied.reason.as_str()), ("True", FIELDS_CONTESTED));
+        assert_eq!(applied.message, "x keeps changing Deployment web");
+        assert!(is_ready(Some(&a)));
+        assert_eq!(find_condition(&a.conditions, HEALTHY).unwrap().reason, "Healthy");
+        let b = conclude(Some(&a), &visit(&one, 1), Findings::default(), &Progress::Ready);
+        assert_eq!(find_condition(&b.conditions, APPLIED).unwrap().reason, "Applied");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::cause::Cause;
+use super::text::cut;
 use crate::api::{PreviewClassSpec, PreviewTemplateSpec, PullRequestSource};
 
 /// One environment, checked: what `validate` returns and `plan` takes.
@@ -75,5 +76,69 @@ impl Mistake {
     /// A mistake out of its parts.
     pub fn new(reason: &'static str, cause: Cause) -> Self {
         Self { reason, message: cause.into() }
+    }
+}
+
+/// Longest first cause of several, in characters: with the count behind it, it fits into what GitHub shows.
+const FIRST: usize = 115;
+/// Longest cause, in characters, where there are several.
+const EACH: usize = 300;
+/// Longest message about several mistakes, in characters: what a condition holds.
+const ALL: usize = 1_000;
+
+/// One mistake that stands for all: the reason and the cause of the first, how many more there are, then each of the others as long as
+/// there is room. `None` when there are none.
+pub fn all_in_one(mistakes: &[Mistake]) -> Option<Mistake> {
+    let (first, others) = mistakes.split_first()?;
+    if others.is_empty() {
+        return Some(first.clone());
+    }
+    let head = cut(&first.message, FIRST);
+    let mut message = format!("{head} (and {} more)", others.len());
+    let whole = (head != first.message).then_some(first);
+    for mistake in whole.into_iter().chain(others) {
+        let cause = cut(&mistake.message, EACH);
+        if message.chars().count() + cause.chars().count() > ALL {
+            message.push_str("; …");
+            break;
+        }
+        message.push_str("; ");
+        message.push_str(&cause);
+    }
+    Some(Mistake { reason: first.reason, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistake(reason: &'static str, message: &str) -> Mistake {
+        Mistake { reason, message: message.to_owned() }
+    }
+
+    #[test]
+    fn several_mistakes_are_one_message_that_begins_with_the_first() {
+        assert_eq!(all_in_one(&[]), None);
+        let one = mistake("KindMissing", "a");
+        assert_eq!(all_in_one(std::slice::from_ref(&one)), Some(one.clone()));
+        let all = all_in_one(&[one, mistake("ApplyRefused", "b"), mistake("ApplyRefused", "c")]);
+        assert_eq!(all, Some(mistake("KindMissing", "a (and 2 more); b; c")));
+    }
+
+    #[test]
+    fn a_long_first_cause_leaves_room_for_the_count_on_github() {
+        let long = "x".repeat(200);
+        let all = all_in_one(&[mistake("ApplyRefused", &long), mistake("ApplyRefused", "b")]).unwrap();
+        let shown = crate::core::report::description(&all.message);
+        assert!(shown.contains("… (and 1 more)"), "{shown}");
+        assert!(all.message.contains(&long) && all.message.ends_with("; b"), "{}", all.message);
+    }
+
+    #[test]
+    fn many_mistakes_fit_into_a_condition() {
+        let many: Vec<_> = (0..50).map(|_| mistake("ApplyRefused", &"y".repeat(400))).collect();
+        let all = all_in_one(&many).unwrap();
+        assert!(all.message.chars().count() <= crate::core::conditions::MAX_MESSAGE, "{}", all.message);
+        assert!(all.message.contains("(and 49 more)") && all.message.ends_with("; …"), "{}", all.message);
     }
 }

@@ -102,6 +102,8 @@ catalog! {
         "Sweeps of a Repository by result: ok or error";
     SWEEP_LAST_SUCCESS: Gauge "matinee_sweep_last_success_timestamp_seconds" []
         "When a sweep of any Repository last succeeded, in Unix time; missing before the first";
+    DRIFT: Counter "matinee_drift_total" ["result"]
+        "Objects of previews that somebody else changed: corrected, or left, since putting them back has no end";
     RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []
         "Resident memory of the process";
     CPU: Counter "process_cpu_seconds_total" []

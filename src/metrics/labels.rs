@@ -98,6 +98,10 @@ pub(super) const fn outcome(ok: bool) -> &'static str {
     if ok { "ok" } else { "error" }
 }
 
+pub(super) const fn drift(corrected: bool) -> &'static str {
+    if corrected { "corrected" } else { "left" }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct None {}
 

@@ -84,6 +84,7 @@ struct Inner {
     deployment_loops: Counter,
     sweeps: Family<Outcome, Counter>,
     last_sweep: Family<labels::None, Gauge<f64, AtomicU64>>,
+    drift: Family<Outcome, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -147,6 +148,7 @@ impl Metrics {
             deployment_loops: register(r, &catalog::DEPLOYMENT_LOOPS, Counter::default()),
             sweeps: register(r, &catalog::SWEEPS, Family::default()),
             last_sweep: register(r, &catalog::SWEEP_LAST_SUCCESS, Family::default()),
+            drift: register(r, &catalog::DRIFT, Family::default()),
             previews,
             process,
             registry,
@@ -163,6 +165,9 @@ impl Metrics {
                 let labels = Reconcile { controller: controller.as_str(), result };
                 drop(inner.reconciles.get_or_create(&labels));
             }
+        }
+        for corrected in [true, false] {
+            drop(inner.drift.get_or_create(&Outcome { result: labels::drift(corrected) }));
         }
         Self(Arc::new(inner))
     }
@@ -256,6 +261,11 @@ impl Metrics {
     /// A deployment was held back, since too many there repeat what was deployed.
     pub fn deployment_loop(&self) {
         self.0.deployment_loops.inc();
+    }
+
+    /// An object that somebody else changed was put back, or is left from here on.
+    pub fn drift(&self, corrected: bool) {
+        self.0.drift.get_or_create(&Outcome { result: labels::drift(corrected) }).inc();
     }
 
     /// A Repository was swept, or could not be.

@@ -33,6 +33,7 @@ fn exercised() -> Metrics {
     metrics.github_write_waited(second);
     metrics.reconcile(Controller::Repository, true, second);
     metrics.reconcile_queue(Controller::Repository, 3);
+    metrics.drift(true);
     metrics.sweep(true, Timestamp::from_second(1_780_000_000).unwrap());
     metrics
 }

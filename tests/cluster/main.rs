@@ -17,6 +17,7 @@ mod inputs;
 mod life;
 mod mistakes;
 mod names;
+mod objects;
 mod people;
 mod play;
 mod pushes;
@@ -40,6 +41,7 @@ const GROUPS: &[Group] = &[
     group("life", life::TESTS),
     group("mistakes", mistakes::TESTS),
     group("inputs", inputs::TESTS),
+    group("objects", objects::TESTS),
     group("chain", chain::TESTS),
     group("pushes", pushes::TESTS),
     group("commands", commands::TESTS),

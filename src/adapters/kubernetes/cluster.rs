@@ -207,6 +207,18 @@ impl Cluster for KubeCluster {
         self.send(actor, request.patch(&object.name_any(), &parameters, &Patch::Apply(object))).await
     }
 
+    async fn try_apply(
+        &self,
+        actor: &Actor,
+        manager: &str,
+        object: &DynamicObject,
+    ) -> Result<(), ClusterError> {
+        let request = self.request(&kind_of(object)?, object.namespace().as_deref()).await?;
+        let parameters = PatchParams::apply(manager).force().dry_run();
+        let request = request.patch(&object.name_any(), &parameters, &Patch::Apply(object));
+        self.send::<serde_json::Value>(actor, request).await.map(drop)
+    }
+
     async fn apply_status(
         &self,
         manager: &str,

@@ -4,7 +4,6 @@
 //! drift and health need; contents of `ConfigMap`s never stay in memory, and Secrets are never watched at all.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{Hash as _, Hasher as _};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
@@ -19,7 +18,9 @@ use tokio::sync::Notify;
 
 use super::KubeCluster;
 use crate::api::LABEL_ENVIRONMENT_UID;
-use crate::ports::{ANNOTATION_FINGERPRINT, ClusterError, LiveObjects};
+use crate::core::plan::drift;
+use crate::core::plan::jobs::{self, JobEnd};
+use crate::ports::{ClusterError, LiveObjects};
 
 /// Selects what Matinee applied.
 const SELECTOR: &str = LABEL_ENVIRONMENT_UID;
@@ -40,8 +41,9 @@ struct View {
     by_environment: HashMap<String, HashSet<(GroupVersionKind, Place)>>,
     /// Kinds whose watch was started, and whether its first list is complete.
     kinds: HashMap<GroupVersionKind, bool>,
-    /// UIDs of what the watches saw go: an answer that was on its way then brings nothing back, for no watch would take it away again.
-    gone: Option<LruCache<String, ()>>,
+    /// UIDs of what the watches saw deleted: an answer that was on its way then brings nothing back, for no watch would take it away again.
+    /// Of Jobs also how they ended: a short TTL deletes them before anybody reads their status.
+    gone: Option<LruCache<String, Option<JobEnd>>>,
 }
 
 impl View {
@@ -93,7 +95,7 @@ impl View {
     fn went(&mut self, kind: &GroupVersionKind, object: &DynamicObject) -> Option<Arc<DynamicObject>> {
         let at = place(object);
         if let Some(uid) = object.uid() {
-            self.gone.get_or_insert_with(|| LruCache::new(REMEMBERED)).put(uid, ());
+            self.gone.get_or_insert_with(|| LruCache::new(REMEMBERED)).put(uid, jobs::end_of(object));
         }
         let known = self.objects.get(kind)?.get(&at)?;
         if known.uid() != object.uid() {
@@ -266,22 +268,9 @@ fn environment_uid(object: &DynamicObject) -> Option<&str> {
     object.labels().get(LABEL_ENVIRONMENT_UID).map(String::as_str)
 }
 
-fn fingerprint(object: &DynamicObject) -> String {
-    let mut hasher = std::hash::DefaultHasher::new();
-    object.labels().hash(&mut hasher);
-    if let Some(data) = object.data.as_object() {
-        for (key, value) in data.iter().filter(|(key, _)| *key != "status") {
-            (key, value.to_string()).hash(&mut hasher);
-        }
-    }
-    format!("{:016x}", hasher.finish())
-}
-
 /// Drops what is neither ownership, nor drift, nor health.
 fn prune(object: &mut DynamicObject) {
-    let fingerprint = fingerprint(object);
-    object.annotations_mut().insert(ANNOTATION_FINGERPRINT.to_owned(), fingerprint);
-    object.managed_fields_mut().clear();
+    drift::mark(object);
     let Some(data) = object.data.as_object_mut() else { return };
     for contents in ["data", "binaryData", "stringData", "rules", "subjects", "secrets"] {
         data.remove(contents);
@@ -346,11 +335,14 @@ impl LiveObjects for WatchedObjects {
         }
     }
 
-    fn record(&self, object: &DynamicObject) -> String {
+    fn record(&self, object: &DynamicObject) {
         if let Some(kind) = object.types.as_ref().and_then(|types| GroupVersionKind::try_from(types).ok()) {
             self.put(&kind, object.clone(), View::answered);
         }
-        fingerprint(object)
+    }
+
+    fn end_of_removed_job(&self, uid: &str) -> Option<JobEnd> {
+        self.view.read().ok()?.gone.as_ref()?.peek(uid)?.clone()
     }
 }
 
@@ -391,6 +383,17 @@ mod tests {
         assert!(!view.put(&kind, &at_version("101")));
         assert_eq!(view.objects[&kind].values().next().unwrap().resource_version().unwrap(), "101");
         assert!(view.put(&kind, &Arc::new(namespace("made again"))));
+    }
+
+    #[test]
+    fn how_a_job_ended_is_known_after_it_is_deleted() {
+        let kind = GroupVersionKind::gvk("batch", "v1", "Job");
+        let mut job = DynamicObject::new("migrate", &ApiResource::from_gvk(&kind));
+        job.metadata.uid = Some("job".to_owned());
+        job.data = serde_json::json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}});
+        let mut view = View::default();
+        view.went(&kind, &job);
+        assert_eq!(view.gone.unwrap().peek("job"), Some(&Some(JobEnd::Complete)));
     }
 
     #[test]

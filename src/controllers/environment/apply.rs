@@ -1,108 +1,23 @@
 //! Step 5: applies a plan. Guard rails and routes as the operator, the template's objects as the deployer account of the namespace, which
 //! can do nothing outside it. What is as it was applied is left alone, so a visit without news makes no write.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, GroupVersionKind};
 
+use super::objects::{Placed, Placing, ensure, kind_of, remember};
 use crate::api::{
-    ANNOTATION_DIGEST, InventoryEntry, LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE, LABEL_ENVIRONMENT_UID,
-    NamespaceReference, PreviewEnvironment,
+    ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE,
+    LABEL_ENVIRONMENT_UID, NamespaceReference, PreviewEnvironment, Revision,
 };
 use crate::controllers::driver::Failure;
 use crate::controllers::lookup::by_uid;
 use crate::controllers::{Context, write};
-use crate::core::plan::{self, Plan};
+use crate::core::plan::{self, Autoscaled, Plan, jobs, refusal};
 use crate::core::progress::{Findings, Progress, Stage};
-use crate::core::target::{Mistake, Target};
-use crate::ports::{ANNOTATION_FINGERPRINT, Actor, ClusterError};
-
-/// For how long after the deployer account was bound a refusal may just mean that the API server hasn't noticed.
-const BINDING_SETTLES: Duration = Duration::from_secs(10);
-
-/// What this process applied: by UID, so that an object made again is applied again.
-#[derive(Default)]
-pub struct Applications {
-    known: Mutex<HashMap<String, Application>>,
-    /// When the deployer account of a namespace was bound, if that was a moment ago.
-    bound: Mutex<HashMap<String, Instant>>,
-    /// When the status of an environment was last written, by UID.
-    told: Mutex<HashMap<String, Instant>>,
-}
-
-#[derive(Clone)]
-struct Application {
-    digest: String,
-    /// Of the object as the API server answered, or as it was found by a new process; another one means that somebody else changed it.
-    fingerprint: Option<String>,
-    generation: Option<i64>,
-}
-
-impl Applications {
-    /// Generation that the API server answered when the object was last applied.
-    pub(super) fn generation(&self, uid: &str) -> Option<i64> {
-        self.known.lock().ok()?.get(uid)?.generation
-    }
-
-    fn get(&self, uid: &str) -> Option<Application> {
-        self.known.lock().ok()?.get(uid).cloned()
-    }
-
-    fn remember(&self, uid: String, application: Application) {
-        if let Ok(mut known) = self.known.lock() {
-            known.insert(uid, application);
-        }
-    }
-
-    /// Forgets the objects of an environment that is gone.
-    pub(super) fn forget<'a>(
-        &self,
-        environment: &str,
-        uids: impl IntoIterator<Item = &'a str>,
-        namespace: &str,
-    ) {
-        if let Ok(mut known) = self.known.lock() {
-            for uid in uids {
-                known.remove(uid);
-            }
-        }
-        if let Ok(mut bound) = self.bound.lock() {
-            bound.remove(namespace);
-        }
-        if let Ok(mut told) = self.told.lock() {
-            told.remove(environment);
-        }
-    }
-
-    /// What is left of `pause` since the environment's status was last written; `None` when it is over.
-    pub(super) fn told_lately(&self, uid: &str, pause: Duration) -> Option<Duration> {
-        let told = self.told.lock().ok()?;
-        pause.checked_sub(told.get(uid)?.elapsed()).filter(|left| !left.is_zero())
-    }
-
-    /// The status of the environment is being written.
-    pub(super) fn tells(&self, uid: String) {
-        if let Ok(mut told) = self.told.lock() {
-            told.insert(uid, Instant::now());
-        }
-    }
-
-    fn was_bound(&self, namespace: &str) {
-        if let Ok(mut bound) = self.bound.lock() {
-            bound.retain(|_, at| at.elapsed() < BINDING_SETTLES);
-            bound.insert(namespace.to_owned(), Instant::now());
-        }
-    }
-
-    fn is_settling(&self, namespace: &str) -> bool {
-        self.bound
-            .lock()
-            .is_ok_and(|bound| bound.get(namespace).is_some_and(|at| at.elapsed() < BINDING_SETTLES))
-    }
-}
+use crate::core::target::{self, Mistake, Target};
+use crate::ports::{Actor, ClusterError};
 
 /// A plan that was applied as a whole.
 pub(super) struct Applied {
@@ -152,39 +67,88 @@ pub(super) async fn apply(
 
     // What was applied before stays in the inventory until it is removed, also when this attempt ends half-way.
     let mut inventory = before;
-    let deployer = Actor::Deployer { namespace: target.namespace.clone() };
-    let of_users = resources.iter().map(|resource| (&deployer, resource));
-    let ours = routes.iter().map(|route| (&Actor::Operator, route));
-    for (actor, object) in of_users.chain(ours) {
-        let applied = ensure(actor, object, context).await;
-        match applied {
-            Ok((applied, _)) => note(&mut inventory, &applied),
-            Err(ClusterError::Refused { code: 403, message })
-                if *actor == deployer
-                    && context.applications.is_settling(&target.namespace)
-                    && !is_final(&message) =>
-            {
-                findings.inventory = Some(inventory);
-                let reason =
-                    format!("the deployer account of {} is not in force yet: {message}", target.namespace);
-                return Err(Failure::Soon { reason, after: Duration::from_millis(200) });
-            }
-            Err(ClusterError::Refused { code, message }) => {
-                findings.inventory = Some(inventory);
-                return Ok(Err(Progress::Mistaken {
-                    stage: Stage::Apply,
-                    mistake: refused(target, object, code, &message),
-                }));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    for entry in &surplus {
-        remove(target, entry, &deployer, context).await?;
-        inventory.retain(|kept| kept != entry);
-    }
+    let autoscaled = Autoscaled::by(&resources);
+    let placing = Placing::new(environment, &target.environment_uid, &autoscaled, context);
+    let objects = Objects { target, placing: &placing, resources: &resources, routes: &routes, surplus: &surplus };
+    let outcome = objects.place_all(&mut inventory, &mut findings.contested).await;
     findings.inventory = Some(inventory.clone());
-    Ok(Ok(Applied { inventory }))
+    Ok(outcome?.map(|()| Applied { inventory }))
+}
+
+/// Everything of a plan but the guard rails.
+struct Objects<'a> {
+    target: &'a Target,
+    placing: &'a Placing<'a>,
+    resources: &'a [DynamicObject],
+    routes: &'a [DynamicObject],
+    /// What the plan has no longer.
+    surplus: &'a [InventoryEntry],
+}
+
+impl Objects<'_> {
+    /// Applies the objects in their order. After the first one that is refused no other is applied, since it may depend on it; the others are
+    /// only tried, so that all mistakes are known at once.
+    async fn place_all(
+        &self,
+        inventory: &mut Vec<InventoryEntry>,
+        contested: &mut Vec<String>,
+    ) -> Result<Result<(), Progress>, Failure> {
+        let deployer = Actor::Deployer { namespace: self.target.namespace.clone() };
+        let of_users = self.resources.iter().map(|resource| (&deployer, resource));
+        let ours = self.routes.iter().map(|route| (&Actor::Operator, route));
+        let mut mistakes = Vec::new();
+        let mut deleting = None;
+        for (actor, object) in of_users.chain(ours) {
+            if !mistakes.is_empty() {
+                mistakes.extend(self.placing.try_object(actor, object).await);
+                continue;
+            }
+            let entry = inventory.iter().find(|entry| is_of(entry, object));
+            match self.placing.place(actor, object, entry).await {
+                Ok(Placed::There(live)) => note(inventory, &live, self.placing.revision),
+                Ok(Placed::Finished(finished)) => note_finished(inventory, object, finished),
+                Ok(Placed::Deleting) => deleting = deleting.or_else(|| Some(object.name_any())),
+                Ok(Placed::Left(live, why)) => {
+                    contested.push(why);
+                    if let Some(live) = live {
+                        note(inventory, &live, self.placing.revision);
+                    }
+                }
+                Err(ClusterError::Refused { code: 403, message })
+                    if self.placing.is_settling(actor) && !refusal::is_final(&message) =>
+                {
+                    let namespace = &self.target.namespace;
+                    let reason = format!("the deployer account of {namespace} is not in force yet: {message}");
+                    return Err(Failure::Soon { reason, after: Duration::from_millis(200) });
+                }
+                Err(ClusterError::Refused { code, message }) => {
+                    mistakes.push(refusal::refusal(object, code, &message));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        mistakes.sort_by_key(refusal::rank);
+        if let Some(mistake) = target::all_in_one(&mistakes) {
+            return Ok(Err(Progress::Mistaken { stage: Stage::Apply, mistake: self.in_template(mistake) }));
+        }
+        for entry in self.surplus {
+            remove(self.target, entry, &deployer, self.placing.context).await?;
+            inventory.retain(|kept| kept != entry);
+        }
+        Ok(deleting.map_or(Ok(()), |job| {
+            Err(Progress::Waiting {
+                stage: Stage::Apply,
+                reason: "ReplacingJob".to_owned(),
+                message: format!("Job {job} of an earlier revision is still being deleted"),
+            })
+        }))
+    }
+
+    /// A mistake with the template that has it, after the cause.
+    fn in_template(&self, mistake: Mistake) -> Mistake {
+        let Target { environment_namespace: namespace, template_name: name, .. } = self.target;
+        Mistake { message: format!("{} (PreviewTemplate {namespace}/{name})", mistake.message), ..mistake }
+    }
 }
 
 /// Creates the namespace, or finds that it is ours; never touches somebody else's.
@@ -198,7 +162,7 @@ async fn hold_namespace(
         Some(known) => Some((*known).clone()),
         None => match context.cluster.create(write::ENVIRONMENT, namespace).await {
             Ok(created) => {
-                remember(&created, namespace, context);
+                remember(&created, context);
                 return Ok(Ok(created));
             }
             Err(ClusterError::Conflict(_)) => {
@@ -276,72 +240,40 @@ async fn remove_network_policy(target: &Target, context: &Context) -> Result<(),
     context.cluster.delete(&Actor::Operator, &kind, Some(&target.namespace), &name, &uid).await
 }
 
-/// Applies an object unless it is in the cluster as it was applied; returns it, and whether a write was made.
-async fn ensure(
-    actor: &Actor,
-    planned: &DynamicObject,
-    context: &Context,
-) -> Result<(DynamicObject, bool), ClusterError> {
-    let kind = kind_of(planned);
-    let namespace = planned.namespace();
-    context.live.follow(&kind);
-    let live = match context.live.find(&kind, namespace.as_deref(), &planned.name_any()) {
-        Some(live) => Some((*live).clone()),
-        // Not watched, as Secrets are: read once after a restart, as whoever owns it, and remembered.
-        None if !context.live.follows(&kind) => {
-            context.cluster.get(actor, &kind, namespace.as_deref(), &planned.name_any()).await?
-        }
-        None => None,
-    };
-    if let Some(live) = live
-        && plan::unchanged(planned, &live)
-        && as_applied(&live, context)
-    {
-        return Ok((live, false));
-    }
-    let applied = context.cluster.apply(actor, write::ENVIRONMENT, planned).await?;
-    remember(&applied, planned, context);
-    Ok((applied, true))
+fn is_of(entry: &InventoryEntry, object: &DynamicObject) -> bool {
+    let kind = kind_of(object);
+    entry.api_version == kind.api_version() && entry.kind == kind.kind && entry.name == object.name_any()
 }
 
-/// Whether nobody else changed the object since it was applied. What an earlier process applied is taken as it is found, so that a restart
-/// makes no write.
-fn as_applied(live: &DynamicObject, context: &Context) -> bool {
-    let uid = live.uid().unwrap_or_default();
-    let digest = live.annotations().get(ANNOTATION_DIGEST).cloned().unwrap_or_default();
-    let fingerprint = live.annotations().get(ANNOTATION_FINGERPRINT).cloned();
-    match context.applications.get(&uid) {
-        Some(known) if known.digest == digest => {
-            known.fingerprint.is_none() || fingerprint.is_none() || known.fingerprint == fingerprint
-        }
-        _ => {
-            let generation = live.metadata.generation;
-            context.applications.remember(uid, Application { digest, fingerprint, generation });
-            true
-        }
-    }
+/// Notes an object as it is there, and of a Job how it ended.
+fn note(inventory: &mut Vec<InventoryEntry>, live: &DynamicObject, revision: &Revision) {
+    let digest = live.annotations().get(ANNOTATION_DIGEST).map(String::as_str).unwrap_or_default();
+    let finished = jobs::end_of(live).map(|end| jobs::finished(end, digest, revision));
+    enter(inventory, live, live.uid().unwrap_or_default(), finished);
 }
 
-fn remember(applied: &DynamicObject, planned: &DynamicObject, context: &Context) {
-    // Of what was answered, not of what is shown: a watch may be further, and whatever somebody changed would be taken for what was applied.
-    let fingerprint = Some(context.live.record(applied));
-    let digest = planned.annotations().get(ANNOTATION_DIGEST).cloned().unwrap_or_default();
-    let application = Application { digest, fingerprint, generation: applied.metadata.generation };
-    context.applications.remember(applied.uid().unwrap_or_default(), application);
+/// Notes how a Job ended that is gone.
+fn note_finished(inventory: &mut Vec<InventoryEntry>, planned: &DynamicObject, finished: FinishedJob) {
+    let known = inventory.iter().find(|entry| is_of(entry, planned));
+    let uid = known.map(|entry| entry.uid.clone()).unwrap_or_default();
+    enter(inventory, planned, uid, Some(finished));
 }
 
-fn note(inventory: &mut Vec<InventoryEntry>, applied: &DynamicObject) {
-    let kind = kind_of(applied);
+fn enter(
+    inventory: &mut Vec<InventoryEntry>,
+    object: &DynamicObject,
+    uid: String,
+    finished: Option<FinishedJob>,
+) {
+    let kind = kind_of(object);
     let entry = InventoryEntry {
         api_version: kind.api_version(),
         kind: kind.kind,
-        name: applied.name_any(),
-        uid: applied.uid().unwrap_or_default(),
+        name: object.name_any(),
+        uid,
+        finished,
     };
-    let same = |kept: &InventoryEntry| {
-        (&kept.api_version, &kept.kind, &kept.name) == (&entry.api_version, &entry.kind, &entry.name)
-    };
-    match inventory.iter_mut().find(|kept| same(kept)) {
+    match inventory.iter_mut().find(|kept| is_of(kept, object)) {
         Some(kept) => *kept = entry,
         None => inventory.push(entry),
     }
@@ -367,38 +299,4 @@ async fn remove(
         Err(ClusterError::Refused { .. }) | Ok(()) => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-/// A refusal that waiting can't mend: admission, not missing rights.
-fn is_final(message: &str) -> bool {
-    message.contains("exceeded quota")
-        || message.contains("violates PodSecurity")
-        || message.contains("denied the request")
-}
-
-fn refused(target: &Target, object: &DynamicObject, code: u16, message: &str) -> Mistake {
-    let kind = kind_of(object).kind;
-    let (reason, remedy) = match code {
-        403 if is_final(message) => ("ApplyForbidden", "make it fit, or ask the platform team"),
-        403 => (
-            "ApplyForbidden",
-            "ask the platform team whether previews may have this kind (ClusterRole matinee-deployer), or remove it",
-        ),
-        404 => ("KindMissing", "the cluster must serve the kind"),
-        _ => ("ApplyRefused", "correct it"),
-    };
-    Mistake {
-        reason,
-        message: format!(
-            "PreviewTemplate {}/{}: {kind} {}: {message}: {remedy}",
-            target.environment_namespace,
-            target.template_name,
-            object.name_any()
-        ),
-    }
-}
-
-fn kind_of(object: &DynamicObject) -> GroupVersionKind {
-    let types = object.types.clone().unwrap_or_default();
-    GroupVersionKind::try_from(&types).unwrap_or_else(|_| GroupVersionKind::gvk("", "", &types.kind))
 }

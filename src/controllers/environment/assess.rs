@@ -9,6 +9,7 @@ use kube::ResourceExt as _;
 use kube::api::{DynamicObject, GroupVersionKind};
 
 use super::apply::Applied;
+use super::objects::READ_AGAIN_WHEN_READY;
 use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
 use crate::controllers::Context;
 use crate::core::cause::Cause;
@@ -68,7 +69,12 @@ pub(super) async fn assess(
     };
     let assessment = readiness::assess(&observation);
     findings.components = Some(assessment.components);
-    let again = if unwatched { Some(PROBE_AGAIN) } else { assessment.look_again_after };
+    // Nothing tells of changes of what isn't watched.
+    let unwatched = unwatched.then_some(match assessment.verdict {
+        Verdict::Progressing { .. } => PROBE_AGAIN,
+        Verdict::Ready | Verdict::Failed { .. } => READ_AGAIN_WHEN_READY,
+    });
+    let again = [unwatched, assessment.look_again_after].into_iter().flatten().min();
     match assessment.verdict {
         Verdict::Progressing { reason, message } => {
             (Progress::Waiting { stage: Stage::Health, reason, message }, again)

@@ -1,7 +1,9 @@
 //! The reconcile of an environment, which reads like a table of contents: observe, verify, validate, plan, apply, assess, report.
 
+mod applications;
 mod apply;
 mod assess;
+mod objects;
 mod observe;
 mod passed_over;
 mod teardown;
@@ -19,7 +21,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 
-pub use self::apply::Applications;
+pub use self::applications::Applications;
 use self::observe::Observed;
 pub use self::passed_over::Asked;
 use self::verify::Verified;

@@ -4,19 +4,26 @@
 //! An environment is its guard rails (namespace, quota, limits, network policy, deployer account), which the operator applies itself,
 //! the template's objects, which are applied as the deployer account, and one route per endpoint, the operator's again.
 
+mod change;
+mod corrections;
+pub mod drift;
+mod field_types;
 mod forbidden;
 mod guard_rails;
 mod hooks;
 pub mod http_route;
+pub mod jobs;
 mod labels;
 mod network;
 mod object;
 mod pods;
 mod prune;
+pub mod refusal;
 mod resources;
 mod routes;
 #[cfg(test)]
 pub(crate) mod sample;
+mod scale;
 #[cfg(test)]
 mod tests;
 
@@ -25,10 +32,13 @@ use serde_json::Value;
 
 use crate::core::target::{Mistake, Target};
 
+pub use change::{Change, change};
+pub use corrections::{Corrections, contested};
 pub use guard_rails::{DEPLOYER, GUARD_RAIL};
 pub use object::unchanged;
 pub use prune::prune;
 pub use routes::hosts;
+pub use scale::{Autoscaled, leave_to_scaler};
 
 /// What is to be applied. Each object carries `apiVersion`, `kind`, name, namespace, the environment's labels and its digest.
 ///

@@ -33,6 +33,11 @@ fn digest(object: &DynamicObject) -> Result<String, serde_json::Error> {
     if let Some(Value::Object(annotations)) = json.pointer_mut("/metadata/annotations") {
         annotations.remove(ANNOTATION_DIGEST);
     }
+    digest_of(json)
+}
+
+/// SHA-256, in hexadecimal, of a value as compact JSON with sorted keys.
+pub(super) fn digest_of(mut json: Value) -> Result<String, serde_json::Error> {
     json.sort_all_objects();
     let digest = Sha256::digest(serde_json::to_vec(&json)?);
     let half = |bytes: &[u8]| bytes.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));

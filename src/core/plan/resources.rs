@@ -1,17 +1,23 @@
-//! The template's objects: checked, put into the environment's namespace, labelled and ordered.
+//! The template's objects: checked, their fields given the types of their kind, put into the environment's namespace, labelled and ordered.
 
 use std::collections::BTreeSet;
 
 use kube::api::DynamicObject;
 use serde_json::{Map, Value};
 
+use super::forbidden::known_group;
 use super::guard_rails::DEPLOYER;
 use super::labels::{Marks, reserved};
 use super::object::{group_of, kind_of, sealed};
-use super::{NAMESPACE_FORBIDDEN, TEMPLATE_INVALID, forbidden, hooks, mistake, pods};
-use crate::core::target::{Mistake, Target};
+use super::{
+    NAMESPACE_FORBIDDEN, TEMPLATE_INVALID, field_types, forbidden, hooks, jobs, mistake, pods,
+};
+use crate::api::ANNOTATION_FIXED_DIGEST;
+use crate::core::target::{self, Mistake, Target};
 
 /// Checks and completes the objects. Sorted so that what is read comes before what reads it; else in the template's order.
+///
+/// Errors: one [`Mistake`] that names every object that has one.
 pub(super) fn resources(
     target: &Target,
     marks: &Marks,
@@ -19,27 +25,37 @@ pub(super) fn resources(
 ) -> Result<Vec<DynamicObject>, Mistake> {
     let mut seen = BTreeSet::new();
     let mut objects = Vec::with_capacity(rendered.len());
+    let mut mistakes = Vec::new();
     for (index, value) in rendered.into_iter().enumerate() {
         let field = format!("resources[{index}]");
-        let object = resource(target, marks, &field, value)?;
+        let object = match resource(target, marks, &field, value) {
+            Ok(object) => object,
+            Err(mistake) => {
+                mistakes.push(mistake);
+                continue;
+            }
+        };
         let name = object.metadata.name.clone().unwrap_or_default();
         let kind = kind_of(&object).to_owned();
         if !seen.insert((group_of(&object).to_owned(), kind.clone(), name.clone())) {
             let message = format!("{field}: {kind}/{name} is in the template twice; remove one or rename it");
-            return Err(mistake(TEMPLATE_INVALID, message));
+            mistakes.push(mistake(TEMPLATE_INVALID, message));
         }
         objects.push(object);
+    }
+    if let Some(mistake) = target::all_in_one(&mistakes) {
+        return Err(mistake);
     }
     objects.sort_by_key(rank);
     Ok(objects)
 }
 
-fn resource(target: &Target, marks: &Marks, field: &str, value: Value) -> Result<DynamicObject, Mistake> {
-    let Value::Object(mut json) = value else {
+fn resource(target: &Target, marks: &Marks, field: &str, mut value: Value) -> Result<DynamicObject, Mistake> {
+    if !value.is_object() {
         return Err(mistake(TEMPLATE_INVALID, format!("{field}: must be an object")));
-    };
-    let api_version = required(field, "apiVersion", json.get("apiVersion"))?.to_owned();
-    let kind = required(field, "kind", json.get("kind"))?.to_owned();
+    }
+    let api_version = required(field, "apiVersion", value.get("apiVersion"))?.to_owned();
+    let kind = required(field, "kind", value.get("kind"))?.to_owned();
     let group = match api_version.split_once('/') {
         Some((group, version)) if is_subdomain(group) && is_version(version) => group,
         None if is_version(&api_version) => "",
@@ -53,6 +69,17 @@ fn resource(target: &Target, marks: &Marks, field: &str, value: Value) -> Result
         return Err(mistake(TEMPLATE_INVALID, message));
     }
     forbidden::check(field, group, &kind)?;
+    if let Err(problems) = field_types::fit(field, &api_version, &kind, &mut value) {
+        let mistakes: Vec<_> =
+            problems.into_iter().map(|problem| mistake(TEMPLATE_INVALID, problem)).collect();
+        return target::all_in_one(&mistakes).map_or_else(
+            || Err(mistake(TEMPLATE_INVALID, format!("{field}: has fields of the wrong type"))),
+            Err,
+        );
+    }
+    let Value::Object(mut json) = value else {
+        return Err(mistake(TEMPLATE_INVALID, format!("{field}: must be an object")));
+    };
     let Some(Value::Object(metadata)) = json.get_mut("metadata") else {
         return Err(mistake(TEMPLATE_INVALID, format!("{field}.metadata: must be an object with a name")));
     };
@@ -60,12 +87,17 @@ fn resource(target: &Target, marks: &Marks, field: &str, value: Value) -> Result
     hooks::check(field, &kind, metadata)?;
     check_not_ours(field, group, &kind, metadata)?;
     check_service_account_token(field, group, &kind, &json)?;
+    // Of what the template says: labels that Matinee adds are no reason to run a Job again.
+    let fixed = jobs::fixed_digest(group, &kind, &json);
     pods::complete(field, group, &kind, &mut json, marks)?;
     let mut object: DynamicObject = serde_json::from_value(Value::Object(json))
         .map_err(|error| mistake(TEMPLATE_INVALID, format!("{field}.metadata: {error}")))?;
     object.metadata.namespace = Some(target.namespace.clone());
     if let Some(annotations) = &mut object.metadata.annotations {
         annotations.retain(|name, _| !reserved(name));
+    }
+    if let Some(fixed) = fixed {
+        object.metadata.annotations.get_or_insert_default().insert(ANNOTATION_FIXED_DIGEST.to_owned(), fixed);
     }
     sealed(object, marks)
 }
@@ -189,7 +221,8 @@ fn check_service_account_token(
     Ok(())
 }
 
-/// When an object is applied: what others read or run as first, then what runs, then the rest.
+/// When an object is applied: what others read or run as first, then what runs, then the rest. A custom resource is often what makes a
+/// Secret or a database (`ExternalSecret`, `Certificate`, `Cluster`), so it comes before what runs.
 fn rank(object: &DynamicObject) -> u8 {
     match (group_of(object), kind_of(object)) {
         ("", "ServiceAccount") => 0,
@@ -197,9 +230,10 @@ fn rank(object: &DynamicObject) -> u8 {
         ("", "Secret") => 2,
         ("", "ConfigMap") => 3,
         ("", "PersistentVolumeClaim") => 4,
-        ("", "Service") => 5,
-        ("apps" | "batch", _) | ("", "Pod" | "ReplicationController") => 6,
-        _ => 7,
+        (group, _) if !known_group(group) => 5,
+        ("", "Service") => 6,
+        ("apps" | "batch", _) | ("", "Pod" | "ReplicationController") => 7,
+        _ => 8,
     }
 }
 

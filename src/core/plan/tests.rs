@@ -7,7 +7,7 @@ use super::*;
 use crate::api::{ANNOTATION_DIGEST, InventoryEntry, LABEL_ENVIRONMENT_UID};
 
 /// The plan for these resources in place of the sample's, without endpoints.
-fn plan_of(resources: &[&str]) -> Result<Plan, Mistake> {
+pub(super) fn plan_of(resources: &[&str]) -> Result<Plan, Mistake> {
     let mut target = target(GATEWAY, TEMPLATE);
     target.template.endpoints.clear();
     plan(&target, resources.iter().map(|yaml| serde_saphyr::from_str(yaml).unwrap()).collect())
@@ -117,10 +117,10 @@ fn what_is_read_is_applied_before_what_reads_it() {
             "ConfigMap/b",
             "ConfigMap/a",
             "PersistentVolumeClaim/web",
+            "Deployment/custom",
             "Service/web",
             "Deployment/web",
-            "Job/migrate",
-            "Deployment/custom"
+            "Job/migrate"
         ]
     );
 }
@@ -149,7 +149,7 @@ fn mistakes_name_the_object_the_field_and_the_remedy() {
         "{apiVersion: v1, kind: Config/Map, metadata: {name: x}}",
         "{apiVersion: v1, kind: ConfigMap}",
         "{apiVersion: v1, kind: ConfigMap, metadata: {}}",
-        "{apiVersion: v1, kind: ConfigMap, metadata: {name: 7}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: [7]}}",
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: Feature/X}}",
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, namespace: kube-system}}",
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, namespace: 7}}",
@@ -157,7 +157,9 @@ fn mistakes_name_the_object_the_field_and_the_remedy() {
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, finalizers: [y]}}",
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, ownerReferences: []}}",
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, lables: {}}}",
-        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, labels: {a: 1}}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, labels: {a: [1]}}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, labels: {a: null}}}",
+        "{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {ports: [{port: http}, {port: '080'}]}}",
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, annotations: [a]}}",
         "{apiVersion: v1, kind: ConfigMap, metadata: {name: some}}",
         "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {template: {metadata: {labels: [a]}}}}",
@@ -205,6 +207,28 @@ fn hooks_of_other_deployers_are_refused_with_the_remedy() {
         assert!(message.starts_with("resources[1]: ") && message.contains(words), "{message}");
     }
     assert!(plan_of(&[&pod("{helm.sh/hook-weight: '1', helm.sh/resource-policy: keep}")]).is_ok());
+}
+
+#[test]
+fn every_object_with_a_mistake_is_named_at_once() {
+    let Mistake { reason, message } = plan_of(&[
+        "{apiVersion: v1, kind: Namespace, metadata: {name: x}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}}",
+        "{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {ports: [{port: http}]}}",
+    ])
+    .unwrap_err();
+    assert_eq!(reason, "KindForbidden");
+    assert!(message.starts_with("resources[0]: ") && message.contains("(and 1 more)"), "{message}");
+    assert!(message.contains("resources[2].spec.ports[0].port: must be a whole number"), "{message}");
+}
+
+#[test]
+fn the_port_of_an_endpoint_may_be_written_as_text() {
+    let mut target = target(GATEWAY, TEMPLATE);
+    let mut rendered = unrendered(&target);
+    rendered[1]["spec"]["ports"][0]["port"] = "81".into();
+    target.template.endpoints.truncate(1);
+    assert_eq!(plan(&target, rendered).unwrap().routes.len(), 1);
 }
 
 #[test]
@@ -332,6 +356,7 @@ fn only_what_the_plan_no_longer_has_is_pruned() {
         kind: kind.into(),
         name: name.into(),
         uid: format!("uid-of-{name}"),
+        finished: None,
     };
     let full = plan(&target, unrendered(&target)).unwrap();
     let inventory: Vec<InventoryEntry> = full

@@ -18,6 +18,11 @@ pub(super) fn health(observed: &Observed<'_>, seen: &Observation<'_>) -> Health 
     if (group, kind) == ("", "Secret") {
         return Health::present();
     }
+    if let Some(finished) = &observed.entry.finished
+        && observed.live.is_none_or(|live| live.metadata.deletion_timestamp.is_some())
+    {
+        return workload::removed_job(finished);
+    }
     let Some(live) = observed.live else {
         return Health::waiting("NotFound", "it isn't in the cluster, or not seen there yet");
     };

@@ -13,6 +13,7 @@ use super::object::{condition, flag, number, number_or, text};
 use super::owned::{self, Pods};
 use super::pod::{self, Look};
 use super::refusal;
+use crate::api::FinishedJob;
 
 /// Time for what keeps pods from being made and may be only late: a quota not computed yet, a service account not made yet, old pods
 /// not gone yet.
@@ -118,6 +119,14 @@ pub(super) fn job(live: &DynamicObject, seen: &Observation<'_>) -> Health {
         let done = number(object, "/status/succeeded");
         Health::waiting("Running", format!("{done} of {wanted} completions"))
     })
+}
+
+/// A Job that ended and was removed since, as its TTL does: it stays what it was.
+pub(super) fn removed_job(finished: &FinishedJob) -> Health {
+    match &finished.failure {
+        None => Health::ready("complete"),
+        Some(reason) => Health::failed(reason, "it failed, and was removed since"),
+    }
 }
 
 /// A pod that nobody owns: nobody makes another one.

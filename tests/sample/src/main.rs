@@ -55,6 +55,13 @@ fn run(argument: Option<&str>) -> Result<(), String> {
             crash();
         });
     }
+    if let Some(after) = settings.complete_after {
+        thread::spawn(move || {
+            thread::sleep(after);
+            say("sample: done, as COMPLETE_AFTER asks");
+            std::process::exit(0);
+        });
+    }
     thread::sleep(settings.start_delay);
     // Written to, or the kernel would only promise it.
     let memory = vec![1_u8; settings.memory * 1024 * 1024];

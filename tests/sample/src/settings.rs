@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) start_delay: Duration,
     /// `CRASH_AFTER`: seconds until it ends with code 1, at most a day; 0 means at once.
     pub(crate) crash_after: Option<Duration>,
+    /// `COMPLETE_AFTER`: seconds until it ends with code 0, as a Job does, at most a day; 0 means at once.
+    pub(crate) complete_after: Option<Duration>,
     /// `MEMORY`: mebibytes that it fills before it listens, at most 1,024, on top of the few it needs.
     pub(crate) memory: usize,
     /// `NEVER_READY`: `/healthz` answers 503.
@@ -65,6 +67,7 @@ impl Settings {
             port,
             start_delay: seconds("START_DELAY")?.unwrap_or_default(),
             crash_after: seconds("CRASH_AFTER")?,
+            complete_after: seconds("COMPLETE_AFTER")?,
             memory,
             never_ready,
             upstream: text("UPSTREAM"),
@@ -87,7 +90,7 @@ mod tests {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.port, 8080);
         assert_eq!(settings.start_delay, Duration::ZERO);
-        assert_eq!(settings.crash_after, None);
+        assert_eq!((settings.crash_after, settings.complete_after), (None, None));
         assert!(!settings.never_ready);
     }
 
@@ -111,6 +114,7 @@ mod tests {
             ("START_DELAY", "-1"),
             ("START_DELAY", "86401"),
             ("CRASH_AFTER", "1.5"),
+            ("COMPLETE_AFTER", "soon"),
             ("MEMORY", "1025"),
             ("NEVER_READY", "maybe"),
         ] {

@@ -123,6 +123,12 @@ fn crashes_when_asked() {
 }
 
 #[test]
+fn completes_when_asked() {
+    let mut sample = Sample::start(&[], &[("PORT", "0"), ("COMPLETE_AFTER", "0")]);
+    assert_eq!(sample.code(), Some(0));
+}
+
+#[test]
 fn listens_only_after_its_delay_and_can_be_ended_within() {
     let started = Instant::now();
     let mut sample = Sample::start(&[], &[("PORT", "0"), ("START_DELAY", "1")]);

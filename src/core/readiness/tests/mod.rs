@@ -69,6 +69,7 @@ impl World {
             kind: kind.to_owned(),
             name: live.metadata.name.clone().expect("name"),
             uid: live.metadata.uid.clone().unwrap_or_default(),
+            finished: None,
         });
         self.live.push(Some(live));
     }

@@ -238,6 +238,31 @@ fn a_job_is_ready_when_it_is_complete() {
 }
 
 #[test]
+fn a_finished_job_that_was_removed_stays_what_it_was() {
+    let finished = |failure: Option<&str>| crate::api::FinishedJob {
+        sha: "a".repeat(40),
+        deployment_id: None,
+        digest: "d".to_owned(),
+        failure: failure.map(str::to_owned),
+    };
+    let mut world = job("succeeded: 1, conditions: [{type: Complete, status: 'True'}]", &[]);
+    world.entries[0].finished = Some(finished(None));
+    assert_eq!(world.verdict(700), Verdict::Ready);
+    world.live[0].as_mut().unwrap().metadata.deletion_timestamp =
+        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(1)));
+    assert_eq!(world.verdict(700), Verdict::Ready, "it is being removed");
+    world.live[0] = None;
+    assert_eq!(world.verdict(700), Verdict::Ready, "it is gone");
+    world.entries[0].finished = Some(finished(Some("BackoffLimitExceeded")));
+    assert_eq!(
+        world.verdict(5),
+        failed("BackoffLimitExceeded", "Job/migrate: it failed, and was removed since")
+    );
+    world.entries[0].finished = None;
+    assert!(matches!(world.verdict(5), Verdict::Progressing { reason, .. } if reason == "NotFound"));
+}
+
+#[test]
 fn a_job_that_failed_says_why() {
     let status = "failed: 3, conditions: [{type: Failed, status: 'True', reason: BackoffLimitExceeded, message: Job has reached the specified backoff limit}]";
     assert_eq!(

@@ -1,0 +1,303 @@
+//! One object of a plan: found, compared, and written if it has to be. Which of these is decided by [`plan::change`].
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::api::{DynamicObject, GroupVersionKind};
+
+use crate::api::{
+    ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT_UID, PreviewEnvironment, Revision,
+};
+use crate::controllers::{Context, write};
+use crate::core::plan::drift::{self, Application};
+use crate::core::plan::{self, Autoscaled, Change, jobs, refusal};
+use crate::core::progress;
+use crate::core::target::Mistake;
+use crate::ports::{Actor, ClusterError};
+
+/// Time between two reads of an object whose kind isn't watched, while the environment isn't ready.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+/// The same once it is.
+pub(super) const READ_AGAIN_WHEN_READY: Duration = Duration::from_mins(1);
+
+/// What stays the same for all objects of an environment.
+pub(super) struct Placing<'a> {
+    pub(super) environment_uid: &'a str,
+    pub(super) revision: &'a Revision,
+    /// What autoscalers of the template scale.
+    pub(super) autoscaled: &'a Autoscaled,
+    /// Time between two reads of an object whose kind isn't watched.
+    pace: Duration,
+    now: Timestamp,
+    pub(super) context: &'a Context,
+}
+
+/// What became of a planned object.
+pub(super) enum Placed {
+    /// It is there as planned.
+    There(DynamicObject),
+    /// It is a Job that ended for this revision and was removed since.
+    Finished(FinishedJob),
+    /// The Job of an earlier revision is still being deleted.
+    Deleting,
+    /// It isn't put back any more, as somebody else keeps changing it; why, for people.
+    Left(Option<DynamicObject>, String),
+}
+
+impl<'a> Placing<'a> {
+    pub(super) fn new(
+        environment: &'a PreviewEnvironment,
+        environment_uid: &'a str,
+        autoscaled: &'a Autoscaled,
+        context: &'a Context,
+    ) -> Self {
+        let ready = progress::is_ready(environment.status.as_ref());
+        Self {
+            environment_uid,
+            revision: &environment.spec.revision,
+            autoscaled,
+            pace: if ready { READ_AGAIN_WHEN_READY } else { READ_AGAIN },
+            now: context.clock.now(),
+            context,
+        }
+    }
+
+    /// Sees to it that the object is there as planned. `entry` is what the inventory has of it.
+    pub(super) async fn place(
+        &self,
+        actor: &Actor,
+        planned: &DynamicObject,
+        entry: Option<&InventoryEntry>,
+    ) -> Result<Placed, ClusterError> {
+        let live = self.find(actor, planned).await?;
+        let finished = entry.filter(|_| live.is_none()).and_then(|entry| self.end_of(planned, entry));
+        let kept = live
+            .as_ref()
+            .is_none_or(|live| !plan::unchanged(planned, live) || is_kept(live, self.context));
+        match (plan::change(planned, live.as_ref(), kept, finished.is_some()), live, finished) {
+            (Change::Nothing, Some(live), _) => Ok(Placed::There(live)),
+            (Change::Finished, _, Some(finished)) => Ok(Placed::Finished(finished)),
+            (Change::Await, ..) => Ok(Placed::Deleting),
+            (Change::Replace, Some(live), _) => self.replace(actor, planned, &live).await,
+            (_, live, _) => self.apply(actor, planned, live).await,
+        }
+    }
+
+    async fn apply(
+        &self,
+        actor: &Actor,
+        planned: &DynamicObject,
+        live: Option<DynamicObject>,
+    ) -> Result<Placed, ClusterError> {
+        let (applications, digest, place) = (&self.context.applications, digest(planned), place(planned));
+        if !applications.allows(self.environment_uid, &place, &digest, self.now) {
+            return Ok(self.leave(planned, &place, live));
+        }
+        let corrected = live.as_ref().is_some_and(|live| plan::unchanged(planned, live));
+        let object = plan::leave_to_scaler(planned, live.as_ref(), self.autoscaled);
+        match (self.context.cluster.apply(actor, write::ENVIRONMENT, &object).await, live) {
+            (Ok(applied), _) => {
+                remember(&applied, self.context);
+                applications.wrote(self.environment_uid, &place, &digest, self.now);
+                if corrected {
+                    self.context.metrics.drift(true);
+                }
+                Ok(Placed::There(applied))
+            }
+            (Err(ClusterError::Refused { message, .. }), Some(live))
+                if refusal::is_immutable(&message) && jobs::may_be_replaced(planned, &live) =>
+            {
+                self.replace(actor, planned, &live).await
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Deletes the Job of an earlier revision, with its pods, and creates this one's.
+    async fn replace(
+        &self,
+        actor: &Actor,
+        planned: &DynamicObject,
+        live: &DynamicObject,
+    ) -> Result<Placed, ClusterError> {
+        let (context, uid) = (self.context, live.uid().unwrap_or_default());
+        let (kind, namespace, name) = (kind_of(planned), planned.namespace(), planned.name_any());
+        context.cluster.delete(actor, &kind, namespace.as_deref(), &name, &uid).await?;
+        context.applications.drop_object(&uid);
+        tracing::info!(namespace, name, sha = self.revision.sha, "job of an earlier revision replaced");
+        match context.cluster.apply(actor, write::ENVIRONMENT, planned).await {
+            Ok(applied) => {
+                remember(&applied, context);
+                let (place, digest) = (place(planned), digest(planned));
+                context.applications.wrote(self.environment_uid, &place, &digest, self.now);
+                Ok(Placed::There(applied))
+            }
+            // A finalizer holds it.
+            Err(ClusterError::Conflict(_)) => Ok(Placed::Deleting),
+            Err(ClusterError::Refused { message, .. }) if refusal::is_immutable(&message) => {
+                Ok(Placed::Deleting)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn leave(&self, planned: &DynamicObject, place: &str, live: Option<DynamicObject>) -> Placed {
+        let (kind, name) = (kind_of(planned).kind, planned.name_any());
+        let by = live.as_ref().and_then(drift::changed_by);
+        if self.context.applications.left(self.environment_uid, place) {
+            self.context.metrics.drift(false);
+            let namespace = planned.namespace();
+            tracing::warn!(namespace, kind, name, manager = by, "object left to another field manager");
+        }
+        Placed::Left(live, plan::contested(&kind, &name, by.as_deref()))
+    }
+
+    /// Asks what applying the object would be answered, without any effect; the mistake if it would be refused. Answers nothing where the
+    /// object is there as planned, or can't be asked about.
+    pub(super) async fn try_object(&self, actor: &Actor, planned: &DynamicObject) -> Option<Mistake> {
+        let (context, digest, place) = (self.context, digest(planned), place(planned));
+        if let Some(known) = context.applications.tried(self.environment_uid, &place, &digest) {
+            return known;
+        }
+        let kind = kind_of(planned);
+        let live = context.live.find(&kind, planned.namespace().as_deref(), &planned.name_any());
+        if live.as_deref().is_some_and(|live| {
+            plan::unchanged(planned, live) || jobs::may_be_replaced(planned, live)
+        }) {
+            return None;
+        }
+        let mistake = match context.cluster.try_apply(actor, write::ENVIRONMENT, planned).await {
+            Err(ClusterError::Refused { message, .. }) if refusal::is_about_dry_run(&message) => None,
+            Err(ClusterError::Refused { code: 403, message })
+                if self.is_settling(actor) && !refusal::is_final(&message) =>
+            {
+                return None;
+            }
+            Err(ClusterError::Refused { code, message }) => Some(refusal::refusal(planned, code, &message)),
+            Ok(()) => None,
+            Err(_) => return None,
+        };
+        context.applications.remember_trial(self.environment_uid, &place, digest, mistake.clone());
+        mistake
+    }
+
+    /// Whether a refusal may just mean that the API server hasn't noticed the deployer account's binding.
+    pub(super) fn is_settling(&self, actor: &Actor) -> bool {
+        match actor {
+            Actor::Operator => false,
+            Actor::Deployer { namespace } => self.context.applications.is_settling(namespace),
+        }
+    }
+
+    /// The object as the watch shows it. One of a kind that isn't watched is read as whoever owns it, from time to time; a Secret only once
+    /// after a restart.
+    async fn find(
+        &self,
+        actor: &Actor,
+        planned: &DynamicObject,
+    ) -> Result<Option<DynamicObject>, ClusterError> {
+        let (context, kind) = (self.context, kind_of(planned));
+        let pace = if kind.kind == "Secret" { Duration::MAX } else { self.pace };
+        let (namespace, name) = (planned.namespace(), planned.name_any());
+        context.live.follow(&kind);
+        let known = context.live.find(&kind, namespace.as_deref(), &name);
+        let known = known.map(|known| (*known).clone());
+        if context.live.follows(&kind)
+            || known.is_some()
+                && context.applications.was_read(self.environment_uid, &place(planned), pace)
+        {
+            return Ok(known);
+        }
+        match context.cluster.get(actor, &kind, namespace.as_deref(), &name).await {
+            Ok(found) => {
+                if let Some(found) = &found
+                    && found.labels().get(LABEL_ENVIRONMENT_UID).map(String::as_str)
+                        == Some(self.environment_uid)
+                {
+                    // Where health finds it.
+                    context.live.record(found);
+                }
+                Ok(found)
+            }
+            // It could be written, and may not be read.
+            Err(ClusterError::Refused { code: 403, .. }) if known.is_some() => Ok(known),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How a Job ended that isn't there any more, if it ran for this revision.
+    fn end_of(&self, planned: &DynamicObject, entry: &InventoryEntry) -> Option<FinishedJob> {
+        if entry.finished.is_some() {
+            let finished = entry.finished.as_ref();
+            return finished.filter(|_| jobs::is_finished(finished, planned, self.revision)).cloned();
+        }
+        // It was gone before its end was recorded.
+        let end = self.context.live.end_of_removed_job(&entry.uid)?;
+        let applied = self.context.applications.get(&entry.uid)?;
+        let finished = jobs::finished(end, &applied.digest, self.revision);
+        jobs::is_finished(Some(&finished), planned, self.revision).then_some(finished)
+    }
+}
+
+/// Applies a guard rail unless it is in the cluster as it was applied; returns it, and whether a write was made. What confines a preview is
+/// put back as often as it is changed.
+pub(super) async fn ensure(
+    actor: &Actor,
+    planned: &DynamicObject,
+    context: &Context,
+) -> Result<(DynamicObject, bool), ClusterError> {
+    let kind = kind_of(planned);
+    let namespace = planned.namespace();
+    context.live.follow(&kind);
+    let live = match context.live.find(&kind, namespace.as_deref(), &planned.name_any()) {
+        Some(live) => Some((*live).clone()),
+        None if !context.live.follows(&kind) => {
+            context.cluster.get(actor, &kind, namespace.as_deref(), &planned.name_any()).await?
+        }
+        None => None,
+    };
+    if let Some(live) = live
+        && plan::unchanged(planned, &live)
+        && is_kept(&live, context)
+    {
+        return Ok((live, false));
+    }
+    let applied = context.cluster.apply(actor, write::ENVIRONMENT, planned).await?;
+    remember(&applied, context);
+    Ok((applied, true))
+}
+
+/// Whether nobody else changed the object since it was applied. What an earlier process applied is taken as it is found, so that a restart
+/// makes no write.
+fn is_kept(live: &DynamicObject, context: &Context) -> bool {
+    let uid = live.uid().unwrap_or_default();
+    match context.applications.get(&uid) {
+        Some(known) if known.digest == digest(live) => known.is_kept(live),
+        _ => {
+            context.applications.remember(uid, Application::of(live));
+            true
+        }
+    }
+}
+
+pub(super) fn remember(applied: &DynamicObject, context: &Context) {
+    // Of what was answered, not of what is shown: a watch may be further, and whatever somebody changed would be taken for what was applied.
+    context.live.record(applied);
+    context.applications.remember(applied.uid().unwrap_or_default(), Application::of(applied));
+}
+
+fn digest(object: &DynamicObject) -> String {
+    object.annotations().get(ANNOTATION_DIGEST).cloned().unwrap_or_default()
+}
+
+/// What an object is remembered by, whatever its UID.
+fn place(object: &DynamicObject) -> String {
+    let kind = kind_of(object);
+    format!("{}/{}/{}", kind.group, kind.kind, object.name_any())
+}
+
+pub(super) fn kind_of(object: &DynamicObject) -> GroupVersionKind {
+    let types = object.types.clone().unwrap_or_default();
+    GroupVersionKind::try_from(&types).unwrap_or_else(|_| GroupVersionKind::gvk("", "", &types.kind))
+}

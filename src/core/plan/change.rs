@@ -1,0 +1,96 @@
+//! What has to be done about one object: a pure decision between what is planned and what is there.
+
+use kube::api::DynamicObject;
+
+use super::jobs;
+use super::object::unchanged;
+
+/// What has to be done so that an object is as planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing: it is as it was applied.
+    Nothing,
+    /// Nothing: it is a Job that finished for this revision and was removed since.
+    Finished,
+    /// It is applied: it isn't there, or something else was applied.
+    Apply,
+    /// It is applied again, since somebody else changed it.
+    Correct,
+    /// It is deleted and created again: a Job takes no change of what it runs.
+    Replace,
+    /// It is a Job that is to be replaced and is being deleted already.
+    Await,
+}
+
+/// Decides about one object. `kept` says whether nobody changed the live object since it was applied, `finished` whether it is a Job that
+/// ran to its end for this revision.
+pub fn change(
+    planned: &DynamicObject,
+    live: Option<&DynamicObject>,
+    kept: bool,
+    finished: bool,
+) -> Change {
+    let Some(live) = live else { return if finished { Change::Finished } else { Change::Apply } };
+    let deleted = live.metadata.deletion_timestamp.is_some();
+    if unchanged(planned, live) {
+        return match (kept, deleted && jobs::is_job(planned)) {
+            // Its end is awaited: a change would be lost with it.
+            (true, _) | (_, true) => Change::Nothing,
+            (false, false) => Change::Correct,
+        };
+    }
+    match (jobs::must_be_replaced(planned, live), deleted) {
+        (true, true) => Change::Await,
+        (true, false) => Change::Replace,
+        (false, _) => Change::Apply,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::super::tests::plan_of;
+    use super::*;
+
+    fn object(yaml: &str) -> DynamicObject {
+        plan_of(&[yaml]).unwrap().resources.remove(0)
+    }
+
+    fn job(image: &str) -> DynamicObject {
+        object(&format!(
+            "{{apiVersion: batch/v1, kind: Job, metadata: {{name: x}}, spec: {{template: {{spec: {{containers: [{{image: {image}}}]}}}}}}}}"
+        ))
+    }
+
+    fn deleted(mut object: DynamicObject) -> DynamicObject {
+        object.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        object
+    }
+
+    #[test]
+    fn what_is_there_as_it_was_applied_is_left_alone() {
+        let map = |data: &str| {
+            object(&format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: x}}, data: {{a: {data}}}}}"))
+        };
+        assert_eq!(change(&map("b"), Some(&map("b")), true, false), Change::Nothing);
+        assert_eq!(change(&map("b"), Some(&map("b")), false, false), Change::Correct);
+        assert_eq!(change(&map("c"), Some(&map("b")), true, false), Change::Apply);
+        assert_eq!(change(&map("b"), None, true, false), Change::Apply);
+    }
+
+    #[test]
+    fn a_job_of_an_earlier_revision_is_replaced_once_it_is_gone() {
+        assert_eq!(change(&job("b"), Some(&job("a")), true, false), Change::Replace);
+        assert_eq!(change(&job("b"), Some(&deleted(job("a"))), true, false), Change::Await);
+        assert_eq!(change(&job("b"), None, true, false), Change::Apply);
+        assert_eq!(change(&job("b"), Some(&job("b")), true, false), Change::Nothing);
+    }
+
+    #[test]
+    fn a_finished_job_that_is_gone_stays_gone() {
+        assert_eq!(change(&job("a"), None, true, true), Change::Finished);
+        assert_eq!(change(&job("a"), Some(&deleted(job("a"))), false, true), Change::Nothing);
+    }
+}

@@ -1,0 +1,193 @@
+//! Whether somebody else changed what was applied. A digest of everything in the object that is neither status nor bookkeeping tells,
+//! except for `spec.replicas`, which is compared by itself: a scaler may change it.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+use super::scale::replicas;
+use crate::api::ANNOTATION_DIGEST;
+
+/// Annotation in memory: [`fingerprint`] of the object before its contents were dropped.
+pub const ANNOTATION_FINGERPRINT: &str = "matinee.dev/live-fingerprint";
+/// Annotation in memory: the manager that set `spec.replicas` through the subresource `scale`, if one did.
+const ANNOTATION_SCALED_BY: &str = "matinee.dev/live-scaled-by";
+/// Annotation in memory: the manager, other than Matinee, that last changed something that a fingerprint covers.
+const ANNOTATION_CHANGED_BY: &str = "matinee.dev/live-changed-by";
+/// Beginning of the names of Matinee's own field managers.
+const OWN_MANAGERS: &str = "matinee-";
+
+/// Notes on an object what its managed fields and contents tell, so that both can be dropped.
+pub fn mark(object: &mut DynamicObject) {
+    let notes = [
+        (ANNOTATION_FINGERPRINT, Some(fingerprint(object))),
+        (ANNOTATION_SCALED_BY, scaled_by(object)),
+        (ANNOTATION_CHANGED_BY, changed_by(object)),
+    ];
+    object.managed_fields_mut().clear();
+    for (name, value) in notes {
+        match value {
+            Some(value) => object.annotations_mut().insert(name.to_owned(), value),
+            None => object.annotations_mut().remove(name),
+        };
+    }
+}
+
+/// A digest of everything in the object that is neither status, nor bookkeeping, nor `spec.replicas`.
+pub fn fingerprint(object: &DynamicObject) -> String {
+    let mut hasher = DefaultHasher::new();
+    object.labels().hash(&mut hasher);
+    let data = object.data.as_object().into_iter().flatten();
+    for (key, value) in data.filter(|(key, _)| *key != "status") {
+        key.hash(&mut hasher);
+        match value {
+            Value::Object(spec) if key == "spec" => {
+                for (key, value) in spec.iter().filter(|(key, _)| *key != "replicas") {
+                    (key, value.to_string()).hash(&mut hasher);
+                }
+            }
+            value => value.to_string().hash(&mut hasher),
+        }
+    }
+    format!("{:016x}", hasher.finish())
+}
+
+/// The manager that set `spec.replicas` through the subresource `scale`.
+pub fn scaled_by(object: &DynamicObject) -> Option<String> {
+    let scales = |entry: &&ManagedFieldsEntry| {
+        entry.subresource.as_deref() == Some("scale")
+            && fields(entry).and_then(|fields| fields.pointer("/f:spec/f:replicas")).is_some()
+    };
+    note(object, ANNOTATION_SCALED_BY).or_else(|| manager(object.managed_fields().iter().find(scales)?))
+}
+
+/// The manager, other than Matinee, that last changed something that a fingerprint covers.
+pub fn changed_by(object: &DynamicObject) -> Option<String> {
+    let changes = |entry: &&ManagedFieldsEntry| {
+        entry.subresource.is_none()
+            && !entry.manager.as_deref().unwrap_or_default().starts_with(OWN_MANAGERS)
+            && fields(entry).and_then(Value::as_object).is_some_and(|fields| {
+                fields.keys().any(|field| field != "f:metadata" && field != "f:status")
+                    || fields.get("f:metadata").and_then(|metadata| metadata.get("f:labels")).is_some()
+            })
+    };
+    let last = || object.managed_fields().iter().filter(changes).max_by_key(|entry| entry.time.clone());
+    note(object, ANNOTATION_CHANGED_BY).or_else(|| manager(last()?))
+}
+
+fn note(object: &DynamicObject, name: &str) -> Option<String> {
+    object.annotations().get(name).cloned()
+}
+
+fn fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
+    entry.fields_v1.as_ref().map(|fields| &fields.0)
+}
+
+fn manager(entry: &ManagedFieldsEntry) -> Option<String> {
+    entry.manager.clone().filter(|name| !name.is_empty())
+}
+
+/// What is remembered of an object as the API server answered when it was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Application {
+    /// Digest of what was applied.
+    pub digest: String,
+    /// `metadata.generation` of the answer.
+    pub generation: Option<i64>,
+    fingerprint: Option<String>,
+    replicas: Option<i64>,
+}
+
+impl Application {
+    /// An object as a write just answered, or as a new process found it.
+    pub fn of(object: &DynamicObject) -> Self {
+        let marked = note(object, ANNOTATION_FINGERPRINT);
+        Self {
+            digest: note(object, ANNOTATION_DIGEST).unwrap_or_default(),
+            generation: object.metadata.generation,
+            fingerprint: Some(marked.unwrap_or_else(|| fingerprint(object))),
+            replicas: replicas(object),
+        }
+    }
+
+    /// Whether nobody changed the object since. That somebody scales it is no change.
+    pub fn is_kept(&self, live: &DynamicObject) -> bool {
+        let live_now = Self::of(live);
+        self.fingerprint == live_now.fingerprint
+            && (self.replicas == live_now.replicas || scaled_by(live).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment(replicas: i64, image: &str, managed: Value) -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "web", "labels": {"app": "web"}, "managedFields": managed},
+            "spec": {"replicas": replicas, "template": {"spec": {"containers": [{"image": image}]}}},
+            "status": {"replicas": replicas},
+        }))
+        .unwrap()
+    }
+
+    fn by(manager: &str, subresource: Option<&str>, time: &str, fields: Value) -> Value {
+        let mut entry = json!({"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields});
+        if let Some(subresource) = subresource {
+            entry["subresource"] = subresource.into();
+        }
+        entry
+    }
+
+    const EARLY: &str = "2026-01-01T00:00:00Z";
+    const LATE: &str = "2026-01-01T00:00:01Z";
+
+    fn marked(mut object: DynamicObject) -> DynamicObject {
+        mark(&mut object);
+        assert!(object.managed_fields().is_empty());
+        object
+    }
+
+    #[test]
+    fn replicas_set_through_scale_are_no_drift() {
+        let known = Application::of(&deployment(1, "a", json!([])));
+        let replicas = json!({"f:spec": {"f:replicas": {}}});
+        let scaled = by("kube-controller-manager", Some("scale"), EARLY, replicas.clone());
+        assert!(known.is_kept(&marked(deployment(3, "a", json!([scaled.clone()])))));
+        assert!(known.is_kept(&deployment(3, "a", json!([scaled.clone()]))), "also as the API server answers");
+        assert!(!known.is_kept(&marked(deployment(1, "b", json!([scaled])))), "the image is drift");
+        let edited = by("kubectl-edit", None, EARLY, replicas);
+        assert!(!known.is_kept(&marked(deployment(3, "a", json!([edited])))), "not through scale");
+        let status = by("kubelet", Some("status"), EARLY, json!({"f:status": {}}));
+        assert!(known.is_kept(&marked(deployment(1, "a", json!([status])))));
+    }
+
+    #[test]
+    fn the_manager_that_last_changed_an_object_is_known() {
+        let managed = json!([
+            by("matinee-environment", None, LATE, json!({"f:spec": {}})),
+            by("kubectl-edit", None, EARLY, json!({"f:spec": {"f:paused": {}}})),
+            by("mutator", None, LATE, json!({"f:metadata": {"f:labels": {"f:a": {}}}})),
+            by("kube-controller-manager", None, LATE, json!({"f:metadata": {"f:annotations": {}}})),
+            by("kube-controller-manager", Some("status"), LATE, json!({"f:status": {}})),
+        ]);
+        let object = deployment(1, "a", managed);
+        assert_eq!(changed_by(&object).as_deref(), Some("mutator"));
+        assert_eq!(changed_by(&marked(object)).as_deref(), Some("mutator"));
+        assert_eq!(changed_by(&deployment(1, "a", json!([]))), None);
+    }
+
+    #[test]
+    fn marks_of_an_earlier_look_are_replaced() {
+        let scaled = by("kubectl", Some("scale"), EARLY, json!({"f:spec": {"f:replicas": {}}}));
+        let object = marked(deployment(3, "a", json!([scaled])));
+        assert_eq!(scaled_by(&object).as_deref(), Some("kubectl"));
+        assert_eq!(scaled_by(&marked(deployment(1, "a", json!([])))), None);
+    }
+}
