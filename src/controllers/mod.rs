@@ -15,6 +15,7 @@ mod repository;
 mod request;
 mod standing;
 mod start;
+mod trouble;
 mod work;
 mod write;
 

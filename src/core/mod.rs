@@ -1,10 +1,13 @@
 //! Every decision, as a pure function: no client, no clock, no environment, no async.
 
+pub mod api_error;
 pub mod app;
 pub mod chain;
 pub mod claims;
+pub mod class_limits;
 pub mod command;
 pub mod conditions;
+pub mod deletion;
 pub mod doctor;
 pub mod drain;
 pub mod event;
@@ -31,6 +34,7 @@ pub mod slack;
 pub mod target;
 pub mod text;
 pub mod trigger;
+pub mod trouble;
 pub mod validate;
 pub mod webhook;
 pub mod wire;

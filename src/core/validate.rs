@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::forge::RepositoryName;
 use super::target::{Mistake, Target};
-use super::{claims, names};
+use super::{claims, class_limits, names};
 use crate::api::{
     Parameter, PreviewClass, PreviewEnvironment, PreviewTemplate, PullRequestSource, Repository,
     RepositoryEnvironment,
@@ -122,7 +122,7 @@ pub fn template_missing(repository: &Repository, entry: &RepositoryEnvironment, 
 /// Checks an environment and resolves everything the plan needs.
 ///
 /// # Errors
-/// Those of [`admit`], and `NothingToDeploy`, `TemplateMissing`, `ParameterUnknown`, `ParameterMissing`, `HostTaken`.
+/// Those of [`admit`], and `NothingToDeploy`, `ClassInvalid`, `TemplateMissing`, `ParameterUnknown`, `ParameterMissing`, `HostTaken`.
 pub fn validate(
     environment: &PreviewEnvironment,
     pull_request: Option<&PullRequestSource>,
@@ -148,6 +148,7 @@ pub fn validate(
             ),
         )
     })?;
+    class_limits::check(class)?;
     let template =
         found.template.ok_or_else(|| template_missing(repository, entry, &deploy.template_ref.name))?;
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
@@ -171,6 +172,7 @@ pub fn validate(
         namespace: names::namespace(&repository_name, &entry.name, number),
         url: names::url(&class.spec.routing, &host),
         host,
+        class_name: class.name_any(),
         class: class.spec.clone(),
         parameters: parameters(environment, repository, entry, template)?,
         template_name: template.name_any(),

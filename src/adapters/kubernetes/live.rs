@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use super::KubeCluster;
 use crate::api::{LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE, LABEL_ENVIRONMENT_UID};
+use crate::core::api_error;
 use crate::ports::{ANNOTATION_FINGERPRINT, ClusterError, LiveObjects};
 
 /// Selects what Matinee applied.
@@ -190,7 +191,7 @@ impl WatchedObjects {
                 Ok(Some(watcher::Event::Delete(object))) => self.went(kind, &object),
                 Ok(None) => return,
                 Err(error) => {
-                    let error = error.to_string();
+                    let error = api_error::text(&error.to_string());
                     if error == told {
                         tracing::debug!(kind = kind.kind, error, "watch failed again");
                     } else {

@@ -18,6 +18,7 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
 use self::follow::Followed;
+pub(super) use self::record::{STAGES, kinds};
 use self::verify::Verified;
 use super::driver::Failure;
 use super::{Context, write};
@@ -110,7 +111,7 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
         }
         delete(&request, context).await?;
     } else if matches!(outcome, Outcome::Created { .. } | Outcome::Superseded(_)) {
-        forget_the_oldest(&request, context).await?;
+        forget_the_oldest(&request, context).await.map_err(Failure::told)?;
     }
     Ok(again(&outcome, context).map_or_else(Action::await_change, Action::requeue))
 }
@@ -182,7 +183,7 @@ async fn steps(request: &DeploymentRequest, context: &Context) -> Result<Outcome
         told
     } else {
         record::outcome(request, &outcome, context).await?;
-        tell::tell(&visit, &outcome).await?
+        tell::tell(&visit, &outcome).await.map_err(|error| Failure::from(error).told())?
     };
     if let Some(told) = told {
         record::told(request, told, context).await?;

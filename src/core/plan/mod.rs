@@ -22,9 +22,10 @@ mod tests;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
+use crate::core::class_limits::CLASS_INVALID;
 use crate::core::target::{Mistake, Target};
 
-pub use guard_rails::{DEPLOYER, GUARD_RAIL};
+pub use guard_rails::{DEPLOYER, GUARD_RAIL, rail_refused};
 pub use object::unchanged;
 pub use prune::prune;
 pub use routes::hosts;
@@ -104,8 +105,6 @@ const NAMESPACE_FORBIDDEN: &str = "NamespaceForbidden";
 const KIND_FORBIDDEN: &str = "KindForbidden";
 /// An endpoint leads nowhere.
 const ENDPOINT_UNKNOWN: &str = "EndpointUnknown";
-/// The class can't be carried out.
-const CLASS_INVALID: &str = "ClassInvalid";
 
 fn mistake(reason: &'static str, message: impl Into<String>) -> Mistake {
     Mistake { reason, message: message.into() }
