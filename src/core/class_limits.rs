@@ -61,7 +61,7 @@ pub fn check(class: &PreviewClass) -> Result<(), Mistake> {
     let mut wrong = Vec::new();
     for (name, amount) in &isolation.quota {
         let field = format!("spec.isolation.quota[{name}]");
-        if !is_known(name, &OF_QUOTAS, &["hugepages-", "requests.hugepages-", "limits.hugepages-"]) {
+        if !is_known(name, &OF_QUOTAS, &["hugepages-", "requests.hugepages-"]) {
             wrong.push(format!(
                 "{field}: a ResourceQuota knows no such resource: write pods, requests.cpu, limits.memory or \
                  count/deployments.apps"

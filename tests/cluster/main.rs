@@ -3,6 +3,7 @@
 //! All tests share one stage; each has a namespace and a repository of its own. `cargo test --test cluster -- life` runs
 //! those whose name contains `life`, `-- --list` names all; neither starts more than it needs.
 
+mod answers;
 mod chain;
 mod commands;
 mod connect;
@@ -36,6 +37,7 @@ use playground::stage::Settings;
 const GROUPS: &[Group] = &[
     group("life", life::TESTS),
     group("mistakes", mistakes::TESTS),
+    group("answers", answers::TESTS),
     group("chain", chain::TESTS),
     group("commands", commands::TESTS),
     group("slack", slack::TESTS),

@@ -11,6 +11,7 @@ use kube::api::{DynamicObject, GroupVersionKind};
 use super::apply::Applied;
 use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
 use crate::controllers::Context;
+use crate::core::api_error;
 use crate::core::conditions::READY;
 use crate::core::progress::{self, Findings, Progress, Stage};
 use crate::core::readiness::{self, Observation, Observed, Verdict};
@@ -156,6 +157,9 @@ fn of_kind<T: serde::de::DeserializeOwned>(
     }
     let value = serde_json::to_value(object).ok()?;
     serde_json::from_value(value)
-        .inspect_err(|error| tracing::warn!(kind, name = object.name_any(), %error, "object can't be read"))
+        .inspect_err(|error| {
+            let error = api_error::text(&error.to_string());
+            tracing::warn!(kind, name = object.name_any(), error, "object can't be read");
+        })
         .ok()
 }

@@ -30,7 +30,7 @@ const DETAILS: [&str; 8] = [
     "updates to ",
 ];
 /// Words before a quoted name: of an object, a kind, a field, a rule.
-const BEFORE_NAMES: [&str; 30] = [
+const BEFORE_NAMES: [&str; 31] = [
     "webhook ",
     "service ",
     "container ",
@@ -46,6 +46,7 @@ const BEFORE_NAMES: [&str; 30] = [
     "field ",
     "fields ",
     "policy ",
+    "Policy ",
     "binding ",
     "account ",
     "serviceaccount ",
@@ -389,6 +390,10 @@ impl Scanner<'_> {
             LABELS.iter().find(|label| rest.starts_with(*label) && rest[label.len()..].starts_with(": "))?;
         let start = label.len() + 2;
         self.out.push_str(label);
+        if *label == "Invalid value" && is_detail(&rest[start..]) {
+            self.out.push_str(": ");
+            return Some(start);
+        }
         let end = match value(&rest[start..]) {
             Some(length) => start + length,
             // Its end can't be told for certain.
@@ -427,6 +432,19 @@ impl Scanner<'_> {
     }
 }
 
+/// Whether what follows `Invalid value: ` is what is said of a value that the API server leaves out: several words, none
+/// of which a value could end before.
+fn is_detail(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let Some(end) = text.find(|c: char| !plain(c)) else { return false };
+    let next = [": ", ", ", "]"].iter().filter_map(|end| text.find(end).map(|at| (at, *end))).min();
+    let whole = next.map_or(text, |(at, _)| &text[..at]);
+    text[end..].starts_with(' ')
+        && end > 0
+        && next.is_none_or(|(_, end)| end != ": ")
+        && !whole.contains(['{', '['])
+}
+
 /// Length of the value at the beginning of a text; `None` when its end can't be told for certain.
 fn value(text: &str) -> Option<usize> {
     let first = text.chars().next()?;
@@ -434,6 +452,7 @@ fn value(text: &str) -> Option<usize> {
         '"' => quoted(text, '"'),
         '{' | '[' => braced(text),
         '&' => return None,
+        'm' if text.starts_with("map[") && !text.starts_with("map[string]") => 3 + braced(&text[3..]),
         _ => {
             // A Go type with its fields, or a word.
             let type_end = text

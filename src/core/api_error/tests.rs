@@ -247,6 +247,41 @@ fn path_and_cause_stay_and_values_go() {
             "x is invalid: a: Invalid value: https://ada:hunter2@example.com/x?k=hunter2: must be an address",
             "x is invalid: a: Invalid value: must be an address",
         ),
+        (
+            200,
+            "Error deserializing response: invalid type: string \"hunter2\", expected u32 at line 1 column 5",
+            "Error deserializing response: invalid type: string …, expected u32 at line 1 column 5",
+        ),
+        (
+            200,
+            "invalid type: integer `13579246`, expected a string at line 1 column 5",
+            "invalid type: integer …, expected a string at line 1 column 5",
+        ),
+        (
+            403,
+            "namespaces \"preview-x\" is forbidden: ValidatingAdmissionPolicy 'matinee-confinement' with binding 'matinee-confinement' denied request: the Pod Security Standard of previews may not be \"privileged\": correct isolation.podSecurity of the PreviewClass",
+            "ValidatingAdmissionPolicy 'matinee-confinement' with binding 'matinee-confinement' denied request: the Pod Security Standard of previews may not be …: correct isolation.podSecurity of the PreviewClass",
+        ),
+        (
+            422,
+            "PreviewEnvironment.matinee.dev \"x\" is invalid: spec.revision: Invalid value: \"object\": revision.deploymentId never goes back",
+            "spec.revision: Invalid value: revision.deploymentId never goes back",
+        ),
+        (
+            422,
+            "X \"x\" is invalid: spec.a: Invalid value: map[a:hunter2 c:d]: must be empty",
+            "spec.a: Invalid value: must be empty",
+        ),
+        (
+            422,
+            "X \"x\" is invalid: [spec.a: Invalid value: map[a:hunter2 c:d], spec.b: Invalid value: 2026-01-01 00:00:00 +0000 UTC: must be later]",
+            "[spec.a: Invalid value, spec.b: Invalid value: must be later]",
+        ),
+        (
+            422,
+            "DeploymentRequest.matinee.dev \"x\" is invalid: spec: Invalid value: spec is immutable",
+            "spec: Invalid value: spec is immutable",
+        ),
         (500, "see https://ada:hunter2@example.com/x?k=hunter2 for more", "see https://example.com for more"),
     ] {
         assert_eq!(cleaned(&status(code, message)), expected, "{message}");
