@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{DynamicObject, GroupVersionKind};
+use kube::api::{DynamicObject, GroupVersionKind, ObjectMeta};
 use secrecy::SecretString;
 
 use crate::api::{DeploymentReport, GithubConnection, PreviewTemplateSpec};
@@ -221,15 +221,25 @@ pub trait Leases: Send + Sync {
     async fn write(&self, record: &lease::Record, seen: Option<&str>) -> Result<String, ClusterError>;
 }
 
-/// Why the Kubernetes API could not be asked, or what it refused.
+/// Why the Kubernetes API could not be asked, or what it rejected. No message repeats a value of an object.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ClusterError {
-    /// Refused for good as long as the object or the rights stay as they are (400, 403, 404 of the kind, 422).
+    /// Rejected for as long as the object or the rights stay as they are (400, 403, 404 of the kind, 422, and 500 where
+    /// server-side apply can't give the object the types of its schema).
     #[error("{message}")]
     Refused {
         /// HTTP status code.
         code: u16,
         /// The API server's message.
+        message: String,
+    },
+    /// The API server has to ask a webhook for admission or conversion, and can't reach it. The platform team has to
+    /// repair the webhook; the request is tried again.
+    #[error("webhook {webhook} can't be reached: {message}")]
+    WebhookUnavailable {
+        /// The webhook's name, or what it converts.
+        webhook: String,
+        /// Why the API server can't reach it.
         message: String,
     },
     /// Somebody else's change stands against it (409).
@@ -238,6 +248,14 @@ pub enum ClusterError {
     /// No answer, too many requests or a server error: worth another try.
     #[error("Kubernetes API: {0}")]
     Unavailable(String),
+    /// The Kubernetes API isn't to blame: something of Matinee's has to end first.
+    #[error("{message}")]
+    NotYet {
+        /// CamelCase, as a condition's reason.
+        reason: &'static str,
+        /// What is waited for.
+        message: String,
+    },
 }
 
 /// On whose behalf a write is made.
@@ -285,6 +303,14 @@ pub trait Cluster: Send + Sync {
         namespace: Option<&str>,
         name: &str,
         uid: &str,
+    ) -> Result<(), ClusterError>;
+    /// Takes a finalizer off an object with that UID, whoever put it there; an object that has been deleted, or was
+    /// created again, counts as done.
+    async fn remove_finalizer(
+        &self,
+        kind: &GroupVersionKind,
+        object: &ObjectMeta,
+        finalizer: &str,
     ) -> Result<(), ClusterError>;
     /// Reads one object from the API server; `None` when it isn't there.
     async fn get(

@@ -13,6 +13,9 @@ use crate::settings::{Log, LogFormat, log_filter};
 
 /// The library's own words about watches that fail, and its span around each reconcile: Matinee says the same with the kind, and once.
 const REPEATED: &str = "kube_runtime::watcher=error,kube_runtime::controller=warn";
+/// The library logs answers of the API server as they come, with the values in them; Matinee logs what they mean. No
+/// filter of the user's lets these through.
+const WITH_VALUES: &str = "kube_client::client=off";
 
 /// What is logged, for as long as the process runs.
 #[derive(Clone, Debug)]
@@ -28,10 +31,12 @@ impl Filter {
     }
 }
 
-/// What the user says comes last, and so wins.
+/// What comes last wins: the user over what is repeated, and nobody over what has values in it.
 fn parsed(filter: &str) -> Result<EnvFilter, String> {
     let checked = log_filter(filter)?;
-    EnvFilter::builder().parse(format!("{REPEATED},{checked}")).map_err(|error| error.to_string())
+    EnvFilter::builder()
+        .parse(format!("{REPEATED},{checked},{WITH_VALUES}"))
+        .map_err(|error| error.to_string())
 }
 
 /// A layer over nothing: it has its own idea of what passes.
@@ -146,6 +151,18 @@ mod tests {
                 line["span"],
                 serde_json::json!({"name": "webhook", "delivery": "72d3162e", "event": "push"})
             );
+        });
+    }
+
+    #[test]
+    fn no_filter_lets_answers_of_the_api_server_through() {
+        logged(LogFormat::Json, false, |lines, filter| {
+            for wanted in ["trace", "kube_client=trace", "kube_client::client=trace"] {
+                filter.set_filter(wanted).unwrap();
+                tracing::debug!(target: "kube_client::client", "Unsuccessful: hunter2");
+                tracing::warn!(target: "kube_client::client", "hunter2");
+                assert_eq!(lines.taken(), Vec::<String>::new(), "{wanted}");
+            }
         });
     }
 

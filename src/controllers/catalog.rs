@@ -7,14 +7,23 @@ use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 
 use super::driver::Failure;
 use super::{Context, news, write};
-use crate::api::{PreviewClass, PreviewClassStatus, PreviewTemplate, PreviewTemplateStatus};
+use crate::api::{
+    PreviewClass, PreviewClassStatus, PreviewEnvironment, PreviewTemplate, PreviewTemplateStatus,
+    find_condition,
+};
+use crate::core::class_limits::{self, CLASS_INVALID};
 use crate::core::conditions::{self, Summary};
+use crate::core::progress;
 use crate::core::target::Mistake;
 
-const CONDITIONS: [&str; 3] = [conditions::READY, conditions::RECONCILING, conditions::STALLED];
+/// Every condition of a class and of a template.
+pub(super) const CONDITIONS: [&str; 3] = [conditions::READY, conditions::RECONCILING, conditions::STALLED];
+/// Time between two looks at whether an environment can be carried out with its class.
+const MET_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// Secrets aren't watched: a missing one is looked for again after this time.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_mins(1);
 
@@ -26,7 +35,8 @@ pub fn reconcile_class(
     async move {
         let secret = &class.spec.github.secret_name;
         let there = context.secrets.secret(secret).await?.is_some();
-        let mistake = (!there).then(|| Mistake {
+        let met = met(&class, &context);
+        let missing = (!there).then(|| Mistake {
             reason: "SecretMissing",
             message: format!(
                 "PreviewClass {}: spec.github.secretName: there is no Secret {}/{secret}: create it with token, or with appId and privateKey",
@@ -34,6 +44,7 @@ pub fn reconcile_class(
                 context.own_namespace,
             ),
         });
+        let mistake = class_limits::check(&class).err().or(missing).or(met.clone());
         let before = class.status.as_ref();
         let known = before.map(|status| status.conditions.clone()).unwrap_or_default();
         let (observed_generation, conditions) =
@@ -44,9 +55,43 @@ pub fn reconcile_class(
             let known = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
             news::of_trouble(write::reference(&*class), known, &status.conditions, &context).await;
         }
-        Ok(if there { Action::await_change() } else { Action::requeue(LOOK_AGAIN) })
+        Ok(match (there, met) {
+            (_, Some(_)) => Action::requeue(MET_AGAIN),
+            (true, None) => Action::await_change(),
+            (false, None) => Action::requeue(LOOK_AGAIN),
+        })
     }
     .boxed()
+}
+
+/// What an environment met: the API server rejects what the class says, though it looks right. The environment tells
+/// when that is over.
+fn met(class: &PreviewClass, context: &Context) -> Option<Mistake> {
+    let uid = class.uid();
+    let met = |environment: &PreviewEnvironment| {
+        refused_class(environment, context).is_some_and(|refused| refused.uid() == uid)
+    };
+    let environment = context.environments.find(met)?;
+    Some(Mistake { reason: CLASS_INVALID, message: refused(&environment)?.to_owned() })
+}
+
+/// The class of which the API server rejects a guard rail of the environment.
+pub(super) fn refused_class(
+    environment: &PreviewEnvironment,
+    context: &Context,
+) -> Option<Arc<PreviewClass>> {
+    refused(environment)?;
+    let namespace = environment.namespace().unwrap_or_default();
+    let repository = ObjectRef::new(&environment.spec.repository_ref.name).within(&namespace);
+    let repository = context.repositories.get(&repository)?;
+    context.classes.get(&ObjectRef::new(&repository.spec.class_name))
+}
+
+/// The API server's words about the guard rail that it rejects.
+fn refused(environment: &PreviewEnvironment) -> Option<&str> {
+    let applied = find_condition(&environment.status.as_ref()?.conditions, progress::APPLIED)?;
+    let lives = environment.metadata.deletion_timestamp.is_none();
+    (lives && applied.reason == CLASS_INVALID).then_some(applied.message.as_str())
 }
 
 /// Reconciles a template, within the driver's bounds.

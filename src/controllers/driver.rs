@@ -20,6 +20,8 @@ use tracing::{Instrument as _, Span};
 
 use super::Context;
 use super::standing::Standing;
+use super::trouble::Explain;
+use crate::core::trouble::{self, Trouble};
 use crate::metrics::{Controller, Metrics};
 use crate::ports::{ClusterError, ForgeError};
 
@@ -27,6 +29,12 @@ use crate::ports::{ClusterError, ForgeError};
 const RECONCILE_TIMEOUT: Duration = Duration::from_mins(2);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
+/// Pause between two writes of trouble on one object: each of them wakes its reconcile, which then doesn't wait for its
+/// turn.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
+/// Wait for something of Matinee's that has to end first.
+const NOT_YET: Duration = Duration::from_secs(10);
 
 /// Why a reconcile ended before its end, though nobody made a mistake: it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +53,54 @@ pub enum Failure {
         /// How long to wait.
         after: Duration,
     },
+    /// Another failure, after the object was given a status that says how it stands.
+    #[error(transparent)]
+    Told(Box<Failure>),
+}
+
+impl Failure {
+    /// The same, and the object says how it stands.
+    pub fn told(self) -> Self {
+        match self {
+            told @ Self::Told(_) => told,
+            other => Self::Told(Box::new(other)),
+        }
+    }
+
+    /// Whether it is part of how things go, and nobody's to look into.
+    pub fn is_expected(&self) -> bool {
+        match self {
+            Self::Told(failure) => failure.is_expected(),
+            Self::Soon { .. } | Self::Cluster(ClusterError::NotYet { .. }) => true,
+            Self::Cluster(_) | Self::Forge(_) => false,
+        }
+    }
+
+    /// What is to be said of it on the object. No message has anything that changes from one try to the next.
+    pub fn trouble(&self) -> Trouble {
+        let (reason, is_brief) = match self {
+            Self::Told(failure) => return failure.trouble(),
+            Self::Soon { .. } => (trouble::WAITING, true),
+            Self::Cluster(ClusterError::Conflict(_)) => (trouble::CLUSTER_UNAVAILABLE, true),
+            Self::Cluster(ClusterError::Unavailable(_)) => (trouble::CLUSTER_UNAVAILABLE, false),
+            Self::Cluster(ClusterError::WebhookUnavailable { .. }) => (trouble::WEBHOOK_UNAVAILABLE, false),
+            Self::Cluster(ClusterError::Refused { .. }) => (trouble::CLUSTER_REJECTED, false),
+            Self::Cluster(ClusterError::NotYet { reason, .. }) => (*reason, false),
+            Self::Forge(ForgeError::RateLimited { .. }) => (trouble::GITHUB_RATE_LIMITED, false),
+            Self::Forge(ForgeError::Superseded) => (trouble::GITHUB_UNAVAILABLE, true),
+            Self::Forge(ForgeError::Unknown(_) | ForgeError::NotSent(_)) => {
+                (trouble::GITHUB_UNAVAILABLE, false)
+            }
+            Self::Forge(
+                ForgeError::Credentials(_)
+                | ForgeError::Forbidden(_)
+                | ForgeError::NotFound(_)
+                | ForgeError::Invalid(_)
+                | ForgeError::Conflict(_),
+            ) => (trouble::NOT_READABLE, false),
+        };
+        Trouble { reason, message: self.to_string(), is_brief }
+    }
 }
 
 /// Asks for reconciles. A replica that doesn't lead makes none, and nobody would take what is asked for: it is dropped.
@@ -147,10 +203,49 @@ impl Waiting {
 }
 
 /// Failures in a row, per object.
-struct Backoff<K: Resource<DynamicType = ()>>(Mutex<HashMap<ObjectRef<K>, u32>>);
+struct Backoff<K: Resource<DynamicType = ()>>(Mutex<HashMap<ObjectRef<K>, Failing>>);
+
+/// How an object's reconciles fail.
+#[derive(Clone, Copy, Default)]
+struct Failing {
+    /// Failures in a row; none: the last one succeeded.
+    count: u32,
+    /// Since when.
+    since: Option<Instant>,
+    /// When that was last written on the object.
+    told: Option<Instant>,
+}
 
 impl<K: Resource<DynamicType = ()>> Backoff<K> {
     fn reset(&self, object: &ObjectRef<K>) {
+        if let Ok(mut failures) = self.0.lock() {
+            failures.retain(|known, failing| {
+                if known == object {
+                    (failing.count, failing.since) = (0, None);
+                }
+                // The pause between two writes outlasts a success: what fails each second time is not written each time.
+                failing.count > 0 || failing.told.is_some_and(|told| told.elapsed() < TELL_AGAIN)
+            });
+        }
+    }
+
+    /// For how long the object's reconciles have failed, unless that was written a moment ago.
+    fn lasts(&self, object: &ObjectRef<K>) -> Option<Duration> {
+        let mut failures = self.0.lock().ok()?;
+        let failing = failures.entry(object.clone()).or_default();
+        let since = *failing.since.get_or_insert_with(Instant::now);
+        let lately = failing.told.is_some_and(|told| told.elapsed() < TELL_AGAIN);
+        (!lately).then(|| since.elapsed())
+    }
+
+    /// It was written on the object.
+    fn told(&self, object: &ObjectRef<K>) {
+        if let Ok(mut failures) = self.0.lock() {
+            failures.entry(object.clone()).or_default().told = Some(Instant::now());
+        }
+    }
+
+    fn forget(&self, object: &ObjectRef<K>) {
         if let Ok(mut failures) = self.0.lock() {
             failures.remove(object);
         }
@@ -158,17 +253,24 @@ impl<K: Resource<DynamicType = ()>> Backoff<K> {
 
     fn wait(&self, object: &ObjectRef<K>, failure: &Failure, now: Timestamp) -> Duration {
         let failures = self.0.lock().map_or(0, |mut failures| {
-            let count = failures.entry(object.clone()).or_default();
-            *count = count.saturating_add(1);
-            *count
+            let failing = failures.entry(object.clone()).or_default();
+            failing.count = failing.count.saturating_add(1);
+            failing.count
         });
-        match failure {
-            Failure::Soon { after, .. } => *after,
-            Failure::Forge(ForgeError::RateLimited { until }) => {
-                until.duration_since(now).try_into().unwrap_or(FIRST_WAIT).max(FIRST_WAIT)
-            }
-            _ => growing(failures),
+        wait(failure, failures, now)
+    }
+}
+
+/// How long to wait after so many failures in a row.
+fn wait(failure: &Failure, failures: u32, now: Timestamp) -> Duration {
+    match failure {
+        Failure::Told(failure) => wait(failure, failures, now),
+        Failure::Soon { after, .. } => *after,
+        Failure::Cluster(ClusterError::NotYet { .. }) => growing(failures).min(NOT_YET),
+        Failure::Forge(ForgeError::RateLimited { until }) => {
+            until.duration_since(now).try_into().unwrap_or(FIRST_WAIT).max(FIRST_WAIT)
         }
+        _ => growing(failures),
     }
 }
 
@@ -180,7 +282,8 @@ pub(super) fn growing(failures: u32) -> Duration {
 /// What a controller does with one object.
 pub type Reconcile<K> = fn(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, Failure>>;
 
-/// Reconciles objects of the store when they are asked for, until the shutdown; what is under way then is finished.
+/// Reconciles objects of the store when they are asked for, until the shutdown; what is under way then is finished. What
+/// keeps a reconcile from its end is written on its object.
 pub fn drive<K>(
     controller: Controller,
     store: Store<K>,
@@ -188,7 +291,7 @@ pub fn drive<K>(
     concurrency: u16,
     shutdown: &CancellationToken,
     context: &Arc<Context>,
-    reconcile: Reconcile<K>,
+    (reconcile, explain): (Reconcile<K>, Explain<K>),
 ) -> impl Future<Output = ()> + Send + 'static
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
@@ -205,7 +308,7 @@ where
             Action::requeue(backoff.wait(&ObjectRef::from_obj(&*object), failure, clock.now()))
         }
     };
-    let begin = Arc::clone(&waiting);
+    let (begin, known) = (Arc::clone(&waiting), Arc::clone(&backoff));
     let bounded = move |object: Arc<K>, context: Arc<Context>| {
         let backoff = Arc::clone(&backoff);
         let key = ObjectRef::from_obj(&*object);
@@ -219,15 +322,22 @@ where
         );
         async move {
             let (start, metrics) = (Instant::now(), context.metrics.clone());
-            let result = tokio::time::timeout(RECONCILE_TIMEOUT, reconcile(object, context)).await;
+            let reconciled = reconcile(Arc::clone(&object), Arc::clone(&context));
+            let result = tokio::time::timeout(RECONCILE_TIMEOUT, reconciled).await;
             let result = result.unwrap_or_else(|_| {
                 Err(ClusterError::Unavailable(format!("not done within {} s", RECONCILE_TIMEOUT.as_secs()))
                     .into())
             });
-            if result.is_ok() {
-                backoff.reset(&key);
-            }
-            let well = matches!(result, Ok(_) | Err(Failure::Soon { .. }));
+            let well = match &result {
+                Ok(_) => {
+                    backoff.reset(&key);
+                    true
+                }
+                Err(failure) => {
+                    tell(object, failure, &backoff, explain, context).await;
+                    failure.is_expected()
+                }
+            };
             metrics.reconcile(controller, well, start.elapsed());
             if !well {
                 Span::current().record("otel.status_code", "ERROR");
@@ -247,8 +357,9 @@ where
             Err(controller::Error::ObjectNotFound(object)) => {
                 tracing::trace!(%object, "gone");
                 waiting.done(&*object);
+                known.forget(&object.into_kind_unchecked(()));
             }
-            Err(controller::Error::ReconcilerFailed(failure @ Failure::Soon { .. }, object)) => {
+            Err(controller::Error::ReconcilerFailed(failure, object)) if failure.is_expected() => {
                 tracing::debug!(%object, %failure, "waiting");
             }
             Err(error) => {
@@ -257,6 +368,30 @@ where
         }
         std::future::ready(())
     })
+}
+
+/// Has the object say what keeps its reconcile from its end.
+async fn tell<K>(
+    object: Arc<K>,
+    failure: &Failure,
+    backoff: &Backoff<K>,
+    explain: Explain<K>,
+    context: Arc<Context>,
+) where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+    ObjectRef<K>: Hash + Eq,
+{
+    let key = ObjectRef::from_obj(&*object);
+    let Some(lasts) = backoff.lasts(&key) else { return };
+    if matches!(failure, Failure::Told(_)) {
+        return;
+    }
+    match explain(object, failure.trouble(), lasts, context).await {
+        Ok(true) => backoff.told(&key),
+        Ok(false) => {}
+        // It was deleted, or the Kubernetes API is what doesn't answer.
+        Err(error) => tracing::debug!(object = %key, %error, "trouble could not be written on the object"),
+    }
 }
 
 /// The freshest version of each object: a watch may be behind what a write returned a moment ago, and deciding on the older one would undo
@@ -331,6 +466,55 @@ mod tests {
         assert_eq!(depth(), Some(2));
         asked.waiting.done(&ObjectRef::<PreviewClass>::new("a").within(""));
         assert_eq!(depth(), Some(1));
+    }
+
+    #[test]
+    fn every_failure_has_a_reason_to_say() {
+        let text = || "why".to_owned();
+        let until = Timestamp::from_second(1_780_000_000).unwrap();
+        for (failure, reason, brief) in [
+            (Failure::from(ClusterError::Unavailable(text())), "ClusterUnavailable", false),
+            (ClusterError::Conflict(text()).into(), "ClusterUnavailable", true),
+            (ClusterError::Refused { code: 403, message: text() }.into(), "ClusterRejected", false),
+            (ClusterError::NotYet { reason: "Draining", message: text() }.into(), "Draining", false),
+            (
+                ClusterError::WebhookUnavailable { webhook: "policy.example.com".into(), message: text() }
+                    .into(),
+                "AdmissionWebhookUnavailable",
+                false,
+            ),
+            (ForgeError::Unknown(text()).into(), "GitHubUnavailable", false),
+            (ForgeError::NotSent(text()).into(), "GitHubUnavailable", false),
+            (ForgeError::RateLimited { until }.into(), "GitHubRateLimited", false),
+            (ForgeError::Credentials(text()).into(), "NotReadable", false),
+            (Failure::Soon { reason: text(), after: Duration::ZERO }, "Waiting", true),
+        ] {
+            for failure in [failure.trouble(), failure.told().told().trouble()] {
+                assert_eq!((failure.reason, failure.is_brief), (reason, brief));
+                assert!(!failure.message.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn trouble_is_written_at_most_once_in_a_while_also_between_successes() {
+        let backoff = Backoff::<PreviewClass>(Mutex::default());
+        let object = ObjectRef::<PreviewClass>::new("a");
+        assert!(backoff.lasts(&object).is_some());
+        backoff.told(&object);
+        assert!(backoff.lasts(&object).is_none());
+        backoff.reset(&object);
+        assert!(backoff.lasts(&object).is_none(), "it was written a moment ago");
+        backoff.forget(&object);
+        assert!(backoff.lasts(&object).is_some_and(|lasts| lasts < Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_has_to_end_first_is_looked_at_every_ten_seconds() {
+        let failure =
+            Failure::from(ClusterError::NotYet { reason: "Draining", message: String::new() }).told();
+        let waits: Vec<_> = [1, 2, 20].map(|count| wait(&failure, count, Timestamp::UNIX_EPOCH)).into();
+        assert_eq!(waits, [Duration::from_millis(500), Duration::from_secs(1), NOT_YET]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::api::{
     PreviewEnvironmentSpec, Repository, find_condition,
 };
 use crate::core::conditions::READY;
+use crate::core::deletion;
 use crate::core::event::Event;
 use crate::core::forge::RepositoryName;
 use crate::core::gates::pushes::{self, Push};
@@ -413,9 +414,10 @@ impl Reception {
                 return Ok(Vec::new());
             }
             if known.metadata.deletion_timestamp.is_some() {
-                return Err(ClusterError::Unavailable(format!(
-                    "PreviewEnvironment {namespace}/{name} is still being deleted"
-                )));
+                return Err(ClusterError::NotYet {
+                    reason: "EnvironmentTerminating",
+                    message: deletion::still_deleting(&known),
+                });
             }
         }
         let deployment = spec.revision.deployment_id.unwrap_or_default();
@@ -646,9 +648,7 @@ impl Intake for Reception {
     async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError> {
         self.take_in(&event, Learned::Reported(delivery)).await.map_err(|error| match error {
             ClusterError::Refused { message, .. } => IntakeError::Refused(message),
-            ClusterError::Conflict(message) | ClusterError::Unavailable(message) => {
-                IntakeError::Unavailable(message)
-            }
+            error => IntakeError::Unavailable(error.to_string()),
         })
     }
 }

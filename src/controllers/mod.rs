@@ -18,6 +18,7 @@ mod repository;
 mod request;
 mod standing;
 mod start;
+mod trouble;
 mod work;
 mod write;
 

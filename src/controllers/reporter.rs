@@ -434,3 +434,44 @@ async fn acknowledge(
     }
     Ok(())
 }
+
+/// Writes into the status of an environment that is being deleted what GitHub was told of its end: that every deployment
+/// is inactive, or why they stay as they are. Says whether that was news. There is nothing to write into once the
+/// environment is gone.
+pub(super) async fn ended(
+    context: &Context,
+    environment: &PreviewEnvironment,
+    why: Option<&str>,
+) -> Result<bool, ClusterError> {
+    let reporter = &context.reporter;
+    let _one_at_a_time = reporter.writing.lock().await;
+    let seen = context.fresh_environments.of(Arc::new(environment.clone()));
+    let uid = seen.uid().unwrap_or_default();
+    let (before, known) = seen
+        .status
+        .as_ref()
+        .map(|status| (status.reported.clone(), status.conditions.clone()))
+        .unwrap_or_default();
+    let mut told = reporter.all_told(&uid, &before);
+    if why.is_none() {
+        told = report::all_inactive(&told, seen.spec.revision.deployment_id);
+        if let Ok(mut since) = reporter.told.lock() {
+            since.insert(uid, told.clone());
+        }
+    }
+    let mut list: Vec<_> = known.into_iter().filter(|condition| condition.type_ == REPORTED).collect();
+    let unchanged = list.clone();
+    let (verdict, reason, message) = match why {
+        None => (ConditionStatus::True, "Acknowledged", "GitHub shows inactive"),
+        Some(why) => (ConditionStatus::False, "NotAcknowledged", why),
+    };
+    let generation = seen.metadata.generation.unwrap_or_default();
+    conditions::set(&mut list, REPORTED, verdict, reason, message, generation, context.clock.now());
+    if list == unchanged && told == before {
+        return Ok(false);
+    }
+    let status = json!({ "reported": told, "conditions": list });
+    let written = write::status(&*context.cluster, write::REPORTER, &*seen, &status).await?;
+    context.fresh_environments.wrote(written);
+    Ok(true)
+}

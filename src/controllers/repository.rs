@@ -24,6 +24,7 @@ use crate::core::gates::pushes::newest_first;
 use crate::core::names::Belongs;
 use crate::core::payload::Mark;
 use crate::core::target::Mistake;
+use crate::core::trouble::{self, Trouble};
 use crate::core::validate::{self, Admitted};
 use crate::core::{chain, claims, names, report};
 use crate::ports::{ClusterError, Forge, ForgeError, Listing};
@@ -33,8 +34,9 @@ const CHAINED: &str = "Chained";
 /// No other Repository has its environments.
 const CLAIMED: &str = "Claimed";
 /// GitHub could be read.
-const SWEPT: &str = "Swept";
-const CONDITIONS: [&str; 6] =
+pub(super) const SWEPT: &str = "Swept";
+/// Every condition, in the order of a reconcile.
+pub(super) const CONDITIONS: [&str; 6] =
     [conditions::READY, conditions::RECONCILING, conditions::STALLED, CHAINED, CLAIMED, SWEPT];
 
 /// How old a comment may be that a sweep finds: what was meant an hour ago may not be meant any more.
@@ -132,7 +134,7 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
         },
         None => (Ok(()), Ok(Action::await_change())),
     };
-    let unread = result.as_ref().err().map(ToString::to_string);
+    let unread = result.as_ref().err().map(Failure::trouble);
     let mistake = usable
         .err()
         .or(chained.as_ref().err().cloned())
@@ -140,8 +142,8 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
         .or(patterns.err())
         .or(templates.err())
         .or(swept.as_ref().err().cloned());
-    record(repository, &chained, &claims, mistake.as_ref(), &swept, unread, context).await?;
-    result
+    let said = record(repository, &chained, &claims, mistake.as_ref(), &swept, unread, context).await?;
+    result.map_err(|error| if said { error.told() } else { error })
 }
 
 /// Checks that no object stands where one of an environment belongs.
@@ -455,15 +457,17 @@ async fn name_taken(
     Ok(())
 }
 
+/// Writes what a visit found. Says whether `Ready` tells how it stands; else it goes on telling what was found last,
+/// since an outage changes nothing about that for a while.
 async fn record(
     repository: &Repository,
     chained: &Result<(), Mistake>,
     claims: &Result<(), Mistake>,
     mistake: Option<&Mistake>,
     swept: &Result<(), Mistake>,
-    unread: Option<String>,
+    unread: Option<Trouble>,
     context: &Context,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let now = context.clock.now();
     let generation = repository.metadata.generation.unwrap_or_default();
     let before = repository.status.clone();
@@ -482,23 +486,28 @@ async fn record(
     }
     match (swept, &unread) {
         (Err(mistake), _) => set(SWEPT, ConditionStatus::False, mistake.reason, &mistake.message),
-        (Ok(()), Some(error)) => set(SWEPT, ConditionStatus::Unknown, "NotReached", error),
+        (Ok(()), Some(trouble)) => set(SWEPT, ConditionStatus::Unknown, trouble.reason, &trouble.message),
         (Ok(()), None) if mistake.is_none() => set(SWEPT, ConditionStatus::True, "Swept", ""),
         (Ok(()), None) => {}
     }
     let summary = match (mistake, unread) {
         (Some(Mistake { reason, message }), _) => {
-            Summary::Stalled { reason: (*reason).to_owned(), message: message.clone() }
+            Some(Summary::Stalled { reason: (*reason).to_owned(), message: message.clone() })
         }
-        (None, Some(error)) => Summary::Reconciling { reason: "NotReached".to_owned(), message: error },
-        (None, None) => Summary::Ready { reason: "Ready".to_owned(), message: String::new() },
+        (None, Some(_)) if trouble::is_settled(&list, generation) => None,
+        (None, Some(Trouble { reason, message, .. })) => {
+            Some(Summary::Reconciling { reason: reason.to_owned(), message })
+        }
+        (None, None) => Some(Summary::Ready { reason: "Ready".to_owned(), message: String::new() }),
     };
-    conditions::summarize(&mut list, &summary, generation, now);
+    if let Some(summary) = &summary {
+        conditions::summarize(&mut list, summary, generation, now);
+    }
     let status = RepositoryStatus { observed_generation: generation, conditions: list };
     if before.as_ref() != Some(&status) {
         write::status::<Repository, _>(&*context.cluster, write::CATALOG, repository, &status).await?;
         let known = before.map(|before| before.conditions).unwrap_or_default();
         news::of_trouble(write::reference(repository), &known, &status.conditions, context).await;
     }
-    Ok(())
+    Ok(summary.is_some())
 }

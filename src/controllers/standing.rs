@@ -41,11 +41,11 @@ impl Standing {
     /// Whether something new may be made.
     ///
     /// # Errors
-    /// [`ClusterError::Unavailable`] when everything is about to be removed: what brings the news may bring it again to the next installation.
+    /// [`ClusterError::NotYet`] when everything is about to be removed: what brings the news may bring it again to the next installation.
     pub fn may_make(&self) -> Result<(), ClusterError> {
         if self.drains() {
-            let reason = "Matinee is being uninstalled, and makes nothing new; if it isn't, set `drain` in its ConfigMap to \"false\"";
-            return Err(ClusterError::Unavailable(reason.to_owned()));
+            let message = "Matinee is being uninstalled, and makes nothing new; if it isn't, set `drain` in its ConfigMap to \"false\"";
+            return Err(ClusterError::NotYet { reason: "Draining", message: message.to_owned() });
         }
         Ok(())
     }

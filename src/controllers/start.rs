@@ -29,7 +29,7 @@ use super::repository::Sweeps;
 use super::request::Creations;
 use super::standing::Standing;
 use super::work::{AllAsked, Work};
-use super::{Context, command};
+use super::{Context, catalog, command};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::github::{GithubForges, GithubSettings};
 use crate::adapters::kubernetes::{
@@ -200,7 +200,10 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 context.heard_of(environment, &environment.spec.repository_ref.name, number);
             });
             ask.object(environment);
-            late.with(|context, _| {
+            late.with(|context, pokes| {
+                if let Some(class) = catalog::refused_class(environment, context) {
+                    pokes.classes.object(&class);
+                }
                 context.reporter.tell(&context.fresh_environments.of(Arc::new(environment.clone())));
             });
         }

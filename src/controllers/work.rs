@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::driver::{Asked, drive};
 use super::leader::Leader;
 use super::pokes::Late;
-use super::{Context, catalog, command, environment, repository, request};
+use super::{Context, catalog, command, environment, repository, request, trouble};
 use crate::adapters::kubernetes::caught_up;
 use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
 use crate::metrics::Controller;
@@ -99,17 +99,18 @@ impl Work {
         context.reporter.open(&context.environments.state());
         let mut drivers = JoinSet::new();
         macro_rules! controller {
-            ($kind:ident, $store:ident, $reconcile:path) => {
+            ($kind:ident, $store:ident, $reconcile:path, $explain:path) => {
                 let (kind, store) = (Controller::$kind, context.$store.clone());
-                drivers.spawn(drive(kind, store, asked.$store, concurrency, &shutdown, &context, $reconcile));
+                let work = ($reconcile as _, $explain as _);
+                drivers.spawn(drive(kind, store, asked.$store, concurrency, &shutdown, &context, work));
             };
         }
-        controller!(PreviewClass, classes, catalog::reconcile_class);
-        controller!(PreviewTemplate, templates, catalog::reconcile_template);
-        controller!(Repository, repositories, repository::reconcile);
-        controller!(DeploymentRequest, requests, request::reconcile);
-        controller!(Command, commands, command::reconcile);
-        controller!(PreviewEnvironment, environments, environment::reconcile);
+        controller!(PreviewClass, classes, catalog::reconcile_class, trouble::explain);
+        controller!(PreviewTemplate, templates, catalog::reconcile_template, trouble::explain);
+        controller!(Repository, repositories, repository::reconcile, trouble::explain);
+        controller!(DeploymentRequest, requests, request::reconcile, trouble::explain);
+        controller!(Command, commands, command::reconcile, trouble::explain);
+        controller!(PreviewEnvironment, environments, environment::reconcile, environment::explain);
         late.with(|context, pokes| pokes.everything(context));
         tokio::select! {
             // First: the controllers end with it too, and that is no failure.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::core::api_error;
 use crate::ports::{Actor, Cluster, ClusterError};
 
 /// Writes what events ask for.
@@ -94,7 +95,8 @@ pub fn typed<K: Resource<DynamicType = ()> + DeserializeOwned>(
     object: DynamicObject,
 ) -> Result<K, ClusterError> {
     let kind = K::kind(&());
-    object
-        .try_parse()
-        .map_err(|error| ClusterError::Unavailable(format!("{kind} in the answer can't be read: {error}")))
+    object.try_parse().map_err(|error| {
+        let error = api_error::text(&error.to_string());
+        ClusterError::Unavailable(format!("{kind} in the answer can't be read: {error}"))
+    })
 }

@@ -1,12 +1,15 @@
 //! Every decision, as a pure function: no client, no clock, no environment, no async.
 
+pub mod api_error;
 pub mod app;
 pub mod cause;
 pub mod chain;
 pub mod circuit_breaker;
 pub mod claims;
+pub mod class_limits;
 pub mod command;
 pub mod conditions;
+pub mod deletion;
 pub mod doctor;
 pub mod drain;
 pub mod event;
@@ -33,6 +36,7 @@ pub mod slack;
 pub mod target;
 pub mod text;
 pub mod trigger;
+pub mod trouble;
 pub mod validate;
 pub mod webhook;
 pub mod wire;

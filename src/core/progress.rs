@@ -7,6 +7,7 @@ use super::cause::Cause;
 use super::conditions::{self, Summary};
 use super::report;
 use super::target::Mistake;
+use super::trouble;
 use crate::api::{
     Attempt, Component, ConditionStatus, DeploymentReport, DeploymentState, InventoryEntry,
     NamespaceReference, Outcome, PreviewEnvironmentStatus, Revision, Verification, find_condition,
@@ -80,6 +81,16 @@ pub enum Progress {
         /// The cause.
         message: Cause,
     },
+    /// Something keeps the visit from its end, and nobody made a mistake: it is tried again, and what was found last
+    /// holds for GitHub.
+    Interrupted {
+        /// The stage that was reached.
+        stage: Stage,
+        /// CamelCase.
+        reason: &'static str,
+        /// For people.
+        message: String,
+    },
     /// A mistake of the user's.
     Mistaken {
         /// The stage that found it.
@@ -139,18 +150,8 @@ pub fn conclude(
     findings: Findings,
     progress: &Progress,
 ) -> PreviewEnvironmentStatus {
-    let known = |status: &PreviewEnvironmentStatus| PreviewEnvironmentStatus {
-        reported: Vec::new(),
-        conditions: status
-            .conditions
-            .iter()
-            .filter(|condition| condition.type_ != REPORTED)
-            .cloned()
-            .collect(),
-        ..status.clone()
-    };
     let skipped = findings.skipped;
-    let mut status = before.map_or_else(empty, known);
+    let mut status = own(before);
     status.observed_generation = visit.generation;
     status.short_sha = Some(visit.revision.sha.chars().take(7).collect());
     status.verified = findings.verified.or(status.verified);
@@ -170,6 +171,26 @@ pub fn conclude(
     set_history(&mut status, visit, progress);
     status.report = reports(before, &status, visit, progress, &skipped);
     status
+}
+
+/// A status without what the reporter writes; an empty one before the first visit.
+pub fn own(status: Option<&PreviewEnvironmentStatus>) -> PreviewEnvironmentStatus {
+    let mut status = status.map_or_else(empty, Clone::clone);
+    status.reported.clear();
+    status.conditions.retain(|condition| condition.type_ != REPORTED);
+    status
+}
+
+/// Whether no visit came further than to an outage, so that it isn't known yet whether the deployment is over already.
+pub fn is_new(status: Option<&PreviewEnvironmentStatus>) -> bool {
+    status.is_none_or(|status| {
+        status.namespace.is_none()
+            && status.verified.is_none()
+            && find_condition(&status.conditions, VALIDATED).is_some_and(|validated| {
+                validated.status == ConditionStatus::Unknown.as_str()
+                    && trouble::OUTAGES.contains(&validated.reason.as_str())
+            })
+    })
 }
 
 /// Whether this revision answered once already: then its URL isn't asked again, and a restart of a pod isn't a new deployment.
@@ -271,6 +292,9 @@ fn set_conditions(
         Progress::Failed { stage, reason, message } => {
             (Some(*stage), ConditionStatus::False, reason.as_str(), message.as_str())
         }
+        Progress::Interrupted { stage, reason, message } => {
+            (Some(*stage), ConditionStatus::Unknown, *reason, message.as_str())
+        }
         Progress::Mistaken { stage, mistake } => {
             (Some(*stage), ConditionStatus::False, mistake.reason, mistake.message.as_str())
         }
@@ -312,6 +336,9 @@ fn set_conditions(
         Progress::Waiting { reason, message, .. } => {
             Summary::Reconciling { reason: reason.clone(), message: message.clone() }
         }
+        Progress::Interrupted { reason, message, .. } => {
+            Summary::Reconciling { reason: (*reason).to_owned(), message: message.clone() }
+        }
         Progress::Failed { reason, message, .. } => {
             Summary::Stalled { reason: reason.clone(), message: message.to_string() }
         }
@@ -351,6 +378,8 @@ fn set_history(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progres
     }
     let Some(attempt) = status.history.first_mut() else { return };
     let (outcome, message) = match progress {
+        // An outage changes nothing about what came of it.
+        Progress::Interrupted { .. } => return,
         Progress::Ready => (Outcome::Succeeded, String::new()),
         // Pods come and go after a success: that is no new attempt.
         Progress::Waiting { .. } if attempt.outcome == Outcome::Succeeded => {
@@ -395,7 +424,10 @@ fn reports(
     };
     let mut reports: Vec<DeploymentReport> = Vec::new();
     if let Some(id) = current {
-        reports.push(report(id, status, visit, progress));
+        let interrupted = matches!(progress, Progress::Interrupted { .. });
+        // An outage is the first that GitHub hears of a deployment, or nothing.
+        let known = wanted_before(id).filter(|_| interrupted).cloned();
+        reports.push(known.unwrap_or_else(|| report(id, status, visit, progress)));
     }
     for attempt in status.history.iter().skip(1) {
         let Some(id) = attempt.deployment_id.filter(|id| Some(*id) != current) else { continue };
@@ -428,6 +460,10 @@ fn report(
 ) -> DeploymentReport {
     let succeeded = status.history.first().is_some_and(|attempt| attempt.outcome == Outcome::Succeeded);
     let (state, text) = match progress {
+        Progress::Interrupted { stage: Stage::Validate, message, .. } => {
+            (DeploymentState::Queued, message.clone())
+        }
+        Progress::Interrupted { message, .. } => (DeploymentState::InProgress, message.clone()),
         Progress::Ready => (DeploymentState::Success, "The environment is ready".to_owned()),
         Progress::Waiting { .. } if succeeded => {
             (DeploymentState::Success, "The environment is ready".to_owned())
@@ -682,6 +718,67 @@ mod tests {
             &Progress::Superseded { head: "3".repeat(40) },
         );
         assert_eq!(states(&b), [(2, DeploymentState::Inactive), (1, DeploymentState::Success)]);
+    }
+
+    fn interrupted(stage: Stage) -> Progress {
+        Progress::Interrupted {
+            stage,
+            reason: trouble::GITHUB_UNAVAILABLE,
+            message: "GitHub did not answer".into(),
+        }
+    }
+
+    #[test]
+    fn an_outage_is_the_first_status_of_a_deployment_and_changes_no_later_one() {
+        use DeploymentState::{Error, InProgress, Queued, Success};
+        let one = revision(1);
+        let first = conclude(None, &visit(&one, 0), Findings::default(), &interrupted(Stage::Validate));
+        assert_eq!(states(&first), [(1, Queued)]);
+        assert_eq!(first.report[0].description, "GitHub did not answer");
+        let ready = find_condition(&first.conditions, conditions::READY).unwrap();
+        assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("Unknown", "GitHubUnavailable"));
+        let validated = find_condition(&first.conditions, VALIDATED).unwrap();
+        assert_eq!((validated.status.as_str(), validated.reason.as_str()), ("Unknown", "GitHubUnavailable"));
+        let applied = conclude(None, &visit(&one, 0), with_url(), &interrupted(Stage::Apply));
+        assert_eq!(states(&applied), [(1, InProgress)]);
+        assert_eq!(applied.url.as_deref(), Some("http://a.b"), "what was found so far is kept");
+
+        let mistaken = Progress::Mistaken {
+            stage: Stage::Apply,
+            mistake: Mistake { reason: "ApplyRefused", message: "no".into() },
+        };
+        for (before, state, outcome) in [
+            (Progress::Ready, Success, Outcome::Succeeded),
+            (failed(), DeploymentState::Failure, Outcome::Failed),
+            (mistaken, Error, Outcome::Invalid),
+            (waiting(Stage::Health), InProgress, Outcome::InProgress),
+        ] {
+            let a = conclude(None, &visit(&one, 0), with_url(), &before);
+            let b = conclude(Some(&a), &visit(&one, 90), with_url(), &interrupted(Stage::Validate));
+            assert_eq!((&b.report, b.history[0].outcome), (&a.report, outcome), "{before:?}");
+            assert_eq!(states(&b), [(1, state)]);
+            let c = conclude(Some(&b), &visit(&one, 95), with_url(), &before);
+            assert_eq!(
+                (&c.report, &c.history),
+                (&a.report, &a.history),
+                "{before:?}: when it is over, all is as before"
+            );
+        }
+        // Another revision, while the one before goes on serving.
+        let a = conclude(None, &visit(&one, 0), with_url(), &Progress::Ready);
+        let two = revision(2);
+        let b = conclude(Some(&a), &visit(&two, 9), Findings::default(), &interrupted(Stage::Validate));
+        assert_eq!(states(&b), [(2, Queued), (1, Success)]);
+    }
+
+    #[test]
+    fn an_environment_is_new_until_a_visit_came_further_than_to_an_outage() {
+        let one = revision(1);
+        let outage = conclude(None, &visit(&one, 0), Findings::default(), &interrupted(Stage::Validate));
+        assert!(is_new(None) && is_new(Some(&outage)));
+        let applied = conclude(Some(&outage), &visit(&one, 1), with_url(), &interrupted(Stage::Apply));
+        let failed = conclude(Some(&outage), &visit(&one, 1), with_url(), &failed());
+        assert!(!is_new(Some(&applied)) && !is_new(Some(&failed)));
     }
 
     #[test]

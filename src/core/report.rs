@@ -39,6 +39,17 @@ pub fn inactive(deployment_id: i64, why: &str, known: Option<&DeploymentReport>)
     }
 }
 
+/// What was reported, with every deployment inactive: the environment's `current` one too.
+pub fn all_inactive(told: &[DeploymentReport], current: Option<i64>) -> Vec<DeploymentReport> {
+    const WHY: &str = "The environment is gone";
+    let current = current.filter(|id| !told.iter().any(|told| told.deployment_id == *id));
+    let known = told.iter().map(|told| match told.state {
+        DeploymentState::Inactive => told.clone(),
+        _ => inactive(told.deployment_id, WHY, Some(told)),
+    });
+    current.map(|id| inactive(id, WHY, None)).into_iter().chain(known).collect()
+}
+
 /// Which of the wanted reports GitHub has not acknowledged. The same state is never told twice in a row: a description alone is news only for
 /// failures, whose cause it is, and for waiting.
 pub fn untold<'a>(wanted: &'a [DeploymentReport], told: &[DeploymentReport]) -> Vec<&'a DeploymentReport> {
@@ -265,6 +276,22 @@ mod tests {
         assert_eq!(superseded("aaaaaaaaaa", "bbbbbbbbbb"), "superseded by bbbbbbb");
         assert_eq!(superseded("aaaaaaaaaa", "AAAAAAAAAA"), "superseded by a newer deployment of this commit");
         assert_eq!(superseded("aaaaaaaaaa", ""), "superseded by a newer deployment");
+    }
+
+    #[test]
+    fn at_the_end_every_deployment_is_inactive() {
+        use DeploymentState::{Inactive, Success};
+        let told = [report(2, Success, ""), report(1, Inactive, "superseded by 0123456")];
+        let states = |reports: &[DeploymentReport]| {
+            reports.iter().map(|report| (report.deployment_id, report.state)).collect::<Vec<_>>()
+        };
+        assert_eq!(states(&all_inactive(&told, Some(3))), [(3, Inactive), (2, Inactive), (1, Inactive)]);
+        let all = all_inactive(&told, Some(2));
+        assert_eq!(states(&all), [(2, Inactive), (1, Inactive)]);
+        assert_eq!(
+            (all[1].description.as_str(), &all_inactive(&all, Some(2))),
+            ("superseded by 0123456", &all)
+        );
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub struct Target {
     pub host: String,
     /// URL of the first endpoint, without a path.
     pub url: String,
+    /// Name of the class.
+    pub class_name: String,
     /// The class's limits and routing.
     pub class: PreviewClassSpec,
     /// Name of the template.

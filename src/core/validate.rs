@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::cause::Cause;
 use super::forge::RepositoryName;
 use super::target::{Mistake, Target};
-use super::{claims, gate, names, trigger};
+use super::{claims, class_limits, gate, names, trigger};
 use crate::api::{
     Parameter, PreviewClass, PreviewEnvironment, PreviewTemplate, PullRequestSource, Repository,
     RepositoryEnvironment,
@@ -139,7 +139,7 @@ pub fn template_missing(repository: &Repository, entry: &RepositoryEnvironment, 
 /// Checks an environment and resolves everything the plan needs.
 ///
 /// # Errors
-/// Those of [`admit`], and `NothingToDeploy`, `TemplateMissing`, `ParameterUnknown`, `ParameterMissing`, `HostTaken`.
+/// Those of [`admit`], and `NothingToDeploy`, `ClassInvalid`, `TemplateMissing`, `ParameterUnknown`, `ParameterMissing`, `HostTaken`.
 pub fn validate(
     environment: &PreviewEnvironment,
     pull_request: Option<&PullRequestSource>,
@@ -161,6 +161,7 @@ pub fn validate(
             .remedy("set deploy.templateRef, or leave its deployments to another tool");
         Mistake::new("NothingToDeploy", cause)
     })?;
+    class_limits::check(class)?;
     let template =
         found.template.ok_or_else(|| template_missing(repository, entry, &deploy.template_ref.name))?;
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
@@ -184,6 +185,7 @@ pub fn validate(
         namespace: names::namespace(&repository_name, &entry.name, number),
         url: names::url(&class.spec.routing, &host),
         host,
+        class_name: class.name_any(),
         class: class.spec.clone(),
         parameters: parameters(environment, repository, entry, template)?,
         template_name: template.name_any(),

@@ -3,6 +3,7 @@
 //! All tests share one stage; each has a namespace and a repository of its own. `cargo test --test cluster -- life` runs
 //! those whose name contains `life`, `-- --list` names all; neither starts more than it needs.
 
+mod answers;
 mod chain;
 mod commands;
 mod connect;
@@ -42,6 +43,7 @@ const GROUPS: &[Group] = &[
     group("mistakes", mistakes::TESTS),
     group("inputs", inputs::TESTS),
     group("objects", objects::TESTS),
+    group("answers", answers::TESTS),
     group("chain", chain::TESTS),
     group("pushes", pushes::TESTS),
     group("commands", commands::TESTS),

@@ -10,14 +10,17 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, Uri};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{
-    ApiResource, DeleteParams, DynamicObject, GetParams, GroupVersionKind, Patch, PatchParams, PostParams,
-    Preconditions,
+    ApiResource, DeleteParams, DynamicObject, GetParams, GroupVersionKind, ObjectMeta, Patch, PatchParams,
+    PostParams, Preconditions,
 };
 use kube::core::request::Request;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::adapters::http::proxy::Proxies;
+use crate::api::GROUP;
+use crate::core::api_error::{self, Meaning, SentValues};
 use crate::ports::{Actor, Cluster, ClusterError, Secrets};
 
 /// Name of the service account in each preview namespace that user objects are applied as.
@@ -116,10 +119,12 @@ impl KubeCluster {
         Ok(Request::new(DynamicObject::url_path(&resource, namespace)))
     }
 
+    /// Sends a request; `sent` is the object in it, whose values no error may repeat.
     async fn send<T: DeserializeOwned>(
         &self,
         actor: &Actor,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+        sent: Option<&DynamicObject>,
     ) -> Result<T, ClusterError> {
         let mut request = request.map_err(|error| unusable(&error))?;
         if let Actor::Deployer { namespace } = actor {
@@ -127,12 +132,46 @@ impl KubeCluster {
             let account = HeaderValue::from_str(&account).map_err(|error| unusable(&error))?;
             request.headers_mut().insert(HeaderName::from_static("impersonate-user"), account);
         }
-        bounded(self.client.request(request)).await
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.client.request(request)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(understood(error, &sent.map(values).unwrap_or_default())),
+            Err(_) => Err(no_answer()),
+        }
     }
 }
 
+/// The values of an object that is sent. Matinee's own kinds are known to the API server by rules whose words hold none.
+fn values(object: &DynamicObject) -> SentValues {
+    let types = object.types.clone().unwrap_or_default();
+    if types.api_version.split('/').next() == Some(GROUP) {
+        return SentValues::default();
+    }
+    let annotations = object.annotations().values().cloned();
+    SentValues::of(&types.api_version, &types.kind, &object.data, annotations)
+}
+
+/// The one place where an error of the Kubernetes API comes in: what it means, and its message without values.
+fn understood(error: kube::Error, sent: &SentValues) -> ClusterError {
+    let kube::Error::Api(status) = error else {
+        return ClusterError::Unavailable(sent.removed_from(&api_error::text(&error.to_string())));
+    };
+    let message = api_error::message(&status, sent);
+    match api_error::meaning(&status) {
+        Meaning::Rejected => ClusterError::Refused { code: status.code, message },
+        Meaning::WebhookUnavailable { webhook, why } => {
+            ClusterError::WebhookUnavailable { webhook, message: sent.removed_from(&why) }
+        }
+        Meaning::Conflict => ClusterError::Conflict(message),
+        Meaning::Outage => ClusterError::Unavailable(message),
+    }
+}
+
+fn no_answer() -> ClusterError {
+    ClusterError::Unavailable(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()))
+}
+
 fn unusable(error: &dyn std::fmt::Display) -> ClusterError {
-    ClusterError::Refused { code: 400, message: error.to_string() }
+    ClusterError::Refused { code: 400, message: api_error::text(&error.to_string()) }
 }
 
 /// Why a kind's plural name can't be told.
@@ -159,14 +198,7 @@ impl From<ClusterError> for NotServed {
 
 impl From<kube::Error> for ClusterError {
     fn from(error: kube::Error) -> Self {
-        match error {
-            kube::Error::Api(status) => match status.code {
-                409 => Self::Conflict(status.message.clone()),
-                429 | 500.. => Self::Unavailable(status.message.clone()),
-                code => Self::Refused { code, message: status.message.clone() },
-            },
-            other => Self::Unavailable(other.to_string()),
-        }
+        understood(error, &SentValues::default())
     }
 }
 
@@ -176,9 +208,7 @@ pub(super) async fn bounded<T, E: From<kube::Error> + From<ClusterError>>(
 ) -> Result<T, E> {
     match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
         Ok(result) => Ok(result?),
-        Err(_) => {
-            Err(ClusterError::Unavailable(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())).into())
-        }
+        Err(_) => Err(no_answer().into()),
     }
 }
 
@@ -193,7 +223,7 @@ impl Cluster for KubeCluster {
         let request = self.request(&kind_of(object)?, object.namespace().as_deref()).await?;
         let parameters = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
         let body = serde_json::to_vec(object).map_err(|error| unusable(&error))?;
-        self.send(&Actor::Operator, request.create(&parameters, body)).await
+        self.send(&Actor::Operator, request.create(&parameters, body), Some(object)).await
     }
 
     async fn apply(
@@ -204,7 +234,8 @@ impl Cluster for KubeCluster {
     ) -> Result<DynamicObject, ClusterError> {
         let request = self.request(&kind_of(object)?, object.namespace().as_deref()).await?;
         let parameters = PatchParams::apply(manager).force();
-        self.send(actor, request.patch(&object.name_any(), &parameters, &Patch::Apply(object))).await
+        let patch = request.patch(&object.name_any(), &parameters, &Patch::Apply(object));
+        self.send(actor, patch, Some(object)).await
     }
 
     async fn try_apply(
@@ -230,6 +261,7 @@ impl Cluster for KubeCluster {
         self.send(
             &Actor::Operator,
             request.patch_subresource("status", &object.name_any(), &parameters, &patch),
+            Some(object),
         )
         .await
     }
@@ -249,9 +281,30 @@ impl Cluster for KubeCluster {
         };
         let same = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let parameters = DeleteParams::background().preconditions(same);
-        match self.send::<serde_json::Value>(actor, request.delete(name, &parameters)).await {
+        match self.send::<serde_json::Value>(actor, request.delete(name, &parameters), None).await {
             // Gone, or made again under the same name by somebody else: either way the one that was meant is deleted.
             Ok(_) | Err(ClusterError::Refused { code: 404, .. } | ClusterError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn remove_finalizer(
+        &self,
+        kind: &GroupVersionKind,
+        object: &ObjectMeta,
+        finalizer: &str,
+    ) -> Result<(), ClusterError> {
+        let request = self.request(kind, object.namespace.as_deref()).await?;
+        // A patch: an apply takes off only what its own manager put there. The API server adds no finalizer to an
+        // object that is being deleted, so nobody else's is lost.
+        let left: Vec<_> = object.finalizers.iter().flatten().filter(|known| *known != finalizer).collect();
+        let patch = Patch::Merge(json!({"metadata": {"uid": object.uid, "finalizers": left}}));
+        let name = object.name.as_deref().unwrap_or_default();
+        let patched = request.patch(name, &PatchParams::default(), &patch);
+        match self.send::<DynamicObject>(&Actor::Operator, patched, None).await {
+            Ok(_) | Err(ClusterError::Refused { code: 404, .. } | ClusterError::Conflict(_)) => Ok(()),
+            // Another object of that name is there.
+            Err(ClusterError::Refused { code: 422, message }) if message.contains("metadata.uid") => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -264,7 +317,7 @@ impl Cluster for KubeCluster {
         name: &str,
     ) -> Result<Option<DynamicObject>, ClusterError> {
         let request = self.request(kind, namespace).await?;
-        match self.send(actor, request.get(name, &GetParams::default())).await {
+        match self.send(actor, request.get(name, &GetParams::default()), None).await {
             Ok(object) => Ok(Some(object)),
             Err(ClusterError::Refused { code: 404, .. }) => Ok(None),
             Err(error) => Err(error),

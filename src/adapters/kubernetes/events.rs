@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType as Kind, Recorder, Reporter};
 
+use crate::core::api_error;
 use crate::ports::{EventType, Events};
 
 /// Longest note the API takes, in bytes (<https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/>).
@@ -20,6 +21,13 @@ impl KubeEvents {
     pub fn new(client: Client) -> Self {
         Self(Recorder::new(client, Reporter { controller: "matinee".to_owned(), instance: None }))
     }
+}
+
+/// Whether the namespace that an event belongs to is being deleted, or has been.
+fn goes(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+    status.code == 404 || causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 #[async_trait]
@@ -39,7 +47,14 @@ impl Events for KubeEvents {
         };
         match tokio::time::timeout(Duration::from_secs(5), self.0.publish(&event, about)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(reason, %error, "event could not be published"),
+            // Nobody reads the events of a namespace that goes.
+            Ok(Err(error)) if goes(&error) => {
+                tracing::debug!(reason, "the namespace of an event is being deleted")
+            }
+            Ok(Err(error)) => {
+                let error = api_error::text(&error.to_string());
+                tracing::warn!(reason, error, "event could not be published");
+            }
             Err(_) => tracing::warn!(reason, "event could not be published in time"),
         }
     }

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use super::KubeCluster;
 use crate::api::LABEL_ENVIRONMENT_UID;
+use crate::core::api_error;
 use crate::core::plan::drift;
 use crate::core::plan::jobs::{self, JobEnd};
 use crate::ports::{ClusterError, LiveObjects};
@@ -192,7 +193,7 @@ impl WatchedObjects {
                 Ok(Some(watcher::Event::Delete(object))) => self.went(kind, &object),
                 Ok(None) => return,
                 Err(error) => {
-                    let error = error.to_string();
+                    let error = api_error::text(&error.to_string());
                     if error == told {
                         tracing::debug!(kind = kind.kind, error, "watch failed again");
                     } else {

@@ -13,6 +13,8 @@ use kube::{Api, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use crate::core::api_error;
+
 /// How long a replica that was just elected waits for its watches to show what the one before wrote.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(5);
 const CAUGHT_UP_PAUSE: Duration = Duration::from_millis(250);
@@ -48,7 +50,8 @@ where
                 }
                 Ok(None) => return,
                 Err(error) => {
-                    tracing::warn!(kind = %K::kind(&()), %error, "watch failed; it is started again");
+                    let error = api_error::text(&error.to_string());
+                    tracing::warn!(kind = %K::kind(&()), error, "watch failed; it is started again");
                 }
             }
         }
@@ -76,7 +79,10 @@ where
             }
             Ok(Ok(_)) => {}
             // Without an answer nothing is known: whoever can't ask doesn't lead for long either.
-            Ok(Err(error)) => tracing::warn!(kind = %K::kind(&()), %error, "objects can't be listed"),
+            Ok(Err(error)) => {
+                let error = api_error::text(&error.to_string());
+                tracing::warn!(kind = %K::kind(&()), error, "objects can't be listed");
+            }
             Err(_) => tracing::warn!(kind = %K::kind(&()), "objects can't be listed in time"),
         }
         tokio::time::sleep(CAUGHT_UP_PAUSE).await;
@@ -109,7 +115,7 @@ fn readable<K: Resource<DynamicType = ()>>(
                 kind = %K::kind(&()),
                 namespace = invalid.metadata.namespace,
                 name = invalid.metadata.name,
-                error = invalid.error,
+                error = api_error::text(&invalid.error),
                 "object can't be read and is left alone"
             );
             None

@@ -12,6 +12,7 @@ use crate::controllers::{request, write};
 use crate::core::command::{self, Command, CommandError, Reply, Resolved};
 use crate::core::forge::PullRequest;
 use crate::core::names;
+use crate::core::trouble;
 use crate::ports::{Actor, ClusterError};
 
 /// Carries a command out.
@@ -177,7 +178,10 @@ pub(super) async fn follow(
             };
             Outcome { stand, answer, request: None }
         }
-        _ if reason == "Creating" || reason == "Deploying" || reason == "NotReached" => {
+        // An outage isn't answered: when it is over, the answer would be another one again.
+        _ if ["Creating", "Deploying", "NotReached"].contains(&reason)
+            || trouble::OUTAGES.contains(&reason) =>
+        {
             Outcome { stand: Stand::UnderWay, answer: None, request: None }
         }
         _ => {

@@ -36,7 +36,10 @@ const AUTHORIZED: &str = "Authorized";
 const CARRIED_OUT: &str = "CarriedOut";
 /// Where it was given, it is answered.
 const ANSWERED: &str = "Answered";
-const CONDITIONS: [&str; 7] = [
+/// Conditions of the steps, in their order.
+pub(super) const STAGES: [&str; 3] = [UNDERSTOOD, AUTHORIZED, CARRIED_OUT];
+/// Every condition, in its order.
+pub(super) const CONDITIONS: [&str; 7] = [
     conditions::READY,
     conditions::RECONCILING,
     conditions::STALLED,
@@ -249,6 +252,11 @@ fn not_permitted(visit: &Visit<'_>, needed: RepositoryRole) -> Outcome {
 /// Whether it has come to its end and was answered.
 fn is_over(status: &CommandStatus) -> bool {
     decided(status).is_some() && unanswered(status).is_none()
+}
+
+/// Whether it has come to its end, whether or not that was answered.
+pub(super) fn is_decided(command: &api::Command) -> bool {
+    command.status.as_ref().is_some_and(|status| decided(status).is_some())
 }
 
 /// The reaction to a command that has come to its end, whether or not that was answered.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::core::plan::Corrections;
 use crate::core::plan::drift::Application;
+use crate::core::progress::Findings;
 use crate::core::target::Mistake;
 
 /// For how long after the deployer account was bound a refusal may just mean that the API server hasn't noticed.
@@ -25,6 +26,8 @@ pub struct Applications {
     told: Mutex<HashMap<String, Instant>>,
     /// By UID of the environment and place of the object.
     objects: Mutex<HashMap<String, HashMap<String, Memory>>>,
+    /// What a visit found that didn't come to its end, by UID of the environment, until that is told.
+    left: Mutex<HashMap<String, Findings>>,
 }
 
 /// What is remembered of an object whatever its UID.
@@ -86,6 +89,19 @@ impl Applications {
         if let Ok(mut objects) = self.objects.lock() {
             objects.remove(environment);
         }
+        self.take(environment);
+    }
+
+    /// Keeps what a visit found that didn't come to its end.
+    pub(super) fn leave(&self, environment: String, findings: Findings) {
+        if let Ok(mut left) = self.left.lock() {
+            left.insert(environment, findings);
+        }
+    }
+
+    /// What the last visit found, if it didn't come to its end.
+    pub(super) fn take(&self, environment: &str) -> Option<Findings> {
+        self.left.lock().ok()?.remove(environment)
     }
 
     /// What is left of `pause` since the environment's status was last written; `None` when it is over.

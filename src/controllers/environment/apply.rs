@@ -56,13 +56,16 @@ pub(super) async fn apply(
         // The class may have had one.
         remove_network_policy(target, context).await?;
     }
-    for rail in
-        [Some(resource_quota), Some(limit_range), network_policy, Some(service_account)].into_iter().flatten()
-    {
-        ensure(&Actor::Operator, &rail, context).await?;
+    let rails = [Some(resource_quota), Some(limit_range), network_policy, Some(service_account)];
+    for rail in rails.into_iter().flatten() {
+        if let Err(error) = ensure(&Actor::Operator, &rail, context).await {
+            return rail_refused(target, &rail, error).map(Err);
+        }
     }
-    if ensure(&Actor::Operator, &role_binding, context).await?.1 {
-        context.applications.was_bound(&target.namespace);
+    match ensure(&Actor::Operator, &role_binding, context).await {
+        Ok((_, written)) if written => context.applications.was_bound(&target.namespace),
+        Ok(_) => {}
+        Err(error) => return rail_refused(target, &role_binding, error).map(Err),
     }
 
     // What was applied before stays in the inventory until it is removed, also when this attempt ends half-way.
@@ -224,6 +227,14 @@ async fn hold_namespace(
 fn namespace_refused(target: &Target, message: &str) -> Progress {
     let message = format!("namespace {}: {message}: ask the platform team", target.namespace);
     Progress::Mistaken { stage: Stage::Apply, mistake: Mistake { reason: "ApplyForbidden", message } }
+}
+
+/// The mistake in the class, or in the rights of the operator, that makes the API server reject a guard rail.
+fn rail_refused(target: &Target, rail: &DynamicObject, error: ClusterError) -> Result<Progress, Failure> {
+    let ClusterError::Refused { code, message } = error else { return Err(error.into()) };
+    let mistake =
+        plan::rail_refused(&target.class_name, &kind_of(rail).kind, &target.namespace, code, &message);
+    Ok(Progress::Mistaken { stage: Stage::Apply, mistake })
 }
 
 /// Removes the environment's own network policy, if there is one.

@@ -12,6 +12,7 @@ use super::apply::Applied;
 use super::objects::READ_AGAIN_WHEN_READY;
 use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
 use crate::controllers::Context;
+use crate::core::api_error;
 use crate::core::cause::Cause;
 use crate::core::conditions::READY;
 use crate::core::progress::{self, Findings, Progress, Stage};
@@ -169,6 +170,9 @@ fn of_kind<T: serde::de::DeserializeOwned>(
     }
     let value = serde_json::to_value(object).ok()?;
     serde_json::from_value(value)
-        .inspect_err(|error| tracing::warn!(kind, name = object.name_any(), %error, "object can't be read"))
+        .inspect_err(|error| {
+            let error = api_error::text(&error.to_string());
+            tracing::warn!(kind, name = object.name_any(), error, "object can't be read");
+        })
         .ok()
 }

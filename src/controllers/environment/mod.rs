@@ -28,11 +28,13 @@ use self::verify::Verified;
 use super::driver::Failure;
 use super::{Context, news, request, write};
 use crate::api::{FINALIZER, PreviewEnvironment, PreviewEnvironmentStatus};
+use crate::core::class_limits::CLASS_INVALID;
 use crate::core::plan;
 use crate::core::progress::{self, Findings, Progress, Stage, Visit};
 use crate::core::target::Mistake;
+use crate::core::trouble::{self, Trouble};
 use crate::core::{lifetime, push_to_ready, validate};
-use crate::ports::{Actor, EventType};
+use crate::ports::{Actor, ClusterError, EventType};
 
 /// Longest time until an environment is looked at again though nothing happened.
 const LOOK_AGAIN: Duration = Duration::from_hours(1);
@@ -64,17 +66,56 @@ async fn visit(environment: Arc<PreviewEnvironment>, context: &Context) -> Resul
     }
     let now = context.clock.now();
     let mut findings = Findings::default();
-    let step = Box::pin(steps(&environment, context, now, &mut findings)).await?;
+    let step = match Box::pin(steps(&environment, context, now, &mut findings)).await {
+        Ok(step) => step,
+        Err(failure) => {
+            // The driver has it told, with what was found so far.
+            context.applications.leave(environment.uid().unwrap_or_default(), findings);
+            return Err(failure);
+        }
+    };
     let (progress, again) = match step {
         Step::Done(progress, again) => (progress, again),
         Step::Deleted => return Ok(Action::await_change()),
     };
     let expires = findings.expires;
-    let later = report(&environment, context, now, findings, &progress).await?;
+    let later = match report(&environment, context, now, findings, &progress).await? {
+        Reported::Later(wait) => Some(wait),
+        Reported::Written | Reported::Unchanged => None,
+    };
     let unasked = context.asked.settle(&environment.uid().unwrap_or_default());
     let again = [again, later, unasked].into_iter().flatten().min();
     let left = expires.and_then(|expires| Duration::try_from(expires.duration_since(now)).ok());
     Ok(Action::requeue([again, left].into_iter().flatten().min().unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)))
+}
+
+/// Has an environment say what keeps its reconcile from its end, if that has lasted for long enough. Says whether it was
+/// written.
+pub(super) fn explain(
+    environment: Arc<PreviewEnvironment>,
+    trouble: Trouble,
+    lasts: Duration,
+    context: Arc<Context>,
+) -> BoxFuture<'static, Result<bool, ClusterError>> {
+    async move {
+        let findings = context.applications.take(&environment.uid().unwrap_or_default()).unwrap_or_default();
+        let environment = context.fresh_environments.of(environment);
+        if environment.metadata.deletion_timestamp.is_some() {
+            return teardown::explain(&environment, &trouble, &context).await;
+        }
+        let conditions =
+            environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let generation = environment.metadata.generation.unwrap_or_default();
+        if !trouble::is_due(&trouble, trouble::is_settled(conditions, generation), lasts) {
+            return Ok(false);
+        }
+        // The URL is known once everything is validated.
+        let stage = if findings.url.is_some() { Stage::Apply } else { Stage::Validate };
+        let progress = Progress::Interrupted { stage, reason: trouble.reason, message: trouble.message };
+        let reported = report(&environment, &context, context.clock.now(), findings, &progress).await?;
+        Ok(matches!(reported, Reported::Written))
+    }
+    .boxed()
 }
 
 /// What a visit came to.
@@ -185,21 +226,32 @@ fn look_again(progress: &Progress) -> Option<Duration> {
         Progress::Mistaken { mistake: Mistake { reason: "HostTaken" | "NamespaceTaken", .. }, .. } => {
             Some(ROOM_AGAIN)
         }
-        Progress::Mistaken { mistake: Mistake { reason: "ApplyForbidden" | "KindMissing", .. }, .. } => {
-            Some(RIGHTS_AGAIN)
-        }
+        Progress::Mistaken {
+            stage: Stage::Apply,
+            mistake: Mistake { reason: "ApplyForbidden" | "KindMissing" | CLASS_INVALID, .. },
+        } => Some(RIGHTS_AGAIN),
         _ => None,
     }
 }
 
-/// Writes the status, if it changed, and has GitHub told. While it goes on, news is written once in a while: the duration says when.
+/// What became of a status.
+enum Reported {
+    /// It says what it said before.
+    Unchanged,
+    /// It is written, and GitHub is told.
+    Written,
+    /// It says nothing but how far it is, and is written after this time.
+    Later(Duration),
+}
+
+/// Writes the status, if it changed, and has GitHub told. While it goes on, news is written once in a while.
 async fn report(
     environment: &PreviewEnvironment,
     context: &Context,
     now: Timestamp,
     findings: Findings,
     progress: &Progress,
-) -> Result<Option<Duration>, Failure> {
+) -> Result<Reported, ClusterError> {
     let namespace = environment.namespace().unwrap_or_default();
     let log_url = context.log_url(&namespace, &environment.name_any());
     let visit = Visit {
@@ -214,7 +266,7 @@ async fn report(
         if progress::is_only_news(environment.status.as_ref(), &status)
             && let Some(wait) = context.applications.told_lately(&uid, NEWS)
         {
-            return Ok(Some(wait));
+            return Ok(Reported::Later(wait));
         }
         context.applications.tells(uid);
         let written: PreviewEnvironment =
@@ -228,8 +280,9 @@ async fn report(
         }
         context.fresh_environments.wrote(written.clone());
         context.reporter.tell(&Arc::new(written));
+        return Ok(Reported::Written);
     }
-    Ok(None)
+    Ok(Reported::Unchanged)
 }
 
 /// Measures how long the revision was waited for.

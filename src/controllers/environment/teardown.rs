@@ -4,22 +4,25 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
-use kube::api::{GroupVersionKind, ObjectMeta};
+use kube::api::{DynamicObject, GroupVersionKind};
 use kube::runtime::controller::Action;
-use serde_json::json;
 
 use super::observe::Observed;
 use crate::api::{DeploymentState, FINALIZER, LABEL_ENVIRONMENT_UID, PreviewEnvironment};
 use crate::controllers::driver::Failure;
-use crate::controllers::{Context, write};
+use crate::controllers::{Context, reporter, write};
+use crate::core::deletion::{self, Deletion};
 use crate::core::names;
 use crate::core::report;
+use crate::core::trouble::Trouble;
 use crate::ports::{Actor, ClusterError, EventType, ForgeError};
 
 /// Deployments that are being made inactive at the same time; when one is, its environment is visited again.
 const AT_ONCE: usize = 10;
 /// Time until an environment is reconciled again though no deployment became inactive and its namespace was not seen to be deleted.
 const GO_ON: std::time::Duration = std::time::Duration::from_secs(30);
+/// Time between two looks at what holds a namespace.
+const HELD_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
 /// Time for which GitHub's not answering holds an environment whose namespace is gone already.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 
@@ -28,7 +31,12 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
         forget(environment, context);
         return Ok(Action::await_change());
     }
-    let namespace_is_there = remove_namespace(environment, context).await?;
+    let namespace = remove_namespace(environment, context).await?;
+    let namespace = namespace.as_ref();
+    if namespace.is_some() && !deletion::is_said(environment) {
+        // GitHub may take its time.
+        say(environment, &Deletion { namespace, github: None }, context).await?;
+    }
     let uid = environment.uid().unwrap_or_default();
     // The deletion of every object in the namespace comes by here; GitHub is told once.
     let retired = if context.reporter.has_retired(&uid) {
@@ -38,33 +46,82 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
         retire(environment, &observed, context).await
     };
     match retired {
-        Ok(true) => context.reporter.retired_all(uid),
-        Ok(false) if !out_of_patience(environment, context) => return Ok(Action::requeue(GO_ON)),
+        Ok(true) => {
+            if namespace.is_some() && !context.reporter.has_retired(&uid) {
+                reporter::ended(context, environment, None).await?;
+            }
+            context.reporter.retired_all(uid);
+        }
+        Ok(false) if !out_of_patience(environment, context) => {
+            let github = Some("its deployments are being reported as inactive to GitHub");
+            say(environment, &Deletion { namespace, github }, context).await?;
+            return Ok(Action::requeue(GO_ON));
+        }
         Ok(false) => leave(environment, "too much else is being told to GitHub", context).await,
         Err(error)
             if is_hopeless(&error, context.standing.drains()) || out_of_patience(environment, context) =>
         {
             leave(environment, &error.to_string(), context).await;
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            let github = error.to_string();
+            say(environment, &Deletion { namespace, github: Some(&github) }, context).await?;
+            return Err(Failure::from(error).told());
+        }
     }
-    if namespace_is_there {
-        // The watch shows its deletion; the timer is for a watch that missed it.
-        return Ok(Action::requeue(GO_ON));
+    if namespace.is_some() {
+        say(environment, &Deletion { namespace, github: None }, context).await?;
+        // Its deletion is seen by the watch; what holds it is not.
+        return Ok(Action::requeue(HELD_AGAIN));
     }
     release(environment, context).await?;
     Ok(Action::await_change())
 }
 
-/// Says that deployments stay as they are.
+/// Says on the environment how far its deletion is, if that is news.
+async fn say(
+    environment: &PreviewEnvironment,
+    deletion: &Deletion<'_>,
+    context: &Context,
+) -> Result<bool, ClusterError> {
+    let environment = context.fresh_environments.of(Arc::new(environment.clone()));
+    let status = deletion::status(&environment, deletion, context.clock.now());
+    if !super::changed(environment.status.as_ref(), &status) {
+        return Ok(false);
+    }
+    let written = write::status(&*context.cluster, write::ENVIRONMENT, &*environment, &status).await?;
+    context.fresh_environments.wrote(written);
+    Ok(true)
+}
+
+/// Says what keeps the deletion from its end.
+pub(super) async fn explain(
+    environment: &PreviewEnvironment,
+    trouble: &Trouble,
+    context: &Context,
+) -> Result<bool, ClusterError> {
+    say(environment, &Deletion { namespace: None, github: Some(&trouble.message) }, context).await
+}
+
+/// Says that deployments stay as they are, once.
 async fn leave(environment: &PreviewEnvironment, why: &str, context: &Context) {
     let message =
         format!("deployments of {} stay as they are on GitHub: {why}", environment.spec.github_environment);
+    match reporter::ended(context, environment, Some(&message)).await {
+        Ok(false) => return,
+        Ok(true) => {}
+        Err(error) => {
+            tracing::debug!(name = environment.name_any(), %error, "that could not be written on the environment")
+        }
+    }
     context.events.publish(&write::reference(environment), EventType::Warning, "NotReported", &message).await;
 }
 
-/// Deletes the namespace if it is the environment's own. Says whether it is there still.
-async fn remove_namespace(environment: &PreviewEnvironment, context: &Context) -> Result<bool, Failure> {
+/// Deletes the namespace if it is the environment's own; the namespace, while it is there.
+async fn remove_namespace(
+    environment: &PreviewEnvironment,
+    context: &Context,
+) -> Result<Option<DynamicObject>, Failure> {
     let kind = GroupVersionKind::gvk("", "v1", "Namespace");
     let uid = environment.uid().unwrap_or_default();
     let number = environment.spec.pull_request.as_ref().map(|reference| reference.number);
@@ -78,10 +135,10 @@ async fn remove_namespace(environment: &PreviewEnvironment, context: &Context) -
         .map(|known| known.name.clone());
     let name = known.unwrap_or(computed);
     let Some(namespace) = context.cluster.get(&Actor::Operator, &kind, None, &name).await? else {
-        return Ok(false);
+        return Ok(None);
     };
     if namespace.labels().get(LABEL_ENVIRONMENT_UID) != Some(&uid) {
-        return Ok(false);
+        return Ok(None);
     }
     context.live.follow(&kind);
     context.live.record(&namespace);
@@ -91,7 +148,7 @@ async fn remove_namespace(environment: &PreviewEnvironment, context: &Context) -
             .delete(&Actor::Operator, &kind, None, &name, &namespace.uid().unwrap_or_default())
             .await?;
     }
-    Ok(true)
+    Ok(Some(namespace))
 }
 
 /// Has every deployment of the environment made inactive: GitHub never does it for transient ones. Says whether all are.
@@ -156,27 +213,10 @@ fn out_of_patience(environment: &PreviewEnvironment, context: &Context) -> bool 
     deleted.is_some_and(|deleted| context.clock.now().duration_since(deleted.0) > PATIENCE)
 }
 
-/// Takes the finalizer off. It belongs to whoever made the object: the intake, or, for one made by hand, the controller.
+/// Takes the finalizer off, whoever put it there: the intake, the controller, or somebody who made the object with it.
 async fn release(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
-    let by_intake = json!({ "spec": environment.spec });
-    for (manager, data) in [(write::INTAKE, by_intake), (write::FINALIZER, json!({}))] {
-        let metadata = match manager {
-            // Its labels and owner stay: an apply without them would take them off.
-            write::INTAKE => ObjectMeta {
-                labels: environment.metadata.labels.clone(),
-                owner_references: environment.metadata.owner_references.clone(),
-                ..write::identity(environment)
-            },
-            _ => write::identity(environment),
-        };
-        let object = write::object::<PreviewEnvironment>(metadata, data);
-        match context.cluster.apply(&Actor::Operator, manager, &object).await {
-            Ok(left) if left.finalizers().iter().any(|finalizer| finalizer == FINALIZER) => {}
-            // Gone already is another name for done. (An apply can't make a new one under the old UID.)
-            Ok(_) | Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404 | 422, .. }) => break,
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let kind = write::kind::<PreviewEnvironment>();
+    context.cluster.remove_finalizer(&kind, &environment.metadata, FINALIZER).await?;
     forget(environment, context);
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::api::{
 use crate::controllers::Context;
 use crate::controllers::driver::Failure;
 use crate::core::gate::{self, Verdict};
+use crate::core::progress;
 use crate::core::target::Mistake;
 use crate::core::validate::Admitted;
 use crate::core::{progress, trigger};
@@ -142,7 +143,7 @@ async fn ended(
                 && request.spec.sha == spec.revision.sha
         })
     };
-    if environment.status.is_some() || asked_for().is_some() {
+    if !progress::is_new(environment.status.as_ref()) || asked_for().is_some() {
         return Ok(None);
     }
     let (forge, repository) = context.forge(admitted).await?;

@@ -21,8 +21,9 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
 use self::follow::Followed;
-use self::tell::Report;
 pub use self::loops::Creations;
+pub(super) use self::record::{STAGES, kinds};
+use self::tell::Report;
 use self::verify::Verified;
 use super::driver::Failure;
 use super::{Context, write};
@@ -119,7 +120,7 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
         }
         delete(&request, context).await?;
     } else if matches!(outcome, Outcome::Created { .. } | Outcome::Superseded(_)) {
-        forget_the_oldest(&request, context).await?;
+        forget_the_oldest(&request, context).await.map_err(Failure::told)?;
     }
     let again = again(&outcome, context).into_iter().chain(report_again).min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))

@@ -55,7 +55,11 @@ pub(super) fn refused_lately(request: &DeploymentRequest, now: Timestamp) -> Opt
     (created.reason == REFUSED && since < REFUSED_AGAIN).then(|| created.message.clone())
 }
 
-fn kinds() -> Vec<&'static str> {
+/// Conditions of the steps that ask others, in their order.
+pub(crate) const STAGES: [&str; 3] = [ALLOWED, CREATED, SUCCEEDED];
+
+/// Every condition, in its order.
+pub(crate) fn kinds() -> Vec<&'static str> {
     [conditions::READY, conditions::RECONCILING, conditions::STALLED, ALLOWED]
         .into_iter()
         .chain(gates::CONDITIONS)

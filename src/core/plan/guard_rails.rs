@@ -11,6 +11,7 @@ use kube::api::DynamicObject;
 
 use super::labels::Marks;
 use super::object::typed;
+use crate::core::class_limits::CLASS_INVALID;
 use crate::core::target::{Mistake, Target};
 
 /// Name of the ResourceQuota, LimitRange and NetworkPolicy.
@@ -91,6 +92,29 @@ pub(super) fn role_binding(target: &Target, marks: &Marks) -> Result<DynamicObje
         }]),
     };
     typed(&binding, marks)
+}
+
+/// The mistake that makes the API server reject a guard rail of this kind, with the API server's words: the class's, or
+/// rights that the operator lacks.
+pub fn rail_refused(class: &str, kind: &str, namespace: &str, code: u16, message: &str) -> Mistake {
+    let field = match kind {
+        "ResourceQuota" => "spec.isolation.quota",
+        "LimitRange" => "spec.isolation.defaultRequests and defaultLimits",
+        "NetworkPolicy" => "spec.isolation.network",
+        _ => "",
+    };
+    if code == 403 || field.is_empty() {
+        return Mistake {
+            reason: "ApplyForbidden",
+            message: format!("{kind} of namespace {namespace}: {message}: ask the platform team"),
+        };
+    }
+    Mistake {
+        reason: CLASS_INVALID,
+        message: format!(
+            "PreviewClass {class}: {field}: {message}: the platform team has to correct the class"
+        ),
+    }
 }
 
 /// Name and namespace of an object in the environment's namespace.

@@ -30,11 +30,12 @@ mod tests;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
+use crate::core::class_limits::CLASS_INVALID;
 use crate::core::target::{Mistake, Target};
 
 pub use change::{Change, change};
 pub use corrections::{Corrections, contested};
-pub use guard_rails::{DEPLOYER, GUARD_RAIL};
+pub use guard_rails::{DEPLOYER, GUARD_RAIL, rail_refused};
 pub use object::unchanged;
 pub use prune::prune;
 pub use routes::hosts;
@@ -117,8 +118,6 @@ const KIND_FORBIDDEN: &str = "KindForbidden";
 const HOOK_UNSUPPORTED: &str = "HookUnsupported";
 /// An endpoint leads nowhere.
 const ENDPOINT_UNKNOWN: &str = "EndpointUnknown";
-/// The class can't be carried out.
-const CLASS_INVALID: &str = "ClassInvalid";
 
 fn mistake(reason: &'static str, message: impl Into<String>) -> Mistake {
     Mistake { reason, message: message.into() }

@@ -93,6 +93,7 @@ pub(crate) fn target(class: &str, template: &str) -> Target {
         namespace: "the-preview-namespace".into(),
         host: "the-host.dev.example".into(),
         url: "https://the-host.dev.example".into(),
+        class_name: "the-class".into(),
         class: serde_saphyr::from_str(class).unwrap(),
         template_name: "the-template".into(),
         template,

@@ -297,6 +297,32 @@ fn a_class_that_cannot_be_carried_out_is_told() {
 }
 
 #[test]
+fn a_rejected_guard_rail_names_class_and_field() {
+    let told = |kind: &str, code: u16| {
+        let Mistake { reason, message } =
+            rail_refused("standard", kind, "preview-x", code, "spec.hard[x]: Invalid value");
+        format!("{reason}: {message}")
+    };
+    assert_eq!(
+        told("ResourceQuota", 422),
+        "ClassInvalid: PreviewClass standard: spec.isolation.quota: spec.hard[x]: Invalid value: the platform team has to correct the \
+         class"
+    );
+    for (kind, code, words) in [
+        (
+            "LimitRange",
+            422,
+            "ClassInvalid: PreviewClass standard: spec.isolation.defaultRequests and defaultLimits: ",
+        ),
+        ("NetworkPolicy", 500, "ClassInvalid: PreviewClass standard: spec.isolation.network: "),
+        ("LimitRange", 403, "ApplyForbidden: LimitRange of namespace preview-x: "),
+        ("RoleBinding", 422, "ApplyForbidden: RoleBinding of namespace preview-x: "),
+    ] {
+        assert!(told(kind, code).starts_with(words), "{}", told(kind, code));
+    }
+}
+
+#[test]
 fn ranges_that_are_opened_leave_out_the_instance_metadata() {
     let excepted = |cidr: &str| {
         let mut target = target(GATEWAY, TEMPLATE);

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
+use crate::core::api_error;
 use crate::core::cause::Cause;
 use crate::core::text::cut;
 
@@ -46,17 +47,18 @@ pub(super) fn about_pod(message: &str, pod: &Pod, workload: &str) -> String {
     tidy(&text)
 }
 
-/// A controller's message about pods that it can't make, without the name it would have given the pod.
+/// A controller's message about pods that it can't make: the API server's words, without the name that it would have
+/// given the pod, and without values.
 pub(super) fn about_creation(message: &str) -> String {
     for start in ["pods \"", "Pod \""] {
         let Some(rest) = message.strip_prefix(start) else { continue };
         for end in ["\" is forbidden: ", "\" is invalid: "] {
             if let Some((_, cause)) = rest.split_once(end) {
-                return tidy(cause);
+                return tidy(&api_error::text(cause));
             }
         }
     }
-    tidy(message)
+    tidy(&api_error::text(message))
 }
 
 /// The scheduler's message: why no node takes the pod, without what it says about preemption.
@@ -239,7 +241,12 @@ mod tests {
             "exceeded quota: preview, requested: pods=1"
         );
         assert_eq!(about_creation("Pod \"web-5c9f-abcde\" is invalid: spec.x: Required"), "spec.x: Required");
-        assert_eq!(about_creation("Internal error occurred: boom"), "Internal error occurred: boom");
+        assert_eq!(about_creation("Internal error occurred: boom"), "boom");
+        let invalid = "Pod \"web-5c9f-abcde\" is invalid: spec.containers[0].env[0].valueFrom: Invalid value: \"hunter2\": may not be set";
+        assert_eq!(
+            about_creation(invalid),
+            "spec.containers[0].env[0].valueFrom: Invalid value: may not be set"
+        );
     }
 
     #[test]

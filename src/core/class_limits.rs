@@ -1,0 +1,262 @@
+//! Whether the limits of a class can be those of a namespace: what the API server would reject of its ResourceQuota and
+//! LimitRange, told before anything is made.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::ResourceExt as _;
+
+use super::target::Mistake;
+use crate::api::PreviewClass;
+
+/// The class can't be carried out.
+pub const CLASS_INVALID: &str = "ClassInvalid";
+
+/// Resources of a container that have no domain.
+const OF_CONTAINERS: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
+/// Resources that a ResourceQuota limits and that have no domain.
+/// <https://kubernetes.io/docs/concepts/policy/resource-quotas/>
+const OF_QUOTAS: [&str; 19] = [
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.storage",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "persistentvolumeclaims",
+    "configmaps",
+    "services.nodeports",
+    "services.loadbalancers",
+];
+/// Of these, and of everything that is counted, there are whole numbers.
+const COUNTED: [&str; 9] = [
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "persistentvolumeclaims",
+    "configmaps",
+    "services.nodeports",
+    "services.loadbalancers",
+];
+/// Longest name of a resource after its domain.
+const MAX_NAME: usize = 63;
+
+/// Everything that is wrong with the limits of a class.
+///
+/// # Errors
+/// `ClassInvalid`; the message names every field.
+pub fn check(class: &PreviewClass) -> Result<(), Mistake> {
+    let isolation = &class.spec.isolation;
+    let mut wrong = Vec::new();
+    for (name, amount) in &isolation.quota {
+        let field = format!("spec.isolation.quota[{name}]");
+        if !is_known(name, &OF_QUOTAS, &["hugepages-", "requests.hugepages-"]) {
+            wrong.push(format!(
+                "{field}: a ResourceQuota knows no such resource: write pods, requests.cpu, limits.memory or \
+                 count/deployments.apps"
+            ));
+        } else if amount_of(amount).is_none() {
+            wrong.push(format!("{field}: it is no amount: write it like 4, 500m or 2Gi"));
+        } else if (COUNTED.contains(&name.as_str()) || name.starts_with("count/")) && !is_whole(amount) {
+            wrong.push(format!("{field}: it is counted: write a whole number"));
+        }
+    }
+    for (field, amounts) in
+        [("defaultRequests", &isolation.default_requests), ("defaultLimits", &isolation.default_limits)]
+    {
+        for (name, amount) in amounts {
+            let field = format!("spec.isolation.{field}[{name}]");
+            if !is_known(name, &OF_CONTAINERS, &["hugepages-"]) {
+                wrong.push(format!(
+                    "{field}: a container has no such resource: write cpu, memory, ephemeral-storage or a name with a domain"
+                ));
+            } else if amount_of(amount).is_none() {
+                wrong.push(format!("{field}: it is no amount: write it like 500m or 2Gi"));
+            }
+        }
+    }
+    wrong.extend(above(&isolation.default_requests, &isolation.default_limits));
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let message = format!("PreviewClass {}: {}", class.name_any(), wrong.join("; "));
+    Err(Mistake { reason: CLASS_INVALID, message })
+}
+
+/// Requests above the limit of the same resource.
+fn above<'a>(
+    requests: &'a BTreeMap<String, Quantity>,
+    limits: &'a BTreeMap<String, Quantity>,
+) -> impl Iterator<Item = String> + 'a {
+    requests.iter().filter_map(|(name, request)| {
+        let limit = limits.get(name)?;
+        (amount_of(request)? > amount_of(limit)?).then(|| {
+            format!(
+                "spec.isolation.defaultRequests[{name}]: {} is above spec.isolation.defaultLimits[{name}], which is {}: lower the one \
+                 or raise the other",
+                request.0, limit.0
+            )
+        })
+    })
+}
+
+/// Whether a resource is one of these, or has a domain as `example.com/gpu`.
+fn is_known(name: &str, plain: &[&str], beginnings: &[&str]) -> bool {
+    let is_name = |text: &str| {
+        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        text.len() <= MAX_NAME
+            && edge(text.chars().next())
+            && edge(text.chars().next_back())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    match name.split_once('/') {
+        Some((domain, name)) => is_name(name) && !domain.is_empty() && domain.split('.').all(is_name),
+        None => {
+            plain.contains(&name)
+                || beginnings.iter().any(|beginning| name.strip_prefix(beginning).is_some_and(is_name))
+        }
+    }
+}
+
+/// An amount in billionths, which everything that Kubernetes knows is a whole number of; `None` when it is no amount.
+/// What is too much to count is the most that there is.
+fn amount_of(quantity: &Quantity) -> Option<u128> {
+    let text = quantity.0.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && part.is_empty() || part.contains('.') {
+        return None;
+    }
+    // Digits, and how often they are to be divided by ten.
+    let digits: u128 = format!("{whole}{part}").parse().unwrap_or(u128::MAX);
+    let mut tens = 9 - i32::try_from(part.len()).ok()?;
+    let mut factor: u128 = 1;
+    match suffix {
+        "" => {}
+        "n" => tens -= 9,
+        "u" => tens -= 6,
+        "m" => tens -= 3,
+        "k" => tens += 3,
+        "M" => tens += 6,
+        "G" => tens += 9,
+        "T" => tens += 12,
+        "P" => tens += 15,
+        "E" => tens += 18,
+        "Ki" => factor = 1 << 10,
+        "Mi" => factor = 1 << 20,
+        "Gi" => factor = 1 << 30,
+        "Ti" => factor = 1 << 40,
+        "Pi" => factor = 1 << 50,
+        "Ei" => factor = 1 << 60,
+        exponent => tens += exponent.strip_prefix(['e', 'E'])?.parse::<i32>().ok()?,
+    }
+    let amount = digits.saturating_mul(factor);
+    let power = 10_u128.checked_pow(tens.unsigned_abs()).unwrap_or(u128::MAX);
+    // As Kubernetes rounds: up.
+    Some(if tens >= 0 { amount.saturating_mul(power) } else { amount.div_ceil(power) })
+}
+
+fn is_whole(quantity: &Quantity) -> bool {
+    amount_of(quantity).is_some_and(|amount| amount % 1_000_000_000 == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn class(isolation: &Value) -> PreviewClass {
+        serde_json::from_value(json!({
+            "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewClass", "metadata": {"name": "standard"},
+            "spec": {
+                "repositories": ["acme/*"], "github": {"secretName": "github"},
+                "routing": {"domain": "x.example", "gateway": {"name": "a", "namespace": "b"}}, "isolation": isolation,
+            },
+        }))
+        .unwrap()
+    }
+
+    fn wrong(isolation: &Value) -> Option<String> {
+        check(&class(isolation)).err().map(|mistake| {
+            assert_eq!(mistake.reason, CLASS_INVALID);
+            mistake.message
+        })
+    }
+
+    #[test]
+    fn amounts_are_compared_as_kubernetes_writes_them() {
+        let amount = |text: &str| amount_of(&Quantity(text.to_owned()));
+        for (one, other) in [
+            ("1", "1000m"),
+            ("0.5", "500m"),
+            (".5", "500m"),
+            ("1Ki", "1024"),
+            ("1k", "1e3"),
+            ("1M", "1E6"),
+            ("100n", "0.1u"),
+        ] {
+            assert_eq!(amount(one), amount(other), "{one} {other}");
+        }
+        for (less, more) in [
+            ("512Mi", "1Gi"),
+            ("1G", "1Gi"),
+            ("999m", "1"),
+            ("1n", "1u"),
+            ("8Ei", "9999999999999999999999Ei"),
+        ] {
+            assert!(amount(less).unwrap() < amount(more).unwrap(), "{less} {more}");
+        }
+        for none in ["", "x", "1x", ".", "1.2.3", "-1", "1e", "Ki"] {
+            assert_eq!(amount(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_usual_class_is_right() {
+        assert_eq!(wrong(&json!({})), None);
+        let many = json!({"quota": {"count/deployments.apps": "5", "requests.nvidia.com/gpu": 1, "hugepages-2Mi": "1Gi",
+            "gold.storageclass.storage.k8s.io/requests.storage": "5Gi", "services.nodeports": 0},
+            "defaultLimits": {"example.com/gpu": "1"}});
+        assert_eq!(wrong(&many), None);
+    }
+
+    #[test]
+    fn a_default_request_above_the_default_limit_is_told() {
+        let memory = wrong(&json!({"defaultRequests": {"memory": "1Gi"}})).unwrap();
+        assert_eq!(
+            memory,
+            "PreviewClass standard: spec.isolation.defaultRequests[memory]: 1Gi is above spec.isolation.defaultLimits[memory], which is \
+             512Mi: lower the one or raise the other"
+        );
+        let both = wrong(&json!({"defaultRequests": {"cpu": "2", "memory": "1Gi"}})).unwrap();
+        assert!(both.contains("[cpu]") && both.contains("[memory]"), "every mistake is told: {both}");
+        assert_eq!(wrong(&json!({"defaultRequests": {"memory": "1Gi"}, "defaultLimits": {}})), None);
+    }
+
+    #[test]
+    fn a_quota_of_what_there_is_not_is_told() {
+        for name in ["bogus", "requests.bogus", "count/", "/x", "-a.example/x"] {
+            let message = wrong(&json!({"quota": {name: 1}})).unwrap_or_default();
+            assert!(message.contains(&format!("spec.isolation.quota[{name}]")), "{name}: {message}");
+        }
+        for (name, amount) in [("pods", "1.5"), ("count/jobs.batch", "500m")] {
+            let message = wrong(&json!({"quota": {name: amount}})).unwrap_or_default();
+            assert!(message.contains("whole number"), "{name}: {message}");
+        }
+        let message = wrong(&json!({"defaultLimits": {"bogus": 1}})).unwrap();
+        assert!(message.contains("spec.isolation.defaultLimits[bogus]"), "{message}");
+    }
+}
