@@ -86,7 +86,7 @@ async fn an_image_that_is_not_there_fails_and_a_push_mends_it(stage: &Stage) -> 
     let github = stage.github();
     let new = NewProject::new("health-image").image("localhost/health-image:{{ shortSha }}");
     let project = stage.project(new).await?;
-    let words = ["ImagePullBackOff", "container web", "localhost/health-image:"];
+    let words = ["web: image", "localhost/health-image:"];
     let (pull, broken) = fails(stage, &project, SOON, "ImagePullBackOff", &words).await?;
     at_once(stage, &project, pull.number, &broken).await?;
     ensure!(
@@ -121,7 +121,7 @@ async fn an_image_that_is_not_there_fails_and_a_push_mends_it(stage: &Stage) -> 
 
 async fn a_container_that_ends_at_once_is_a_crash_loop(stage: &Stage) -> Result<()> {
     let project = stage.project(NewProject::new("health-crash").variable("CRASH_AFTER", "0")).await?;
-    let words = ["CrashLoopBackOff", "container web", "code 1"];
+    let words = ["web: crashed", "code 1"];
     fails(stage, &project, SOON, "CrashLoopBackOff", &words).await.map(|_| ())
 }
 
@@ -130,7 +130,7 @@ async fn a_container_that_never_becomes_ready_fails_at_its_deadline(stage: &Stag
     let yaml = template(&new, |deployment| deployment["progressDeadlineSeconds"] = 5.into())?;
     let project = stage.project(new.template(&yaml)).await?;
     let began = Instant::now();
-    let words = ["web"];
+    let words = ["web", "probe"];
     fails(stage, &project, SOON, "ProgressDeadlineExceeded", &words).await?;
     ensure!(began.elapsed() > Duration::from_secs(5), "it failed before its deadline");
     Ok(())
@@ -148,7 +148,7 @@ async fn a_missing_key_is_named(stage: &Stage) -> Result<()> {
     let texts = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "texts"}, "data": {"other": "x"}});
     yaml["spec"]["resources"].as_array_mut().context("no resources")?.push(texts);
     let project = stage.project(new.template(&yaml.to_string())).await?;
-    let words = ["container web", "greeting"];
+    let words = ["web: key not found in ConfigMap", "greeting"];
     let (pull, broken) = fails(stage, &project, SOON, "CreateContainerConfigError", &words).await?;
     at_once(stage, &project, pull.number, &broken).await?;
     // What no longer fits a description on GitHub is in the condition.
@@ -181,7 +181,7 @@ async fn a_pod_that_fits_nowhere_is_unschedulable(stage: &Stage) -> Result<()> {
         container(deployment)["resources"] = json!({"requests": {"cpu": "1000", "memory": "16Mi"}, "limits": {"cpu": "1000", "memory": "32Mi"}});
     })?;
     let project = stage.project(new.template(&yaml)).await?;
-    let words = ["Unschedulable", "Insufficient cpu"];
+    let words = ["no node takes the pod", "Insufficient cpu"];
     fails(stage, &project, SOON + SOON, "Unschedulable", &words).await.map(|_| ())
 }
 
@@ -209,7 +209,7 @@ async fn a_pod_over_the_quota_is_refused(stage: &Stage) -> Result<()> {
 async fn a_container_that_takes_too_much_memory_is_told_so(stage: &Stage) -> Result<()> {
     // Its limit is 32 MiB.
     let project = stage.project(NewProject::new("health-memory").variable("MEMORY", "200")).await?;
-    fails(stage, &project, SOON, "OOMKilled", &["OOMKilled", "container web", "memory"]).await.map(|_| ())
+    fails(stage, &project, SOON, "OOMKilled", &["web: OOMKilled", "memory"]).await.map(|_| ())
 }
 
 async fn a_slow_start_succeeds_in_the_end(stage: &Stage) -> Result<()> {

@@ -53,8 +53,13 @@ pub(super) fn cause(said: &str, image: &str) -> Cause {
     let lower = said.to_ascii_lowercase();
     let has = |words: &str| lower.contains(words);
     let of_image = |what: &str| Cause::new(what).detail(image).said(said);
-    let of_host =
-        |what: &str| Cause::new(what).detail(host(said, image)).said(format!("pulling {image}: {said}"));
+    let of_host = |what: &str| match host(said) {
+        // A mirror or a proxy, which the image's name doesn't tell.
+        Some(host) if !host.ends_with(registry(image)) => {
+            Cause::new(what).detail(host).said(format!("pulling {image}: {said}"))
+        }
+        _ => of_image(what),
+    };
     if said.is_empty() {
         Cause::new("image not pulled").detail(image)
     } else if let Some((_, what)) = TLS.iter().find(|(words, _)| has(words)) {

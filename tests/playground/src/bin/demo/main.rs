@@ -12,16 +12,19 @@ mod figures;
 mod install;
 mod keep;
 mod lives;
+mod picture;
 mod play;
 mod screen;
 mod slack;
 mod table;
 mod timeline;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context as _;
 use clap::Parser;
 use playground::Mode;
 use playground::stage::{Place, Settings, Stage};
@@ -52,12 +55,15 @@ struct Arguments {
     /// Simulate the node, also where there could be a real one. No URL answers then, no container fails, and the operator is a process.
     #[arg(long)]
     simulated: bool,
+    /// Draw what the acts print into this file, as SVG: the README's picture.
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let screen = Arc::new(Screen::new());
+    let screen = Arc::new(Screen::new(arguments.picture.is_some()));
     match until_signalled(&arguments, &screen).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -126,7 +132,7 @@ async fn demo(arguments: &Arguments, screen: &Arc<Screen>, kept: &Kept) -> Resul
     let playing = Phase::Play { logs };
 
     let mut play = Play::new(stage, Arc::clone(screen)).await.map_err(playing.failed())?;
-    let mut played = perform(arguments, &mut play).await;
+    let mut played = perform(arguments, &mut play, screen).await;
     if played.is_ok() && arguments.keep {
         played = play.keep().await;
         if played.is_ok() {
@@ -141,8 +147,9 @@ async fn demo(arguments: &Arguments, screen: &Arc<Screen>, kept: &Kept) -> Resul
     Ok(())
 }
 
-async fn perform(arguments: &Arguments, play: &mut Play) -> anyhow::Result<()> {
+async fn perform(arguments: &Arguments, play: &mut Play, screen: &Screen) -> anyhow::Result<()> {
     play.installed().await?;
+    screen.clear_record();
     play.open().await?;
     play.push().await?;
     play.break_and_fix().await?;
@@ -152,6 +159,10 @@ async fn perform(arguments: &Arguments, play: &mut Play) -> anyhow::Result<()> {
     play.test().await?;
     play.produce().await?;
     play.fix_from_slack().await?;
+    if let Some(file) = &arguments.picture {
+        std::fs::write(file, picture::svg(&screen.record()))
+            .with_context(|| format!("the picture can't be written to {}", file.display()))?;
+    }
     if arguments.figures {
         play.more_lives(lives::COUNT).await?;
     }

@@ -1,11 +1,13 @@
 //! What is printed, and how: colours on a terminal only.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use playground::stage::Stage;
 
 use crate::failure::Failure;
+use crate::picture;
 
 const BOLD: &str = "1";
 const DIM: &str = "2";
@@ -21,23 +23,46 @@ const READY: [&str; 4] = ["start", "images and accounts", "helm install", "opera
 pub(crate) struct Screen {
     colours: bool,
     began: Instant,
+    /// Every line with its colours, where they are recorded.
+    record: Option<Mutex<Vec<String>>>,
 }
 
 impl Screen {
-    pub(crate) fn new() -> Self {
+    /// A screen that records what it shows, or doesn't.
+    pub(crate) fn new(records: bool) -> Self {
         let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { colours, began: Instant::now() }
+        Self { colours, began: Instant::now(), record: records.then(Mutex::default) }
     }
 
     /// A line; nobody looking is fine.
-    #[allow(clippy::unused_self)] // everything is printed by whoever has the screen
     pub(crate) fn line(&self, text: &str) {
-        let _ = writeln!(std::io::stdout(), "{text}");
+        if let Some(record) = &self.record {
+            record.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+        }
+        let shown = if self.colours { text.to_owned() } else { picture::plain(text) };
+        let _ = writeln!(std::io::stdout(), "{shown}");
+    }
+
+    /// Forgets what was recorded.
+    pub(crate) fn clear_record(&self) {
+        if let Some(record) = &self.record {
+            record.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    /// What was recorded.
+    pub(crate) fn record(&self) -> Vec<String> {
+        let record = self.record.as_ref();
+        record.map(|record| record.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
     }
 
     /// The text in a colour.
     pub(crate) fn paint(&self, colour: &str, text: &str) -> String {
-        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colours || self.record.is_some() {
+            format!("\x1b[{colour}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     pub(crate) fn title(&self, text: &str) {
@@ -68,7 +93,9 @@ impl Screen {
 
     /// What went wrong, and on a line of its own what a person can do.
     pub(crate) fn failed(&self, failure: &Failure) {
-        let _ = writeln!(std::io::stderr(), "\n{} {}", self.paint(RED, "✗"), failure.problem);
+        let sign = self.paint(RED, "✗");
+        let sign = if self.colours { sign } else { picture::plain(&sign) };
+        let _ = writeln!(std::io::stderr(), "\n{sign} {}", failure.problem);
         let _ = writeln!(std::io::stderr(), "  {}", failure.remedy());
     }
 
