@@ -27,8 +27,7 @@ tests![
 
 const STAGING: &str = "  - name: staging\n    deploy: {templateRef: {name: NAME}}\n";
 /// An environment for each pull request, whose deployments somebody else creates.
-const BY_CI: &str =
-    "  - name: preview\n    githubEnvironment: \"preview/pr-{number}\"\n    deploy: {templateRef: {name: NAME}}\n";
+const BY_CI: &str = "  - name: preview\n    githubEnvironment: \"preview/pr-{number}\"\n    deploy: {templateRef: {name: NAME}}\n";
 
 /// What a workflow does: creates a deployment by GitHub's API.
 async fn create(
@@ -54,7 +53,8 @@ async fn excluded_paths_and_branches_are_not_deployed(stage: &Stage) -> Result<(
         - name: staging\n    trigger: {push: {branches: [\"release-[0-9]+\", \"!release-13\"]}}\n";
     let project = project(stage, "input-patterns", environments, true).await?;
     let github = stage.github();
-    let sha = github.push_files(&project.repository, "docs", &[("docs/a.md", "x"), ("web/b.md", "x")]).await?;
+    let sha =
+        github.push_files(&project.repository, "docs", &[("docs/a.md", "x"), ("web/b.md", "x")]).await?;
     github.open_pull_request(&project.repository, "docs").await?;
     let why = waits(stage, &project, "preview", &sha, ("Allowed", "False", "PathsNotChanged")).await?;
     ensure!(why.contains("!docs/**"), "{why}");
@@ -188,8 +188,7 @@ async fn a_template_without_endpoints_has_no_url(stage: &Stage) -> Result<()> {
                 conditions(&found)
             );
             let all = deployments_of(stage, &project, &github_environment(pull.number)).await?;
-            let newest =
-                all.last().and_then(|deployment| deployment.statuses.last()).context("no status")?;
+            let newest = all.last().and_then(|deployment| deployment.statuses.last()).context("no status")?;
             ensure!(newest.state == "success" && newest.environment_url.is_empty(), "{newest:?}");
             Ok(())
         })
