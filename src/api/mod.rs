@@ -28,8 +28,8 @@ pub use preview_class::{
 };
 pub use preview_environment::{
     Attempt, Component, DeploymentReport, DeploymentState, FinishedJob, InventoryEntry, Lifetime,
-    NamespaceReference, Outcome, PreviewEnvironment, PreviewEnvironmentSpec, PreviewEnvironmentStatus, PullRequestSource,
-    Refusal, Revision, Verification,
+    NamespaceReference, Outcome, PreviewEnvironment, PreviewEnvironmentSpec, PreviewEnvironmentStatus,
+    PullRequestSource, Refusal, Revision, Verification,
 };
 pub use preview_template::{
     Endpoint, ParameterDeclaration, PreviewTemplate, PreviewTemplateSpec, PreviewTemplateStatus,

@@ -321,8 +321,7 @@ async fn what_a_failed_attempt_applied_is_removed_later(stage: &Stage) -> Result
         .await?;
     ensure!(secrets.get_opt("alpha").await?.is_some(), "the Secret isn't there");
     stage.apply_object_within(&project.namespace, NewProject::new(name).template_object()?).await?;
-    let webhooks =
-        stage.objects("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", None);
+    let webhooks = stage.objects("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", None);
     webhooks.delete(name, &DeleteParams::default()).await?;
     stage.deployed(&project, &pull.sha, "success", END).await?;
     ensure!(secrets.get_opt("alpha").await?.is_none(), "the Secret is still there");

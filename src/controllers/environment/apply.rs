@@ -72,7 +72,8 @@ pub(super) async fn apply(
     let mut inventory = before;
     let autoscaled = Autoscaled::by(&resources);
     let placing = Placing::new(environment, &target.environment_uid, &autoscaled, context);
-    let objects = Objects { target, placing: &placing, resources: &resources, routes: &routes, surplus: &surplus };
+    let objects =
+        Objects { target, placing: &placing, resources: &resources, routes: &routes, surplus: &surplus };
     let outcome = objects.place_all(&mut inventory, &mut findings.contested).await;
     findings.inventory = Some(inventory.clone());
     Ok(outcome?.map(|()| Applied { inventory }))
@@ -121,7 +122,8 @@ impl Objects<'_> {
                     if self.placing.is_settling(actor) && !refusal::is_final(&message) =>
                 {
                     let namespace = &self.target.namespace;
-                    let reason = format!("the deployer account of {namespace} is not in force yet: {message}");
+                    let reason =
+                        format!("the deployer account of {namespace} is not in force yet: {message}");
                     return Err(Failure::Soon { reason, after: Duration::from_millis(200) });
                 }
                 Err(ClusterError::Refused { code, message }) => {

@@ -72,9 +72,8 @@ impl<'a> Placing<'a> {
     ) -> Result<Placed, ClusterError> {
         let live = self.find(actor, planned).await?;
         let finished = entry.filter(|_| live.is_none()).and_then(|entry| self.end_of(planned, entry));
-        let kept = live
-            .as_ref()
-            .is_none_or(|live| !plan::unchanged(planned, live) || is_kept(live, self.context));
+        let kept =
+            live.as_ref().is_none_or(|live| !plan::unchanged(planned, live) || is_kept(live, self.context));
         match (plan::change(planned, live.as_ref(), kept, finished.is_some()), live, finished) {
             (Change::Nothing, Some(live), _) => Ok(Placed::There(live)),
             (Change::Finished, _, Some(finished)) => Ok(Placed::Finished(finished)),
@@ -162,9 +161,10 @@ impl<'a> Placing<'a> {
         }
         let kind = kind_of(planned);
         let live = context.live.find(&kind, planned.namespace().as_deref(), &planned.name_any());
-        if live.as_deref().is_some_and(|live| {
-            plan::unchanged(planned, live) || jobs::may_be_replaced(planned, live)
-        }) {
+        if live
+            .as_deref()
+            .is_some_and(|live| plan::unchanged(planned, live) || jobs::may_be_replaced(planned, live))
+        {
             return None;
         }
         let mistake = match context.cluster.try_apply(actor, write::ENVIRONMENT, planned).await {
@@ -204,8 +204,7 @@ impl<'a> Placing<'a> {
         let known = context.live.find(&kind, namespace.as_deref(), &name);
         let known = known.map(|known| (*known).clone());
         if context.live.follows(&kind)
-            || known.is_some()
-                && context.applications.was_read(self.environment_uid, &place(planned), pace)
+            || known.is_some() && context.applications.was_read(self.environment_uid, &place(planned), pace)
         {
             return Ok(known);
         }

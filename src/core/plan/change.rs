@@ -24,12 +24,7 @@ pub enum Change {
 
 /// Decides about one object. `kept` says whether nobody changed the live object since it was applied, `finished` whether it is a Job that
 /// ran to its end for this revision.
-pub fn change(
-    planned: &DynamicObject,
-    live: Option<&DynamicObject>,
-    kept: bool,
-    finished: bool,
-) -> Change {
+pub fn change(planned: &DynamicObject, live: Option<&DynamicObject>, kept: bool, finished: bool) -> Change {
     let Some(live) = live else { return if finished { Change::Finished } else { Change::Apply } };
     let deleted = live.metadata.deletion_timestamp.is_some();
     if unchanged(planned, live) {
@@ -72,7 +67,9 @@ mod tests {
     #[test]
     fn what_is_there_as_it_was_applied_is_left_alone() {
         let map = |data: &str| {
-            object(&format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: x}}, data: {{a: {data}}}}}"))
+            object(&format!(
+                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: x}}, data: {{a: {data}}}}}"
+            ))
         };
         assert_eq!(change(&map("b"), Some(&map("b")), true, false), Change::Nothing);
         assert_eq!(change(&map("b"), Some(&map("b")), false, false), Change::Correct);

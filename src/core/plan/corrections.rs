@@ -101,7 +101,10 @@ mod tests {
 
     #[test]
     fn the_message_begins_with_who_changes_it() {
-        assert!(contested("Deployment", "web", Some("scaler")).starts_with("scaler keeps changing Deployment web: "));
+        assert!(
+            contested("Deployment", "web", Some("scaler"))
+                .starts_with("scaler keeps changing Deployment web: ")
+        );
         assert!(contested("Deployment", "web", None).starts_with("something else keeps changing "));
     }
 }

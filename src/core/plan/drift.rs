@@ -160,7 +160,10 @@ mod tests {
         let replicas = json!({"f:spec": {"f:replicas": {}}});
         let scaled = by("kube-controller-manager", Some("scale"), EARLY, replicas.clone());
         assert!(known.is_kept(&marked(deployment(3, "a", json!([scaled.clone()])))));
-        assert!(known.is_kept(&deployment(3, "a", json!([scaled.clone()]))), "also as the API server answers");
+        assert!(
+            known.is_kept(&deployment(3, "a", json!([scaled.clone()]))),
+            "also as the API server answers"
+        );
         assert!(!known.is_kept(&marked(deployment(1, "b", json!([scaled])))), "the image is drift");
         let edited = by("kubectl-edit", None, EARLY, replicas);
         assert!(!known.is_kept(&marked(deployment(3, "a", json!([edited])))), "not through scale");

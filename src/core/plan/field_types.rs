@@ -6,7 +6,6 @@
 //! that aren't Kubernetes' own only the metadata is known.
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
 
 use k8s_openapi::api::{apps, autoscaling, batch, coordination, core, discovery, policy, rbac};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -21,12 +20,7 @@ use crate::core::text::cut;
 /// Gives each scalar of the object the type that its kind wants there. `field` is the object's place, as `resources[1]`.
 ///
 /// Errors: one message for each field whose value can't be of its type.
-pub(super) fn fit(
-    field: &str,
-    api_version: &str,
-    kind: &str,
-    object: &mut Value,
-) -> Result<(), Vec<String>> {
+pub(super) fn fit(field: &str, api_version: &str, kind: &str, object: &mut Value) -> Result<(), Vec<String>> {
     let report = RefCell::new(Report::default());
     // An error is about more than the type of one scalar: the API server has its say.
     drop(examine(api_version, kind, object, &report));
@@ -45,12 +39,7 @@ pub(super) fn fit(
     Err(mistakes.into_iter().map(|(path, problem)| format!("{field}{}: {problem}", shown(&path))).collect())
 }
 
-fn examine(
-    api_version: &str,
-    kind: &str,
-    object: &Value,
-    report: &RefCell<Report>,
-) -> Result<(), Error> {
+fn examine(api_version: &str, kind: &str, object: &Value, report: &RefCell<Report>) -> Result<(), Error> {
     macro_rules! as_kind {
         ($($api_version:literal { $($kind:literal: $type:ty),+ })+) => {
             match (api_version, kind) {
@@ -133,23 +122,18 @@ impl Path<'_> {
 
 /// As `.spec.containers[0].image`, with keys that aren't plain names in quotes.
 fn shown(path: &[Step]) -> String {
-    let mut text = String::new();
-    for step in path {
-        match step {
-            Step::Index(index) => drop(write!(text, "[{index}]")),
-            Step::Key(key)
-                if !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') =>
-            {
-                drop(write!(text, ".{key}"));
-            }
-            Step::Key(key) => drop(write!(text, "[{:?}]", cut(key, 100))),
-        }
-    }
-    text
+    let plain = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let steps = path.iter().map(|step| match step {
+        Step::Index(index) => format!("[{index}]"),
+        Step::Key(key) if plain(key) => format!(".{key}"),
+        Step::Key(key) => format!("[{:?}]", cut(key, 100)),
+    });
+    steps.collect()
 }
 
 const TEXT: &str = "must be text";
-const BASE64: &str = "must be text in base64; plain text belongs in a Secret's stringData or a ConfigMap's data";
+const BASE64: &str =
+    "must be text in base64; plain text belongs in a Secret's stringData or a ConfigMap's data";
 const NUMBER: &str = "must be a whole number";
 const BOOLEAN: &str = "must be true or false";
 const LIST: &str = "must be a list";
@@ -379,22 +363,78 @@ mod tests {
     #[test]
     fn literals_become_text_where_kubernetes_takes_nothing_else() {
         for (yaml, field, wanted) in [
-            ("{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {PORT: 8080}}", "/data/PORT", "8080"),
-            ("{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {DEBUG: true}}", "/data/DEBUG", "true"),
-            ("{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {RATIO: 0.5}}", "/data/RATIO", "0.5"),
+            (
+                "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {PORT: 8080}}",
+                "/data/PORT",
+                "8080",
+            ),
+            (
+                "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {DEBUG: true}}",
+                "/data/DEBUG",
+                "true",
+            ),
+            (
+                "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {RATIO: 0.5}}",
+                "/data/RATIO",
+                "0.5",
+            ),
             ("{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, data: {V: 2.0}}", "/data/V", "2"),
-            ("{apiVersion: v1, kind: Secret, metadata: {name: x}, stringData: {PIN: 13579246}}", "/stringData/PIN", "13579246"),
+            (
+                "{apiVersion: v1, kind: Secret, metadata: {name: x}, stringData: {PIN: 13579246}}",
+                "/stringData/PIN",
+                "13579246",
+            ),
             ("{apiVersion: v1, kind: Secret, metadata: {name: 7}}", "/metadata/name", "7"),
-            ("{apiVersion: x.example/v1, kind: Thing, metadata: {name: x, labels: {a: 1}}}", "/metadata/labels/a", "1"),
-            ("{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {selector: {version: 1}}}", "/spec/selector/version", "1"),
-            (&deployment("{selector: {matchLabels: {version: 1}}}"), "/spec/selector/matchLabels/version", "1"),
-            (&deployment("{template: {metadata: {labels: {version: 1}}}}"), "/spec/template/metadata/labels/version", "1"),
-            (&deployment("{template: {metadata: {annotations: {on: false}}}}"), "/spec/template/metadata/annotations/on", "false"),
-            (&deployment("{template: {spec: {nodeSelector: {pool: 3}}}}"), "/spec/template/spec/nodeSelector/pool", "3"),
-            (&deployment("{template: {spec: {containers: [{env: [{name: A, value: 8080}]}]}}}"), "/spec/template/spec/containers/0/env/0/value", "8080"),
-            (&deployment("{template: {spec: {containers: [{args: [--port, 8080]}]}}}"), "/spec/template/spec/containers/0/args/1", "8080"),
-            (&deployment("{template: {spec: {initContainers: [{command: [sleep, 5]}]}}}"), "/spec/template/spec/initContainers/0/command/1", "5"),
-            ("{apiVersion: batch/v1, kind: CronJob, metadata: {name: x}, spec: {jobTemplate: {spec: {template: {spec: {containers: [{env: [{name: A, value: true}]}]}}}}}}", "/spec/jobTemplate/spec/template/spec/containers/0/env/0/value", "true"),
+            (
+                "{apiVersion: x.example/v1, kind: Thing, metadata: {name: x, labels: {a: 1}}}",
+                "/metadata/labels/a",
+                "1",
+            ),
+            (
+                "{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {selector: {version: 1}}}",
+                "/spec/selector/version",
+                "1",
+            ),
+            (
+                &deployment("{selector: {matchLabels: {version: 1}}}"),
+                "/spec/selector/matchLabels/version",
+                "1",
+            ),
+            (
+                &deployment("{template: {metadata: {labels: {version: 1}}}}"),
+                "/spec/template/metadata/labels/version",
+                "1",
+            ),
+            (
+                &deployment("{template: {metadata: {annotations: {on: false}}}}"),
+                "/spec/template/metadata/annotations/on",
+                "false",
+            ),
+            (
+                &deployment("{template: {spec: {nodeSelector: {pool: 3}}}}"),
+                "/spec/template/spec/nodeSelector/pool",
+                "3",
+            ),
+            (
+                &deployment("{template: {spec: {containers: [{env: [{name: A, value: 8080}]}]}}}"),
+                "/spec/template/spec/containers/0/env/0/value",
+                "8080",
+            ),
+            (
+                &deployment("{template: {spec: {containers: [{args: [--port, 8080]}]}}}"),
+                "/spec/template/spec/containers/0/args/1",
+                "8080",
+            ),
+            (
+                &deployment("{template: {spec: {initContainers: [{command: [sleep, 5]}]}}}"),
+                "/spec/template/spec/initContainers/0/command/1",
+                "5",
+            ),
+            (
+                "{apiVersion: batch/v1, kind: CronJob, metadata: {name: x}, spec: {jobTemplate: {spec: {template: {spec: {containers: [{env: [{name: A, value: true}]}]}}}}}}",
+                "/spec/jobTemplate/spec/template/spec/containers/0/env/0/value",
+                "true",
+            ),
         ] {
             assert_eq!(fitted(yaml).unwrap().pointer(field), Some(&Value::from(wanted)), "{yaml}");
         }
@@ -403,15 +443,37 @@ mod tests {
     #[test]
     fn text_that_is_a_whole_number_becomes_one_where_a_number_is_needed() {
         for (yaml, field, wanted) in [
-            ("{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {ports: [{port: '80', targetPort: '8080'}]}}", "/spec/ports/0/port", Value::from(80)),
-            ("{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {ports: [{port: '80', targetPort: '8080'}]}}", "/spec/ports/0/targetPort", 8080.into()),
-            ("{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {ports: [{port: 80, targetPort: http}]}}", "/spec/ports/0/targetPort", "http".into()),
+            (
+                "{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {ports: [{port: '80', targetPort: '8080'}]}}",
+                "/spec/ports/0/port",
+                Value::from(80),
+            ),
+            (
+                "{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {ports: [{port: '80', targetPort: '8080'}]}}",
+                "/spec/ports/0/targetPort",
+                8080.into(),
+            ),
+            (
+                "{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {ports: [{port: 80, targetPort: http}]}}",
+                "/spec/ports/0/targetPort",
+                "http".into(),
+            ),
             (&deployment("{replicas: '2'}"), "/spec/replicas", 2.into()),
             (&deployment("{replicas: 2.0}"), "/spec/replicas", 2.into()),
             (&deployment("{paused: 'true'}"), "/spec/paused", true.into()),
-            (&deployment("{strategy: {rollingUpdate: {maxSurge: '25%'}}}"), "/spec/strategy/rollingUpdate/maxSurge", "25%".into()),
+            (
+                &deployment("{strategy: {rollingUpdate: {maxSurge: '25%'}}}"),
+                "/spec/strategy/rollingUpdate/maxSurge",
+                "25%".into(),
+            ),
             // What takes either is left.
-            (&deployment("{template: {spec: {containers: [{resources: {limits: {cpu: 2, memory: 1Gi}}}]}}}"), "/spec/template/spec/containers/0/resources/limits/cpu", 2.into()),
+            (
+                &deployment(
+                    "{template: {spec: {containers: [{resources: {limits: {cpu: 2, memory: 1Gi}}}]}}}",
+                ),
+                "/spec/template/spec/containers/0/resources/limits/cpu",
+                2.into(),
+            ),
         ] {
             assert_eq!(fitted(yaml).unwrap().pointer(field), Some(&wanted), "{yaml}");
         }
@@ -427,11 +489,11 @@ mod tests {
             wrong,
             [
                 "resources[0].metadata.name: must be text",
-                "resources[0].spec.type: must be text",
                 "resources[0].spec.ports[0].port: must be a whole number",
                 "resources[0].spec.ports[1].port: must be a whole number",
                 "resources[0].spec.ports[1].targetPort: must be a whole number or text",
                 "resources[0].spec.selector: must be an object",
+                "resources[0].spec.type: must be text",
             ]
         );
         let wrong = fitted(&deployment(
@@ -445,7 +507,8 @@ mod tests {
                 "resources[0].spec.template.spec.containers[0].command: must be a list",
             ]
         );
-        let wrong = fitted("{apiVersion: v1, kind: Secret, metadata: {name: x}, data: {PIN: 1234, OK: eA==}}");
+        let wrong =
+            fitted("{apiVersion: v1, kind: Secret, metadata: {name: x}, data: {PIN: 1234, OK: eA==}}");
         assert_eq!(wrong.unwrap_err(), [format!("resources[0].data.PIN: {BASE64}")]);
     }
 

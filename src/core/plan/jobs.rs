@@ -30,6 +30,7 @@ pub(super) fn fixed_digest(group: &str, kind: &str, object: &Map<String, Value>)
     let fixed: Map<String, Value> = FIXED
         .into_iter()
         .filter_map(|field| Some((field.to_owned(), spec?.get(field)?.clone())))
+        .filter(|(_, value)| !value.is_null())
         .collect();
     digest_of(Value::Object(fixed)).ok()
 }

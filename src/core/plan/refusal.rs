@@ -35,9 +35,15 @@ pub fn is_final(message: &str) -> bool {
 
 /// Whether the object is refused since something of it can't be changed once it is there.
 pub fn is_immutable(message: &str) -> bool {
-    ["field is immutable", "is immutable", "updates to statefulset spec", "cannot change roleRef", "may not be changed"]
-        .iter()
-        .any(|words| message.contains(words))
+    [
+        "field is immutable",
+        "is immutable",
+        "updates to statefulset spec",
+        "cannot change roleRef",
+        "may not be changed",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
 }
 
 /// Whether a trial without effect was refused because it was one, which says nothing about the object.
@@ -116,8 +122,7 @@ fn missing_right(message: &str) -> Option<String> {
 fn successor(object: &DynamicObject) -> Option<(String, &'static str)> {
     let version = object.types.as_ref().map(|types| types.api_version.as_str())?;
     let (_, _, successor) = REMOVED.into_iter().find(|(beginning, kind, _)| {
-        version.starts_with(beginning)
-            && (kind.is_empty() || *kind == kind_of(object))
+        version.starts_with(beginning) && (kind.is_empty() || *kind == kind_of(object))
     })?;
     Some((format!("{version} {}", kind_of(object)), successor))
 }
@@ -204,7 +209,12 @@ mod tests {
 
     #[test]
     fn a_refusal_begins_with_the_object_and_the_cause() {
-        let said = refused("v1", "Service", 422, r#"Service "web" is invalid: spec.ports[0].port: Invalid value: 0"#);
+        let said = refused(
+            "v1",
+            "Service",
+            422,
+            r#"Service "web" is invalid: spec.ports[0].port: Invalid value: 0"#,
+        );
         assert_eq!(said, "ApplyRefused: Service web: spec.ports[0].port: Invalid value: 0: correct it");
         let said = refused(
             "v1",
@@ -227,13 +237,15 @@ mod tests {
             said.starts_with("ApplyForbidden: Lease web: matinee-deployer has no right to patch leases.coordination.k8s.io: ask the platform team"),
             "{said}"
         );
-        let said = refused("v1", "Service", 403, "exceeded quota: matinee, requested: services.loadbalancers=1");
+        let said =
+            refused("v1", "Service", 403, "exceeded quota: matinee, requested: services.loadbalancers=1");
         assert!(said.starts_with("ApplyForbidden: Service web: exceeded quota"), "{said}");
     }
 
     #[test]
     fn an_api_version_that_kubernetes_dropped_is_named_with_its_successor() {
-        let said = refused("autoscaling/v2beta2", "HorizontalPodAutoscaler", 404, "the cluster doesn't serve it");
+        let said =
+            refused("autoscaling/v2beta2", "HorizontalPodAutoscaler", 404, "the cluster doesn't serve it");
         assert_eq!(
             said,
             "KindMissing: HorizontalPodAutoscaler web: Kubernetes no longer serves autoscaling/v2beta2 HorizontalPodAutoscaler: use autoscaling/v2"

@@ -101,7 +101,14 @@ pub(crate) fn target(class: &str, template: &str) -> Target {
     }
 }
 
-/// The template's objects as they are, holes and all.
+/// The template's objects as they are, with no placeholder filled but the one that stands for a number.
 pub(crate) fn unrendered(target: &Target) -> Vec<Value> {
-    target.template.resources.iter().map(|resource| resource.0.clone()).collect()
+    let mut objects: Vec<Value> =
+        target.template.resources.iter().map(|resource| resource.0.clone()).collect();
+    for object in &mut objects {
+        if let Some(replicas) = object.pointer_mut("/spec/replicas") {
+            *replicas = 2.into();
+        }
+    }
+    objects
 }

@@ -83,7 +83,9 @@ mod tests {
 
     /// The Deployment with its replicas, and what autoscalers beside it target.
     fn planned(replicas: i64, others: &[&str]) -> (DynamicObject, Autoscaled) {
-        let web = format!("{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: web}}, spec: {{replicas: {replicas}}}}}");
+        let web = format!(
+            "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: web}}, spec: {{replicas: {replicas}}}}}"
+        );
         let all: Vec<&str> = std::iter::once(web.as_str()).chain(others.iter().copied()).collect();
         let resources = plan_of(&all).unwrap().resources;
         let autoscaled = Autoscaled::by(&resources);
@@ -104,7 +106,11 @@ mod tests {
         live
     }
 
-    fn applied(planned: &DynamicObject, live: Option<&DynamicObject>, autoscaled: &Autoscaled) -> Option<i64> {
+    fn applied(
+        planned: &DynamicObject,
+        live: Option<&DynamicObject>,
+        autoscaled: &Autoscaled,
+    ) -> Option<i64> {
         replicas(&leave_to_scaler(planned, live, autoscaled))
     }
 
@@ -116,7 +122,11 @@ mod tests {
             assert_eq!(applied(&web, Some(&live(&web, 3, true)), &autoscaled), None);
             let (next, autoscaled) = planned(2, &[autoscaler]);
             assert_eq!(applied(&next, Some(&live(&web, 3, true)), &autoscaled), None, "the next revision");
-            assert_eq!(applied(&next, Some(&live(&web, 3, false)), &autoscaled), Some(3), "nothing resets it");
+            assert_eq!(
+                applied(&next, Some(&live(&web, 3, false)), &autoscaled),
+                Some(3),
+                "nothing resets it"
+            );
         }
     }
 
