@@ -9,6 +9,7 @@ mod common;
 mod deployment_request;
 mod duration;
 mod gates;
+mod health;
 mod preview_class;
 mod preview_environment;
 mod preview_template;
@@ -21,6 +22,7 @@ pub use deployment_request::{
 };
 pub use duration::Duration;
 pub use gates::{Gates, Hours};
+pub use health::ClassHealth;
 pub use preview_class::{
     ClassLifetime, ClassPullRequests, GatewayRouting, GithubConnection, IngressRouting, Isolation,
     NetworkIsolation, NetworkPolicyMode, Permission, PodSecurityLevel, PreviewClass, PreviewClassSpec,
@@ -71,6 +73,9 @@ pub const ANNOTATION_PULL_REQUEST_UPDATED: &str = "matinee.dev/pull-request-upda
 pub const ANNOTATION_NEWS: &str = "matinee.dev/news-at";
 /// Annotation on every applied object: the digest of what was applied, so that an unchanged plan makes no write.
 pub const ANNOTATION_DIGEST: &str = "matinee.dev/applied-digest";
+/// Annotation on a custom resource in a template: what makes it ready (see [`ready_when`](crate::core::ready_when)). The one
+/// annotation of the group that is the template author's to set.
+pub const ANNOTATION_READY_WHEN: &str = "matinee.dev/ready-when";
 
 /// Every custom resource definition, in the order in which a person reads them.
 ///

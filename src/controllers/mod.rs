@@ -25,7 +25,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 
 use self::command::Responses;
 use self::driver::Freshest;
-use self::environment::Applications;
+use self::environment::{Applications, DeletedPods};
 use self::intake::{Hints, Reception};
 use self::reporter::Reporter;
 use self::repository::Sweeps;
@@ -64,6 +64,7 @@ pub struct Context {
     pub(crate) reporter: Reporter,
     pub(crate) hints: Arc<Hints>,
     pub(crate) applications: Applications,
+    pub(crate) deleted_pods: DeletedPods,
     pub(crate) sweeps: Sweeps,
     pub(crate) fresh_environments: Freshest<PreviewEnvironment>,
     pub(crate) fresh_requests: Freshest<DeploymentRequest>,

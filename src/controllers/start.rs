@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::SlackDesk;
 use super::driver::{Freshest, Poke};
-use super::environment::Applications;
+use super::environment::{Applications, DeletedPods};
 use super::intake::{Hints, Reception};
 use super::leader::Leader;
 use super::pokes::{Late, Pokes};
@@ -285,6 +285,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         reporter: Reporter::new(context.clone(), ask_environment.clone(), ask_request.clone()),
         hints,
         applications: Applications::default(),
+        deleted_pods: DeletedPods::default(),
         sweeps: Sweeps::default(),
         fresh_environments: Freshest::default(),
         fresh_requests: Freshest::default(),

@@ -103,6 +103,8 @@ pub struct Findings {
     pub namespace: Option<NamespaceReference>,
     /// Health of the objects.
     pub components: Option<Vec<Component>>,
+    /// What is wrong though it is waited for: what GitHub shows of a deployment in progress.
+    pub trouble: Option<String>,
     /// Everything applied so far, and what is still to be removed.
     pub inventory: Option<Vec<InventoryEntry>>,
     /// When the environment is deleted.
@@ -152,7 +154,7 @@ pub fn conclude(
     status.expires = findings.expires.map(|time| seconds(time).to_string()).or(status.expires);
     set_conditions(&mut status, visit, progress);
     set_history(&mut status, visit, progress);
-    status.report = reports(before, &status, visit, progress);
+    status.report = reports(before, &status, visit, progress, findings.trouble.as_deref());
     status
 }
 
@@ -338,6 +340,7 @@ fn reports(
     status: &PreviewEnvironmentStatus,
     visit: &Visit<'_>,
     progress: &Progress,
+    trouble: Option<&str>,
 ) -> Vec<DeploymentReport> {
     let current = visit.revision.deployment_id;
     let live = matches!(progress, Progress::Ready);
@@ -345,7 +348,7 @@ fn reports(
         |id| before.and_then(|before| before.report.iter().find(|report| report.deployment_id == id));
     let mut reports: Vec<DeploymentReport> = Vec::new();
     if let Some(id) = current {
-        reports.push(report(id, status, visit, progress));
+        reports.push(report(id, status, visit, progress, trouble));
     }
     for attempt in status.history.iter().skip(1) {
         let Some(id) = attempt.deployment_id.filter(|id| Some(*id) != current) else { continue };
@@ -371,6 +374,7 @@ fn report(
     status: &PreviewEnvironmentStatus,
     visit: &Visit<'_>,
     progress: &Progress,
+    trouble: Option<&str>,
 ) -> DeploymentReport {
     let succeeded = status.history.first().is_some_and(|attempt| attempt.outcome == Outcome::Succeeded);
     let (state, text) = match progress {
@@ -382,7 +386,7 @@ fn report(
             (DeploymentState::Queued, message.clone())
         }
         Progress::Waiting { .. } => {
-            (DeploymentState::InProgress, "The environment is being deployed".to_owned())
+            (DeploymentState::InProgress, trouble.unwrap_or("The environment is being deployed").to_owned())
         }
         Progress::Failed { message, reason, .. } => {
             (DeploymentState::Failure, format!("{reason}: {message}"))
@@ -480,6 +484,16 @@ mod tests {
             !is_only_news(Some(&a), &conclude(Some(&a), &visit(&two, 1), with_url(), &further)),
             "another deployment"
         );
+    }
+
+    #[test]
+    fn a_deployment_in_progress_shows_what_it_waits_for() {
+        let one = revision(1);
+        let trouble = Some("Unschedulable: no node takes the pod".to_owned());
+        let findings = Findings { trouble, ..with_url() };
+        let status = conclude(None, &visit(&one, 0), findings, &waiting(Stage::Health));
+        assert_eq!(states(&status), [(1, DeploymentState::InProgress)]);
+        assert_eq!(status.report[0].description, "Unschedulable: no node takes the pod");
     }
 
     #[test]

@@ -29,6 +29,8 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// What is kept of a container: what health reads.
 const CONTAINER_FIELDS: [&str; 7] =
     ["name", "image", "restartPolicy", "resources", "livenessProbe", "readinessProbe", "startupProbe"];
+/// What is kept of a volume: the sources that a pod may wait for.
+const VOLUME_FIELDS: [&str; 4] = ["name", "configMap", "secret", "persistentVolumeClaim"];
 /// Namespace (empty for cluster-scoped objects) and name.
 type Place = (String, String);
 type Touched = Box<dyn Fn(&str, &str) + Send + Sync>;
@@ -284,7 +286,6 @@ fn prune(object: &mut DynamicObject) {
     for bulk in [
         "template",
         "jobTemplate",
-        "volumes",
         "affinity",
         "tolerations",
         "rules",
@@ -293,6 +294,11 @@ fn prune(object: &mut DynamicObject) {
         "limits",
     ] {
         spec.remove(bulk);
+    }
+    for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(volume) = volume.as_object_mut() {
+            volume.retain(|key, _| VOLUME_FIELDS.contains(&key.as_str()));
+        }
     }
     for containers in ["containers", "initContainers"] {
         for container in spec.get_mut(containers).and_then(Value::as_array_mut).into_iter().flatten() {
@@ -385,6 +391,20 @@ mod tests {
         assert!(!view.put(&kind, &at_version("101")));
         assert_eq!(view.objects[&kind].values().next().unwrap().resource_version().unwrap(), "101");
         assert!(view.put(&kind, &Arc::new(namespace("made again"))));
+    }
+
+    #[test]
+    fn the_sources_that_a_pod_waits_for_are_kept() {
+        let kind = GroupVersionKind::gvk("", "v1", "Pod");
+        let mut pod = DynamicObject::new("web", &ApiResource::from_gvk(&kind));
+        let claim = serde_json::json!({"name": "data", "persistentVolumeClaim": {"claimName": "data"}});
+        pod.data = serde_json::json!({"spec": {
+            "imagePullSecrets": [{"name": "registry"}],
+            "volumes": [claim, {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}],
+        }});
+        prune(&mut pod);
+        assert_eq!(pod.data["spec"]["volumes"], serde_json::json!([claim, {"name": "tmp"}]));
+        assert_eq!(pod.data["spec"]["imagePullSecrets"][0]["name"], "registry");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod apply;
 mod assess;
 mod observe;
+mod stuck;
 mod teardown;
 mod verify;
 
@@ -20,6 +21,7 @@ use serde_json::json;
 
 pub use self::apply::Applications;
 use self::observe::Observed;
+pub use self::stuck::DeletedPods;
 use self::verify::Verified;
 use super::driver::Failure;
 use super::{Context, news, request, write};

@@ -1,6 +1,6 @@
 //! The template's objects: checked, put into the environment's namespace, labelled and ordered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::api::DynamicObject;
 use serde_json::{Map, Value};
@@ -9,6 +9,9 @@ use super::guard_rails::DEPLOYER;
 use super::labels::{Marks, reserved};
 use super::object::{group_of, kind_of, sealed};
 use super::{NAMESPACE_FORBIDDEN, TEMPLATE_INVALID, forbidden, mistake, pods};
+use crate::api::ANNOTATION_READY_WHEN;
+use crate::core::readiness::is_built_in;
+use crate::core::ready_when::ReadyWhen;
 use crate::core::target::{Mistake, Target};
 
 /// Checks and completes the objects. Sorted so that what is read comes before what reads it; else in the template's order.
@@ -64,7 +67,8 @@ fn resource(target: &Target, marks: &Marks, field: &str, value: Value) -> Result
         .map_err(|error| mistake(TEMPLATE_INVALID, format!("{field}.metadata: {error}")))?;
     object.metadata.namespace = Some(target.namespace.clone());
     if let Some(annotations) = &mut object.metadata.annotations {
-        annotations.retain(|name, _| !reserved(name));
+        check_ready_when(field, group, annotations)?;
+        annotations.retain(|name, _| !reserved(name) || name == ANNOTATION_READY_WHEN);
     }
     sealed(object, marks)
 }
@@ -150,6 +154,25 @@ fn check_texts(field: &str, value: &Value) -> Result<(), Mistake> {
             Err(mistake(TEMPLATE_INVALID, message))
         }
     }
+}
+
+/// The annotation that says when an object is ready: only kinds that Kubernetes doesn't define need it, and a value that can't be read would
+/// be ignored.
+fn check_ready_when(
+    field: &str,
+    group: &str,
+    annotations: &BTreeMap<String, String>,
+) -> Result<(), Mistake> {
+    let Some(value) = annotations.get(ANNOTATION_READY_WHEN) else { return Ok(()) };
+    let remedy = if is_built_in(group) {
+        "it is for kinds that Kubernetes doesn't define; remove it".to_owned()
+    } else if let Err(remedy) = ReadyWhen::parse(value) {
+        remedy
+    } else {
+        return Ok(());
+    };
+    let message = format!("{field}.metadata.annotations[\"{ANNOTATION_READY_WHEN}\"]: {remedy}");
+    Err(mistake(TEMPLATE_INVALID, message))
 }
 
 /// The deployer's account and its rights are nothing a template could overwrite.

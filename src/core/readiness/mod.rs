@@ -9,20 +9,25 @@
 //! an environment that stays as it is has conditions that stay as they are.
 //!
 //! # What has to be observed
-//! - the objects of the inventory: metadata, status, and of the spec `replicas`, `paused`, `suspend`, `completions`, `updateStrategy`, `type`,
-//!   `externalIPs` and `parentRefs`. Secrets are not observed: they are ready once applied;
+//! - the objects of the inventory: metadata, status, and of the spec `replicas`, `paused`, `suspend`, `completions`, `updateStrategy`,
+//!   `podManagementPolicy`, `progressDeadlineSeconds`, `activeDeadlineSeconds`, `type`, `externalIPs` and `parentRefs`. Secrets are not
+//!   observed: they are ready once applied;
 //! - every ReplicaSet of the preview's namespace: metadata and status are enough. Without them it isn't known which pods are of a Deployment's
 //!   current revision, and its pods are not read;
-//! - every pod of the namespace: metadata, status, and of the spec the restart policy, readiness gates, the sources of volumes, and of containers
-//!   name, image, restart policy, limits, readiness and startup probe. Neither environment variables nor commands are read.
+//! - every pod of the namespace: metadata, status, and of the spec the restart policy, readiness gates, the sources of volumes, the names of pull
+//!   secrets, and of containers name, image, restart policy, limits, readiness and startup probe. Neither environment variables nor commands
+//!   are read.
 
 mod container;
+mod custom;
+mod deadline;
 mod finding;
 mod kubelet_text;
 mod object;
 mod owned;
 mod pod;
 mod resources;
+mod stuck;
 mod workload;
 
 #[cfg(test)]
@@ -35,9 +40,12 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
 
-use self::finding::{Health, State, earlier, remaining};
+use self::finding::{Health, State, earlier};
 use super::text::cut;
-use crate::api::{Component, InventoryEntry};
+use crate::api::{ClassHealth, Component, InventoryEntry};
+
+pub use self::object::is_built_in;
+pub use self::stuck::StuckPod;
 
 /// Longest message of a component or a verdict, in characters.
 pub const MAX_MESSAGE: usize = 512;
@@ -54,10 +62,20 @@ pub struct Observation<'a> {
     /// Since when the environment may be unready: when the revision was applied, or when it was last ready if that is later. So a pod that
     /// moves to another node days after the last push has the whole deadline again.
     pub since: Timestamp,
-    /// Time after `since` at which what isn't ready has failed.
-    pub deadline: Duration,
+    /// Time after `since` at which what isn't ready has failed, and how long what others create is waited for.
+    pub limits: &'a ClassHealth,
     /// Now.
     pub now: Timestamp,
+}
+
+impl Observation<'_> {
+    /// Whether the template has an object of that kind of the core group.
+    fn has(&self, kind: &str, name: &str) -> bool {
+        self.objects.iter().any(|observed| {
+            let entry = observed.entry;
+            entry.kind == kind && entry.name == name && group(&entry.api_version).is_empty()
+        })
+    }
 }
 
 /// The group of an `apiVersion`; empty for the core group.
@@ -105,6 +123,12 @@ pub struct Assessment {
     pub components: Vec<Component>,
     /// The environment as a whole.
     pub verdict: Verdict,
+    /// What is wrong though it is waited for, once that lasts: reason and message, for whoever watches the deployment.
+    pub trouble: Option<String>,
+    /// What the gateways haven't confirmed of the routes; the preview's URLs have to show whether the routes work.
+    pub unconfirmed: Option<String>,
+    /// Pods to delete, since a StatefulSet waits for them in vain.
+    pub stuck: Vec<StuckPod>,
     /// When only time decides: look again then, even if nothing changed. `None` when only a change can matter.
     pub look_again_after: Option<Duration>,
 }
@@ -113,6 +137,8 @@ pub struct Assessment {
 pub fn assess(observation: &Observation<'_>) -> Assessment {
     let mut components = Vec::new();
     let mut look_again_after = None;
+    let mut unconfirmed = None;
+    let mut stuck = Vec::new();
     let mut worst: Option<(String, Health)> = None;
     for observed in &observation.objects {
         let health = object::health(observed, observation);
@@ -126,34 +152,37 @@ pub fn assess(observation: &Observation<'_>) -> Assessment {
                 message: cut(&health.message, MAX_MESSAGE),
             });
         }
+        if health.unconfirmed {
+            unconfirmed.get_or_insert_with(|| health.message.clone());
+        }
+        if let Some(live) = observed.live.filter(|_| health.reason == stuck::HELD_UP) {
+            stuck.extend(stuck::pods(live, observation));
+        }
         if worst.as_ref().is_none_or(|(_, other)| health.state > other.state) {
             worst = Some((name, health));
         }
     }
-    let verdict = match worst {
-        None => Verdict::Ready,
-        Some((_, health)) if health.state == State::Ready => Verdict::Ready,
+    let (verdict, trouble) = match worst {
+        None => (Verdict::Ready, None),
+        Some((_, health)) if health.state == State::Ready => (Verdict::Ready, None),
         Some((name, health)) => {
-            let left = remaining(Some(observation.since), observation.deadline, observation.now);
+            let end = deadline::of(observation);
+            let left = end.remaining(observation.now);
             let failed = health.state == State::Failed;
             if !failed {
                 look_again_after = earlier(look_again_after, left);
             }
-            let late = if failed || left.is_some() {
-                String::new()
-            } else {
-                format!(
-                    "not ready within {}: ",
-                    crate::api::Duration::from_secs(observation.deadline.as_secs())
-                )
-            };
+            let late =
+                if failed || left.is_some() { String::new() } else { format!("not ready within {end}: ") };
             let message = cut(&format!("{name}: {late}{}", health.message), MAX_MESSAGE);
+            let reason = health.reason;
             if failed || left.is_none() {
-                Verdict::Failed { reason: health.reason, message }
+                (Verdict::Failed { reason, message }, None)
             } else {
-                Verdict::Progressing { reason: health.reason, message }
+                let trouble = health.lasting.then(|| format!("{reason}: {message}"));
+                (Verdict::Progressing { reason, message }, trouble)
             }
         }
     };
-    Assessment { components, verdict, look_again_after }
+    Assessment { components, verdict, trouble, unconfirmed, stuck, look_again_after }
 }
