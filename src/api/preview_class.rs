@@ -8,8 +8,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ClassHealth, Duration};
 use super::common::{conditions_schema, never_observed};
+use super::{ClassHealth, Duration};
 
 /// Who may have previews, and within which limits: the platform team's half of the configuration.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]

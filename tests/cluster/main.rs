@@ -25,6 +25,7 @@ mod schema;
 mod slack;
 mod still;
 mod sweep;
+mod waits;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -40,6 +41,7 @@ const GROUPS: &[Group] = &[
     group("commands", commands::TESTS),
     group("slack", slack::TESTS),
     group("health", health::TESTS),
+    group("waits", waits::TESTS),
     group("sweep", sweep::TESTS),
     group("people", people::TESTS),
     group("holders", holders::TESTS),

@@ -283,16 +283,8 @@ fn prune(object: &mut DynamicObject) {
         data.remove(contents);
     }
     let Some(spec) = data.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    for bulk in [
-        "template",
-        "jobTemplate",
-        "affinity",
-        "tolerations",
-        "rules",
-        "ingress",
-        "egress",
-        "limits",
-    ] {
+    for bulk in ["template", "jobTemplate", "affinity", "tolerations", "rules", "ingress", "egress", "limits"]
+    {
         spec.remove(bulk);
     }
     for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {

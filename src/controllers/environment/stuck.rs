@@ -17,12 +17,12 @@ use crate::ports::{Actor, ClusterError, EventType};
 /// For how long a pod is remembered. By then the watch shows that it is being deleted.
 const REMEMBERED: Duration = Duration::from_hours(1);
 
-/// The pods that this process asked to be deleted, by UID: each is asked for once.
+/// The pods that this process deleted, by UID: each is deleted once.
 #[derive(Default)]
 pub struct DeletedPods(Mutex<HashMap<String, Instant>>);
 
 impl DeletedPods {
-    /// Takes note of a pod; says whether it is the first time.
+    /// Records a pod; returns whether it is new.
     fn insert(&self, uid: &str) -> bool {
         self.0.lock().is_ok_and(|mut known| {
             known.retain(|_, at| at.elapsed() < REMEMBERED);
@@ -37,7 +37,7 @@ impl DeletedPods {
     }
 }
 
-/// Deletes one pod as the deployer account, whose right it is: the operator has none over what a template made.
+/// Deletes one pod as the deployer account: the operator itself has no right to delete what a template's objects created.
 pub(super) async fn delete(
     environment: &PreviewEnvironment,
     target: &Target,

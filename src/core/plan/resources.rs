@@ -158,11 +158,7 @@ fn check_texts(field: &str, value: &Value) -> Result<(), Mistake> {
 
 /// The annotation that says when an object is ready: only kinds that Kubernetes doesn't define need it, and a value that can't be read would
 /// be ignored.
-fn check_ready_when(
-    field: &str,
-    group: &str,
-    annotations: &BTreeMap<String, String>,
-) -> Result<(), Mistake> {
+fn check_ready_when(field: &str, group: &str, annotations: &BTreeMap<String, String>) -> Result<(), Mistake> {
     let Some(value) = annotations.get(ANNOTATION_READY_WHEN) else { return Ok(()) };
     let remedy = if is_built_in(group) {
         "it is for kinds that Kubernetes doesn't define; remove it".to_owned()

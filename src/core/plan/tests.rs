@@ -354,9 +354,10 @@ fn what_makes_an_object_ready_is_the_templates_to_say() {
     let annotations = plan.resources[0].metadata.annotations.as_ref().unwrap();
     assert_eq!(annotations["matinee.dev/ready-when"], "condition=AllReplicasReady");
     assert!(!annotations.contains_key("matinee.dev/other"));
-    for (kind, value, words) in
-        [(custom, "AllReplicasReady", "write it like"), ("apps/v1, kind: ControllerRevision", "exists", "Kubernetes")]
-    {
+    for (kind, value, words) in [
+        (custom, "AllReplicasReady", "write it like"),
+        ("apps/v1, kind: ControllerRevision", "exists", "Kubernetes"),
+    ] {
         let (reason, message) = refusal(&object(kind, value));
         assert_eq!(reason, TEMPLATE_INVALID);
         assert!(

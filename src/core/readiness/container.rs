@@ -16,7 +16,7 @@ use super::pod::Look;
 /// What may be missing only because it is being made: a ConfigMap applied after the pod's owner, a registry that was out of reach once.
 /// Counted from the moment from which on the kubelet could create the container.
 const START_GRACE: Duration = Duration::from_secs(10);
-/// Time for pulls that a later try may do: the kubelet tries again after 10 and after 20 seconds.
+/// Time for pulls in which a later try may succeed: the kubelet tries again after 10 and after 20 more seconds.
 const PULL_GRACE: Duration = Duration::from_secs(45);
 /// A container without a readiness probe is ready as soon as it runs, so one that crashed is believed only after it ran this long.
 const SETTLED_READY: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ const SETTLED_UNREADY: Duration = Duration::from_mins(1);
 /// Words in a pull's failure that say that the next try will fail too.
 const FINAL_WORDS: [&str; 5] =
     ["not found", "manifest unknown", "no match for platform", "invalid reference", "signature"];
-/// Words of a registry that doesn't let the node in. Credentials may be on their way to a new namespace.
+/// Words of a registry that denies access. Credentials may be on their way to a new namespace.
 const ACCESS_WORDS: [&str; 7] = [
     "denied",
     "unauthorized",
@@ -138,7 +138,7 @@ fn waiting(subject: &Subject<'_>, waiting: &ContainerStateWaiting, look: &Look<'
     }
 }
 
-/// The kubelet couldn't pull the image, and tries again.
+/// Health of a container whose image the kubelet couldn't pull, and tries to pull again.
 fn not_pulled(reason: &str, message: &str, cause: &str, began: Option<Timestamp>, look: &Look<'_>) -> Health {
     let lower = cause.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
@@ -161,18 +161,14 @@ fn not_pulled(reason: &str, message: &str, cause: &str, began: Option<Timestamp>
     Health::troubled("ErrImagePull", message).again(left)
 }
 
-/// What the container needs isn't there, and somebody else is to create it.
-fn late_input(
-    reason: &str,
-    message: &str,
-    input: &str,
-    began: Option<Timestamp>,
-    look: &Look<'_>,
-) -> Health {
+/// Health of a container that needs an object which another controller is to create.
+fn late_input(reason: &str, message: &str, input: &str, began: Option<Timestamp>, look: &Look<'_>) -> Health {
     let (grace, now) = (look.seen.limits.missing_input_grace.as_std(), look.seen.now);
     match remaining(began, grace, now) {
         None => Health::failed(reason, message),
-        left => Health::troubled(reason, format!("{message}; waiting for {input}")).again(left).lasts(began, now),
+        left => {
+            Health::troubled(reason, format!("{message}; waiting for {input}")).again(left).lasts(began, now)
+        }
     }
 }
 

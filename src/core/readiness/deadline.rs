@@ -94,8 +94,7 @@ fn starts(pod: &Pod, since: Timestamp) -> impl Iterator<Item = Timestamp> {
     let containers = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
     let sidecars = spec.and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();
     let statuses = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
-    let of_sidecars =
-        status.and_then(|status| status.init_container_statuses.as_deref()).unwrap_or_default();
+    let of_sidecars = status.and_then(|status| status.init_container_statuses.as_deref()).unwrap_or_default();
     let pairs = containers.iter().zip(std::iter::repeat(statuses));
     let pairs = pairs.chain(sidecars.iter().zip(std::iter::repeat(of_sidecars)));
     pairs.filter_map(move |(container, statuses)| {

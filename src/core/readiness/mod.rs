@@ -123,9 +123,9 @@ pub struct Assessment {
     pub components: Vec<Component>,
     /// The environment as a whole.
     pub verdict: Verdict,
-    /// What is wrong though it is waited for, once that lasts: reason and message, for whoever watches the deployment.
+    /// Reason and message of trouble that has lasted for a while and may still heal by itself, for the deployment in progress on GitHub.
     pub trouble: Option<String>,
-    /// What the gateways haven't confirmed of the routes; the preview's URLs have to show whether the routes work.
+    /// What a gateway hasn't confirmed of a route: a request to the URL has to show whether the route works.
     pub unconfirmed: Option<String>,
     /// Pods to delete, since a StatefulSet waits for them in vain.
     pub stuck: Vec<StuckPod>,

@@ -13,7 +13,7 @@ use super::object::{ConditionView, condition, condition_in, number, text};
 
 /// Time for a gateway to see the services and listeners that a route names.
 const ROUTE_GRACE: Duration = Duration::from_secs(30);
-/// Time for a gateway to write the first status of a route, after which the URL is asked without it.
+/// Time for a gateway to write the first status of a route, after which Matinee requests the URL without it.
 const FIRST_WORD: Duration = Duration::from_secs(10);
 
 /// A claim has to be bound if a pod uses it. Most storage classes bind a claim only for its first pod, so one that no pod uses may stay pending
@@ -49,7 +49,7 @@ pub(super) fn service(live: &DynamicObject) -> Health {
 }
 
 /// A route is ready when each parent it names has accepted it as it is now, and found what it points to. Some gateways write no status, or
-/// never write the generation that it is about. Whether those routes work only a request to the URL can show.
+/// never write the generation that it is about. Only a request to the URL shows whether those routes work.
 /// <https://gateway-api.sigs.k8s.io/geps/gep-1364/>
 pub(super) fn route(live: &DynamicObject, now: Timestamp) -> Health {
     let generation = live.metadata.generation.unwrap_or(0);
@@ -118,7 +118,7 @@ fn by_parent(
     health
 }
 
-/// The parent says nothing about the route. Most gateways do within a moment.
+/// Health of a route about which the parent reports nothing. Most gateways report within a moment.
 fn silent(parent: &Parent<'_>, made: Option<Timestamp>, now: Timestamp) -> Health {
     let left = remaining(made, FIRST_WORD, now);
     if left.is_some() {

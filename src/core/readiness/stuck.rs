@@ -21,7 +21,7 @@ pub(super) const HELD_UP: &str = "HeldUpByEarlierRevision";
 pub struct StuckPod {
     /// Name of the pod.
     pub name: String,
-    /// UID of the pod: of another pod of that name nothing is known.
+    /// UID of the pod, so that no other pod of that name is deleted.
     pub uid: String,
     /// Name of the StatefulSet.
     pub stateful_set: String,
@@ -38,8 +38,8 @@ pub(super) fn pods(live: &DynamicObject, seen: &Observation<'_>) -> Vec<StuckPod
     }
     let name = live.metadata.name.clone().unwrap_or_default();
     // Pods below the partition, which counts from the first pod, stay at the earlier revision.
-    let first =
-        number(object, "/spec/ordinals/start") + number(object, "/spec/updateStrategy/rollingUpdate/partition");
+    let first = number(object, "/spec/ordinals/start")
+        + number(object, "/spec/updateStrategy/rollingUpdate/partition");
     let mut stuck: Vec<StuckPod> = owned::by_stateful_set(live, seen)
         .earlier
         .into_iter()

@@ -168,12 +168,7 @@ fn too_few(available: i64, wanted: i64) -> Option<Health> {
 
 /// No pod can be made: told by the ReplicaSet, and by the Deployment for it. The Deployment also passes on what older ReplicaSets say, so
 /// the current one is asked if it is in sight.
-fn refused(
-    live: &DynamicObject,
-    pods: &Pods<'_>,
-    old_pods: bool,
-    seen: &Observation<'_>,
-) -> Option<Health> {
+fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, seen: &Observation<'_>) -> Option<Health> {
     let (message, since) = if let Some(set) = pods.replica_set {
         let conditions = set.status.as_ref()?.conditions.as_ref()?;
         let failure =
@@ -217,17 +212,14 @@ fn held_up(live: &DynamicObject, seen: &Observation<'_>, pods: &Pods<'_>) -> Opt
     }
     let cause = worst(findings(live, &pods.earlier, false, seen))
         .map_or_else(String::new, |broken| format!(" ({})", broken.message));
-    let remedy = if stuck::pods(live, seen).is_empty() { "delete that pod" } else { "Matinee deletes that pod" };
-    let message = format!("waits for a pod of an earlier revision, which can't become ready{cause}; {remedy}");
+    let remedy =
+        if stuck::pods(live, seen).is_empty() { "delete that pod" } else { "Matinee deletes that pod" };
+    let message =
+        format!("waits for a pod of an earlier revision, which can't become ready{cause}; {remedy}");
     Some(Health::troubled(stuck::HELD_UP, message))
 }
 
-fn findings(
-    live: &DynamicObject,
-    pods: &[&Pod],
-    owner_retries: bool,
-    seen: &Observation<'_>,
-) -> Vec<Health> {
+fn findings(live: &DynamicObject, pods: &[&Pod], owner_retries: bool, seen: &Observation<'_>) -> Vec<Health> {
     let workload = live.metadata.name.as_deref().unwrap_or_default();
     pods.iter().filter_map(|pod| pod::examine(&Look { pod, workload, owner_retries, seen })).collect()
 }

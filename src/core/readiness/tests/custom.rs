@@ -86,7 +86,10 @@ fn conditions_whose_names_say_that_something_is_well_have_to_be_true() {
     };
     assert_eq!(
         conditions("False", "Unknown"),
-        progressing("NotAllPodsReady", "RabbitmqCluster/mq: its condition AllReplicasReady is False: 0/1 pods")
+        progressing(
+            "NotAllPodsReady",
+            "RabbitmqCluster/mq: its condition AllReplicasReady is False: 0/1 pods"
+        )
     );
     assert_eq!(
         conditions("True", "Unknown"),
@@ -171,7 +174,10 @@ fn the_template_says_what_makes_an_object_ready() {
     let when = "matinee.dev/ready-when: 'status.phase=Online,condition=Available'";
     assert_eq!(
         cluster(when, "phase: Creating"),
-        progressing("NotReady", "RabbitmqCluster/mq: it isn't status.phase=Online yet (matinee.dev/ready-when)")
+        progressing(
+            "NotReady",
+            "RabbitmqCluster/mq: it isn't status.phase=Online yet (matinee.dev/ready-when)"
+        )
     );
     let available = "conditions: [{type: Available, status: 'True'}, {type: Ready, status: 'False'}]";
     assert_eq!(cluster(when, &format!("phase: Online, {available}")), Verdict::Ready);

@@ -84,8 +84,7 @@ fn a_container_that_starts_again_has_its_time() {
 
 #[test]
 fn a_pull_secret_that_others_create_has_the_class_s_time() {
-    let cause =
-        "failed to authorize: failed to fetch anonymous token: unexpected status from GET request: 401 Unauthorized";
+    let cause = "failed to authorize: failed to fetch anonymous token: unexpected status from GET request: 401 Unauthorized";
     let mut world = with_pod(&waiting("ErrImagePull", cause));
     let spec = world.pods[0].spec.as_mut().expect("spec");
     spec.image_pull_secrets = Some(read(&serde_json::json!([{"name": "registry"}])));
