@@ -22,7 +22,8 @@ use crate::ports::Prober;
 /// Bytes of an answer's head that are read at most.
 const LARGEST_HEAD: usize = 64 << 10;
 
-/// Asks a URL for its status: one `GET` over a connection of its own, of whose answer only the head is read. No redirect is followed.
+/// Asks a URL for its status: one `GET` over a connection of its own, of whose answer only the head is read. No redirect is followed, and no
+/// certificate is verified: the request shows whether a route leads to the preview, and sends no secret.
 #[derive(Clone, Debug)]
 pub struct WebProber {
     timeout: Duration,
@@ -97,7 +98,7 @@ async fn ask(url: &str, address: Option<&str>) -> Result<u16, String> {
         .map_err(|error| error.to_string())?;
     if secure {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-        let stream = TlsConnector::from(tls::client_config()?).connect(name, stream).await;
+        let stream = TlsConnector::from(tls::any_certificate()?).connect(name, stream).await;
         exchange(stream.map_err(|error| format!("TLS: {error}"))?, request).await
     } else {
         exchange(stream, request).await
@@ -142,6 +143,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use tokio::task::JoinHandle;
@@ -221,6 +224,52 @@ mod tests {
         assert!(error.contains(&format!("connecting to 127.0.0.1:{port}")), "{error}");
 
         let (port, _) = server(b"SSH-2.0-OpenSSH\r\n").await;
+        let error = WebProber::default().probe(&format!("https://localhost:{port}"), None).await.unwrap_err();
+        assert!(error.contains("TLS"), "{error}");
+    }
+
+    /// A TLS server with a certificate that nobody trusts, for another name; it answers one request.
+    async fn secure_server(versions: &[&'static rustls::SupportedProtocolVersion]) -> u16 {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = vec!["elsewhere.example".to_owned()];
+        let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let mut head = vec![0; 4096];
+            let _ = stream.read(&mut head).await.unwrap();
+            stream.write_all(OK).await.unwrap();
+            let _ = stream.read(&mut [0; 16]).await;
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_nobody_trusts_is_an_answer() {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let port = secure_server(&[version]).await;
+            let url = format!("https://pr-7-shop.preview.localhost:{port}/");
+            assert_eq!(WebProber::default().probe(&url, None).await, Ok(200), "{version:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_fails_is_no_answer() {
+        let port = secure_server(&[&rustls::version::TLS13]).await;
+        // It speaks TLS and is asked for plain HTTP, and the other way round.
+        assert!(WebProber::default().probe(&format!("http://localhost:{port}"), None).await.is_err());
+        let (port, _) = server(b"").await;
         let error = WebProber::default().probe(&format!("https://localhost:{port}"), None).await.unwrap_err();
         assert!(error.contains("TLS"), "{error}");
     }

@@ -9,6 +9,7 @@ mod common;
 mod deployment_request;
 mod duration;
 mod gates;
+mod health;
 mod preview_class;
 mod preview_environment;
 mod preview_template;
@@ -21,6 +22,7 @@ pub use deployment_request::{
 };
 pub use duration::Duration;
 pub use gates::{Gates, Hours};
+pub use health::ClassHealth;
 pub use preview_class::{
     ClassLifetime, ClassPullRequests, GatewayRouting, GithubConnection, IngressRouting, Isolation,
     NetworkIsolation, NetworkPolicyMode, Permission, PodSecurityLevel, PreviewClass, PreviewClassSpec,
@@ -73,6 +75,9 @@ pub const ANNOTATION_NEWS: &str = "matinee.dev/news-at";
 pub const ANNOTATION_DIGEST: &str = "matinee.dev/applied-digest";
 /// Annotation on an applied Job: the digest of what can't be changed of it, so that one that has to be replaced is known before it is refused.
 pub const ANNOTATION_FIXED_DIGEST: &str = "matinee.dev/fixed-digest";
+/// Annotation on a custom resource in a template: what makes it ready (see [`ready_when`](crate::core::ready_when)). The one
+/// annotation of the group that is the template author's to set.
+pub const ANNOTATION_READY_WHEN: &str = "matinee.dev/ready-when";
 
 /// Every custom resource definition, in the order in which a person reads them.
 ///

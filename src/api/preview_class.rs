@@ -8,8 +8,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Duration;
 use super::common::{conditions_schema, never_observed};
+use super::{ClassHealth, Duration};
 
 /// Who may have previews, and within which limits: the platform team's half of the configuration.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -64,6 +64,9 @@ pub struct PreviewClassSpec {
     /// How long previews live.
     #[serde(default)]
     pub lifetime: ClassLifetime,
+    /// How long previews may take to become ready.
+    #[serde(default)]
+    pub health: ClassHealth,
     /// Registries that the operator may ask for images, for the gate `image`. A Repository can't have it ask any other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["host"]))]

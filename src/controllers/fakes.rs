@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DynamicObject, GroupVersionKind};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef};
@@ -19,11 +20,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::driver::{Asked, Freshest, Poke};
-use super::environment::Applications;
+use super::environment::{self, Applications, DeletedPods};
 use super::github_writes::GithubWrites;
 use super::intake::{Hints, Reception};
 use super::reporter::Reporter;
 use super::repository::Sweeps;
+use super::request::Creations;
 use super::standing::Standing;
 use super::{Context, command, write};
 use crate::api::{
@@ -35,6 +37,7 @@ use crate::core::forge::{
     RepositoryName, RepositoryRole,
 };
 use crate::core::image::{Credentials, ImageReference};
+use crate::core::plan::jobs::JobEnd;
 use crate::core::slack::ChatMessage;
 use crate::core::target::{About, Mistake, Target};
 use crate::metrics::Metrics;
@@ -101,6 +104,9 @@ fn nowhere<T>() -> Result<T, ForgeError> {
 #[async_trait]
 impl Forge for FakeForge {
     async fn pull_request(&self, _: &RepositoryName, _: i64, _: Duration) -> Result<PullRequest, ForgeError> {
+        nowhere()
+    }
+    async fn pull_request_commits(&self, _: &RepositoryName, _: i64) -> Result<Vec<String>, ForgeError> {
         nowhere()
     }
     async fn open_pull_requests(&self, _: &RepositoryName) -> Result<Listing<PullRequest>, ForgeError> {
@@ -268,8 +274,23 @@ impl Cluster for FakeCluster {
     async fn apply(&self, _: &Actor, _: &str, object: &DynamicObject) -> Result<DynamicObject, ClusterError> {
         Ok(self.merge(object))
     }
+    async fn try_apply(&self, _: &Actor, _: &str, _: &DynamicObject) -> Result<(), ClusterError> {
+        Ok(())
+    }
     async fn apply_status(&self, _: &str, object: &DynamicObject) -> Result<DynamicObject, ClusterError> {
         Ok(self.merge(object))
+    }
+    async fn remove_finalizer(
+        &self,
+        kind: &GroupVersionKind,
+        object: &ObjectMeta,
+        finalizer: &str,
+    ) -> Result<(), ClusterError> {
+        let at = (kind.kind.clone(), object.namespace.clone(), object.name.clone().unwrap_or_default());
+        if let Some(known) = self.objects.lock().unwrap().get_mut(&at) {
+            known.finalizers_mut().retain(|known| known != finalizer);
+        }
+        Ok(())
     }
     async fn delete(
         &self,
@@ -316,8 +337,9 @@ impl LiveObjects for Nothing {
         false
     }
     fn follow(&self, _: &GroupVersionKind) {}
-    fn record(&self, _: &DynamicObject) -> String {
-        String::new()
+    fn record(&self, _: &DynamicObject) {}
+    fn end_of_removed_job(&self, _: &str) -> Option<JobEnd> {
+        None
     }
 }
 
@@ -458,7 +480,10 @@ impl World {
             writes: GithubWrites::new(ask_requests.clone(), ask_commands.clone()),
             hints,
             applications: Applications::default(),
+            deleted_pods: DeletedPods::default(),
             sweeps: Sweeps::default(),
+            creations: Creations::default(),
+            asked: environment::Asked::default(),
             fresh_environments: Freshest::default(),
             fresh_requests: Freshest::default(),
             fresh_commands: Freshest::default(),

@@ -29,7 +29,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 
 use self::command::Responses;
 use self::driver::Freshest;
-use self::environment::{Applications, Asked};
+use self::environment::{Applications, Asked, DeletedPods};
 use self::github_writes::GithubWrites;
 use self::intake::{Hints, Reception};
 use self::reporter::Reporter;
@@ -71,6 +71,7 @@ pub struct Context {
     pub(crate) writes: GithubWrites,
     pub(crate) hints: Arc<Hints>,
     pub(crate) applications: Applications,
+    pub(crate) deleted_pods: DeletedPods,
     pub(crate) sweeps: Sweeps,
     pub(crate) creations: Creations,
     pub(crate) asked: Asked,

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::SlackDesk;
 use super::driver::{Freshest, Poke};
-use super::environment::{Applications, Asked};
+use super::environment::{Applications, Asked, DeletedPods};
 use super::github_writes::GithubWrites;
 use super::intake::{Hints, Reception};
 use super::leader::Leader;
@@ -302,6 +302,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         writes: GithubWrites::new(ask_request.clone(), ask_command.clone()),
         hints,
         applications: Applications::default(),
+        deleted_pods: DeletedPods::default(),
         sweeps: Sweeps::default(),
         creations: Creations::default(),
         asked: Asked::default(),

@@ -31,6 +31,7 @@ pub mod preview_state;
 pub mod progress;
 pub mod push_to_ready;
 pub mod readiness;
+pub mod ready_when;
 pub mod report;
 pub mod slack;
 pub mod target;

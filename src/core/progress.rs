@@ -120,6 +120,8 @@ pub struct Findings {
     pub namespace: Option<NamespaceReference>,
     /// Health of the objects.
     pub components: Option<Vec<Component>>,
+    /// What is wrong though it is waited for: what GitHub shows of a deployment in progress.
+    pub trouble: Option<String>,
     /// Everything applied so far, and what is still to be removed.
     pub inventory: Option<Vec<InventoryEntry>>,
     /// When the environment is deleted.
@@ -150,7 +152,7 @@ pub fn conclude(
     findings: Findings,
     progress: &Progress,
 ) -> PreviewEnvironmentStatus {
-    let skipped = findings.skipped;
+    let (skipped, trouble) = (findings.skipped, findings.trouble);
     let mut status = own(before);
     status.observed_generation = visit.generation;
     status.short_sha = Some(visit.revision.sha.chars().take(7).collect());
@@ -169,7 +171,7 @@ pub fn conclude(
     status.expires = findings.expires.map(|time| seconds(time).to_string()).or(status.expires);
     set_conditions(&mut status, visit, progress, &findings.contested);
     set_history(&mut status, visit, progress);
-    status.report = reports(before, &status, visit, progress, &skipped);
+    status.report = reports(before, &status, visit, progress, &skipped, trouble.as_deref());
     status
 }
 
@@ -409,6 +411,7 @@ fn reports(
     visit: &Visit<'_>,
     progress: &Progress,
     skipped: &[i64],
+    trouble: Option<&str>,
 ) -> Vec<DeploymentReport> {
     let current = visit.revision.deployment_id;
     let live = matches!(progress, Progress::Ready);
@@ -427,7 +430,7 @@ fn reports(
         let interrupted = matches!(progress, Progress::Interrupted { .. });
         // An outage is the first that GitHub hears of a deployment, or nothing.
         let known = wanted_before(id).filter(|_| interrupted).cloned();
-        reports.push(known.unwrap_or_else(|| report(id, status, visit, progress)));
+        reports.push(known.unwrap_or_else(|| report(id, status, visit, progress, trouble)));
     }
     for attempt in status.history.iter().skip(1) {
         let Some(id) = attempt.deployment_id.filter(|id| Some(*id) != current) else { continue };
@@ -457,6 +460,7 @@ fn report(
     status: &PreviewEnvironmentStatus,
     visit: &Visit<'_>,
     progress: &Progress,
+    trouble: Option<&str>,
 ) -> DeploymentReport {
     let succeeded = status.history.first().is_some_and(|attempt| attempt.outcome == Outcome::Succeeded);
     let (state, text) = match progress {
@@ -472,7 +476,7 @@ fn report(
             (DeploymentState::Queued, message.clone())
         }
         Progress::Waiting { .. } => {
-            (DeploymentState::InProgress, "The environment is being deployed".to_owned())
+            (DeploymentState::InProgress, trouble.unwrap_or("The environment is being deployed").to_owned())
         }
         Progress::Failed { message, .. } => {
             (DeploymentState::Failure, message.short(report::DESCRIPTION_LIMIT))
@@ -584,6 +588,16 @@ mod tests {
             !is_only_news(Some(&a), &conclude(Some(&a), &visit(&two, 1), with_url(), &further)),
             "another deployment"
         );
+    }
+
+    #[test]
+    fn a_deployment_in_progress_shows_what_it_waits_for() {
+        let one = revision(1);
+        let trouble = Some("Unschedulable: no node takes the pod".to_owned());
+        let findings = Findings { trouble, ..with_url() };
+        let status = conclude(None, &visit(&one, 0), findings, &waiting(Stage::Health));
+        assert_eq!(states(&status), [(1, DeploymentState::InProgress)]);
+        assert_eq!(status.report[0].description, "Unschedulable: no node takes the pod");
     }
 
     #[test]

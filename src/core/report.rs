@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::cause::Cause;
+use super::conditions::is_reason;
 use super::forge::{Deployment, DeploymentStatus, same_environment};
 use super::payload::Mark;
 use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
@@ -51,7 +52,7 @@ pub fn all_inactive(told: &[DeploymentReport], current: Option<i64>) -> Vec<Depl
 }
 
 /// Which of the wanted reports GitHub has not acknowledged. The same state is never told twice in a row: a description alone is news only for
-/// failures, whose cause it is, and for waiting.
+/// failures, whose cause it is, and for another reason to wait.
 pub fn untold<'a>(wanted: &'a [DeploymentReport], told: &[DeploymentReport]) -> Vec<&'a DeploymentReport> {
     wanted
         .iter()
@@ -66,8 +67,20 @@ fn is_news(last: &DeploymentReport, next: &DeploymentReport) -> bool {
     if last.state != next.state || last.environment_url != next.environment_url {
         return true;
     }
-    matches!(next.state, DeploymentState::Failure | DeploymentState::Error)
-        && last.description != next.description
+    match next.state {
+        DeploymentState::Failure | DeploymentState::Error => last.description != next.description,
+        // Another reason to wait is news. Its message may change with each node that comes or goes, and its end is the next state's to tell.
+        DeploymentState::InProgress => {
+            let reason = reason(&next.description);
+            reason.is_some() && reason != self::reason(&last.description)
+        }
+        _ => false,
+    }
+}
+
+/// The reason that a description begins with.
+fn reason(description: &str) -> Option<&str> {
+    description.split_once(": ").map(|(reason, _)| reason).filter(|reason| is_reason(reason))
 }
 
 /// Whether a status on GitHub says what is wanted, or nothing that would be told anew.
@@ -160,6 +173,23 @@ mod tests {
             description: text.into(),
             environment_url: None,
             log_url: None,
+        }
+    }
+
+    #[test]
+    fn another_reason_to_wait_is_news_and_another_wording_is_not() {
+        let waits = |text: &str| report(1, DeploymentState::InProgress, text);
+        let plain = waits("The environment is being deployed");
+        let (one, other) = (waits("Unschedulable: 0/1 nodes"), waits("Unschedulable: 0/2 nodes"));
+        let missing = waits("CreateContainerConfigError: no Secret");
+        for (told, wanted, news) in [
+            (&plain, &one, true),
+            (&one, &missing, true),
+            (&one, &other, false),
+            (&one, &plain, false),
+            (&plain, &plain, false),
+        ] {
+            assert_eq!(is_news(told, wanted), news, "{told:?} {wanted:?}");
         }
     }
 

@@ -106,7 +106,7 @@ pub fn patterns(repository: &Repository) -> Result<(), Mistake> {
     }
     let namespace = repository.namespace().unwrap_or_default();
     let message = format!("Repository {namespace}/{}: {}", repository.name_any(), found.join("; "));
-    Err(mistake(gate::PATTERN_INVALID, message))
+    Err(Mistake { reason: gate::PATTERN_INVALID, message })
 }
 
 /// The mistake of asking for a pull request's environment without one, or for a standing environment with one.

@@ -72,13 +72,13 @@ async fn at_once(stage: &Stage, project: &Project, number: u64, failed: &Deploym
 }
 
 /// The usual template after `change` was made to its container, pod and Deployment.
-fn template(new: &NewProject, change: impl FnOnce(&mut Value)) -> Result<String> {
+pub fn template(new: &NewProject, change: impl FnOnce(&mut Value)) -> Result<String> {
     let mut template = new.template_object()?;
     change(&mut template["spec"]["resources"][0]["spec"]);
     Ok(template.to_string())
 }
 
-fn container(deployment: &mut Value) -> &mut Value {
+pub fn container(deployment: &mut Value) -> &mut Value {
     &mut deployment["template"]["spec"]["containers"][0]
 }
 
@@ -164,12 +164,13 @@ async fn a_missing_key_is_named(stage: &Stage) -> Result<()> {
     stage.deployed(&project, &pull.sha, "success", SOON).await.map(|_| ())
 }
 
-/// A class with room for anything.
+/// A class with room for anything, that doesn't wait long for a node.
 async fn roomy(stage: &Stage, name: &str) -> Result<()> {
     stage
         .class_like(name, |class| {
             class["isolation"]["quota"] =
                 json!({"pods": "20", "requests.cpu": "5000", "requests.memory": "9000Gi"});
+            class["health"] = json!({"schedulingGrace": "15s"});
         })
         .await
 }
@@ -182,7 +183,7 @@ async fn a_pod_that_fits_nowhere_is_unschedulable(stage: &Stage) -> Result<()> {
     })?;
     let project = stage.project(new.template(&yaml)).await?;
     let words = ["no node takes the pod", "Insufficient cpu"];
-    fails(stage, &project, SOON + SOON, "Unschedulable", &words).await.map(|_| ())
+    fails(stage, &project, SOON, "Unschedulable", &words).await.map(|_| ())
 }
 
 async fn a_pod_that_is_not_secure_is_refused(stage: &Stage) -> Result<()> {

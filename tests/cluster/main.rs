@@ -30,6 +30,7 @@ mod schema;
 mod slack;
 mod still;
 mod sweep;
+mod waits;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -50,6 +51,7 @@ const GROUPS: &[Group] = &[
     group("slack", slack::TESTS),
     group("health", health::TESTS),
     group("names", names::TESTS),
+    group("waits", waits::TESTS),
     group("sweep", sweep::TESTS),
     group("people", people::TESTS),
     group("holders", holders::TESTS),

@@ -247,7 +247,7 @@ impl Cluster for KubeCluster {
         let request = self.request(&kind_of(object)?, object.namespace().as_deref()).await?;
         let parameters = PatchParams::apply(manager).force().dry_run();
         let request = request.patch(&object.name_any(), &parameters, &Patch::Apply(object));
-        self.send::<serde_json::Value>(actor, request).await.map(drop)
+        self.send::<serde_json::Value>(actor, request, Some(object)).await.map(drop)
     }
 
     async fn apply_status(

@@ -31,6 +31,8 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// What is kept of a container: what health reads.
 const CONTAINER_FIELDS: [&str; 7] =
     ["name", "image", "restartPolicy", "resources", "livenessProbe", "readinessProbe", "startupProbe"];
+/// What is kept of a volume: the sources that a pod may wait for.
+const VOLUME_FIELDS: [&str; 4] = ["name", "configMap", "secret", "persistentVolumeClaim"];
 /// Namespace (empty for cluster-scoped objects) and name.
 type Place = (String, String);
 type Touched = Box<dyn Fn(&str) + Send + Sync>;
@@ -277,18 +279,14 @@ fn prune(object: &mut DynamicObject) {
         data.remove(contents);
     }
     let Some(spec) = data.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    for bulk in [
-        "template",
-        "jobTemplate",
-        "volumes",
-        "affinity",
-        "tolerations",
-        "rules",
-        "ingress",
-        "egress",
-        "limits",
-    ] {
+    for bulk in ["template", "jobTemplate", "affinity", "tolerations", "rules", "ingress", "egress", "limits"]
+    {
         spec.remove(bulk);
+    }
+    for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(volume) = volume.as_object_mut() {
+            volume.retain(|key, _| VOLUME_FIELDS.contains(&key.as_str()));
+        }
     }
     for containers in ["containers", "initContainers"] {
         for container in spec.get_mut(containers).and_then(Value::as_array_mut).into_iter().flatten() {
@@ -395,6 +393,20 @@ mod tests {
         let mut view = View::default();
         view.went(&kind, &job);
         assert_eq!(view.gone.unwrap().peek("job"), Some(&Some(JobEnd::Complete)));
+    }
+
+    #[test]
+    fn the_sources_that_a_pod_waits_for_are_kept() {
+        let kind = GroupVersionKind::gvk("", "v1", "Pod");
+        let mut pod = DynamicObject::new("web", &ApiResource::from_gvk(&kind));
+        let claim = serde_json::json!({"name": "data", "persistentVolumeClaim": {"claimName": "data"}});
+        pod.data = serde_json::json!({"spec": {
+            "imagePullSecrets": [{"name": "registry"}],
+            "volumes": [claim, {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}],
+        }});
+        prune(&mut pod);
+        assert_eq!(pod.data["spec"]["volumes"], serde_json::json!([claim, {"name": "tmp"}]));
+        assert_eq!(pod.data["spec"]["imagePullSecrets"][0]["name"], "registry");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::controllers::driver::drive;
 use crate::controllers::fakes::{FakeForge, World, condition, until};
+use crate::controllers::trouble;
 use crate::metrics::Controller;
 use crate::ports::ForgeError;
 
@@ -26,7 +27,7 @@ async fn an_answer_that_hangs_delays_no_other_installation() {
     let (context, asked) = (Arc::clone(&world.context), world.asked_commands.take().unwrap());
     let commands = context.commands.clone();
     let driven =
-        tokio::spawn(drive(Controller::Command, commands, asked, 16, &shutdown, &context, reconcile));
+        tokio::spawn(drive(Controller::Command, commands, asked, 16, &shutdown, &context, (reconcile as _, trouble::explain as _)));
     stuck.iter().for_each(|name| world.ask_commands.named("team", name));
     // Each has a reaction on its way besides the answer.
     until("all wait for their turn", || hanging.waiting.load(Ordering::SeqCst) == 40).await;

@@ -10,6 +10,7 @@ use kube::api::{DynamicObject, GroupVersionKind};
 
 use super::apply::Applied;
 use super::objects::READ_AGAIN_WHEN_READY;
+use super::stuck;
 use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
 use crate::controllers::Context;
 use crate::core::api_error;
@@ -20,8 +21,6 @@ use crate::core::readiness::{self, Observation, Observed, Verdict};
 use crate::core::target::Target;
 use crate::core::{names, plan};
 
-/// Time after which workloads that aren't ready have failed.
-const DEADLINE: Duration = Duration::from_mins(10);
 /// For how long a 404 may come from a gateway that hasn't taken up the route yet; after that it is the application's own answer.
 const ROUTE_SETTLES: SignedDuration = SignedDuration::from_secs(5);
 /// Time between two requests to a URL that doesn't answer yet.
@@ -54,8 +53,6 @@ pub(super) async fn assess(
             .inventory
             .iter()
             .zip(&found)
-            // Secrets are not watched; they are ready by being applied.
-            .filter(|(entry, live)| live.is_some() || entry.kind != "Secret")
             .map(|(entry, live)| Observed {
                 entry,
                 live: live.as_deref(),
@@ -65,11 +62,15 @@ pub(super) async fn assess(
         replica_sets: replica_sets.iter().collect(),
         pods: pods.iter().collect(),
         since: since(environment, seen, now),
-        deadline: DEADLINE,
+        limits: &target.class.health,
         now,
     };
     let assessment = readiness::assess(&observation);
     findings.components = Some(assessment.components);
+    findings.trouble = assessment.trouble;
+    for pod in &assessment.stuck {
+        stuck::delete(environment, target, pod, context).await;
+    }
     // Nothing tells of changes of what isn't watched.
     let unwatched = unwatched.then_some(match assessment.verdict {
         Verdict::Progressing { .. } => PROBE_AGAIN,
@@ -88,49 +89,48 @@ pub(super) async fn assess(
         {
             (Progress::Ready, again)
         }
-        Verdict::Ready => match answers(environment, target, context, now).await {
-            Ok(()) => (Progress::Ready, again),
-            Err(message)
-                if now.duration_since(seen)
-                    > SignedDuration::try_from(DEADLINE).unwrap_or(SignedDuration::MAX) =>
-            {
-                (
-                    Progress::Failed { stage: Stage::Answer, reason: "NotAnswering".to_owned(), message },
-                    Some(PROBE_AGAIN * 30),
-                )
+        Verdict::Ready => {
+            let reason = "NotAnswering".to_owned();
+            match answers(environment, target, context, now, assessment.unconfirmed.as_deref()).await {
+                Ok(()) => (Progress::Ready, again),
+                Err(message) if is_late(environment, target, seen, now) => {
+                    (Progress::Failed { stage: Stage::Answer, reason, message }, Some(PROBE_AGAIN * 30))
+                }
+                Err(message) => {
+                    let message = message.into();
+                    (Progress::Waiting { stage: Stage::Answer, reason, message }, Some(PROBE_AGAIN))
+                }
             }
-            Err(message) => (
-                Progress::Waiting {
-                    stage: Stage::Answer,
-                    reason: "NotAnswering".to_owned(),
-                    message: message.into(),
-                },
-                Some(PROBE_AGAIN),
-            ),
-        },
+        }
     }
 }
 
-/// Requests every endpoint once.
+/// Requests every endpoint once. While a gateway hasn't confirmed a route, a 404 may be its own, however long that lasts.
 async fn answers(
     environment: &PreviewEnvironment,
     target: &Target,
     context: &Context,
     now: Timestamp,
+    unconfirmed: Option<&str>,
 ) -> Result<(), Cause> {
+    let because = |cause: Cause| match unconfirmed {
+        Some(unconfirmed) => cause.said(unconfirmed),
+        None => cause,
+    };
     let routing = &target.class.routing;
     let hosts = plan::hosts(target);
     for (Endpoint { path, .. }, host) in target.template.endpoints.iter().zip(hosts) {
         let url = format!("{}{path}", names::url(routing, &host));
         match context.prober.probe(&url, routing.probe_address.as_deref()).await {
+            Ok(404) if unconfirmed.is_some() => return Err(because(Cause::new("URL answered 404").detail(url))),
             Ok(404) if !settled(environment, now) => {
                 return Err(Cause::new("URL answered 404, the route is being set up").detail(url));
             }
             Ok(status) if status >= 500 => {
-                return Err(Cause::new(format!("URL answered {status}")).detail(url));
+                return Err(because(Cause::new(format!("URL answered {status}")).detail(url)));
             }
             Ok(_) => {}
-            Err(error) => return Err(readiness::not_answering(&url, &error)),
+            Err(error) => return Err(because(readiness::not_answering(&url, &error))),
         }
     }
     Ok(())
@@ -138,11 +138,24 @@ async fn answers(
 
 /// Whether the environment has been healthy long enough for the gateway to know the route.
 fn settled(environment: &PreviewEnvironment, now: Timestamp) -> bool {
+    healthy_since(environment).is_some_and(|since| now.duration_since(since) > ROUTE_SETTLES)
+}
+
+/// Whether the URLs had the class's deadline to answer: since the objects became ready, for however long that took, or since the revision was
+/// first seen if they were ready before.
+fn is_late(environment: &PreviewEnvironment, target: &Target, seen: Timestamp, now: Timestamp) -> bool {
+    let since = healthy_since(environment).unwrap_or(now).max(seen);
+    let deadline = SignedDuration::try_from(target.class.health.deadline.as_std());
+    now.duration_since(since) > deadline.unwrap_or(SignedDuration::MAX)
+}
+
+/// Since when the objects have been ready without interruption.
+fn healthy_since(environment: &PreviewEnvironment) -> Option<Timestamp> {
     let conditions =
         environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     find_condition(conditions, progress::HEALTHY)
         .filter(|healthy| healthy.status == ConditionStatus::True.as_str())
-        .is_some_and(|healthy| now.duration_since(healthy.last_transition_time.0) > ROUTE_SETTLES)
+        .map(|healthy| healthy.last_transition_time.0)
 }
 
 /// Since when the environment may be unready: now if it is ready, since it was last ready if this revision was once, else since the

@@ -6,6 +6,7 @@ mod assess;
 mod objects;
 mod observe;
 mod passed_over;
+mod stuck;
 mod teardown;
 mod verify;
 
@@ -24,6 +25,7 @@ use serde_json::json;
 pub use self::applications::Applications;
 use self::observe::Observed;
 pub use self::passed_over::Asked;
+pub use self::stuck::DeletedPods;
 use self::verify::Verified;
 use super::driver::Failure;
 use super::{Context, news, request, write};

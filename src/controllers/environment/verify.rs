@@ -9,7 +9,6 @@ use crate::api::{
 use crate::controllers::Context;
 use crate::controllers::driver::Failure;
 use crate::core::gate::{self, Verdict};
-use crate::core::progress;
 use crate::core::target::Mistake;
 use crate::core::validate::Admitted;
 use crate::core::{progress, trigger};

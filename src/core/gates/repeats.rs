@@ -130,7 +130,7 @@ mod tests {
         // The first of each commit isn't counted.
         assert_eq!(held.until, at(2 + 3_600));
         assert_eq!(hold(NEXT, &known, held.until), None, "one more fits then");
-        let mut more = known.repeat(2);
+        let mut more = [known.clone(), known].concat();
         more.push(deployment(1_000, "a", 2 + 3_600));
         assert_eq!(hold(NEXT, &more, held.until).unwrap().until, at(3 + 3_600), "and no burst follows");
     }

@@ -1,6 +1,6 @@
 //! The template's objects: checked, their fields given the types of their kind, put into the environment's namespace, labelled and ordered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::api::DynamicObject;
 use serde_json::{Map, Value};
@@ -12,7 +12,9 @@ use super::object::{group_of, kind_of, sealed};
 use super::{
     NAMESPACE_FORBIDDEN, TEMPLATE_INVALID, field_types, forbidden, hooks, jobs, mistake, pods,
 };
-use crate::api::ANNOTATION_FIXED_DIGEST;
+use crate::api::{ANNOTATION_FIXED_DIGEST, ANNOTATION_READY_WHEN};
+use crate::core::readiness::is_built_in;
+use crate::core::ready_when::ReadyWhen;
 use crate::core::target::{self, Mistake, Target};
 
 /// Checks and completes the objects. Sorted so that what is read comes before what reads it; else in the template's order.
@@ -94,7 +96,8 @@ fn resource(target: &Target, marks: &Marks, field: &str, mut value: Value) -> Re
         .map_err(|error| mistake(TEMPLATE_INVALID, format!("{field}.metadata: {error}")))?;
     object.metadata.namespace = Some(target.namespace.clone());
     if let Some(annotations) = &mut object.metadata.annotations {
-        annotations.retain(|name, _| !reserved(name));
+        check_ready_when(field, group, annotations)?;
+        annotations.retain(|name, _| !reserved(name) || name == ANNOTATION_READY_WHEN);
     }
     if let Some(fixed) = fixed {
         object.metadata.annotations.get_or_insert_default().insert(ANNOTATION_FIXED_DIGEST.to_owned(), fixed);
@@ -183,6 +186,21 @@ fn check_texts(field: &str, value: &Value) -> Result<(), Mistake> {
             Err(mistake(TEMPLATE_INVALID, message))
         }
     }
+}
+
+/// The annotation that says when an object is ready: only kinds that Kubernetes doesn't define need it, and a value that can't be read would
+/// be ignored.
+fn check_ready_when(field: &str, group: &str, annotations: &BTreeMap<String, String>) -> Result<(), Mistake> {
+    let Some(value) = annotations.get(ANNOTATION_READY_WHEN) else { return Ok(()) };
+    let remedy = if is_built_in(group) {
+        "it is for kinds that Kubernetes doesn't define; remove it".to_owned()
+    } else if let Err(remedy) = ReadyWhen::parse(value) {
+        remedy
+    } else {
+        return Ok(());
+    };
+    let message = format!("{field}.metadata.annotations[\"{ANNOTATION_READY_WHEN}\"]: {remedy}");
+    Err(mistake(TEMPLATE_INVALID, message))
 }
 
 /// The deployer's account and its rights are nothing a template could overwrite.

@@ -411,3 +411,29 @@ fn only_what_the_plan_no_longer_has_is_pruned() {
         prune(&inventory, &smaller).into_iter().map(|gone| gone.kind + "/" + &gone.name).collect();
     assert_eq!(gone, ["NetworkPolicy/matinee", "HTTPRoute/matinee-second"]);
 }
+
+#[test]
+fn what_makes_an_object_ready_is_the_templates_to_say() {
+    let object = |kind: &str, value: &str| {
+        format!(
+            "{{apiVersion: {kind}, metadata: {{name: x, annotations: {{matinee.dev/ready-when: '{value}', matinee.dev/other: x}}}}}}"
+        )
+    };
+    let custom = "rabbitmq.com/v1beta1, kind: RabbitmqCluster";
+    let plan = plan_of(&[&object(custom, "condition=AllReplicasReady")]).unwrap();
+    let annotations = plan.resources[0].metadata.annotations.as_ref().unwrap();
+    assert_eq!(annotations["matinee.dev/ready-when"], "condition=AllReplicasReady");
+    assert!(!annotations.contains_key("matinee.dev/other"));
+    for (kind, value, words) in [
+        (custom, "AllReplicasReady", "write it like"),
+        ("apps/v1, kind: ControllerRevision", "exists", "Kubernetes"),
+    ] {
+        let (reason, message) = refusal(&object(kind, value));
+        assert_eq!(reason, TEMPLATE_INVALID);
+        assert!(
+            message.starts_with("resources[1].metadata.annotations[\"matinee.dev/ready-when\"]: ")
+                && message.contains(words),
+            "{message}"
+        );
+    }
+}

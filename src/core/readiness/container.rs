@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting,
-    ContainerStatus, Pod, Probe,
+    ContainerStatus, Probe,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -16,8 +16,10 @@ use super::{pull, start};
 use crate::core::cause::Cause;
 
 /// What may be missing only because it is being made: a ConfigMap applied after the pod's owner, a registry that was out of reach once.
-/// Counted from the pod's start on its node.
+/// Counted from the moment from which on the kubelet could create the container.
 const START_GRACE: Duration = Duration::from_secs(10);
+/// Time for pulls in which a later try may succeed: the kubelet tries again after 10 and after 20 more seconds.
+const PULL_GRACE: Duration = Duration::from_secs(45);
 /// A container without a readiness probe is ready as soon as it runs, so one that crashed is believed only after it ran this long.
 const SETTLED_READY: Duration = Duration::from_secs(10);
 /// One that crashed again and again and isn't ready is taken for crashing until it ran this long, so that the verdict doesn't change with
@@ -25,16 +27,30 @@ const SETTLED_READY: Duration = Duration::from_secs(10);
 const SETTLED_UNREADY: Duration = Duration::from_mins(1);
 
 /// Words in a pull's failure that say that the next try will fail too.
-const FINAL_WORDS: [&str; 9] = [
-    "not found",
+const FINAL_WORDS: [&str; 5] =
+    ["not found", "manifest unknown", "no match for platform", "invalid reference", "signature"];
+/// Words of a registry that denies access. Credentials may be on their way to a new namespace.
+const ACCESS_WORDS: [&str; 7] = [
     "denied",
     "unauthorized",
     "authorization failed",
+    "authentication required",
+    "no basic auth credentials",
     "forbidden",
-    "manifest unknown",
-    "no match for platform",
-    "invalid reference",
-    "signature",
+    "insufficient_scope",
+];
+/// Words of a registry, or a way to it, that is overloaded for the moment.
+const BUSY_WORDS: [&str; 10] = [
+    "timeout",
+    "deadline exceeded",
+    "connection reset",
+    "unexpected eof",
+    "too many requests",
+    "toomanyrequests",
+    "server misbehaving",
+    "500 internal server error",
+    "502 bad gateway",
+    "503 service unavailable",
 ];
 
 /// A container, and how it is.
@@ -85,8 +101,8 @@ fn waiting(subject: &Subject<'_>, waiting: &ContainerStateWaiting, look: &Look<'
     let reason = waiting.reason.as_deref().unwrap_or_default();
     let said = about_pod(waiting.message.as_deref().unwrap_or_default(), look.pod, look.workload);
     let image = subject.image();
-    let started = start_of(look.pod);
-    let grace = remaining(started, START_GRACE, look.now);
+    let (began, now) = (began(subject, look), look.seen.now);
+    let grace = remaining(began, START_GRACE, now);
     match reason {
         "" | "ContainerCreating" | "PodInitializing" => creating(subject, look),
         "CrashLoopBackOff" => match subject.last() {
@@ -100,16 +116,7 @@ fn waiting(subject: &Subject<'_>, waiting: &ContainerStateWaiting, look: &Look<'
         "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" | "SignatureValidationFailed" => {
             // Kubelets before 1.32 don't repeat the cause while they back off.
             let cause = if said.starts_with("Back-off pulling image") { "" } else { &said };
-            let message = subject.at(pull::cause(cause, image));
-            let lower = said.to_ascii_lowercase();
-            if reason != "ErrImagePull"
-                || grace.is_none()
-                || FINAL_WORDS.iter().any(|word| lower.contains(word))
-            {
-                Health::failed("ImagePullBackOff", message)
-            } else {
-                Health::troubled("ErrImagePull", message).again(grace)
-            }
+            not_pulled(reason, subject.at(pull::cause(cause, image)), cause, began, look)
         }
         "ImageInspectError" => {
             Health::failed_unless(grace, reason, subject.at(pull::unusable(reason, &said, image)))
@@ -121,9 +128,73 @@ fn waiting(subject: &Subject<'_>, waiting: &ContainerStateWaiting, look: &Look<'
         "CreateContainerConfigError"
         | "CreateContainerError"
         | "PreCreateHookError"
-        | "PreStartHookError" => Health::failed_unless(grace, reason, subject.at(start::not_created(&said))),
+        | "PreStartHookError" => {
+            let message = subject.at(start::not_created(&said));
+            match missing_input(waiting.message.as_deref().unwrap_or_default()) {
+                // Nobody but the template would create what the template has.
+                Some((kind, input)) if !look.seen.has(kind, input) => {
+                    late_input(reason, message, &format!("{kind}/{input}"), began, look)
+                }
+                _ => Health::failed_unless(grace, reason, message),
+            }
+        }
         _ => Health::troubled(reason, subject.with_image(Cause::new(format!("waits, {reason}")).said(said))),
     }
+}
+
+/// Health of a container whose image the kubelet couldn't pull, and tries to pull again.
+fn not_pulled(
+    reason: &str,
+    message: Cause,
+    cause: &str,
+    began: Option<Timestamp>,
+    look: &Look<'_>,
+) -> Health {
+    let lower = cause.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if has(&ACCESS_WORDS) {
+        let secrets = look.foreign_pull_secrets();
+        if !secrets.is_empty() {
+            let secrets: Vec<String> = secrets.iter().map(|name| format!("Secret/{name}")).collect();
+            return late_input("ImagePullBackOff", message, &secrets.join(", "), began, look);
+        }
+    } else if has(&FINAL_WORDS) {
+        return Health::failed("ImagePullBackOff", message);
+    }
+    let now = look.seen.now;
+    let heals = has(&ACCESS_WORDS) || has(&BUSY_WORDS);
+    let left = remaining(began, if heals { PULL_GRACE } else { START_GRACE }, now);
+    // Without a cause nothing says that it may heal.
+    if left.is_none() || (cause.is_empty() && reason != "ErrImagePull") {
+        return Health::failed("ImagePullBackOff", message);
+    }
+    Health::troubled("ErrImagePull", message).again(left)
+}
+
+/// Health of a container that needs an object which another controller is to create.
+fn late_input(reason: &str, message: Cause, input: &str, began: Option<Timestamp>, look: &Look<'_>) -> Health {
+    let (grace, now) = (look.seen.limits.missing_input_grace.as_std(), look.seen.now);
+    match remaining(began, grace, now) {
+        None => Health::failed(reason, message),
+        left => {
+            Health::troubled(reason, message.remedy(format!("waiting for {input}"))).again(left).lasts(began, now)
+        }
+    }
+}
+
+/// The Secret or ConfigMap that the kubelet says doesn't exist, or lacks a key.
+fn missing_input(said: &str) -> Option<(&'static str, &str)> {
+    let missing = [("secret \"", "Secret"), ("configmap \"", "ConfigMap")].into_iter();
+    let missing = missing.filter_map(|(start, kind)| Some((kind, said.split_once(start)?.1)));
+    let missing = missing.filter_map(|(kind, rest)| Some((kind, rest.split_once("\" not found")?.0)));
+    let lacking = [(" in Secret ", "Secret"), (" in ConfigMap ", "ConfigMap")].into_iter();
+    let lacking = lacking.filter(|_| said.contains("couldn't find key "));
+    let lacking = lacking.filter_map(|(middle, kind)| Some((kind, said.rsplit_once(middle)?.1)));
+    let lacking = lacking.filter_map(|(kind, rest)| {
+        let place = rest.split_whitespace().next()?;
+        Some((kind, place.rsplit_once('/').map_or(place, |(_, name)| name)))
+    });
+    missing.chain(lacking).next()
 }
 
 fn terminated(
@@ -144,7 +215,7 @@ fn running(subject: &Subject<'_>, running: &ContainerStateRunning, look: &Look<'
     if let Some(last) = subject.last().filter(|_| subject.restarts() >= 1) {
         let settled = if ready { SETTLED_READY } else { SETTLED_UNREADY };
         let repeatedly = subject.restarts() >= 2;
-        let left = remaining(since, settled, look.now);
+        let left = remaining(since, settled, look.seen.now);
         if left.is_some() && (ready || repeatedly) {
             return Some(crash(subject, last, repeatedly, look).again(left));
         }
@@ -167,7 +238,7 @@ fn running(subject: &Subject<'_>, running: &ContainerStateRunning, look: &Look<'
 /// Not made yet. After a while, what it may be waiting for: only events tell it, and they are not read.
 fn creating(subject: &Subject<'_>, look: &Look<'_>) -> Health {
     let plain = Health::waiting("ContainerCreating", subject.with_image("being created"));
-    let grace = remaining(start_of(look.pod), START_GRACE, look.now);
+    let grace = remaining(began(subject, look), START_GRACE, look.seen.now);
     if grace.is_some() {
         return plain.again(grace);
     }
@@ -274,7 +345,12 @@ fn describe(probe: &Probe) -> String {
     }
 }
 
-/// When the kubelet took the pod up.
-fn start_of(pod: &Pod) -> Option<Timestamp> {
-    pod.status.as_ref()?.start_time.as_ref().map(|time| time.0)
+/// From when on the kubelet could create the container: when it took the pod up, when the init containers were done, or when the container
+/// ended before, whichever is last.
+fn began(subject: &Subject<'_>, look: &Look<'_>) -> Option<Timestamp> {
+    let started = look.pod.status.as_ref()?.start_time.as_ref()?.0;
+    let initialized = look.condition("Initialized").filter(|done| done.status == "True" && !subject.init);
+    let initialized = initialized.and_then(|done| done.last_transition_time.as_ref());
+    let ended = subject.last().and_then(|end| end.finished_at.as_ref());
+    [initialized, ended].into_iter().flatten().map(|time| time.0).chain([started]).max()
 }

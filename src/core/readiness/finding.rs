@@ -20,6 +20,9 @@ pub(super) enum State {
     Failed,
 }
 
+/// Time after which trouble that is waited for is reported, and not only shown on the object: most trouble heals sooner.
+const LASTING: Duration = Duration::from_secs(10);
+
 /// Health of one object, or what one pod shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Health {
@@ -29,20 +32,38 @@ pub(super) struct Health {
     pub message: Cause,
     /// When time alone may change the state.
     pub look_again_after: Option<Duration>,
+    /// Trouble that has lasted for a while, and is still waited for.
+    pub lasting: bool,
+    /// Ready as far as it shows, and only a request can tell whether it works.
+    pub unconfirmed: bool,
 }
 
 impl Health {
     pub fn new(state: State, reason: &str, message: impl Into<Cause>) -> Self {
         // Reasons of foreign controllers end up in a condition of ours.
         let reason = if is_reason(reason) { reason } else { "NotReady" };
-        Self { state, reason: reason.to_owned(), message: message.into(), look_again_after: None }
+        Self {
+            state,
+            reason: reason.to_owned(),
+            message: message.into(),
+            look_again_after: None,
+            lasting: false,
+            unconfirmed: false,
+        }
     }
     pub fn ready(message: impl Into<Cause>) -> Self {
         Self::new(State::Ready, "Ready", message)
     }
     /// Ready by being there: nothing anybody wants to read about.
     pub fn present() -> Self {
-        Self { state: State::Ready, reason: String::new(), message: Cause::default(), look_again_after: None }
+        Self {
+            state: State::Ready,
+            reason: String::new(),
+            message: Cause::default(),
+            look_again_after: None,
+            lasting: false,
+            unconfirmed: false,
+        }
     }
     pub fn waiting(reason: &str, message: impl Into<Cause>) -> Self {
         Self::new(State::Waiting, reason, message)
@@ -60,6 +81,16 @@ impl Health {
         } else {
             Self::failed(reason, message)
         }
+    }
+    /// Ready, unless a request shows otherwise.
+    pub fn unconfirmed(reason: &str, message: impl Into<String>) -> Self {
+        Self { unconfirmed: true, ..Self::new(State::Ready, reason, message) }
+    }
+    /// Marks trouble that began at `since` as lasting, once it lasts.
+    pub fn lasts(mut self, since: Option<Timestamp>, now: Timestamp) -> Self {
+        let soon = remaining(since, LASTING, now);
+        self.lasting = self.state == State::Troubled && soon.is_none();
+        if self.state == State::Troubled { self.again(soon) } else { self }
     }
     pub fn again(mut self, after: Option<Duration>) -> Self {
         self.look_again_after = earlier(self.look_again_after, after);

@@ -9,14 +9,18 @@
 //! an environment that stays as it is has conditions that stay as they are.
 //!
 //! # What has to be observed
-//! - the objects of the inventory: metadata, status, and of the spec `replicas`, `paused`, `suspend`, `completions`, `updateStrategy`, `type`,
-//!   `externalIPs` and `parentRefs`. Secrets are not observed: they are ready once applied;
+//! - the objects of the inventory: metadata, status, and of the spec `replicas`, `paused`, `suspend`, `completions`, `updateStrategy`,
+//!   `podManagementPolicy`, `progressDeadlineSeconds`, `activeDeadlineSeconds`, `type`, `externalIPs` and `parentRefs`. Secrets are not
+//!   observed: they are ready once applied;
 //! - every ReplicaSet of the preview's namespace: metadata and status are enough. Without them it isn't known which pods are of a Deployment's
 //!   current revision, and its pods are not read;
-//! - every pod of the namespace: metadata, status, and of the spec the restart policy, readiness gates, the sources of volumes, and of containers
-//!   name, image, restart policy, limits, readiness and startup probe. Neither environment variables nor commands are read.
+//! - every pod of the namespace: metadata, status, and of the spec the restart policy, readiness gates, the sources of volumes, the names of pull
+//!   secrets, and of containers name, image, restart policy, limits, readiness and startup probe. Neither environment variables nor commands
+//!   are read.
 
 mod container;
+mod custom;
+mod deadline;
 mod finding;
 mod kubelet_text;
 mod object;
@@ -26,6 +30,7 @@ mod pull;
 mod refusal;
 mod resources;
 mod start;
+mod stuck;
 mod workload;
 
 #[cfg(test)]
@@ -38,10 +43,14 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
 
-use self::finding::{Health, State, earlier, remaining};
+use self::finding::{Health, State, earlier};
 use super::cause::Cause;
+use super::report;
 use super::text::cut;
-use crate::api::{Component, InventoryEntry};
+use crate::api::{ClassHealth, Component, InventoryEntry};
+
+pub use self::object::is_built_in;
+pub use self::stuck::StuckPod;
 
 /// Longest message of a component or a verdict, in characters.
 pub const MAX_MESSAGE: usize = 512;
@@ -67,10 +76,20 @@ pub struct Observation<'a> {
     /// Since when the environment may be unready: when the revision was applied, or when it was last ready if that is later. So a pod that
     /// moves to another node days after the last push has the whole deadline again.
     pub since: Timestamp,
-    /// Time after `since` at which what isn't ready has failed.
-    pub deadline: Duration,
+    /// Time after `since` at which what isn't ready has failed, and how long what others create is waited for.
+    pub limits: &'a ClassHealth,
     /// Now.
     pub now: Timestamp,
+}
+
+impl Observation<'_> {
+    /// Whether the template has an object of that kind of the core group.
+    fn has(&self, kind: &str, name: &str) -> bool {
+        self.objects.iter().any(|observed| {
+            let entry = observed.entry;
+            entry.kind == kind && entry.name == name && group(&entry.api_version).is_empty()
+        })
+    }
 }
 
 /// The group of an `apiVersion`; empty for the core group.
@@ -118,6 +137,12 @@ pub struct Assessment {
     pub components: Vec<Component>,
     /// The environment as a whole.
     pub verdict: Verdict,
+    /// Reason and message of trouble that has lasted for a while and may still heal by itself, for the deployment in progress on GitHub.
+    pub trouble: Option<String>,
+    /// What a gateway hasn't confirmed of a route: a request to the URL has to show whether the route works.
+    pub unconfirmed: Option<String>,
+    /// Pods to delete, since a StatefulSet waits for them in vain.
+    pub stuck: Vec<StuckPod>,
     /// When only time decides: look again then, even if nothing changed. `None` when only a change can matter.
     pub look_again_after: Option<Duration>,
 }
@@ -126,6 +151,8 @@ pub struct Assessment {
 pub fn assess(observation: &Observation<'_>) -> Assessment {
     let mut components = Vec::new();
     let mut look_again_after = None;
+    let mut unconfirmed = None;
+    let mut stuck = Vec::new();
     let mut worst: Option<(&InventoryEntry, Health)> = None;
     for observed in &observation.objects {
         let health = object::health(observed, observation);
@@ -138,32 +165,43 @@ pub fn assess(observation: &Observation<'_>) -> Assessment {
                 message: cut(&health.message, MAX_MESSAGE),
             });
         }
+        if health.unconfirmed {
+            unconfirmed.get_or_insert_with(|| health.message.to_string());
+        }
+        if let Some(live) = observed.live.filter(|_| health.reason == stuck::HELD_UP) {
+            stuck.extend(stuck::pods(live, observation));
+        }
         if worst.as_ref().is_none_or(|(_, other)| health.state > other.state) {
             worst = Some((observed.entry, health));
         }
     }
-    let verdict = match worst {
-        None => Verdict::Ready,
-        Some((_, health)) if health.state == State::Ready => Verdict::Ready,
+    let (verdict, trouble) = match worst {
+        None => (Verdict::Ready, None),
+        Some((_, health)) if health.state == State::Ready => (Verdict::Ready, None),
         Some((entry, health)) => {
-            let left = remaining(Some(observation.since), observation.deadline, observation.now);
+            let end = deadline::of(observation);
+            let left = end.remaining(observation.now);
             let failed = health.state == State::Failed;
             if !failed {
                 look_again_after = earlier(look_again_after, left);
             }
-            let late = if failed || left.is_some() {
-                String::new()
-            } else {
-                let deadline = crate::api::Duration::from_secs(observation.deadline.as_secs());
-                format!("not ready within {deadline}")
-            };
+            let late =
+                if failed || left.is_some() { String::new() } else { format!("not ready within {end}") };
             let message = health.message.and(&late).of(&entry.kind, &entry.name).bounded(MAX_MESSAGE);
+            let reason = health.reason;
             if failed || left.is_none() {
-                Verdict::Failed { reason: health.reason, message }
+                (Verdict::Failed { reason, message }, None)
             } else {
-                Verdict::Progressing { reason: health.reason, message: message.into() }
+                let trouble = health.lasting.then(|| trouble(&reason, &message));
+                (Verdict::Progressing { reason, message: message.into() }, trouble)
             }
         }
     };
-    Assessment { components, verdict, look_again_after }
+    Assessment { components, verdict, trouble, unconfirmed, stuck, look_again_after }
+}
+
+/// What GitHub shows of trouble that is waited for: its reason, and as much of the cause as fits behind it.
+fn trouble(reason: &str, message: &Cause) -> String {
+    let room = report::DESCRIPTION_LIMIT.saturating_sub(reason.chars().count() + 2);
+    format!("{reason}: {}", message.short(room))
 }

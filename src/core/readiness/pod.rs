@@ -1,18 +1,14 @@
 //! What one pod shows: `None` when it is ready, or did what it was for.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodCondition};
 
+use super::Observation;
 use super::container::{self, Subject};
 use super::finding::{Health, State, remaining, worst};
 use super::kubelet_text::{about_pod, about_scheduling};
 use crate::core::cause::Cause;
 use crate::core::text::cut;
 
-/// Time for an autoscaler to bring a node, and for a claim to be bound.
-const SCHEDULING_GRACE: Duration = Duration::from_secs(30);
 /// Longest part of what the scheduler says that stands for the cause, in characters.
 const MAX_SCHEDULING: usize = 70;
 /// Most volumes named in a message.
@@ -26,7 +22,7 @@ pub(super) struct Look<'a> {
     pub workload: &'a str,
     /// The owner makes another pod of one that failed and says itself when it gives up: a Job.
     pub owner_retries: bool,
-    pub now: Timestamp,
+    pub seen: &'a Observation<'a>,
 }
 
 impl<'a> Look<'a> {
@@ -59,6 +55,11 @@ impl<'a> Look<'a> {
             names.push(format!("{more} more"));
         }
         names.join(", ")
+    }
+    /// Names of the pull secrets that the template doesn't have: others create them.
+    pub fn foreign_pull_secrets(&self) -> Vec<&'a str> {
+        let named = self.pod.spec.iter().flat_map(|spec| spec.image_pull_secrets.iter().flatten());
+        named.map(|secret| secret.name.as_str()).filter(|name| !self.seen.has("Secret", name)).collect()
     }
     fn phase(&self) -> &'a str {
         self.pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
@@ -101,8 +102,16 @@ fn scheduling(look: &Look<'_>) -> Option<Health> {
     Some(match scheduled.reason.as_deref().unwrap_or_default() {
         "Unschedulable" => {
             let since = scheduled.last_transition_time.as_ref().map(|time| time.0);
-            let left = remaining(since, SCHEDULING_GRACE, look.now);
-            Health::failed_unless(left, "Unschedulable", unschedulable(&said))
+            let message = unschedulable(&said);
+            let (grace, now) = (look.seen.limits.scheduling_grace.as_std(), look.seen.now);
+            // The scheduler or an autoscaler has chosen a node already: the deadline is long enough.
+            let chosen = look.pod.status.as_ref().is_some_and(|status| status.nominated_node_name.is_some());
+            let health = if chosen {
+                Health::troubled("Unschedulable", message)
+            } else {
+                Health::failed_unless(remaining(since, grace, now), "Unschedulable", message)
+            };
+            health.lasts(since, now)
         }
         "" => Health::waiting("NotScheduled", "the pod is not scheduled yet"),
         reason => Health::waiting(reason, format!("the pod is not scheduled yet: {said}")),

@@ -15,6 +15,8 @@ use crate::core::text::cut;
 
 /// Time for a gateway to see the services and listeners that a route names.
 const ROUTE_GRACE: Duration = Duration::from_secs(30);
+/// Time for a gateway to write the first status of a route, after which Matinee requests the URL without it.
+const FIRST_WORD: Duration = Duration::from_secs(10);
 
 /// Longest part of a refusal of a route that stands for the cause, in characters.
 const MAX_REFUSAL: usize = 60;
@@ -51,13 +53,16 @@ pub(super) fn service(live: &DynamicObject) -> Health {
     }
 }
 
-/// A route is ready when each parent it names has accepted it as it is now, and found what it points to.
+/// A route is ready when each parent it names has accepted it as it is now, and found what it points to. Some gateways write no status, or
+/// never write the generation that it is about. Only a request to the URL shows whether those routes work.
 /// <https://gateway-api.sigs.k8s.io/geps/gep-1364/>
 pub(super) fn route(live: &DynamicObject, now: Timestamp) -> Health {
     let generation = live.metadata.generation.unwrap_or(0);
     let namespace = live.metadata.namespace.as_deref().unwrap_or_default();
+    let made = live.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let list =
         |pointer: &str| live.data.pointer(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut unconfirmed = None;
     for wanted in list("/spec/parentRefs") {
         let parent = Parent::new(wanted, namespace);
         let said: Vec<Health> = list("/status/parents")
@@ -65,35 +70,67 @@ pub(super) fn route(live: &DynamicObject, now: Timestamp) -> Health {
             .filter(|entry| {
                 entry.get("parentRef").is_some_and(|found| Parent::new(found, namespace) == parent)
             })
-            .map(|entry| by_parent(entry, &parent, generation, now))
+            .map(|entry| by_parent(entry, &parent, generation, made, now))
             .collect();
         // Several controllers may speak for one parent; one that serves it is enough.
-        let best = said.into_iter().min_by_key(|health| health.state);
-        let health = best.unwrap_or_else(|| {
-            Health::waiting("NotAccepted", format!("{} hasn't taken it up yet", parent.title()))
-        });
+        let best = said.into_iter().min_by_key(|health| (health.state, health.unconfirmed));
+        let health = best.unwrap_or_else(|| silent(&parent, made, now));
         if health.state > super::State::Ready {
             return health;
         }
+        if health.unconfirmed {
+            unconfirmed.get_or_insert(health);
+        }
     }
-    Health::ready("accepted by its parents")
+    unconfirmed.unwrap_or_else(|| Health::ready("accepted by its parents"))
 }
 
-fn by_parent(entry: &Value, parent: &Parent<'_>, generation: i64, now: Timestamp) -> Health {
+fn by_parent(
+    entry: &Value,
+    parent: &Parent<'_>,
+    generation: i64,
+    made: Option<Timestamp>,
+    now: Timestamp,
+) -> Health {
+    let mut health = Health::ready("");
     for kind in ["Accepted", "ResolvedRefs"] {
-        let said = entry.get("conditions").and_then(|list| condition_in(list, kind));
-        match said {
-            Some(said) if said.observed_generation.is_some_and(|looked_at| looked_at >= generation) => {
+        let Some(said) = entry.get("conditions").and_then(|list| condition_in(list, kind)) else {
+            return silent(parent, made, now);
+        };
+        match said.observed_generation {
+            Some(looked_at) if looked_at != 0 && looked_at < generation => {
+                return Health::waiting("NotAccepted", format!("{} hasn't taken it up yet", parent.title()));
+            }
+            Some(looked_at) if looked_at != 0 => {
                 if !said.is("True") {
                     return refused(&said, kind, parent, now);
                 }
             }
             _ => {
-                return Health::waiting("NotAccepted", format!("{} hasn't taken it up yet", parent.title()));
+                let state = if said.is("True") { "True" } else { "not True" };
+                let message = format!(
+                    "{} says {kind} is {state}, and not of which generation of the route: {}",
+                    parent.title(),
+                    tidy(said.message)
+                );
+                health = Health::unconfirmed("NotConfirmed", message);
+                if !said.is("True") {
+                    return health;
+                }
             }
         }
     }
-    Health::ready("")
+    health
+}
+
+/// Health of a route about which the parent reports nothing. Most gateways report within a moment.
+fn silent(parent: &Parent<'_>, made: Option<Timestamp>, now: Timestamp) -> Health {
+    let left = remaining(made, FIRST_WORD, now);
+    if left.is_some() {
+        let message = format!("{} hasn't taken it up yet", parent.title());
+        return Health::waiting("NotAccepted", message).again(left);
+    }
+    Health::unconfirmed("NotConfirmed", format!("{} reports nothing about the route", parent.title()))
 }
 
 fn refused(said: &ConditionView<'_>, kind: &str, parent: &Parent<'_>, now: Timestamp) -> Health {

@@ -1,8 +1,5 @@
 //! What runs pods: the counts in its status say whether it is ready, its pods say why not.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
 
@@ -13,11 +10,8 @@ use super::object::{condition, flag, number, number_or, text};
 use super::owned::{self, Pods};
 use super::pod::{self, Look};
 use super::refusal;
+use super::{deadline, stuck};
 use crate::api::FinishedJob;
-
-/// Time for what keeps pods from being made and may be only late: a quota not computed yet, a service account not made yet, old pods
-/// not gone yet.
-const CREATION_GRACE: Duration = Duration::from_secs(30);
 
 /// Refusals of a pod that stay refusals: pod security, limits, and a pod that is wrong in itself.
 const FINAL_REFUSALS: [&str; 6] = [
@@ -46,7 +40,7 @@ pub(super) fn deployment(live: &DynamicObject, seen: &Observation<'_>) -> Health
     };
     let pods = owned::by_deployment(live, seen);
     judge(live, seen, &pods, wanted, counts, || {
-        refused(live, &pods, total > updated, seen.now).or_else(|| late(object))
+        refused(live, &pods, total > updated, seen).or_else(|| late(object, seen))
     })
 }
 
@@ -55,7 +49,7 @@ pub(super) fn replica_set(live: &DynamicObject, seen: &Observation<'_>) -> Healt
     let wanted = number_or(object, "/spec/replicas", 1);
     let counts = too_few(number(object, "/status/availableReplicas"), wanted);
     let pods = owned::by_owner(live, seen);
-    judge(live, seen, &pods, wanted, counts, || refused(live, &pods, false, seen.now))
+    judge(live, seen, &pods, wanted, counts, || refused(live, &pods, false, seen))
 }
 
 pub(super) fn stateful_set(live: &DynamicObject, seen: &Observation<'_>) -> Health {
@@ -105,7 +99,7 @@ pub(super) fn job(live: &DynamicObject, seen: &Observation<'_>) -> Health {
     // Of a Job that tries again, the running try counts and not those before it.
     let (ended, going): (Vec<&Pod>, Vec<&Pod>) = pods.into_iter().partition(|pod| phase(pod) == "Failed");
     let shown = if going.is_empty() { ended } else { going };
-    let finding = worst(findings(live, &shown, true, seen.now));
+    let finding = worst(findings(live, &shown, true, seen));
     if let Some(failed) = holds("Failed").or_else(|| holds("FailureTarget")) {
         let said = by_controller(failed.reason, failed.message);
         let message = finding.map_or_else(|| said.clone(), |finding| finding.message.and(&said));
@@ -135,7 +129,7 @@ pub(super) fn pod(live: &DynamicObject, seen: &Observation<'_>) -> Health {
     let Some(pod) = seen.pods.iter().find(|pod| uid.is_some() && pod.metadata.uid.as_ref() == uid) else {
         return Health::waiting("NotObserved", "the pod isn't seen yet");
     };
-    match worst(findings(live, &[pod], false, seen.now)) {
+    match worst(findings(live, &[pod], false, seen)) {
         None if phase(pod) == "Succeeded" => Health::ready("completed"),
         None => Health::ready("running and ready"),
         Some(finding) if phase(pod) == "Failed" => Health { state: State::Failed, ..finding },
@@ -156,10 +150,10 @@ fn judge(
     let Some(counts) = counts else {
         // A ready pod is doubted only if it just came back from a crash.
         let ready: Vec<&Pod> = pods.current.iter().copied().filter(|pod| pod::is_ready(pod)).collect();
-        return worst(findings(live, &ready, false, seen.now))
+        return worst(findings(live, &ready, false, seen))
             .unwrap_or_else(|| Health::ready(format!("{wanted} of {wanted} available")));
     };
-    let finding = worst(findings(live, &pods.current, false, seen.now));
+    let finding = worst(findings(live, &pods.current, false, seen));
     match finding {
         Some(finding) if finding.state == State::Failed => finding,
         finding => {
@@ -185,7 +179,7 @@ fn too_few(available: i64, wanted: i64) -> Option<Health> {
 
 /// No pod can be made: told by the ReplicaSet, and by the Deployment for it. The Deployment also passes on what older ReplicaSets say, so
 /// the current one is asked if it is in sight.
-fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, now: Timestamp) -> Option<Health> {
+fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, seen: &Observation<'_>) -> Option<Health> {
     let (message, since) = if let Some(set) = pods.replica_set {
         let conditions = set.status.as_ref()?.conditions.as_ref()?;
         let failure =
@@ -201,12 +195,14 @@ fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, now: Timestamp
     // A quota may have room as soon as the pods of the revision before are gone.
     let for_good = FINAL_REFUSALS.iter().any(|refusal| message.contains(refusal))
         && !(old_pods && message.contains("quota"));
-    let left = if for_good { None } else { remaining(since, CREATION_GRACE, now) };
+    // Else it may be only late: a quota that isn't computed yet, a service account that others create, an admission webhook.
+    let grace = seen.limits.missing_input_grace.as_std();
+    let left = if for_good { None } else { remaining(since, grace, seen.now) };
     let mut cause = refusal::cause(message);
     if is_over_default_limit(message) {
         cause = cause.remedy(DEFAULT_LIMIT);
     }
-    Some(Health::failed_unless(left, "FailedCreate", cause))
+    Some(Health::failed_unless(left, "FailedCreate", cause).lasts(since, seen.now))
 }
 
 /// Where a limit may come from that no container sets: the namespace's `LimitRange` fills it in before it is compared with the request.
@@ -218,26 +214,36 @@ fn is_over_default_limit(message: &str) -> bool {
     message.contains("must be less than or equal to ") && message.contains(" limit of ")
 }
 
-/// The Deployment's own deadline (`progressDeadlineSeconds`) is over.
-fn late(object: &serde_json::Value) -> Option<Health> {
+/// The Deployment's own deadline (`progressDeadlineSeconds`) is over. The one that Kubernetes sets where the template says nothing doesn't
+/// shorten the class's.
+fn late(object: &serde_json::Value, seen: &Observation<'_>) -> Option<Health> {
     let progressing = condition(object, "Progressing")?;
-    (progressing.reason == "ProgressDeadlineExceeded")
-        .then(|| Health::failed("ProgressDeadlineExceeded", "no progress within its progress deadline"))
+    if progressing.reason != "ProgressDeadlineExceeded" {
+        return None;
+    }
+    let usual = deadline::has_usual_progress(object);
+    let left = if usual { deadline::of(seen).remaining(seen.now) } else { None };
+    let message = "no progress within its progress deadline";
+    Some(Health::failed_unless(left, "ProgressDeadlineExceeded", message))
 }
 
 /// A StatefulSet waits for each pod to be ready before it replaces the next one, also for a broken one of the revision before.
-/// <https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback>
 fn held_up(live: &DynamicObject, seen: &Observation<'_>, pods: &Pods<'_>) -> Option<Health> {
-    let broken = worst(findings(live, &pods.earlier, false, seen.now))?;
-    (broken.state == State::Failed).then(|| {
-        let message = broken.message.and("in a pod of an earlier revision that holds up this one");
-        Health::troubled("HeldUpByEarlierRevision", message.remedy("delete that pod if it stays so"))
-    })
+    let name = live.metadata.name.as_deref().unwrap_or_default();
+    if !pods.earlier.iter().any(|pod| stuck::is_broken(pod, name, seen)) {
+        return None;
+    }
+    let broken = worst(findings(live, &pods.earlier, false, seen))
+        .map_or_else(|| Cause::new("not ready"), |broken| broken.message);
+    let remedy =
+        if stuck::pods(live, seen).is_empty() { "delete that pod" } else { "Matinee deletes that pod" };
+    let message = broken.and("in a pod of an earlier revision that holds up this one").remedy(remedy);
+    Some(Health::troubled(stuck::HELD_UP, message))
 }
 
-fn findings(live: &DynamicObject, pods: &[&Pod], owner_retries: bool, now: Timestamp) -> Vec<Health> {
+fn findings(live: &DynamicObject, pods: &[&Pod], owner_retries: bool, seen: &Observation<'_>) -> Vec<Health> {
     let workload = live.metadata.name.as_deref().unwrap_or_default();
-    pods.iter().filter_map(|pod| pod::examine(&Look { pod, workload, owner_retries, now })).collect()
+    pods.iter().filter_map(|pod| pod::examine(&Look { pod, workload, owner_retries, seen })).collect()
 }
 
 fn phase(pod: &Pod) -> &str {

@@ -13,6 +13,7 @@ const LONG_NAME: &str =
     "metadata.name must have at most 40 characters: namespaces and host names are made from it";
 const ONE_ROUTE: &str = "set exactly one of gateway and ingress: a preview is routed through one of them";
 const RANGES: &str = "must have address ranges only: write them like 192.0.2.0/24";
+const SOME_TIME: &str = "must be longer than zero: write it like 10m";
 const A_TRIGGER: &str = "set exactly one of trigger.pullRequest, trigger.push and trigger.deploymentStatus, or leave trigger out where somebody \
                          else creates the deployments";
 const ONE_LIST: &str = "set exactly one of usersFrom.configMapName and usersFrom.secretName";
@@ -43,6 +44,7 @@ const CREATIONS: &[Creation] = &[
     ("PreviewClass", "schema-gateway", NETWORK_FROM, || json!(["gateway"]), INGRESS_FROM, RANGES),
     ("PreviewClass", "schema-gateway", NETWORK_FROM, || json!(["192.0.2.1"]), INGRESS_FROM, RANGES),
     ("PreviewClass", "schema-gateway", NETWORK_TO, || json!(["0.0.0.0/0", "::/129"]), EGRESS_TO, RANGES),
+    ("PreviewClass", "schema-gateway", "/spec/health/deadline", || "0m0s".into(), DEADLINE, SOME_TIME),
     (
         "PreviewClass",
         "schema-gateway",
@@ -96,6 +98,7 @@ const NETWORK_FROM: &str = "/spec/isolation/network/ingressFrom";
 const INGRESS_FROM: &str = "spec.isolation.network.ingressFrom";
 const NETWORK_TO: &str = "/spec/isolation/network/egressTo";
 const EGRESS_TO: &str = "spec.isolation.network.egressTo";
+const DEADLINE: &str = "spec.health.deadline";
 const ENTRY: &str = "spec.environments[0]";
 const PATHS: &str = "/spec/environments/0/trigger/pullRequest/paths";
 const PATHS_FIELD: &str = "spec.environments[0].trigger.pullRequest.paths";

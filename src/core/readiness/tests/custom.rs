@@ -53,10 +53,143 @@ fn no_status_is_ready_once_a_controller_had_time_to_write_one() {
     let world = certificate(1, "");
     let early = world.at(2);
     assert!(matches!(&early.verdict, Verdict::Progressing { reason, .. } if reason == "NoStatus"));
-    assert_eq!(early.look_again_after, Some(Duration::from_secs(4)));
-    let later = world.at(6);
+    assert_eq!(early.look_again_after, Some(Duration::from_secs(9)));
+    let later = world.at(11);
     assert_eq!(later.verdict, Verdict::Ready);
     assert_eq!(later.components, []);
+    let empty = certificate(1, "status: {observedGeneration: 1, conditions: [], phase: ''}");
+    assert!(matches!(empty.verdict(2), Verdict::Progressing { reason, .. } if reason == "NoStatus"));
+    assert_eq!(empty.verdict(11), Verdict::Ready);
+}
+
+/// A cluster of some operator, a minute old.
+fn cluster(annotations: &str, status: &str) -> Verdict {
+    World::new(&format!(
+        "
+apiVersion: rabbitmq.com/v1beta1
+kind: RabbitmqCluster
+metadata: {{name: mq, namespace: preview, generation: 3, creationTimestamp: T+1, annotations: {{{annotations}}}}}
+status: {{{status}}}"
+    ))
+    .verdict(60)
+}
+
+#[test]
+fn conditions_whose_names_say_that_something_is_well_have_to_be_true() {
+    let conditions = |ready: &str, success: &str| {
+        cluster(
+            "",
+            &format!(
+                "conditions: [{{type: AllReplicasReady, status: '{ready}', reason: NotAllPodsReady, message: 0/1 pods}}, {{type: NoWarnings, status: 'False'}}, {{type: ReconcileSuccess, status: '{success}', reason: Initialising}}]"
+            ),
+        )
+    };
+    assert_eq!(
+        conditions("False", "Unknown"),
+        progressing(
+            "NotAllPodsReady",
+            "RabbitmqCluster/mq: its condition AllReplicasReady is False: 0/1 pods"
+        )
+    );
+    assert_eq!(
+        conditions("True", "Unknown"),
+        progressing("Initialising", "RabbitmqCluster/mq: its condition ReconcileSuccess is Unknown")
+    );
+    assert_eq!(conditions("True", "True"), Verdict::Ready);
+}
+
+#[test]
+fn conditions_that_should_be_false_say_nothing() {
+    for kind in [
+        "Progressing",
+        "Degraded",
+        "Paused",
+        "Active",
+        "Running",
+        "UpdateAvailable",
+        "LastBackupSucceeded",
+        "NotReady",
+        "Unavailable",
+        "ResourcesAwareManagement",
+    ] {
+        let verdict = cluster("", &format!("conditions: [{{type: {kind}, status: 'False'}}]"));
+        assert_eq!(verdict, Verdict::Ready, "{kind}");
+    }
+    assert_eq!(
+        cluster("", "conditions: [{type: NotReady, status: 'True', reason: Creating}]"),
+        progressing("Creating", "RabbitmqCluster/mq: its condition NotReady is True")
+    );
+}
+
+#[test]
+fn a_condition_of_an_earlier_generation_is_not_believed() {
+    let available = |generation: &str| {
+        cluster("", &format!("conditions: [{{type: Available, status: 'True'{generation}}}]"))
+    };
+    assert_eq!(available(""), Verdict::Ready);
+    assert_eq!(available(", observedGeneration: 3"), Verdict::Ready);
+    assert_eq!(available(", observedGeneration: 0"), Verdict::Ready, "it is never written");
+    assert!(
+        matches!(available(", observedGeneration: 2"), Verdict::Progressing { reason, .. } if reason == "NotObserved")
+    );
+}
+
+#[test]
+fn an_observed_generation_may_be_text_or_never_written() {
+    assert_eq!(cluster("", "observedGeneration: '3', phase: Healthy"), Verdict::Ready);
+    assert_eq!(cluster("", "observedGeneration: 5f7c9d, phase: Healthy"), Verdict::Ready);
+    for status in ["observedGeneration: '2'", "observedGeneration: 2", "observedGeneration: 0"] {
+        assert!(
+            matches!(cluster("", status), Verdict::Progressing { reason, .. } if reason == "NotObserved"),
+            "{status}"
+        );
+    }
+    assert_eq!(
+        cluster("", "observedGeneration: 0, conditions: [{type: Ready, status: 'True'}]"),
+        Verdict::Ready
+    );
+}
+
+#[test]
+fn a_phase_of_work_or_trouble_is_waited_out() {
+    for (status, message) in [
+        ("phase: Creating", "its status.phase is creating"),
+        ("phase: ApplyingChanges", "its status.phase is applyingchanges"),
+        ("state: In progress", "its status.state is inprogress"),
+        ("health: {status: Progressing}", "its status.health.status is progressing"),
+        ("phase: Failed", "its status.phase is failed"),
+    ] {
+        let expected = progressing("NotReady", &format!("RabbitmqCluster/mq: {message}"));
+        assert_eq!(cluster("", status), expected, "{status}");
+    }
+    for status in ["phase: Running", "state: ready", "health: green", "phase: Something new to us"] {
+        assert_eq!(cluster("", status), Verdict::Ready, "{status}");
+    }
+}
+
+#[test]
+fn the_template_says_what_makes_an_object_ready() {
+    let unfinished = "phase: Creating, conditions: [{type: Available, status: 'False'}]";
+    assert_eq!(cluster("matinee.dev/ready-when: exists", unfinished), Verdict::Ready);
+    let when = "matinee.dev/ready-when: 'status.phase=Online,condition=Available'";
+    assert_eq!(
+        cluster(when, "phase: Creating"),
+        progressing(
+            "NotReady",
+            "RabbitmqCluster/mq: it isn't status.phase=Online yet (matinee.dev/ready-when)"
+        )
+    );
+    let available = "conditions: [{type: Available, status: 'True'}, {type: Ready, status: 'False'}]";
+    assert_eq!(cluster(when, &format!("phase: Online, {available}")), Verdict::Ready);
+    assert!(matches!(cluster(when, available), Verdict::Progressing { .. }));
+    assert!(matches!(
+        cluster(when, &format!("observedGeneration: 2, phase: Online, {available}")),
+        Verdict::Progressing { reason, .. } if reason == "NotObserved"
+    ));
+    assert!(matches!(
+        cluster(when, "conditions: [{type: Stalled, status: 'True', reason: Because, message: so}]"),
+        Verdict::Failed { reason, .. } if reason == "Because"
+    ));
 }
 
 #[test]

@@ -16,15 +16,19 @@ fn an_image_that_does_not_exist_fails_at_the_first_try() {
 }
 
 #[test]
-fn a_registry_out_of_reach_fails_when_the_kubelet_backs_off() {
+fn a_registry_out_of_reach_fails_after_ten_seconds() {
     let message = "Deployment/web, container web: image registry not reachable, no such host (registry.example/web:1): dial tcp: lookup registry.example: no such host";
     let first = with_pod(&waiting("ErrImagePull", NO_HOST)).at(4);
     assert_eq!(first.verdict, progressing("ErrImagePull", message));
     assert_eq!(first.look_again_after, Some(Duration::from_secs(9)));
 
     let backing_off = format!("Back-off pulling image \"registry.example/web:1\": ErrImagePull: {NO_HOST}");
+    assert_eq!(
+        with_pod(&waiting("ImagePullBackOff", &backing_off)).verdict(5),
+        progressing("ErrImagePull", message)
+    );
     let expected = failed("ImagePullBackOff", message);
-    assert_eq!(with_pod(&waiting("ImagePullBackOff", &backing_off)).verdict(5), expected);
+    assert_eq!(with_pod(&waiting("ImagePullBackOff", &backing_off)).verdict(13), expected);
     // The second try doesn't take the verdict back.
     assert_eq!(with_pod(&waiting("ErrImagePull", NO_HOST)).verdict(15), expected);
 }
@@ -42,18 +46,46 @@ fn an_older_kubelet_does_not_repeat_the_cause() {
 }
 
 #[test]
-fn denied_and_unauthorized_fail_at_once() {
+fn denied_and_unauthorized_fail_when_later_tries_are_too() {
     for cause in [
         "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
         "unexpected status from HEAD request to https://registry.example/v2/web/manifests/1: 401 Unauthorized",
         "unexpected status from HEAD request to https://registry.example/v2/web/manifests/1: 403 Forbidden",
-        "no match for platform in manifest: not found",
+        "unexpected status from HEAD request to https://registry.example/v2/web/manifests/1: 429 Too Many Requests",
+        "unexpected status from HEAD request to https://registry.example/v2/web/manifests/1: 503 Service Unavailable",
     ] {
-        let verdict = with_pod(&waiting("ErrImagePull", cause)).verdict(4);
-        assert!(
-            matches!(&verdict, Verdict::Failed { message, .. } if message.contains(cause)),
-            "{verdict:?}"
-        );
+        for reason in ["ErrImagePull", "ImagePullBackOff"] {
+            let world = with_pod(&waiting(reason, cause));
+            let early = world.at(4);
+            assert!(
+                matches!(&early.verdict, Verdict::Progressing { message, .. } if message.contains(cause)),
+                "{early:?}"
+            );
+            assert_eq!(early.look_again_after, Some(Duration::from_secs(44)));
+            let late = world.verdict(48);
+            assert!(
+                matches!(&late, Verdict::Failed { reason, message } if reason == "ImagePullBackOff" && message.contains(cause)),
+                "{late:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_image_that_is_wrong_fails_at_once() {
+    for cause in [
+        "registry.example/web:1: not found",
+        "manifest unknown: manifest unknown",
+        "no match for platform in manifest: not found",
+        "invalid reference format",
+    ] {
+        for reason in ["ErrImagePull", "ImagePullBackOff"] {
+            let verdict = with_pod(&waiting(reason, cause)).verdict(4);
+            assert!(
+                matches!(&verdict, Verdict::Failed { message, .. } if message.contains(cause)),
+                "{verdict:?}"
+            );
+        }
     }
 }
 
@@ -84,7 +116,7 @@ fn names_that_no_try_makes_right_fail_at_once() {
 #[test]
 fn what_a_container_needs_may_come_a_little_later() {
     for reason in ["CreateContainerConfigError", "CreateContainerError", "ImageInspectError"] {
-        let world = with_pod(&waiting(reason, "configmap \"settings\" not found"));
+        let world = with_pod(&waiting(reason, "no space left on device"));
         let early = world.at(5);
         assert!(
             matches!(&early.verdict, Verdict::Progressing { reason: said, .. } if said == reason),

@@ -2,7 +2,9 @@
 
 mod causes;
 mod custom;
+mod deadlines;
 mod images;
+mod inputs;
 mod pods;
 mod revisions;
 mod routes;
@@ -21,6 +23,7 @@ struct World {
     applied_generation: Option<i64>,
     replica_sets: Vec<ReplicaSet>,
     pods: Vec<Pod>,
+    limits: ClassHealth,
 }
 
 const APPLIED: i64 = 1_780_000_000;
@@ -41,9 +44,10 @@ impl World {
             applied_generation: None,
             replica_sets: Vec::new(),
             pods: Vec::new(),
+            limits: ClassHealth::default(),
         };
         let mut text = yaml.to_owned();
-        for second in (0..1_000).rev() {
+        for second in (0..3_000).rev() {
             text = text.replace(&format!("T+{second}"), &at(second).to_string());
         }
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).expect("YAML");
@@ -86,7 +90,7 @@ impl World {
                 replica_sets: self.replica_sets.iter().collect(),
                 pods,
                 since: at(0),
-                deadline: Duration::from_mins(10),
+                limits: &self.limits,
                 now: at(second),
             })
         };

@@ -158,17 +158,36 @@ containerStatuses:
     );
 }
 
+const UNSCHEDULABLE: &str = "conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, lastTransitionTime: T+2, message: '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.'}]";
+
 #[test]
-fn a_pod_that_no_node_takes_fails_after_a_grace() {
-    let world = with_pod(
-        "conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, lastTransitionTime: T+2, message: '0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.'}]",
-    );
+fn a_pod_waits_for_a_node_as_long_as_the_class_says() {
+    let mut world = with_pod(UNSCHEDULABLE);
     let message = "Deployment/web: no node takes the pod: 1 Insufficient cpu";
+    for (grace, seconds) in [("30s", 30), ("5m", 300), ("9m", 540)] {
+        world.limits.scheduling_grace = grace.parse().expect("a duration");
+        assert_eq!(world.verdict(seconds + 1), progressing("Unschedulable", message));
+        assert_eq!(world.at(seconds + 1).look_again_after, Some(Duration::from_secs(1)));
+        assert_eq!(world.verdict(seconds + 2), failed("Unschedulable", message));
+    }
+    assert_eq!(ClassHealth::default().scheduling_grace.to_string(), "5m");
+}
+
+#[test]
+fn trouble_that_lasts_is_reported_while_it_is_waited_for() {
+    let world = with_pod(UNSCHEDULABLE);
     let early = world.at(10);
-    assert_eq!(early.verdict, progressing("Unschedulable", message));
-    assert_eq!(early.look_again_after, Some(Duration::from_secs(22)));
-    assert_eq!(world.verdict(31), progressing("Unschedulable", message));
-    assert_eq!(world.verdict(32), failed("Unschedulable", message));
+    assert_eq!((early.trouble, early.look_again_after), (None, Some(Duration::from_secs(2))));
+    let trouble = world.at(12).trouble.expect("trouble");
+    assert!(trouble.starts_with("Unschedulable: Deployment/web: no node takes the pod"), "{trouble}");
+    assert_eq!(world.at(302).trouble, None, "a failure tells it");
+}
+
+#[test]
+fn a_pod_that_a_node_was_chosen_for_waits_until_the_deadline() {
+    let world = with_pod(&format!("nominatedNodeName: node-7\n{UNSCHEDULABLE}"));
+    assert!(matches!(world.verdict(599), Verdict::Progressing { reason, .. } if reason == "Unschedulable"));
+    assert!(matches!(world.verdict(600), Verdict::Failed { reason, .. } if reason == "Unschedulable"));
 }
 
 #[test]

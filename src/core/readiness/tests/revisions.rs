@@ -82,13 +82,65 @@ fn stateful_pod(hash: &str) -> String {
         .replace("  uid:", &format!("  labels: {{controller-revision-hash: {hash}}}\n  uid:"))
 }
 
+/// The names of the pods to delete.
+fn stuck(world: &World, second: i64) -> Vec<String> {
+    world.at(second).stuck.into_iter().map(|pod| format!("{} {}", pod.name, pod.uid)).collect()
+}
+
 #[test]
-fn a_stateful_set_held_up_by_its_old_pod_says_so() {
-    let verdict = World::new(&format!("{STATEFUL_SET}---\n{}", stateful_pod("web-old"))).verdict(20);
+fn a_broken_pod_that_holds_up_a_stateful_set_is_to_be_deleted() {
+    let world = World::new(&format!("{STATEFUL_SET}---\n{}", stateful_pod("web-old")));
+    let verdict = world.verdict(20);
     assert!(
-        matches!(&verdict, Verdict::Progressing { reason, message } if reason == "HeldUpByEarlierRevision" && message.contains("delete that pod")),
+        matches!(&verdict, Verdict::Progressing { reason, message } if reason == "HeldUpByEarlierRevision" && message.contains("Matinee deletes that pod")),
         "{verdict:?}"
     );
+    assert_eq!(stuck(&world, 20), ["web-0 web-0-uid"]);
+    // Deleted, it is no longer there to delete.
+    let mut world = world;
+    world.pods[0].metadata.deletion_timestamp = Some(read(&Value::String(at(21).to_string())));
+    assert_eq!(stuck(&world, 22), Vec::<String>::new());
+}
+
+#[test]
+fn a_pod_that_holds_up_nothing_is_not_deleted() {
+    let no_pods: Vec<String> = Vec::new();
+    for (from, to, told) in [
+        // Pods of any revision are replaced at once.
+        ("replicas: 1, updateStrategy", "replicas: 1, podManagementPolicy: Parallel, updateStrategy", true),
+        // Somebody replaces pods by hand.
+        ("type: RollingUpdate", "type: OnDelete", true),
+        // It stays at the earlier revision.
+        ("partition: 0", "partition: 1", true),
+        // Not seen by the controller yet: what is the update revision?
+        ("observedGeneration: 2", "observedGeneration: 1", false),
+        ("updateRevision: web-new", "updateRevision: web-old", false),
+    ] {
+        let set = STATEFUL_SET.replacen(from, to, 1);
+        assert_ne!(set, STATEFUL_SET);
+        let world = World::new(&format!("{set}---\n{}", stateful_pod("web-old")));
+        assert_eq!(stuck(&world, 20), no_pods, "{to}");
+        if told {
+            assert!(
+                matches!(world.verdict(20), Verdict::Progressing { message, .. } if message.contains("delete that pod"))
+            );
+        }
+    }
+}
+
+#[test]
+fn a_pod_of_an_earlier_revision_that_may_become_ready_is_left_alone() {
+    let starting = "conditions: [{type: PodScheduled, status: 'True'}, {type: Ready, status: 'False', lastTransitionTime: T+3}]
+containerStatuses:
+- {name: web, image: '', imageID: '', ready: false, started: true, restartCount: 0, state: {running: {startedAt: T+4}}}";
+    let pod = web_pod("web-0", "sts-uid", starting)
+        .replace("  uid:", "  labels: {controller-revision-hash: web-old}\n  uid:");
+    let mut world = World::new(&format!("{STATEFUL_SET}---\n{pod}"));
+    world.limits.deadline = "5m".parse().expect("a duration");
+    assert_eq!(stuck(&world, 20), Vec::<String>::new());
+    assert_eq!(stuck(&world, 302), Vec::<String>::new());
+    // It had the time that a revision has.
+    assert_eq!(stuck(&world, 303), ["web-0 web-0-uid"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ fn route(parents: &str) -> World {
         "
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
-metadata: {{name: web, namespace: preview, uid: route-uid, generation: 2}}
+metadata: {{name: web, namespace: preview, uid: route-uid, generation: 2, creationTimestamp: T+0}}
 spec: {{parentRefs: [{{name: shared, namespace: gateways}}]}}
 status: {{parents: {parents}}}"
     ))
@@ -31,11 +31,8 @@ fn a_route_needs_both_conditions_of_its_parent_at_this_generation() {
     let good = ("True", "Accepted", 2);
     assert_eq!(route(&format!("[{}]", parent("gateways", good, good))).verdict(5), Verdict::Ready);
     for parents in [
-        "[]".to_owned(),
         format!("[{}]", parent("gateways", ("True", "Accepted", 1), good)),
         format!("[{}]", parent("gateways", good, ("True", "ResolvedRefs", 1))),
-        // Somebody else's parent of that name.
-        format!("[{}]", parent("elsewhere", good, good)),
         format!("[{}]", parent("gateways", ("Unknown", "Pending", 2), good)),
     ] {
         assert!(matches!(route(&parents).verdict(100), Verdict::Progressing { .. }), "{parents}");
@@ -47,6 +44,45 @@ fn a_route_needs_both_conditions_of_its_parent_at_this_generation() {
         parent("gateways", good, good)
     );
     assert_eq!(route(&both).verdict(100), Verdict::Ready);
+}
+
+#[test]
+fn a_gateway_that_does_not_say_which_generation_leaves_it_to_the_url() {
+    let good = ("True", "Accepted", 2);
+    let never = parent("gateways", ("True", "Accepted", 0), ("True", "ResolvedRefs", 0));
+    let left_out = never.replace(", observedGeneration: 0", "");
+    let refused = parent("gateways", ("False", "NoMatchingListenerHostname", 0), good);
+    for parents in [&never, &left_out, &parent("gateways", good, ("True", "ResolvedRefs", 0)), &refused] {
+        let assessment = route(&format!("[{parents}]")).at(1);
+        assert_eq!(assessment.verdict, Verdict::Ready, "{parents}");
+        let unconfirmed = assessment.unconfirmed.expect("unconfirmed");
+        assert!(unconfirmed.starts_with("Gateway gateways/shared says "), "{unconfirmed}");
+    }
+    // Another controller says so for certain.
+    let sure = route(&format!("[{never}, {}]", parent("gateways", good, good))).at(1);
+    assert_eq!((sure.verdict, sure.unconfirmed), (Verdict::Ready, None));
+}
+
+#[test]
+fn a_gateway_that_says_nothing_leaves_it_to_the_url_after_a_moment() {
+    let good = ("True", "Accepted", 2);
+    // Nothing at all, nothing about this parent, not all of it.
+    let others = format!("[{}]", parent("elsewhere", good, good));
+    let half = format!("[{}]", parent("gateways", good, good).replace("type: ResolvedRefs", "type: Other"));
+    for parents in ["[]", &others, &half] {
+        let early = route(parents).at(9);
+        assert!(
+            matches!(&early.verdict, Verdict::Progressing { reason, .. } if reason == "NotAccepted"),
+            "{early:?}"
+        );
+        assert_eq!(early.look_again_after, Some(Duration::from_secs(1)));
+        let late = route(parents).at(10);
+        assert_eq!(late.verdict, Verdict::Ready);
+        assert_eq!(
+            late.unconfirmed.as_deref(),
+            Some("Gateway gateways/shared reports nothing about the route")
+        );
+    }
 }
 
 #[test]

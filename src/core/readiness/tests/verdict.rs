@@ -7,7 +7,14 @@ fn nothing_is_ready() {
     let assessment = World::new("").at(0);
     assert_eq!(
         assessment,
-        Assessment { components: vec![], verdict: Verdict::Ready, look_again_after: None }
+        Assessment {
+            components: vec![],
+            verdict: Verdict::Ready,
+            trouble: None,
+            unconfirmed: None,
+            stuck: vec![],
+            look_again_after: None
+        }
     );
 }
 

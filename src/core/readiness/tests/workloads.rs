@@ -53,13 +53,17 @@ fn a_deployment_asleep_is_ready() {
 #[test]
 fn the_progress_deadline_is_a_failure_with_the_pods_cause() {
     let conditions = serde_json::json!({"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "ReplicaSet has timed out progressing."}]});
+    let with_deadline = |mut world: World| {
+        world.live[0].as_mut().expect("live").data["spec"]["progressDeadlineSeconds"] = 60.into();
+        world
+    };
     assert_eq!(
-        deployment(&conditions).verdict(5),
+        with_deadline(deployment(&conditions)).verdict(5),
         failed("ProgressDeadlineExceeded", "Deployment/web: no progress within its progress deadline")
     );
-    let mut world = with_pod(&container(
+    let mut world = with_deadline(with_pod(&container(
         "ready: false\nstarted: true\nrestartCount: 0\nstate: {running: {startedAt: T+5}}",
-    ));
+    )));
     merge(&mut world, &conditions);
     assert_eq!(
         world.verdict(5),
@@ -129,8 +133,9 @@ fn what_is_only_not_there_yet_in_a_new_namespace_has_a_grace() {
             matches!(&early.verdict, Verdict::Progressing { reason, .. } if reason == "FailedCreate"),
             "{early:?}"
         );
-        assert_eq!(early.look_again_after, Some(Duration::from_secs(29)));
-        assert!(matches!(world.verdict(31), Verdict::Failed { .. }));
+        assert_eq!(early.look_again_after, Some(Duration::from_secs(9)), "then it is reported");
+        assert!(matches!(world.verdict(120), Verdict::Progressing { .. }));
+        assert!(matches!(world.verdict(121), Verdict::Failed { .. }));
     }
 }
 
@@ -139,7 +144,7 @@ fn a_quota_that_old_pods_still_fill_has_a_grace() {
     let world =
         refused("pods \"web-6d4f-abcde\" is forbidden: exceeded quota: preview, requested: pods=1", 1);
     assert!(matches!(world.verdict(2), Verdict::Progressing { .. }));
-    assert!(matches!(world.verdict(40), Verdict::Failed { .. }));
+    assert!(matches!(world.verdict(130), Verdict::Failed { .. }));
 }
 
 #[test]

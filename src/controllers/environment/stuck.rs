@@ -1,0 +1,93 @@
+//! Deletes pods that a StatefulSet waits for in vain, so that a fix is rolled out. Which ones is decided in
+//! [`readiness`](crate::core::readiness).
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt as _;
+use kube::api::GroupVersionKind;
+
+use crate::api::PreviewEnvironment;
+use crate::controllers::{Context, write};
+use crate::core::readiness::StuckPod;
+use crate::core::target::Target;
+use crate::ports::{Actor, ClusterError, EventType};
+
+/// For how long a pod is remembered. By then the watch shows that it is being deleted.
+const REMEMBERED: Duration = Duration::from_hours(1);
+
+/// The pods that this process deleted, by UID: each is deleted once.
+#[derive(Default)]
+pub struct DeletedPods(Mutex<HashMap<String, Instant>>);
+
+impl DeletedPods {
+    /// Records a pod; returns whether it is new.
+    fn insert(&self, uid: &str) -> bool {
+        self.0.lock().is_ok_and(|mut known| {
+            known.retain(|_, at| at.elapsed() < REMEMBERED);
+            known.insert(uid.to_owned(), Instant::now()).is_none()
+        })
+    }
+
+    fn forget(&self, uid: &str) {
+        if let Ok(mut known) = self.0.lock() {
+            known.remove(uid);
+        }
+    }
+}
+
+/// Deletes one pod as the deployer account: the operator itself has no right to delete what a template's objects created.
+pub(super) async fn delete(
+    environment: &PreviewEnvironment,
+    target: &Target,
+    pod: &StuckPod,
+    context: &Context,
+) {
+    if !context.deleted_pods.insert(&pod.uid) {
+        return;
+    }
+    let kind = GroupVersionKind::gvk("", "v1", "Pod");
+    let deployer = Actor::Deployer { namespace: target.namespace.clone() };
+    let deleted =
+        context.cluster.delete(&deployer, &kind, Some(&target.namespace), &pod.name, &pod.uid).await;
+    let about = write::reference(environment);
+    let StuckPod { name, stateful_set, .. } = pod;
+    match deleted {
+        Ok(()) => {
+            let message = format!(
+                "deleted Pod/{name}: it is of an earlier revision, can't become ready, and StatefulSet/{stateful_set} waits for it"
+            );
+            tracing::info!(
+                environment = environment.name_any(),
+                namespace = target.namespace,
+                pod = name,
+                "stuck pod deleted"
+            );
+            context.events.publish(&about, EventType::Normal, "PodDeleted", &message).await;
+        }
+        Err(ClusterError::Refused { message, .. }) => {
+            let message = format!(
+                "Pod/{name}, which StatefulSet/{stateful_set} waits for in vain, can't be deleted as the deployer account: {message}"
+            );
+            context.events.publish(&about, EventType::Warning, "PodNotDeleted", &message).await;
+        }
+        Err(error) => {
+            tracing::warn!(namespace = target.namespace, pod = name, %error, "stuck pod can't be deleted yet");
+            context.deleted_pods.forget(&pod.uid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_deleted_once_unless_that_failed() {
+        let pods = DeletedPods::default();
+        assert!(pods.insert("one") && !pods.insert("one") && pods.insert("two"));
+        pods.forget("one");
+        assert!(pods.insert("one"));
+    }
+}

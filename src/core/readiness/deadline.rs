@@ -1,0 +1,136 @@
+//! When what isn't ready has failed: the class's deadline, and longer times that the objects themselves set.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, Probe};
+use kube::core::DynamicObject;
+use serde_json::Value;
+
+use super::finding::remaining;
+use super::object::{number_or, text};
+use super::{Observation, group};
+
+/// Time for an object's own failure to be reported, and for a container that just started to become ready.
+const MARGIN: Duration = Duration::from_mins(1);
+/// `progressDeadlineSeconds` of a Deployment whose template says nothing.
+/// <https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#progress-deadline-seconds>
+const USUAL_PROGRESS: i64 = 600;
+
+/// The end of the time that an environment has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    since: Timestamp,
+    /// From `since` on.
+    length: Duration,
+}
+
+impl Deadline {
+    /// What is left of it; `None` when it is over.
+    pub fn remaining(&self, now: Timestamp) -> Option<Duration> {
+        remaining(Some(self.since), self.length, now)
+    }
+
+    /// Extends it until `end`, if that is later. In whole minutes, so that people can read it.
+    fn extend(&mut self, end: Timestamp) {
+        let Ok(length) = Duration::try_from(end.duration_since(self.since)) else { return };
+        if length > self.length {
+            self.length = Duration::from_secs(length.as_secs().div_ceil(60).saturating_mul(60));
+        }
+    }
+}
+
+/// How long it is.
+impl fmt::Display for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::api::Duration::from_secs(self.length.as_secs()).fmt(f)
+    }
+}
+
+/// The deadline of the environment: objects wait for each other, so what extends it for one extends it for all.
+pub(super) fn of(seen: &Observation<'_>) -> Deadline {
+    let mut deadline = Deadline { since: seen.since, length: seen.limits.deadline.as_std() };
+    for observed in &seen.objects {
+        let Some(live) = observed.live else { continue };
+        let end = match (group(&observed.entry.api_version), observed.entry.kind.as_str()) {
+            ("apps", "Deployment") => progress(live, seen.since),
+            ("batch", "Job") | ("", "Pod") => active(live, seen.since),
+            _ => None,
+        };
+        end.into_iter().for_each(|end| deadline.extend(end));
+    }
+    let starts = seen.pods.iter().flat_map(|pod| starts(pod, seen.since));
+    starts.for_each(|end| deadline.extend(end));
+    deadline
+}
+
+/// Whether a Deployment has the progress deadline that the API server sets where there is none.
+pub(super) fn has_usual_progress(deployment: &Value) -> bool {
+    number_or(deployment, "/spec/progressDeadlineSeconds", USUAL_PROGRESS) == USUAL_PROGRESS
+}
+
+/// A Deployment fails by itself when it makes no progress for `progressDeadlineSeconds`.
+fn progress(live: &DynamicObject, since: Timestamp) -> Option<Timestamp> {
+    if has_usual_progress(&live.data) {
+        return None;
+    }
+    let conditions = live.data.pointer("/status/conditions").and_then(Value::as_array);
+    let progressing = conditions.into_iter().flatten().find(|entry| text(entry, "/type") == "Progressing");
+    let last = progressing.and_then(|entry| text(entry, "/lastUpdateTime").parse().ok()).unwrap_or(since);
+    after(last.max(since), seconds(&live.data, "/spec/progressDeadlineSeconds")?)
+}
+
+/// A Job or a Pod fails by itself after `activeDeadlineSeconds`.
+fn active(live: &DynamicObject, since: Timestamp) -> Option<Timestamp> {
+    let started = text(&live.data, "/status/startTime").parse().unwrap_or(since);
+    after(started, seconds(&live.data, "/spec/activeDeadlineSeconds")?)
+}
+
+/// The kubelet ends a container that doesn't succeed in its startup probe by the time given here.
+fn starts(pod: &Pod, since: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let status = pod.status.as_ref();
+    let spec = pod.spec.as_ref();
+    let containers = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
+    let sidecars = spec.and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();
+    let statuses = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+    let of_sidecars = status.and_then(|status| status.init_container_statuses.as_deref()).unwrap_or_default();
+    let pairs = containers.iter().zip(std::iter::repeat(statuses));
+    let pairs = pairs.chain(sidecars.iter().zip(std::iter::repeat(of_sidecars)));
+    pairs.filter_map(move |(container, statuses)| {
+        let started = statuses.iter().find(|status| status.name == container.name).and_then(running_since);
+        after(started.unwrap_or(since), allowance(container)?)
+    })
+}
+
+fn running_since(status: &ContainerStatus) -> Option<Timestamp> {
+    Some(status.state.as_ref()?.running.as_ref()?.started_at.as_ref()?.0)
+}
+
+/// The longest time that the probes of a container give it to become ready.
+fn allowance(container: &Container) -> Option<Duration> {
+    let startup = container.startup_probe.as_ref().map_or(0, |probe| {
+        delay(probe) + period(probe) * i64::from(probe.failure_threshold.unwrap_or(3).max(0))
+    });
+    let readiness = container.readiness_probe.as_ref().map_or(0, |probe| delay(probe) + period(probe));
+    u64::try_from(startup + readiness).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+}
+
+fn delay(probe: &Probe) -> i64 {
+    i64::from(probe.initial_delay_seconds.unwrap_or(0).max(0))
+}
+
+/// With what the API takes for a field left out.
+fn period(probe: &Probe) -> i64 {
+    i64::from(probe.period_seconds.unwrap_or(10).max(0))
+}
+
+fn seconds(object: &Value, pointer: &str) -> Option<Duration> {
+    object.pointer(pointer).and_then(Value::as_u64).map(Duration::from_secs)
+}
+
+/// The end of a time, with the margin.
+fn after(start: Timestamp, length: Duration) -> Option<Timestamp> {
+    let length = SignedDuration::try_from(length.saturating_add(MARGIN)).ok()?;
+    start.checked_add(length).ok()
+}
