@@ -83,7 +83,7 @@ impl Health {
         }
     }
     /// Ready, unless a request shows otherwise.
-    pub fn unconfirmed(reason: &str, message: impl Into<String>) -> Self {
+    pub fn unconfirmed(reason: &str, message: impl Into<Cause>) -> Self {
         Self { unconfirmed: true, ..Self::new(State::Ready, reason, message) }
     }
     /// Marks trouble that began at `since` as lasting, once it lasts.

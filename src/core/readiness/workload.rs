@@ -12,6 +12,7 @@ use super::pod::{self, Look};
 use super::refusal;
 use super::{deadline, stuck};
 use crate::api::FinishedJob;
+use crate::core::cause::Cause;
 
 /// Refusals of a pod that stay refusals: pod security, limits, and a pod that is wrong in itself.
 const FINAL_REFUSALS: [&str; 6] = [
