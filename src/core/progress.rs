@@ -110,7 +110,8 @@ pub struct Findings {
     pub inventory: Option<Vec<InventoryEntry>>,
     /// When the environment is deleted.
     pub expires: Option<Timestamp>,
-    /// Objects that aren't put back any more, as somebody else keeps changing them; why, for people.
+    /// Objects that aren't put back any more, as somebody else keeps changing them; why, for
+    /// people.
     pub contested: Vec<String>,
 }
 
