@@ -322,8 +322,9 @@ pub trait Cluster: Send + Sync {
     ) -> Result<Option<DynamicObject>, ClusterError>;
 }
 
-/// The cluster as the watches show it: what was applied for environments, and what came of it. Objects bear the
-/// [marks](crate::core::plan::drift::mark) that tell whether somebody else changed them.
+/// The cluster as the watches show it: what was applied for environments, and what came of it.
+/// Objects bear the [marks](crate::core::plan::drift::mark) that tell whether somebody else changed
+/// them.
 pub trait LiveObjects: Send + Sync {
     /// Everything that bears the environment's UID, by kind, namespace and name. Pruned: metadata, status, and the parts of the
     /// spec that health depends on.
@@ -339,7 +340,8 @@ pub trait LiveObjects: Send + Sync {
     fn follows(&self, kind: &GroupVersionKind) -> bool;
     /// Starts watching a kind, if it isn't watched yet and may be.
     fn follow(&self, kind: &GroupVersionKind);
-    /// Shows what a write or a read just returned, until the watch catches up. Of a kind that isn't watched it is shown until the next one.
+    /// Shows what a write or a read just returned, until the watch catches up. Of a kind that isn't
+    /// watched it is shown until the next one.
     fn record(&self, object: &DynamicObject);
     /// How the Job with that UID ended, if the watch saw both its end and its deletion.
     fn end_of_removed_job(&self, uid: &str) -> Option<JobEnd>;

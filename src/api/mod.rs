@@ -73,7 +73,8 @@ pub const ANNOTATION_PULL_REQUEST_UPDATED: &str = "matinee.dev/pull-request-upda
 pub const ANNOTATION_NEWS: &str = "matinee.dev/news-at";
 /// Annotation on every applied object: the digest of what was applied, so that an unchanged plan makes no write.
 pub const ANNOTATION_DIGEST: &str = "matinee.dev/applied-digest";
-/// Annotation on an applied Job: the digest of what can't be changed of it, so that one that has to be replaced is known before it is refused.
+/// Annotation on an applied Job: the digest of what can't be changed of it, so that one that has to
+/// be replaced is known before it is refused.
 pub const ANNOTATION_FIXED_DIGEST: &str = "matinee.dev/fixed-digest";
 /// Annotation on a custom resource in a template: what makes it ready (see [`ready_when`](crate::core::ready_when)). The one
 /// annotation of the group that is the template author's to set.

@@ -240,7 +240,8 @@ pub struct InventoryEntry {
     pub name: String,
     /// UID, checked before the object is removed.
     pub uid: String,
-    /// How a Job ended. One that is deleted later, as its `ttlSecondsAfterFinished` does, isn't created again for the same revision.
+    /// How a Job ended. One that is deleted later, as its `ttlSecondsAfterFinished` does, isn't
+    /// created again for the same revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<FinishedJob>,
 }

@@ -81,15 +81,16 @@ impl Mistake {
     }
 }
 
-/// Longest first cause of several, in characters: with the count behind it, it fits into what GitHub shows.
+/// Longest first cause of several, in characters: with the count behind it, it fits into what
+/// GitHub shows.
 const FIRST: usize = 115;
 /// Longest cause, in characters, where there are several.
 const EACH: usize = 300;
 /// Longest message about several mistakes, in characters: what a condition holds.
 const ALL: usize = 1_000;
 
-/// One mistake that stands for all: the reason and the cause of the first, how many more there are, then each of the others as long as
-/// there is room. `None` when there are none.
+/// One mistake that stands for all: the reason and the cause of the first, how many more there are,
+/// then each of the others as long as there is room. `None` when there are none.
 pub fn all_in_one(mistakes: &[Mistake]) -> Option<Mistake> {
     let (first, others) = mistakes.split_first()?;
     if others.is_empty() {

@@ -1,4 +1,5 @@
-//! What becomes of a template's objects: their types, Jobs, replicas, objects that others change, and attempts that fail half-way.
+//! What becomes of a template's objects: their types, Jobs, replicas, objects that others change,
+//! and attempts that fail half-way.
 
 use std::time::Duration;
 
@@ -288,7 +289,8 @@ async fn an_object_that_is_changed_over_and_over_is_left(stage: &Stage) -> Resul
     Ok(())
 }
 
-/// The ConfigMap isn't applied since its admission webhook can't be reached; the Secret was applied before.
+/// The ConfigMap isn't applied since its admission webhook can't be reached; the Secret was applied
+/// before.
 async fn what_a_failed_attempt_applied_is_removed_later(stage: &Stage) -> Result<()> {
     let name = "objects-half";
     let webhook = json!({

@@ -44,8 +44,9 @@ struct View {
     by_environment: HashMap<String, HashSet<(GroupVersionKind, Place)>>,
     /// Kinds whose watch was started, and whether its first list is complete.
     kinds: HashMap<GroupVersionKind, bool>,
-    /// UIDs of what the watches saw deleted: an answer that was on its way then brings nothing back, for no watch would take it away again.
-    /// Of Jobs also how they ended: a short TTL deletes them before anybody reads their status.
+    /// UIDs of what the watches saw deleted: an answer that was on its way then brings nothing
+    /// back, for no watch would take it away again. Of Jobs also how they ended: a short TTL
+    /// deletes them before anybody reads their status.
     gone: Option<LruCache<String, Option<JobEnd>>>,
 }
 
@@ -97,14 +98,18 @@ impl View {
     /// Removes what a watch saw go, unless another object of the name has taken its place already.
     fn went(&mut self, kind: &GroupVersionKind, object: &DynamicObject) -> Option<Arc<DynamicObject>> {
         let at = place(object);
-        if let Some(uid) = object.uid() {
-            self.gone.get_or_insert_with(|| LruCache::new(REMEMBERED)).put(uid, jobs::end_of(object));
-        }
+        self.remember_removed(object);
         let known = self.objects.get(kind)?.get(&at)?;
         if known.uid() != object.uid() {
             return None;
         }
         self.remove(kind, &at)
+    }
+
+    fn remember_removed(&mut self, object: &DynamicObject) {
+        if let Some(uid) = object.uid() {
+            self.gone.get_or_insert_with(|| LruCache::new(REMEMBERED)).put(uid, jobs::end_of(object));
+        }
     }
 
     fn remove(&mut self, kind: &GroupVersionKind, at: &Place) -> Option<Arc<DynamicObject>> {
@@ -244,8 +249,13 @@ impl WatchedObjects {
         if let Ok(mut view) = self.view.write() {
             let known = view.objects.get(kind).map(|objects| objects.keys().cloned().collect::<Vec<_>>());
             for at in known.unwrap_or_default() {
-                if !listing.contains(&at) {
-                    gone.extend(view.remove(kind, &at));
+                if !listing.contains(&at)
+                    && let Some(removed) = view.remove(kind, &at)
+                {
+                    if jobs::end_of(&removed).is_some() {
+                        view.remember_removed(&removed);
+                    }
+                    gone.push(removed);
                 }
             }
             view.kinds.insert(kind.clone(), true);

@@ -11,7 +11,7 @@
 //! - Where Kubernetes takes nothing but text, a hole alone becomes text too: values of labels, annotations, selectors and data, of
 //!   environment variables and HTTP headers, items of `args`, `command` and `values`, and `apiVersion`, `kind`, `image`, `name`,
 //!   `namespace` and whatever ends in `Name`.
-//!   (Literals get the types of their fields in the plan, which knows the kinds.)
+//!   (The plan, which knows the kinds, gives literals the types of their fields.)
 //! - Undefined names are errors that name the field. Attributes of `payload` may be missing, or null, where the filter `default` fills in;
 //!   `pr` is undefined where there is no pull request, which `pr is defined` tells.
 //! - Everything is bounded: see [`limits`].

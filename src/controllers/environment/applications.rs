@@ -1,4 +1,5 @@
-//! What this process remembers of what it applied. Nothing of it is needed after a restart: then what is found is taken as it is.
+//! What this process remembers of what it applied. Nothing of it is needed after a restart: then
+//! what is found is taken as it is.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -11,9 +12,11 @@ use crate::core::plan::drift::Application;
 use crate::core::progress::Findings;
 use crate::core::target::Mistake;
 
-/// For how long after the deployer account was bound a refusal may just mean that the API server hasn't noticed.
+/// For how long after the deployer account was bound a refusal may just mean that the API server
+/// hasn't noticed.
 const BINDING_SETTLES: Duration = Duration::from_secs(10);
-/// For how long the answer to a trial is used again. Rights and quota change without Matinee hearing of it.
+/// For how long the answer to a trial is used again. Rights and quota change without Matinee
+/// hearing of it.
 const TRIAL_HOLDS: Duration = Duration::from_mins(1);
 
 /// What this process applied: by UID, so that an object that was created again is applied again.
@@ -39,10 +42,12 @@ struct Memory {
     trial: Option<Trial>,
 }
 
-struct Trial {
+/// What applying an object without effect came to.
+#[derive(Clone)]
+pub(super) struct Trial {
     digest: String,
     at: Instant,
-    mistake: Option<Mistake>,
+    pub(super) mistake: Option<Mistake>,
 }
 
 impl Applications {
@@ -104,7 +109,8 @@ impl Applications {
         self.left.lock().ok()?.remove(environment)
     }
 
-    /// What is left of `pause` since the environment's status was last written; `None` when it is over.
+    /// What is left of `pause` since the environment's status was last written; `None` when it is
+    /// over.
     pub(super) fn told_lately(&self, uid: &str, pause: Duration) -> Option<Duration> {
         let told = self.told.lock().ok()?;
         pause.checked_sub(told.get(uid)?.elapsed()).filter(|left| !left.is_zero())
@@ -136,10 +142,11 @@ impl Applications {
         Some(change(of_environment.entry(place.to_owned()).or_default()))
     }
 
-    /// Whether the API server was asked for the object within `pace`; if not, it is being asked now.
-    pub(super) fn was_read(&self, environment: &str, place: &str, pace: Duration) -> bool {
+    /// Whether the API server was asked for the object `within` that time; if not, it is being
+    /// asked now.
+    pub(super) fn was_read(&self, environment: &str, place: &str, within: Duration) -> bool {
         self.with(environment, place, |memory| {
-            let lately = memory.read.is_some_and(|at| at.elapsed() < pace);
+            let lately = memory.read.is_some_and(|at| at.elapsed() < within);
             if !lately {
                 memory.read = Some(Instant::now());
             }
@@ -169,12 +176,9 @@ impl Applications {
     }
 
     /// What a trial of the same content came to a moment ago.
-    pub(super) fn tried(&self, environment: &str, place: &str, digest: &str) -> Option<Option<Mistake>> {
-        self.with(environment, place, |memory| {
-            let trial = memory.trial.as_ref()?;
-            (trial.digest == digest && trial.at.elapsed() < TRIAL_HOLDS).then(|| trial.mistake.clone())
-        })
-        .flatten()
+    pub(super) fn tried(&self, environment: &str, place: &str, digest: &str) -> Option<Trial> {
+        let trial = self.with(environment, place, |memory| memory.trial.clone())??;
+        (trial.digest == digest && trial.at.elapsed() < TRIAL_HOLDS).then_some(trial)
     }
 
     /// What a trial came to.

@@ -90,8 +90,9 @@ struct Objects<'a> {
 }
 
 impl Objects<'_> {
-    /// Applies the objects in their order. After the first one that is refused no other is applied, since it may depend on it; the others are
-    /// only tried, so that all mistakes are known at once.
+    /// Applies the objects in their order. After the first one that is refused no other is applied,
+    /// since it may depend on it; the others are only tried, so that all mistakes are known at
+    /// once.
     async fn place_all(
         &self,
         inventory: &mut Vec<InventoryEntry>,
@@ -134,7 +135,7 @@ impl Objects<'_> {
         }
         mistakes.sort_by_key(refusal::rank);
         if let Some(mistake) = target::all_in_one(&mistakes) {
-            return Ok(Err(Progress::Mistaken { stage: Stage::Apply, mistake: self.in_template(mistake) }));
+            return Ok(Err(Progress::Mistaken { stage: Stage::Apply, mistake: self.in_template(&mistake) }));
         }
         for entry in self.surplus {
             remove(self.target, entry, &deployer, self.placing.context).await?;
@@ -150,9 +151,12 @@ impl Objects<'_> {
     }
 
     /// A mistake with the template that has it, after the cause.
-    fn in_template(&self, mistake: Mistake) -> Mistake {
+    fn in_template(&self, mistake: &Mistake) -> Mistake {
         let Target { environment_namespace: namespace, template_name: name, .. } = self.target;
-        Mistake { message: format!("{} (PreviewTemplate {namespace}/{name})", mistake.message), ..mistake }
+        Mistake {
+            reason: mistake.reason,
+            message: format!("{} (PreviewTemplate {namespace}/{name})", mistake.message),
+        }
     }
 }
 

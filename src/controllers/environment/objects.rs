@@ -1,4 +1,5 @@
-//! One object of a plan: found, compared, and written if it has to be. Which of these is decided by [`plan::change`].
+//! One object of a plan: found, compared, and written if it has to be. Which of these is decided by
+//! [`plan::change`].
 
 use std::time::Duration;
 
@@ -152,12 +153,12 @@ impl<'a> Placing<'a> {
         Placed::Left(live, plan::contested(&kind, &name, by.as_deref()))
     }
 
-    /// Asks what applying the object would be answered, without any effect; the mistake if it would be refused. Answers nothing where the
-    /// object is there as planned, or can't be asked about.
+    /// Asks what applying the object would be answered, without any effect; the mistake if it would
+    /// be refused. Answers nothing where the object is there as planned, or can't be asked about.
     pub(super) async fn try_object(&self, actor: &Actor, planned: &DynamicObject) -> Option<Mistake> {
         let (context, digest, place) = (self.context, digest(planned), place(planned));
         if let Some(known) = context.applications.tried(self.environment_uid, &place, &digest) {
-            return known;
+            return known.mistake;
         }
         let kind = kind_of(planned);
         let live = context.live.find(&kind, planned.namespace().as_deref(), &planned.name_any());
@@ -182,7 +183,8 @@ impl<'a> Placing<'a> {
         mistake
     }
 
-    /// Whether a refusal may just mean that the API server hasn't noticed the deployer account's binding.
+    /// Whether a refusal may just mean that the API server hasn't noticed the deployer account's
+    /// binding.
     pub(super) fn is_settling(&self, actor: &Actor) -> bool {
         match actor {
             Actor::Operator => false,
@@ -190,8 +192,8 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// The object as the watch shows it. One of a kind that isn't watched is read as whoever owns it, from time to time; a Secret only once
-    /// after a restart.
+    /// The object as the watch shows it. One of a kind that isn't watched is read as whoever owns
+    /// it, from time to time; a Secret only once after a restart.
     async fn find(
         &self,
         actor: &Actor,
@@ -239,8 +241,8 @@ impl<'a> Placing<'a> {
     }
 }
 
-/// Applies a guard rail unless it is in the cluster as it was applied; returns it, and whether a write was made. What confines a preview is
-/// put back as often as it is changed.
+/// Applies a guard rail unless it is in the cluster as it was applied; returns it, and whether a
+/// write was made. What confines a preview is put back as often as it is changed.
 pub(super) async fn ensure(
     actor: &Actor,
     planned: &DynamicObject,
@@ -267,8 +269,8 @@ pub(super) async fn ensure(
     Ok((applied, true))
 }
 
-/// Whether nobody else changed the object since it was applied. What an earlier process applied is taken as it is found, so that a restart
-/// makes no write.
+/// Whether nobody else changed the object since it was applied. What an earlier process applied is
+/// taken as it is found, so that a restart makes no write.
 fn is_kept(live: &DynamicObject, context: &Context) -> bool {
     let uid = live.uid().unwrap_or_default();
     match context.applications.get(&uid) {
@@ -281,7 +283,8 @@ fn is_kept(live: &DynamicObject, context: &Context) -> bool {
 }
 
 pub(super) fn remember(applied: &DynamicObject, context: &Context) {
-    // Of what was answered, not of what is shown: a watch may be further, and whatever somebody changed would be taken for what was applied.
+    // Of what was answered, not of what is shown: a watch may be further, and whatever somebody
+    // changed would be taken for what was applied.
     context.live.record(applied);
     context.applications.remember(applied.uid().unwrap_or_default(), Application::of(applied));
 }

@@ -22,8 +22,8 @@ pub enum Change {
     Await,
 }
 
-/// Decides about one object. `kept` says whether nobody changed the live object since it was applied, `finished` whether it is a Job that
-/// ran to its end for this revision.
+/// Decides about one object. `kept` says whether nobody changed the live object since it was
+/// applied, `finished` whether it is a Job that ran to its end for this revision.
 pub fn change(planned: &DynamicObject, live: Option<&DynamicObject>, kept: bool, finished: bool) -> Change {
     let Some(live) = live else { return if finished { Change::Finished } else { Change::Apply } };
     let deleted = live.metadata.deletion_timestamp.is_some();

@@ -1,4 +1,5 @@
-//! How often one object is put back. Where another controller insists on its own value, putting it back has no end.
+//! How often one object is put back. Where another controller insists on its own value, putting it
+//! back has no end.
 
 use std::collections::VecDeque;
 
@@ -35,7 +36,8 @@ impl Corrections {
         }
     }
 
-    /// The object is left to somebody else. Says whether that is so for the first time since it was last put back.
+    /// The object is left to somebody else. Says whether that is so for the first time since it was
+    /// last put back.
     pub fn left(&mut self) -> bool {
         !std::mem::replace(&mut self.told, true)
     }

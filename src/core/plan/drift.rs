@@ -1,5 +1,6 @@
-//! Whether somebody else changed what was applied. A digest of everything in the object that is neither status nor bookkeeping tells,
-//! except for `spec.replicas`, which is compared by itself: a scaler may change it.
+//! Whether somebody else changed what was applied. A digest of everything in the object that is
+//! neither status nor bookkeeping tells, except for `spec.replicas`, which is compared by itself: a
+//! scaler may change it.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -13,9 +14,11 @@ use crate::api::ANNOTATION_DIGEST;
 
 /// Annotation in memory: [`fingerprint`] of the object before its contents were dropped.
 pub const ANNOTATION_FINGERPRINT: &str = "matinee.dev/live-fingerprint";
-/// Annotation in memory: the manager that set `spec.replicas` through the subresource `scale`, if one did.
+/// Annotation in memory: the manager that set `spec.replicas` through the subresource `scale`, if
+/// one did.
 const ANNOTATION_SCALED_BY: &str = "matinee.dev/live-scaled-by";
-/// Annotation in memory: the manager, other than Matinee, that last changed something that a fingerprint covers.
+/// Annotation in memory: the manager, other than Matinee, that last changed something that a
+/// fingerprint covers.
 const ANNOTATION_CHANGED_BY: &str = "matinee.dev/live-changed-by";
 /// Beginning of the names of Matinee's own field managers.
 const OWN_MANAGERS: &str = "matinee-";
@@ -36,7 +39,8 @@ pub fn mark(object: &mut DynamicObject) {
     }
 }
 
-/// A digest of everything in the object that is neither status, nor bookkeeping, nor `spec.replicas`.
+/// A digest of everything in the object that is neither status, nor bookkeeping, nor
+/// `spec.replicas`.
 pub fn fingerprint(object: &DynamicObject) -> String {
     let mut hasher = DefaultHasher::new();
     object.labels().hash(&mut hasher);
@@ -127,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    fn deployment(replicas: i64, image: &str, managed: Value) -> DynamicObject {
+    fn deployment(replicas: i64, image: &str, managed: &Value) -> DynamicObject {
         serde_json::from_value(json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "web", "labels": {"app": "web"}, "managedFields": managed},
@@ -137,7 +141,7 @@ mod tests {
         .unwrap()
     }
 
-    fn by(manager: &str, subresource: Option<&str>, time: &str, fields: Value) -> Value {
+    fn by(manager: &str, subresource: Option<&str>, time: &str, fields: &Value) -> Value {
         let mut entry = json!({"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields});
         if let Some(subresource) = subresource {
             entry["subresource"] = subresource.into();
@@ -156,41 +160,41 @@ mod tests {
 
     #[test]
     fn replicas_set_through_scale_are_no_drift() {
-        let known = Application::of(&deployment(1, "a", json!([])));
+        let known = Application::of(&deployment(1, "a", &json!([])));
         let replicas = json!({"f:spec": {"f:replicas": {}}});
-        let scaled = by("kube-controller-manager", Some("scale"), EARLY, replicas.clone());
-        assert!(known.is_kept(&marked(deployment(3, "a", json!([scaled.clone()])))));
+        let scaled = by("kube-controller-manager", Some("scale"), EARLY, &replicas);
+        assert!(known.is_kept(&marked(deployment(3, "a", &json!([scaled.clone()])))));
         assert!(
-            known.is_kept(&deployment(3, "a", json!([scaled.clone()]))),
+            known.is_kept(&deployment(3, "a", &json!([scaled.clone()]))),
             "also as the API server answers"
         );
-        assert!(!known.is_kept(&marked(deployment(1, "b", json!([scaled])))), "the image is drift");
-        let edited = by("kubectl-edit", None, EARLY, replicas);
-        assert!(!known.is_kept(&marked(deployment(3, "a", json!([edited])))), "not through scale");
-        let status = by("kubelet", Some("status"), EARLY, json!({"f:status": {}}));
-        assert!(known.is_kept(&marked(deployment(1, "a", json!([status])))));
+        assert!(!known.is_kept(&marked(deployment(1, "b", &json!([scaled])))), "the image is drift");
+        let edited = by("kubectl-edit", None, EARLY, &replicas);
+        assert!(!known.is_kept(&marked(deployment(3, "a", &json!([edited])))), "not through scale");
+        let status = by("kubelet", Some("status"), EARLY, &json!({"f:status": {}}));
+        assert!(known.is_kept(&marked(deployment(1, "a", &json!([status])))));
     }
 
     #[test]
     fn the_manager_that_last_changed_an_object_is_known() {
         let managed = json!([
-            by("matinee-environment", None, LATE, json!({"f:spec": {}})),
-            by("kubectl-edit", None, EARLY, json!({"f:spec": {"f:paused": {}}})),
-            by("mutator", None, LATE, json!({"f:metadata": {"f:labels": {"f:a": {}}}})),
-            by("kube-controller-manager", None, LATE, json!({"f:metadata": {"f:annotations": {}}})),
-            by("kube-controller-manager", Some("status"), LATE, json!({"f:status": {}})),
+            by("matinee-environment", None, LATE, &json!({"f:spec": {}})),
+            by("kubectl-edit", None, EARLY, &json!({"f:spec": {"f:paused": {}}})),
+            by("mutator", None, LATE, &json!({"f:metadata": {"f:labels": {"f:a": {}}}})),
+            by("kube-controller-manager", None, LATE, &json!({"f:metadata": {"f:annotations": {}}})),
+            by("kube-controller-manager", Some("status"), LATE, &json!({"f:status": {}})),
         ]);
-        let object = deployment(1, "a", managed);
+        let object = deployment(1, "a", &managed);
         assert_eq!(changed_by(&object).as_deref(), Some("mutator"));
         assert_eq!(changed_by(&marked(object)).as_deref(), Some("mutator"));
-        assert_eq!(changed_by(&deployment(1, "a", json!([]))), None);
+        assert_eq!(changed_by(&deployment(1, "a", &json!([]))), None);
     }
 
     #[test]
     fn marks_of_an_earlier_look_are_replaced() {
-        let scaled = by("kubectl", Some("scale"), EARLY, json!({"f:spec": {"f:replicas": {}}}));
-        let object = marked(deployment(3, "a", json!([scaled])));
+        let scaled = by("kubectl", Some("scale"), EARLY, &json!({"f:spec": {"f:replicas": {}}}));
+        let object = marked(deployment(3, "a", &json!([scaled])));
         assert_eq!(scaled_by(&object).as_deref(), Some("kubectl"));
-        assert_eq!(scaled_by(&marked(deployment(1, "a", json!([])))), None);
+        assert_eq!(scaled_by(&marked(deployment(1, "a", &json!([])))), None);
     }
 }

@@ -1,9 +1,10 @@
-//! The types of fields, as the API server has them. YAML takes `8080` and `true` for a number and a boolean, and the API server refuses
-//! them where it wants text, so what is written without quotes becomes text there; and text that is a whole number becomes a number where
-//! one is wanted. Anything else of the wrong type is a mistake that names the field, never its value.
+//! The types of fields, as the API server has them. YAML takes `8080` and `true` for a number and a
+//! boolean, and the API server refuses them where it wants text, so what is written without quotes
+//! becomes text there; and text that is a whole number becomes a number where one is wanted.
+//! Anything else of the wrong type is a mistake that names the field, never its value.
 //!
-//! The types are those of `k8s-openapi`: an object is read as its kind by a deserializer that goes on where a type doesn't fit. Of kinds
-//! that aren't Kubernetes' own only the metadata is known.
+//! The types are those of `k8s-openapi`: an object is read as its kind by a deserializer that goes
+//! on where a type doesn't fit. Of kinds that aren't Kubernetes' own only the metadata is known.
 
 use std::cell::RefCell;
 
@@ -17,7 +18,8 @@ use serde_json::{Error, Value};
 
 use crate::core::text::cut;
 
-/// Gives each scalar of the object the type that its kind wants there. `field` is the object's place, as `resources[1]`.
+/// Gives each scalar of the object the type that its kind wants there. `field` is the object's
+/// place, as `resources[1]`.
 ///
 /// Errors: one message for each field whose value can't be of its type.
 pub(super) fn fit(field: &str, api_version: &str, kind: &str, object: &mut Value) -> Result<(), Vec<String>> {
@@ -284,7 +286,7 @@ impl<'de> Deserializer<'de> for Probe<'_, 'de> {
             self.wrong(OBJECT);
             return visitor.visit_map(MapDeserializer::new(std::iter::empty::<(&str, &str)>()));
         };
-        visitor.visit_map(Fields { fields: fields.iter(), value: None, of: &self })
+        visitor.visit_map(Fields { rest: fields.iter(), value: None, of: &self })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -321,7 +323,7 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
 }
 
 struct Fields<'p, 'de> {
-    fields: serde_json::map::Iter<'de>,
+    rest: serde_json::map::Iter<'de>,
     value: Option<(&'de str, &'de Value)>,
     of: &'p Probe<'p, 'de>,
 }
@@ -330,7 +332,7 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some((key, value)) = self.fields.next() else { return Ok(None) };
+        let Some((key, value)) = self.rest.next() else { return Ok(None) };
         self.value = Some((key, value));
         let key: StrDeserializer<'_, Error> = key.as_str().into_deserializer();
         seed.deserialize(key).map(Some)

@@ -1,5 +1,6 @@
-//! Jobs. Kubernetes takes no change of what a Job runs, so a Job whose content changed is deleted and created again. A Job that finished and
-//! is gone, as its TTL removes it, has done its work for the revision.
+//! Jobs. Kubernetes takes no change of what a Job runs, so a Job whose content changed is deleted
+//! and created again. A Job that finished and is gone, as its TTL removes it, has done its work for
+//! the revision.
 
 use kube::api::DynamicObject;
 use serde_json::{Map, Value};
@@ -7,7 +8,8 @@ use serde_json::{Map, Value};
 use super::object::{digest_of, group_of, kind_of};
 use crate::api::{ANNOTATION_DIGEST, ANNOTATION_FIXED_DIGEST, FinishedJob, LABEL_ENVIRONMENT_UID, Revision};
 
-/// Fields of a Job's spec that can't change; all others (`parallelism`, `suspend`, `ttlSecondsAfterFinished` and the like) can.
+/// Fields of a Job's spec that can't change; all others (`parallelism`, `suspend`,
+/// `ttlSecondsAfterFinished` and the like) can.
 /// <https://kubernetes.io/docs/concepts/workloads/controllers/job/>
 const FIXED: [&str; 9] = [
     "backoffLimitPerIndex",
@@ -40,7 +42,8 @@ pub fn is_job(object: &DynamicObject) -> bool {
     (group_of(object), kind_of(object)) == ("batch", "Job")
 }
 
-/// Whether the live object is a Job of this environment that can't become the planned one by a change.
+/// Whether the live object is a Job of this environment that can't become the planned one by a
+/// change.
 pub(super) fn must_be_replaced(planned: &DynamicObject, live: &DynamicObject) -> bool {
     let fixed = |object: &DynamicObject| annotation(object, ANNOTATION_FIXED_DIGEST);
     is_job(planned)
@@ -48,8 +51,9 @@ pub(super) fn must_be_replaced(planned: &DynamicObject, live: &DynamicObject) ->
         && fixed(live).is_some_and(|live| fixed(planned).is_some_and(|planned| planned != live))
 }
 
-/// Whether a Job that the API server refuses to change (an older Matinee applied it, without the digest of what can't change) may be
-/// deleted and created again: it is the environment's, and it is another revision's content. One that merely drifted is never run again.
+/// Whether a Job that the API server refuses to change (an older Matinee applied it, without the
+/// digest of what can't change) may be deleted and created again: it is the environment's, and it
+/// is another revision's content. One that merely drifted is never run again.
 pub fn may_be_replaced(planned: &DynamicObject, live: &DynamicObject) -> bool {
     is_job(planned)
         && of_same_environment(planned, live)

@@ -1,4 +1,5 @@
-//! What the API server's refusal of an object means: the cause first, in few words, then what to do about it.
+//! What the API server's refusal of an object means: the cause first, in few words, then what to do
+//! about it.
 
 use kube::api::DynamicObject;
 
@@ -46,7 +47,8 @@ pub fn is_immutable(message: &str) -> bool {
     .any(|words| message.contains(words))
 }
 
-/// Whether a trial without effect was refused because it was one, which says nothing about the object.
+/// Whether a trial without effect was refused because it was one, which says nothing about the
+/// object.
 pub fn is_about_dry_run(message: &str) -> bool {
     message.contains("dry run") || message.contains("dryRun")
 }
@@ -81,8 +83,8 @@ pub fn refusal(object: &DynamicObject, code: u16, message: &str) -> Mistake {
     Mistake { reason, message: format!("{kind} {name}: {cause}: {remedy}") }
 }
 
-/// How important a mistake is among several, the most important first: what the template's author can correct, then what the platform
-/// team can.
+/// How important a mistake is among several, the most important first: what the template's author
+/// can correct, then what the platform team can.
 pub fn rank(mistake: &Mistake) -> u8 {
     match mistake.reason {
         APPLY_REFUSED => 0,
@@ -106,8 +108,9 @@ fn concise(message: &str) -> &str {
     }
 }
 
-/// Which right is missing, of what the API server says at length:
-/// `leases.coordination.k8s.io "x" is forbidden: User "…" cannot patch resource "leases" in API group "coordination.k8s.io" in the namespace "…"`.
+/// Which right is missing, of what the API server says at length: `leases.coordination.k8s.io "x"
+/// is forbidden: User "…" cannot patch resource "leases" in API group "coordination.k8s.io" in the
+/// namespace "…"`.
 fn missing_right(message: &str) -> Option<String> {
     let (user, rest) = message.split_once("\" cannot ")?;
     let (_, account) = user.rsplit_once([':', '"'])?;

@@ -1,4 +1,5 @@
-//! The template's objects: checked, their fields given the types of their kind, put into the environment's namespace, labelled and ordered.
+//! The template's objects: checked, their fields given the types of their kind, put into the
+//! environment's namespace, labelled and ordered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +18,8 @@ use crate::core::readiness::is_built_in;
 use crate::core::ready_when::ReadyWhen;
 use crate::core::target::{self, Mistake, Target};
 
-/// Checks and completes the objects. Sorted so that what is read comes before what reads it; else in the template's order.
+/// Checks and completes the objects. Sorted so that what is read comes before what reads it; else
+/// in the template's order.
 ///
 /// Errors: one [`Mistake`] that names every object that has one.
 pub(super) fn resources(
@@ -239,8 +241,9 @@ fn check_service_account_token(
     Ok(())
 }
 
-/// When an object is applied: what others read or run as first, then what runs, then the rest. A custom resource is often what makes a
-/// Secret or a database (`ExternalSecret`, `Certificate`, `Cluster`), so it comes before what runs.
+/// When an object is applied: what others read or run as first, then what runs, then the rest. A
+/// custom resource is often what makes a Secret or a database (`ExternalSecret`, `Certificate`,
+/// `Cluster`), so it comes before what runs.
 fn rank(object: &DynamicObject) -> u8 {
     match (group_of(object), kind_of(object)) {
         ("", "ServiceAccount") => 0,

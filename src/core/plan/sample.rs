@@ -101,7 +101,8 @@ pub(crate) fn target(class: &str, template: &str) -> Target {
     }
 }
 
-/// The template's objects as they are, with no placeholder filled but the one that stands for a number.
+/// The template's objects as they are, with no placeholder filled but the one that stands for a
+/// number.
 pub(crate) fn unrendered(target: &Target) -> Vec<Value> {
     let mut objects: Vec<Value> =
         target.template.resources.iter().map(|resource| resource.0.clone()).collect();

@@ -1,8 +1,10 @@
-//! `spec.replicas` of what somebody else scales. An autoscaler and Matinee would undo each other's number for ever.
+//! `spec.replicas` of what somebody else scales. An autoscaler and Matinee would undo each other's
+//! number for ever.
 //!
-//! - What a `HorizontalPodAutoscaler` or a `ScaledObject` (KEDA) of the template targets begins with the template's number; from then on
-//!   the number is the autoscaler's.
-//! - What was scaled through the subresource `scale` otherwise, as `kubectl scale` does, stays so until the object's content changes.
+//! - What a `HorizontalPodAutoscaler` or a `ScaledObject` (KEDA) of the template targets begins
+//!   with the template's number; from then on the number is the autoscaler's.
+//! - What was scaled through the subresource `scale` otherwise, as `kubectl scale` does, stays so
+//!   until the object's content changes.
 //! - A number that was changed in any other way is drift.
 
 use std::borrow::Cow;
@@ -41,8 +43,9 @@ impl Autoscaled {
     }
 }
 
-/// The object as it is applied to what is there: without a number of replicas that is somebody else's. A field left out keeps its value as
-/// long as another manager owns it; where no other does, the present number is applied, since leaving the field out would reset it to 1.
+/// The object as it is applied to what is there: without a number of replicas that is somebody
+/// else's. A field left out keeps its value as long as another manager owns it; where no other
+/// does, the present number is applied, since leaving the field out would reset it to 1.
 pub fn leave_to_scaler<'p>(
     planned: &'p DynamicObject,
     live: Option<&DynamicObject>,
@@ -92,7 +95,8 @@ mod tests {
         (resources.into_iter().find(|object| kind_of(object) == "Deployment").unwrap(), autoscaled)
     }
 
-    /// As it is in the cluster with another number, written through the subresource `scale` or not at all.
+    /// As it is in the cluster with another number, written through the subresource `scale` or not
+    /// at all.
     fn live(of: &DynamicObject, replicas: i64, scaled: bool) -> DynamicObject {
         let mut live = of.clone();
         live.data["spec"]["replicas"] = replicas.into();

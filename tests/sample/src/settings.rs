@@ -17,7 +17,8 @@ pub(crate) struct Settings {
     pub(crate) start_delay: Duration,
     /// `CRASH_AFTER`: seconds until it ends with code 1, at most a day; 0 means at once.
     pub(crate) crash_after: Option<Duration>,
-    /// `COMPLETE_AFTER`: seconds until it ends with code 0, as a Job does, at most a day; 0 means at once.
+    /// `COMPLETE_AFTER`: seconds until it ends with code 0, as a Job does, at most a day; 0 means
+    /// at once.
     pub(crate) complete_after: Option<Duration>,
     /// `MEMORY`: mebibytes that it fills before it listens, at most 1,024, on top of the few it needs.
     pub(crate) memory: usize,
