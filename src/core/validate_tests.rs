@@ -251,7 +251,7 @@ fn what_a_deployment_was_asked_for_with_goes_before_the_repository_and_that_befo
         },
         "ParameterUnknown",
         &[
-            "PreviewEnvironment team/shop-preview-pr-7: spec.revision.parameters[colour]",
+            "PreviewEnvironment team/shop-preview-pr-7, spec.revision.parameters[colour]",
             "PreviewTemplate web",
             "without it",
         ],
