@@ -165,7 +165,9 @@ impl Cause {
         let object = self.object.as_ref().map(Object::title);
         let container = self.container.as_ref().map(Container::title);
         let subject: Vec<String> = object.into_iter().chain(container).collect();
-        let more = [self.remedy.as_str(), self.said.as_str()];
+        // What stands in the cause already isn't repeated.
+        let said = if self.what.ends_with(&self.said) { "" } else { self.said.as_str() };
+        let more = [self.remedy.as_str(), said];
         let more: Vec<&str> = more.into_iter().filter(|part| !part.is_empty()).collect();
         self.text = sentence(&joined(&subject.join(", "), &self.what), &self.detail, &more.join("; "));
         self

@@ -15,7 +15,8 @@ fn short(verdict: Verdict) -> String {
 
 /// What GitHub shows of a container that waits.
 fn shown(reason: &str, message: &str) -> String {
-    short(with_pod(&waiting(reason, message)).verdict(30))
+    // After every grace.
+    short(with_pod(&waiting(reason, message)).verdict(200))
 }
 
 /// A failed pull as runtimes put it, and the cause in it.

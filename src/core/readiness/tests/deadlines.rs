@@ -20,7 +20,7 @@ fn fails_at(world: &World, second: i64, words: &str) {
     assert_eq!(before.look_again_after, Some(Duration::from_secs(1)));
     let after = world.verdict(second);
     assert!(
-        matches!(&after, Verdict::Failed { message, .. } if message.contains(&format!("not ready within {words}: "))),
+        matches!(&after, Verdict::Failed { message, .. } if message.contains(&format!("not ready within {words}"))),
         "{after:?}"
     );
 }

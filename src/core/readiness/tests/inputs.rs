@@ -19,7 +19,7 @@ fn waits_until(world: &World, second: i64, input: Option<&str>) {
     assert_eq!(early.look_again_after, Some(Duration::from_secs(1)), "{early:?}");
     let Verdict::Progressing { message, .. } = early.verdict else { panic!("{:?}", early.verdict) };
     if let Some(input) = input {
-        assert!(message.ends_with(&format!("; waiting for {input}")), "{message}");
+        assert!(message.contains(&format!(": waiting for {input}")), "{message}");
         assert!(early.trouble.is_some(), "nobody is told");
     }
     let Verdict::Failed { message, .. } = world.verdict(second) else { panic!("it is waited for longer") };
