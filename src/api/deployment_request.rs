@@ -126,7 +126,7 @@ pub struct DeploymentRequestStatus {
     /// Value of the annotation `matinee.dev/pull-request-updated-at` that the pull request was last read because of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<String>,
-    /// For [`Origin::Push`]: when the branch came to this commit, as it was known when the request was last run.
+    /// For [`Origin::Push`]: when the branch came to this commit, as it was known when the request last dealt with that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub pushed_at: Option<String>,

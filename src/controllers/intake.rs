@@ -205,7 +205,8 @@ impl Reception {
                         && environment.spec.revision.deployment_id == Some(deployment_id)
                 };
                 let own = self.environments.find(carries_out).is_some();
-                self.wake(&namespace, &repository, source, |request| follows(request, deployment_id, own)).await
+                self.wake(&namespace, &repository, source, |request| follows(request, deployment_id, own))
+                    .await
             }
             Change::Checked { namespace, repository, sha } => {
                 self.wake(&namespace, &repository, source, |request| {
@@ -262,14 +263,14 @@ impl Reception {
         let all = self.requests.state();
         let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
         let push = Push::new(source.pushed_at, source.now);
-        let delivery = source.delivery();
         if let Some(known) = pushes::known(namespace, &spec, &all) {
-            let record = push.record(last_word(known), delivery.as_deref());
-            let Some(record) = record.filter(|_| pushes::is_back(known, &all)) else { return Ok(Vec::new()) };
+            let is_reported = source.learned != Learned::Found;
+            let record = pushes::next_record(known, push, is_reported, &all);
+            let Some(record) = record else { return Ok(Vec::new()) };
             self.annotate(known, &record).await?;
             return Ok(vec![format!("DeploymentRequest {namespace}/{} is looked at", known.name_any())]);
         }
-        let record = push.record(None, delivery.as_deref());
+        let record = Some(push.record());
         // The name is that of a commit, which another branch may have asked for.
         let distinct = names::distinct_request(&name, &spec);
         let taken = self.known_request(namespace, &name).is_some();

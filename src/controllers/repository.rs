@@ -15,7 +15,8 @@ use super::driver::Failure;
 use super::intake::Learned;
 use super::{Context, news, write};
 use crate::api::{
-    ConditionStatus, DeploymentReport, DeploymentState, PreviewClass, Repository, RepositoryEnvironment, RepositoryStatus,
+    ConditionStatus, DeploymentReport, DeploymentState, PreviewClass, Repository, RepositoryEnvironment,
+    RepositoryStatus,
 };
 use crate::core::conditions::{self, Summary};
 use crate::core::event::Event;
@@ -433,8 +434,8 @@ async fn name_taken(
             let own = claims::holds(&all, repository, entry)
                 .and_then(|()| claims::is_own(repository, entry, number, existing.as_deref()));
             let Err(Mistake { reason: reason @ claims::NAME_TAKEN, message }) = own else { continue };
-            let other_cluster = Mark::find(&deployment.payload)
-                .is_some_and(|mark| mark.cluster != context.cluster_id);
+            let other_cluster =
+                Mark::find(&deployment.payload).is_some_and(|mark| mark.cluster != context.cluster_id);
             if other_cluster || forge.deployment_state(name, deployment.id).await?.is_some() {
                 continue;
             }

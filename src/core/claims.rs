@@ -113,11 +113,14 @@ fn has_names(
     environment: &RepositoryEnvironment,
 ) -> Result<(), Mistake> {
     let name = repository.name_any();
-    let place = |of: &Repository, entry: &str| of.spec.environments.iter().position(|other| other.name == entry);
+    let place =
+        |of: &Repository, entry: &str| of.spec.environments.iter().position(|other| other.name == entry);
     let own = (seniority(repository), place(repository, &environment.name));
     let taken = repositories
         .iter()
-        .filter(|other| other.metadata.deletion_timestamp.is_none() && other.namespace() == repository.namespace())
+        .filter(|other| {
+            other.metadata.deletion_timestamp.is_none() && other.namespace() == repository.namespace()
+        })
         .flat_map(|other| other.spec.environments.iter().map(move |entry| (other, entry)))
         .filter(|(other, entry)| names::can_clash((&name, environment), (&other.name_any(), entry)))
         .find(|(other, entry)| (seniority(other), place(other, &entry.name)) < own);
@@ -174,4 +177,81 @@ pub fn is_own(
 
 fn claim(repository: &Repository, environment: &RepositoryEnvironment) -> (String, String) {
     (repository.spec.repository.to_lowercase(), names::github_pattern(environment).to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn repository(name: &str, second: u8, environments: &Value) -> Repository {
+        serde_json::from_value(json!({
+            "apiVersion": "matinee.dev/v1alpha1", "kind": "Repository",
+            "metadata": {"name": name, "namespace": "team", "uid": format!("uid-{name}"),
+                "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z")},
+            "spec": {"repository": format!("acme/{name}"), "className": "standard", "environments": environments},
+        }))
+        .unwrap()
+    }
+
+    fn reason(all: &[&Repository], repository: &Repository, entry: usize) -> Option<&'static str> {
+        holds(all, repository, &repository.spec.environments[entry]).err().map(|mistake| mistake.reason)
+    }
+
+    #[test]
+    fn of_two_environments_of_one_name_the_older_repository_has_it() {
+        let older = repository("c8", 1, &json!([{"name": "web-staging"}, {"name": "docs"}]));
+        let younger = repository("c8-web", 2, &json!([{"name": "staging"}, {"name": "docs"}]));
+        let all = [&younger, &older];
+        assert_eq!(reason(&all, &older, 0), None);
+        assert_eq!(reason(&all, &younger, 0), Some(NAME_TAKEN));
+        assert_eq!((reason(&all, &older, 1), reason(&all, &younger, 1)), (None, None));
+        let message = holds(&all, &younger, &younger.spec.environments[0]).unwrap_err().message;
+        for word in [
+            "c8-web-staging",
+            "spec.environments[staging]",
+            "spec.environments[web-staging] of Repository c8",
+        ] {
+            assert!(message.contains(word), "{message}");
+        }
+        let mut elsewhere = older.clone();
+        elsewhere.metadata.namespace = Some("another".to_owned());
+        assert_eq!(reason(&[&younger, &elsewhere], &younger, 0), None, "names are a namespace's");
+    }
+
+    #[test]
+    fn within_one_repository_the_first_entry_has_the_name() {
+        let trigger = json!({"pullRequest": {}});
+        let own = repository("shop", 1, &json!([{"name": "web", "trigger": trigger}, {"name": "web-pr-1"}]));
+        assert_eq!((reason(&[&own], &own, 0), reason(&[&own], &own, 1)), (None, Some(NAME_TAKEN)));
+    }
+
+    #[test]
+    fn an_object_of_another_environment_is_not_taken_over() {
+        let shop = repository("shop", 1, &json!([{"name": "staging", "githubEnvironment": "Staging"}]));
+        let entry = &shop.spec.environments[0];
+        let existing = |repository: &str, environment: &str, github: &str| {
+            let spec = json!({"repositoryRef": {"name": repository}, "environment": environment,
+                "githubEnvironment": github, "revision": {"sha": "0".repeat(40)}});
+            let object = json!({"apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewEnvironment",
+                "metadata": {"name": "shop-staging", "namespace": "team"}, "spec": spec});
+            serde_json::from_value::<PreviewEnvironment>(object).unwrap()
+        };
+        let check = |existing: Option<&PreviewEnvironment>| {
+            is_own(&shop, entry, None, existing).err().map(|mistake| (mistake.reason, mistake.message))
+        };
+        assert_eq!(check(None), None);
+        assert_eq!(check(Some(&existing("shop", "staging", "Staging"))), None);
+        for other in [
+            existing("shop-staging", "staging", "Staging"),
+            existing("shop", "other", "Staging"),
+            // As after `githubEnvironment` was changed.
+            existing("shop", "staging", "staging-before"),
+        ] {
+            let (reason, message) = check(Some(&other)).unwrap();
+            assert_eq!(reason, NAME_TAKEN);
+            assert!(message.contains("PreviewEnvironment team/shop-staging"), "{message}");
+        }
+    }
 }

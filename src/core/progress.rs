@@ -441,7 +441,10 @@ fn reports(
     // What GitHub hasn't acknowledged isn't forgotten, however many deployments came after it; nor is one that serves still.
     let unfinished = before.into_iter().flat_map(|before| {
         let is_over = |id| {
-            before.reported.iter().any(|told| told.deployment_id == id && told.state == DeploymentState::Inactive)
+            before
+                .reported
+                .iter()
+                .any(|told| told.deployment_id == id && told.state == DeploymentState::Inactive)
         };
         before.report.iter().map(|wanted| wanted.deployment_id).filter(move |id| !is_over(*id))
     });

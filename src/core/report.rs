@@ -111,19 +111,24 @@ pub fn passed_over(environment: &PreviewEnvironment, recent: &[Deployment], clus
     const BEFORE_ITS_TIME: SignedDuration = SignedDuration::from_mins(10);
     let Some(current) = environment.spec.revision.deployment_id else { return Vec::new() };
     let status = environment.status.as_ref();
-    let history: Vec<i64> =
-        status.into_iter().flat_map(|status| &status.history).filter_map(|attempt| attempt.deployment_id).collect();
+    let history: Vec<i64> = status
+        .into_iter()
+        .flat_map(|status| &status.history)
+        .filter_map(|attempt| attempt.deployment_id)
+        .collect();
     let reports = status.into_iter().flat_map(|status| status.report.iter().chain(&status.reported));
     let known: Vec<i64> = reports.map(|report| report.deployment_id).chain(history.iter().copied()).collect();
     let oldest = history.iter().min();
     let created = environment.metadata.creation_timestamp.as_ref().map(|time| time.0 - BEFORE_ITS_TIME);
     let is_of_its_time = |deployment: &Deployment| match oldest {
         Some(oldest) if deployment.id > *oldest => true,
-        _ => deployment.created_at.parse::<Timestamp>().is_ok_and(|at| created.is_some_and(|created| at >= created)),
+        _ => deployment
+            .created_at
+            .parse::<Timestamp>()
+            .is_ok_and(|at| created.is_some_and(|created| at >= created)),
     };
-    let ours = |deployment: &Deployment| {
-        Mark::find(&deployment.payload).is_none_or(|mark| mark.cluster == cluster)
-    };
+    let ours =
+        |deployment: &Deployment| Mark::find(&deployment.payload).is_none_or(|mark| mark.cluster == cluster);
     recent
         .iter()
         .filter(|deployment| same_environment(&deployment.environment, &environment.spec.github_environment))
@@ -253,7 +258,11 @@ mod tests {
         };
         let (then, long_before) = ("2026-01-02T02:59:00Z", "2026-01-01T00:00:00Z");
         let mut recent: Vec<Deployment> = (1..=10).map(|id| deployment(id, "Staging", long_before)).collect();
-        assert_eq!(passed_over(&environment, &recent, "ours"), [6, 8], "between those it knows, and none newer");
+        assert_eq!(
+            passed_over(&environment, &recent, "ours"),
+            [6, 8],
+            "between those it knows, and none newer"
+        );
         recent[3].created_at = then.to_owned();
         assert_eq!(passed_over(&environment, &recent, "ours"), [4, 6, 8], "just before the environment");
         recent[5].environment = "production".to_owned();

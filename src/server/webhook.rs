@@ -150,12 +150,7 @@ fn open(
     Ok((parsed, happened_at(event, &body.bytes)))
 }
 
-async fn apply(
-    shared: &Shared,
-    event: Event,
-    delivery: Option<Delivery>,
-    at: Option<Timestamp>,
-) -> Answer {
+async fn apply(shared: &Shared, event: Event, delivery: Option<Delivery>, at: Option<Timestamp>) -> Answer {
     match shared.context.intake.accept(event, delivery).await {
         Ok(done) => {
             if let Some(at) = at {

@@ -127,13 +127,17 @@ async fn a_push_back_is_deployed_though_the_commit_in_between_was_not(stage: &St
     let project = two_branches(stage, NewProject::new("pushes-back"), deploy).await?;
     let github = stage.github();
     let first = github.push(&project.repository, "main").await?;
-    crate::chain::waits(stage, &project, "staging", &first, ("Approved", "Unknown", "ApprovalsMissing")).await?;
+    crate::chain::waits(stage, &project, "staging", &first, ("Approved", "Unknown", "ApprovalsMissing"))
+        .await?;
     let second = github.push(&project.repository, "main").await?;
-    crate::chain::waits(stage, &project, "staging", &second, ("Approved", "Unknown", "ApprovalsMissing")).await?;
+    crate::chain::waits(stage, &project, "staging", &second, ("Approved", "Unknown", "ApprovalsMissing"))
+        .await?;
     crate::chain::waits(stage, &project, "staging", &first, ("Ready", "False", "Superseded")).await?;
     github.set_ref(&project.repository, "refs/heads/main", &first).await?;
     crate::chain::waits(stage, &project, "staging", &first, ("Ready", "Unknown", "ApprovalsMissing")).await?;
-    crate::chain::waits(stage, &project, "staging", &second, ("Ready", "False", "Superseded")).await.map(|_| ())
+    crate::chain::waits(stage, &project, "staging", &second, ("Ready", "False", "Superseded"))
+        .await
+        .map(|_| ())
 }
 
 /// Waits until every deployment of an environment has come to an end, and every request.
@@ -154,7 +158,12 @@ async fn all_end(stage: &Stage, project: &Project, environment: &str, entry: &st
             }
             for request in requests(stage, project, entry).await? {
                 let ready = condition(&request, "Ready").with_context(|| conditions(&request))?;
-                ensure!(ENDS.contains(&ready.reason.as_str()), "{}: {}", request.name_any(), conditions(&request));
+                ensure!(
+                    ENDS.contains(&ready.reason.as_str()),
+                    "{}: {}",
+                    request.name_any(),
+                    conditions(&request)
+                );
             }
             Ok(())
         })
@@ -187,7 +196,8 @@ async fn a_deployment_that_is_reported_after_a_newer_one_comes_to_an_end(stage: 
     github.set_delivery_mode(hook, DeliveryMode { shuffle: Some(held), ..DeliveryMode::default() }).await?;
     // Nobody of Matinee's asked for them: no request knows the one that is passed over.
     for sha in [&one, &two] {
-        let body = json!({"ref": sha, "environment": "staging", "auto_merge": false, "required_contexts": []});
+        let body =
+            json!({"ref": sha, "environment": "staging", "auto_merge": false, "required_contexts": []});
         let path = format!("repos/{}/deployments", project.repository);
         let (status, answer) = stage.gh_api("POST", &path, Some(&body)).await?;
         ensure!(status == 201, "GitHub answered {status}: {answer}");
@@ -234,7 +244,9 @@ async fn a_delivery_that_is_sent_again_after_a_restart_writes_nothing(stage: &St
 
 async fn two_environments_of_one_name_are_reported(stage: &Stage) -> Result<()> {
     let environments = |entry: &str| {
-        format!("  - name: {entry}\n    trigger: {{push: {{branches: [main]}}}}\n    deploy: {{templateRef: {{name: pushes}}}}\n")
+        format!(
+            "  - name: {entry}\n    trigger: {{push: {{branches: [main]}}}}\n    deploy: {{templateRef: {{name: pushes}}}}\n"
+        )
     };
     let first = crate::chain::project(stage, "pushes", &environments("name-staging"), true).await?;
     let sha = stage.github().push(&first.repository, "main").await?;

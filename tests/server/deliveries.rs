@@ -46,6 +46,20 @@ async fn a_handled_event_is_answered_202_once_its_effect_is_applied_and_not_befo
 }
 
 #[tokio::test]
+async fn a_delivery_that_is_sent_again_is_known_by_its_id() {
+    let served = Served::start().await;
+    let mut client = served.client().await;
+    for id in ["72d3162e-cc78-11e3-81ab-4c9367dc0958", "72d3162e-cc78-11e3-81ab-4c9367dc0958", "another"] {
+        client.send(delivery(&secret(), &opened(), &[("X-GitHub-Delivery", id)])).await;
+        assert_eq!(client.answer().await.unwrap().status, 202);
+    }
+    let deliveries = served.intake.deliveries.lock().unwrap().clone();
+    assert!(deliveries[0].is_some());
+    assert_eq!(deliveries[0], deliveries[1]);
+    assert_ne!(deliveries[0], deliveries[2]);
+}
+
+#[tokio::test]
 async fn one_connection_carries_many_deliveries() {
     let served = Served::start().await;
     let mut client = served.client().await;

@@ -22,6 +22,8 @@ use super::client::{Answer, Client};
 /// Records events; answers what it was told to, after it was let through.
 pub struct Recorder {
     pub events: Mutex<Vec<Event>>,
+    /// Which delivery reported each of them.
+    pub deliveries: Mutex<Vec<Option<Delivery>>>,
     pub result: Mutex<Result<String, IntakeError>>,
     /// One permit lets one event through.
     pub gate: Semaphore,
@@ -29,9 +31,10 @@ pub struct Recorder {
 
 #[async_trait]
 impl Intake for Recorder {
-    async fn accept(&self, event: Event, _: Option<Delivery>) -> Result<String, IntakeError> {
+    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError> {
         self.gate.acquire().await.unwrap().forget();
         self.events.lock().unwrap().push(event);
+        self.deliveries.lock().unwrap().push(delivery);
         self.result.lock().unwrap().clone()
     }
 }
@@ -92,6 +95,7 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let intake = Arc::new(Recorder {
             events: Mutex::default(),
+            deliveries: Mutex::default(),
             result: Mutex::new(Ok("previewed".into())),
             gate: Semaphore::new(1_000),
         });

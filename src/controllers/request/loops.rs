@@ -44,12 +44,8 @@ pub(super) async fn hold(visit: &Visit<'_>, reruns: i64) -> Result<Option<Hold>,
     }
     let uid = visit.request.uid().unwrap_or_default();
     let mark = if reruns == 0 { uid } else { format!("{uid}.{reruns}") };
-    let next = Next {
-        cluster: &visit.context.cluster_id,
-        mark: &mark,
-        environment: &visit.place,
-        sha: &spec.sha,
-    };
+    let next =
+        Next { cluster: &visit.context.cluster_id, mark: &mark, environment: &visit.place, sha: &spec.sha };
     let recent = visit.forge.recent_deployments(&visit.name).await?;
     // A repository with many environments has more of an hour than the newest hundred: this commit's are all there.
     let mut all = visit.forge.deployments(&visit.name, &visit.place, Some(&spec.sha)).await?;

@@ -215,11 +215,7 @@ fn is_new(request: &DeploymentRequest) -> bool {
 }
 
 /// Checks that the environment that would carry the deployment out can have its name.
-fn own_name(
-    request: &DeploymentRequest,
-    admitted: &Admitted<'_>,
-    context: &Context,
-) -> Result<(), Mistake> {
+fn own_name(request: &DeploymentRequest, admitted: &Admitted<'_>, context: &Context) -> Result<(), Mistake> {
     if admitted.entry.deploy.is_none() {
         return Ok(());
     }
@@ -247,6 +243,9 @@ impl Visit<'_> {
         let reruns = self.request.status.as_ref().map_or(0, |status| status.reruns);
         let is_due = created.is_none_or(|id| is_head && self.is_overtaken(id));
         if let Some(id) = created.filter(|_| !is_due).or_else(|| self.shared()) {
+            if is_head {
+                record::pushed(self).await?;
+            }
             return Ok(Outcome::Created { id, followed: follow::follow(self, id).await? });
         }
         let reruns = if created.is_some() { reruns + 1 } else { reruns };

@@ -97,6 +97,18 @@ fn creating(problem: Option<&str>) -> Summary {
     Summary::Reconciling { reason: CREATING.to_owned(), message }
 }
 
+/// Records that the push is dealt with that the request was looked at because of, though nothing was deployed for it.
+pub(super) async fn pushed(visit: &Visit<'_>) -> Result<(), Failure> {
+    let request = visit.request;
+    let push = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED);
+    let mut status = known(request);
+    if request.spec.requested_by.origin != Origin::Push || status.pushed_at.as_ref() == push {
+        return Ok(());
+    }
+    status.pushed_at = push.cloned();
+    write_status(request, &status, visit.context).await
+}
+
 fn judged(evaluation: &Evaluation, set: &mut impl FnMut(&'static str, ConditionStatus, &str, &str)) {
     for (kind, verdict) in &evaluation.verdicts {
         let (status, reason, message) = verdict.condition();

@@ -6,10 +6,9 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::supersede::{deployment, same_place, was_superseded};
+use super::supersede::{by_request, deployment, is_ready, same_place, was_superseded};
 use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, DeploymentRequestSpec, Origin};
 use crate::core::forge::Branch;
-use crate::core::heard;
 
 /// When a branch came to a commit: by GitHub's clock, in whole seconds, and when Matinee received that.
 ///
@@ -27,14 +26,9 @@ impl Push {
         Self { pushed: seconds(pushed.unwrap_or(now).min(now)), received: now }
     }
 
-    /// What the request's annotation records of it, after the deliveries that it records already. `None`: the delivery is recorded already.
-    pub fn record(self, known: Option<&str>, delivery: Option<&str>) -> Option<String> {
-        let known = known.and_then(|known| known.splitn(3, ' ').nth(2));
-        let deliveries = match delivery {
-            Some(delivery) => heard::delivered(known, delivery)?,
-            None => known.unwrap_or_default().to_owned(),
-        };
-        Some(format!("{} {} {deliveries}", self.pushed, self.received).trim_end().to_owned())
+    /// What the request's annotation records of it.
+    pub fn record(self) -> String {
+        format!("{} {}", self.pushed, self.received)
     }
 
     fn read(record: &str) -> Option<Self> {
@@ -64,7 +58,8 @@ fn by_name(one: &str, other: &str) -> Ordering {
         if a.is_empty() || b.is_empty() {
             return a.len().cmp(&b.len()).then_with(|| one.cmp(other));
         }
-        let numbers = a.starts_with(|c: char| c.is_ascii_digit()) && b.starts_with(|c: char| c.is_ascii_digit());
+        let numbers =
+            a.starts_with(|c: char| c.is_ascii_digit()) && b.starts_with(|c: char| c.is_ascii_digit());
         let (x, y) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
         let order = if numbers { x.len().cmp(&y.len()).then_with(|| x.cmp(y)) } else { a.cmp(b) };
         if order != Ordering::Equal {
@@ -85,7 +80,8 @@ fn part(text: &str) -> &str {
 fn seen(request: &DeploymentRequest) -> Push {
     let record = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED);
     record.and_then(|record| Push::read(record)).unwrap_or_else(|| {
-        let created = request.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
+        let created =
+            request.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0);
         Push { pushed: created, received: created }
     })
 }
@@ -95,7 +91,8 @@ pub(super) fn last_seen(request: &DeploymentRequest) -> (Push, Option<String>) {
     (seen(request), request.uid())
 }
 
-/// The push that the request was last run because of; of one that wasn't run, the one that it waits because of.
+/// The push that the request dealt with last, by a deployment or since its commit was live; of one that wasn't run, the one that it waits
+/// because of.
 pub(super) fn order(request: &DeploymentRequest) -> (Push, Option<String>) {
     let ran = request.status.as_ref().and_then(|status| status.pushed_at.as_deref()).and_then(Push::read);
     (ran.unwrap_or_else(|| seen(request)), request.uid())
@@ -114,7 +111,7 @@ fn others<'a>(
     request: &'a DeploymentRequest,
     all: &'a [&'a DeploymentRequest],
 ) -> impl Iterator<Item = &'a DeploymentRequest> {
-    all.iter().copied().filter(|other| {
+    all.iter().copied().filter(move |other| {
         other.metadata.deletion_timestamp.is_none()
             && other.uid() != request.uid()
             && other.namespace() == request.namespace()
@@ -140,16 +137,46 @@ pub fn known<'a>(
         .max_by_key(|known| seen(known))
 }
 
-/// Whether the branch was at another commit since it was last seen at the request's: then it was pushed back.
-pub fn is_back(request: &DeploymentRequest, all: &[&DeploymentRequest]) -> bool {
+/// The next record of the request for a commit that a branch is at, where something may have to be done about it; `None` where all is known.
+/// `is_reported`: GitHub reported the push, and no sweep found it.
+///
+/// A delivery that is sent again is as old as it was: it is no later than what is known of the branch.
+pub fn next_record(
+    request: &DeploymentRequest,
+    push: Push,
+    is_reported: bool,
+    all: &[&DeploymentRequest],
+) -> Option<String> {
+    let elsewhere = last_elsewhere(request, all);
+    let is_later = |other: Push| if is_reported { push.pushed > other.pushed } else { push > other };
+    if !elsewhere.is_none_or(is_later) {
+        return None;
+    }
+    if elsewhere > Some(seen(request)) {
+        // The branch was elsewhere and came back.
+        return Some(push.record());
+    }
+    // Nothing is known of the branch having been elsewhere, and yet it was: the request gave way to a head, or to a commit whose deployment came after
+    // its own. It keeps its place in the order.
+    let gave_way = deployment(request).is_none()
+        && was_superseded(request)
+        && by_request(request, all.iter().copied()).is_none();
+    let is_over = was_superseded(request) || is_ready(request, "Succeeded");
+    (gave_way || (is_over && is_to_run_again(request, all)))
+        .then(|| format!("{} {}", seen(request).record(), push.received))
+}
+
+/// When the branch was last seen at another commit.
+fn last_elsewhere(request: &DeploymentRequest, all: &[&DeploymentRequest]) -> Option<Push> {
     let branch = request.spec.requested_by.branch.as_deref();
     others(request, all)
         .filter(|other| is_of_branch(other, branch) && other.spec.sha != request.spec.sha)
-        .any(|other| seen(other) > seen(request))
+        .map(seen)
+        .max()
 }
 
-/// Whether a request that was deployed is to be run again, if its commit is the head of its branch: the branch was at another commit since,
-/// and another commit was deployed since, and no other branch was pushed to after it came back.
+/// Whether a request that was deployed is to be run again, if its commit is the head of its branch: the branch was at another commit since and
+/// was seen to come back, another commit was deployed since, and no other branch was pushed to after it came back.
 pub fn is_to_run_again(request: &DeploymentRequest, all: &[&DeploymentRequest]) -> bool {
     let Some(id) = deployment(request) else { return false };
     let branch = request.spec.requested_by.branch.as_deref();
@@ -160,6 +187,7 @@ pub fn is_to_run_again(request: &DeploymentRequest, all: &[&DeploymentRequest]) 
         .filter(|other| elsewhere(other) && is_of_branch(other, branch))
         .any(|other| was_deployed(other) || seen(other) > ran);
     moved
+        && last_elsewhere(request, all) < Some(seen(request))
         && others(request, all).any(|other| elsewhere(other) && was_deployed(other))
         && !others(request, all)
             .filter(|other| elsewhere(other) && is_push(other) && !is_of_branch(other, branch))
@@ -187,13 +215,17 @@ pub(super) fn twin<'a>(
             && other.namespace() == request.namespace()
             && same_place(&other.spec, &request.spec)
             && other.spec.sha == request.spec.sha
+            && other.spec.requested_by.branch != request.spec.requested_by.branch
             && order(other) < order(request)
             && deployment(other).is_none()
             && !was_superseded(other)
     };
     let gives_way = |twin: &DeploymentRequest| {
         others(twin, all).any(|other| {
-            is_push(other) && other.spec.sha != twin.spec.sha && !was_superseded(other) && order(other) > order(twin)
+            is_push(other)
+                && other.spec.sha != twin.spec.sha
+                && !was_superseded(other)
+                && order(other) > order(twin)
         })
     };
     all.iter().copied().find(|other| is_twin(other) && !gives_way(other))

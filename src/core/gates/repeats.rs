@@ -52,13 +52,16 @@ pub const fn bounds(origin: Origin) -> bool {
 pub fn hold(next: Next<'_>, known: &[Deployment], now: Timestamp) -> Option<Hold> {
     let mut recent = Vec::new();
     for deployment in known {
-        let Some(mark) = Mark::find(&deployment.payload).filter(|mark| mark.cluster == next.cluster) else { continue };
+        let Some(mark) = Mark::find(&deployment.payload).filter(|mark| mark.cluster == next.cluster) else {
+            continue;
+        };
         if mark.request == next.mark {
             return None;
         }
         // A time that can't be read counts as recent.
         let created = deployment.created_at.parse::<Timestamp>().unwrap_or(now);
-        if same_environment(&deployment.environment, next.environment) && now.duration_since(created) < WINDOW {
+        if same_environment(&deployment.environment, next.environment) && now.duration_since(created) < WINDOW
+        {
             recent.push((deployment.id, created, deployment.sha.as_str()));
         }
     }
@@ -130,9 +133,29 @@ mod tests {
         // The first of each commit isn't counted.
         assert_eq!(held.until, at(2 + 3_600));
         assert_eq!(hold(NEXT, &known, held.until), None, "one more fits then");
-        let mut more = [known.clone(), known].concat();
-        more.push(deployment(1_000, "a", 2 + 3_600));
-        assert_eq!(hold(NEXT, &more, held.until).unwrap().until, at(3 + 3_600), "and no burst follows");
+    }
+
+    #[test]
+    fn a_circle_that_goes_on_stays_bounded() {
+        let mut known: Vec<Deployment> = Vec::new();
+        for second in (0..3 * 3_600).step_by(10) {
+            let id = i64::try_from(known.len()).unwrap();
+            let sha = if id % 2 == 0 { "a" } else { "b" };
+            // GitHub's listings overlap.
+            let listed = [known.clone(), known.clone()].concat();
+            if hold(Next { sha, ..NEXT }, &listed, at(second)).is_none() {
+                known.push(deployment(id, sha, second));
+            }
+        }
+        for first in 0..known.len() {
+            let begins: Timestamp = known[first].created_at.parse().unwrap();
+            let within = known[first..].iter().filter(|other| {
+                other.created_at.parse::<Timestamp>().unwrap().duration_since(begins) < WINDOW
+            });
+            // The first of each commit isn't counted.
+            assert!(within.count() <= MOST + 2, "from {begins}");
+        }
+        assert!(known.len() > 2 * MOST, "it goes on: {}", known.len());
     }
 
     #[test]
@@ -150,7 +173,11 @@ mod tests {
             .collect();
         assert_eq!(hold(NEXT, &by_others, at(100)), None, "somebody else's");
         let pushes: Vec<Deployment> = (0..99).map(|id| deployment(id, &id.to_string(), id)).collect();
-        assert_eq!(hold(Next { sha: "5", ..NEXT }, &pushes, at(100)), None, "a hundred pushes and a push back");
+        assert_eq!(
+            hold(Next { sha: "5", ..NEXT }, &pushes, at(100)),
+            None,
+            "a hundred pushes and a push back"
+        );
         assert_eq!(hold(NEXT, &known, at(100 + 3_600)), None, "an hour later");
     }
 

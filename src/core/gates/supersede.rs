@@ -167,9 +167,7 @@ fn gives_way(request: &DeploymentRequestSpec, other: &DeploymentRequestSpec) -> 
     let (own, its) = (&request.requested_by, &other.requested_by);
     match its.origin {
         Origin::Comment | Origin::Slack | Origin::Manual => true,
-        Origin::Push => {
-            own.origin == Origin::Push && own.branch != its.branch && request.sha != other.sha
-        }
+        Origin::Push => own.origin == Origin::Push && own.branch != its.branch && request.sha != other.sha,
         Origin::DeploymentStatus => own.origin == Origin::DeploymentStatus,
         Origin::PullRequest => false,
     }
@@ -201,7 +199,7 @@ pub(super) fn was_superseded(request: &DeploymentRequest) -> bool {
 }
 
 /// Whether that is the reason of its `Ready`.
-fn is_ready(request: &DeploymentRequest, reason: &str) -> bool {
+pub(super) fn is_ready(request: &DeploymentRequest, reason: &str) -> bool {
     request
         .status
         .as_ref()

@@ -1,7 +1,7 @@
-use super::super::pushes::is_to_run_again;
+use super::super::pushes::{Push, is_to_run_again};
 use super::super::supersede::{by_branch, by_request, by_source, is_replaced, overtaken, surplus, waits};
 use super::*;
-use crate::api::{DeploymentRequest, DeploymentRequestSpec};
+use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, DeploymentRequestSpec};
 use crate::core::forge::{Branch, Deployment};
 
 fn spec(requested_by: Value) -> DeploymentRequestSpec {
@@ -91,7 +91,9 @@ fn a_request_gives_way_to_one_that_somebody_asked_for_later() {
         let (older, newer) = (request("a", 0, &own), request("b", 1, &its));
         let verdict = by_request(&older, [&older, &newer]);
         assert_eq!(verdict.is_some(), gives_way, "{:?} {:?}", own.requested_by, its.requested_by);
-        let twins = own.requested_by.origin == its.requested_by.origin && own.requested_by.branch != its.requested_by.branch && own.sha == its.sha;
+        let twins = own.requested_by.origin == its.requested_by.origin
+            && own.requested_by.branch != its.requested_by.branch
+            && own.sha == its.sha;
         assert_eq!(by_request(&newer, [&older, &newer]).is_some(), twins, "the newer one stays");
     }
 }
@@ -172,7 +174,10 @@ fn a_push_back_is_told_from_what_somebody_asked_for() {
 
 #[test]
 fn only_the_own_branch_has_a_pushed_commit_run_again() {
-    let head = deployed(request("head", 0, &of("1", pushed("main"))), Some(5), "Succeeded");
+    let mut head = deployed(request("head", 0, &of("1", pushed("main"))), Some(5), "Succeeded");
+    // It was seen at the commit again two minutes after.
+    let push = Push::new(None, created() + SignedDuration::from_mins(2));
+    head.metadata.annotations = Some([(ANNOTATION_PULL_REQUEST_UPDATED.to_owned(), push.record())].into());
     let other = |spec: DeploymentRequestSpec, id| deployed(request("other", 1, &spec), id, "Succeeded");
     for (newer, expected, why) in [
         (other(of("2", pushed("main")), Some(6)), true, "pushed, and pushed back"),
@@ -184,7 +189,10 @@ fn only_the_own_branch_has_a_pushed_commit_run_again() {
         assert_eq!(is_to_run_again(&head, &[&head, &newer]), expected, "{why}");
     }
     let waiting = request("head", 0, &of("1", pushed("main")));
-    assert!(!is_to_run_again(&waiting, &[&waiting, &other(of("2", pushed("main")), Some(6))]), "never deployed");
+    assert!(
+        !is_to_run_again(&waiting, &[&waiting, &other(of("2", pushed("main")), Some(6))]),
+        "never deployed"
+    );
 }
 
 #[test]
