@@ -430,8 +430,15 @@ impl World {
         let (classes, mut class_writer) = reflector::store();
         let (repositories, mut repository_writer) = reflector::store();
         let (templates, _) = reflector::store();
-        let (requests, request_writer) = reflector::store();
-        let (commands, command_writer) = reflector::store();
+        let (requests, mut request_writer) = reflector::store();
+        let (commands, mut command_writer) = reflector::store();
+        // Nothing is driven before the first list is complete.
+        for event in [watcher::Event::Init, watcher::Event::InitDone] {
+            request_writer.apply_watcher_event(&event);
+        }
+        for event in [watcher::Event::Init, watcher::Event::InitDone] {
+            command_writer.apply_watcher_event(&event);
+        }
         let (environments, _) = reflector::store();
         for name in forges.keys() {
             let spec = json!({

@@ -109,6 +109,9 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
         return Ok(Action::requeue(context.sweep_interval));
     }
     let (outcome, report_again) = steps(&request, context).await?;
+    let Some(outcome) = outcome else {
+        return Ok(report_again.map_or_else(Action::await_change, Action::requeue));
+    };
     if !matches!(outcome, Outcome::Creating { .. }) {
         // One that waits for its turn is not to be created any more.
         context.writes.deployments.forget(&request);
@@ -128,9 +131,15 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
 
 /// A request runs once. One that is over is looked at again only when something was heard of its pull request or branch.
 fn is_over(request: &DeploymentRequest) -> bool {
+    let is_pending =
+        request.status.as_ref().is_some_and(|status| record::is_report_pending(&status.conditions));
+    is_settled(request) && !is_pending
+}
+
+/// Whether a request has ended, and nothing was heard since that may change that. Its commit status may not say so yet.
+fn is_settled(request: &DeploymentRequest) -> bool {
     let Some(status) = &request.status else { return false };
     has_ended(request)
-        && !record::is_report_pending(&status.conditions)
         && status.updated_at.as_ref() == request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED)
 }
 
@@ -162,17 +171,17 @@ fn wait(until: Timestamp, context: &Context) -> Duration {
     wait.max(Duration::from_secs(1))
 }
 
-/// What the reconcile came to, and when to try again what GitHub wasn't told.
+/// What the reconcile came to, `None` for a request that has ended and whose commit status doesn't say so yet; and when to write that again.
 async fn steps(
     request: &DeploymentRequest,
     context: &Context,
-) -> Result<(Outcome, Option<Duration>), Failure> {
+) -> Result<(Option<Outcome>, Option<Duration>), Failure> {
     let refused = async |mistake| {
         // Nothing more is written for a Repository that the class doesn't admit.
         context.writes.forget_request(request);
         let outcome = Outcome::Refused(mistake);
         record::outcome(request, &outcome, &Report::default(), context).await?;
-        Ok((outcome, None))
+        Ok((Some(outcome), None))
     };
     let namespace = request.namespace().unwrap_or_default();
     let spec = &request.spec;
@@ -203,10 +212,15 @@ async fn steps(
         return refused(mistake).await;
     }
     let visit = Visit { request, admitted, forge, name, place, context, now: context.clock.now() };
+    if is_settled(request) {
+        let report = tell::tell(&visit, None).await;
+        record::report(request, &report, context).await?;
+        return Ok((None, report.again));
+    }
     let outcome = visit.outcome().await?;
-    let report = tell::tell(&visit, &outcome).await;
+    let report = tell::tell(&visit, Some(&outcome)).await;
     record::outcome(request, &outcome, &report, context).await?;
-    Ok((outcome, report.again))
+    Ok((Some(outcome), report.again))
 }
 
 /// Whether nothing was created for the request yet.

@@ -188,16 +188,38 @@ pub(super) async fn outcome(
         Outcome::Deleted => return Ok(()),
     };
     conditions::summarize(list, &summary, generation, now);
+    set_report(&mut status, report, generation, now);
+    if newest.as_ref().and_then(|newest| newest.status.as_ref()) != Some(&status) {
+        write_status(request, &status, context).await?;
+    }
+    Ok(())
+}
+
+/// Writes how far the commit status of a request is that has ended, and keeps the rest.
+pub(super) async fn report(
+    request: &DeploymentRequest,
+    report: &Report,
+    context: &Context,
+) -> Result<(), Failure> {
+    let newest = newest(request, context);
+    let request = newest.as_deref().unwrap_or(request);
+    let mut status = known(request);
+    let generation = request.metadata.generation.unwrap_or_default();
+    set_report(&mut status, report, generation, context.clock.now());
+    if request.status.as_ref() != Some(&status) {
+        write_status(request, &status, context).await?;
+    }
+    Ok(())
+}
+
+fn set_report(status: &mut DeploymentRequestStatus, report: &Report, generation: i64, now: Timestamp) {
     if let Some((verdict, reason, message)) = &report.reported {
+        let list = &mut status.conditions;
         conditions::set(list, tell::REPORTED, *verdict, reason, message, generation, now);
     }
     if let Some(told) = &report.told {
         status.told = Some(told.clone());
     }
-    if newest.as_ref().and_then(|newest| newest.status.as_ref()) != Some(&status) {
-        write_status(request, &status, context).await?;
-    }
-    Ok(())
 }
 
 /// The request as it is now: something may have been recorded a moment ago.

@@ -18,6 +18,8 @@ pub(super) const REPORTED: &str = "Reported";
 pub(super) const REPORTING: &str = "Reporting";
 /// Reason of a commit status that GitHub did not take, and that is tried again.
 pub(super) const NOT_REPORTED: &str = "NotReported";
+/// What is said of a deployment that never was live.
+const INACTIVE: &str = "it is inactive";
 /// Reason of a commit status that GitHub refuses.
 const REPORT_REFUSED: &str = "ReportRefused";
 
@@ -32,8 +34,9 @@ pub(super) struct Report {
     pub(super) again: Option<Duration>,
 }
 
-/// Takes the result of the previous write, and starts another one where GitHub shows something else than it should.
-pub(super) async fn tell(visit: &Visit<'_>, outcome: &Outcome) -> Report {
+/// Takes the result of the previous write, and starts another one where GitHub shows something else than it should. `outcome`: what this
+/// reconcile came to; `None` for a request that has ended, which is not judged again.
+pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report {
     let writes = &visit.context.writes.commit_statuses;
     let mut report = Report::default();
     if let Progress::Finished { about, result } = writes.progress(visit.request) {
@@ -44,7 +47,10 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: &Outcome) -> Report {
     let is_shown = shown.is_some();
     // One that GitHub may show by now, though that isn't known yet.
     let was_started = super::condition(visit.request, REPORTED).is_some();
-    let wanted = commit_status(visit, outcome, is_shown || was_started);
+    let wanted = match outcome {
+        Some(outcome) => commit_status(visit, outcome, is_shown || was_started),
+        None => last_commit_status(visit),
+    };
     let wanted = wanted.map(|status| (gates::told(&status), status));
     let wanted = wanted.filter(|(told, _)| shown != Some(told));
     match (wanted, writes.progress(visit.request)) {
@@ -104,6 +110,23 @@ async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>)
     report
 }
 
+/// The commit status of a request that has ended, by what is recorded.
+fn last_commit_status(visit: &Visit<'_>) -> Option<NewCommitStatus> {
+    let (_, reason, message) = super::ready(visit.request)?;
+    let mut url = None;
+    let standing = match reason {
+        "Succeeded" => {
+            url = Some(message.to_owned()).filter(|url| !url.is_empty());
+            Standing::Live
+        }
+        "Superseded" => Standing::Superseded(message),
+        "Inactive" => Standing::Superseded(INACTIVE),
+        // A gate whose time ran out.
+        _ => Standing::Refused(message),
+    };
+    Some(gates::commit_status(&visit.admitted.entry.name, standing, url))
+}
+
 /// The commit status that GitHub should show, if it should show another one. `is_shown`: whether it shows one.
 fn commit_status(visit: &Visit<'_>, outcome: &Outcome, is_shown: bool) -> Option<NewCommitStatus> {
     let mut url = None;
@@ -120,7 +143,7 @@ fn commit_status(visit: &Visit<'_>, outcome: &Outcome, is_shown: bool) -> Option
             Standing::Live
         }
         Outcome::Created { followed: Followed::Failed { cause }, .. } => Standing::Failed(cause),
-        Outcome::Created { followed: Followed::Inactive, .. } => Standing::Superseded("it is inactive"),
+        Outcome::Created { followed: Followed::Inactive, .. } => Standing::Superseded(INACTIVE),
         // The next write says more.
         Outcome::Creating { .. } | Outcome::Deleted => return None,
     };
