@@ -77,7 +77,7 @@ fn an_image_that_is_wrong_fails_at_once() {
         ("registry.example/web:1: not found", "image not found"),
         ("manifest unknown: manifest unknown", "image not found"),
         ("no match for platform in manifest: not found", "platform"),
-        ("invalid reference format", "image name not valid"),
+        ("invalid reference format", "invalid reference format"),
     ] {
         for reason in ["ErrImagePull", "ImagePullBackOff"] {
             let verdict = with_pod(&waiting(reason, cause)).verdict(4);
