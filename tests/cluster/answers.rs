@@ -65,14 +65,14 @@ async fn says(
 }
 
 /// Waits until GitHub shows a state of a commit's deployment, with these words.
-async fn told(stage: &Stage, project: &Project, sha: &str, state: &str, words: &[&str]) -> Result<()> {
+async fn told(stage: &Stage, project: &Project, sha: &str, wanted: &str, words: &[&str]) -> Result<()> {
     stage
-        .wait_for(&format!("GitHub shows {state}: {words:?}"), SECONDS, async || {
+        .wait_for(&format!("GitHub shows {wanted}: {words:?}"), SECONDS, async || {
             let all = stage.github().deployments(&project.repository).await?;
             let newest = all.iter().rfind(|deployment| deployment.sha == sha).context("no deployment")?;
             let status = newest.statuses.last().context("no status")?;
             let found = words.iter().all(|word| status.description.contains(word));
-            ensure!(status.state == state && found, "{} \"{}\"", status.state, status.description);
+            ensure!(status.state == wanted && found, "{} \"{}\"", status.state, status.description);
             Ok(())
         })
         .await
@@ -94,20 +94,20 @@ async fn what_the_api_server_cannot_type_is_told_by_field(stage: &Stage) -> Resu
     };
     let twice = json!([{"name": "A", "value": "first-value"}, {"name": "A", "value": "second-value"}]);
     let cases = [
-        (map("immutable", json!("somewhat")), vec!["ConfigMap wrong", ".immutable", "expected boolean"]),
-        (map("data", json!({"PORT": {"a": "b"}})), vec!["ConfigMap wrong", ".data.PORT", "expected string"]),
-        (map("date", json!({"a": "b"})), vec!["ConfigMap wrong", ".date", "field not declared in schema"]),
+        (map("immutable", json!("somewhat")), vec!["wrong", ".immutable", "expected boolean"]),
+        (map("data", json!({"PORT": {"a": "b"}})), vec!["wrong", ".data.PORT", "expected string"]),
+        (map("date", json!({"a": "b"})), vec!["wrong", ".date", "field not declared in schema"]),
         (
             job(&|spec| spec["containers"][0]["imagePullPolcy"] = "Always".into()),
-            vec!["Job wrong", "imagePullPolcy", "field not declared in schema"],
+            vec!["wrong", "imagePullPolcy", "field not declared in schema"],
         ),
         (
             job(&|spec| spec["ttlSecondsAfterFinished"] = 5.into()),
-            vec!["Job wrong", ".spec.template.spec.ttlSecondsAfterFinished", "field not declared in schema"],
+            vec!["wrong", ".spec.template.spec.ttlSecondsAfterFinished", "field not declared in schema"],
         ),
         (
             job(&|spec| spec["containers"][0]["env"] = twice.clone()),
-            vec!["Job wrong", "duplicate entries for key [name=\"A\"]"],
+            vec!["wrong", "duplicate entries for key [name=\"A\"]"],
         ),
     ];
     let first = with_object(name, &cases[0].0)?;
@@ -141,8 +141,8 @@ async fn a_rejected_secret_is_told_without_its_value(stage: &Stage) -> Result<()
     let environments = stage.environments(&project.namespace);
     let environment_name = name_of(&project, pull.number);
     for (object, words) in [
-        (first, ["Secret db", ".stringData.PIN", "expected string"]),
-        (secret("data", json!({"PIN": format!("{value}!")})), ["Secret db", "illegal base64", "Secret"]),
+        (first, ["db", ".stringData.PIN", "expected string"]),
+        (secret("data", json!({"PIN": format!("{value}!")})), ["db", "illegal base64", "Secret"]),
     ] {
         stage.apply_object_within(&project.namespace, with_object(name, &object)?).await?;
         says(stage, &environments, &environment_name, ("Applied", "False", "ApplyRefused"), &words).await?;
@@ -244,7 +244,7 @@ async fn rejected_class(
     stage: &Stage,
     name: &str,
     isolation: &Value,
-    stage_of: &str,
+    step: &str,
     words: &[&str],
 ) -> Result<()> {
     let right = stage.classes().get("standard").await?.data["spec"]["isolation"].clone();
@@ -259,7 +259,7 @@ async fn rejected_class(
     let pull = open(stage, &project, "feature").await?;
     let environments = stage.environments(&project.namespace);
     let refused = |kind| (kind, "False", "ClassInvalid");
-    says(stage, &environments, &name_of(&project, pull.number), refused(stage_of), words).await?;
+    says(stage, &environments, &name_of(&project, pull.number), refused(step), words).await?;
     told(stage, &project, &pull.sha, "error", &[&format!("PreviewClass {name}")]).await?;
     says(stage, &stage.classes(), name, refused("Ready"), words).await?;
     stage.class_like(name, |class| class["isolation"] = right).await?;

@@ -49,7 +49,7 @@ impl Events for KubeEvents {
             Ok(Ok(())) => {}
             // Nobody reads the events of a namespace that goes.
             Ok(Err(error)) if goes(&error) => {
-                tracing::debug!(reason, "the namespace of an event is being deleted")
+                tracing::debug!(reason, "the namespace of an event is being deleted");
             }
             Ok(Err(error)) => {
                 let error = api_error::text(&error.to_string());

@@ -111,7 +111,7 @@ async fn leave(environment: &PreviewEnvironment, why: &str, context: &Context) {
         Ok(false) => return,
         Ok(true) => {}
         Err(error) => {
-            tracing::debug!(name = environment.name_any(), %error, "that could not be written on the environment")
+            tracing::debug!(name = environment.name_any(), %error, "that could not be written on the environment");
         }
     }
     context.events.publish(&write::reference(environment), EventType::Warning, "NotReported", &message).await;

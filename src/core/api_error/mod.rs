@@ -4,9 +4,11 @@
 //! leaves the adapter as it came: [`message`] keeps field paths and causes, and removes values.
 
 mod redact;
+mod scan;
 mod sent;
 #[cfg(test)]
 mod tests;
+mod typing;
 
 use kube::core::Status;
 
@@ -72,7 +74,7 @@ fn is_about_the_object(message: &str) -> bool {
     let message = redact::without_wrappers(message);
     // A webhook may answer whatever code it likes.
     let denied = message.starts_with("admission webhook \"") && message.contains("\" denied the request");
-    denied || UNTYPED.iter().any(|mark| message.contains(mark)) || redact::is_typing(message)
+    denied || UNTYPED.iter().any(|mark| message.contains(mark)) || typing::is_typing(message)
 }
 
 /// The webhook that the API server couldn't reach, and why.

@@ -23,6 +23,7 @@ fn cleaned(status: &Status) -> String {
 
 /// As Kubernetes 1.33 to 1.37 says it.
 #[test]
+#[allow(clippy::too_many_lines)] // a table
 fn real_messages_have_their_meaning() {
     use Meaning::{Conflict, Outage, Rejected};
 
@@ -139,6 +140,7 @@ fn real_messages_have_their_meaning() {
 
 /// What stays of real messages.
 #[test]
+#[allow(clippy::too_many_lines)] // a table
 fn path_and_cause_stay_and_values_go() {
     for (code, message, expected) in [
         (
