@@ -21,13 +21,18 @@ const SHORT_HASH: usize = 7;
 /// same.
 #[derive(Clone, Debug, Default)]
 pub struct Cause {
+    parts: Box<Parts>,
+    text: String,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Parts {
     object: Option<Object>,
     container: Option<Container>,
     what: String,
     detail: String,
     remedy: String,
     said: String,
-    text: String,
 }
 
 #[derive(Clone, Debug)]
@@ -45,58 +50,59 @@ struct Container {
 impl Cause {
     /// A cause in few words that are never left out, such as `image not found`.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), ..Self::default() }.written()
+        let parts = Parts { what: what.into(), ..Parts::default() };
+        Self { parts: Box::new(parts), text: String::new() }.written()
     }
 
     /// Which image, address or field; an empty text is none. A single word is shortened in its middle, several are cut at their end.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = detail.into();
+        self.parts.detail = detail.into();
         self.written()
     }
 
     /// What to do about it.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = remedy.into();
+        self.parts.remedy = remedy.into();
         self.written()
     }
 
     /// The words of the program that failed, which the short form leaves out.
     #[must_use]
     pub fn said(mut self, said: impl Into<String>) -> Self {
-        self.said = said.into();
+        self.parts.said = said.into();
         self.written()
     }
 
     /// The object that failed.
     #[must_use]
     pub fn of(mut self, kind: &str, name: &str) -> Self {
-        self.object = Some(Object { kind: kind.to_owned(), name: name.to_owned() });
+        self.parts.object = Some(Object { kind: kind.to_owned(), name: name.to_owned() });
         self.written()
     }
 
     /// The container that failed.
     #[must_use]
     pub fn in_container(mut self, name: &str) -> Self {
-        self.container = Some(Container { title: "container", name: name.to_owned() });
+        self.parts.container = Some(Container { title: "container", name: name.to_owned() });
         self.written()
     }
 
     /// The init container that failed.
     #[must_use]
     pub fn in_init_container(mut self, name: &str) -> Self {
-        self.container = Some(Container { title: "init container", name: name.to_owned() });
+        self.parts.container = Some(Container { title: "init container", name: name.to_owned() });
         self.written()
     }
 
     /// Adds what followed from the cause, such as `not ready within 10m`.
     #[must_use]
     pub fn and(mut self, consequence: &str) -> Self {
-        if self.what.is_empty() {
-            consequence.clone_into(&mut self.what);
+        if self.parts.what.is_empty() {
+            consequence.clone_into(&mut self.parts.what);
         } else if !consequence.is_empty() {
-            self.what = format!("{}, {consequence}", self.what);
+            self.parts.what = format!("{}, {consequence}", self.parts.what);
         }
         self.written()
     }
@@ -116,9 +122,9 @@ impl Cause {
     /// The text in at most `limit` characters and in one line. Left out first: the remedy, most of a commit or digest, the middle of an
     /// image or address, then the detail and the subject. Only a cause that is too long by itself is cut.
     pub fn short(&self, limit: usize) -> String {
-        let what = one_line(&self.what);
-        let detail = one_line(&self.detail);
-        let remedy = one_line(&self.remedy);
+        let what = one_line(&self.parts.what);
+        let detail = one_line(&self.parts.detail);
+        let remedy = one_line(&self.parts.remedy);
         let briefly = short_hashes(&detail);
         let what = if length(&what) > limit { short_hashes(&what) } else { what };
         for subject in self.subjects(limit.saturating_sub(length(&what))) {
@@ -138,10 +144,10 @@ impl Cause {
 
     /// Names of what failed, from the one that says most to none; `room` is what the text leaves for one.
     fn subjects(&self, room: usize) -> Vec<String> {
-        let object = self.object.as_ref();
+        let object = self.parts.object.as_ref();
         let name = object.map(|object| object.name.clone()).unwrap_or_default();
         let titled = object.map(Object::title).unwrap_or_default();
-        let mut subjects = match &self.container {
+        let mut subjects = match &self.parts.container {
             Some(container) if container.name == name => vec![name],
             Some(container) => {
                 let title = container.title();
@@ -162,14 +168,16 @@ impl Cause {
     }
 
     fn written(mut self) -> Self {
-        let object = self.object.as_ref().map(Object::title);
-        let container = self.container.as_ref().map(Container::title);
+        let object = self.parts.object.as_ref().map(Object::title);
+        let container = self.parts.container.as_ref().map(Container::title);
         let subject: Vec<String> = object.into_iter().chain(container).collect();
         // What stands in the cause already isn't repeated.
-        let said = if self.what.ends_with(&self.said) { "" } else { self.said.as_str() };
-        let more = [self.remedy.as_str(), said];
+        let parts = &self.parts;
+        let said = if parts.what.ends_with(&parts.said) { "" } else { parts.said.as_str() };
+        let more = [parts.remedy.as_str(), said];
         let more: Vec<&str> = more.into_iter().filter(|part| !part.is_empty()).collect();
-        self.text = sentence(&joined(&subject.join(", "), &self.what), &self.detail, &more.join("; "));
+        self.text =
+            sentence(&joined(&subject.join(", "), &self.parts.what), &self.parts.detail, &more.join("; "));
         self
     }
 }

@@ -10,11 +10,10 @@ pub(super) fn not_started(said: &str) -> Cause {
     }
     let lower = said.to_ascii_lowercase();
     let program = quoted_after(said, "exec: ").or_else(|| quoted_after(said, "executable file "));
-    let found = !lower.contains("executable file not found")
-        && !lower.contains("executable file `")
-        && !(program.is_some() && lower.contains("no such file or directory"));
+    let missing = lower.contains("executable file ") && lower.contains("not found")
+        || program.is_some() && lower.contains("no such file or directory");
     let cause = match program {
-        Some(program) if !found => Cause::new("executable not found").detail(program),
+        Some(program) if missing => Cause::new("executable not found").detail(program),
         Some(program) if lower.contains("permission denied") => {
             Cause::new("executable not permitted to run").detail(program)
         }

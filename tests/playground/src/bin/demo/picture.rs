@@ -21,8 +21,7 @@ type Cell = (char, String);
 /// A picture of lines that were printed with terminal colours.
 pub(crate) fn svg(lines: &[String]) -> String {
     let text = lines.iter().flat_map(|line| line.split('\n')).map(cells);
-    let mut rows: Vec<Vec<Cell>> =
-        text.skip_while(|line| line.is_empty()).flat_map(|line| wrapped(&line)).collect();
+    let mut rows: Vec<Vec<Cell>> = text.skip_while(Vec::is_empty).flat_map(|line| wrapped(&line)).collect();
     while rows.last().is_some_and(Vec::is_empty) {
         rows.pop();
     }
