@@ -58,7 +58,9 @@ mod tests {
         let mut breaker = CircuitBreaker::default();
         let first: Vec<_> = (0..10).map(|_| breaker.admit()).collect();
         assert_eq!(first, [Admission::Open; 10]);
-        first.into_iter().for_each(|admission| breaker.note(admission, Some(false)));
+        for admission in first {
+            breaker.note(admission, Some(false));
+        }
         assert_eq!(breaker.admit(), Admission::Probe);
         assert_eq!(breaker.admit(), Admission::Refused);
         // A request from before the circuit opened ends: the probe is still on its way.

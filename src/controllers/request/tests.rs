@@ -49,7 +49,9 @@ async fn an_installation_that_answers_no_write_delays_no_other() {
     // As many at the same time as by default: fewer than wait for GitHub.
     let driven = drive(Controller::DeploymentRequest, requests, asked, 16, &shutdown, &context, reconcile);
     let driven = tokio::spawn(driven);
-    stuck.iter().for_each(|name| world.ask_requests.named("team", name));
+    for name in &stuck {
+        world.ask_requests.named("team", name);
+    }
     until("all wait for their turn", || hanging.waiting.load(Ordering::SeqCst) == 20).await;
     world.ask_requests.named("team", &other);
     until("the other installation's deployment exists", || {
