@@ -1,5 +1,6 @@
-//! A circuit breaker: whether a request may be sent to a server that doesn't answer. Each request to such a server takes as long as its timeout,
-//! so many of them would occupy every place that others need, too.
+//! A circuit breaker: whether a request may be sent to a server that doesn't answer. Each request
+//! to such a server takes as long as its timeout, so many of them would occupy every place that
+//! others need, too.
 
 /// Requests in a row without an answer that open the circuit.
 const MOST_UNANSWERED: u32 = 3;
@@ -17,7 +18,8 @@ pub struct CircuitBreaker {
 pub enum Admission {
     /// Like any other.
     Open,
-    /// As the only one, to find out whether the server answers again. Its end has to be noted, or no other probe is sent.
+    /// As the only one, to find out whether the server answers again. Its end has to be noted, or
+    /// no other probe is sent.
     Probe,
     /// Not now: the server has not answered, and another request finds out whether it does again.
     Refused,

@@ -129,7 +129,8 @@ fn is_over(request: &DeploymentRequest) -> bool {
     is_settled(request) && !is_pending
 }
 
-/// Whether a request has ended, and nothing was heard since that may change that. Its commit status may not say so yet.
+/// Whether a request has ended, and nothing was heard since that may change that. Its commit status
+/// may not say so yet.
 fn is_settled(request: &DeploymentRequest) -> bool {
     let Some(status) = &request.status else { return false };
     has_ended(request)
@@ -158,7 +159,8 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
     }
 }
 
-/// What the reconcile came to, `None` for a request that has ended and whose commit status doesn't say so yet; and when to write that again.
+/// What the reconcile came to, `None` for a request that has ended and whose commit status doesn't
+/// say so yet; and when to write that again.
 async fn steps(
     request: &DeploymentRequest,
     context: &Context,
@@ -207,7 +209,8 @@ async fn steps(
 
 impl Visit<'_> {
     async fn outcome(&self) -> Result<Outcome, Failure> {
-        // Before anything else: what exists on GitHub is recorded, whatever the request waits for by now.
+        // Before anything else: what exists on GitHub is recorded, whatever the request waits for
+        // by now.
         if let Some(outcome) = create::ended(self).await? {
             return Ok(outcome);
         }
