@@ -417,8 +417,8 @@ pub struct World {
 }
 
 impl World {
-    /// One class, one Repository and one forge for each name, all of that name. Each Repository has the environments `one` to `thirty`, which
-    /// somebody else deploys.
+    /// One class, one Repository and one forge for each name, all of that name. Each Repository has
+    /// the environments `e0` to `e29`, which somebody else deploys.
     pub fn new(forges: impl IntoIterator<Item = (&'static str, Arc<FakeForge>)>) -> Self {
         let forges: BTreeMap<_, _> =
             forges.into_iter().map(|(name, forge)| (name.to_owned(), forge)).collect();

@@ -1,10 +1,12 @@
-//! Writes to GitHub, and messages to Slack, that a reconcile starts and doesn't wait for. All writes to one installation are sent one after
-//! another, at its pace, so a write may wait for minutes. A reconcile that waited with it would occupy one of the few places that all
+//! Writes to GitHub, and messages to Slack, that a reconcile starts and doesn't wait for. All
+//! writes to one installation are sent one after another, at its pace, so a write may wait for
+//! minutes. A reconcile that waited with it would occupy one of the few places that all
 //! installations share.
 //!
-//! Per object and purpose one write is under way at most. Its result is kept until a reconcile takes it, and its end enqueues the object. After
-//! a failure the write is paused, for longer each time. Nothing of this survives the process: whatever must not happen twice is recorded
-//! before the write, and looked for on GitHub as part of it.
+//! Per object and purpose one write is under way at most. Its result is kept until a reconcile
+//! takes it, and its end enqueues the object. After a failure the write is paused, for longer each
+//! time. Nothing of this survives the process: whatever must not happen twice is recorded before
+//! the write, and looked for on GitHub as part of it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +32,8 @@ pub struct GithubWrites {
     pub deployments: Writes<DeploymentRequest, Deployment>,
     /// Creates the commit statuses of requests.
     pub commit_statuses: Writes<DeploymentRequest, ()>,
-    /// Answers commands, on GitHub or in Slack. The result is the id of the answer, where it has one.
+    /// Answers commands, on GitHub or in Slack. The result is the id of the answer, where it has
+    /// one.
     pub answers: Writes<Command, Option<String>>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -93,8 +96,9 @@ impl GithubWrites {
         self.closing.cancel();
     }
 
-    /// Starts nothing more, and ends when everything has ended that was under way. Call [`Forges::close`](crate::ports::Forges::close) before,
-    /// which turns away what waits for its turn.
+    /// Starts nothing more, and ends when everything has ended that was under way. Call
+    /// [`Forges::close`](crate::ports::Forges::close) before, which turns away what waits for its
+    /// turn.
     pub async fn close(&self) {
         self.stop();
         self.tasks.close();
@@ -164,7 +168,8 @@ impl<T> Kept<T> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the result of a write, unless another one took its place. A write that wasn't sent, since the process ends, leaves nothing.
+    /// Keeps the result of a write, unless another one took its place. A write that wasn't sent,
+    /// since the process ends, leaves nothing.
     fn end(&self, uid: &str, number: u64, result: Option<Result<T, WriteError>>) {
         let mut kept = self.lock();
         let Some(entry) = kept.get_mut(uid).filter(|entry| entry.number == number) else { return };
@@ -212,8 +217,8 @@ where
         }
     }
 
-    /// Starts a write for an object, in the place of one that is still under way. `about` is what it says, to tell it from another one.
-    /// Returns at once; its end enqueues the object.
+    /// Starts a write for an object, in the place of one that is still under way. `about` is what
+    /// it says, to tell it from another one. Returns at once; its end enqueues the object.
     pub fn start(
         &self,
         of: &K,
@@ -244,7 +249,8 @@ where
         take_back(before);
     }
 
-    /// How far the object's write is. A result is handed out once: after a success call [`Self::forget`], after a failure [`Self::pause`].
+    /// How far the object's write is. A result is handed out once: after a success call
+    /// [`Self::forget`], after a failure [`Self::pause`].
     pub fn progress(&self, of: &K) -> Progress<T> {
         let mut kept = self.kept.lock();
         let Some(entry) = kept.get_mut(uid_of(of)) else { return Progress::Idle };
@@ -271,8 +277,8 @@ where
         self.kept.lock().get(uid_of(of)).is_some_and(|entry| matches!(entry.state, State::Finished { .. }))
     }
 
-    /// Puts the next try off after a failure: for longer after each one in a row, and never to before the end of a rate limit. Returns for
-    /// how long.
+    /// Puts the next try off after a failure: for longer after each one in a row, and never to
+    /// before the end of a rate limit. Returns for how long.
     pub fn pause(&self, of: &K, error: &WriteError, now: Timestamp) -> Duration {
         let mut kept = self.kept.lock();
         let Some(entry) = kept.get_mut(uid_of(of)) else { return Duration::ZERO };
@@ -284,7 +290,8 @@ where
         wait
     }
 
-    /// Takes the object's write back if it still waits for its turn, and forgets everything about it.
+    /// Takes the object's write back if it still waits for its turn, and forgets everything about
+    /// it.
     pub fn forget(&self, of: &K) {
         let removed = self.kept.lock().remove(uid_of(of));
         take_back(removed);

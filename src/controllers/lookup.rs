@@ -39,7 +39,8 @@ impl Context {
     }
 }
 
-/// The object with a UID. A label can hold a UID always, and a name only when it has at most 63 characters.
+/// The object with a UID. A label can hold a UID always, and a name only when it has at most 63
+/// characters.
 pub fn by_uid<K>(store: &Store<K>, uid: &str) -> Option<Arc<K>>
 where
     K: kube::Resource<DynamicType = ()> + Clone + 'static,

@@ -51,8 +51,9 @@ impl Pokes {
 }
 
 impl Pokes {
-    /// Takes back the writes of a request that was deleted, and enqueues the requests that may give way to a new one: their deployments
-    /// are not to be created any more, however long they wait for their turn.
+    /// Takes back the writes of a request that was deleted, and enqueues the requests that may give
+    /// way to a new one: their deployments are not to be created any more, however long they wait
+    /// for their turn.
     pub(super) fn of_request(&self, context: &Context, request: &DeploymentRequest) {
         let is_there = context
             .requests

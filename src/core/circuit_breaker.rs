@@ -1,5 +1,6 @@
-//! A circuit breaker: whether a request may be sent to a server that doesn't answer. Each request to such a server takes as long as its timeout,
-//! so many of them would occupy every place that others need, too.
+//! A circuit breaker: whether a request may be sent to a server that doesn't answer. Each request
+//! to such a server takes as long as its timeout, so many of them would occupy every place that
+//! others need, too.
 
 /// Requests in a row without an answer that open the circuit.
 const MOST_UNANSWERED: u32 = 3;
@@ -17,7 +18,8 @@ pub struct CircuitBreaker {
 pub enum Admission {
     /// Like any other.
     Open,
-    /// As the only one, to find out whether the server answers again. Its end has to be noted, or no other probe is sent.
+    /// As the only one, to find out whether the server answers again. Its end has to be noted, or
+    /// no other probe is sent.
     Probe,
     /// Not now: the server has not answered, and another request finds out whether it does again.
     Refused,
@@ -58,7 +60,9 @@ mod tests {
         let mut breaker = CircuitBreaker::default();
         let first: Vec<_> = (0..10).map(|_| breaker.admit()).collect();
         assert_eq!(first, [Admission::Open; 10]);
-        first.into_iter().for_each(|admission| breaker.note(admission, Some(false)));
+        for admission in first {
+            breaker.note(admission, Some(false));
+        }
         assert_eq!(breaker.admit(), Admission::Probe);
         assert_eq!(breaker.admit(), Admission::Refused);
         // A request from before the circuit opened ends: the probe is still on its way.

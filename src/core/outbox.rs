@@ -5,7 +5,8 @@
 //!   context) only the newest is sent; it takes the older one's place.
 //! - `failure` and `error` of deployments go first, then `success`, then new deployments, then comments and commit statuses, then reactions,
 //!   then the rest; first come, first served within each.
-//! - Comments and reactions use a third of the budgets at most: anybody may give a command, and deployments wait for the same budget.
+//! - Comments and reactions use a third of the budgets at most: anybody may give a command, and
+//!   deployments wait for the same budget.
 //! - A deployment status that GitHub already shows isn't sent again. Comments and commit statuses are: others may have changed them.
 //!
 //! Time is a duration since any fixed moment, given by the caller, and never goes back.
@@ -391,7 +392,8 @@ impl<J> Outbox<J> {
     }
 }
 
-/// The first moment from `now` on at which no window holds more than its count of writes, one for each moment in `ended`. A count is at least 1.
+/// The first moment from `now` on at which no window holds more than its count of writes, one for
+/// each moment in `ended`. A count is at least 1.
 fn after<const N: usize>(
     ended: &VecDeque<Duration>,
     windows: [(usize, Duration); N],

@@ -1,4 +1,5 @@
-//! Names as long as they may be: what is made from them doesn't fit into a label, and all goes as fast as with short ones.
+//! Names as long as they may be: what is made from them doesn't fit into a label, and all goes as
+//! fast as with short ones.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Rate limits: GitHub's word is obeyed, reads fail fast, writes wait.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use matinee::adapters::github::{GithubSettings, Pace};
@@ -175,4 +175,41 @@ async fn the_budget_for_content_is_kept() {
     let fourth = forge.create_deployment(&repository, &wanted);
     assert!(tokio::time::timeout(Duration::from_millis(300), fourth).await.is_err());
     assert_eq!(bodies(&server, "POST").await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_asked_by_one_read_at_a_time() {
+    let server = MockServer::start().await;
+    let slow = ResponseTemplate::new(200).set_body_json(json!([])).set_delay(Duration::from_secs(60));
+    let at = "/repos/acme/shop/pulls";
+    let came = in_turn(&server, "GET", at, vec![slow]).await;
+    let settings = GithubSettings { timeout: Duration::from_millis(500), ..hurried() };
+    let forge = forge_at(&server.uri(), settings).await.unwrap();
+    // Each of another pull request: none shares another's answer.
+    let forge = &forge;
+    let read = |number: i64| async move {
+        let began = Instant::now();
+        let result = forge.pull_request(&shop(), number, Duration::ZERO).await;
+        (result.unwrap_err(), began.elapsed())
+    };
+    let list = || async move {
+        let began = Instant::now();
+        let result = forge.open_pull_requests(&shop()).await;
+        (result.unwrap_err(), began.elapsed())
+    };
+    for _ in 0..3 {
+        assert!(matches!(list().await.0, ForgeError::Unknown(_)));
+    }
+    let asked = came.lock().unwrap().len();
+    let ((_, probe), others) = tokio::join!(list(), async {
+        // The probe goes first.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        futures::future::join_all((1..=20).map(read)).await
+    });
+    assert!(probe >= Duration::from_millis(400), "{probe:?}");
+    for (error, took) in others {
+        assert!(matches!(&error, ForgeError::Unknown(why) if why.contains("one at a time")), "{error}");
+        assert!(took < Duration::from_millis(300), "{took:?}");
+    }
+    assert_eq!(came.lock().unwrap().len(), asked + 1);
 }

@@ -112,8 +112,8 @@ impl Requester {
         }
     }
 
-    /// Whether a request may be sent to a server that has not answered others. A read occupies the place of a reconcile while it waits.
-    /// Writes come one at a time as it is.
+    /// Whether a request may be sent to a server that has not answered others. A read occupies the
+    /// place of a reconcile while it waits. Writes come one at a time as it is.
     fn admit(&self, call: &Call, lane: Lane) -> Result<Admitted<'_>, ForgeError> {
         let admission = match lane {
             Lane::Read => locked(&self.breaker).admit(),

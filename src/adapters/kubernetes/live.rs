@@ -126,7 +126,8 @@ pub struct WatchedObjects {
     client: Client,
     cluster: Arc<KubeCluster>,
     view: RwLock<View>,
-    /// Called with the UID of the `PreviewEnvironment` whose object changed. Labels can't hold every name of one.
+    /// Called with the UID of the `PreviewEnvironment` whose object changed. Labels can't hold
+    /// every name of one.
     touched: Touched,
     listed: Notify,
     this: Weak<Self>,
@@ -228,7 +229,8 @@ impl WatchedObjects {
         drop(view);
         if is_news {
             self.touch(&object);
-            // Somebody gave the object the UID of another environment: the one that lost it restores it.
+            // Somebody gave the object the UID of another environment: the one that lost it
+            // restores it.
             if let Some(before) = before.filter(|before| environment_uid(before) != environment_uid(&object))
             {
                 self.touch(&before);

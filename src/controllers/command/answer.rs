@@ -116,7 +116,8 @@ fn ephemeral(text: &str) -> ChatMessage {
     ChatMessage { text: text.to_owned(), response_type: ResponseType::Ephemeral, ..ChatMessage::default() }
 }
 
-/// An answer, with the reaction to a command that has come to its end. It owns all that it needs: no reconcile waits for it.
+/// An answer, with the reaction to a command that has come to its end. It owns all that it needs:
+/// no reconcile waits for it.
 struct Answer {
     context: Arc<Context>,
     command: Arc<Command>,
@@ -151,7 +152,8 @@ pub(super) fn start(
     emoji: Option<Emoji>,
 ) -> Answering {
     let (writes, about) = (&visit.context.writes.answers, about(text, emoji));
-    // The edit of a comment takes the place of an older one. Anything else that is under way has to end, or there would be two answers.
+    // The edit of a comment takes the place of an older one. Anything else that is under way has to
+    // end, or there would be two answers.
     let can_be_replaced = visit.command.spec.comment.is_some() && status.reply.is_some();
     match writes.progress(visit.command) {
         Progress::Paused { wait, .. } => return Answering::Paused(wait),

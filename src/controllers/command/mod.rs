@@ -342,7 +342,8 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<CommandStatus, F
     Ok(status)
 }
 
-/// Writes what came of an answer that has ended, if one has; the status then. `emoji` is what the answer is to bear by now.
+/// Writes what came of an answer that has ended, if one has; the status then. `emoji` is what the
+/// answer is to bear by now.
 async fn record_answer(
     visit: &Visit<'_>,
     before: CommandStatus,

@@ -26,9 +26,18 @@ async fn an_answer_that_hangs_delays_no_other_installation() {
     let shutdown = CancellationToken::new();
     let (context, asked) = (Arc::clone(&world.context), world.asked_commands.take().unwrap());
     let commands = context.commands.clone();
-    let driven =
-        tokio::spawn(drive(Controller::Command, commands, asked, 16, &shutdown, &context, (reconcile as _, trouble::explain as _)));
-    stuck.iter().for_each(|name| world.ask_commands.named("team", name));
+    let driven = tokio::spawn(drive(
+        Controller::Command,
+        commands,
+        asked,
+        16,
+        &shutdown,
+        &context,
+        (reconcile as _, trouble::explain as _),
+    ));
+    for name in &stuck {
+        world.ask_commands.named("team", name);
+    }
     // Each has a reaction on its way besides the answer.
     until("all wait for their turn", || hanging.waiting.load(Ordering::SeqCst) == 40).await;
     world.ask_commands.named("team", &other);

@@ -122,7 +122,9 @@ async fn answers(
     for (Endpoint { path, .. }, host) in target.template.endpoints.iter().zip(hosts) {
         let url = format!("{}{path}", names::url(routing, &host));
         match context.prober.probe(&url, routing.probe_address.as_deref()).await {
-            Ok(404) if unconfirmed.is_some() => return Err(because(Cause::new("URL answered 404").detail(url))),
+            Ok(404) if unconfirmed.is_some() => {
+                return Err(because(Cause::new("URL answered 404").detail(url)));
+            }
             Ok(404) if !settled(environment, now) => {
                 return Err(Cause::new("URL answered 404, the route is being set up").detail(url));
             }

@@ -19,7 +19,8 @@ use crate::ports::{Actor, ClusterError, EventType, ForgeError};
 
 /// Deployments that are being made inactive at the same time; when one is, its environment is visited again.
 const AT_ONCE: usize = 10;
-/// Time until an environment is reconciled again though no deployment became inactive and its namespace was not seen to be deleted.
+/// Time until an environment is reconciled again though no deployment became inactive and its
+/// namespace was not seen to be deleted.
 const GO_ON: std::time::Duration = std::time::Duration::from_secs(30);
 /// Time between two looks at what holds a namespace.
 const HELD_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
@@ -194,9 +195,10 @@ async fn retire(
     Ok(under_way == 0)
 }
 
-/// Trying again won't help until somebody changes something; the environment isn't held for that. Credentials and rights that are missing
-/// may be there again in a moment, as when a Secret is replaced, so they hold it for as long as GitHub's not answering does; but not while
-/// everything is about to be removed.
+/// Trying again won't help until somebody changes something; the environment isn't held for that.
+/// Credentials and rights that are missing may be there again in a moment, as when a Secret is
+/// replaced, so they hold it for as long as GitHub's not answering does; but not while everything
+/// is about to be removed.
 const fn is_hopeless(error: &ForgeError, draining: bool) -> bool {
     match error {
         ForgeError::Credentials(_) | ForgeError::Forbidden(_) => draining,

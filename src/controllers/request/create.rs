@@ -1,5 +1,6 @@
-//! The one call that isn't idempotent: the intent is recorded first, and whether the deployment exists already is asked every time. No reconcile
-//! waits for it, since it waits for its turn among all writes to the installation.
+//! The one call that isn't idempotent: the intent is recorded first, and whether the deployment
+//! exists already is asked every time. No reconcile waits for it, since it waits for its turn among
+//! all writes to the installation.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +47,8 @@ pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure>
     }
 }
 
-/// Starts to find the deployment of this request, or to create it, unless that is under way or paused.
+/// Starts to find the deployment of this request, or to create it, unless that is under way or
+/// paused.
 pub(super) async fn create(
     visit: &Visit<'_>,
     reruns: i64,

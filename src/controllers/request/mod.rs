@@ -136,7 +136,8 @@ fn is_over(request: &DeploymentRequest) -> bool {
     is_settled(request) && !is_pending
 }
 
-/// Whether a request has ended, and nothing was heard since that may change that. Its commit status may not say so yet.
+/// Whether a request has ended, and nothing was heard since that may change that. Its commit status
+/// may not say so yet.
 fn is_settled(request: &DeploymentRequest) -> bool {
     let Some(status) = &request.status else { return false };
     has_ended(request)
@@ -171,7 +172,8 @@ fn wait(until: Timestamp, context: &Context) -> Duration {
     wait.max(Duration::from_secs(1))
 }
 
-/// What the reconcile came to, `None` for a request that has ended and whose commit status doesn't say so yet; and when to write that again.
+/// What the reconcile came to, `None` for a request that has ended and whose commit status doesn't
+/// say so yet; and when to write that again.
 async fn steps(
     request: &DeploymentRequest,
     context: &Context,
@@ -243,7 +245,8 @@ fn own_name(request: &DeploymentRequest, admitted: &Admitted<'_>, context: &Cont
 
 impl Visit<'_> {
     async fn outcome(&self) -> Result<Outcome, Failure> {
-        // Before anything else: what exists on GitHub is recorded, whatever the request waits for by now.
+        // Before anything else: what exists on GitHub is recorded, whatever the request waits for
+        // by now.
         if let Some(outcome) = create::ended(self).await? {
             return Ok(outcome);
         }

@@ -1,5 +1,6 @@
-//! A commit status, so that a reviewer sees what a request waits for. Only a request that waited or was refused has one: who gets a deployment
-//! at once needs no more than that. No reconcile waits for it; the condition `Reported` says how far it is.
+//! A commit status, so that a reviewer sees what a request waits for. Only a request that waited or
+//! was refused has one: who gets a deployment at once needs no more than that. No reconcile waits
+//! for it; the condition `Reported` says how far it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +35,9 @@ pub(super) struct Report {
     pub(super) again: Option<Duration>,
 }
 
-/// Takes the result of the previous write, and starts another one where GitHub shows something else than it should. `outcome`: what this
-/// reconcile came to; `None` for a request that has ended, which is not judged again.
+/// Takes the result of the previous write, and starts another one where GitHub shows something else
+/// than it should. `outcome`: what this reconcile came to; `None` for a request that has ended,
+/// which is not judged again.
 pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report {
     let writes = &visit.context.writes.commit_statuses;
     let mut report = Report::default();
@@ -127,7 +129,8 @@ fn last_commit_status(visit: &Visit<'_>) -> Option<NewCommitStatus> {
     Some(gates::commit_status(&visit.admitted.entry.name, standing, url))
 }
 
-/// The commit status that GitHub should show, if it should show another one. `is_shown`: whether it shows one.
+/// The commit status that GitHub should show, if it should show another one. `is_shown`: whether it
+/// shows one.
 fn commit_status(visit: &Visit<'_>, outcome: &Outcome, is_shown: bool) -> Option<NewCommitStatus> {
     let mut url = None;
     let standing = match outcome {

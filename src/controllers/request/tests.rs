@@ -48,9 +48,19 @@ async fn an_installation_that_answers_no_write_delays_no_other() {
     let (context, asked) = (Arc::clone(&world.context), world.asked_requests.take().unwrap());
     let requests = context.requests.clone();
     // As many at the same time as by default: fewer than wait for GitHub.
-    let driven = drive(Controller::DeploymentRequest, requests, asked, 16, &shutdown, &context, (reconcile as _, trouble::explain as _));
+    let driven = drive(
+        Controller::DeploymentRequest,
+        requests,
+        asked,
+        16,
+        &shutdown,
+        &context,
+        (reconcile as _, trouble::explain as _),
+    );
     let driven = tokio::spawn(driven);
-    stuck.iter().for_each(|name| world.ask_requests.named("team", name));
+    for name in &stuck {
+        world.ask_requests.named("team", name);
+    }
     until("all wait for their turn", || hanging.waiting.load(Ordering::SeqCst) == 20).await;
     world.ask_requests.named("team", &other);
     until("the other installation's deployment exists", || {

@@ -10,9 +10,7 @@ use super::forbidden::known_group;
 use super::guard_rails::DEPLOYER;
 use super::labels::{Marks, reserved};
 use super::object::{group_of, kind_of, sealed};
-use super::{
-    NAMESPACE_FORBIDDEN, TEMPLATE_INVALID, field_types, forbidden, hooks, jobs, mistake, pods,
-};
+use super::{NAMESPACE_FORBIDDEN, TEMPLATE_INVALID, field_types, forbidden, hooks, jobs, mistake, pods};
 use crate::api::{ANNOTATION_FIXED_DIGEST, ANNOTATION_READY_WHEN};
 use crate::core::readiness::is_built_in;
 use crate::core::ready_when::ReadyWhen;

@@ -172,13 +172,19 @@ fn not_pulled(
 }
 
 /// Health of a container that needs an object which another controller is to create.
-fn late_input(reason: &str, message: Cause, input: &str, began: Option<Timestamp>, look: &Look<'_>) -> Health {
+fn late_input(
+    reason: &str,
+    message: Cause,
+    input: &str,
+    began: Option<Timestamp>,
+    look: &Look<'_>,
+) -> Health {
     let (grace, now) = (look.seen.limits.missing_input_grace.as_std(), look.seen.now);
     match remaining(began, grace, now) {
         None => Health::failed(reason, message),
-        left => {
-            Health::troubled(reason, message.remedy(format!("waiting for {input}"))).again(left).lasts(began, now)
-        }
+        left => Health::troubled(reason, message.remedy(format!("waiting for {input}")))
+            .again(left)
+            .lasts(began, now),
     }
 }
 

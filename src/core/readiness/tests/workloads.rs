@@ -113,10 +113,8 @@ fn a_pod_that_may_not_be_made_fails_with_the_refusal() {
          limit of 512Mi",
         0,
     );
-    assert!(
-        matches!(limit.verdict(2), Verdict::Failed { message, .. } if message.contains("limit of 512Mi")
-            && message.contains("a container without limit has that of the class's spec.isolation.defaultLimits"))
-    );
+    assert!(matches!(limit.verdict(2), Verdict::Failed { message, .. } if message.contains("limit of 512Mi")
+            && message.contains("a container without limit has that of the class's spec.isolation.defaultLimits")));
     let invalid = refused("Pod \"web-6d4f-abcde\" is invalid: spec.containers[0].name: Required value", 0);
     assert!(matches!(invalid.verdict(2), Verdict::Failed { .. }));
 }
