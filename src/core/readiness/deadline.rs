@@ -58,10 +58,13 @@ pub(super) fn of(seen: &Observation<'_>) -> Deadline {
             ("batch", "Job") | ("", "Pod") => active(live, seen.since),
             _ => None,
         };
-        end.into_iter().for_each(|end| deadline.extend(end));
+        if let Some(end) = end {
+            deadline.extend(end);
+        }
     }
-    let starts = seen.pods.iter().flat_map(|pod| starts(pod, seen.since));
-    starts.for_each(|end| deadline.extend(end));
+    for end in seen.pods.iter().flat_map(|pod| starts(pod, seen.since)) {
+        deadline.extend(end);
+    }
     deadline
 }
 

@@ -1,4 +1,4 @@
-//! What a pod needs and others create: Secrets, ConfigMaps, pull secrets, service accounts.
+//! What a pod needs and others create: Secrets, `ConfigMaps`, pull secrets, service accounts.
 
 use super::*;
 
