@@ -193,11 +193,17 @@ pub(super) async fn apply(
                     mistake: refused(target, object, code, &message),
                 }));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                findings.inventory = Some(inventory);
+                return Err(error.into());
+            }
         }
     }
     for entry in &surplus {
-        remove(target, entry, &deployer, context).await?;
+        if let Err(error) = remove(target, entry, &deployer, context).await {
+            findings.inventory = Some(inventory);
+            return Err(error.into());
+        }
         inventory.retain(|kept| kept != entry);
     }
     findings.inventory = Some(inventory.clone());
