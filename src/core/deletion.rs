@@ -42,6 +42,12 @@ pub fn is_said(environment: &PreviewEnvironment) -> bool {
     })
 }
 
+/// Whether the deletion takes longer than as a rule.
+pub fn takes_long(environment: &PreviewEnvironment, now: Timestamp) -> bool {
+    let since = environment.metadata.deletion_timestamp.as_ref();
+    since.is_some_and(|since| now.duration_since(since.0) >= AS_A_RULE)
+}
+
 /// The status of an environment that is being deleted. What the reporter writes is left out.
 pub fn status(
     environment: &PreviewEnvironment,

@@ -54,8 +54,11 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
             context.reporter.retired_all(uid);
         }
         Ok(false) if !out_of_patience(environment, context) => {
-            let github = Some("its deployments are being reported as inactive to GitHub");
-            say(environment, &Deletion { namespace, github }, context).await?;
+            // As a rule that is over before anybody reads it.
+            if namespace.is_none() || deletion::takes_long(environment, context.clock.now()) {
+                let github = Some("its deployments are being reported as inactive to GitHub");
+                say(environment, &Deletion { namespace, github }, context).await?;
+            }
             return Ok(Action::requeue(GO_ON));
         }
         Ok(false) => leave(environment, "too much else is being told to GitHub", context).await,
