@@ -222,7 +222,7 @@ pub struct PullRequestTrigger {
 /// `default` and `KubeSchema` don't go together, so it is written out.
 fn filter_patterns() -> serde_json::Value {
     serde_json::json!({
-        "rule": r"self.all(pattern, pattern.matches(r'^!?(\*+|([^*?+\[\\]|\\[^A-Za-z0-9]|\[([A-Za-z0-9](-[A-Za-z0-9])?)+\])[?+]?)+$'))",
+        "rule": r"self.all(pattern, pattern != '!' && pattern.matches(r'^!?(\*+|([^*?+\[\\]|\\[^A-Za-z0-9]|\[([A-Za-z0-9](-[A-Za-z0-9])?)+\])[?+]?)+$'))",
         "message": "must have filter patterns of GitHub Actions only: ? and + follow a character, [ ] hold letters, digits and ranges of them, ! is \
                     followed by a pattern, and \\ takes a special character's meaning",
     })

@@ -23,8 +23,10 @@ use crate::api::{DeploymentReport, DeploymentState};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
-/// Comments and reactions may use one part of the budgets in this many.
-const SHARE_OF_ANSWERS: usize = 3;
+/// What strangers can cause may use one part of the budgets in this many, each kind of it by itself.
+const BOUNDED_SHARE: usize = 3;
+/// Most answers to commands that wait at the same time. More would wait for hours, and take the places of deployments.
+const MOST_ANSWERS: usize = 200;
 /// For how many deployments it is remembered what GitHub shows.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
@@ -58,6 +60,19 @@ impl Pace {
         }
         Self { gap, per_minute: 10_000, per_hour: 100_000, ..usual }
     }
+}
+
+/// A bounded part of the budgets, for writes that aren't part of a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    /// Comments and reactions, which anybody who comments causes.
+    Answers,
+    /// Commit statuses, which anybody who pushes causes.
+    CommitStatuses,
+}
+
+impl Share {
+    const ALL: [Self; 2] = [Self::Answers, Self::CommitStatuses];
 }
 
 /// What a write does.
@@ -127,9 +142,13 @@ impl Write {
         }
     }
 
-    /// Whether it answers somebody's command.
-    const fn is_answer(&self) -> bool {
-        matches!(self, Self::Comment | Self::EditComment(_) | Self::React)
+    /// The bounded share of the budgets that it uses, if it isn't part of a deployment.
+    const fn share(&self) -> Option<Share> {
+        match self {
+            Self::Comment | Self::EditComment(_) | Self::React => Some(Share::Answers),
+            Self::CommitStatus(_) => Some(Share::CommitStatuses),
+            Self::Create | Self::Status(_) => None,
+        }
     }
 
     fn subject(&self) -> Option<Subject> {
@@ -211,8 +230,8 @@ pub struct Outbox<J> {
     sending: Option<InFlight>,
     /// When the writes of the last hour ended, oldest first.
     ended: VecDeque<Duration>,
-    /// Those of them that were answers.
-    answered: VecDeque<Duration>,
+    /// Those of them that used each share.
+    of_shares: [VecDeque<Duration>; Share::ALL.len()],
     /// What GitHub shows for each deployment, as far as it is known.
     shown: LruCache<i64, DeploymentReport>,
 }
@@ -228,7 +247,7 @@ impl<J> Outbox<J> {
             subjects: HashMap::new(),
             sending: None,
             ended: VecDeque::new(),
-            answered: VecDeque::new(),
+            of_shares: Default::default(),
             shown: LruCache::new(REMEMBERED),
         }
     }
@@ -246,7 +265,11 @@ impl<J> Outbox<J> {
     /// Queues a write.
     pub fn push(&mut self, write: Write, job: J) -> Pushed<J> {
         let older = write.subject().and_then(|subject| self.subjects.get(&subject).copied());
-        if older.is_none() && self.waiting.len() >= self.pace.capacity {
+        let is_answer = |write: &Write| write.share() == Some(Share::Answers);
+        let answers = || self.waiting.values().filter(|(_, write, _)| is_answer(write)).count();
+        if older.is_none()
+            && (self.waiting.len() >= self.pace.capacity || (is_answer(&write) && answers() >= MOST_ANSWERS))
+        {
             return Pushed::Full(job);
         }
         let older = older.and_then(|turn| self.take(turn).map(|(_, _, job)| (turn.1, job)));
@@ -281,16 +304,17 @@ impl<J> Outbox<J> {
         if self.sending.is_some() {
             return Next::Nothing;
         }
-        let answers_from = self.earliest_answer(now);
-        let may_be_next = |write: &Write| answers_from <= now || !write.is_answer();
+        let shares = Share::ALL.map(|share| self.earliest_of(share, now));
+        let own = |write: &Write| write.share().map_or(now, |share| shares[share as usize]);
+        let may_be_next = |write: &Write| own(write) <= now;
         let next = self.waiting.iter().find(|(_, (_, write, _))| may_be_next(write));
-        // Nothing but answers waits, and their share is used up.
-        let Some((&turn, (_, write, _))) = next.or_else(|| self.waiting.first_key_value()) else {
+        // Nothing waits but what has used its share up: the first that may be sent again.
+        let soonest = || self.waiting.iter().min_by_key(|(turn, (_, write, _))| (own(write), **turn));
+        let Some((&turn, (_, write, _))) = next.or_else(soonest) else {
             return Next::Nothing;
         };
         let shown = self.is_shown(write);
-        let own = if write.is_answer() { answers_from } else { now };
-        let from = self.earliest(now).max(not_before).max(own);
+        let from = self.earliest(now).max(not_before).max(own(write));
         if !shown && from > now {
             return Next::Wait(from);
         }
@@ -306,7 +330,7 @@ impl<J> Outbox<J> {
 
     /// A write was sent, and this became of it.
     pub fn sent(&mut self, now: Duration, sending: Sending<J>, outcome: Outcome) -> J {
-        self.ended(now, sending.write.is_answer());
+        self.ended(now, sending.write.share());
         if let Write::Status(report) = sending.write {
             match outcome {
                 Outcome::Accepted => {
@@ -324,7 +348,7 @@ impl<J> Outbox<J> {
 
     /// A write was turned away by a limit: it waits again, in its old place. It comes back when a newer one took that meanwhile.
     pub fn give_back(&mut self, now: Duration, sending: Sending<J>) -> Option<J> {
-        self.ended(now, sending.write.is_answer());
+        self.ended(now, sending.write.share());
         if sending.write.subject().is_some_and(|subject| self.subjects.contains_key(&subject)) {
             return Some(sending.job);
         }
@@ -338,10 +362,11 @@ impl<J> Outbox<J> {
         sending.job
     }
 
-    fn ended(&mut self, now: Duration, is_answer: bool) {
+    fn ended(&mut self, now: Duration, share: Option<Share>) {
         self.sending = None;
         let most = self.pace.per_hour.max(self.pace.per_minute);
-        let lists = std::iter::once(&mut self.ended).chain(is_answer.then_some(&mut self.answered));
+        let of_share = share.map(|share| &mut self.of_shares[share as usize]);
+        let lists = std::iter::once(&mut self.ended).chain(of_share);
         for list in lists {
             list.push_back(now);
             while list.len() > most {
@@ -356,11 +381,11 @@ impl<J> Outbox<J> {
         after(&self.ended, [(1, gap), (per_minute, MINUTE), (per_hour, HOUR)], now)
     }
 
-    /// When their share of the budgets allows the next answer.
-    fn earliest_answer(&self, now: Duration) -> Duration {
+    /// When a share of the budgets allows its next write.
+    fn earliest_of(&self, of: Share, now: Duration) -> Duration {
         let Pace { per_minute, per_hour, .. } = self.pace;
-        let share = |budget: usize| budget / SHARE_OF_ANSWERS;
-        after(&self.answered, [(share(per_minute), MINUTE), (share(per_hour), HOUR)], now)
+        let share = |budget: usize| (budget / BOUNDED_SHARE).max(1);
+        after(&self.of_shares[of as usize], [(share(per_minute), MINUTE), (share(per_hour), HOUR)], now)
     }
 
     fn is_being_sent(&self, write: &Write) -> bool {

@@ -71,13 +71,13 @@ proptest! {
                 Step::Pass(by) => now += seconds(by),
                 Step::Send(_) | Step::TurnedAway => match outbox.next(now, Duration::ZERO) {
                     Next::Send(sending) => {
-                        // Nothing is overtaken but answers, whose share may be used up.
+                        // Nothing is overtaken but what has a share, which may be used up.
                         let mut rest = outbox.waiting.iter().filter(|(_, (_, write, _))| {
-                            sending.write.is_answer() || !write.is_answer()
+                            write.share().is_none_or(|share| sending.write.share() == Some(share))
                         });
                         prop_assert!(rest.next().is_none_or(|(turn, _)| sending.turn < *turn));
                         sent.push(now);
-                        if sending.write.is_answer() {
+                        if sending.write.share() == Some(Share::Answers) {
                             answers.push(now);
                         }
                         match step {

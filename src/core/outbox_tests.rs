@@ -253,6 +253,43 @@ fn answers_alone_wait_until_their_share_allows_one() {
 }
 
 #[test]
+fn answers_that_wait_leave_room_for_deployments() {
+    let mut outbox = Outbox::new(Pace { capacity: 1_000, ..quick() });
+    for _ in 0..MOST_ANSWERS {
+        waits(outbox.push(Write::React, "reaction"));
+    }
+    assert!(matches!(outbox.push(Write::Comment, "answer"), Pushed::Full("answer")));
+    waits(outbox.push(Write::Create, "create"));
+}
+
+#[test]
+fn commit_statuses_have_a_share_of_their_own() {
+    let mut outbox = Outbox::new(Pace { gap: seconds(1), per_minute: 30, per_hour: 90, capacity: 1_000 });
+    for number in 0..100 {
+        waits(outbox.push(
+            Write::CommitStatus(CommitContext::new(&shop(), &format!("{number:040}"), "matinee/staging")),
+            "commit status",
+        ));
+        waits(outbox.push(Write::Create, "create"));
+    }
+    let mut now = Duration::ZERO;
+    let mut sent = Vec::new();
+    while now < HOUR {
+        match outbox.next(now, Duration::ZERO) {
+            Next::Send(sending) => {
+                sent.push(sending.job);
+                outbox.sent(now, sending, Outcome::Accepted);
+            }
+            Next::Wait(until) => now = until,
+            _ => break,
+        }
+    }
+    let count = |job: &str| sent.iter().filter(|sent| **sent == job).count();
+    assert!(count("commit status") <= 30, "{}", count("commit status"));
+    assert!(count("create") >= 60, "{}", count("create"));
+}
+
+#[test]
 fn nothing_before_the_time_a_limit_names() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(Write::Create, "a"));

@@ -212,13 +212,17 @@ pub fn is_superseded(status: Option<&PreviewEnvironmentStatus>, revision: &Revis
     newest_attempt(status, revision).is_some_and(|attempt| attempt.outcome == Outcome::Superseded)
 }
 
-/// Whether the later status says nothing but how far it is: what is deployed, what GitHub should show and whether it is ready are the same.
+/// Whether the later status says nothing but how far it is, or why it isn't ready in other words: what is deployed, what GitHub should show,
+/// whether it is ready, and the reason of a failure are the same.
 pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEnvironmentStatus) -> bool {
     let ready = |status: &PreviewEnvironmentStatus| {
-        find_condition(&status.conditions, conditions::READY).map(|ready| ready.status.clone())
+        let ready = find_condition(&status.conditions, conditions::READY)?;
+        let failed = ready.status == ConditionStatus::False.as_str();
+        Some((ready.status.clone(), failed.then(|| ready.reason.clone())))
     };
+    let is_ready = |status: &str| status == ConditionStatus::True.as_str();
     before.is_some_and(|before| {
-        ready(after).as_deref() == Some(ConditionStatus::Unknown.as_str())
+        ready(after).is_some_and(|(status, _)| !is_ready(&status))
             && ready(before) == ready(after)
             && before.report == after.report
             && before.verified == after.verified
@@ -430,7 +434,11 @@ fn reports(
         let interrupted = matches!(progress, Progress::Interrupted { .. });
         // An outage is the first that GitHub hears of a deployment, or nothing.
         let known = wanted_before(id).filter(|_| interrupted).cloned();
-        reports.push(known.unwrap_or_else(|| report(id, status, visit, progress, trouble)));
+        let report = known.unwrap_or_else(|| report(id, status, visit, progress, trouble));
+        reports.push(match wanted_before(id) {
+            Some(known) if report::is_same_but_numbers_in(known, &report) => known.clone(),
+            _ => report,
+        });
     }
     for attempt in status.history.iter().skip(1) {
         let Some(id) = attempt.deployment_id.filter(|id| Some(*id) != current) else { continue };
@@ -601,6 +609,23 @@ mod tests {
         let status = conclude(None, &visit(&one, 0), findings, &waiting(Stage::Health));
         assert_eq!(states(&status), [(1, DeploymentState::InProgress)]);
         assert_eq!(status.report[0].description, "Unschedulable: no node takes the pod");
+    }
+
+    #[test]
+    fn numbers_that_change_in_a_failure_are_no_news() {
+        let one = revision(1);
+        let answered = |status: u16| Progress::Failed {
+            stage: Stage::Answer,
+            reason: "NotAnswering".into(),
+            message: Cause::new(format!("URL answered {status}")).detail("http://a.b"),
+        };
+        let a = conclude(None, &visit(&one, 0), with_url(), &answered(500));
+        let b = conclude(Some(&a), &visit(&one, 1), with_url(), &answered(503));
+        assert_eq!(a.report, b.report, "GitHub is told once");
+        assert!(is_only_news(Some(&a), &b), "the object soon, but not at once");
+        let c = conclude(Some(&b), &visit(&one, 2), with_url(), &failed());
+        assert_ne!(b.report, c.report, "another cause");
+        assert!(!is_only_news(Some(&b), &c));
     }
 
     #[test]

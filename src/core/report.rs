@@ -68,7 +68,9 @@ fn is_news(last: &DeploymentReport, next: &DeploymentReport) -> bool {
         return true;
     }
     match next.state {
-        DeploymentState::Failure | DeploymentState::Error => last.description != next.description,
+        DeploymentState::Failure | DeploymentState::Error => {
+            !is_same_but_numbers(&last.description, &next.description)
+        }
         // Another reason to wait is news. Its message may change with each node that comes or goes, and its end is the next state's to tell.
         DeploymentState::InProgress => {
             let reason = reason(&next.description);
@@ -76,6 +78,20 @@ fn is_news(last: &DeploymentReport, next: &DeploymentReport) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a report differs from the one before in numbers of its description alone.
+pub fn is_same_but_numbers_in(known: &DeploymentReport, report: &DeploymentReport) -> bool {
+    let description = known.description.clone();
+    is_same_but_numbers(&known.description, &report.description)
+        && *known == DeploymentReport { description, ..report.clone() }
+        && matches!(report.state, DeploymentState::Failure | DeploymentState::Error)
+}
+
+/// Whether two texts differ in numbers alone: another status of a URL, another count of pods. A program could change them for ever.
+fn is_same_but_numbers(one: &str, other: &str) -> bool {
+    let words = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    words(one) == words(other)
 }
 
 /// The reason that a description begins with.

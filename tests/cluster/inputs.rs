@@ -100,8 +100,8 @@ async fn a_payload_that_is_no_object_is_an_error_and_one_encoded_twice_is_read(s
     let name = "input-payload";
     let mut template = NewProject::new(name).template_object()?;
     let image = &mut template["spec"]["resources"][0]["spec"]["template"]["spec"]["containers"][0]["image"];
-    let usual = image.take();
     *image = "{{ payload.image | default('registry.invalid/never:there') }}".into();
+    let usual = Value::from("localhost/matinee/sample:1");
     let project = project(stage, name, STAGING, true).await?;
     stage.apply_object_within(&project.namespace, template).await?;
     let sha = stage.github().head(&project.repository, "main").await?;

@@ -1,7 +1,7 @@
 //! What this process remembers of what it applied. Nothing of it is needed after a restart: then
 //! what is found is taken as it is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -70,6 +70,15 @@ impl Applications {
     pub(super) fn drop_object(&self, uid: &str) {
         if let Ok(mut known) = self.known.lock() {
             known.remove(uid);
+        }
+    }
+
+    /// Forgets every object of an environment that isn't in one of these places.
+    pub(super) fn keep_only(&self, environment: &str, places: &HashSet<String>) {
+        if let Ok(mut objects) = self.objects.lock()
+            && let Some(of_environment) = objects.get_mut(environment)
+        {
+            of_environment.retain(|place, _| places.contains(place));
         }
     }
 

@@ -139,8 +139,10 @@ impl Objects<'_> {
         }
         for entry in self.surplus {
             remove(self.target, entry, &deployer, self.placing.context).await?;
+            self.placing.context.applications.drop_object(&entry.uid);
             inventory.retain(|kept| kept != entry);
         }
+        self.placing.forget_all_but(self.resources.iter().chain(self.routes));
         Ok(deleting.map_or(Ok(()), |job| {
             Err(Progress::Waiting {
                 stage: Stage::Apply,

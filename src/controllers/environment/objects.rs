@@ -64,6 +64,12 @@ impl<'a> Placing<'a> {
         }
     }
 
+    /// Forgets what is remembered of objects other than these.
+    pub(super) fn forget_all_but<'o>(&self, objects: impl Iterator<Item = &'o DynamicObject>) {
+        let places = objects.map(place).collect();
+        self.context.applications.keep_only(self.environment_uid, &places);
+    }
+
     /// Sees to it that the object is there as planned. `entry` is what the inventory has of it.
     pub(super) async fn place(
         &self,
@@ -79,7 +85,14 @@ impl<'a> Placing<'a> {
             (Change::Nothing, Some(live), _) => Ok(Placed::There(live)),
             (Change::Finished, _, Some(finished)) => Ok(Placed::Finished(finished)),
             (Change::Await, ..) => Ok(Placed::Deleting),
-            (Change::Replace, Some(live), _) => self.replace(actor, planned, &live).await,
+            (Change::Replace, Some(live), _) => {
+                let (digest, place) = (digest(planned), place(planned));
+                if self.context.applications.allows(self.environment_uid, &place, &digest, self.now) {
+                    self.replace(actor, planned, &live).await
+                } else {
+                    Ok(self.leave(planned, &place, Some(live)))
+                }
+            }
             (_, live, _) => self.apply(actor, planned, live).await,
         }
     }
