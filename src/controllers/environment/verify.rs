@@ -159,8 +159,9 @@ async fn ended(
 fn was_head(environment: &PreviewEnvironment, context: &Context) -> bool {
     let (status, revision) = (environment.status.as_ref(), &environment.spec.revision);
     let verified = status.and_then(|status| status.verified.as_ref()).is_some_and(|known| {
+        let unproven = [gate::NOT_THE_HEAD, gate::PATTERN_INVALID];
         known.sha == revision.sha
-            && known.refusal.as_ref().is_none_or(|refusal| refusal.reason != gate::NOT_THE_HEAD)
+            && known.refusal.as_ref().is_none_or(|refusal| !unproven.contains(&refusal.reason.as_str()))
     });
     let is_requested = || {
         context.requests.find(|request| {
