@@ -180,7 +180,7 @@ async fn the_budget_for_content_is_kept() {
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_asked_by_one_read_at_a_time() {
     let server = MockServer::start().await;
-    let slow = ResponseTemplate::new(200).set_body_json(json!([])).set_delay(Duration::from_secs(60));
+    let slow = ResponseTemplate::new(200).set_body_json(json!([])).set_delay(Duration::from_mins(1));
     let at = "/repos/acme/shop/pulls";
     let came = in_turn(&server, "GET", at, vec![slow]).await;
     let settings = GithubSettings { timeout: Duration::from_millis(500), ..hurried() };
