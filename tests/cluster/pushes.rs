@@ -119,7 +119,7 @@ async fn a_sweep_that_finds_several_branches_deploys_one(stage: &Stage) -> Resul
     swept(stage, &project).await?;
     let later = commits(stage, &project, "staging").await?;
     ensure!(found == later, "deployed without a push: {found:?}, then {later:?}");
-    github.set_delivery_mode(hook, DeliveryMode::default()).await
+    Ok(github.set_delivery_mode(hook, DeliveryMode::default()).await?)
 }
 
 async fn a_push_back_is_deployed_though_the_commit_in_between_was_not(stage: &Stage) -> Result<()> {
