@@ -91,6 +91,7 @@ impl World {
                 pods,
                 since: at(0),
                 limits: &self.limits,
+                sent: &self.sent,
                 now: at(second),
             })
         };
