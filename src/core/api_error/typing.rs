@@ -112,7 +112,9 @@ fn is_followed(rest: &str) -> bool {
 
 /// Whether a text looks like the name of a field, or a key as Kubernetes allows it.
 fn is_field(text: &str) -> bool {
-    is_name(text) && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-/*".contains(c)) && word(text) == text
+    is_name(text)
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-/*".contains(c))
+        && word(text) == text
 }
 
 /// Length of what is in brackets at the beginning of a path.

@@ -239,7 +239,10 @@ fn failures(image: &str) -> Vec<(Cause, String)> {
         "crashed with exit code 1",
     ));
     all.push((
-        refusal::cause("pods \"w\" is forbidden: exceeded quota: preview, requested: pods=1", &SentValues::default()),
+        refusal::cause(
+            "pods \"w\" is forbidden: exceeded quota: preview, requested: pods=1",
+            &SentValues::default(),
+        ),
         "exceeded quota",
     ));
     all.push((
@@ -247,7 +250,10 @@ fn failures(image: &str) -> Vec<(Cause, String)> {
         "violates PodSecurity \"restricted:latest\"",
     ));
     all.push((
-        refusal::cause("admission webhook \"policy.example.com\" denied the request: images need a digest", &SentValues::default()),
+        refusal::cause(
+            "admission webhook \"policy.example.com\" denied the request: images need a digest",
+            &SentValues::default(),
+        ),
         "denied by admission webhook \"policy.example.com\"",
     ));
     all.push((
