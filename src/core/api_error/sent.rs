@@ -86,7 +86,11 @@ impl SentValues {
         let is_long = |value: &&String| {
             value.chars().count() >= SHORTEST && value.contains(|c: char| c.is_alphanumeric())
         };
-        without_each(text, self.values.iter().filter(is_long))
+        let long = self.values.iter().filter(is_long);
+        let text = without_each(text, long.clone().filter(|value| value.contains('\n')));
+        // With the white space of messages, so that no part is taken from a value that is written with other.
+        let lines: Vec<_> = text.split('\n').map(collapsed).collect();
+        without_each(&lines.join("\n"), long)
     }
 }
 
