@@ -365,7 +365,7 @@ fn a_password_in_an_address_is_removed_whatever_it_holds() {
         // Of the address, a message may hold only a part.
         let data = json!({"spec": {"env": [{"name": "URL", "value": address}]}});
         let sent = SentValues::of("v1", "Pod", &data, std::iter::empty());
-        if address.contains("@") && address.contains(":hunter2") {
+        if address.contains('@') && address.contains(":hunter2") {
             let password = address.split_once("://").unwrap().1.split_once(':').unwrap().1;
             let password = password.rsplit_once('@').unwrap().0;
             assert_eq!(sent.removed_from(&format!("password {password}")), "password …");
