@@ -124,7 +124,7 @@ pub struct PreviewEnvironmentStatus {
     /// Generation that the conditions are about; -1 before the first look.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
-    /// `Ready`, `Reconciling`, `Stalled`, and one per stage: `Validated`, `Applied`, `Healthy`, `Routed`, `Reported`.
+    /// `Ready`, `Reconciling`, `Stalled`, and one per stage: `Validated`, `Applied`, `Healthy`, `Answering`, `Reported`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
