@@ -198,7 +198,8 @@ fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, now: Timestamp
     ))
 }
 
-/// Where a limit may come from that no container sets: the namespace's `LimitRange` fills it in before it is compared with the request.
+/// Where a limit may come from that no container sets: the namespace's `LimitRange` fills it in
+/// before it is compared with the request.
 /// <https://kubernetes.io/docs/concepts/policy/limit-range/#limitrange-and-admission-checks-for-pods>
 fn default_limit(message: &str) -> &'static str {
     if message.contains("must be less than or equal to ") && message.contains(" limit of ") {
