@@ -128,7 +128,8 @@ pub trait Forge: Send + Sync {
         repository: &RepositoryName,
         number: i64,
     ) -> Result<Vec<String>, ForgeError>;
-    /// The SHAs of a pull request's commits, by conditional requests. Of a pull request with more than 250 commits GitHub lists 250.
+    /// The SHAs of a pull request's commits, by conditional requests. Of a pull request with more
+    /// than 250 commits GitHub lists 250.
     async fn pull_request_commits(
         &self,
         repository: &RepositoryName,

@@ -77,10 +77,12 @@ pub const NOT_THE_HEAD: &str = "NotTheHead";
 /// Reason of a Repository whose filter patterns can't be read.
 pub const PATTERN_INVALID: &str = "PatternInvalid";
 
-/// What to do about a commit that isn't the head. GitHub shows 140 characters of a message, so it has to be short.
+/// What to do about a commit that isn't the head. GitHub shows 140 characters of a message, so it
+/// has to be short.
 const DEPLOY_THE_HEAD: &str = "create the deployment with github.event.pull_request.head.sha";
 
-/// The mistake of deploying the commit that GitHub makes to try the merge: `github.sha` of a workflow that runs on `pull_request`.
+/// The mistake of deploying the commit that GitHub makes to try the merge: `github.sha` of a
+/// workflow that runs on `pull_request`.
 /// <https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows#pull_request>
 fn trial_merge(pull_request: &PullRequest, sha: &str) -> Mistake {
     let message = format!(
@@ -91,11 +93,13 @@ fn trial_merge(pull_request: &PullRequest, sha: &str) -> Mistake {
     Mistake { reason: NOT_THE_HEAD, message }
 }
 
-/// Most commits of a pull request that GitHub lists. <https://docs.github.com/rest/pulls/pulls#list-commits-on-a-pull-request>
+/// Most commits of a pull request that GitHub lists.
+/// <https://docs.github.com/rest/pulls/pulls#list-commits-on-a-pull-request>
 const MOST_COMMITS: usize = 250;
 
-/// The mistake of deploying a commit that doesn't belong to the pull request. `commits`: those of the pull request that GitHub lists. A commit that
-/// does belong to it was its head once, and is only superseded; so is one of which the list can't tell, since it isn't whole.
+/// The mistake of deploying a commit that doesn't belong to the pull request. `commits`: those of
+/// the pull request that GitHub lists. A commit that does belong to it was its head once, and is
+/// only superseded; so is one of which the list can't tell, since it isn't whole.
 pub fn never_the_head(number: i64, sha: &str, commits: &[String]) -> Option<Mistake> {
     if commits.len() >= MOST_COMMITS || commits.iter().any(|commit| commit == sha) {
         return None;
@@ -113,11 +117,13 @@ fn short(sha: &str) -> String {
 pub enum Unselected {
     /// Its labels, base branches or paths are about others; why, for people.
     Not(String),
-    /// Its filter patterns can't be read, so nobody knows. Every mistake, with the field below `spec.environments[…]`.
+    /// Its filter patterns can't be read, so nobody knows. Every mistake, with the field below
+    /// `spec.environments[…]`.
     Invalid(Vec<String>),
 }
 
-/// The mistake of filter patterns that can't be read. `problems` name the fields below the environment.
+/// The mistake of filter patterns that can't be read. `problems` name the fields below the
+/// environment.
 pub fn patterns_invalid(environment: &str, problems: &[String]) -> Mistake {
     let problems: Vec<String> =
         problems.iter().map(|problem| format!("spec.environments[{environment}].{problem}")).collect();
@@ -164,7 +170,8 @@ pub fn selects(trigger: &PullRequestTrigger, pull_request: &PullRequest) -> Resu
     Ok(())
 }
 
-/// Whether the trigger's paths select a pull request that changes these files; if not, why. One file that is selected is enough.
+/// Whether the trigger's paths select a pull request that changes these files; if not, why. One
+/// file that is selected is enough.
 ///
 /// # Errors
 /// Why not.

@@ -68,7 +68,8 @@ pub fn endpoint_host(endpoint: &str, host: &str) -> String {
     in_domain(&format!("{endpoint}-{label}"), domain)
 }
 
-/// Host name of each endpoint, in their order: the first has the environment's own, the others have names made from it. Empty without endpoints.
+/// Host name of each endpoint, in their order: the first has the environment's own, the others have
+/// names made from it. Empty without endpoints.
 pub fn hosts(host: &str, endpoints: &[Endpoint]) -> Vec<String> {
     let first = endpoints.first().map(|_| host.to_owned());
     let others = endpoints.iter().skip(1).map(|endpoint| endpoint_host(&endpoint.name, host));

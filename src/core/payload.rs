@@ -83,8 +83,8 @@ fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Returns the payload without Matinee's part; `None` when nothing else was given. One that is no object stays as it is: a template that reads it
-/// has to be told.
+/// Returns the payload without Matinee's part; `None` when nothing else was given. One that is no
+/// object stays as it is: a template that reads it has to be told.
 pub fn without_mark(payload: &Value) -> Option<Value> {
     match payload {
         Value::Null => None,
@@ -97,8 +97,9 @@ pub fn without_mark(payload: &Value) -> Option<Value> {
     }
 }
 
-/// The mistake of giving a payload that is no object to a template that reads it. `reads` is the expression that does, as `payload.image`, and
-/// `field` where it is. The payload itself isn't repeated.
+/// The mistake of giving a payload that is no object to a template that reads it. `reads` is the
+/// expression that does, as `payload.image`, and `field` where it is. The payload itself isn't
+/// repeated.
 pub fn no_object(payload: &Value, reads: &str, field: &str) -> Mistake {
     let what = match payload {
         Value::String(_) => "a text",

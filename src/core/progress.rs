@@ -112,7 +112,8 @@ pub struct Findings {
     pub verified: Option<Verification>,
     /// Host name.
     pub host: Option<String>,
-    /// Host names of all endpoints; empty where there is none, and then there is neither host nor URL.
+    /// Host names of all endpoints; empty where there is none, and then there is neither host nor
+    /// URL.
     pub hosts: Option<Vec<String>>,
     /// URL.
     pub url: Option<String>,

@@ -29,7 +29,8 @@ pub struct Target {
     pub pull_request: Option<PullRequestSource>,
     /// The commit.
     pub sha: String,
-    /// The payload of the deployment, without Matinee's own part. Templates can read an object alone.
+    /// The payload of the deployment, without Matinee's own part. Templates can read an object
+    /// alone.
     pub payload: Value,
     /// The preview's namespace.
     pub namespace: String,

@@ -152,11 +152,13 @@ impl From<DeploymentStatusJson> for DeploymentStatus {
     }
 }
 
-/// How often a payload may have been encoded. Clients encode once too often, and some of them call each other.
+/// How often a payload may have been encoded. Clients encode once too often, and some of them call
+/// each other.
 const ENCODINGS: usize = 4;
 
-/// GitHub keeps a payload as it was sent: an object, or a string in which many clients put JSON, some of them JSON that is such a string again.
-/// No payload at all reads back as `""` or `{}`; the empty string becomes null. A string that holds anything else stays as it is.
+/// GitHub keeps a payload as it was sent: an object, or a string in which many clients put JSON,
+/// some of them JSON that is such a string again. No payload at all reads back as `""` or `{}`; the
+/// empty string becomes null. A string that holds anything else stays as it is.
 fn payload(value: Value) -> Value {
     let Value::String(text) = &value else { return value };
     if text.trim().is_empty() {

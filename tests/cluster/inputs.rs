@@ -1,5 +1,6 @@
-//! What people write means what they think it means, or is rejected by name: filter patterns, payloads, commits, checks of one name, templates that
-//! nobody reaches, and approvals that come too late.
+//! What people write means what they think it means, or is rejected by name: filter patterns,
+//! payloads, commits, checks of one name, templates that nobody reaches, and approvals that come
+//! too late.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use playground::stage::github::types::{Deployment, NewCheckRun};

@@ -18,7 +18,8 @@ pub(super) fn check(
     .map_err(|problem| if problem.starts_with("spec.") { problem } else { format!("spec.{problem}") })
 }
 
-/// Returns the first expression that reads `payload`, as `payload.image`, and the field that it is in.
+/// Returns the first expression that reads `payload`, as `payload.image`, and the field that it is
+/// in.
 pub(super) fn reads_payload(
     environment: &Environment<'static>,
     template: &PreviewTemplateSpec,

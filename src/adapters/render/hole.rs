@@ -7,7 +7,8 @@ use crate::core::text::cut;
 
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
-/// What helps where the braces are another tool's: External Secrets, Prometheus and Argo Workflows have them too.
+/// What helps where the braces are another tool's: External Secrets, Prometheus and Argo Workflows
+/// have them too.
 pub(super) const OWN_BRACES: &str = "where braces are the object's own, write {{ \"{{\" }} for {{";
 
 /// A part of a string.

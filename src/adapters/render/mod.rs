@@ -67,7 +67,8 @@ impl MinijinjaRenderer {
     }
 }
 
-/// The filter `default`, to which null is as good as missing: what a payload was written by has a key for what it doesn't know.
+/// The filter `default`, to which null is as good as missing: what a payload was written by has a
+/// key for what it doesn't know.
 fn default(
     state: &State<'_, '_>,
     value: &minijinja::Value,

@@ -154,8 +154,9 @@ async fn ended(
     Ok((state.as_deref() == Some(DeploymentState::Inactive.as_github())).then_some(id))
 }
 
-/// Whether the commit is known to have been the pull request's head: a force push takes it out of the pull request's commits. It was if it was
-/// verified or superseded before, or if a request is for it, since requests are for heads.
+/// Whether the commit is known to have been the pull request's head: a force push takes it out of
+/// the pull request's commits. It was if it was verified or superseded before, or if a request is
+/// for it, since requests are for heads.
 fn was_head(environment: &PreviewEnvironment, context: &Context) -> bool {
     let (status, revision) = (environment.status.as_ref(), &environment.spec.revision);
     let verified = status.and_then(|status| status.verified.as_ref()).is_some_and(|known| {

@@ -100,7 +100,8 @@ fn by_report(told: &DeploymentReport, status: &PreviewEnvironmentStatus) -> Foll
         DeploymentState::Failure | DeploymentState::Error => {
             Followed::Failed { cause: told.description.clone() }
         }
-        // One that was live keeps its URL when it is made inactive; without endpoints it never had one.
+        // One that was live keeps its URL when it is made inactive; without endpoints it never had
+        // one.
         DeploymentState::Inactive if told.environment_url.is_some() || was_ready() => {
             Followed::Live { url: told.environment_url.clone() }
         }

@@ -8,7 +8,8 @@ use crate::core::gates::supersede;
 /// Checks that an approval of a request counts. `gates` are those of its environment.
 ///
 /// # Errors
-/// `NothingToApprove` with what became of the request, or that no approval is needed; `OwnDeployment` for whoever asked for it.
+/// `NothingToApprove` with what became of the request, or that no approval is needed;
+/// `OwnDeployment` for whoever asked for it.
 pub fn approvable(request: &DeploymentRequest, gates: Option<&Gates>, by: &str) -> Result<(), CommandError> {
     let nothing = |message: String| CommandError { reason: "NothingToApprove", message, usage: None };
     if request.metadata.deletion_timestamp.is_some() {

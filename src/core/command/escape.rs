@@ -15,8 +15,9 @@ fn visible(text: &str) -> String {
     kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The text with what would be taken for a mention, a reference or an address kept apart, and each character as `escape` has it, which
-/// knows the character after it and all that was written before.
+/// The text with what would be taken for a mention, a reference or an address kept apart, and each
+/// character as `escape` has it, which knows the character after it and all that was written
+/// before.
 fn apart(text: &str, escape: impl Fn(char, Option<char>, &mut String)) -> String {
     let text = visible(text);
     let mut out = String::with_capacity(text.len() * 2);
@@ -44,9 +45,11 @@ fn apart(text: &str, escape: impl Fn(char, Option<char>, &mut String)) -> String
 
 /// As text in GitHub's Markdown, also in a cell of a table. One line.
 ///
-/// A backslash before punctuation takes its meaning (<https://github.github.com/gfm/#backslash-escapes>). Only what would have a meaning where it
-/// stands gets one, since answers are read as plain text too, in mails and notifications. Mentions, references to issues and bare addresses are
-/// looked for in what is shown; they are kept apart by a character that is not shown.
+/// A backslash before punctuation takes its meaning
+/// (<https://github.github.com/gfm/#backslash-escapes>). Only what would have a meaning where it
+/// stands gets one, since answers are read as plain text too, in mails and notifications. Mentions,
+/// references to issues and bare addresses are looked for in what is shown; they are kept apart by
+/// a character that is not shown.
 /// <https://docs.github.com/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls>
 pub fn escape_markdown(text: &str) -> String {
     apart(text, |c, next, out| {

@@ -1,4 +1,5 @@
-//! Words and what keyboards make of them: phones, macOS and Slack write curly quotes for straight ones and one long dash for two short ones.
+//! Words and what keyboards make of them: phones, macOS and Slack write curly quotes for straight
+//! ones and one long dash for two short ones.
 
 /// Whether two characters are quotes of one kind, double or single, straight or curly.
 fn is_quote(c: char, of: char) -> bool {
@@ -7,8 +8,9 @@ fn is_quote(c: char, of: char) -> bool {
     [DOUBLE, SINGLE].iter().any(|kind| kind.contains(c) && kind.contains(of))
 }
 
-/// Splits a text at white space that is not in quotes. A quote begins where a word begins, or the value after its first `=`, and ends where the word
-/// does; any other is a letter like others. The quotes themselves are left out.
+/// Splits a text at white space that is not in quotes. A quote begins where a word begins, or the
+/// value after its first `=`, and ends where the word does; any other is a letter like others. The
+/// quotes themselves are left out.
 ///
 /// # Errors
 /// The word whose quote doesn't end.

@@ -11,8 +11,9 @@ pub enum FilterOf {
     Paths,
 }
 
-/// Filter patterns of GitHub Actions: `*`, `**`, `?` (zero or one of the character before it), `+` (one or more), `[…]`, `\` before a special
-/// character, and `!` in front of a pattern that excludes. The last pattern that matches decides.
+/// Filter patterns of GitHub Actions: `*`, `**`, `?` (zero or one of the character before it), `+`
+/// (one or more), `[…]`, `\` before a special character, and `!` in front of a pattern that
+/// excludes. The last pattern that matches decides.
 ///
 /// <https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet>
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Reads the patterns of a field. An empty list selects nothing: where it means anything, whoever has the field says so.
+    /// Reads the patterns of a field. An empty list selects nothing: where it means anything,
+    /// whoever has the field says so.
     ///
     /// # Errors
     /// Every mistake, each with field, pattern and remedy.

@@ -1,4 +1,5 @@
-//! Patterns: the filter patterns of GitHub Actions for branches and paths ([`Filter`]), and plain globs for names ([`matches`]).
+//! Patterns: the filter patterns of GitHub Actions for branches and paths ([`Filter`]), and plain
+//! globs for names ([`matches`]).
 
 mod filter;
 mod pattern;
@@ -9,10 +10,12 @@ pub use self::filter::{Filter, FilterOf};
 
 use self::pattern::Pattern;
 
-/// Returns whether a text matches a glob, in which `*` stands for any characters but `/`, `**` for any characters at all, and `**/`, where a part
-/// of the path begins, also for nothing. Every other character stands for itself.
+/// Returns whether a text matches a glob, in which `*` stands for any characters but `/`, `**` for
+/// any characters at all, and `**/`, where a part of the path begins, also for nothing. Every other
+/// character stands for itself.
 ///
-/// For names in which nothing else has a meaning: repositories and namespaces of a class, hosts of registries.
+/// For names in which nothing else has a meaning: repositories and namespaces of a class, hosts of
+/// registries.
 pub fn matches(glob: &str, text: &str) -> bool {
     Pattern::glob(glob).matches(text)
 }

@@ -61,7 +61,8 @@ impl Pattern {
         Self { steps }
     }
 
-    /// Reads a filter pattern of GitHub Actions, without the `!` that negates it. The error says what is wrong, and the remedy.
+    /// Reads a filter pattern of GitHub Actions, without the `!` that negates it. The error says
+    /// what is wrong, and the remedy.
     pub(super) fn actions(text: &str) -> Result<Self, String> {
         let mut steps = Vec::with_capacity(text.len());
         let mut rest = text.chars().peekable();
@@ -96,8 +97,9 @@ impl Pattern {
         Ok(Self { steps })
     }
 
-    /// Returns whether the whole text matches. Takes at most as many steps as the text has characters times the pattern's: all ways through the
-    /// pattern are followed at once, none is tried again.
+    /// Returns whether the whole text matches. Takes at most as many steps as the text has
+    /// characters times the pattern's: all ways through the pattern are followed at once, none is
+    /// tried again.
     pub(super) fn matches(&self, text: &str) -> bool {
         let mut states = States::new(self.steps.len());
         let mut next = States::new(self.steps.len());
@@ -175,8 +177,8 @@ impl States {
     }
 }
 
-/// Reads stars, of which the first has been read. A `/` after two of them, where a part of the path begins, belongs to them, unless what follows it
-/// is about that `/` alone.
+/// Reads stars, of which the first has been read. A `/` after two of them, where a part of the path
+/// begins, belongs to them, unless what follows it is about that `/` alone.
 fn stars(steps: &mut Vec<Step>, rest: &mut Peekable<Chars<'_>>, is_about_the_slash: impl Fn(char) -> bool) {
     let mut count = 1;
     while rest.next_if_eq(&'*').is_some() {

@@ -31,7 +31,8 @@ fn hold(of: FilterOf, rows: &[Row]) {
     }
 }
 
-/// The table "Patterns to match branches and tags" of GitHub's filter pattern cheat sheet, and what its words exclude.
+/// The table "Patterns to match branches and tags" of GitHub's filter pattern cheat sheet, and what
+/// its words exclude.
 #[test]
 fn branch_filters_follow_githubs_cheat_sheet() {
     hold(

@@ -1,12 +1,13 @@
-//! Hooks of other deployers. Applied like any other object, one would run at a time that nobody meant, and a test that failed once would make the
-//! preview a failure for good.
+//! Hooks of other deployers. Applied like any other object, one would run at a time that nobody
+//! meant, and a test that failed once would make the preview a failure for good.
 
 use serde_json::{Map, Value};
 
 use super::{HOOK_UNSUPPORTED, mistake};
 use crate::core::target::Mistake;
 
-/// Annotations that make a hook of an object, whose hook it is, and how its deployer leaves hooks out.
+/// Annotations that make a hook of an object, whose hook it is, and how its deployer leaves hooks
+/// out.
 /// <https://helm.sh/docs/topics/charts_hooks/>, <https://argo-cd.readthedocs.io/en/stable/user-guide/resource_hooks/>
 const HOOKS: [(&str, &str, &str); 2] = [
     ("helm.sh/hook", "Helm", "leave it out (helm template --no-hooks)"),

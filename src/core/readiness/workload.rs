@@ -206,7 +206,8 @@ fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, seen: &Observa
     Some(Health::failed_unless(left, "FailedCreate", cause).lasts(since, seen.now))
 }
 
-/// Where a limit may come from that no container sets: the namespace's `LimitRange` fills it in before it is compared with the request.
+/// Where a limit may come from that no container sets: the namespace's `LimitRange` fills it in
+/// before it is compared with the request.
 /// <https://kubernetes.io/docs/concepts/policy/limit-range/#limitrange-and-admission-checks-for-pods>
 const DEFAULT_LIMIT: &str =
     "a container without limit has that of the class's spec.isolation.defaultLimits, so set resources.limits";

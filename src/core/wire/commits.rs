@@ -55,10 +55,11 @@ pub struct ListedCheck {
 
 /// What one check has in common: of those with the same key only the newest counts.
 ///
-/// Each run of a workflow is a check suite of its own, so two workflows with a job of one name, or one workflow that two events start, are two
-/// checks: the success of one says nothing about the other. A re-run keeps the workflow run (`github.run_id` does not change,
-/// `github.run_attempt` does) and with it the one `check_suite_id` that the run has, so it takes the place of what it repeats. Any other App has
-/// one suite for a commit.
+/// Each run of a workflow is a check suite of its own, so two workflows with a job of one name, or
+/// one workflow that two events start, are two checks: the success of one says nothing about the
+/// other. A re-run keeps the workflow run (`github.run_id` does not change, `github.run_attempt`
+/// does) and with it the one `check_suite_id` that the run has, so it takes the place of what it
+/// repeats. Any other App has one suite for a commit.
 ///
 /// <https://docs.github.com/rest/actions/workflow-runs#get-a-workflow-run>,
 /// <https://docs.github.com/actions/reference/workflows-and-actions/contexts#github-context>,

@@ -49,8 +49,8 @@ impl State {
         Merge::Clean(merged)
     }
 
-    /// Computes whether a pull request can be merged, and makes the commit that tries it: `refs/pull/<number>/merge`, which stays after head or base
-    /// moved.
+    /// Computes whether a pull request can be merged, and makes the commit that tries it:
+    /// `refs/pull/<number>/merge`, which stays after head or base moved.
     pub(crate) fn try_to_merge(&mut self, repo: u64, number: u64) -> Result<(), Refusal> {
         let pull = self.pull(repo, number)?;
         let (head, base, author) = (pull.head.sha.clone(), pull.base.sha.clone(), pull.author.clone());

@@ -117,7 +117,8 @@ pub struct NewBranchName {
     pub to: String,
 }
 
-/// A check run to make, or to change when one of that name exists on the commit in the same workflow.
+/// A check run to make, or to change when one of that name exists on the commit in the same
+/// workflow.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewCheckRun {
@@ -131,7 +132,8 @@ pub struct NewCheckRun {
     /// How it ended: `success`, `failure`, `neutral`, `cancelled`, `skipped`, `timed_out`, `action_required`.
     #[serde(default)]
     pub conclusion: Option<String>,
-    /// The workflow of which it is a job: each has a check suite of its own on a commit, as with GitHub Actions.
+    /// The workflow of which it is a job: each has a check suite of its own on a commit, as with
+    /// GitHub Actions.
     #[serde(default)]
     pub workflow: Option<String>,
 }
