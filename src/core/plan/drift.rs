@@ -87,7 +87,7 @@ pub fn scaled_by(object: &DynamicObject) -> Option<String> {
         entry.subresource.as_deref() == Some("scale")
             && fields(entry).and_then(|fields| fields.pointer("/f:spec/f:replicas")).is_some()
     };
-    note(object, ANNOTATION_SCALED_BY).or_else(|| manager(object.managed_fields().iter().find(scales)?))
+    note(object, ANNOTATION_SCALED_BY).or_else(|| Some(manager(object.managed_fields().iter().find(scales)?)))
 }
 
 /// The manager, other than Matinee, that last changed something that a fingerprint covers.
@@ -101,7 +101,7 @@ pub fn changed_by(object: &DynamicObject) -> Option<String> {
             })
     };
     let last = || object.managed_fields().iter().filter(changes).max_by_key(|entry| entry.time.clone());
-    note(object, ANNOTATION_CHANGED_BY).or_else(|| manager(last()?))
+    note(object, ANNOTATION_CHANGED_BY).or_else(|| Some(manager(last()?)))
 }
 
 fn note(object: &DynamicObject, name: &str) -> Option<String> {
@@ -112,8 +112,9 @@ fn fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
     entry.fields_v1.as_ref().map(|fields| &fields.0)
 }
 
-fn manager(entry: &ManagedFieldsEntry) -> Option<String> {
-    entry.manager.clone().filter(|name| !name.is_empty())
+/// The name of a manager. A client that says neither a field manager nor a user agent has none.
+fn manager(entry: &ManagedFieldsEntry) -> String {
+    entry.manager.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// What is remembered of an object as the API server answered when it was applied.
@@ -191,6 +192,8 @@ mod tests {
             "also as the API server answers"
         );
         assert!(!known.is_kept(&marked(deployment(1, "b", &json!([scaled])))), "the image is drift");
+        let nameless = by("", Some("scale"), EARLY, &replicas);
+        assert!(known.is_kept(&marked(deployment(3, "a", &json!([nameless])))), "whoever scaled it");
         let edited = by("kubectl-edit", None, EARLY, &replicas);
         assert!(!known.is_kept(&marked(deployment(3, "a", &json!([edited])))), "not through scale");
         let status = by("kubelet", Some("status"), EARLY, &json!({"f:status": {}}));
