@@ -272,6 +272,25 @@ where
         }
     }
 
+    /// How far the object's write is, without taking a result: one that nobody took yet counts as under way, for its end has enqueued the
+    /// object.
+    pub fn look(&self, of: &K) -> Progress<T> {
+        let about = match self.kept.lock().get(uid_of(of)).map(|entry| &entry.state) {
+            Some(State::Finished { about, .. }) => Some(about.clone()),
+            _ => None,
+        };
+        about.map_or_else(|| self.progress(of), |about| Progress::UnderWay { about })
+    }
+
+    /// Gives back a result that was taken, for the next reconcile: this one could do nothing with it.
+    pub fn give_back(&self, of: &K, about: String, result: Result<T, WriteError>) {
+        if let Some(entry) = self.kept.lock().get_mut(uid_of(of))
+            && matches!(entry.state, State::Taken)
+        {
+            entry.state = State::Finished { about, result };
+        }
+    }
+
     /// Whether a result waits to be taken.
     pub fn has_result(&self, of: &K) -> bool {
         self.kept.lock().get(uid_of(of)).is_some_and(|entry| matches!(entry.state, State::Finished { .. }))

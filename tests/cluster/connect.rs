@@ -148,7 +148,7 @@ async fn who_may_not_store_secrets_has_no_app_made(stage: &Stage) -> Result<()> 
     let (code, said, errors) = start(stage, stage.operator().kubeconfig(), &arguments)?.end().await?;
     ensure!(code == Some(1) && said.is_empty(), "{code:?}: {said}");
     for part in
-        ["Secret matinee-system/unwritable can't be written", "forbidden", "get, create, patch and update"]
+        ["Secret matinee-system/unwritable can't be written", "cannot patch", "get, create, patch and update"]
     {
         ensure!(errors.contains(part), "{part}: {errors}");
     }

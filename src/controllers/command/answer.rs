@@ -155,7 +155,7 @@ pub(super) fn start(
     // The edit of a comment takes the place of an older one. Anything else that is under way has to
     // end, or there would be two answers.
     let can_be_replaced = visit.command.spec.comment.is_some() && status.reply.is_some();
-    match writes.progress(visit.command) {
+    match writes.look(visit.command) {
         Progress::Paused { wait, .. } => return Answering::Paused(wait),
         Progress::UnderWay { about: said } if said == about || !can_be_replaced => {
             return Answering::UnderWay;

@@ -68,6 +68,8 @@ async fn visit(environment: Arc<PreviewEnvironment>, context: &Context) -> Resul
     }
     let now = context.clock.now();
     let mut findings = Findings::default();
+    // What an earlier visit left that didn't come to its end is older than what this one finds.
+    context.applications.take(&environment.uid().unwrap_or_default());
     let step = match Box::pin(steps(&environment, context, now, &mut findings)).await {
         Ok(step) => step,
         Err(failure) => {
@@ -103,6 +105,9 @@ pub(super) fn explain(
         let findings = context.applications.take(&environment.uid().unwrap_or_default()).unwrap_or_default();
         let environment = context.fresh_environments.of(environment);
         if environment.metadata.deletion_timestamp.is_some() {
+            if !trouble::is_due(&trouble, false, lasts) {
+                return Ok(false);
+            }
             return teardown::explain(&environment, &trouble, &context).await;
         }
         let conditions =
@@ -139,6 +144,7 @@ async fn steps(
         let again = look_again(&progress);
         Ok(Step::Done(progress, again))
     };
+    passed_over::expect(environment, context);
     let observed = Observed::of(environment, context).await?;
     let admitted = match observed.admit(environment) {
         Ok(admitted) => admitted,

@@ -51,6 +51,14 @@ impl Asked {
     }
 }
 
+/// Notes that the environment has a new revision, whatever becomes of this visit: the next status hides that.
+pub(super) fn expect(environment: &PreviewEnvironment, context: &Context) {
+    let (uid, revision) = (environment.uid().unwrap_or_default(), &environment.spec.revision);
+    if revision.deployment_id.is_some() && progress::is_first_look(environment.status.as_ref(), revision) {
+        context.asked.set(&uid, false);
+    }
+}
+
 /// The earlier deployments of the environment that are in no part of its status and have come to no end, asked of GitHub once for each revision.
 /// That GitHub doesn't answer holds nothing up.
 pub(super) async fn find(
@@ -60,8 +68,7 @@ pub(super) async fn find(
 ) -> Vec<i64> {
     let uid = environment.uid().unwrap_or_default();
     let revision = &environment.spec.revision;
-    let is_new = progress::is_first_look(environment.status.as_ref(), revision) || context.asked.has(&uid);
-    if revision.deployment_id.is_none() || !is_new {
+    if revision.deployment_id.is_none() || !context.asked.has(&uid) {
         return Vec::new();
     }
     let found = ask(environment, admitted, context).await;

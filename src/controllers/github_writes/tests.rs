@@ -51,6 +51,22 @@ async fn a_result_is_handed_out_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_result_is_lost_neither_to_a_look_nor_to_a_failure() {
+    let writes = writes();
+    let one = request("one");
+    writes.commit_statuses.start(&one, "success", async { Ok(()) });
+    settle().await;
+    // A reconcile that began before its end.
+    assert_eq!(writes.commit_statuses.look(&one), Progress::UnderWay { about: "success".to_owned() });
+    let Progress::Finished { about, result } = writes.commit_statuses.progress(&one) else { panic!() };
+    // What the result is for can't be done just now.
+    writes.commit_statuses.give_back(&one, about.clone(), result);
+    assert!(writes.commit_statuses.has_result(&one));
+    assert_eq!(writes.commit_statuses.progress(&one), Progress::Finished { about, result: Ok(()) });
+    assert_eq!(writes.commit_statuses.look(&one), Progress::Idle);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_that_hangs_delays_no_other() {
     let writes = writes();
     for number in 0..20 {

@@ -22,11 +22,15 @@ use crate::ports::{Forge, ForgeError};
 /// What came of a creation that has ended, if one has. One that failed for a while is paused.
 pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure> {
     let creations = &visit.context.writes.deployments;
-    let Progress::Finished { result, .. } = creations.progress(visit.request) else { return Ok(None) };
+    let Progress::Finished { about, result } = creations.progress(visit.request) else { return Ok(None) };
     match result {
         Ok(deployment) => {
             let id = deployment.id;
-            carry_out(visit, deployment).await?;
+            if let Err(failure) = carry_out(visit, deployment.clone()).await {
+                // It exists, whatever stands in its way: the environment of that name may still be being deleted.
+                creations.give_back(visit.request, about, Ok(deployment));
+                return Err(failure);
+            }
             Ok(Some(Outcome::Created { id, followed: Followed::UnderWay }))
         }
         Err(WriteError::Forge(
@@ -55,7 +59,7 @@ pub(super) async fn create(
     evaluation: Evaluation,
 ) -> Result<Outcome, Failure> {
     let mut again = visit.context.sweep_interval;
-    let problem = match visit.context.writes.deployments.progress(visit.request) {
+    let problem = match visit.context.writes.deployments.look(visit.request) {
         Progress::Paused { problem, wait } => {
             again = again.min(wait).max(Duration::from_millis(100));
             Some(problem)

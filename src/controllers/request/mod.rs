@@ -112,8 +112,8 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
     let Some(outcome) = outcome else {
         return Ok(report_again.map_or_else(Action::await_change, Action::requeue));
     };
-    if !matches!(outcome, Outcome::Creating { .. }) {
-        // One that waits for its turn is not to be created any more.
+    if !matches!(outcome, Outcome::Creating { .. }) && !context.writes.deployments.has_result(&request) {
+        // One that waits for its turn is not to be created any more. One that was created in the meantime is recorded next.
         context.writes.deployments.forget(&request);
     }
     if let Outcome::Deleted = outcome {
@@ -181,6 +181,10 @@ async fn steps(
     let refused = async |mistake| {
         // Nothing more is written for a Repository that the class doesn't admit.
         context.writes.forget_request(request);
+        if is_settled(request) {
+            // What became of it stays, though the last commit status can't be written any more.
+            return Ok((None, None));
+        }
         let outcome = Outcome::Refused(mistake);
         record::outcome(request, &outcome, &Report::default(), context).await?;
         Ok((Some(outcome), None))

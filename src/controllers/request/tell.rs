@@ -55,10 +55,12 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report
     };
     let wanted = wanted.map(|status| (gates::told(&status), status));
     let wanted = wanted.filter(|(told, _)| shown != Some(told));
-    match (wanted, writes.progress(visit.request)) {
+    match (wanted, writes.look(visit.request)) {
         (None, Progress::UnderWay { .. }) => report.again = Some(visit.context.sweep_interval),
         (None, _) => {
-            if is_shown && report.reported.is_none() {
+            let is_refused = super::condition(visit.request, REPORTED)
+                .is_some_and(|reported| reported.reason == REPORT_REFUSED);
+            if is_shown && !is_refused && report.reported.is_none() {
                 report.reported = Some((ConditionStatus::True, REPORTED, String::new()));
             }
         }
