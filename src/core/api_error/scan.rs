@@ -293,7 +293,8 @@ impl Scanner<'_> {
             || listed
             || of_object
             || BEFORE_NAMES.iter().any(|words| before.ends_with(words));
-        if (is_named && is_name(inner)) || TYPES.contains(&inner) {
+        // Nothing in quotes is no value: the core group.
+        if inner.is_empty() || (is_named && is_name(inner)) || TYPES.contains(&inner) {
             self.out.push_str(&rest[..length]);
         } else if before.ends_with("field ") {
             let field = path(inner);
