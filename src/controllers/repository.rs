@@ -248,6 +248,7 @@ async fn sweep(
             all = all.and(recent_deployment(repository, &name, deployment, &*forge, context).await);
         }
     }
+    all = all.and(orphaned(repository, &name, &deployments.items, &forge, context).await);
     all = all.and(pushes(&name, &branches.items, context).await);
     for (deployment, statuses) in followed {
         let Some(status) = statuses.items.first().cloned() else { continue };
@@ -421,6 +422,49 @@ async fn recent_deployment(
     take_in(Event::Deployment { repository: name.clone(), deployment: deployment.clone() }, context).await
 }
 
+/// Has GitHub show as inactive what was created just when its request was deleted, as for a pull request that was closed in that moment.
+async fn orphaned(
+    repository: &Repository,
+    name: &RepositoryName,
+    deployments: &[Deployment],
+    forge: &Arc<dyn Forge>,
+    context: &Context,
+) -> Result<(), Failure> {
+    let is_known = |request: &str, id: i64| {
+        let has = |reports: &[DeploymentReport]| reports.iter().any(|report| report.deployment_id == id);
+        context.requests.find(|known| known.uid().as_deref() == Some(request)).is_some()
+            || context
+                .environments
+                .find(|environment| {
+                    environment.spec.revision.deployment_id == Some(id)
+                        || environment.status.as_ref().is_some_and(|status| has(&status.report))
+                })
+                .is_some()
+    };
+    let deployed: Vec<_> =
+        repository.spec.environments.iter().filter(|entry| entry.deploy.is_some()).collect();
+    for deployment in report::orphaned(deployments, &context.cluster_id, is_known, context.clock.now()) {
+        let is_ours =
+            deployed.iter().any(|entry| names::pull_request_of(entry, &deployment.environment).is_some());
+        if !is_ours || forge.deployment_state(name, deployment.id).await?.is_some() {
+            continue;
+        }
+        let report = report::inactive(deployment.id, "its request is over", None);
+        write_status(forge, name, report);
+    }
+    Ok(())
+}
+
+/// Writes a deployment status in its turn. When that fails, the next sweep that finds the deployment without a status writes it.
+fn write_status(forge: &Arc<dyn Forge>, name: &RepositoryName, report: DeploymentReport) {
+    let (forge, name) = (Arc::clone(forge), name.clone());
+    tokio::spawn(async move {
+        if let Err(error) = forge.create_deployment_status(&name, &report).await {
+            tracing::warn!(repository = %name, deployment_id = report.deployment_id, %error, "deployment status not created, will retry");
+        }
+    });
+}
+
 /// Reports on GitHub the newest deployments that no environment can carry out, since its name is taken. One that has a status was reported, or
 /// somebody else carries it out.
 async fn name_taken(
@@ -452,13 +496,7 @@ async fn name_taken(
                 environment_url: None,
                 log_url: None,
             };
-            let (forge, name) = (Arc::clone(forge), name.clone());
-            // It waits for its turn; the next sweep sees whether it was taken.
-            tokio::spawn(async move {
-                if let Err(error) = forge.create_deployment_status(&name, &report).await {
-                    tracing::warn!(repository = %name, deployment_id = report.deployment_id, %error, "deployment status not created, will retry");
-                }
-            });
+            write_status(forge, name, report);
         }
     }
     Ok(())

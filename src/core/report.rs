@@ -154,6 +154,27 @@ pub fn passed_over(environment: &PreviewEnvironment, recent: &[Deployment], clus
         .collect()
 }
 
+/// The recent deployments that were created for a request of this cluster which has been deleted since, before it recorded them: nobody
+/// reports how they end. `is_known`: whether a request with that UID, or an environment with that deployment, is there.
+pub fn orphaned<'a>(
+    recent: &'a [Deployment],
+    cluster: &str,
+    is_known: impl Fn(&str, i64) -> bool,
+    now: Timestamp,
+) -> Vec<&'a Deployment> {
+    const RECENT: SignedDuration = SignedDuration::from_hours(1);
+    let is_orphan = |deployment: &&Deployment| {
+        let Some(mark) = Mark::find(&deployment.payload).filter(|mark| mark.cluster == cluster) else {
+            return false;
+        };
+        // A further run of a request has a mark with a number behind the UID.
+        let request = mark.request.split('.').next().unwrap_or_default();
+        let created = deployment.created_at.parse::<Timestamp>();
+        created.is_ok_and(|created| now.duration_since(created) < RECENT) && !is_known(request, deployment.id)
+    };
+    recent.iter().filter(is_orphan).collect()
+}
+
 /// Whether a deployment with this newest status has come to its end, or serves.
 pub fn is_settled(state: Option<&str>) -> bool {
     state.is_some_and(|state| !matches!(state, "queued" | "pending" | "in_progress"))
@@ -307,6 +328,41 @@ mod tests {
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
         environment.status.as_mut().unwrap().reported[1].state = Inactive;
         assert_eq!(doubtful(&environment), [2], "its end may have been told");
+    }
+
+    #[test]
+    fn a_deployment_whose_request_was_deleted_is_orphaned() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let deployment = |id: i64, cluster: &str, request: &str, age: i64| {
+            let mark = Mark {
+                cluster: cluster.to_owned(),
+                request: request.to_owned(),
+                pull_request: Some(1),
+                parameters: std::collections::BTreeMap::new(),
+            };
+            Deployment {
+                id,
+                sha: "a".repeat(40),
+                environment: "preview/pr-1".to_owned(),
+                payload: mark.to_payload(),
+                creator: "matinee".to_owned(),
+                created_at: (now - SignedDuration::from_secs(age)).to_string(),
+            }
+        };
+        let mut by_hand = deployment(6, "ours", "gone", 1);
+        by_hand.payload = serde_json::json!({});
+        let recent = [
+            deployment(1, "ours", "gone", 1),
+            deployment(2, "ours", "there.3", 1),
+            deployment(3, "theirs", "gone", 1),
+            deployment(4, "ours", "gone", 7_200),
+            deployment(5, "ours", "gone", 1),
+            by_hand,
+        ];
+        let is_known = |request: &str, id: i64| request == "there" || id == 5;
+        let found: Vec<_> =
+            orphaned(&recent, "ours", is_known, now).iter().map(|deployment| deployment.id).collect();
+        assert_eq!(found, [1]);
     }
 
     #[test]

@@ -122,6 +122,14 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
             return Ok(Action::requeue(context.sweep_interval));
         }
         delete(&request, context).await?;
+        if record::may_have_created(&request)
+            && let Some(repository) = context
+                .repository(&request.namespace().unwrap_or_default(), &request.spec.repository_ref.name)
+                .await?
+        {
+            // What was being created in this moment is looked for by the next sweep, though GitHub may show what it showed.
+            context.sweeps.forget(&repository.uid().unwrap_or_default());
+        }
     } else if matches!(outcome, Outcome::Created { .. } | Outcome::Superseded(_)) {
         forget_the_oldest(&request, context).await.map_err(Failure::told)?;
     }

@@ -48,6 +48,11 @@ pub(super) fn is_report_pending(list: &[Condition]) -> bool {
         .is_some_and(|reported| [tell::REPORTING, tell::NOT_REPORTED].contains(&reported.reason.as_str()))
 }
 
+/// Whether a deployment of the request may exist that isn't recorded.
+pub(super) fn may_have_created(request: &DeploymentRequest) -> bool {
+    request.status.as_ref().is_some_and(|status| status.intent.is_some() && status.deployment_id.is_none())
+}
+
 /// What GitHub said when it refused to create the deployment, if that is too short a time ago to ask again, whatever the visit is for.
 pub(super) fn refused_lately(request: &DeploymentRequest, now: Timestamp) -> Option<String> {
     let created = find_condition(&request.status.as_ref()?.conditions, CREATED)?;
