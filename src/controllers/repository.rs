@@ -212,7 +212,12 @@ async fn sweep(
     // Each time, for it costs no request while all is well: an end that was missed once would else be missed for good.
     missed(repository, &open, context).await?;
     let deployments = forge.recent_deployments(&name).await?;
-    let branches = branches(repository, &name, &*forge).await?;
+    // That they can't be read, as when there are too many, holds no pull request up.
+    let (branches, unread) = match branches(repository, &name, &*forge).await {
+        Ok(branches) => (branches, Ok(())),
+        Err(error) if is_mistake(&error) => (nothing(), Err(error)),
+        Err(error) => return Err(error.into()),
+    };
     let comments = comments(&name, &*forge).await?;
     let followed = followed(repository, &name, &deployments.items, &*forge).await?;
     let swept = Swept {
@@ -227,7 +232,7 @@ async fn sweep(
     let uid = repository.uid().unwrap_or_default();
     name_taken(repository, &name, &deployments.items, &forge, context).await?;
     if context.sweeps.is_known(&uid, &swept) {
-        return Ok(());
+        return unread.map_err(Failure::from);
     }
     // What can't be taken in just now, as a deployment whose environment of before is still going, holds nothing else up.
     let mut all = Ok(());
@@ -256,6 +261,7 @@ async fn sweep(
         all = all.and(take_in(event, context).await);
     }
     all?;
+    unread?;
     // Only what was dealt with whole needn't be dealt with again.
     context.sweeps.remember(uid, swept, forgotten);
     Ok(())

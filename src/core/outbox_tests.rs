@@ -207,7 +207,7 @@ fn budgets_per_minute_and_per_hour_hold() {
 #[test]
 fn answers_leave_two_thirds_of_the_budgets_to_deployments() {
     let mut outbox = Outbox::new(Pace { gap: seconds(1), per_minute: 30, per_hour: 90, capacity: 1000 });
-    for _ in 0..200 {
+    for _ in 0..MOST_ANSWERS / 2 {
         waits(outbox.push(Write::Comment, "answer"));
         waits(outbox.push(Write::React, "answer"));
     }

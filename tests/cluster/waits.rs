@@ -238,7 +238,7 @@ async fn a_gateway_that_never_writes_the_generation_leaves_it_to_the_url(stage: 
     let route = stage
         .wait_for("there is a route", SOON, async || {
             let found = routes.list(&ListParams::default()).await?.items;
-            found.first().map(|route| route.name_any()).context("there is none")
+            found.first().map(kube::ResourceExt::name_any).context("there is none")
         })
         .await?;
     let condition = |kind: &str| {

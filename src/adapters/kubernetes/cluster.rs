@@ -19,7 +19,6 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::adapters::http::proxy::Proxies;
-use crate::api::GROUP;
 use crate::core::api_error::{self, Meaning, SentValues};
 use crate::ports::{Actor, Cluster, ClusterError, Secrets};
 
@@ -134,26 +133,16 @@ impl KubeCluster {
         }
         match tokio::time::timeout(REQUEST_TIMEOUT, self.client.request(request)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(understood(error, &sent.map(values).unwrap_or_default())),
+            Ok(Err(error)) => Err(understood(error, &sent.map(SentValues::of_object).unwrap_or_default())),
             Err(_) => Err(no_answer()),
         }
     }
 }
 
-/// The values of an object that is sent. Matinee's own kinds are known to the API server by rules whose words hold none.
-fn values(object: &DynamicObject) -> SentValues {
-    let types = object.types.clone().unwrap_or_default();
-    if types.api_version.split('/').next() == Some(GROUP) {
-        return SentValues::default();
-    }
-    let annotations = object.annotations().values().cloned();
-    SentValues::of(&types.api_version, &types.kind, &object.data, annotations)
-}
-
 /// The one place where an error of the Kubernetes API comes in: what it means, and its message without values.
 fn understood(error: kube::Error, sent: &SentValues) -> ClusterError {
     let kube::Error::Api(status) = error else {
-        return ClusterError::Unavailable(sent.removed_from(&api_error::text(&error.to_string())));
+        return ClusterError::Unavailable(api_error::text_about(&error.to_string(), sent));
     };
     let message = api_error::message(&status, sent);
     match api_error::meaning(&status) {

@@ -14,6 +14,7 @@ use crate::api::{
 use crate::controllers::driver::Failure;
 use crate::controllers::lookup::by_uid;
 use crate::controllers::{Context, write};
+use crate::core::api_error::SentValues;
 use crate::core::plan::{self, Autoscaled, Plan, jobs, refusal};
 use crate::core::progress::{Findings, Progress, Stage};
 use crate::core::target::{self, Mistake, Target};
@@ -23,6 +24,8 @@ use crate::ports::{Actor, ClusterError};
 pub(super) struct Applied {
     /// Everything but the guard rails.
     pub(super) inventory: Vec<InventoryEntry>,
+    /// Values of the template's objects.
+    pub(super) sent: SentValues,
 }
 
 /// Applies a plan; the inner error says why the environment has to wait, or what mistake stands in the way.
@@ -76,7 +79,7 @@ pub(super) async fn apply(
         Objects { target, placing: &placing, resources: &resources, routes: &routes, surplus: &surplus };
     let outcome = objects.place_all(&mut inventory, &mut findings.contested).await;
     findings.inventory = Some(inventory.clone());
-    Ok(outcome?.map(|()| Applied { inventory }))
+    Ok(outcome?.map(|()| Applied { inventory, sent: SentValues::of_objects(&resources) }))
 }
 
 /// Everything of a plan but the guard rails.

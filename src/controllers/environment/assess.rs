@@ -63,6 +63,7 @@ pub(super) async fn assess(
         pods: pods.iter().collect(),
         since: since(environment, seen, now),
         limits: &target.class.health,
+        sent: &applied.sent,
         now,
     };
     let assessment = readiness::assess(&observation);

@@ -12,7 +12,7 @@ mod typing;
 
 use kube::core::Status;
 
-pub use redact::{message, text};
+pub use redact::{message, text, text_about};
 pub use sent::SentValues;
 
 /// Marks of a server error (500) that is about the object that was sent: server-side apply can't give it the types of

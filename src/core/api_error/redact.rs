@@ -18,16 +18,18 @@ const MAX_CAUSES: usize = 5;
 
 /// The message of an error without values, cause first and bounded. `sent` are the values of the object that was sent.
 pub fn message(status: &Status, sent: &SentValues) -> String {
+    if is_known_without_values(&status.message) {
+        return text(&status.message);
+    }
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
     // What validation finds comes field by field, so that no value can be taken for the next field.
     let cleaned =
         if status.code == 422 && causes.iter().all(|cause| !cause.message.is_empty()) && !causes.is_empty() {
-            of_causes(causes)
+            of_causes(causes, sent)
         } else {
-            clean(&status.message)
+            clean(&sent.removed_from_raw(read(&status.message)))
         };
-    let known = is_known_without_values(&status.message);
-    cut(&if known { cleaned } else { sent.removed_from(&cleaned) }, MAX)
+    cut(&sent.removed_from(&cleaned), MAX)
 }
 
 /// Any text that the API server wrote, without values, cause first and bounded.
@@ -35,16 +37,30 @@ pub fn text(raw: &str) -> String {
     cut(&clean(raw), MAX)
 }
 
+/// The same about objects that were sent. Their values are looked for before the text is taken apart, since afterwards
+/// part of one may be left, and in what is left.
+pub fn text_about(raw: &str, sent: &SentValues) -> String {
+    if is_known_without_values(raw) {
+        return text(raw);
+    }
+    cut(&sent.removed_from(&clean(&sent.removed_from_raw(read(raw)))), MAX)
+}
+
+/// As much of a text as is looked at.
+fn read(raw: &str) -> &str {
+    &raw[..raw.floor_char_boundary(MAX_READ)]
+}
+
 /// A name as it may be repeated; `…` when it is none.
 pub(super) fn name(text: &str) -> String {
     if is_name(text) { text.to_owned() } else { REMOVED.to_string() }
 }
 
-fn of_causes(causes: &[StatusCause]) -> String {
+fn of_causes(causes: &[StatusCause], sent: &SentValues) -> String {
     let mut all: Vec<String> = Vec::new();
     for cause in causes {
-        let body = clean(&cause.message);
-        let field = path(&cause.field);
+        let body = clean(&sent.removed_from_raw(read(&cause.message)));
+        let field = path(&sent.removed_from_raw(&cause.field));
         let line = if field.is_empty() { body } else { format!("{field}: {body}") };
         if !all.contains(&line) {
             all.push(line);
@@ -70,7 +86,7 @@ fn is_known_without_values(message: &str) -> bool {
 }
 
 fn clean(raw: &str) -> String {
-    let raw = &raw[..raw.floor_char_boundary(MAX_READ)];
+    let raw = read(raw);
     let inner = without_wrappers(raw);
     if is_typing(inner) {
         return typing(inner);
@@ -79,7 +95,8 @@ fn clean(raw: &str) -> String {
     let line =
         if inner.contains("denied the request") { inner } else { inner.lines().next().unwrap_or_default() };
     let line = line.find("error found in #").map_or(line, |at| &line[..at]);
-    let cleaned = scan::without_values(line);
+    let cleaned =
+        if is_known_without_values(raw) { scan::with_names(line) } else { scan::without_values(line) };
     let cleaned = cleaned.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
     cleaned.trim_end_matches([':', ',', ' ']).to_owned()
 }

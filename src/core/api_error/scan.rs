@@ -1,9 +1,12 @@
 //! Looks through a text for what may be a value: by what validation says before it, by quotes and by braces.
 
 use super::sent::REMOVED;
+use super::typing::path;
 
 /// Longest quoted name, in bytes.
 const MAX_NAME: usize = 253;
+/// Longest result, in bytes: of more, nothing would be shown.
+const MAX_OUT: usize = 16 * 1024;
 /// What validation says before it repeats the value.
 const LABELS: [&str; 4] = ["Invalid value", "Unsupported value", "Duplicate value", "Not found"];
 /// Beginnings of what validation says after a value whose end can't be told for certain.
@@ -78,6 +81,47 @@ pub(super) fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
+/// Length of a text in quotes that somebody put around a value as it is: no letter follows its end. All of it when they
+/// have no end.
+fn whole(text: &str, quote: char) -> usize {
+    let mut length = quoted(text, quote);
+    while text[length..].starts_with(char::is_alphanumeric) {
+        let Some(next) = text[length..].find(quote) else { return text.len() };
+        length += next + quote.len_utf8();
+    }
+    length
+}
+
+/// Whether a text that begins with a single quote has the quote's end, and not only apostrophes.
+fn is_closed(text: &str) -> bool {
+    let length = quoted(text, '\'');
+    length < text.len() && !text[length..].starts_with(char::is_alphanumeric)
+}
+
+/// Length of a text in single quotes, of which some may be apostrophes of the value: up to the first that ends one where
+/// every other one is well placed too, else up to the last. All of it when they have no end.
+fn single_quoted(text: &str) -> usize {
+    let mut first = None;
+    let mut last = None;
+    let mut is_open = true;
+    let mut is_well_placed = true;
+    let mut before = '\'';
+    for (at, c) in text.char_indices().skip(1) {
+        let after = text[at + c.len_utf8()..].chars().next();
+        if c == '\'' && !(before.is_alphanumeric() && after.is_some_and(char::is_alphanumeric)) {
+            let opens = (before.is_whitespace() || "(=[,:".contains(before))
+                && after.is_some_and(|after| !after.is_whitespace());
+            let closes = !before.is_whitespace() && !after.is_some_and(char::is_alphanumeric);
+            is_well_placed &= if is_open { closes } else { opens };
+            is_open = !is_open;
+            first = first.or(Some(at + 1));
+            last = Some(at + 1);
+        }
+        before = c;
+    }
+    if is_well_placed && !is_open { first.unwrap_or(text.len()) } else { last.unwrap_or(text.len()) }
+}
+
 /// Length of what is in braces or brackets at the beginning of a text; all of it when they have no end.
 fn braced(text: &str) -> usize {
     let mut depth = 0_usize;
@@ -112,9 +156,14 @@ pub(super) fn is_name(text: &str) -> bool {
 /// A word as it may be repeated: an address without user and query, and nothing that looks like a key.
 pub(super) fn word(word: &str) -> String {
     if let Some((scheme, rest)) = word.split_once("://") {
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        let end = rest.find('/').unwrap_or(rest.len());
-        let host = rest[..end].rsplit('@').next().unwrap_or_default();
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        // A password may hold any of these signs, and so may a query an `@`.
+        let host = match rest.rfind('@') {
+            Some(at) if at > end => "",
+            Some(at) => &rest[at + 1..end],
+            None => &rest[..end],
+        };
+        let host = if is_host(host) { host.to_owned() } else { REMOVED.to_string() };
         return format!("{scheme}://{host}");
     }
     let longest = word.split(|c: char| !c.is_ascii_alphanumeric() && !"+=_".contains(c)).map(str::len).max();
@@ -122,20 +171,40 @@ pub(super) fn word(word: &str) -> String {
     if longest.unwrap_or_default() >= 32 && has_digit { REMOVED.to_string() } else { word.to_owned() }
 }
 
+/// Whether a text is a host with or without a port, and marks of the sentence after it.
+pub(super) fn is_host(text: &str) -> bool {
+    let text = text.trim_end_matches([':', ',', ';', '.', ')', '"', '\'', '`', '>']);
+    if let Some(inner) = text.strip_prefix('[') {
+        return inner.chars().all(|c| c.is_ascii_hexdigit() || ":.]".contains(c));
+    }
+    let (host, port) = text.split_once(':').unwrap_or((text, ""));
+    !host.is_empty()
+        && host.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        && port.len() <= 5
+        && port.chars().all(|c| c.is_ascii_digit())
+}
+
 /// A text without what can't be but a value.
 pub(super) fn without_values(text: &str) -> String {
-    Scanner { text, out: String::new() }.run()
+    Scanner { text, out: String::new(), holds_names: false }.run()
+}
+
+/// A text that quotes nothing but names, without what is none.
+pub(super) fn with_names(text: &str) -> String {
+    Scanner { text, out: String::new(), holds_names: true }.run()
 }
 
 struct Scanner<'a> {
     text: &'a str,
     out: String,
+    /// Whether what is in quotes is a name wherever it looks like one.
+    holds_names: bool,
 }
 
 impl Scanner<'_> {
     fn run(mut self) -> String {
         let mut at = 0;
-        while let Some(c) = self.text[at..].chars().next() {
+        while let Some(c) = self.text[at..].chars().next().filter(|_| self.out.len() < MAX_OUT) {
             let rest = &self.text[at..];
             at += self.step(rest, c);
         }
@@ -204,23 +273,33 @@ impl Scanner<'_> {
     }
 
     fn quoted(&mut self, rest: &str, quote: char) -> usize {
-        let length = quoted(rest, quote);
-        let end = rest[length..].chars().next();
-        if quote == '\'' && (length == rest.len() || end.is_some_and(char::is_alphanumeric)) {
-            // An apostrophe.
-            self.out.push(quote);
-            return quote.len_utf8();
-        }
-        let inner = rest[1..length].trim_end_matches(quote);
         let before = self.out.as_str();
+        let length = match quote {
+            '\'' if before.is_empty() || before.ends_with([' ', '\n', '\t', '(', '=']) => single_quoted(rest),
+            '\'' if !is_closed(rest) => {
+                // An apostrophe.
+                self.out.push(quote);
+                return quote.len_utf8();
+            }
+            _ => whole(rest, quote),
+        };
+        let inner = rest[1..length].trim_end_matches(quote);
         let after = &rest[length..];
         let of_object = AFTER_NAMES.iter().any(|words| after.starts_with(words));
         // A list goes on: `containers "a", "b" must set`, `supported values: "A", "B"`.
         let listed = ["\", ", "', ", "`, ", "`,"].iter().any(|end| before.ends_with(end))
             || before.ends_with("supported values: ");
-        let is_named = listed || of_object || BEFORE_NAMES.iter().any(|words| before.ends_with(words));
+        let is_named = self.holds_names
+            || listed
+            || of_object
+            || BEFORE_NAMES.iter().any(|words| before.ends_with(words));
         if (is_named && is_name(inner)) || TYPES.contains(&inner) {
             self.out.push_str(&rest[..length]);
+        } else if before.ends_with("field ") {
+            let field = path(inner);
+            self.out.push(quote);
+            self.out.push_str(&field);
+            self.out.push(quote);
         } else if inner.contains("://") && before.ends_with("Post ") {
             self.out.push_str(&word(inner));
         } else {

@@ -3,15 +3,26 @@
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use kube::core::DynamicObject;
 use serde_json::Value;
+
+use crate::api::GROUP;
 
 /// Put in the place of a value.
 pub(super) const REMOVED: char = '…';
-/// Shorter values of other kinds than Secrets are words and numbers that stand in every message.
+/// Shorter values of other kinds than Secrets are words and numbers that stand in every message. So are shorter parts of
+/// any value.
 const SHORTEST: usize = 5;
+/// Shortest user in an address that is taken for a token, in bytes.
+const MIN_TOKEN: usize = 16;
+/// Longest line whose parts are looked for, in bytes.
+const MAX_LINE: usize = 4096;
 /// Fields that hold values in kinds of Kubernetes itself. Other fields hold names, numbers and words of the API.
-const VALUES: [&str; 7] = ["data", "stringData", "binaryData", "value", "args", "command", "annotations"];
+const VALUES: [&str; 8] =
+    ["data", "stringData", "binaryData", "value", "args", "command", "annotations", "volumeAttributes"];
+/// Fields whose values hold a name and a value, such as `--token=…`.
+const PAIRS: [&str; 3] = ["value", "args", "command"];
 /// Fields that hold names in kinds of others, of which nothing else is known.
 const NAMES: [&str; 6] = ["name", "namespace", "kind", "apiVersion", "group", "version"];
 
@@ -23,6 +34,21 @@ pub struct SentValues {
 }
 
 impl SentValues {
+    /// The values in several objects.
+    pub fn of_objects<'a>(objects: impl IntoIterator<Item = &'a DynamicObject>) -> Self {
+        Self::sorted(objects.into_iter().flat_map(|object| Self::of_object(object).values).collect())
+    }
+
+    /// The values in an object. Validation of Matinee's own kinds repeats none.
+    pub fn of_object(object: &DynamicObject) -> Self {
+        let Some(types) = &object.types else { return Self::default() };
+        if types.api_version.split('/').next() == Some(GROUP) {
+            return Self::default();
+        }
+        let annotations = object.metadata.annotations.iter().flatten().map(|(_, value)| value.clone());
+        Self::of(&types.api_version, &types.kind, &object.data, annotations)
+    }
+
     /// The values in an object of any kind: every value of a Secret; elsewhere what people put keys, passwords and
     /// addresses into.
     pub fn of(
@@ -31,26 +57,19 @@ impl SentValues {
         data: &Value,
         annotations: impl Iterator<Item = String>,
     ) -> Self {
-        let mut found = BTreeSet::new();
         let secret = kind == "Secret";
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         // Groups of Kubernetes have no dot, or end in k8s.io.
         let foreign = group.contains('.') && !group.ends_with(".k8s.io");
-        collect(data, secret || foreign, &mut found);
-        found.extend(annotations);
-        let mut values = BTreeSet::new();
-        for value in found {
-            if secret
-                && let Some(plain) = STANDARD.decode(&value).ok().and_then(|it| String::from_utf8(it).ok())
-            {
-                values.insert(plain);
-            }
-            // The line that is said may be any.
-            values.extend(value.lines().map(|line| line.trim().to_owned()));
-            values.insert(value);
+        let mut found = Found { secret, ..Found::default() };
+        found.collect(data, if secret || foreign { Holds::Most } else { Holds::Names }, secret);
+        for annotation in annotations {
+            found.add(&annotation, secret);
         }
-        let shortest = if secret { 1 } else { SHORTEST };
-        values.retain(|value| value.chars().count() >= shortest);
+        Self::sorted(found.values)
+    }
+
+    fn sorted(values: BTreeSet<String>) -> Self {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         Self { values }
@@ -58,36 +77,185 @@ impl SentValues {
 
     /// The text without these values, where they stand as a word of their own.
     pub fn removed_from(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for value in &self.values {
-            if text.contains(value.as_str()) {
-                text = without(&text, value);
-            }
-        }
-        text
+        without_each(text, self.values.iter())
+    }
+
+    /// The same for a text whose form still has to be read: short values and marks stay, since quotes and words of the
+    /// API are among them.
+    pub(super) fn removed_from_raw(&self, text: &str) -> String {
+        let is_long = |value: &&String| {
+            value.chars().count() >= SHORTEST && value.contains(|c: char| c.is_alphanumeric())
+        };
+        let long = self.values.iter().filter(is_long);
+        let text = without_each(text, long.clone().filter(|value| value.contains('\n')));
+        // With the white space of messages, so that no part is taken from a value that is written with other.
+        let lines: Vec<_> = text.split('\n').map(collapsed).collect();
+        without_each(&lines.join("\n"), long)
     }
 }
 
-fn collect(value: &Value, all: bool, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                if matches!(name.as_str(), "apiVersion" | "kind" | "metadata") && !all {
-                    continue;
+/// What the fields of an object hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// Names and words of the API, but for [`VALUES`].
+    Names,
+    /// Values, but for [`NAMES`].
+    Most,
+    /// Nothing but values.
+    Values,
+}
+
+#[derive(Default)]
+struct Found {
+    secret: bool,
+    values: BTreeSet<String>,
+}
+
+impl Found {
+    fn collect(&mut self, value: &Value, holds: Holds, pairs: bool) {
+        match value {
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    self.field(name, field, holds, pairs);
                 }
-                let named = NAMES.contains(&name.as_str());
-                collect(field, (all && !named) || VALUES.contains(&name.as_str()), found);
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.collect(item, holds, pairs)),
+            Value::String(text) if holds != Holds::Names => self.add(text, pairs),
+            Value::Number(number) if holds != Holds::Names => self.add(&number.to_string(), false),
+            _ => {}
+        }
+    }
+
+    fn field(&mut self, name: &str, field: &Value, holds: Holds, pairs: bool) {
+        if holds == Holds::Names {
+            match name {
+                "apiVersion" | "kind" => return,
+                "metadata" => {
+                    if let Some(annotations) = field.get("annotations") {
+                        self.collect(annotations, Holds::Values, false);
+                    }
+                    return;
+                }
+                // The path of a probe.
+                "path" if field.is_string() => {
+                    if let Some((_, query)) = field.as_str().and_then(|path| path.split_once('?')) {
+                        self.add(field.as_str().unwrap_or_default(), false);
+                        query.split('&').for_each(|pair| self.add(pair, true));
+                    }
+                    return;
+                }
+                _ => {}
+            }
+        } else if !is_key(name) {
+            // Somebody wrote the value where its key belongs.
+            self.add(name, pairs);
+        }
+        // Options of a flexVolume. Those of DNS are a list.
+        let holds_values = VALUES.contains(&name) || (name == "options" && field.is_object());
+        let holds = match holds {
+            _ if holds_values => Holds::Values,
+            Holds::Most if NAMES.contains(&name) => Holds::Names,
+            holds => holds,
+        };
+        self.collect(field, holds, pairs || PAIRS.contains(&name));
+    }
+
+    /// A value in each form in which it may be answered.
+    fn add(&mut self, value: &str, pairs: bool) {
+        self.add_plain(value, pairs);
+        if self.secret {
+            if let Some(plain) = STANDARD.decode(value).ok().and_then(|it| String::from_utf8(it).ok()) {
+                self.add_plain(&plain, pairs);
+            }
+            // `stringData` reaches webhooks as `data`.
+            self.insert(&STANDARD.encode(value));
+            self.insert(&STANDARD_NO_PAD.encode(value));
+            self.insert(value.trim_end_matches('='));
+        }
+    }
+
+    fn add_plain(&mut self, value: &str, pairs: bool) {
+        self.insert(value);
+        self.insert(&collapsed(value));
+        // As JSON and Go write it in quotes.
+        let escaped = Value::from(value).to_string();
+        let escaped = escaped.trim_start_matches('"');
+        let escaped = escaped.strip_suffix('"').unwrap_or(escaped);
+        self.insert(escaped);
+        self.insert(&escaped.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"));
+        // The line that is said may be any.
+        for line in value.lines() {
+            self.insert(line.trim());
+            self.insert(&collapsed(line));
+            if line.len() > MAX_LINE {
+                continue;
+            }
+            for part in parts(line, pairs) {
+                if part.chars().count() >= SHORTEST {
+                    self.insert(part);
+                    self.insert(&collapsed(part));
+                }
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, all, found)),
-        Value::String(text) if all => {
-            found.insert(text.clone());
-        }
-        Value::Number(number) if all => {
-            found.insert(number.to_string());
-        }
-        _ => {}
     }
+
+    fn insert(&mut self, value: &str) {
+        let shortest = if self.secret { 1 } else { SHORTEST };
+        if value.chars().count() >= shortest && !self.values.contains(value) {
+            self.values.insert(value.to_owned());
+        }
+    }
+}
+
+/// Whether a text can be a key of a Secret, a label or an annotation.
+fn is_key(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c))
+}
+
+/// With one space for all white space between words, as messages have it.
+fn collapsed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Parts of a line that are values by themselves: passwords of addresses and, of names with values, the values.
+fn parts(line: &str, pairs: bool) -> Vec<&str> {
+    let mut found = Vec::new();
+    for (at, mark) in line.match_indices("://") {
+        let rest = &line[at + mark.len()..];
+        // The password may hold any sign.
+        for end in rest.match_indices('@').map(|(end, _)| end) {
+            let user = &rest[..end];
+            match user.split_once(':') {
+                Some((_, password)) => found.push(password),
+                None if user.len() >= MIN_TOKEN => found.push(user),
+                None => {}
+            }
+        }
+    }
+    if pairs {
+        let mut level: Vec<&str> = std::iter::once(line).chain(line.split_whitespace()).collect();
+        // `Authorization: Bearer …` has two names before its value.
+        for _ in 0..2 {
+            level = level
+                .iter()
+                .flat_map(|text| ['=', ' ', ':'].map(|mark| text.split_once(mark)))
+                .flatten()
+                .map(|(_, value)| value.trim_matches(|c: char| c.is_whitespace() || "'\"".contains(c)))
+                .collect();
+            found.extend(&level);
+        }
+    }
+    found
+}
+
+fn without_each<'v>(text: &str, values: impl Iterator<Item = &'v String>) -> String {
+    let mut text = text.to_owned();
+    for value in values {
+        if text.contains(value.as_str()) {
+            text = without(&text, value);
+        }
+    }
+    text
 }
 
 fn without(text: &str, value: &str) -> String {

@@ -232,7 +232,7 @@ fn path_and_cause_stay_and_values_go() {
         (
             403,
             "pods \"web\" is forbidden: violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"web\" must set securityContext.allowPrivilegeEscalation=false), seccompProfile (pod or containers \"web\", \"db\" must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")",
-            "violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"web\" must set securityContext.allowPrivilegeEscalation=false), seccompProfile (pod or containers \"web\", \"db\" must set securityContext.seccompProfile.type to … or …)",
+            "violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"web\" must set securityContext.allowPrivilegeEscalation=false), seccompProfile (pod or containers \"web\", \"db\" must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")",
         ),
         (
             403,
@@ -340,6 +340,180 @@ fn a_value_that_was_sent_is_found_wherever_it_is_put() {
     assert_eq!(message(&quota, &sent), "exceeded quota: matinee, requested: pods=1");
 }
 
+fn denied(words: &str) -> String {
+    format!("admission webhook \"v.example.com\" denied the request: {words}")
+}
+
+fn secret(key: &str, value: &str) -> SentValues {
+    SentValues::of("v1", "Secret", &json!({"stringData": {key: value}}), std::iter::empty())
+}
+
+#[test]
+fn a_password_in_an_address_is_removed_whatever_it_holds() {
+    for address in [
+        "redis://:hunter2#1@redis:6379",
+        "postgres://app:hunter2?word@db/app",
+        "amqp://u:hunter2/cd@mq",
+        "amqp://u:12345/hunter2@mq",
+        "https://example.com/x?mail=a@hunter2",
+        "redis://u:hunter2",
+    ] {
+        let status = status(403, &denied(&format!("URL {address} is invalid")));
+        let unsent = cleaned(&status);
+        assert!(unsent.ends_with("://… is invalid"), "{unsent}");
+        assert_eq!(message(&status, &secret("URL", address)), denied("URL … is invalid"));
+        // Of the address, a message may hold only a part.
+        let data = json!({"spec": {"env": [{"name": "URL", "value": address}]}});
+        let sent = SentValues::of("v1", "Pod", &data, std::iter::empty());
+        if address.contains('@') && address.contains(":hunter2") {
+            let password = address.split_once("://").unwrap().1.split_once(':').unwrap().1;
+            let password = password.rsplit_once('@').unwrap().0;
+            assert_eq!(sent.removed_from(&format!("password {password}")), "password …");
+        }
+    }
+    let kept = cleaned(&status(403, &denied("see https://ada:pw@example.com:8443/x, https://example.org.")));
+    assert_eq!(kept, denied("see https://example.com:8443 https://example.org."));
+}
+
+#[test]
+fn a_value_is_found_whatever_its_white_space() {
+    for value in
+        ["hunter2  and\tmore", "first\nhunter2  and\tmore", " hunter2 and more\n", "a\"hunter2\"  <b>"]
+    {
+        for said in
+            [value.to_owned(), format!("{value:?}"), json!(value).to_string(), value.replace('\t', " ")]
+        {
+            let cleaned =
+                message(&status(403, &denied(&format!("PIN is {said}, no"))), &secret("PIN", value));
+            assert!(!cleaned.contains("hunter2") && !cleaned.contains("more"), "{cleaned}");
+            assert!(cleaned.starts_with(&denied("PIN is ")), "{cleaned}");
+        }
+        assert!(
+            !message(
+                &status(
+                    403,
+                    &denied(&format!("PIN is {}", value.split_whitespace().collect::<Vec<_>>().join(" ")))
+                ),
+                &secret("PIN", value)
+            )
+            .contains("hunter2")
+        );
+    }
+}
+
+#[test]
+fn a_value_of_a_secret_is_found_as_base64() {
+    for said in ["aHVudGVyMg==", "aHVudGVyMg"] {
+        let status = status(403, &denied(&format!("data.PIN {said} is too weak")));
+        assert_eq!(message(&status, &secret("PIN", "hunter2")), denied("data.PIN … is too weak"));
+    }
+    // A key of a Secret may have any name.
+    let status = status(403, &denied("hunter2 is too weak"));
+    assert_eq!(message(&status, &secret("name", "hunter2")), denied("… is too weak"));
+}
+
+#[test]
+fn keys_stay_only_where_they_look_like_names() {
+    for (field, expected) in [
+        ("data[password=hunter2]", "data[…]"),
+        ("data[tls.crt]", "data[tls.crt]"),
+        ("data[a]hunter2]", "data…"),
+        ("metadata.annotations[example.com/a_b]", "metadata.annotations[example.com/a_b]"),
+        (
+            "spec.template.spec.containers[0].env[12].valueFrom",
+            "spec.template.spec.containers[0].env[12].valueFrom",
+        ),
+        (
+            "spec.containers[name=\"web\"].ports[containerPort=80,protocol=\"TCP\"]",
+            "spec.containers[name=\"web\"].ports[containerPort=80,protocol=\"TCP\"]",
+        ),
+        ("spec.set[=\"hunter2\"].x", "spec.set[…].x"),
+        ("spec.set[=13579246]", "spec.set[…]"),
+        ("spec.list[name=\"hunter2 x\"].a", "spec.list[name=…].a"),
+        (".data.password=hunter2", ".data.…"),
+        (".data.a b.hunter2", ".data.…"),
+        ("spec.containers[*].image", "spec.containers[*].image"),
+        ("data[", "data…"),
+    ] {
+        assert_eq!(super::typing::path(field), expected);
+    }
+    let sent = secret("password=hunter2", "");
+    let rejected = invalid(&[(
+        "data[password=hunter2]",
+        "Invalid value: \"password=hunter2\": a valid config key must be",
+    )]);
+    assert_eq!(cleaned(&rejected), "data[…]: Invalid value: a valid config key must be");
+    for (said, expected) in [
+        (".data.password=hunter2: expected string, got \"x\"", ".data.…: expected string"),
+        (
+            "strict decoding error: unknown field \"spec.password=hunter2\"",
+            "strict decoding error: unknown field \"spec.…\"",
+        ),
+        (
+            "strict decoding error: unknown field \"spec.replicsa\"",
+            "strict decoding error: unknown field \"spec.replicsa\"",
+        ),
+    ] {
+        assert_eq!(cleaned(&status(400, said)), expected);
+        assert!(!message(&status(400, said), &sent).contains("hunter2"));
+    }
+    let plain = status(
+        422,
+        "Secret \"x\" is invalid: data[password=hunter2]: Invalid value: \"password=hunter2\": no",
+    );
+    assert_eq!(message(&plain, &sent), "data[…]: Invalid value: no");
+}
+
+#[test]
+fn a_quote_inside_a_quoted_value_does_not_end_it() {
+    for (said, expected) in [
+        ("value 'hun'ter2 x' isn't allowed", "value … isn't allowed"),
+        ("value 'hun' ter2 x' isn't allowed", "value … isn't allowed"),
+        ("value 'hunter2 isn't allowed", "value …"),
+        ("A='hun'ter2 x' isn't allowed", "A=… isn't allowed"),
+        ("value \"hun\"ter2 x\" isn't allowed", "value … isn't allowed"),
+        ("'hunter2' or 'hunter3' isn't allowed, policy 'a' may", "… or … isn't allowed, policy 'a' may"),
+        ("it isn't the users' or anybody's", "it isn't the users' or anybody's"),
+    ] {
+        assert_eq!(cleaned(&status(403, &denied(said))), denied(said).replace(said, expected));
+    }
+}
+
+#[test]
+fn parts_of_values_are_found() {
+    let pod = json!({
+        "spec": {
+            "volumes": [
+                {"csi": {"driver": "csi.example.com", "volumeAttributes": {"key": "hunter2-csi"}}},
+                {"flexVolume": {"driver": "example.com/flex", "options": {"key": "hunter2-flex"}}},
+            ],
+            "containers": [{
+                "name": "web",
+                "command": ["serve", "-c", "psql --password=hunter2-command db"],
+                "args": ["--token=hunter2-args", "--header=Authorization: Bearer hunter2-bearer"],
+                "env": [{"name": "DSN", "value": "user=app password:hunter2-value"}, {"name": "U", "value": "https://u:hunter2-url@x"}],
+                "livenessProbe": {"httpGet": {"path": "/live?key=hunter2-query&x=1"}},
+            }],
+        },
+        "template": {"metadata": {"annotations": {"a": "hunter2-annotation"}, "name": "web"}},
+    });
+    let sent = SentValues::of("v1", "Pod", &pod, std::iter::empty());
+    for part in ["csi", "flex", "command", "args", "bearer", "value", "url", "query", "annotation"] {
+        let status = status(403, &denied(&format!("hunter2-{part} is not allowed")));
+        assert_eq!(message(&status, &sent), denied("… is not allowed"), "{part}");
+    }
+    let words = "web: csi.example.com, example.com/flex, /live, password and app stay";
+    assert_eq!(sent.removed_from(words), words);
+}
+
+#[test]
+fn pod_security_says_what_to_set() {
+    let words = "violates PodSecurity \"restricted:latest\": unrestricted capabilities (container \"web\" must set securityContext.capabilities.drop=[\"ALL\"]), restricted volume types (volume \"data\" uses restricted volume type \"hostPath\"), seccompProfile (pod must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")";
+    assert_eq!(text(words), words);
+    let sent = SentValues::of("v1", "Pod", &json!({"spec": {"args": ["restricted"]}}), std::iter::empty());
+    assert_eq!(text_about(words, &sent), words);
+}
+
 /// The ways in which the API server repeats a value: what comes before, how it writes the value, what comes after; and the words that have
 /// to stay.
 fn forms(secret: &str) -> Vec<(String, Vec<&'static str>)> {
@@ -426,6 +600,20 @@ proptest! {
             for word in words {
                 prop_assert!(cleaned.contains(word), "{:?} isn't in {:?}, made of {:?}", word, cleaned, message);
             }
+        }
+    }
+
+    /// However a webhook puts the value of a Secret, it is in no message.
+    #[test]
+    fn no_words_about_a_secret_repeat_its_value(value in "[ -~\\t\\n]{0,12}[a-zA-Z0-9]{6}Z[ -~\\t\\n]{0,12}") {
+        let sent = secret("PIN", &value);
+        let needle: String = {
+            let end = value.find('Z').map_or(value.len(), |at| at + 1);
+            value[..end].chars().rev().take(7).collect::<Vec<_>>().into_iter().rev().collect()
+        };
+        for said in [value.clone(), format!("'{value}'"), format!("`{value}`"), json!(value).to_string()] {
+            let cleaned = message(&status(403, &denied(&format!("PIN {said} is too weak"))), &sent);
+            prop_assert!(!cleaned.contains(&needle), "{:?} is in {:?}, made of {:?}", needle, cleaned, said);
         }
     }
 

@@ -1,12 +1,15 @@
 //! What server-side apply says of an object that doesn't have the types of its schema.
 
 use super::redact::listed;
-use super::scan::{self, is_name, quoted};
+use super::scan::{self, is_name, quoted, word};
 use super::sent::REMOVED;
 use crate::core::text::cut;
 
 /// Keys of lists that hold names. Those of other lists may hold anything.
 const KEYS: [&str; 7] = ["name", "key", "type", "protocol", "kind", "uid", "mountPath"];
+
+/// Keys of lists that hold ports.
+const PORTS: [&str; 2] = ["port", "containerPort"];
 
 /// Whether the message is what server-side apply says of a field: `.data.PORT: expected string, got …`.
 pub(super) fn is_typing(message: &str) -> bool {
@@ -68,28 +71,83 @@ fn typed(rest: &str) -> Option<String> {
     None
 }
 
-/// A field's path, of which the keys that choose an item stay when they are names.
+/// A field's path, of which stays what can be a name of a field, and of the keys that choose an item what can be a name
+/// or a port.
 pub(super) fn path(field: &str) -> String {
     let mut out = String::new();
-    let mut at = 0;
-    while let Some(c) = field[at..].chars().next() {
-        if c == '"' {
-            let length = quoted(&field[at..], '"');
-            let inner = field[at..at + length].trim_matches('"');
-            // `[name="web"]`; an item of a set, `[="…"]`, is a value.
-            let key = out.strip_suffix('=').and_then(|out| out.rsplit(['[', ',']).next()).unwrap_or_default();
-            let is_key = KEYS.contains(&key);
-            if is_key && is_name(inner) {
-                out.push_str(&field[at..at + length]);
-            } else {
-                out.push(REMOVED);
+    let mut rest = field.trim();
+    while let Some(c) = rest.chars().next() {
+        let end = match c {
+            '.' => {
+                out.push(c);
+                rest = &rest[1..];
+                continue;
             }
-            at += length;
-            continue;
+            '[' => selector_end(rest),
+            _ => rest.find(['.', '[']).or(Some(rest.len())),
+        };
+        // Where a key that holds any sign ends can't be told.
+        let part = end.map(|end| &rest[..end]).filter(|part| match part.strip_prefix('[') {
+            Some(inner) => is_followed(&rest[part.len()..]) && !inner.is_empty(),
+            None => is_field(part),
+        });
+        let Some(part) = part else {
+            out.push(REMOVED);
+            break;
+        };
+        if c == '[' {
+            out.push_str(&selector(part));
+        } else {
+            out.push_str(part);
         }
-        let fits = c.is_alphanumeric() || "._-/[]=*$~, ()'".contains(c);
-        out.push(if fits { c } else { REMOVED });
-        at += c.len_utf8();
+        rest = &rest[part.len()..];
     }
-    cut(out.trim(), 200)
+    cut(&out, 200)
+}
+
+/// Whether the rest of a path can follow an item.
+fn is_followed(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with(['.', '['])
+}
+
+/// Whether a text looks like the name of a field, or a key as Kubernetes allows it.
+fn is_field(text: &str) -> bool {
+    is_name(text)
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-/*".contains(c))
+        && word(text) == text
+}
+
+/// Length of what is in brackets at the beginning of a path.
+fn selector_end(text: &str) -> Option<usize> {
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        match c {
+            '"' => at += quoted(&text[at..], '"'),
+            ']' => return Some(at + 1),
+            _ => at += c.len_utf8(),
+        }
+    }
+    None
+}
+
+/// `[0]`, `[*]`, `[key]` or `[name="web",port=80]`; an item of a set, `[="…"]`, is a value.
+fn selector(text: &str) -> String {
+    let inner = text.trim_start_matches('[').trim_end_matches(']');
+    let is_number = |text: &str| text.len() <= 5 && text.chars().all(|c| c.is_ascii_digit());
+    let chooses = |part: &str| {
+        part.split_once('=').is_some_and(|(key, value)| {
+            let name = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+            match name {
+                Some(name) => KEYS.contains(&key) && is_name(name) && word(name) == name,
+                None => PORTS.contains(&key) && is_number(value),
+            }
+        })
+    };
+    let is_key = inner.split('.').all(is_field);
+    if is_key || (!inner.is_empty() && inner.split(',').all(chooses)) {
+        return text.to_owned();
+    }
+    // `[name=…]` says more than `[…]`.
+    let key = inner.split_once('=').map(|(key, _)| key).filter(|key| KEYS.contains(key));
+    key.map_or_else(|| format!("[{REMOVED}]"), |key| format!("[{key}={REMOVED}]"))
 }

@@ -1,6 +1,8 @@
-//! Whether somebody else changed what was applied. A digest of everything in the object that is
-//! neither status nor bookkeeping tells, except for `spec.replicas`, which is compared by itself: a
+//! Whether somebody else changed what was applied. The API server keeps the set of fields that an apply
+//! owns, and takes out of it whatever another manager sets to another value, so a fingerprint of that
+//! set tells. Fields that Matinee doesn't set are anybody's. `spec.replicas` is compared by itself: a
 //! scaler may change it.
+//! <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -12,6 +14,8 @@ use serde_json::Value;
 use super::scale::replicas;
 use crate::api::ANNOTATION_DIGEST;
 
+/// The field manager as which objects of environments are applied.
+pub const MANAGER: &str = "matinee-environment";
 /// Annotation in memory: [`fingerprint`] of the object before its contents were dropped.
 pub const ANNOTATION_FINGERPRINT: &str = "matinee.dev/live-fingerprint";
 /// Annotation in memory: the manager that set `spec.replicas` through the subresource `scale`, if
@@ -39,24 +43,42 @@ pub fn mark(object: &mut DynamicObject) {
     }
 }
 
-/// A digest of everything in the object that is neither status, nor bookkeeping, nor
+/// A digest of the set of fields that Matinee's apply owns; of an object that was never applied, as a
+/// Namespace that was just created, of everything that is neither status nor bookkeeping. Both without
 /// `spec.replicas`.
 pub fn fingerprint(object: &DynamicObject) -> String {
     let mut hasher = DefaultHasher::new();
-    object.labels().hash(&mut hasher);
-    let data = object.data.as_object().into_iter().flatten();
-    for (key, value) in data.filter(|(key, _)| *key != "status") {
-        key.hash(&mut hasher);
-        match value {
-            Value::Object(spec) if key == "spec" => {
-                for (key, value) in spec.iter().filter(|(key, _)| *key != "replicas") {
-                    (key, value.to_string()).hash(&mut hasher);
-                }
-            }
-            value => value.to_string().hash(&mut hasher),
+    let owned = object.managed_fields().iter().find(|entry| {
+        entry.manager.as_deref() == Some(MANAGER)
+            && entry.operation.as_deref() == Some("Apply")
+            && entry.subresource.is_none()
+    });
+    if let Some(owned) = owned.and_then(fields) {
+        hash_but(owned, "f:replicas", "f:spec", &mut hasher);
+    } else {
+        object.labels().hash(&mut hasher);
+        let mut data = object.data.clone();
+        if let Some(data) = data.as_object_mut() {
+            data.remove("status");
         }
+        hash_but(&data, "replicas", "spec", &mut hasher);
     }
     format!("{:016x}", hasher.finish())
+}
+
+/// Hashes a value without the field `but` of its field `of`.
+fn hash_but(value: &Value, but: &str, of: &str, hasher: &mut DefaultHasher) {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        key.hash(hasher);
+        match value {
+            Value::Object(fields) if key == of => {
+                for (key, value) in fields.iter().filter(|(key, _)| *key != but) {
+                    (key, value.to_string()).hash(hasher);
+                }
+            }
+            value => value.to_string().hash(hasher),
+        }
+    }
 }
 
 /// The manager that set `spec.replicas` through the subresource `scale`.
@@ -173,6 +195,23 @@ mod tests {
         assert!(!known.is_kept(&marked(deployment(3, "a", &json!([edited])))), "not through scale");
         let status = by("kubelet", Some("status"), EARLY, &json!({"f:status": {}}));
         assert!(known.is_kept(&marked(deployment(1, "a", &json!([status])))));
+    }
+
+    #[test]
+    fn what_takes_a_field_from_matinee_is_drift_and_nothing_else() {
+        let own = |fields: Value| json!({"manager": MANAGER, "operation": "Apply", "fieldsV1": fields});
+        let all = json!({"f:spec": {"f:template": {"f:image": {}}, "f:replicas": {}}});
+        let known = Application::of(&deployment(1, "a", &json!([own(all.clone())])));
+        let restart = by("kubectl-rollout", None, LATE, &json!({"f:spec": {"f:template": {"f:at": {}}}}));
+        let restarted = deployment(1, "restarted", &json!([own(all.clone()), restart]));
+        assert!(known.is_kept(&marked(restarted)), "a field that Matinee doesn't set");
+        let taken = own(json!({"f:spec": {"f:template": {}, "f:replicas": {}}}));
+        assert!(!known.is_kept(&marked(deployment(1, "b", &json!([taken])))), "the image was set");
+        let scaled = by("kubectl", Some("scale"), LATE, &json!({"f:spec": {"f:replicas": {}}}));
+        let left = own(json!({"f:spec": {"f:template": {"f:image": {}}}}));
+        assert!(known.is_kept(&marked(deployment(3, "a", &json!([left.clone(), scaled])))));
+        assert!(!known.is_kept(&marked(deployment(3, "a", &json!([left])))), "not through scale");
+        assert!(!known.is_kept(&marked(deployment(1, "a", &json!([])))), "its managed fields are gone");
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub fn is_immutable(message: &str) -> bool {
         "field is immutable",
         "is immutable",
         "updates to statefulset spec",
+        "may not change fields other than",
         "cannot change roleRef",
         "may not be changed",
     ]
@@ -137,6 +138,9 @@ fn immutable(message: &str) -> String {
                 volumeClaimTemplates"
             .to_owned();
     }
+    if message.contains("pod updates may not change fields") {
+        return "of a Pod only the images can change".to_owned();
+    }
     let field = [": Invalid value", ": Forbidden"].iter().find_map(|end| message.split_once(end));
     match field.map(|(field, _)| field.trim_start_matches('[')) {
         Some(field) if !field.contains(' ') => format!("{field} is immutable"),
@@ -148,6 +152,7 @@ fn immutable(message: &str) -> String {
 fn remedy_for_immutable(object: &DynamicObject) -> String {
     let commit = match (group_of(object), kind_of(object)) {
         ("apps" | "batch", _) => "take what changes with the commit out of it, or ",
+        ("", "Pod") => "use a Deployment, or ",
         _ => "",
     };
     format!(
@@ -196,6 +201,12 @@ mod tests {
                 "PersistentVolumeClaim",
                 r#"PersistentVolumeClaim "web" is invalid: spec: Forbidden: spec is immutable after creation except resources.requests"#,
                 "ApplyRefused: PersistentVolumeClaim web: spec is immutable: put {{ shortSha }} into the object's name",
+            ),
+            (
+                "v1",
+                "Pod",
+                r"spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`",
+                "ApplyRefused: Pod web: of a Pod only the images can change: use a Deployment, or put {{ shortSha }}",
             ),
             (
                 "rbac.authorization.k8s.io/v1",

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::core::api_error;
+use crate::core::api_error::{self, SentValues};
 use crate::core::cause::Cause;
 use crate::core::text::cut;
 
@@ -48,17 +48,17 @@ pub(super) fn about_pod(message: &str, pod: &Pod, workload: &str) -> String {
 }
 
 /// A controller's message about pods that it can't make: the API server's words, without the name that it would have
-/// given the pod, and without values.
-pub(super) fn about_creation(message: &str) -> String {
+/// given the pod, and without values: the pod has those of the object that was applied.
+pub(super) fn about_creation(message: &str, sent: &SentValues) -> String {
     for start in ["pods \"", "Pod \""] {
         let Some(rest) = message.strip_prefix(start) else { continue };
         for end in ["\" is forbidden: ", "\" is invalid: "] {
             if let Some((_, cause)) = rest.split_once(end) {
-                return tidy(&api_error::text(cause));
+                return tidy(&api_error::text_about(cause, sent));
             }
         }
     }
-    tidy(&api_error::text(message))
+    tidy(&api_error::text_about(message, sent))
 }
 
 /// The scheduler's message: why no node takes the pod, without what it says about preemption.
@@ -132,8 +132,12 @@ fn without_secrets(word: &str) -> String {
     let Some((scheme, rest)) = word.split_once("://") else { return word.to_owned() };
     let end = rest.find(['"', '\'', '>', ')', ',']).unwrap_or(rest.len());
     let (url, tail) = rest.split_at(end);
+    let path = url.find(['/', '?', '#']).unwrap_or(url.len());
+    // A password may hold any of these signs.
+    if url[..path].contains(':') && !url[..path].contains('@') && url[path..].contains('@') {
+        return format!("{scheme}://…{tail}");
+    }
     let url = url.split(['?', '#']).next().unwrap_or(url);
-    let path = url.find('/').unwrap_or(url.len());
     let host = url[..path].rfind('@').map_or(0, |at| at + 1);
     // A colon after the URL belongs to the sentence.
     let colon = if tail.is_empty() && rest.ends_with(':') && !url.ends_with(':') { ":" } else { "" };
@@ -203,6 +207,10 @@ mod tests {
             tidy("see https://storage.example:5000/blob: 503"),
             "see https://storage.example:5000/blob: 503"
         );
+        for password in ["hunter2#1", "hunter2?x", "hunter2/x"] {
+            let text = tidy(&format!("dial redis://ada:{password}@redis:6379 failed"));
+            assert_eq!(text, "dial redis://… failed");
+        }
         // A mail address in the path is no user.
         assert_eq!(tidy("https://storage.example/a@b"), "https://storage.example/a@b");
     }
@@ -234,6 +242,7 @@ mod tests {
 
     #[test]
     fn a_pod_that_is_refused_is_not_named() {
+        let about_creation = |message: &str| super::about_creation(message, &SentValues::default());
         assert_eq!(
             about_creation(
                 "pods \"web-5c9f-abcde\" is forbidden: exceeded quota: preview, requested: pods=1"

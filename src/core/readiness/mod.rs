@@ -44,6 +44,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
 
 use self::finding::{Health, State, earlier};
+use super::api_error::SentValues;
 use super::cause::Cause;
 use super::report;
 use super::text::cut;
@@ -78,6 +79,8 @@ pub struct Observation<'a> {
     pub since: Timestamp,
     /// Time after `since` at which what isn't ready has failed, and how long what others create is waited for.
     pub limits: &'a ClassHealth,
+    /// Values of the objects that were applied. The API server may repeat those of a pod that it rejects.
+    pub sent: &'a SentValues,
     /// Now.
     pub now: Timestamp,
 }

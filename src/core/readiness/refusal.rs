@@ -1,12 +1,13 @@
 //! Why no pod can be created, from what the API server answers to whoever creates it.
 
 use super::kubelet_text::{about_creation, innermost};
+use crate::core::api_error::SentValues;
 use crate::core::cause::Cause;
 
-/// The cause of a pod that may not be created.
-pub(super) fn cause(message: &str) -> Cause {
+/// The cause of a pod that may not be created, without the values that were applied.
+pub(super) fn cause(message: &str, sent: &SentValues) -> Cause {
     let is_invalid = message.contains("\" is invalid: ");
-    let said = about_creation(message);
+    let said = about_creation(message, sent);
     // exceeded quota: preview, requested: pods=1, used: pods=5, limited: pods=5
     for known in ["exceeded quota", "failed quota"] {
         if let Some(detail) = said.strip_prefix(known).and_then(|rest| rest.strip_prefix(": ")) {

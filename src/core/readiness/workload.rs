@@ -199,7 +199,7 @@ fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, seen: &Observa
     // Else it may be only late: a quota that isn't computed yet, a service account that others create, an admission webhook.
     let grace = seen.limits.missing_input_grace.as_std();
     let left = if for_good { None } else { remaining(since, grace, seen.now) };
-    let mut cause = refusal::cause(message);
+    let mut cause = refusal::cause(message, seen.sent);
     if is_over_default_limit(message) {
         cause = cause.remedy(DEFAULT_LIMIT);
     }

@@ -239,19 +239,25 @@ fn failures(image: &str) -> Vec<(Cause, String)> {
         "crashed with exit code 1",
     ));
     all.push((
-        refusal::cause("pods \"w\" is forbidden: exceeded quota: preview, requested: pods=1"),
+        refusal::cause(
+            "pods \"w\" is forbidden: exceeded quota: preview, requested: pods=1",
+            &SentValues::default(),
+        ),
         "exceeded quota",
     ));
     all.push((
-        refusal::cause("pods \"w\" is forbidden: violates PodSecurity \"restricted:latest\": privileged (container \"web\" must not)"),
+        refusal::cause("pods \"w\" is forbidden: violates PodSecurity \"restricted:latest\": privileged (container \"web\" must not)", &SentValues::default()),
         "violates PodSecurity \"restricted:latest\"",
     ));
     all.push((
-        refusal::cause("admission webhook \"policy.example.com\" denied the request: images need a digest"),
+        refusal::cause(
+            "admission webhook \"policy.example.com\" denied the request: images need a digest",
+            &SentValues::default(),
+        ),
         "denied by admission webhook \"policy.example.com\"",
     ));
     all.push((
-        refusal::cause("Pod \"w\" is invalid: spec.containers[0].resources.requests: Invalid value: \"1Gi\": must be less than or equal to memory limit of 512Mi"),
+        refusal::cause("Pod \"w\" is invalid: spec.containers[0].resources.requests: Invalid value: \"1Gi\": must be less than or equal to memory limit of 512Mi", &SentValues::default()),
         "must be less than or equal to memory limit of 512Mi",
     ));
     all.push((

@@ -24,6 +24,7 @@ struct World {
     replica_sets: Vec<ReplicaSet>,
     pods: Vec<Pod>,
     limits: ClassHealth,
+    sent: SentValues,
 }
 
 const APPLIED: i64 = 1_780_000_000;
@@ -45,6 +46,7 @@ impl World {
             replica_sets: Vec::new(),
             pods: Vec::new(),
             limits: ClassHealth::default(),
+            sent: SentValues::default(),
         };
         let mut text = yaml.to_owned();
         for second in (0..3_000).rev() {
@@ -91,6 +93,7 @@ impl World {
                 pods,
                 since: at(0),
                 limits: &self.limits,
+                sent: &self.sent,
                 now: at(second),
             })
         };

@@ -86,6 +86,24 @@ fn refused(message: &str, old_replicas: i64) -> World {
 }
 
 #[test]
+fn a_refusal_of_a_pod_repeats_no_value_that_was_applied() {
+    let mut world =
+        refused("admission webhook \"v.example.com\" denied the request: DB=hunter2 is not allowed", 0);
+    let applied = serde_json::json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {"template": {"spec": {"containers": [{"name": "web", "env": [{"name": "DB", "value": "hunter2"}]}]}}},
+    });
+    world.sent = SentValues::of_objects([&read::<DynamicObject>(&applied)]);
+    let assessment = world.at(200);
+    let message = "denied by admission webhook \"v.example.com\" (DB=… is not allowed)";
+    assert_eq!(assessment.components[0].message, message);
+    assert_eq!(assessment.verdict, failed("FailedCreate", &format!("Deployment/web: {message}")));
+    assert!(!format!("{:?}", world.at(20)).contains("hunter2"));
+}
+
+#[test]
 fn a_pod_that_may_not_be_made_fails_with_the_refusal() {
     for (refusal, message) in [
         (
