@@ -461,8 +461,9 @@ pub(super) async fn ended(
     }
     let mut list: Vec<_> = known.into_iter().filter(|condition| condition.type_ == REPORTED).collect();
     let unchanged = list.clone();
+    let shown = report::shown(&told, seen.spec.revision.deployment_id).unwrap_or_default();
     let (verdict, reason, message) = match why {
-        None => (ConditionStatus::True, "Acknowledged", "GitHub shows inactive"),
+        None => (ConditionStatus::True, "Acknowledged", shown.as_str()),
         Some(why) => (ConditionStatus::False, "NotAcknowledged", why),
     };
     let generation = seen.metadata.generation.unwrap_or_default();

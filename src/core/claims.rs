@@ -94,14 +94,9 @@ pub fn holds(
         names::github_pattern(environment),
         repository.spec.repository,
     );
-    let place = format!(
-        "Repository {}/{}, spec.environments[{}]",
-        repository.namespace().unwrap_or_default(),
-        repository.name_any(),
-        environment.name,
-    );
-    let cause =
-        Cause::new(what).detail(place).remedy("remove one of the two, or set another githubEnvironment");
+    let cause = Cause::new(what)
+        .detail(place_of(repository, environment))
+        .remedy("remove one of the two, or set another githubEnvironment");
     Err(Mistake::new("EnvironmentClaimed", cause))
 }
 
@@ -125,18 +120,14 @@ fn has_names(
         .filter(|(other, entry)| names::can_clash((&name, environment), (&other.name_any(), entry)))
         .find(|(other, entry)| (seniority(other), place(other, &entry.name)) < own);
     let Some((other, entry)) = taken else { return Ok(()) };
-    Err(Mistake {
-        reason: NAME_TAKEN,
-        message: format!(
-            "Repository {}/{name}: spec.environments[{}] has the object name {}, which spec.environments[{}] of Repository {} comes to \
-             as well: rename one of the two",
-            repository.namespace().unwrap_or_default(),
-            environment.name,
-            names::preview_environment(&name, &environment.name, None),
-            entry.name,
-            other.name_any(),
-        ),
-    })
+    let what = format!(
+        "object name {} belongs to spec.environments[{}] of Repository {} already",
+        names::preview_environment(&name, &environment.name, None),
+        entry.name,
+        other.name_any(),
+    );
+    let cause = Cause::new(what).detail(place_of(repository, environment)).remedy("rename one of the two");
+    Err(Mistake::new(NAME_TAKEN, cause))
 }
 
 /// Checks that the object of an environment's name, if there is one, is that environment's.
@@ -159,20 +150,28 @@ pub fn is_own(
     {
         return Ok(());
     }
-    let namespace = repository.namespace().unwrap_or_default();
-    Err(Mistake {
-        reason: NAME_TAKEN,
-        message: format!(
-            "Repository {namespace}/{}: spec.environments[{}] needs the name of PreviewEnvironment {namespace}/{}, which is GitHub environment \
-             \"{}\" of Repository {}, entry {}: delete that object, or rename the entry",
-            repository.name_any(),
-            environment.name,
-            existing.name_any(),
-            spec.github_environment,
-            spec.repository_ref.name,
-            spec.environment,
-        ),
-    })
+    let what = format!(
+        "PreviewEnvironment {}/{} is GitHub environment \"{}\" of Repository {}, entry {} already",
+        repository.namespace().unwrap_or_default(),
+        existing.name_any(),
+        spec.github_environment,
+        spec.repository_ref.name,
+        spec.environment,
+    );
+    let cause = Cause::new(what)
+        .detail(place_of(repository, environment))
+        .remedy("delete that object, or rename the entry");
+    Err(Mistake::new(NAME_TAKEN, cause))
+}
+
+/// The entry of an environment, for people.
+fn place_of(repository: &Repository, environment: &RepositoryEnvironment) -> String {
+    format!(
+        "Repository {}/{}, spec.environments[{}]",
+        repository.namespace().unwrap_or_default(),
+        repository.name_any(),
+        environment.name
+    )
 }
 
 fn claim(repository: &Repository, environment: &RepositoryEnvironment) -> (String, String) {

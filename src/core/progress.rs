@@ -661,7 +661,8 @@ mod tests {
         let skipped = || Findings { skipped: vec![2, 3], ..with_url() };
         let b = conclude(Some(&a), &visit(&four, 1), skipped(), &waiting(Stage::Health));
         assert_eq!(states(&b), [(4, InProgress), (3, Inactive), (2, Inactive), (1, Inactive)]);
-        assert_eq!(b.report[1].description, b.report[3].description);
+        assert_eq!(b.report[1].description, "superseded by a newer deployment", "its commit isn't known");
+        assert_eq!(b.report[3].description, "superseded by 0000000");
         // Until GitHub acknowledged it, whatever comes.
         let c = conclude(Some(&b), &visit(&five, 2), with_url(), &waiting(Stage::Health));
         assert_eq!(states(&c)[2..], [(3, Inactive), (2, Inactive), (1, Inactive)]);

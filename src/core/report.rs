@@ -16,9 +16,9 @@ pub fn description(text: &str) -> String {
     Cause::from(text).short(DESCRIPTION_LIMIT)
 }
 
-/// Why a deployment of a commit is inactive: by the commit of the newer one, unless that is the same commit or isn't known.
+/// Why a deployment of a commit is inactive: by the commit of the newer one, unless that is the same commit, or one of them isn't known.
 pub fn superseded(sha: &str, by: &str) -> String {
-    if by.is_empty() {
+    if sha.is_empty() || by.is_empty() {
         return "superseded by a newer deployment".to_owned();
     }
     if by.eq_ignore_ascii_case(sha) {
@@ -387,6 +387,11 @@ mod tests {
         assert_eq!(superseded("aaaaaaaaaa", "bbbbbbbbbb"), "superseded by bbbbbbb");
         assert_eq!(superseded("aaaaaaaaaa", "AAAAAAAAAA"), "superseded by a newer deployment of this commit");
         assert_eq!(superseded("aaaaaaaaaa", ""), "superseded by a newer deployment");
+        assert_eq!(
+            superseded("", "bbbbbbbbbb"),
+            "superseded by a newer deployment",
+            "it may be the same commit"
+        );
     }
 
     #[test]

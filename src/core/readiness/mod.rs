@@ -195,16 +195,11 @@ pub fn assess(observation: &Observation<'_>) -> Assessment {
             if failed || left.is_none() {
                 (Verdict::Failed { reason, message }, None)
             } else {
-                let trouble = health.lasting.then(|| trouble(&reason, &message));
+                // The same words as a failure has.
+                let trouble = health.lasting.then(|| message.short(report::DESCRIPTION_LIMIT));
                 (Verdict::Progressing { reason, message: message.into() }, trouble)
             }
         }
     };
     Assessment { components, verdict, trouble, unconfirmed, stuck, look_again_after }
-}
-
-/// What GitHub shows of trouble that is waited for: its reason, and as much of the cause as fits behind it.
-fn trouble(reason: &str, message: &Cause) -> String {
-    let room = report::DESCRIPTION_LIMIT.saturating_sub(reason.chars().count() + 2);
-    format!("{reason}: {}", message.short(room))
 }
