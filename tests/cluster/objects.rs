@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use playground::stage::{NewProject, Project, Stage, condition, conditions};
@@ -223,7 +224,10 @@ async fn what_is_scaled_stays_so_until_the_next_revision(stage: &Stage) -> Resul
     let namespace = namespace_of(&project, pull.number);
     let objects = stage.objects("apps/v1", "Deployment", Some(&namespace));
     let none = json!({"spec": {"replicas": 0}});
-    objects.patch_scale("web", &PatchParams::default(), &Patch::Merge(&none)).await?;
+    let kubectl = PatchParams { field_manager: Some("kubectl".to_owned()), ..PatchParams::default() };
+    objects.patch_scale("web", &kubectl, &Patch::Merge(&none)).await?;
+    let scaled = objects.get("web").await?;
+    scaled_by_subresource(&scaled)?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let replicas = objects.get("web").await?.data["spec"]["replicas"].clone();
     ensure!(replicas == 0, "it was scaled to {replicas}");
@@ -232,6 +236,13 @@ async fn what_is_scaled_stays_so_until_the_next_revision(stage: &Stage) -> Resul
     pushed(stage, &project).await?;
     let replicas = objects.get("web").await?.data["spec"]["replicas"].clone();
     ensure!(replicas == 1, "the next revision has {replicas}");
+    Ok(())
+}
+
+/// Kubernetes notes who scaled it: what Matinee goes by.
+fn scaled_by_subresource(scaled: &DynamicObject) -> Result<()> {
+    let by_scale = |entry: &&ManagedFieldsEntry| entry.subresource.as_deref() == Some("scale");
+    ensure!(scaled.managed_fields().iter().any(|entry| by_scale(&entry)), "{:?}", scaled.managed_fields());
     Ok(())
 }
 
