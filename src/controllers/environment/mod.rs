@@ -144,7 +144,7 @@ async fn steps(
         let again = look_again(&progress);
         Ok(Step::Done(progress, again))
     };
-    passed_over::expect(environment, context);
+    passed_over::note(environment, context);
     let observed = Observed::of(environment, context).await?;
     let admitted = match observed.admit(environment) {
         Ok(admitted) => admitted,

@@ -17,15 +17,25 @@ const MOST: usize = 50;
 /// Time until GitHub is asked again when it didn't answer.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// Environments with a new revision, by UID, and whether GitHub answered what came before it. An environment stays here until that is in its
-/// status.
+/// Whether GitHub was asked what came before a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// Not yet: the environment hasn't been admitted.
+    Unasked,
+    /// GitHub didn't answer.
+    Missing,
+    /// It did.
+    Known,
+}
+
+/// Environments with a new revision, by UID. An environment stays here until its status says what came before.
 #[derive(Default)]
-pub struct Asked(Mutex<HashMap<String, bool>>);
+pub struct Asked(Mutex<HashMap<String, Answer>>);
 
 impl Asked {
-    fn set(&self, uid: &str, answered: bool) {
+    fn set(&self, uid: &str, answer: Answer) {
         if let Ok(mut known) = self.0.lock() {
-            known.insert(uid.to_owned(), answered);
+            known.insert(uid.to_owned(), answer);
         }
     }
 
@@ -36,11 +46,11 @@ impl Asked {
     /// The status says what was found. The time after which to ask again where GitHub didn't answer.
     pub(super) fn settle(&self, uid: &str) -> Option<Duration> {
         let mut known = self.0.lock().ok()?;
-        let answered = *known.get(uid)?;
-        if answered {
+        let answer = *known.get(uid)?;
+        if answer == Answer::Known {
             known.remove(uid);
         }
-        (!answered).then_some(AGAIN)
+        (answer == Answer::Missing).then_some(AGAIN)
     }
 
     /// Forgets an environment that has been deleted.
@@ -51,11 +61,13 @@ impl Asked {
     }
 }
 
-/// Notes that the environment has a new revision, whatever becomes of this visit: the next status hides that.
-pub(super) fn expect(environment: &PreviewEnvironment, context: &Context) {
-    let (uid, revision) = (environment.uid().unwrap_or_default(), &environment.spec.revision);
-    if revision.deployment_id.is_some() && progress::is_first_look(environment.status.as_ref(), revision) {
-        context.asked.set(&uid, false);
+/// Remembers an environment with a new revision before anything can go wrong: the status may be about the revision before GitHub is asked.
+pub(super) fn note(environment: &PreviewEnvironment, context: &Context) {
+    let uid = environment.uid().unwrap_or_default();
+    let revision = &environment.spec.revision;
+    let is_new = progress::is_first_look(environment.status.as_ref(), revision);
+    if revision.deployment_id.is_some() && is_new && !context.asked.has(&uid) {
+        context.asked.set(&uid, Answer::Unasked);
     }
 }
 
@@ -67,12 +79,11 @@ pub(super) async fn find(
     context: &Context,
 ) -> Vec<i64> {
     let uid = environment.uid().unwrap_or_default();
-    let revision = &environment.spec.revision;
-    if revision.deployment_id.is_none() || !context.asked.has(&uid) {
+    if !context.asked.has(&uid) {
         return Vec::new();
     }
     let found = ask(environment, admitted, context).await;
-    context.asked.set(&uid, found.is_ok());
+    context.asked.set(&uid, if found.is_ok() { Answer::Known } else { Answer::Missing });
     found.unwrap_or_else(|error| {
         let (namespace, name) = (environment.namespace(), environment.name_any());
         tracing::warn!(namespace, name, %error, "earlier deployments not read, will retry");
