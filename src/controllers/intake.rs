@@ -468,13 +468,12 @@ impl Reception {
         number: i64,
         now: Timestamp,
     ) -> Result<(), ClusterError> {
-        let record = heard::gone(now);
         if let Some(name) = self.repository_name(namespace, repository) {
-            self.hints.noticed(&name, number, &record);
+            self.hints.noticed(&name, number, &heard::gone(None, now));
         }
         self.look_again(namespace, repository, number, |known| {
             let is_news = known.is_none_or(|known| !heard::is_gone_since(known, now - MISSED_AGAIN));
-            is_news.then(|| record.clone())
+            is_news.then(|| heard::gone(known, now))
         })
         .await?;
         Ok(())

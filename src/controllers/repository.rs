@@ -207,10 +207,12 @@ async fn sweep(
     let Some(entry) = repository.spec.environments.first() else { return Ok(()) };
     let (forge, name) = context.forge(&Admitted { repository, entry, class }).await?;
     let forgotten = context.sweeps.forgotten();
+    // Before the list: one that is opened meanwhile isn't missing in it.
+    let known = pull_requests_of(repository, context);
     let pull_requests = forge.open_pull_requests(&name).await?;
     let open: HashSet<i64> = pull_requests.items.iter().map(|pull_request| pull_request.number).collect();
     // Each time, for it costs no request while all is well: an end that was missed once would else be missed for good.
-    missed(repository, &open, context).await?;
+    missed(repository, known.difference(&open), context).await?;
     let deployments = forge.recent_deployments(&name).await?;
     // That they can't be read, as when there are too many, holds no pull request up.
     let (branches, unread) = match branches(repository, &name, &*forge).await {
@@ -347,28 +349,30 @@ async fn followed<'a>(
     Ok(found)
 }
 
-/// Has everything looked at whose pull request isn't among the open ones. That alone is no proof of anything: the look asks for it by number.
-async fn missed(repository: &Repository, open: &HashSet<i64>, context: &Context) -> Result<(), Failure> {
-    let namespace = repository.namespace().unwrap_or_default();
+/// The numbers of the pull requests that a Repository's environments and requests are of.
+fn pull_requests_of(repository: &Repository, context: &Context) -> HashSet<i64> {
+    let namespace = repository.namespace();
     let name = repository.name_any();
-    let of_environments = context
+    let environments = context
         .environments
-        .state_filter(|other| {
-            other.namespace().as_deref() == Some(&namespace) && other.spec.repository_ref.name == name
-        })
-        .into_iter()
-        .filter_map(|other| other.spec.pull_request.as_ref().map(|reference| reference.number));
-    let of_requests = context
+        .state_filter(|of| of.namespace() == namespace && of.spec.repository_ref.name == name);
+    let requests = context
         .requests
-        .state_filter(|other| {
-            other.namespace().as_deref() == Some(&namespace) && other.spec.repository_ref.name == name
-        })
-        .into_iter()
-        .filter_map(|other| other.spec.pull_request.as_ref().map(|reference| reference.number));
-    let missing: HashSet<i64> =
-        of_environments.chain(of_requests).filter(|number| !open.contains(number)).collect();
+        .state_filter(|of| of.namespace() == namespace && of.spec.repository_ref.name == name);
+    let of_environments = environments.iter().filter_map(|of| of.spec.pull_request.as_ref());
+    let of_requests = requests.iter().filter_map(|of| of.spec.pull_request.as_ref());
+    of_environments.chain(of_requests).map(|reference| reference.number).collect()
+}
+
+/// Has everything looked at whose pull request isn't among the open ones. That alone is no proof of anything: the look asks for it by number.
+async fn missed(
+    repository: &Repository,
+    missing: impl Iterator<Item = &i64> + Send,
+    context: &Context,
+) -> Result<(), Failure> {
+    let namespace = repository.namespace().unwrap_or_default();
     for number in missing {
-        context.reception.missed(&namespace, &name, number, context.clock.now()).await?;
+        context.reception.missed(&namespace, &repository.name_any(), *number, context.clock.now()).await?;
     }
     Ok(())
 }

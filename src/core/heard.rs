@@ -38,9 +38,10 @@ impl fmt::Display for Delivery {
 
 /// The record after a delivery reported this version. `None`: the object knows the delivery, or a later state.
 pub fn reported(known: Option<&str>, version: &str, delivery: &str) -> Option<String> {
-    let Some(known) = known.filter(|known| time(known) >= time(version)) else {
+    let Some(known) = known else { return Some(format!("{version} {delivery}")) };
+    if !is_gone(known) && time(known) < time(version) {
         return Some(format!("{version} {delivery}"));
-    };
+    }
     if time(known) > time(version) || deliveries(known).any(|known| known == delivery) {
         return None;
     }
@@ -49,18 +50,21 @@ pub fn reported(known: Option<&str>, version: &str, delivery: &str) -> Option<St
 
 /// The record after a sweep found this version. `None`: the object knows it, or a later state.
 pub fn found(known: Option<&str>, version: &str) -> Option<String> {
-    let Some(known) = known.filter(|known| time(known) >= time(version)) else {
+    let Some(known) = known else { return Some(version.to_owned()) };
+    if !is_gone(known) && time(known) < time(version) {
         return Some(version.to_owned());
-    };
+    }
     if time(known) > time(version) || is_version(known, version) {
         return None;
     }
     Some(with_deliveries(version, deliveries(known)))
 }
 
-/// The record after a sweep at `now` missed the pull request among the open ones.
-pub fn gone(now: Timestamp) -> String {
-    format!("{GONE} {now}")
+/// The record after a sweep at `now` missed the pull request among the open ones. It may be among them the next time: then the deliveries of
+/// before are known still.
+pub fn gone(known: Option<&str>, now: Timestamp) -> String {
+    let now = now.to_string();
+    with_deliveries(GONE, deliveries(known.unwrap_or_default()).chain([now.as_str()]))
 }
 
 /// The record that has an object reconciled again at `now`, though nothing was reported.
@@ -75,8 +79,11 @@ pub fn again(known: Option<&str>, now: Timestamp) -> String {
 /// Whether a record on an object says something that whoever knows another record doesn't know.
 pub fn is_news(known: Option<&str>, record: &str) -> bool {
     let Some(known) = known else { return true };
-    if is_gone(record) || time(known) != time(record) {
-        return known != record && (is_gone(record) || time(known) < time(record));
+    if is_gone(record) {
+        return !is_gone(known) || missed_at(known) != missed_at(record);
+    }
+    if time(known) != time(record) {
+        return time(known) < time(record);
     }
     if deliveries(record).next().is_none() {
         return !is_version(known, record);
@@ -95,8 +102,13 @@ pub fn delivered(known: Option<&str>, delivery: &str) -> Option<String> {
 
 /// Whether a sweep missed it after that time.
 pub fn is_gone_since(record: &str, since: Timestamp) -> bool {
-    let when = record.rsplit(' ').next().filter(|_| is_gone(record));
+    let when = missed_at(record).filter(|_| is_gone(record));
     when.and_then(|when| when.parse::<Timestamp>().ok()).is_some_and(|when| when > since)
+}
+
+/// When a sweep missed what is gone.
+fn missed_at(record: &str) -> Option<&str> {
+    record.rsplit(' ').next()
 }
 
 fn is_gone(record: &str) -> bool {
@@ -208,15 +220,31 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_new_whatever_was_known_and_so_is_what_comes_after() {
-        let missing = gone(at(1));
+        let missing = gone(None, at(1));
         assert!(is_news(Some(&after(&[(AFTER, "a")])), &missing));
-        assert!(is_news(Some(&missing), &gone(at(2))));
+        assert!(is_news(Some(&missing), &gone(Some(&missing), at(2))));
         assert!(!is_news(Some(&missing), &missing));
         assert!(reported(Some(&missing), BEFORE, "a").is_some());
         assert!(found(Some(&missing), BEFORE).is_some());
         assert!(is_gone_since(&missing, at(0)) && !is_gone_since(&missing, at(1)));
         assert!(is_gone_since(&again(Some(&missing), at(2)), at(1)));
         assert!(!is_gone_since(&after(&[(CLOSED, "a")]), at(0)));
+    }
+
+    #[test]
+    fn a_delivery_is_known_though_a_sweep_missed_its_pull_request() {
+        let known = after(&[(OPEN, "a"), (CLOSED, "b")]);
+        let missing = gone(Some(&known), at(1));
+        assert!(is_gone(&missing) && is_gone_since(&missing, at(0)), "{missing}");
+        assert_eq!(reported(Some(&missing), OPEN, "a"), None);
+        let again = found(Some(&missing), CLOSED).expect("it is there");
+        for (version, delivery) in [(OPEN, "a"), (CLOSED, "b")] {
+            assert_eq!(reported(Some(&again), version, delivery), None, "{delivery} sent again");
+        }
+        assert!(!is_news(Some(&gone(None, at(1))), &missing), "the same sweep");
+        assert!(
+            reported(Some(&again), CLOSED, "c").is_some() && reported(Some(&missing), AFTER, "c").is_some()
+        );
     }
 
     #[test]

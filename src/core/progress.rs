@@ -488,7 +488,7 @@ fn report(
             (DeploymentState::Queued, message.clone())
         }
         Progress::Waiting { .. } => {
-            (DeploymentState::InProgress, trouble.unwrap_or("The environment is being deployed").to_owned())
+            (DeploymentState::InProgress, trouble.unwrap_or(report::IN_PROGRESS).to_owned())
         }
         Progress::Failed { message, .. } => {
             (DeploymentState::Failure, message.short(report::DESCRIPTION_LIMIT))

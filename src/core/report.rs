@@ -3,13 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::cause::Cause;
-use super::conditions::is_reason;
 use super::forge::{Deployment, DeploymentStatus, same_environment};
 use super::payload::Mark;
 use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
 
 /// GitHub's limit on the description of a deployment status, in characters.
 pub const DESCRIPTION_LIMIT: usize = 140;
+/// Describes a deployment that waits for nothing in particular.
+pub const IN_PROGRESS: &str = "The environment is being deployed";
 
 /// The text within GitHub's limit: with short commits and digests where it would be too long, then cut on a character, with an ellipsis.
 pub fn description(text: &str) -> String {
@@ -52,7 +53,7 @@ pub fn all_inactive(told: &[DeploymentReport], current: Option<i64>) -> Vec<Depl
 }
 
 /// Which of the wanted reports GitHub has not acknowledged. The same state is never told twice in a row: a description alone is news only for
-/// failures, whose cause it is, and for another reason to wait.
+/// failures, whose cause it is, and for something else to wait for.
 pub fn untold<'a>(wanted: &'a [DeploymentReport], told: &[DeploymentReport]) -> Vec<&'a DeploymentReport> {
     wanted
         .iter()
@@ -71,10 +72,9 @@ fn is_news(last: &DeploymentReport, next: &DeploymentReport) -> bool {
         DeploymentState::Failure | DeploymentState::Error => {
             !is_same_but_numbers(&last.description, &next.description)
         }
-        // Another reason to wait is news. Its message may change with each node that comes or goes, and its end is the next state's to tell.
+        // What it waits for is news; that it waits no more is the next state's to tell.
         DeploymentState::InProgress => {
-            let reason = reason(&next.description);
-            reason.is_some() && reason != self::reason(&last.description)
+            next.description != IN_PROGRESS && !is_same_but_numbers(&last.description, &next.description)
         }
         _ => false,
     }
@@ -85,18 +85,23 @@ pub fn is_same_but_numbers_in(known: &DeploymentReport, report: &DeploymentRepor
     let description = known.description.clone();
     is_same_but_numbers(&known.description, &report.description)
         && *known == DeploymentReport { description, ..report.clone() }
-        && matches!(report.state, DeploymentState::Failure | DeploymentState::Error)
+        && matches!(
+            report.state,
+            DeploymentState::Failure | DeploymentState::Error | DeploymentState::InProgress
+        )
 }
 
-/// Whether two texts differ in numbers alone: another status of a URL, another count of pods. A program could change them for ever.
+/// Whether two texts differ in numbers and in the order of their words alone: another status of a URL, another count of pods, the scheduler's
+/// reasons sorted by how many nodes have each. A program could change them for ever.
 fn is_same_but_numbers(one: &str, other: &str) -> bool {
-    let words = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let words = |text: &str| {
+        let text = text.replace(|c: char| c.is_ascii_digit(), "");
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let mut words: Vec<String> = words.map(str::to_owned).collect();
+        words.sort_unstable();
+        words
+    };
     words(one) == words(other)
-}
-
-/// The reason that a description begins with.
-fn reason(description: &str) -> Option<&str> {
-    description.split_once(": ").map(|(reason, _)| reason).filter(|reason| is_reason(reason))
 }
 
 /// Whether a status on GitHub says what is wanted, or nothing that would be told anew.
@@ -219,14 +224,17 @@ mod tests {
     }
 
     #[test]
-    fn another_reason_to_wait_is_news_and_another_wording_is_not() {
+    fn what_a_deployment_waits_for_is_news_and_other_numbers_are_not() {
         let waits = |text: &str| report(1, DeploymentState::InProgress, text);
-        let plain = waits("The environment is being deployed");
-        let (one, other) = (waits("Unschedulable: 0/1 nodes"), waits("Unschedulable: 0/2 nodes"));
-        let missing = waits("CreateContainerConfigError: no Secret");
+        let plain = waits(IN_PROGRESS);
+        let one = waits("no node takes the pod: 1 Insufficient cpu, 2 node(s) had untolerated taint {a: }");
+        let other = waits("no node takes the pod: 1 node(s) had untolerated taint {a: }, 3 Insufficient cpu");
+        let missing = waits("web: Secret not found (db): waiting for Secret/db");
+        let another = waits("web: Secret not found (queue): waiting for Secret/queue");
         for (told, wanted, news) in [
             (&plain, &one, true),
             (&one, &missing, true),
+            (&missing, &another, true),
             (&one, &other, false),
             (&one, &plain, false),
             (&plain, &plain, false),
@@ -248,7 +256,7 @@ mod tests {
     #[test]
     fn the_same_is_not_told_twice_and_a_new_cause_is_news() {
         use DeploymentState::{Failure, InProgress, Success};
-        let wanted = [report(1, InProgress, "b"), report(2, Success, "x"), report(3, Failure, "new")];
+        let wanted = [report(1, InProgress, IN_PROGRESS), report(2, Success, "x"), report(3, Failure, "new")];
         let told = [report(1, InProgress, "a"), report(3, Failure, "old")];
         let ids: Vec<_> = untold(&wanted, &told).iter().map(|report| report.deployment_id).collect();
         assert_eq!(ids, [2, 3]);

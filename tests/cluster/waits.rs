@@ -78,7 +78,7 @@ async fn a_pod_that_waits_for_a_node_is_no_failure(stage: &Stage) -> Result<()> 
     let project = stage.project(new.template(&yaml)).await?;
     let pull = open(stage, &project, "feature").await?;
     waits_for(stage, &project, &pull, "Healthy", "Unschedulable", &["node"]).await?;
-    reported(stage, &project, &pull, &["Unschedulable: "]).await?;
+    reported(stage, &project, &pull, &["no node takes the pod"]).await?;
     // What an autoscaler would do.
     let nodes = stage.objects("v1", "Node", None);
     let node = nodes.list(&ListParams::default()).await?.items.first().context("no node")?.name_any();
@@ -100,7 +100,7 @@ async fn a_secret_that_comes_later_is_no_failure(stage: &Stage) -> Result<()> {
     waits_for(stage, &project, &pull, "Healthy", "CreateContainerConfigError", &["waiting for Secret/db"])
         .await?;
     // It is shown for as long as it lasts, which is longer than what may only be a moment late.
-    reported(stage, &project, &pull, &["CreateContainerConfigError: "]).await?;
+    reported(stage, &project, &pull, &["Secret not found (db)"]).await?;
     tokio::time::sleep(Duration::from_secs(8)).await;
     let secret =
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"DB": "x"}});
