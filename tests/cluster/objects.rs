@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use playground::stage::{NewProject, Project, Stage, condition, conditions};
@@ -20,6 +21,7 @@ tests![
     a_job_is_replaced_by_the_next_revisions(node),
     a_job_that_its_ttl_removed_runs_once_for_each_revision(node),
     an_autoscaler_has_the_replicas,
+    what_is_scaled_stays_so_until_the_next_revision,
     an_immutable_selector_is_told_with_its_remedy,
     an_object_that_is_changed_over_and_over_is_left,
     what_a_failed_attempt_applied_is_removed_later,
@@ -213,6 +215,34 @@ async fn an_autoscaler_has_the_replicas(stage: &Stage) -> Result<()> {
     pushed(stage, &project).await?;
     let later = objects.get("web").await?;
     ensure!(two(&later), "the next revision reset it: {}", later.data["spec"]["replicas"]);
+    Ok(())
+}
+
+async fn what_is_scaled_stays_so_until_the_next_revision(stage: &Stage) -> Result<()> {
+    let project = stage.project(NewProject::new("objects-scale")).await?;
+    let (pull, _) = live(stage, &project, "feature").await?;
+    let namespace = namespace_of(&project, pull.number);
+    let objects = stage.objects("apps/v1", "Deployment", Some(&namespace));
+    let none = json!({"spec": {"replicas": 0}});
+    let kubectl = PatchParams { field_manager: Some("kubectl".to_owned()), ..PatchParams::default() };
+    objects.patch_scale("web", &kubectl, &Patch::Merge(&none)).await?;
+    let scaled = objects.get("web").await?;
+    scaled_by_subresource(&scaled)?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let replicas = objects.get("web").await?.data["spec"]["replicas"].clone();
+    ensure!(replicas == 0, "it was scaled to {replicas}");
+    let environments = stage.environments(&project.namespace);
+    condition_is(stage, &environments, &name_of(&project, pull.number), "Ready", "True").await?;
+    pushed(stage, &project).await?;
+    let replicas = objects.get("web").await?.data["spec"]["replicas"].clone();
+    ensure!(replicas == 1, "the next revision has {replicas}");
+    Ok(())
+}
+
+/// Kubernetes notes who scaled it: what Matinee goes by.
+fn scaled_by_subresource(scaled: &DynamicObject) -> Result<()> {
+    let by_scale = |entry: &&ManagedFieldsEntry| entry.subresource.as_deref() == Some("scale");
+    ensure!(scaled.managed_fields().iter().any(|entry| by_scale(&entry)), "{:?}", scaled.managed_fields());
     Ok(())
 }
 

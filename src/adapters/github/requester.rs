@@ -90,6 +90,8 @@ impl Requester {
     /// stands for.
     pub async fn send(&self, call: &Call, lane: Lane) -> Result<Answer, ForgeError> {
         self.gate.check(lane)?;
+        // A Secret that can't be read is no silence of GitHub's.
+        self.account.credentials().await?;
         let _place = self.places.acquire().await.map_err(|error| call.unknown(error))?;
         // Others may have met a server that doesn't answer, or a limit, while this one waited.
         let admitted = self.admit(call, lane)?;

@@ -130,6 +130,11 @@ impl Objects<'_> {
                         format!("the deployer account of {namespace} is not in force yet: {message}");
                     return Err(Failure::Soon { reason, after: Duration::from_millis(200) });
                 }
+                Err(ClusterError::Refused { code, message })
+                    if refusal::is_namespace_gone(code, &message) =>
+                {
+                    return Ok(Err(terminating(&self.target.namespace)));
+                }
                 Err(ClusterError::Refused { code, message }) => {
                     mistakes.push(refusal::refusal(object, code, &message));
                 }
@@ -198,12 +203,7 @@ async fn hold_namespace(
     let labels = known.labels();
     let ours = labels.get(LABEL_ENVIRONMENT_UID) == Some(&target.environment_uid);
     if known.metadata.deletion_timestamp.is_some() {
-        let message = format!("namespace {} of before is still being deleted", target.namespace);
-        return Ok(Err(Progress::Waiting {
-            stage: Stage::Validate,
-            reason: "NamespaceTerminating".to_owned(),
-            message,
-        }));
+        return Ok(Err(terminating(&target.namespace)));
     }
     if !ours {
         // A label holds a long name only in part.
@@ -235,6 +235,15 @@ async fn hold_namespace(
     }
 }
 
+/// Waits until a namespace that somebody deletes is gone, and can be created again.
+fn terminating(namespace: &str) -> Progress {
+    Progress::Waiting {
+        stage: Stage::Validate,
+        reason: "NamespaceTerminating".to_owned(),
+        message: format!("namespace {namespace} of before is still being deleted"),
+    }
+}
+
 fn namespace_refused(target: &Target, message: &str) -> Progress {
     let message = format!("namespace {}: {message}: ask the platform team", target.namespace);
     Progress::Mistaken { stage: Stage::Apply, mistake: Mistake { reason: "ApplyForbidden", message } }
@@ -243,6 +252,9 @@ fn namespace_refused(target: &Target, message: &str) -> Progress {
 /// The mistake in the class, or in the rights of the operator, that makes the API server reject a guard rail.
 fn rail_refused(target: &Target, rail: &DynamicObject, error: ClusterError) -> Result<Progress, Failure> {
     let ClusterError::Refused { code, message } = error else { return Err(error.into()) };
+    if refusal::is_namespace_gone(code, &message) {
+        return Ok(terminating(&target.namespace));
+    }
     let mistake =
         plan::rail_refused(&target.class_name, &kind_of(rail).kind, &target.namespace, code, &message);
     Ok(Progress::Mistaken { stage: Stage::Apply, mistake })

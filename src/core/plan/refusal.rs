@@ -48,6 +48,12 @@ pub fn is_immutable(message: &str) -> bool {
     .any(|words| message.contains(words))
 }
 
+/// Whether an object is refused only since its namespace is being deleted, or has just been.
+pub fn is_namespace_gone(code: u16, message: &str) -> bool {
+    code == 403 && message.contains("because it is being terminated")
+        || code == 404 && message.starts_with("namespaces \"")
+}
+
 /// Whether a trial without effect was refused because it was one, which says nothing about the
 /// object.
 pub fn is_about_dry_run(message: &str) -> bool {
@@ -173,6 +179,15 @@ mod tests {
     fn refused(api_version: &str, kind: &str, code: u16, message: &str) -> String {
         let Mistake { reason, message } = refusal(&object(api_version, kind), code, message);
         format!("{reason}: {message}")
+    }
+
+    #[test]
+    fn a_namespace_that_is_deleted_is_no_mistake_of_the_object() {
+        let terminating = r#"configmaps "web" is forbidden: unable to create new content in namespace a because it is being terminated"#;
+        assert!(is_namespace_gone(403, terminating));
+        assert!(is_namespace_gone(404, r#"namespaces "a" not found"#));
+        assert!(!is_namespace_gone(404, "the server could not find the requested resource"));
+        assert!(!is_namespace_gone(403, r#"configmaps "web" is forbidden: User "a" cannot create"#));
     }
 
     #[test]
