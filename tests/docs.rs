@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use matinee::adapters::render::MinijinjaRenderer;
 use matinee::api::{
-    DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository,
+    DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewRepository, PreviewTemplate,
     custom_resource_definitions,
 };
 use matinee::core::app::manifest::{Part, events, permissions};
@@ -98,7 +98,7 @@ fn a_field_that_there_is_not_is_found() {
     );
 }
 
-/// The Repositories of the guides, which are stages of one and the same.
+/// The PreviewRepositories of the guides, which are stages of one and the same.
 const REPOSITORIES: [&str; 4] = ["repository.yaml", "staging.yaml", "chain.yaml", "another-deployer.yaml"];
 
 #[test]
@@ -110,15 +110,15 @@ fn the_examples_fit_together() {
     MinijinjaRenderer::new().check(&template.spec).unwrap();
     let declares = |name: &str| template.spec.parameters.iter().any(|declared| declared.name == name);
     for name in REPOSITORIES {
-        let repository: Repository = typed(name);
+        let repository: PreviewRepository = typed(name);
         for class in &classes {
             matinee::core::claims::class_admits(class, &repository).unwrap();
-            assert_eq!(Some(&repository.spec.class_name), class.metadata.name.as_ref(), "{name}");
+            assert_eq!(repository.spec.class_name.as_ref(), class.metadata.name.as_ref(), "{name}");
         }
         matinee::core::chain::check(&repository).unwrap();
         for entry in &repository.spec.environments {
             if let Some(deploy) = &entry.deploy {
-                assert_eq!(Some(&deploy.template_ref.name), template.metadata.name.as_ref(), "{name}");
+                assert_eq!(Some(&deploy.template.reference.name), template.metadata.name.as_ref(), "{name}");
                 assert!(deploy.parameters.iter().all(|given| declares(&given.name)), "{name}");
             }
             let Some(gates) = &entry.gates else { continue };
@@ -131,8 +131,8 @@ fn the_examples_fit_together() {
             }
         }
     }
-    let first: Repository = typed("repository.yaml");
-    let chain: Repository = typed("chain.yaml");
+    let first: PreviewRepository = typed("repository.yaml");
+    let chain: PreviewRepository = typed("chain.yaml");
     assert_eq!(Some(environment.spec.repository_ref.name), first.metadata.name);
     assert!(first.spec.environments.iter().any(|entry| entry.name == environment.spec.environment));
     assert_eq!(Some(request.spec.repository_ref.name), chain.metadata.name);
@@ -309,7 +309,8 @@ fn the_readme_lists_every_flag() {
 }
 
 /// Reasons that stand for a condition that is as it should be, and need no row in a table.
-const FINE: [&str; 8] = ["Ready", "Valid", "Applied", "Healthy", "Answering", "Allowed", "Claimed", "Swept"];
+const FINE: [&str; 8] =
+    ["Ready", "Valid", "Applied", "Healthy", "Reachable", "Allowed", "Accepted", "Synced"];
 #[test]
 fn the_guide_knows_every_reason_of_the_code() {
     let documented = documented();

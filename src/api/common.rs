@@ -25,7 +25,7 @@ pub struct Parameter {
     pub value: String,
 }
 
-/// A pull request of the Repository.
+/// A pull request of the PreviewRepository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PullRequestReference {

@@ -15,7 +15,10 @@ use super::{LocalReference, Parameter, PullRequestReference};
     version = "v1alpha1",
     kind = "DeploymentRequest",
     plural = "deploymentrequests",
-    shortname = "dr",
+    shortname = "dreq",
+    selectable = ".spec.repositoryRef.name",
+    selectable = ".spec.environment",
+    selectable = ".spec.sha",
     category = "matinee",
     namespaced,
     status = "DeploymentRequestStatus",
@@ -40,9 +43,9 @@ use super::{LocalReference, Parameter, PullRequestReference};
 #[x_kube(validation = Rule::new("self == oldSelf").message("spec is immutable: a request runs once; create another one"))]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentRequestSpec {
-    /// The Repository, in the same namespace.
+    /// The PreviewRepository, in the same namespace.
     pub repository_ref: LocalReference,
-    /// Name of the environment in the Repository.
+    /// Name of the environment in the PreviewRepository.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub environment: String,
     /// The commit to deploy.
@@ -54,7 +57,7 @@ pub struct DeploymentRequestSpec {
     /// Who asked, and how. Default: by hand.
     #[serde(default)]
     pub requested_by: RequestedBy,
-    /// Values for the template's parameters, over those of the Repository. They travel in the deployment's payload.
+    /// Values for the template's parameters, over those of the PreviewRepository. They travel in the deployment's payload.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub parameters: Vec<Parameter>,
@@ -102,7 +105,7 @@ pub struct RequestedBy {
     /// Id of the other environment's deployment, for [`Origin::DeploymentStatus`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<i64>,
-    /// Name of the Command, for [`Origin::Comment`] and [`Origin::Slack`].
+    /// Name of the DeploymentCommand, for [`Origin::Comment`] and [`Origin::Slack`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub command: Option<String>,
@@ -115,7 +118,7 @@ pub struct DeploymentRequestStatus {
     /// Generation that the conditions are about; -1 before the first look.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
-    /// `Allowed`, one for each gate (`Unlocked`, `Due`, `WithinHours`, `InOrder`, `Approved`, `ChecksPassed`, `ImageFound`), `Created`,
+    /// `Allowed`, one for each gate (`Unlocked`, `NotBeforeReached`, `WithinHours`, `PriorEnvironmentSucceeded`, `Approved`, `ChecksPassed`, `ImageFound`), `Created`,
     /// `Succeeded`, `Reported` (once it has a commit status), and `Ready`, `Reconciling`, `Stalled`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]

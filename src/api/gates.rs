@@ -19,7 +19,7 @@ pub struct Gates {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub image: Option<String>,
-    /// Environments of this Repository in which the commit has to have been deployed with success before.
+    /// Environments of this PreviewRepository in which the commit has to have been deployed with success before.
     #[schemars(length(max = 20), inner(length(min = 1, max = 20)), extend("x-kubernetes-list-type" = "set"))]
     pub after: Vec<String>,
     /// How many people have to approve, none of them whoever asked. Default: none.

@@ -4,19 +4,21 @@
 //! string bounded; signed integers only; rules that need two fields are CEL rules in the schema, so that the API server refuses
 //! what can't work and no admission webhook is needed.
 
-mod command;
 mod common;
+mod deployment_command;
 mod deployment_request;
 mod duration;
 mod gates;
 mod health;
 mod preview_class;
 mod preview_environment;
+mod preview_repository;
 mod preview_template;
-mod repository;
 
-pub use command::{Command, CommandSpec, CommandStatus, CommentReference, SlackReference};
 pub use common::{ConditionStatus, LocalReference, Parameter, PullRequestReference, find_condition};
+pub use deployment_command::{
+    CommentReference, DeploymentCommand, DeploymentCommandSpec, DeploymentCommandStatus, SlackReference,
+};
 pub use deployment_request::{
     Approval, DeploymentRequest, DeploymentRequestSpec, DeploymentRequestStatus, Intent, Origin, RequestedBy,
 };
@@ -24,23 +26,24 @@ pub use duration::Duration;
 pub use gates::{Gates, Hours};
 pub use health::ClassHealth;
 pub use preview_class::{
-    ClassLifetime, ClassPullRequests, GatewayRouting, GithubConnection, IngressRouting, Isolation,
-    NetworkIsolation, NetworkPolicyMode, Permission, PodSecurityLevel, PreviewClass, PreviewClassSpec,
-    PreviewClassStatus, Registry, Routing, Scheme, SlackConnection, SlackUsers,
+    ClassLifetime, ClassPullRequests, ForgeConnection, GatewayRouting, GithubConnection, Grant,
+    IngressRouting, Isolation, NetworkIsolation, NetworkPolicyMode, Permission, PodSecurityLevel,
+    PreviewClass, PreviewClassSpec, PreviewClassStatus, Registry, Routing, Scheme, SlackConnection,
+    SlackUsers,
 };
 pub use preview_environment::{
     Attempt, Component, DeploymentReport, DeploymentState, FinishedJob, InventoryEntry, Lifetime,
     NamespaceReference, Outcome, PreviewEnvironment, PreviewEnvironmentSpec, PreviewEnvironmentStatus,
     PullRequestSource, Refusal, Revision, Verification,
 };
+pub use preview_repository::{
+    CommandRole, Commands, Deploy, DeploymentStatusTrigger, Lock, PreviewRepository, PreviewRepositorySpec,
+    PreviewRepositoryStatus, PullRequestTrigger, PushTrigger, Reaction, RepositoryEnvironment,
+    RepositoryLifetime, TemplateSource, Trigger, TriggerState,
+};
 pub use preview_template::{
     Endpoint, ParameterDeclaration, PreviewTemplate, PreviewTemplateSpec, PreviewTemplateStatus,
     TemplateResource,
-};
-pub use repository::{
-    CommandRole, Commands, Deploy, DeploymentStatusTrigger, Lock, PullRequestTrigger, PushTrigger, Reaction,
-    Repository, RepositoryEnvironment, RepositoryLifetime, RepositorySpec, RepositoryStatus, Trigger,
-    TriggerState,
 };
 
 use std::collections::BTreeMap;
@@ -62,7 +65,7 @@ pub const LABEL_ENVIRONMENT_UID: &str = "matinee.dev/environment-uid";
 pub const LABEL_ENVIRONMENT: &str = "matinee.dev/environment";
 /// Label naming the namespace of the [`PreviewEnvironment`].
 pub const LABEL_ENVIRONMENT_NAMESPACE: &str = "matinee.dev/environment-namespace";
-/// Label naming the [`Repository`] on what was made for it.
+/// Label naming the [`PreviewRepository`] on what was made for it.
 pub const LABEL_REPOSITORY: &str = "matinee.dev/repository";
 /// Label with the pull request's number on what was made for it.
 pub const LABEL_PULL_REQUEST: &str = "matinee.dev/pull-request";
@@ -80,6 +83,9 @@ pub const ANNOTATION_FIXED_DIGEST: &str = "matinee.dev/fixed-digest";
 /// annotation of the group that is the template author's to set.
 pub const ANNOTATION_READY_WHEN: &str = "matinee.dev/ready-when";
 
+/// Annotation on a [`PreviewClass`]: `true` on the class of every [`PreviewRepository`] that names none.
+pub const ANNOTATION_DEFAULT_CLASS: &str = "matinee.dev/is-default-class";
+
 /// Every custom resource definition, in the order in which a person reads them.
 ///
 /// `status.observedGeneration` defaults to -1, so a client that waits for a status can't take an object that was never looked
@@ -89,10 +95,10 @@ pub const ANNOTATION_READY_WHEN: &str = "matinee.dev/ready-when";
 pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
     let mut all = vec![
         PreviewClass::crd(),
-        Repository::crd(),
+        PreviewRepository::crd(),
         PreviewTemplate::crd(),
         DeploymentRequest::crd(),
-        Command::crd(),
+        DeploymentCommand::crd(),
         PreviewEnvironment::crd(),
     ];
     for crd in &mut all {

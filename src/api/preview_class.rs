@@ -38,27 +38,17 @@ use super::{ClassHealth, Duration};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewClassSpec {
-    /// Repositories that may use the class: `owner/name` globs, where `*` stands for any characters but `/`. Case is ignored.
-    #[schemars(
-        length(min = 1, max = 100),
-        inner(length(min = 3, max = 140), regex(pattern = r"^[A-Za-z0-9._*-]+/[A-Za-z0-9._*-]+$"))
-    )]
-    pub repositories: Vec<String>,
-    /// Namespaces whose Repository objects may use the class: globs. Default: every namespace.
-    #[serde(default = "everywhere")]
-    #[schemars(
-        length(min = 1, max = 100),
-        inner(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9*-]+$"))
-    )]
-    pub namespaces: Vec<String>,
-    /// How GitHub is reached.
-    pub github: GithubConnection,
+    /// Who may use the class: each grant admits its repositories in its namespaces.
+    #[schemars(length(min = 1, max = 100))]
+    pub grants: Vec<Grant>,
+    /// Where the repositories are hosted, and as whom Matinee works there.
+    pub forge: ForgeConnection,
     /// Under which names and through what previews are reached.
     pub routing: Routing,
     /// What a preview may do and use.
     #[serde(default)]
     pub isolation: Isolation,
-    /// Which kinds of pull request may have previews at all. A Repository has to ask for them too.
+    /// Which kinds of pull request may have previews at all. A PreviewRepository has to ask for them too.
     #[serde(default)]
     pub pull_requests: ClassPullRequests,
     /// How long previews live.
@@ -67,13 +57,39 @@ pub struct PreviewClassSpec {
     /// How long previews may take to become ready.
     #[serde(default)]
     pub health: ClassHealth,
-    /// Registries that the operator may ask for images, for the gate `image`. A Repository can't have it ask any other.
+    /// Registries that the operator may ask for images, for the gate `image`. A PreviewRepository can't have it ask any other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["host"]))]
     pub registries: Vec<Registry>,
     /// The Slack workspace whose slash commands are listened to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slack: Option<SlackConnection>,
+}
+
+/// PreviewRepositories, and the namespaces in which PreviewRepository objects may name them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// Repositories: `owner/name` globs, where `*` stands for any characters but `/`. Case is ignored.
+    #[schemars(
+        length(min = 1, max = 100),
+        inner(length(min = 3, max = 140), regex(pattern = r"^[A-Za-z0-9._*-]+/[A-Za-z0-9._*-]+$"))
+    )]
+    pub repositories: Vec<String>,
+    /// Namespaces: globs.
+    #[schemars(
+        length(min = 1, max = 100),
+        inner(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9*-]+$"))
+    )]
+    pub namespaces: Vec<String>,
+}
+
+/// The host of the repositories.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForgeConnection {
+    /// GitHub, or GitHub Enterprise Server.
+    pub github: GithubConnection,
 }
 
 /// An image registry.
@@ -120,10 +136,6 @@ pub struct SlackUsers {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: Option<String>,
-}
-
-fn everywhere() -> Vec<String> {
-    vec!["*".to_owned()]
 }
 
 /// How GitHub is reached, and as whom.
@@ -356,10 +368,10 @@ fn address_ranges() -> serde_json::Value {
 /// Allow or deny.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Permission {
-    /// Not allowed, whatever a Repository says.
+    /// Not allowed, whatever a PreviewRepository says.
     #[default]
     Deny,
-    /// Allowed where a Repository asks for it.
+    /// Allowed where a PreviewRepository asks for it.
     Allow,
 }
 
@@ -379,9 +391,9 @@ pub struct ClassPullRequests {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClassLifetime {
-    /// Time after the last revision at which a preview of a pull request is deleted, where its Repository says nothing.
+    /// Time after the last revision at which a preview of a pull request is deleted, where its PreviewRepository says nothing.
     pub delete_after: Duration,
-    /// The longest time a Repository may ask for.
+    /// The longest time a PreviewRepository may ask for.
     pub max_delete_after: Duration,
 }
 

@@ -18,6 +18,9 @@ use super::{Duration, LocalReference, Parameter, PullRequestReference};
     plural = "previewenvironments",
     shortname = "preview",
     shortname = "previews",
+    selectable = ".spec.repositoryRef.name",
+    selectable = ".spec.environment",
+    selectable = ".spec.githubEnvironment",
     category = "matinee",
     namespaced,
     status = "PreviewEnvironmentStatus",
@@ -28,7 +31,7 @@ use super::{Duration, LocalReference, Parameter, PullRequestReference};
     printcolumn(name = "Status", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
     printcolumn(name = "SHA", type_ = "string", json_path = ".status.shortSha"),
-    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expires"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expirationTime"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.spec.repositoryRef == oldSelf.spec.repositoryRef && self.spec.environment == oldSelf.spec.environment && self.spec.githubEnvironment == oldSelf.spec.githubEnvironment").message("repositoryRef, environment and githubEnvironment are immutable: they say which environment this is; create another one")
@@ -36,9 +39,9 @@ use super::{Duration, LocalReference, Parameter, PullRequestReference};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(oldSelf.revision.deploymentId) || (has(self.revision.deploymentId) && self.revision.deploymentId >= oldSelf.revision.deploymentId)").message("revision.deploymentId never goes back: an older deployment can't take the place of a newer one; create a new deployment of the older commit"), validation = Rule::new("has(self.pullRequest) == has(oldSelf.pullRequest) && (!has(self.pullRequest) || self.pullRequest.number == oldSelf.pullRequest.number)").message("pullRequest.number is immutable: an environment belongs to one pull request"))]
 pub struct PreviewEnvironmentSpec {
-    /// The Repository, in the same namespace.
+    /// The PreviewRepository, in the same namespace.
     pub repository_ref: LocalReference,
-    /// Name of the environment in the Repository.
+    /// Name of the environment in the PreviewRepository.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub environment: String,
     /// Name of the environment on GitHub.
@@ -49,7 +52,7 @@ pub struct PreviewEnvironmentSpec {
     pub pull_request: Option<PullRequestReference>,
     /// What is deployed.
     pub revision: Revision,
-    /// How long the environment lives; overrides the Repository.
+    /// How long the environment lives; overrides the PreviewRepository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<Lifetime>,
 }
@@ -99,7 +102,7 @@ pub struct Revision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_value")]
     pub payload: Option<Value>,
-    /// Values for the template's parameters, over those of the Repository: whoever asked for the deployment gave them.
+    /// Values for the template's parameters, over those of the PreviewRepository: whoever asked for the deployment gave them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub parameters: Vec<Parameter>,
@@ -124,7 +127,7 @@ pub struct PreviewEnvironmentStatus {
     /// Generation that the conditions are about; -1 before the first look.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
-    /// `Ready`, `Reconciling`, `Stalled`, and one per stage: `Validated`, `Applied`, `Healthy`, `Answering`, `Reported`.
+    /// `Ready`, `Reconciling`, `Stalled`, and one per stage: `Validated`, `Applied`, `Healthy`, `Reachable`, `Reported`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
@@ -145,7 +148,7 @@ pub struct PreviewEnvironmentStatus {
     pub short_sha: Option<String>,
     /// When the environment is deleted, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<String>,
+    pub expiration_time: Option<String>,
     /// The preview's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<NamespaceReference>,
@@ -180,7 +183,7 @@ pub struct Verification {
     /// Value of the annotation `matinee.dev/pull-request-updated-at` it was asked because of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<String>,
-    /// Generations of the Repository and the `PreviewClass` that the answer was judged by.
+    /// Generations of the PreviewRepository and the `PreviewClass` that the answer was judged by.
     #[serde(default)]
     pub judged_by: String,
     /// Whether a trigger of Matinee's asked for the deployment, so that the environment ends when the trigger no longer selects the pull request.
@@ -287,13 +290,13 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<i64>,
     /// When it was first seen.
-    pub started_at: Time,
+    pub start_time: Time,
     /// When the environment was ready with it for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ready_at: Option<Time>,
+    pub ready_time: Option<Time>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<Time>,
+    pub completion_time: Option<Time>,
     /// How it ended.
     pub outcome: Outcome,
     /// The cause of a failure.

@@ -15,7 +15,7 @@ use super::common::{conditions_schema, never_observed};
     version = "v1alpha1",
     kind = "PreviewTemplate",
     plural = "previewtemplates",
-    shortname = "pt",
+    shortname = "ptpl",
     category = "matinee",
     namespaced,
     status = "PreviewTemplateStatus",
@@ -35,7 +35,7 @@ use super::common::{conditions_schema, never_observed};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewTemplateSpec {
-    /// Parameters that a Repository may set.
+    /// Parameters that a PreviewRepository may set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub parameters: Vec<ParameterDeclaration>,
@@ -66,7 +66,7 @@ pub struct ParameterDeclaration {
     /// Name; templates read it as `parameters.<name>`.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
     pub name: String,
-    /// Value where the Repository gives none. Without one, the Repository has to.
+    /// Value where the PreviewRepository gives none. Without one, the PreviewRepository has to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub default: Option<String>,

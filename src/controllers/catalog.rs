@@ -33,13 +33,13 @@ pub fn reconcile_class(
     context: Arc<Context>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
     async move {
-        let secret = &class.spec.github.secret_name;
+        let secret = &class.spec.forge.github.secret_name;
         let there = context.secrets.secret(secret).await?.is_some();
         let met = met(&class, &context);
         let missing = (!there).then(|| Mistake {
             reason: "SecretMissing",
             message: format!(
-                "PreviewClass {}: spec.github.secretName: there is no Secret {}/{secret}: create it with token, or with appId and privateKey",
+                "PreviewClass {}: spec.forge.github.secretName: there is no Secret {}/{secret}: create it with token, or with appId and privateKey",
                 class.name_any(),
                 context.own_namespace,
             ),
@@ -84,7 +84,7 @@ pub(super) fn refused_class(
     let namespace = environment.namespace().unwrap_or_default();
     let repository = ObjectRef::new(&environment.spec.repository_ref.name).within(&namespace);
     let repository = context.repositories.get(&repository)?;
-    context.classes.get(&ObjectRef::new(&repository.spec.class_name))
+    context.known_class_of(&repository)
 }
 
 /// The API server's words about the guard rail that it rejects.

@@ -1,4 +1,4 @@
-//! The desk for Slack: a slash command is checked against the signing secret of each class, whoever typed it is looked up, and a `Command` is
+//! The desk for Slack: a slash command is checked against the signing secret of each class, whoever typed it is looked up, and a `DeploymentCommand` is
 //! written. Nothing is carried out here.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +11,9 @@ use kube::api::GroupVersionKind;
 
 use super::Context;
 use super::command::relay;
-use crate::api::{CommandSpec, LocalReference, PreviewClass, Repository, SlackConnection, SlackReference};
+use crate::api::{
+    DeploymentCommandSpec, LocalReference, PreviewClass, PreviewRepository, SlackConnection, SlackReference,
+};
 use crate::core::claims;
 use crate::core::command::{self, Command, Place, Reply};
 use crate::core::forge::RepositoryName;
@@ -134,7 +136,7 @@ async fn take(
             class.name_any()
         )));
     };
-    let spec = CommandSpec {
+    let spec = DeploymentCommandSpec {
         repository_ref: LocalReference { name: repository.name_any() },
         text: typed.text.clone(),
         login,
@@ -151,12 +153,12 @@ async fn take(
     Ok(say(format!("👀 {}", slack::escape(&typed.text))))
 }
 
-/// The Repository of a GitHub repository under one of these classes; of several the oldest.
+/// The PreviewRepository of a GitHub repository under one of these classes; of several the oldest.
 fn served<'a>(
     context: &Context,
     classes: &'a [Arc<PreviewClass>],
     name: &RepositoryName,
-) -> Option<(&'a PreviewClass, Arc<Repository>)> {
+) -> Option<(&'a PreviewClass, Arc<PreviewRepository>)> {
     let mut found: Vec<_> = context
         .repositories
         .state_filter(|repository| {
@@ -164,10 +166,10 @@ fn served<'a>(
         })
         .into_iter()
         .filter_map(|repository| {
-            let class = classes.iter().find(|class| {
-                class.name_any() == repository.spec.class_name
-                    && claims::class_admits(class, &repository).is_ok()
-            })?;
+            let of = context.known_class_of(&repository)?;
+            let class = classes
+                .iter()
+                .find(|class| class.uid() == of.uid() && claims::class_admits(class, &repository).is_ok())?;
             Some((&**class, repository))
         })
         .collect();

@@ -29,8 +29,8 @@ use super::request::Creations;
 use super::standing::Standing;
 use super::{Context, command, write};
 use crate::api::{
-    Command, DeploymentReport, DeploymentRequest, GithubConnection, PreviewEnvironment, PreviewTemplateSpec,
-    Repository,
+    DeploymentCommand, DeploymentReport, DeploymentRequest, GithubConnection, PreviewEnvironment,
+    PreviewRepository, PreviewTemplateSpec,
 };
 use crate::core::forge::{
     Branch, Check, Comment, Deployment, DeploymentStatus, Emoji, NewCommitStatus, NewDeployment, PullRequest,
@@ -408,16 +408,16 @@ pub struct World {
     pub context: Arc<Context>,
     pub cluster: Arc<FakeCluster>,
     pub ask_requests: Poke<DeploymentRequest>,
-    pub ask_commands: Poke<Command>,
+    pub ask_commands: Poke<DeploymentCommand>,
     pub asked_requests: Option<Asked<DeploymentRequest>>,
-    pub asked_commands: Option<Asked<Command>>,
+    pub asked_commands: Option<Asked<DeploymentCommand>>,
     requests: Writer<DeploymentRequest>,
-    commands: Writer<Command>,
-    repositories: Writer<Repository>,
+    commands: Writer<DeploymentCommand>,
+    repositories: Writer<PreviewRepository>,
 }
 
 impl World {
-    /// One class, one Repository and one forge for each name, all of that name. Each Repository has
+    /// One class, one PreviewRepository and one forge for each name, all of that name. Each PreviewRepository has
     /// the environments `e0` to `e29`, which somebody else deploys.
     pub fn new(forges: impl IntoIterator<Item = (&'static str, Arc<FakeForge>)>) -> Self {
         let forges: BTreeMap<_, _> =
@@ -442,7 +442,7 @@ impl World {
         let (environments, _) = reflector::store();
         for name in forges.keys() {
             let spec = json!({
-                "repositories": ["acme/*"], "namespaces": ["*"], "github": {"secretName": name},
+                "grants": [{"repositories": ["acme/*"], "namespaces": ["*"]}], "forge": {"github": {"secretName": name}},
                 "routing": {"domain": "dev.example", "gateway": {"name": "g", "namespace": "g"}},
             });
             class_writer.apply_watcher_event(&watcher::Event::Apply(object(None, name, &spec)));
@@ -513,15 +513,15 @@ impl World {
         }
     }
 
-    /// Changes a Repository.
-    pub fn repository(&mut self, name: &str, change: impl FnOnce(&mut Repository)) {
+    /// Changes a PreviewRepository.
+    pub fn repository(&mut self, name: &str, change: impl FnOnce(&mut PreviewRepository)) {
         let known = self.context.repositories.get(&ObjectRef::new(name).within("team")).unwrap();
         let mut repository = (*known).clone();
         change(&mut repository);
         self.repositories.apply_watcher_event(&watcher::Event::Apply(repository));
     }
 
-    /// Adds a request for an environment of a Repository; its name and UID.
+    /// Adds a request for an environment of a PreviewRepository; its name and UID.
     pub fn request(&mut self, repository: &str, environment: &str) -> String {
         let name = format!("{repository}-{environment}");
         let spec = json!({
@@ -540,7 +540,7 @@ impl World {
             "repositoryRef": {"name": repository}, "text": text, "login": "ada",
             "comment": {"id": number, "pullRequest": {"number": 1}},
         });
-        let command: Command = object(Some("team"), &name, &spec);
+        let command: DeploymentCommand = object(Some("team"), &name, &spec);
         self.add(&command);
         self.commands.apply_watcher_event(&watcher::Event::Apply(command));
         name

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::driver::{Poke, growing};
-use crate::api::{Command, DeploymentRequest};
+use crate::api::{DeploymentCommand, DeploymentRequest};
 use crate::core::forge::Deployment;
 use crate::ports::{ChatError, ForgeError};
 
@@ -34,7 +34,7 @@ pub struct GithubWrites {
     pub commit_statuses: Writes<DeploymentRequest, ()>,
     /// Answers commands, on GitHub or in Slack. The result is the id of the answer, where it has
     /// one.
-    pub answers: Writes<Command, Option<String>>,
+    pub answers: Writes<DeploymentCommand, Option<String>>,
     tasks: TaskTracker,
     closing: CancellationToken,
 }
@@ -67,7 +67,7 @@ impl WriteError {
 
 impl GithubWrites {
     /// No writes yet. Their ends enqueue requests and commands.
-    pub fn new(requests: Poke<DeploymentRequest>, commands: Poke<Command>) -> Self {
+    pub fn new(requests: Poke<DeploymentRequest>, commands: Poke<DeploymentCommand>) -> Self {
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
         Self {
             deployments: Writes::new(requests.clone(), &tasks, &closing),

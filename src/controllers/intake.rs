@@ -15,16 +15,16 @@ use serde_json::json;
 use super::standing::Standing;
 use super::write;
 use crate::api::{
-    ANNOTATION_NEWS, ANNOTATION_PULL_REQUEST_UPDATED, Command, CommandSpec, DeploymentRequest,
-    DeploymentRequestSpec, FINALIZER, LABEL_PULL_REQUEST, LABEL_REPOSITORY, Origin, PreviewEnvironment,
-    PreviewEnvironmentSpec, Repository, find_condition,
+    ANNOTATION_NEWS, ANNOTATION_PULL_REQUEST_UPDATED, DeploymentCommand, DeploymentCommandSpec,
+    DeploymentRequest, DeploymentRequestSpec, FINALIZER, LABEL_PULL_REQUEST, LABEL_REPOSITORY, Origin,
+    PreviewEnvironment, PreviewEnvironmentSpec, PreviewRepository, find_condition,
 };
 use crate::core::conditions::READY;
 use crate::core::deletion;
 use crate::core::event::Event;
 use crate::core::forge::RepositoryName;
 use crate::core::gates::pushes::{self, Push};
-use crate::core::gates::{IN_ORDER, supersede};
+use crate::core::gates::{PRIOR_ENVIRONMENT_SUCCEEDED, supersede};
 use crate::core::heard::{self, Delivery};
 use crate::core::names;
 use crate::core::trigger::{self, Change};
@@ -101,10 +101,10 @@ impl Hints {
 /// See the module.
 pub struct Reception {
     cluster: Arc<dyn Cluster>,
-    repositories: Store<Repository>,
+    repositories: Store<PreviewRepository>,
     requests: Store<DeploymentRequest>,
     environments: Store<PreviewEnvironment>,
-    commands: Store<Command>,
+    commands: Store<DeploymentCommand>,
     cluster_id: String,
     hints: Arc<Hints>,
     standing: Arc<Standing>,
@@ -117,10 +117,10 @@ impl Reception {
     #[allow(clippy::too_many_arguments)] // wiring
     pub fn new(
         cluster: Arc<dyn Cluster>,
-        repositories: Store<Repository>,
+        repositories: Store<PreviewRepository>,
         requests: Store<DeploymentRequest>,
         environments: Store<PreviewEnvironment>,
-        commands: Store<Command>,
+        commands: Store<DeploymentCommand>,
         cluster_id: String,
         hints: Arc<Hints>,
         standing: Arc<Standing>,
@@ -170,7 +170,7 @@ impl Reception {
             _ => {}
         }
         let repositories = self.repositories.state();
-        let repositories: Vec<&Repository> = repositories.iter().map(AsRef::as_ref).collect();
+        let repositories: Vec<&PreviewRepository> = repositories.iter().map(AsRef::as_ref).collect();
         let changes = trigger::changes(event, &repositories, &self.cluster_id);
         let mut done = Vec::new();
         for change in changes {
@@ -306,7 +306,7 @@ impl Reception {
         Ok(vec![format!("DeploymentRequest {namespace}/{name} applied")])
     }
 
-    /// Has the requests of a Repository looked at that fit.
+    /// Has the requests of a PreviewRepository looked at that fit.
     async fn wake(
         &self,
         namespace: &str,
@@ -337,16 +337,16 @@ impl Reception {
         &self,
         namespace: &str,
         name: &str,
-        spec: CommandSpec,
+        spec: DeploymentCommandSpec,
     ) -> Result<Vec<String>, ClusterError> {
         if self.commands.get(&ObjectRef::new(name).within(namespace)).is_some() {
             return Ok(Vec::new());
         }
         let number = spec.comment.as_ref().map(|comment| comment.pull_request.number);
         let metadata = self.metadata(namespace, name, &spec.repository_ref.name, number);
-        let object = write::object::<Command>(metadata, json!({ "spec": spec }));
+        let object = write::object::<DeploymentCommand>(metadata, json!({ "spec": spec }));
         match self.cluster.create(write::INTAKE, &object).await {
-            Ok(_) => Ok(vec![format!("Command {namespace}/{name} created")]),
+            Ok(_) => Ok(vec![format!("DeploymentCommand {namespace}/{name} created")]),
             Err(ClusterError::Conflict(_)) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
@@ -360,13 +360,13 @@ impl Reception {
         &self,
         namespace: &str,
         repository: &str,
-        spec: CommandSpec,
+        spec: DeploymentCommandSpec,
     ) -> Result<String, ClusterError> {
         self.standing.may_make()?;
         let mut metadata = self.metadata(namespace, "", repository, None);
         metadata.name = None;
         metadata.generate_name = Some(format!("{repository}-slack-"));
-        let object = write::object::<Command>(metadata, json!({ "spec": spec }));
+        let object = write::object::<DeploymentCommand>(metadata, json!({ "spec": spec }));
         let created = self.cluster.create(write::INTAKE, &object).await?;
         Ok(created.uid().unwrap_or_default())
     }
@@ -545,8 +545,8 @@ impl Reception {
         }
         let owner = self.repositories.get(&ObjectRef::new(repository).within(namespace)).map(|owner| {
             OwnerReference {
-                api_version: Repository::api_version(&()).into_owned(),
-                kind: Repository::kind(&()).into_owned(),
+                api_version: PreviewRepository::api_version(&()).into_owned(),
+                kind: PreviewRepository::kind(&()).into_owned(),
                 name: owner.name_any(),
                 uid: owner.uid().unwrap_or_default(),
                 controller: None,
@@ -581,7 +581,10 @@ fn follows(request: &DeploymentRequest, deployment_id: i64, own: bool) -> bool {
 
 /// Whether what a request waits for, or comes of, is another environment's deployment.
 fn waits_for_others(request: &DeploymentRequest) -> bool {
-    let in_order = request.status.as_ref().and_then(|status| find_condition(&status.conditions, IN_ORDER));
+    let in_order = request
+        .status
+        .as_ref()
+        .and_then(|status| find_condition(&status.conditions, PRIOR_ENVIRONMENT_SUCCEEDED));
     request.spec.requested_by.origin == Origin::DeploymentStatus
         || in_order.is_none_or(|in_order| in_order.reason == "NotInOrder")
 }
@@ -628,7 +631,7 @@ fn is_same_environment(known: &PreviewEnvironmentSpec, spec: &PreviewEnvironment
         && known.pull_request == spec.pull_request
 }
 
-/// Says that a deployment isn't carried out. The sweep reports it on GitHub and on the Repository.
+/// Says that a deployment isn't carried out. The sweep reports it on GitHub and on the PreviewRepository.
 fn name_taken(namespace: &str, name: &str) -> String {
     format!("PreviewEnvironment {namespace}/{name} is left: another environment has its name")
 }

@@ -7,16 +7,17 @@ use kube::api::GroupVersionKind;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::{Context, write};
-use crate::api::{PreviewClass, PreviewTemplate, Repository};
+use crate::api::{PreviewClass, PreviewRepository, PreviewTemplate};
+use crate::core::claims;
 use crate::ports::{Actor, Cluster, ClusterError};
 
 impl Context {
-    /// The Repository of that name.
+    /// The PreviewRepository of that name.
     pub(super) async fn repository(
         &self,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<Arc<Repository>>, ClusterError> {
+    ) -> Result<Option<Arc<PreviewRepository>>, ClusterError> {
         look_up(&self.repositories, &*self.cluster, Some(namespace), name).await
     }
 
@@ -29,13 +30,21 @@ impl Context {
         look_up(&self.templates, &*self.cluster, Some(namespace), name).await
     }
 
-    /// The class that a Repository names; `None` without a Repository.
+    /// The class of a PreviewRepository; `None` without a PreviewRepository.
     pub(super) async fn class_of(
         &self,
-        repository: Option<&Repository>,
+        repository: Option<&PreviewRepository>,
     ) -> Result<Option<Arc<PreviewClass>>, ClusterError> {
         let Some(repository) = repository else { return Ok(None) };
-        look_up(&self.classes, &*self.cluster, None, &repository.spec.class_name).await
+        match &repository.spec.class_name {
+            Some(name) => look_up(&self.classes, &*self.cluster, None, name).await,
+            None => Ok(self.known_class_of(repository)),
+        }
+    }
+
+    /// The class of a PreviewRepository, as the watches show it.
+    pub(super) fn known_class_of(&self, repository: &PreviewRepository) -> Option<Arc<PreviewClass>> {
+        claims::class_of(repository, &self.classes.state()).cloned()
     }
 }
 

@@ -36,7 +36,10 @@ use self::reporter::Reporter;
 use self::repository::Sweeps;
 use self::request::Creations;
 use self::standing::Standing;
-use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::api::{
+    DeploymentCommand, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewRepository,
+    PreviewTemplate,
+};
 use crate::core::forge::RepositoryName;
 use crate::core::validate;
 use crate::metrics::Metrics;
@@ -61,11 +64,11 @@ pub struct Context {
     pub(crate) standing: Arc<Standing>,
     pub(crate) metrics: Metrics,
     pub(crate) classes: Store<PreviewClass>,
-    pub(crate) repositories: Store<Repository>,
+    pub(crate) repositories: Store<PreviewRepository>,
     pub(crate) templates: Store<PreviewTemplate>,
     pub(crate) requests: Store<DeploymentRequest>,
     pub(crate) environments: Store<PreviewEnvironment>,
-    pub(crate) commands: Store<Command>,
+    pub(crate) commands: Store<DeploymentCommand>,
     pub(crate) reception: Arc<Reception>,
     pub(crate) reporter: Reporter,
     pub(crate) writes: GithubWrites,
@@ -77,7 +80,7 @@ pub struct Context {
     pub(crate) asked: Asked,
     pub(crate) fresh_environments: Freshest<PreviewEnvironment>,
     pub(crate) fresh_requests: Freshest<DeploymentRequest>,
-    pub(crate) fresh_commands: Freshest<Command>,
+    pub(crate) fresh_commands: Freshest<DeploymentCommand>,
     pub(crate) responses: Responses,
     pub(crate) cluster_id: String,
     pub(crate) own_namespace: String,
@@ -126,7 +129,7 @@ impl Context {
     ) -> Result<(Arc<dyn Forge>, RepositoryName), ForgeError> {
         let name: RepositoryName =
             admitted.repository.spec.repository.parse().map_err(ForgeError::Invalid)?;
-        let forge = self.forges.forge(&admitted.class.spec.github, &name).await?;
+        let forge = self.forges.forge(&admitted.class.spec.forge.github, &name).await?;
         Ok((forge, name))
     }
 }

@@ -7,7 +7,10 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::Context;
 use super::driver::Poke;
-use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::api::{
+    DeploymentCommand, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewRepository,
+    PreviewTemplate,
+};
 use crate::core::gates::supersede;
 
 /// One asker for each kind.
@@ -16,8 +19,8 @@ pub(super) struct Pokes {
     pub(super) templates: Poke<PreviewTemplate>,
     pub(super) environments: Poke<PreviewEnvironment>,
     pub(super) requests: Poke<DeploymentRequest>,
-    pub(super) repositories: Poke<Repository>,
-    pub(super) commands: Poke<Command>,
+    pub(super) repositories: Poke<PreviewRepository>,
+    pub(super) commands: Poke<DeploymentCommand>,
 }
 
 impl Pokes {
@@ -31,8 +34,8 @@ impl Pokes {
         self.environments.all(&context.environments);
     }
 
-    /// Has a Repository looked at, and everything that refers to it.
-    pub(super) fn all_of(&self, context: &Context, repository: &Repository) {
+    /// Has a PreviewRepository looked at, and everything that refers to it.
+    pub(super) fn all_of(&self, context: &Context, repository: &PreviewRepository) {
         self.repositories.object(repository);
         let (namespace, name) = (repository.namespace(), repository.name_any());
         for environment in context

@@ -30,7 +30,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// See the module.
 pub struct Reporter {
     context: Weak<Context>,
-    /// Whether everything an environment refers to is listed: before that, a Repository that isn't there is only not seen yet.
+    /// Whether everything an environment refers to is listed: before that, a PreviewRepository that isn't there is only not seen yet.
     open: AtomicBool,
     /// What is on its way, by deployment; a newer one for the same deployment takes its place in the queue.
     sending: Mutex<HashMap<i64, DeploymentReport>>,

@@ -1,4 +1,4 @@
-//! The reconcile of a `Repository`: may it be used, and what does GitHub have that no webhook told? The sweep reads open pull requests and recent
+//! The reconcile of a `PreviewRepository`: may it be used, and what does GitHub have that no webhook told? The sweep reads open pull requests and recent
 //! deployments by conditional requests, and feeds the same events as the webhooks.
 
 use std::collections::{HashMap, HashSet};
@@ -15,8 +15,8 @@ use super::driver::Failure;
 use super::intake::Learned;
 use super::{Context, news, write};
 use crate::api::{
-    ConditionStatus, DeploymentReport, DeploymentState, PreviewClass, Repository, RepositoryEnvironment,
-    RepositoryStatus,
+    ConditionStatus, DeploymentReport, DeploymentState, PreviewClass, PreviewRepository,
+    PreviewRepositoryStatus, RepositoryEnvironment,
 };
 use crate::core::conditions::{self, Summary};
 use crate::core::event::Event;
@@ -31,19 +31,19 @@ use crate::core::{chain, claims, names, report};
 use crate::ports::{ClusterError, Forge, ForgeError, Listing};
 
 /// Its environments' triggers and gates lead to no loop, and all that they follow are there.
-const CHAINED: &str = "Chained";
-/// No other Repository has its environments.
-const CLAIMED: &str = "Claimed";
+const PROMOTION_VALID: &str = "PromotionValid";
+/// No other PreviewRepository has its environments.
+const ACCEPTED: &str = "Accepted";
 /// GitHub could be read.
-pub(super) const SWEPT: &str = "Swept";
+pub(super) const SYNCED: &str = "Synced";
 /// Every condition, in the order of a reconcile.
 pub(super) const CONDITIONS: [&str; 6] =
-    [conditions::READY, conditions::RECONCILING, conditions::STALLED, CHAINED, CLAIMED, SWEPT];
+    [conditions::READY, conditions::RECONCILING, conditions::STALLED, PROMOTION_VALID, ACCEPTED, SYNCED];
 
 /// How old a comment may be that a sweep finds: what was meant an hour ago may not be meant any more.
 const COMMENTS_LAST: SignedDuration = SignedDuration::from_hours(1);
 
-/// What was swept of each Repository, by UID: a listing that hasn't changed since asks for nothing.
+/// What was swept of each PreviewRepository, by UID: a listing that hasn't changed since asks for nothing.
 #[derive(Default)]
 pub struct Sweeps(Mutex<SweptSoFar>);
 
@@ -55,7 +55,7 @@ struct SweptSoFar {
 }
 
 impl Sweeps {
-    /// Has the next sweep of a Repository deal with everything anew, though GitHub shows what it showed.
+    /// Has the next sweep of a PreviewRepository deal with everything anew, though GitHub shows what it showed.
     pub(super) fn forget(&self, uid: &str) {
         if let Ok(mut swept) = self.0.lock() {
             swept.known.remove(uid);
@@ -94,15 +94,15 @@ struct Swept {
     statuses: Vec<(i64, u64)>,
 }
 
-/// Reconciles a Repository, within the driver's bounds.
+/// Reconciles a PreviewRepository, within the driver's bounds.
 pub fn reconcile(
-    repository: Arc<Repository>,
+    repository: Arc<PreviewRepository>,
     context: Arc<Context>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
     async move { visit(&repository, &context).await }.boxed()
 }
 
-async fn visit(repository: &Repository, context: &Context) -> Result<Action, Failure> {
+async fn visit(repository: &PreviewRepository, context: &Context) -> Result<Action, Failure> {
     if repository.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
@@ -128,7 +128,7 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
         Some(class) => match counted(sweep(repository, &class, held, context).await, context) {
             Ok(()) => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
             Err(Failure::Forge(error)) if is_mistake(&error) => {
-                let message = format!("Repository {}: {error}", repository.name_any());
+                let message = format!("PreviewRepository {}: {error}", repository.name_any());
                 (Err(Mistake { reason: "NotReadable", message }), Ok(Action::requeue(context.sweep_interval)))
             }
             Err(error) => (Ok(()), Err(error)),
@@ -148,7 +148,7 @@ async fn visit(repository: &Repository, context: &Context) -> Result<Action, Fai
 }
 
 /// Checks that no object stands where one of an environment belongs.
-fn own_names(repository: &Repository, context: &Context) -> Result<(), Mistake> {
+fn own_names(repository: &PreviewRepository, context: &Context) -> Result<(), Mistake> {
     let deployed = repository.spec.environments.iter().filter(|entry| entry.deploy.is_some());
     let name = repository.name_any();
     for entry in deployed {
@@ -165,16 +165,19 @@ fn own_names(repository: &Repository, context: &Context) -> Result<(), Mistake> 
     Ok(())
 }
 
-fn usable(repository: &Repository, class: Option<&PreviewClass>) -> Result<(), Mistake> {
+fn usable(repository: &PreviewRepository, class: Option<&PreviewClass>) -> Result<(), Mistake> {
     let class = class.ok_or_else(|| validate::class_missing(repository))?;
     claims::class_admits(class, repository)
 }
 
-async fn templates(repository: &Repository, context: &Context) -> Result<Result<(), Mistake>, ClusterError> {
+async fn templates(
+    repository: &PreviewRepository,
+    context: &Context,
+) -> Result<Result<(), Mistake>, ClusterError> {
     let namespace = repository.namespace().unwrap_or_default();
     for entry in &repository.spec.environments {
         let Some(deploy) = &entry.deploy else { continue };
-        let template = &deploy.template_ref.name;
+        let template = &deploy.template.reference.name;
         if context.template(&namespace, template).await?.is_none() {
             return Ok(Err(validate::template_missing(repository, entry, template)));
         }
@@ -199,7 +202,7 @@ fn counted(swept: Result<(), Failure>, context: &Context) -> Result<(), Failure>
 }
 
 async fn sweep(
-    repository: &Repository,
+    repository: &PreviewRepository,
     class: &PreviewClass,
     held: Vec<String>,
     context: &Context,
@@ -300,7 +303,7 @@ fn nothing<T>() -> Listing<T> {
 
 /// The branches, where some environment follows any.
 async fn branches(
-    repository: &Repository,
+    repository: &PreviewRepository,
     name: &RepositoryName,
     forge: &dyn Forge,
 ) -> Result<Listing<Branch>, ForgeError> {
@@ -318,7 +321,7 @@ async fn comments(name: &RepositoryName, forge: &dyn Forge) -> Result<Listing<Co
 }
 
 /// Whether a comment that a sweep finds is to be acted on.
-fn is_recent(repository: &Repository, comment: &Comment, now: Timestamp) -> bool {
+fn is_recent(repository: &PreviewRepository, comment: &Comment, now: Timestamp) -> bool {
     let Ok(written) = comment.created_at.parse::<Timestamp>() else { return false };
     let since = repository.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     written >= since && now.duration_since(written) <= COMMENTS_LAST
@@ -326,7 +329,7 @@ fn is_recent(repository: &Repository, comment: &Comment, now: Timestamp) -> bool
 
 /// Of each environment that another one follows, the newest deployment and its statuses.
 async fn followed<'a>(
-    repository: &Repository,
+    repository: &PreviewRepository,
     name: &RepositoryName,
     deployments: &'a [Deployment],
     forge: &dyn Forge,
@@ -349,8 +352,8 @@ async fn followed<'a>(
     Ok(found)
 }
 
-/// The numbers of the pull requests that a Repository's environments and requests are of.
-fn pull_requests_of(repository: &Repository, context: &Context) -> HashSet<i64> {
+/// The numbers of the pull requests that a PreviewRepository's environments and requests are of.
+fn pull_requests_of(repository: &PreviewRepository, context: &Context) -> HashSet<i64> {
     let namespace = repository.namespace();
     let name = repository.name_any();
     let environments = context
@@ -366,7 +369,7 @@ fn pull_requests_of(repository: &Repository, context: &Context) -> HashSet<i64> 
 
 /// Has everything looked at whose pull request isn't among the open ones. That alone is no proof of anything: the look asks for it by number.
 async fn missed(
-    repository: &Repository,
+    repository: &PreviewRepository,
     missing: impl Iterator<Item = &i64> + Send,
     context: &Context,
 ) -> Result<(), Failure> {
@@ -400,7 +403,7 @@ fn newest<'a>(
 }
 
 async fn recent_deployment(
-    repository: &Repository,
+    repository: &PreviewRepository,
     name: &RepositoryName,
     deployment: &Deployment,
     forge: &dyn Forge,
@@ -428,7 +431,7 @@ async fn recent_deployment(
 
 /// Has GitHub show as inactive what was created just when its request was deleted, as for a pull request that was closed in that moment.
 async fn orphaned(
-    repository: &Repository,
+    repository: &PreviewRepository,
     name: &RepositoryName,
     deployments: &[Deployment],
     forge: &Arc<dyn Forge>,
@@ -472,7 +475,7 @@ fn write_status(forge: &Arc<dyn Forge>, name: &RepositoryName, report: Deploymen
 /// Reports on GitHub the newest deployments that no environment can carry out, since its name is taken. One that has a status was reported, or
 /// somebody else carries it out.
 async fn name_taken(
-    repository: &Repository,
+    repository: &PreviewRepository,
     name: &RepositoryName,
     deployments: &[Deployment],
     forge: &Arc<dyn Forge>,
@@ -509,7 +512,7 @@ async fn name_taken(
 /// Writes what a visit found. Says whether `Ready` tells how it stands; else it goes on telling what was found last,
 /// since an outage changes nothing about that for a while.
 async fn record(
-    repository: &Repository,
+    repository: &PreviewRepository,
     chained: &Result<(), Mistake>,
     claims: &Result<(), Mistake>,
     mistake: Option<&Mistake>,
@@ -526,17 +529,17 @@ async fn record(
         conditions::set(&mut list, kind, verdict, reason, message, generation, now);
     };
     match chained {
-        Ok(()) => set(CHAINED, ConditionStatus::True, "Chained", ""),
-        Err(mistake) => set(CHAINED, ConditionStatus::False, mistake.reason, &mistake.message),
+        Ok(()) => set(PROMOTION_VALID, ConditionStatus::True, "PromotionValid", ""),
+        Err(mistake) => set(PROMOTION_VALID, ConditionStatus::False, mistake.reason, &mistake.message),
     }
     match claims {
-        Ok(()) => set(CLAIMED, ConditionStatus::True, "Claimed", ""),
-        Err(mistake) => set(CLAIMED, ConditionStatus::False, mistake.reason, &mistake.message),
+        Ok(()) => set(ACCEPTED, ConditionStatus::True, "Accepted", ""),
+        Err(mistake) => set(ACCEPTED, ConditionStatus::False, mistake.reason, &mistake.message),
     }
     match (swept, &unread) {
-        (Err(mistake), _) => set(SWEPT, ConditionStatus::False, mistake.reason, &mistake.message),
-        (Ok(()), Some(trouble)) => set(SWEPT, ConditionStatus::Unknown, trouble.reason, &trouble.message),
-        (Ok(()), None) if mistake.is_none() => set(SWEPT, ConditionStatus::True, "Swept", ""),
+        (Err(mistake), _) => set(SYNCED, ConditionStatus::False, mistake.reason, &mistake.message),
+        (Ok(()), Some(trouble)) => set(SYNCED, ConditionStatus::Unknown, trouble.reason, &trouble.message),
+        (Ok(()), None) if mistake.is_none() => set(SYNCED, ConditionStatus::True, "Synced", ""),
         (Ok(()), None) => {}
     }
     let summary = match (mistake, unread) {
@@ -552,9 +555,9 @@ async fn record(
     if let Some(summary) = &summary {
         conditions::summarize(&mut list, summary, generation, now);
     }
-    let status = RepositoryStatus { observed_generation: generation, conditions: list };
+    let status = PreviewRepositoryStatus { observed_generation: generation, conditions: list };
     if before.as_ref() != Some(&status) {
-        write::status::<Repository, _>(&*context.cluster, write::CATALOG, repository, &status).await?;
+        write::status::<PreviewRepository, _>(&*context.cluster, write::CATALOG, repository, &status).await?;
         let known = before.map(|before| before.conditions).unwrap_or_default();
         news::of_trouble(write::reference(repository), &known, &status.conditions, context).await;
     }

@@ -39,7 +39,10 @@ use crate::adapters::registry::{RegistryClient, RegistrySettings};
 use crate::adapters::render::MinijinjaRenderer;
 use crate::adapters::slack::{SlackChat, SlackSettings};
 use crate::adapters::web::WebProber;
-use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::api::{
+    DeploymentCommand, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewRepository,
+    PreviewTemplate,
+};
 use crate::core::drain;
 use crate::core::outbox::Pace;
 use crate::metrics::Metrics;
@@ -141,8 +144,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let standing = Arc::new(Standing::default());
     let (ask_environment, asked_environments) = Poke::<PreviewEnvironment>::channel(&standing);
     let (ask_request, asked_requests) = Poke::<DeploymentRequest>::channel(&standing);
-    let (ask_command, asked_commands) = Poke::<Command>::channel(&standing);
-    let (ask_repository, asked_repositories) = Poke::<Repository>::channel(&standing);
+    let (ask_command, asked_commands) = Poke::<DeploymentCommand>::channel(&standing);
+    let (ask_repository, asked_repositories) = Poke::<PreviewRepository>::channel(&standing);
     let (ask_class, asked_classes) = Poke::<PreviewClass>::channel(&standing);
     let (ask_template, asked_templates) = Poke::<PreviewTemplate>::channel(&standing);
     let late = Arc::new(Late::default());
@@ -155,7 +158,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
                 let name = class.name_any();
                 context
                     .repositories
-                    .state_filter(|one| one.spec.class_name == name)
+                    .state_filter(|one| one.spec.class_name.as_ref().is_none_or(|class| *class == name))
                     .iter()
                     .for_each(|one| pokes.all_of(context, one));
             });
@@ -164,12 +167,13 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let on_repository = {
         let late = Arc::clone(&late);
         let ask = ask_repository.clone();
-        move |repository: &Repository| {
+        move |repository: &PreviewRepository| {
             ask.object(repository);
             // Who holds an environment may have changed for others too.
             late.with(|context, pokes| {
-                let same =
-                    |one: &Repository| one.spec.repository.eq_ignore_ascii_case(&repository.spec.repository);
+                let same = |one: &PreviewRepository| {
+                    one.spec.repository.eq_ignore_ascii_case(&repository.spec.repository)
+                };
                 context.repositories.state_filter(same).iter().for_each(|one| pokes.all_of(context, one));
             });
         }
@@ -179,14 +183,14 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         move |template: &PreviewTemplate| {
             ask.object(template);
             late.with(|context, pokes| {
-                let uses = |one: &Repository| {
+                let uses = |one: &PreviewRepository| {
                     one.namespace() == template.namespace()
                         && one
                             .spec
                             .environments
                             .iter()
                             .filter_map(|entry| entry.deploy.as_ref())
-                            .any(|deploy| deploy.template_ref.name == template.name_any())
+                            .any(|deploy| deploy.template.reference.name == template.name_any())
                 };
                 context.repositories.state_filter(uses).iter().for_each(|one| pokes.all_of(context, one));
             });
@@ -223,7 +227,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     };
     let on_command = {
         let (late, ask) = (Arc::clone(&late), ask_command.clone());
-        move |command: &Command| {
+        move |command: &DeploymentCommand| {
             ask.object(command);
             late.with(|context, _| {
                 if by_uid(&context.commands, &command.uid().unwrap_or_default()).is_none() {

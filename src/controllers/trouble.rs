@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Context, catalog, command, repository, request, write};
-use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewTemplate, Repository};
+use crate::api::{DeploymentCommand, DeploymentRequest, PreviewClass, PreviewRepository, PreviewTemplate};
 use crate::core::trouble::{self, Trouble};
 use crate::ports::ClusterError;
 
@@ -133,9 +133,9 @@ impl Explained for PreviewTemplate {
     }
 }
 
-impl Explained for Repository {
+impl Explained for PreviewRepository {
     const MANAGER: &str = write::CATALOG;
-    const STAGES: &[&str] = &[repository::SWEPT];
+    const STAGES: &[&str] = &[repository::SYNCED];
 
     fn kinds() -> Vec<&'static str> {
         repository::CONDITIONS.to_vec()
@@ -183,7 +183,7 @@ impl Explained for DeploymentRequest {
     }
 }
 
-impl Explained for Command {
+impl Explained for DeploymentCommand {
     const MANAGER: &str = write::COMMAND;
     const STAGES: &[&str] = &command::STAGES;
 

@@ -14,7 +14,10 @@ use super::leader::Leader;
 use super::pokes::Late;
 use super::{Context, catalog, command, environment, repository, request, trouble};
 use crate::adapters::kubernetes::caught_up;
-use crate::api::{Command, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::api::{
+    DeploymentCommand, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewRepository,
+    PreviewTemplate,
+};
 use crate::metrics::Controller;
 
 /// Time for the results of the last writes to GitHub to be recorded.
@@ -24,9 +27,9 @@ const LAST_RECORDS: Duration = Duration::from_secs(5);
 pub(super) struct AllAsked {
     pub(super) classes: Asked<PreviewClass>,
     pub(super) templates: Asked<PreviewTemplate>,
-    pub(super) repositories: Asked<Repository>,
+    pub(super) repositories: Asked<PreviewRepository>,
     pub(super) requests: Asked<DeploymentRequest>,
-    pub(super) commands: Asked<Command>,
+    pub(super) commands: Asked<DeploymentCommand>,
     pub(super) environments: Asked<PreviewEnvironment>,
 }
 
@@ -107,9 +110,9 @@ impl Work {
         }
         controller!(PreviewClass, classes, catalog::reconcile_class, trouble::explain);
         controller!(PreviewTemplate, templates, catalog::reconcile_template, trouble::explain);
-        controller!(Repository, repositories, repository::reconcile, trouble::explain);
+        controller!(PreviewRepository, repositories, repository::reconcile, trouble::explain);
         controller!(DeploymentRequest, requests, request::reconcile, trouble::explain);
-        controller!(Command, commands, command::reconcile, trouble::explain);
+        controller!(DeploymentCommand, commands, command::reconcile, trouble::explain);
         controller!(PreviewEnvironment, environments, environment::reconcile, environment::explain);
         late.with(|context, pokes| pokes.everything(context));
         tokio::select! {

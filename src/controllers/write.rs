@@ -19,7 +19,7 @@ pub const INTAKE: &str = "matinee-intake";
 pub const ENVIRONMENT: &str = crate::core::plan::drift::MANAGER;
 /// Writes the status of requests.
 pub const REQUEST: &str = "matinee-request";
-/// Writes the status of Repositories, classes and templates.
+/// Writes the status of PreviewRepositories, classes and templates.
 pub const CATALOG: &str = "matinee-catalog";
 /// Writes what GitHub acknowledged.
 pub const REPORTER: &str = "matinee-reporter";

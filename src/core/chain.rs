@@ -1,20 +1,20 @@
-//! The chain of a Repository's environments: which leads to which, by the trigger `deploymentStatus` and the gate `after`.
+//! The chain of a PreviewRepository's environments: which leads to which, by the trigger `deploymentStatus` and the gate `after`.
 
 use std::collections::VecDeque;
 
 use kube::ResourceExt as _;
 
 use super::target::Mistake;
-use crate::api::{Repository, RepositoryEnvironment};
+use crate::api::{PreviewRepository, RepositoryEnvironment};
 
 /// Reason of a chain that leads back to where it begins.
 pub const LOOP: &str = "ChainLoop";
 
-/// Checks that every environment that another one follows is in the Repository, and that none follows itself, be it by way of others.
+/// Checks that every environment that another one follows is in the PreviewRepository, and that none follows itself, be it by way of others.
 ///
 /// # Errors
 /// `ChainBroken`, `ChainLoop`.
-pub fn check(repository: &Repository) -> Result<(), Mistake> {
+pub fn check(repository: &PreviewRepository) -> Result<(), Mistake> {
     let environments = &repository.spec.environments;
     for environment in environments {
         let missing = follows(environment)
@@ -83,8 +83,8 @@ fn loop_from<'a>(start: &'a str, environments: &'a [RepositoryEnvironment]) -> O
     None
 }
 
-fn of(repository: &Repository) -> String {
-    format!("Repository {}/{}", repository.namespace().unwrap_or_default(), repository.name_any())
+fn of(repository: &PreviewRepository) -> String {
+    format!("PreviewRepository {}/{}", repository.namespace().unwrap_or_default(), repository.name_any())
 }
 
 #[cfg(test)]
@@ -94,8 +94,8 @@ mod tests {
 
     use super::*;
 
-    /// A Repository of entries with what they are triggered by and come after.
-    fn repository(entries: &[(&str, Option<&str>, &[&str])]) -> Repository {
+    /// A PreviewRepository of entries with what they are triggered by and come after.
+    fn repository(entries: &[(&str, Option<&str>, &[&str])]) -> PreviewRepository {
         let entries: Vec<Value> = entries
             .iter()
             .map(|(name, trigger, after)| {
@@ -107,7 +107,7 @@ mod tests {
             })
             .collect();
         serde_json::from_value(json!({
-            "apiVersion": "matinee.dev/v1alpha1", "kind": "Repository",
+            "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewRepository",
             "metadata": {"name": "shop", "namespace": "team"},
             "spec": {"repository": "acme/shop", "className": "standard", "environments": entries},
         }))
@@ -136,7 +136,11 @@ mod tests {
         let told = mistake(&two);
         assert_eq!(told.reason, "ChainLoop");
         assert!(told.message.contains(": staging -> production -> staging:"), "{}", told.message);
-        assert!(told.message.starts_with("Repository team/shop: spec.environments"), "{}", told.message);
+        assert!(
+            told.message.starts_with("PreviewRepository team/shop: spec.environments"),
+            "{}",
+            told.message
+        );
 
         let itself = mistake(&[("staging", Some("staging"), &[])]);
         assert!(itself.message.contains(": staging -> staging:"), "{}", itself.message);

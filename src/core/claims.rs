@@ -1,4 +1,4 @@
-//! Who may use what: classes and the repositories they admit, and environments that two Repositories would both have.
+//! Who may use what: classes and the repositories they admit, and environments that two PreviewRepositories would both have.
 
 use kube::ResourceExt as _;
 
@@ -6,30 +6,53 @@ use super::cause::Cause;
 use super::glob;
 use super::names;
 use super::target::Mistake;
-use crate::api::{PreviewClass, PreviewEnvironment, Repository, RepositoryEnvironment};
+use crate::api::{
+    ANNOTATION_DEFAULT_CLASS, PreviewClass, PreviewEnvironment, PreviewRepository, RepositoryEnvironment,
+};
 
-/// What to do about a class that doesn't admit a Repository.
+/// What to do about a class that doesn't admit a PreviewRepository.
 const ADMIT: &str = "ask the platform team to add it, or name another class";
 
-/// Checks that the class admits the Repository, by the GitHub repository and by namespace.
-pub fn class_admits(class: &PreviewClass, repository: &Repository) -> Result<(), Mistake> {
+/// The class of a PreviewRepository among all classes: the one that it names, else the default one; of several defaults the newest, as of
+/// several default StorageClasses. <https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass>
+pub fn class_of<'a, C: AsRef<PreviewClass>>(
+    repository: &PreviewRepository,
+    classes: &'a [C],
+) -> Option<&'a C> {
+    if let Some(name) = &repository.spec.class_name {
+        return classes.iter().find(|class| class.as_ref().metadata.name.as_ref() == Some(name));
+    }
+    let is_default = |class: &&C| {
+        class.as_ref().annotations().get(ANNOTATION_DEFAULT_CLASS).is_some_and(|value| value == "true")
+    };
+    classes.iter().filter(is_default).max_by_key(|class| {
+        let metadata = &class.as_ref().metadata;
+        (metadata.creation_timestamp.as_ref().map(|time| time.0), std::cmp::Reverse(metadata.name.clone()))
+    })
+}
+
+/// Checks that a grant of the class admits the PreviewRepository: its GitHub repository in its namespace.
+pub fn class_admits(class: &PreviewClass, repository: &PreviewRepository) -> Result<(), Mistake> {
     let namespace = repository.namespace().unwrap_or_default();
     let name = repository.name_any();
     let wanted = &repository.spec.repository;
-    if !class.spec.repositories.iter().any(|pattern| glob::matches_ignoring_case(pattern, wanted)) {
-        let what = format!("PreviewClass {} does not admit {wanted}", class.name_any());
+    let class_name = class.name_any();
+    let grants = class.spec.grants.iter().filter(|grant| {
+        grant.repositories.iter().any(|pattern| glob::matches_ignoring_case(pattern, wanted))
+    });
+    let mut namespaces = grants.flat_map(|grant| &grant.namespaces).peekable();
+    if namespaces.peek().is_none() {
+        let what = format!("PreviewClass {class_name} does not admit {wanted}");
         let detail = format!(
-            "Repository {namespace}/{name}: spec.repository {wanted} matches none of spec.repositories of PreviewClass {}",
-            class.name_any()
+            "PreviewRepository {namespace}/{name}: spec.repository {wanted} matches no repositories in spec.grants of PreviewClass {class_name}"
         );
         let cause = Cause::new(what).detail(detail).remedy(ADMIT);
         return Err(Mistake::new("RepositoryNotAllowed", cause));
     }
-    if !class.spec.namespaces.iter().any(|pattern| glob::matches(pattern, &namespace)) {
-        let what = format!("PreviewClass {} does not admit namespace {namespace}", class.name_any());
+    if !namespaces.any(|pattern| glob::matches(pattern, &namespace)) {
+        let what = format!("PreviewClass {class_name} does not admit {wanted} in namespace {namespace}");
         let detail = format!(
-            "Repository {namespace}/{name}: its namespace matches none of spec.namespaces of PreviewClass {}",
-            class.name_any()
+            "PreviewRepository {namespace}/{name}: its namespace matches no namespaces of the repository's spec.grants of PreviewClass {class_name}"
         );
         let cause = Cause::new(what).detail(detail).remedy(ADMIT);
         return Err(Mistake::new("NamespaceNotAllowed", cause));
@@ -37,13 +60,13 @@ pub fn class_admits(class: &PreviewClass, repository: &Repository) -> Result<(),
     Ok(())
 }
 
-/// The Repository that holds an environment: of all that name the same GitHub environment of the same GitHub repository, the oldest one (by
+/// The PreviewRepository that holds an environment: of all that name the same GitHub environment of the same GitHub repository, the oldest one (by
 /// creation time, then by UID, so that every observer decides alike).
 pub fn holder<'a>(
-    repositories: &[&'a Repository],
-    repository: &'a Repository,
+    repositories: &[&'a PreviewRepository],
+    repository: &'a PreviewRepository,
     environment: &RepositoryEnvironment,
-) -> &'a Repository {
+) -> &'a PreviewRepository {
     let key = claim(repository, environment);
     repositories
         .iter()
@@ -55,10 +78,10 @@ pub fn holder<'a>(
         .unwrap_or(repository)
 }
 
-/// Whether no other Repository of the same GitHub repository is older, in the order of [`holder`]. So at most one is, and it holds all of its
+/// Whether no other PreviewRepository of the same GitHub repository is older, in the order of [`holder`]. So at most one is, and it holds all of its
 /// environments. One that is being deleted isn't it.
-pub fn is_oldest(repositories: &[&Repository], repository: &Repository) -> bool {
-    let of = |other: &Repository| other.spec.repository.to_lowercase();
+pub fn is_oldest(repositories: &[&PreviewRepository], repository: &PreviewRepository) -> bool {
+    let of = |other: &PreviewRepository| other.spec.repository.to_lowercase();
     repository.metadata.deletion_timestamp.is_none()
         && repositories
             .iter()
@@ -66,21 +89,21 @@ pub fn is_oldest(repositories: &[&Repository], repository: &Repository) -> bool 
             .all(|other| seniority(repository) <= seniority(other))
 }
 
-fn seniority(repository: &Repository) -> (Option<jiff::Timestamp>, Option<String>) {
+fn seniority(repository: &PreviewRepository) -> (Option<jiff::Timestamp>, Option<String>) {
     (repository.metadata.creation_timestamp.as_ref().map(|time| time.0), repository.uid())
 }
 
 /// Reason of an environment whose objects' names another one has.
 pub const NAME_TAKEN: &str = "NameTaken";
 
-/// Checks that the Repository holds the environment: no other one has the same environment on GitHub, and no other entry has the same names
+/// Checks that the PreviewRepository holds the environment: no other one has the same environment on GitHub, and no other entry has the same names
 /// of objects.
 ///
 /// # Errors
 /// `EnvironmentClaimed`, `NameTaken`.
 pub fn holds(
-    repositories: &[&Repository],
-    repository: &Repository,
+    repositories: &[&PreviewRepository],
+    repository: &PreviewRepository,
     environment: &RepositoryEnvironment,
 ) -> Result<(), Mistake> {
     let holder = holder(repositories, repository, environment);
@@ -88,7 +111,7 @@ pub fn holds(
         return has_names(repositories, repository, environment);
     }
     let what = format!(
-        "Repository {}/{} has GitHub environment \"{}\" of {} already",
+        "PreviewRepository {}/{} has GitHub environment \"{}\" of {} already",
         holder.namespace().unwrap_or_default(),
         holder.name_any(),
         names::github_pattern(environment),
@@ -101,15 +124,16 @@ pub fn holds(
 }
 
 /// Checks that no other entry's objects can have the names of this one's: names are made by joining parts, and `shop` with `web-staging` comes
-/// to the same as `shop-web` with `staging`. The older Repository has them, and within one the entry that comes first.
+/// to the same as `shop-web` with `staging`. The older PreviewRepository has them, and within one the entry that comes first.
 fn has_names(
-    repositories: &[&Repository],
-    repository: &Repository,
+    repositories: &[&PreviewRepository],
+    repository: &PreviewRepository,
     environment: &RepositoryEnvironment,
 ) -> Result<(), Mistake> {
     let name = repository.name_any();
-    let place =
-        |of: &Repository, entry: &str| of.spec.environments.iter().position(|other| other.name == entry);
+    let place = |of: &PreviewRepository, entry: &str| {
+        of.spec.environments.iter().position(|other| other.name == entry)
+    };
     let own = (seniority(repository), place(repository, &environment.name));
     let taken = repositories
         .iter()
@@ -121,7 +145,7 @@ fn has_names(
         .find(|(other, entry)| (seniority(other), place(other, &entry.name)) < own);
     let Some((other, entry)) = taken else { return Ok(()) };
     let what = format!(
-        "object name {} belongs to spec.environments[{}] of Repository {} already",
+        "object name {} belongs to spec.environments[{}] of PreviewRepository {} already",
         names::preview_environment(&name, &environment.name, None),
         entry.name,
         other.name_any(),
@@ -135,7 +159,7 @@ fn has_names(
 /// # Errors
 /// `NameTaken`.
 pub fn is_own(
-    repository: &Repository,
+    repository: &PreviewRepository,
     environment: &RepositoryEnvironment,
     pull_request: Option<i64>,
     existing: Option<&PreviewEnvironment>,
@@ -151,7 +175,7 @@ pub fn is_own(
         return Ok(());
     }
     let what = format!(
-        "PreviewEnvironment {}/{} is GitHub environment \"{}\" of Repository {}, entry {} already",
+        "PreviewEnvironment {}/{} is GitHub environment \"{}\" of PreviewRepository {}, entry {} already",
         repository.namespace().unwrap_or_default(),
         existing.name_any(),
         spec.github_environment,
@@ -165,16 +189,16 @@ pub fn is_own(
 }
 
 /// The entry of an environment, for people.
-fn place_of(repository: &Repository, environment: &RepositoryEnvironment) -> String {
+fn place_of(repository: &PreviewRepository, environment: &RepositoryEnvironment) -> String {
     format!(
-        "Repository {}/{}, spec.environments[{}]",
+        "PreviewRepository {}/{}, spec.environments[{}]",
         repository.namespace().unwrap_or_default(),
         repository.name_any(),
         environment.name
     )
 }
 
-fn claim(repository: &Repository, environment: &RepositoryEnvironment) -> (String, String) {
+fn claim(repository: &PreviewRepository, environment: &RepositoryEnvironment) -> (String, String) {
     (repository.spec.repository.to_lowercase(), names::github_pattern(environment).to_lowercase())
 }
 
@@ -184,9 +208,9 @@ mod tests {
 
     use super::*;
 
-    fn repository(name: &str, second: u8, environments: &Value) -> Repository {
+    fn repository(name: &str, second: u8, environments: &Value) -> PreviewRepository {
         serde_json::from_value(json!({
-            "apiVersion": "matinee.dev/v1alpha1", "kind": "Repository",
+            "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewRepository",
             "metadata": {"name": name, "namespace": "team", "uid": format!("uid-{name}"),
                 "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z")},
             "spec": {"repository": format!("acme/{name}"), "className": "standard", "environments": environments},
@@ -194,8 +218,63 @@ mod tests {
         .unwrap()
     }
 
-    fn reason(all: &[&Repository], repository: &Repository, entry: usize) -> Option<&'static str> {
+    fn reason(
+        all: &[&PreviewRepository],
+        repository: &PreviewRepository,
+        entry: usize,
+    ) -> Option<&'static str> {
         holds(all, repository, &repository.spec.environments[entry]).err().map(|mistake| mistake.reason)
+    }
+
+    fn class(name: &str, second: u8, annotations: &Value, grants: &Value) -> std::sync::Arc<PreviewClass> {
+        let class: PreviewClass = serde_json::from_value(json!({
+            "metadata": {"name": name, "annotations": annotations,
+                "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z")},
+            "spec": {"grants": grants, "forge": {"github": {"secretName": "github"}},
+                "routing": {"domain": "dev.example", "gateway": {"name": "g", "namespace": "g"}}},
+        }))
+        .unwrap();
+        class.into()
+    }
+
+    #[test]
+    fn a_grant_admits_its_repositories_in_its_namespaces_only() {
+        let grants = json!([
+            {"repositories": ["acme/shop"], "namespaces": ["team"]},
+            {"repositories": ["acme/web", "acme/docs"], "namespaces": ["another"]},
+            {"repositories": ["ACME/docs"], "namespaces": ["te*"]},
+        ]);
+        let class = class("standard", 1, &json!({}), &grants);
+        for (name, wanted) in [
+            ("shop", None),
+            ("docs", None),
+            ("web", Some("NamespaceNotAllowed")),
+            ("else", Some("RepositoryNotAllowed")),
+        ] {
+            let result = class_admits(&class, &repository(name, 1, &json!([{"name": "one"}])));
+            assert_eq!(result.err().map(|mistake| mistake.reason), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_repository_without_class_name_has_the_newest_default_class() {
+        let default = json!({"matinee.dev/is-default-class": "true"});
+        let grants = json!([{"repositories": ["acme/*"], "namespaces": ["team"]}]);
+        let all = [
+            class("old", 1, &default, &grants),
+            class("new", 2, &default, &grants),
+            class("standard", 3, &json!({"matinee.dev/is-default-class": "false"}), &grants),
+        ];
+        let mut repository = repository("shop", 1, &json!([{"name": "one"}]));
+        let name = |repository: &PreviewRepository, all: &[std::sync::Arc<PreviewClass>]| {
+            class_of(repository, all).map(|class| class.name_any())
+        };
+        assert_eq!(name(&repository, &all).as_deref(), Some("standard"), "the one that it names");
+        repository.spec.class_name = None;
+        assert_eq!(name(&repository, &all).as_deref(), Some("new"));
+        assert_eq!(name(&repository, &all[2..]), None);
+        repository.spec.class_name = Some("missing".to_owned());
+        assert_eq!(name(&repository, &all), None, "a name is never replaced by the default");
     }
 
     #[test]
@@ -210,7 +289,7 @@ mod tests {
         for word in [
             "c8-web-staging",
             "spec.environments[staging]",
-            "spec.environments[web-staging] of Repository c8",
+            "spec.environments[web-staging] of PreviewRepository c8",
         ] {
             assert!(message.contains(word), "{message}");
         }

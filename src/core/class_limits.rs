@@ -182,7 +182,7 @@ mod tests {
         serde_json::from_value(json!({
             "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewClass", "metadata": {"name": "standard"},
             "spec": {
-                "repositories": ["acme/*"], "github": {"secretName": "github"},
+                "grants": [{"repositories": ["acme/*"], "namespaces": ["*"]}], "forge": {"github": {"secretName": "github"}},
                 "routing": {"domain": "x.example", "gateway": {"name": "a", "namespace": "b"}}, "isolation": isolation,
             },
         }))

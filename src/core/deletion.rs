@@ -71,7 +71,7 @@ pub fn status(
     }
     let list = &mut status.conditions;
     conditions::initialize(list, &CONDITIONS, generation, now);
-    for kind in [progress::VALIDATED, progress::APPLIED, progress::HEALTHY, progress::ANSWERING] {
+    for kind in [progress::VALIDATED, progress::APPLIED, progress::HEALTHY, progress::REACHABLE] {
         conditions::set(list, kind, ConditionStatus::Unknown, DELETING, "", generation, now);
     }
     let summary = Summary::Reconciling { reason: reason.to_owned(), message: causes.join("; ") };

@@ -74,7 +74,7 @@ pub fn judge(
 
 /// Reason of a commit that never was the head of its pull request.
 pub const NOT_THE_HEAD: &str = "NotTheHead";
-/// Reason of a Repository whose filter patterns can't be read.
+/// Reason of a PreviewRepository whose filter patterns can't be read.
 pub const PATTERN_INVALID: &str = "PatternInvalid";
 
 /// What to do about a commit that isn't the head. GitHub shows 140 characters of a message, so it
@@ -127,7 +127,7 @@ pub enum Unselected {
 pub fn patterns_invalid(environment: &str, problems: &[String]) -> Mistake {
     let problems: Vec<String> =
         problems.iter().map(|problem| format!("spec.environments[{environment}].{problem}")).collect();
-    Mistake { reason: PATTERN_INVALID, message: format!("the Repository's {}", problems.join("; ")) }
+    Mistake { reason: PATTERN_INVALID, message: format!("the PreviewRepository's {}", problems.join("; ")) }
 }
 
 /// The trigger's filter of base branches.
@@ -200,7 +200,7 @@ pub fn source(pull_request: &PullRequest) -> PullRequestSource {
     }
 }
 
-/// Forks, drafts and bots have environments only where the Repository asks for it and the class allows it.
+/// Forks, drafts and bots have environments only where the PreviewRepository asks for it and the class allows it.
 fn kind_allowed(
     class: &ClassPullRequests,
     class_name: &str,
@@ -233,12 +233,12 @@ fn kind_allowed(
             }
             (Permission::Allow, Reaction::Ignore) => {
                 format!(
-                    "the Repository's spec.environments[{}].trigger.pullRequest.{field} is Ignore",
+                    "the PreviewRepository's spec.environments[{}].trigger.pullRequest.{field} is Ignore",
                     environment.name
                 )
             }
             (Permission::Deny, Reaction::Ignore) => format!(
-                "the Repository's spec.environments[{}].trigger.pullRequest.{field} is Ignore and PreviewClass {class_name} denies \
+                "the PreviewRepository's spec.environments[{}].trigger.pullRequest.{field} is Ignore and PreviewClass {class_name} denies \
                  spec.pullRequests.{field}",
                 environment.name
             ),

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::{ClassLifetime, Duration, Lifetime, RepositoryLifetime};
 
 /// When an environment of a pull request is deleted: counted from when its present revision was first seen. The environment's own wish goes
-/// before the Repository's, which goes before the class's default; the class's ceiling bounds all.
+/// before the PreviewRepository's, which goes before the class's default; the class's ceiling bounds all.
 pub fn expires(
     revision_seen: Timestamp,
     environment: Option<&Lifetime>,

@@ -1,7 +1,7 @@
 //! Every name that is made from others: namespaces, hosts, URLs, objects, and environments on GitHub.
 //!
 //! Names made here are short and readable, so two different environments can come to the same one (`shop-a` with `b`, `shop` with
-//! `a-b`; the same Repository's name in two namespaces). Who holds a namespace or host is decided by UID, never by name. Objects of one
+//! `a-b`; the same PreviewRepository's name in two namespaces). Who holds a namespace or host is decided by UID, never by name. Objects of one
 //! namespace can't share a name, so [`claims`](super::claims) lets only one of two such entries have it.
 
 use sha2::{Digest as _, Sha256};
@@ -20,7 +20,7 @@ const USUAL_ENVIRONMENT: &str = "preview";
 /// Stands for the pull request's number in the name of an environment on GitHub.
 const NUMBER: &str = "{number}";
 
-/// What the name of an environment on GitHub means to an environment of a Repository that it belongs to.
+/// What the name of an environment on GitHub means to an environment of a PreviewRepository that it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Belongs {
     /// It is that pull request's environment.
@@ -41,7 +41,7 @@ impl Belongs {
 
 /// The preview's namespace: `preview-shop-pr-7`, `preview-shop-docs-pr-7`, `preview-shop-staging`. A DNS label.
 ///
-/// `repository` is the name of the Repository object, `environment` the name of its entry there.
+/// `repository` is the name of the PreviewRepository object, `environment` the name of its entry there.
 pub fn namespace(repository: &str, environment: &str, pull_request: Option<i64>) -> String {
     let text = match pull_request {
         Some(number) if environment == USUAL_ENVIRONMENT => format!("preview-{repository}-pr-{number}"),
@@ -93,7 +93,7 @@ pub fn preview_environment(repository: &str, environment: &str, pull_request: Op
     }
 }
 
-/// Whether objects of two entries can come to the same name. Each is given as the name of its Repository object and the entry; both are in
+/// Whether objects of two entries can come to the same name. Each is given as the name of its PreviewRepository object and the entry; both are in
 /// one namespace.
 pub fn can_clash(one: (&str, &RepositoryEnvironment), other: (&str, &RepositoryEnvironment)) -> bool {
     let [first, second] =
@@ -115,7 +115,7 @@ fn pull_request_in(name: &str, base: &str) -> Option<i64> {
     text.parse::<i64>().ok().filter(|number| *number > 0 && number.to_string() == text)
 }
 
-/// What the name of a `PreviewEnvironment` means to an entry of a Repository of that name.
+/// What the name of a `PreviewEnvironment` means to an entry of a PreviewRepository of that name.
 pub fn meaning(name: &str, repository: &str, entry: &RepositoryEnvironment) -> Option<Belongs> {
     let base = preview_environment(repository, &entry.name, None);
     if is_of_pull_requests(entry) {
@@ -163,7 +163,7 @@ pub fn place_seen_from(environment: &RepositoryEnvironment, pull_request: Option
     github_environment(environment, None).or_else(|| github_environment(environment, pull_request))
 }
 
-/// Whether the name of an environment on GitHub belongs to this entry of a Repository, and what it means there. Case is ignored, as
+/// Whether the name of an environment on GitHub belongs to this entry of a PreviewRepository, and what it means there. Case is ignored, as
 /// GitHub does.
 pub fn pull_request_of(environment: &RepositoryEnvironment, github_name: &str) -> Option<Belongs> {
     let pattern = github_pattern(environment);
@@ -186,7 +186,7 @@ pub fn is_of_pull_requests(environment: &RepositoryEnvironment) -> bool {
     github_pattern(environment).contains(NUMBER)
 }
 
-/// Name of the environment on GitHub as a Repository writes it, with `{number}` where each pull request has its own.
+/// Name of the environment on GitHub as a PreviewRepository writes it, with `{number}` where each pull request has its own.
 pub fn github_pattern(environment: &RepositoryEnvironment) -> String {
     let of_pull_requests = environment.trigger.as_ref().is_some_and(|trigger| trigger.pull_request.is_some());
     match &environment.github_environment {

@@ -20,13 +20,13 @@ pub const APPLIED: &str = "Applied";
 /// What was applied is running.
 pub const HEALTHY: &str = "Healthy";
 /// The URL answered.
-pub const ANSWERING: &str = "Answering";
+pub const REACHABLE: &str = "Reachable";
 /// GitHub shows it. Written by the reporter.
 pub const REPORTED: &str = "Reported";
 
 /// Every condition of an environment, in the order of the stages.
 pub const CONDITIONS: [&str; 7] =
-    [conditions::READY, conditions::RECONCILING, conditions::STALLED, VALIDATED, APPLIED, HEALTHY, ANSWERING];
+    [conditions::READY, conditions::RECONCILING, conditions::STALLED, VALIDATED, APPLIED, HEALTHY, REACHABLE];
 
 /// Reason of [`APPLIED`] where somebody else keeps changing what was applied.
 pub const FIELDS_CONTESTED: &str = "FieldsContested";
@@ -54,7 +54,7 @@ impl Stage {
         (Self::Validate, VALIDATED, "Valid"),
         (Self::Apply, APPLIED, "Applied"),
         (Self::Health, HEALTHY, "Healthy"),
-        (Self::Answer, ANSWERING, "Answering"),
+        (Self::Answer, REACHABLE, "Reachable"),
     ];
 }
 
@@ -169,7 +169,8 @@ pub fn conclude(
     status.namespace = findings.namespace.or(status.namespace);
     status.components = findings.components.unwrap_or(status.components);
     status.inventory = findings.inventory.unwrap_or(status.inventory);
-    status.expires = findings.expires.map(|time| seconds(time).to_string()).or(status.expires);
+    status.expiration_time =
+        findings.expires.map(|time| seconds(time).to_string()).or(status.expiration_time);
     set_conditions(&mut status, visit, progress, &findings.contested);
     set_history(&mut status, visit, progress);
     status.report = reports(before, &status, visit, progress, &skipped, trouble.as_deref());
@@ -246,7 +247,7 @@ pub fn first_seen(
     revision: &Revision,
     now: Timestamp,
 ) -> Timestamp {
-    newest_attempt(status, revision).map_or(now, |attempt| attempt.started_at.0)
+    newest_attempt(status, revision).map_or(now, |attempt| attempt.start_time.0)
 }
 
 /// The newest attempt, if it is at this revision.
@@ -270,7 +271,7 @@ fn empty() -> PreviewEnvironmentStatus {
         host: None,
         hosts: Vec::new(),
         short_sha: None,
-        expires: None,
+        expiration_time: None,
         namespace: None,
         components: Vec::new(),
         inventory: Vec::new(),
@@ -367,16 +368,16 @@ fn set_history(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progres
             && last.outcome == Outcome::InProgress
         {
             last.outcome = Outcome::Superseded;
-            last.finished_at = Some(now.clone());
+            last.completion_time = Some(now.clone());
         }
         status.history.insert(
             0,
             Attempt {
                 sha: visit.revision.sha.clone(),
                 deployment_id: visit.revision.deployment_id,
-                started_at: now.clone(),
-                ready_at: None,
-                finished_at: None,
+                start_time: now.clone(),
+                ready_time: None,
+                completion_time: None,
                 outcome: Outcome::InProgress,
                 message: String::new(),
             },
@@ -399,11 +400,11 @@ fn set_history(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progres
         }
         Progress::Superseded { .. } => (Outcome::Superseded, String::new()),
     };
-    if outcome == Outcome::Succeeded && attempt.outcome != outcome && attempt.ready_at.is_none() {
-        attempt.ready_at = Some(now.clone());
+    if outcome == Outcome::Succeeded && attempt.outcome != outcome && attempt.ready_time.is_none() {
+        attempt.ready_time = Some(now.clone());
     }
     if attempt.outcome != outcome || attempt.message != message {
-        attempt.finished_at = (outcome != Outcome::InProgress).then_some(now);
+        attempt.completion_time = (outcome != Outcome::InProgress).then_some(now);
         attempt.outcome = outcome;
         attempt.message = message;
     }
@@ -556,7 +557,7 @@ mod tests {
         let kinds: Vec<_> = status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
         assert_eq!(kinds, CONDITIONS);
         assert_eq!(find_condition(&status.conditions, VALIDATED).unwrap().status, "True");
-        assert_eq!(find_condition(&status.conditions, ANSWERING).unwrap().reason, "NotReached");
+        assert_eq!(find_condition(&status.conditions, REACHABLE).unwrap().reason, "NotReached");
     }
 
     #[test]
@@ -738,7 +739,7 @@ mod tests {
             before = Some(after);
         }
         assert_eq!(firsts, [1]);
-        let ready_at = |status: &PreviewEnvironmentStatus| status.history[0].ready_at.clone();
+        let ready_at = |status: &PreviewEnvironmentStatus| status.history[0].ready_time.clone();
         assert_eq!(ready_at(before.as_ref().unwrap()), Some(Time(visit(&one, 1).now)));
         // The same commit deployed anew is another revision.
         let two = revision(2);
@@ -746,7 +747,7 @@ mod tests {
         assert!(is_first_ready(before.as_ref(), &next, &two));
         // What was ready before it was recorded when isn't taken for ready since now.
         let mut old = next;
-        old.history[0].ready_at = None;
+        old.history[0].ready_time = None;
         let again = conclude(Some(&old), &visit(&two, 99), with_url(), &Progress::Ready);
         assert_eq!(ready_at(&again), None);
     }

@@ -23,7 +23,7 @@ pub fn is_first_ready(
     let ready_at = |status: &PreviewEnvironmentStatus| {
         let attempt = status.history.first()?;
         (attempt.sha == revision.sha && attempt.deployment_id == revision.deployment_id)
-            .then_some(attempt.ready_at.as_ref()?.0)
+            .then_some(attempt.ready_time.as_ref()?.0)
     };
     ready_at(after).is_some() && before.and_then(ready_at).is_none()
 }

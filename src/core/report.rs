@@ -288,8 +288,8 @@ mod tests {
             "spec": {"repositoryRef": {"name": "x"}, "environment": "staging", "githubEnvironment": "staging",
                 "revision": {"sha": "0".repeat(40), "deploymentId": 9}},
             "status": {"observedGeneration": 1, "conditions": [], "history": [
-                {"sha": "0".repeat(40), "deploymentId": 7, "startedAt": "2026-01-02T03:00:00Z", "outcome": "Succeeded"},
-                {"sha": "0".repeat(40), "deploymentId": 5, "startedAt": "2026-01-02T03:00:00Z", "outcome": "Succeeded"},
+                {"sha": "0".repeat(40), "deploymentId": 7, "startTime": "2026-01-02T03:00:00Z", "outcome": "Succeeded"},
+                {"sha": "0".repeat(40), "deploymentId": 5, "startTime": "2026-01-02T03:00:00Z", "outcome": "Succeeded"},
             ]}
         }))
         .unwrap();

@@ -17,11 +17,11 @@ pub struct Target {
     pub environment_namespace: String,
     /// UID of the `PreviewEnvironment`: the mark of ownership on everything applied.
     pub environment_uid: String,
-    /// Name of the `Repository` object.
+    /// Name of the `PreviewRepository` object.
     pub repository_name: String,
     /// The repository on GitHub, as `owner/name`.
     pub repository: String,
-    /// Name of the environment in the Repository.
+    /// Name of the environment in the PreviewRepository.
     pub environment: String,
     /// Name of the environment on GitHub.
     pub github_environment: String,
@@ -46,7 +46,7 @@ pub struct Target {
     pub template_name: String,
     /// The template.
     pub template: PreviewTemplateSpec,
-    /// Values of all declared parameters: those that the deployment was asked for with, over the Repository's, over the template's defaults.
+    /// Values of all declared parameters: those that the deployment was asked for with, over the PreviewRepository's, over the template's defaults.
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -57,7 +57,7 @@ pub struct About {
     pub sha: String,
     /// The repository on GitHub, as `owner/name`.
     pub repository: String,
-    /// Name of the environment in the Repository.
+    /// Name of the environment in the PreviewRepository.
     pub environment: String,
     /// Number of the pull request, where there is one.
     pub pull_request: Option<i64>,

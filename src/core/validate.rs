@@ -10,37 +10,37 @@ use super::forge::RepositoryName;
 use super::target::{Mistake, Target};
 use super::{claims, class_limits, gate, names, trigger};
 use crate::api::{
-    Parameter, PreviewClass, PreviewEnvironment, PreviewTemplate, PullRequestSource, Repository,
+    Parameter, PreviewClass, PreviewEnvironment, PreviewRepository, PreviewTemplate, PullRequestSource,
     RepositoryEnvironment,
 };
 
 /// Everything that was found in the cluster for one environment.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
-    /// The Repository it names.
-    pub repository: Option<&'a Repository>,
-    /// The class the Repository names.
+    /// The PreviewRepository it names.
+    pub repository: Option<&'a PreviewRepository>,
+    /// The class the PreviewRepository names.
     pub class: Option<&'a PreviewClass>,
-    /// The template that the Repository's entry names.
+    /// The template that the PreviewRepository's entry names.
     pub template: Option<&'a PreviewTemplate>,
-    /// Every Repository, to see who holds an environment.
-    pub repositories: &'a [&'a Repository],
+    /// Every PreviewRepository, to see who holds an environment.
+    pub repositories: &'a [&'a PreviewRepository],
     /// Every environment, to see who holds a host name.
     pub environments: &'a [&'a PreviewEnvironment],
 }
 
-/// The Repository, the entry and the class of an environment, as far as they may be used together.
+/// The PreviewRepository, the entry and the class of an environment, as far as they may be used together.
 #[derive(Clone, Copy, Debug)]
 pub struct Admitted<'a> {
-    /// The Repository.
-    pub repository: &'a Repository,
+    /// The PreviewRepository.
+    pub repository: &'a PreviewRepository,
     /// The entry of the environment.
     pub entry: &'a RepositoryEnvironment,
     /// The class.
     pub class: &'a PreviewClass,
 }
 
-/// Checks what stands above the environment: Repository, entry, class.
+/// Checks what stands above the environment: PreviewRepository, entry, class.
 ///
 /// # Errors
 /// `RepositoryMissing`, `EnvironmentUnknown`, `ClassMissing`, `RepositoryNotAllowed`, `NamespaceNotAllowed`, `EnvironmentClaimed`.
@@ -48,12 +48,12 @@ pub fn admit<'a>(
     namespace: &str,
     repository_name: &str,
     environment: &str,
-    repository: Option<&'a Repository>,
+    repository: Option<&'a PreviewRepository>,
     class: Option<&'a PreviewClass>,
-    repositories: &[&'a Repository],
+    repositories: &[&'a PreviewRepository],
 ) -> Result<Admitted<'a>, Mistake> {
     let repository = repository.ok_or_else(|| {
-        let cause = Cause::new(format!("there is no Repository {namespace}/{repository_name}"))
+        let cause = Cause::new(format!("there is no PreviewRepository {namespace}/{repository_name}"))
             .detail("spec.repositoryRef.name")
             .remedy("create it, or delete this object");
         Mistake::new("RepositoryMissing", cause)
@@ -61,7 +61,7 @@ pub fn admit<'a>(
     let entry =
         repository.spec.environments.iter().find(|entry| entry.name == environment).ok_or_else(|| {
             let cause = Cause::new(format!(
-                "Repository {namespace}/{repository_name} has no environment {environment}"
+                "PreviewRepository {namespace}/{repository_name} has no environment {environment}"
             ))
             .detail("spec.environment, spec.environments")
             .remedy("add it");
@@ -73,23 +73,26 @@ pub fn admit<'a>(
     Ok(Admitted { repository, entry, class })
 }
 
-/// The mistake of naming a class that isn't there.
-pub fn class_missing(repository: &Repository) -> Mistake {
-    let cause = Cause::new(format!("there is no PreviewClass {}", repository.spec.class_name))
-        .detail(format!("{}, spec.className", title(repository)))
-        .remedy("ask the platform team which ones there are (kubectl get previewclasses)");
+/// The mistake of naming a class that isn't there, or none where none is the default.
+pub fn class_missing(repository: &PreviewRepository) -> Mistake {
+    const ASK: &str = "ask the platform team which ones there are (kubectl get previewclasses)";
+    let (what, remedy) = match &repository.spec.class_name {
+        Some(name) => (format!("there is no PreviewClass {name}"), ASK.to_owned()),
+        None => ("no PreviewClass is the default".to_owned(), format!("set it, or {ASK}")),
+    };
+    let cause = Cause::new(what).detail(format!("{}, spec.className", title(repository))).remedy(remedy);
     Mistake::new("ClassMissing", cause)
 }
 
-fn title(repository: &Repository) -> String {
-    format!("Repository {}/{}", repository.namespace().unwrap_or_default(), repository.name_any())
+fn title(repository: &PreviewRepository) -> String {
+    format!("PreviewRepository {}/{}", repository.namespace().unwrap_or_default(), repository.name_any())
 }
 
-/// Checks the filter patterns of a Repository's triggers.
+/// Checks the filter patterns of a PreviewRepository's triggers.
 ///
 /// # Errors
 /// `PatternInvalid`, with every mistake that there is.
-pub fn patterns(repository: &Repository) -> Result<(), Mistake> {
+pub fn patterns(repository: &PreviewRepository) -> Result<(), Mistake> {
     let mut found = Vec::new();
     for entry in &repository.spec.environments {
         let Some(asks) = &entry.trigger else { continue };
@@ -105,7 +108,7 @@ pub fn patterns(repository: &Repository) -> Result<(), Mistake> {
         return Ok(());
     }
     let namespace = repository.namespace().unwrap_or_default();
-    let message = format!("Repository {namespace}/{}: {}", repository.name_any(), found.join("; "));
+    let message = format!("PreviewRepository {namespace}/{}: {}", repository.name_any(), found.join("; "));
     Err(Mistake { reason: gate::PATTERN_INVALID, message })
 }
 
@@ -128,10 +131,14 @@ pub fn wrong_place(
 }
 
 /// The mistake of naming a template that isn't there.
-pub fn template_missing(repository: &Repository, entry: &RepositoryEnvironment, template: &str) -> Mistake {
+pub fn template_missing(
+    repository: &PreviewRepository,
+    entry: &RepositoryEnvironment,
+    template: &str,
+) -> Mistake {
     let namespace = repository.namespace().unwrap_or_default();
     let cause = Cause::new(format!("there is no PreviewTemplate {namespace}/{template}"))
-        .detail(format!("{}, spec.environments[{}].deploy.templateRef.name", title(repository), entry.name))
+        .detail(format!("{}, spec.environments[{}].deploy.template.ref.name", title(repository), entry.name))
         .remedy("create it");
     Mistake::new("TemplateMissing", cause)
 }
@@ -158,12 +165,12 @@ pub fn validate(
     let deploy = entry.deploy.as_ref().ok_or_else(|| {
         let cause = Cause::new(format!("environment {} has nothing to deploy", entry.name))
             .detail(format!("{}, spec.environments[{}]", title(repository), entry.name))
-            .remedy("set deploy.templateRef, or leave its deployments to another tool");
+            .remedy("set deploy.template, or leave its deployments to another tool");
         Mistake::new("NothingToDeploy", cause)
     })?;
     class_limits::check(class)?;
     let template =
-        found.template.ok_or_else(|| template_missing(repository, entry, &deploy.template_ref.name))?;
+        found.template.ok_or_else(|| template_missing(repository, entry, &deploy.template.reference.name))?;
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let repository_name = repository.name_any();
     let host = names::host(&repository_name, &entry.name, number, &class.spec.routing.domain);
@@ -198,7 +205,7 @@ fn host_taken(host: &str, holder: &PreviewEnvironment) -> Mistake {
     let (namespace, name) = (holder.namespace().unwrap_or_default(), holder.name_any());
     let cause = Cause::new(format!("host name {host} belongs to PreviewEnvironment {namespace}/{name} already"))
         .remedy(
-            "rename the endpoint, the environment or the Repository object that it is made from, or use a class with another domain",
+            "rename the endpoint, the environment or the PreviewRepository object that it is made from, or use a class with another domain",
         );
     Mistake::new("HostTaken", cause)
 }
@@ -220,10 +227,10 @@ fn seniority(environment: &PreviewEnvironment) -> (Option<jiff::Timestamp>, Opti
     (environment.metadata.creation_timestamp.as_ref().map(|time| time.0), environment.uid())
 }
 
-/// The revision's values over the Repository's, and these over the template's defaults; every declared parameter has one, and no other has.
+/// The revision's values over the PreviewRepository's, and these over the template's defaults; every declared parameter has one, and no other has.
 fn parameters(
     environment: &PreviewEnvironment,
-    repository: &Repository,
+    repository: &PreviewRepository,
     entry: &RepositoryEnvironment,
     template: &PreviewTemplate,
 ) -> Result<BTreeMap<String, String>, Mistake> {

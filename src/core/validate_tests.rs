@@ -13,7 +13,7 @@ struct World {
     environment: Value,
     /// Other environments.
     others: Vec<Value>,
-    /// Other Repositories.
+    /// Other PreviewRepositories.
     neighbours: Vec<Value>,
 }
 
@@ -35,15 +35,15 @@ impl World {
     fn new() -> Self {
         Self {
             repository: object(
-                "Repository",
+                "PreviewRepository",
                 "shop",
                 1,
                 &json!({
                     "repository": "acme/shop",
                     "className": "standard",
                     "environments": [
-                        {"name": "preview", "deploy": {"templateRef": {"name": "web"}}},
-                        {"name": "docs", "deploy": {"templateRef": {"name": "web"}}},
+                        {"name": "preview", "deploy": {"template": {"ref": {"name": "web"}}}},
+                        {"name": "docs", "deploy": {"template": {"ref": {"name": "web"}}}},
                         {"name": "elsewhere"},
                     ],
                 }),
@@ -53,9 +53,8 @@ impl World {
                 "standard",
                 1,
                 &json!({
-                    "repositories": ["acme/*"],
-                    "namespaces": ["team*"],
-                    "github": {"secretName": "github"},
+                    "grants": [{"repositories": ["acme/*"], "namespaces": ["team*"]}],
+                    "forge": {"github": {"secretName": "github"}},
                     "routing": {"domain": "dev.example", "gateway": {"name": "g", "namespace": "g"}},
                 }),
             ),
@@ -81,10 +80,10 @@ impl World {
     fn validate(&self) -> Result<Target, Mistake> {
         let read = |value: &Value| serde_json::from_value(value.clone()).unwrap();
         let environment: PreviewEnvironment = read(&self.environment);
-        let repository: Option<Repository> = serde_json::from_value(self.repository.clone()).unwrap();
+        let repository: Option<PreviewRepository> = serde_json::from_value(self.repository.clone()).unwrap();
         let class: Option<PreviewClass> = serde_json::from_value(self.class.clone()).unwrap();
         let template: Option<PreviewTemplate> = serde_json::from_value(self.template.clone()).unwrap();
-        let neighbours: Vec<Repository> =
+        let neighbours: Vec<PreviewRepository> =
             self.neighbours.iter().map(|value| serde_json::from_value(value.clone()).unwrap()).collect();
         let others: Vec<PreviewEnvironment> = self.others.iter().map(read).collect();
         validate(
@@ -112,7 +111,7 @@ impl World {
     }
 }
 
-/// The environment of pull request 7 of an entry of the Repository `shop`.
+/// The environment of pull request 7 of an entry of the PreviewRepository `shop`.
 fn environment(entry: &str, second: u8) -> Value {
     object(
         "PreviewEnvironment",
@@ -158,19 +157,19 @@ fn what_the_environment_refers_to_must_be_there() {
     World::mistake(
         |world| world.environment["spec"]["environment"] = "elsewhere".into(),
         "NothingToDeploy",
-        &["spec.environments[elsewhere]", "deploy.templateRef"],
+        &["spec.environments[elsewhere]", "deploy.template"],
     );
     World::mistake(
         |world| world.class = Value::Null,
         "ClassMissing",
-        &["Repository team/shop", "spec.className", "standard", "platform team"],
+        &["PreviewRepository team/shop", "spec.className", "standard", "platform team"],
     );
     World::mistake(
         |world| world.template = Value::Null,
         "TemplateMissing",
         &[
-            "Repository team/shop",
-            "spec.environments[preview].deploy.templateRef.name",
+            "PreviewRepository team/shop",
+            "spec.environments[preview].deploy.template.ref.name",
             "team/web",
             "create it",
         ],
@@ -180,14 +179,19 @@ fn what_the_environment_refers_to_must_be_there() {
 #[test]
 fn the_class_must_admit_the_repository_and_its_namespace() {
     World::mistake(
-        |world| world.class["spec"]["repositories"] = json!(["acme/other"]),
+        |world| world.class["spec"]["grants"][0]["repositories"] = json!(["acme/other"]),
         "RepositoryNotAllowed",
-        &["Repository team/shop", "spec.repository acme/shop", "PreviewClass standard", "platform team"],
+        &[
+            "PreviewRepository team/shop",
+            "spec.repository acme/shop",
+            "PreviewClass standard",
+            "platform team",
+        ],
     );
     World::mistake(
-        |world| world.class["spec"]["namespaces"] = json!(["other"]),
+        |world| world.class["spec"]["grants"][0]["namespaces"] = json!(["other"]),
         "NamespaceNotAllowed",
-        &["Repository team/shop", "namespace", "PreviewClass standard", "platform team"],
+        &["PreviewRepository team/shop", "namespace", "PreviewClass standard", "platform team"],
     );
 }
 
@@ -195,7 +199,7 @@ fn the_class_must_admit_the_repository_and_its_namespace() {
 fn of_two_repositories_with_one_environment_the_older_has_it() {
     let neighbour = |second: u8| {
         let mut neighbour = object(
-            "Repository",
+            "PreviewRepository",
             "shop-too",
             second,
             &json!({"repository": "Acme/Shop", "className": "standard", "environments": [{"name": "preview"}]}),
@@ -206,7 +210,12 @@ fn of_two_repositories_with_one_environment_the_older_has_it() {
     World::mistake(
         |world| world.neighbours = vec![neighbour(0)],
         "EnvironmentClaimed",
-        &["Repository team/shop", "spec.environments[preview]", "team-other/shop-too", "githubEnvironment"],
+        &[
+            "PreviewRepository team/shop",
+            "spec.environments[preview]",
+            "team-other/shop-too",
+            "githubEnvironment",
+        ],
     );
     let mut world = World::new();
     world.neighbours = vec![neighbour(2)];
@@ -298,9 +307,9 @@ fn hosts_that_differ_are_nobodys_business() {
 
 #[test]
 fn every_filter_pattern_that_cant_be_read_is_named() {
-    let repository = |environments: Value| -> Repository {
+    let repository = |environments: Value| -> PreviewRepository {
         let spec = json!({"repository": "acme/shop", "className": "standard", "environments": environments});
-        serde_json::from_value(object("Repository", "shop", 1, &spec)).unwrap()
+        serde_json::from_value(object("PreviewRepository", "shop", 1, &spec)).unwrap()
     };
     let fine = json!([
         {"name": "staging", "trigger": {"push": {"branches": ["**", "!gh-readonly-queue/**"]}}},
@@ -315,7 +324,7 @@ fn every_filter_pattern_that_cant_be_read_is_named() {
     let Mistake { reason, message } = patterns(&repository(broken)).unwrap_err();
     assert_eq!(reason, "PatternInvalid");
     for words in [
-        "Repository team/shop: ",
+        "PreviewRepository team/shop: ",
         "spec.environments[staging].trigger.push.branches[1] \"[a\": [ is not closed",
         "spec.environments[preview].trigger.pullRequest.baseBranches[0] \"!\": there is no pattern",
         "spec.environments[preview].trigger.pullRequest.paths: every pattern begins with !",

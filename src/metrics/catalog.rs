@@ -99,9 +99,9 @@ catalog! {
     DEPLOYMENT_LOOPS: Counter "matinee_deployment_loops_total" []
         "Deployments that were held back because too many to their environment repeated what was deployed there";
     SWEEPS: Counter "matinee_sweeps_total" ["result"]
-        "Sweeps of a Repository by result: ok or error";
+        "Sweeps of a PreviewRepository by result: ok or error";
     SWEEP_LAST_SUCCESS: Gauge "matinee_sweep_last_success_timestamp_seconds" []
-        "When a sweep of any Repository last succeeded, in Unix time; missing before the first";
+        "When a sweep of any PreviewRepository last succeeded, in Unix time; missing before the first";
     DRIFT: Counter "matinee_drift_total" ["result"]
         "Objects of previews that somebody else changed: corrected, or left, since putting them back has no end";
     RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []

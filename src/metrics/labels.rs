@@ -36,12 +36,12 @@ pub enum Controller {
     PreviewClass,
     /// Of [`PreviewTemplate`](crate::api::PreviewTemplate).
     PreviewTemplate,
-    /// Of [`Repository`](crate::api::Repository).
-    Repository,
+    /// Of [`PreviewRepository`](crate::api::PreviewRepository).
+    PreviewRepository,
     /// Of [`DeploymentRequest`](crate::api::DeploymentRequest).
     DeploymentRequest,
-    /// Of [`Command`](crate::api::Command).
-    Command,
+    /// Of [`DeploymentCommand`](crate::api::DeploymentCommand).
+    DeploymentCommand,
     /// Of [`PreviewEnvironment`](crate::api::PreviewEnvironment).
     PreviewEnvironment,
 }
@@ -50,9 +50,9 @@ impl Controller {
     pub(super) const ALL: [Self; 6] = [
         Self::PreviewClass,
         Self::PreviewTemplate,
-        Self::Repository,
+        Self::PreviewRepository,
         Self::DeploymentRequest,
-        Self::Command,
+        Self::DeploymentCommand,
         Self::PreviewEnvironment,
     ];
 
@@ -61,9 +61,9 @@ impl Controller {
         match self {
             Self::PreviewClass => "previewclass",
             Self::PreviewTemplate => "previewtemplate",
-            Self::Repository => "repository",
+            Self::PreviewRepository => "previewrepository",
             Self::DeploymentRequest => "deploymentrequest",
-            Self::Command => "command",
+            Self::DeploymentCommand => "deploymentcommand",
             Self::PreviewEnvironment => "previewenvironment",
         }
     }

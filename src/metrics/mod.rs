@@ -268,7 +268,7 @@ impl Metrics {
         self.0.drift.get_or_create(&Outcome { result: labels::drift(corrected) }).inc();
     }
 
-    /// A Repository was swept, or could not be.
+    /// A PreviewRepository was swept, or could not be.
     pub fn sweep(&self, ok: bool, now: Timestamp) {
         self.0.sweeps.get_or_create(&Outcome { result: labels::outcome(ok) }).inc();
         if ok {

@@ -31,8 +31,8 @@ fn exercised() -> Metrics {
     metrics.github_rate_limit("github", 4_999, 5_000);
     metrics.github_writes_queued("github", 2);
     metrics.github_write_waited(second);
-    metrics.reconcile(Controller::Repository, true, second);
-    metrics.reconcile_queue(Controller::Repository, 3);
+    metrics.reconcile(Controller::PreviewRepository, true, second);
+    metrics.reconcile_queue(Controller::PreviewRepository, 3);
     metrics.drift(true);
     metrics.sweep(true, Timestamp::from_second(1_780_000_000).unwrap());
     metrics
@@ -107,9 +107,9 @@ fn what_is_counted_is_shown() {
         ("matinee_github_requests_total{method=\"other\",code=\"none\"}", 1.),
         ("matinee_github_rate_limit_remaining{credentials=\"github\"}", 4_999.),
         ("matinee_github_writes_queued{credentials=\"github\"}", 1.),
-        ("matinee_reconciles_total{controller=\"repository\",result=\"ok\"}", 1.),
-        ("matinee_reconciles_total{controller=\"command\",result=\"error\"}", 0.),
-        ("matinee_reconcile_queue_depth{controller=\"repository\"}", 3.),
+        ("matinee_reconciles_total{controller=\"previewrepository\",result=\"ok\"}", 1.),
+        ("matinee_reconciles_total{controller=\"deploymentcommand\",result=\"error\"}", 0.),
+        ("matinee_reconcile_queue_depth{controller=\"previewrepository\"}", 3.),
         ("matinee_sweeps_total{result=\"ok\"}", 1.),
         ("matinee_sweep_last_success_timestamp_seconds", 1_780_000_000.),
         ("matinee_push_to_ready_seconds_bucket{le=\"1.0\"}", 1.),

@@ -63,7 +63,7 @@ fn render(environment: &PreviewEnvironment) -> String {
         let url = escape(url);
         let _ = write!(body, "<p><a rel=\"noreferrer\" href=\"{url}\">{url}</a></p>");
     }
-    if let Some(expires) = &status.expires {
+    if let Some(expires) = &status.expiration_time {
         let _ = write!(body, "<p>Deleted at {}</p>", escape(expires));
     }
     body.push_str("<h2>State</h2><table>");
@@ -104,7 +104,7 @@ fn render(environment: &PreviewEnvironment) -> String {
             body,
             "<tr><td><code>{}</code></td><td>{}</td><td>{:?}</td><td>{}</td></tr>",
             escape(&sha),
-            attempt.started_at.0,
+            attempt.start_time.0,
             attempt.outcome,
             escape(&attempt.message)
         );

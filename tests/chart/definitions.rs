@@ -51,7 +51,9 @@ fn the_package_tells_of_each() {
     for example in list("artifacthub.io/crdsExamples") {
         match example["kind"].as_str().unwrap() {
             "PreviewClass" => drop(serde_json::from_value::<matinee::api::PreviewClass>(example).unwrap()),
-            "Repository" => drop(serde_json::from_value::<matinee::api::Repository>(example).unwrap()),
+            "PreviewRepository" => {
+                drop(serde_json::from_value::<matinee::api::PreviewRepository>(example).unwrap())
+            }
             other => panic!("no example of {other} is expected"),
         }
     }

@@ -76,7 +76,7 @@ fn people_get_nothing_that_speaks_for_others() {
             let resource = resource.as_str().unwrap();
             assert!(!resource.contains('/'), "a part of an object, such as its status: {rule}");
             assert_ne!(resource, "previewclasses", "{rule}");
-            assert!(reads || resource != "commands", "{rule}");
+            assert!(reads || resource != "deploymentcommands", "{rule}");
         }
     }
     let [view, edit, _] = all;
@@ -124,7 +124,7 @@ fn the_hooks_may_do_what_they_do_and_no_more() {
         json!([
             {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
             {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["get"]},
-            {"apiGroups": ["matinee.dev"], "resources": ["previewclasses", "repositories"], "verbs": ["list"]},
+            {"apiGroups": ["matinee.dev"], "resources": ["previewclasses", "previewrepositories"], "verbs": ["list"]},
             {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["gateways"], "verbs": ["get"]},
             {"apiGroups": ["networking.k8s.io"], "resources": ["ingressclasses"], "verbs": ["list"]},
             {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "resourceNames": ["matinee-deployer"], "verbs": ["get"]},

@@ -37,7 +37,7 @@ fn it_takes_what_the_parent_sets_for_all() {
     assert_eq!(pod["containers"][0]["image"], image);
     assert_eq!(pod["imagePullSecrets"], serde_json::json!([{"name": "mirror"}, {"name": "own"}]));
     assert_eq!(deployment["metadata"]["namespace"], NAMESPACE);
-    assert!(objects.find("CustomResourceDefinition", "repositories.matinee.dev").is_some());
+    assert!(objects.find("CustomResourceDefinition", "previewrepositories.matinee.dev").is_some());
     assert!(render(&parent, &["--set", "matinee.enabled=false"]).is_empty());
     let typo = text_of(&parent, "tools", &["--set", "matinee.replicas=2"]).err().unwrap();
     assert!(typo.contains("additional properties 'replicas' not allowed"), "{typo}");

@@ -34,7 +34,7 @@ tests![
 /// A project with these environments, as YAML items of `spec.environments`; NAME is the project's.
 pub async fn project(stage: &Stage, name: &str, environments: &str, webhook: bool) -> Result<Project> {
     let yaml = format!(
-        "apiVersion: matinee.dev/v1alpha1\nkind: Repository\nmetadata: {{name: {name}}}\nspec:\n  repository: acme/{name}\n  \
+        "apiVersion: matinee.dev/v1alpha1\nkind: PreviewRepository\nmetadata: {{name: {name}}}\nspec:\n  repository: acme/{name}\n  \
          className: {CLASS}\n  environments:\n{}",
         environments.replace("NAME", name)
     );
@@ -46,8 +46,7 @@ pub async fn project(stage: &Stage, name: &str, environments: &str, webhook: boo
     Ok(project)
 }
 
-const STAGING: &str =
-    "  - name: staging\n    trigger: {push: {branches: [main]}}\n    deploy: {templateRef: {name: NAME}}\n";
+const STAGING: &str = "  - name: staging\n    trigger: {push: {branches: [main]}}\n    deploy: {template: {ref: {name: NAME}}}\n";
 
 /// The newest deployment of a commit in an environment, once it has a state.
 pub async fn deployed(
@@ -158,7 +157,7 @@ async fn reviewer_sees(
         .await
 }
 
-/// Fails when a commit was asked for in an environment. (The head that a branch has when its Repository comes is asked for too.)
+/// Fails when a commit was asked for in an environment. (The head that a branch has when its PreviewRepository comes is asked for too.)
 async fn none_asked(stage: &Stage, project: &Project, environment: &str, sha: &str) -> Result<()> {
     let all = deployments_of(stage, project, environment).await?;
     ensure!(all.iter().all(|deployment| deployment.sha != sha), "deployments in {environment}: {all:#?}");
@@ -196,7 +195,7 @@ async fn a_push_is_deployed_and_the_next_one_takes_its_place(stage: &Stage) -> R
         .await
 }
 
-const CHAIN: &str = "  - name: staging\n    trigger: {push: {branches: [main]}}\n    deploy: {templateRef: {name: NAME}}\n  \
+const CHAIN: &str = "  - name: staging\n    trigger: {push: {branches: [main]}}\n    deploy: {template: {ref: {name: NAME}}}\n  \
     - name: production\n    trigger: {deploymentStatus: {environment: staging, soak: 3s}}\n    gates: {checks: [smoke]}\n";
 
 /// When a deployment's newest status was told.
@@ -314,7 +313,7 @@ async fn a_lock_holds_deployments_back(stage: &Stage) -> Result<()> {
 }
 
 async fn approval_is_waited_for(stage: &Stage) -> Result<()> {
-    let gates = "  - name: preview\n    trigger: {pullRequest: {}}\n    gates: {approvals: 1}\n    deploy: {templateRef: {name: NAME}}\n";
+    let gates = "  - name: preview\n    trigger: {pullRequest: {}}\n    gates: {approvals: 1}\n    deploy: {template: {ref: {name: NAME}}}\n";
     let project = project(stage, "chain-approval", gates, true).await?;
     let github = stage.github();
     let pull = open(stage, &project, "feature").await?;
@@ -339,7 +338,9 @@ async fn order_is_kept_and_force_passes_it(stage: &Stage) -> Result<()> {
     let project = project(stage, "chain-order", environments, true).await?;
     let github = stage.github();
     let sha = github.push(&project.repository, "main").await?;
-    let why = waits(stage, &project, "production", &sha, ("InOrder", "Unknown", "NotInOrder")).await?;
+    let why =
+        waits(stage, &project, "production", &sha, ("PriorEnvironmentSucceeded", "Unknown", "NotInOrder"))
+            .await?;
     ensure!(why.contains("staging"), "{why}");
     none_asked(stage, &project, "production", &sha).await?;
     // Somebody else deploys to staging, by hand.
@@ -357,7 +358,8 @@ async fn order_is_kept_and_force_passes_it(stage: &Stage) -> Result<()> {
     asked_for(stage, &project, "production", &sha).await?;
 
     let next = github.push(&project.repository, "main").await?;
-    waits(stage, &project, "production", &next, ("InOrder", "Unknown", "NotInOrder")).await?;
+    waits(stage, &project, "production", &next, ("PriorEnvironmentSucceeded", "Unknown", "NotInOrder"))
+        .await?;
     let forced = json!({
         "apiVersion": "matinee.dev/v1alpha1", "kind": "DeploymentRequest", "metadata": {"name": "now"},
         "spec": {"repositoryRef": {"name": project.name}, "environment": "production", "sha": next, "force": true},
@@ -394,7 +396,7 @@ async fn outside_of_its_hours_nothing_is_deployed(stage: &Stage) -> Result<()> {
     waits(stage, &project, "staging", &sha, ("WithinHours", "Unknown", "OutsideHours")).await?;
     none_asked(stage, &project, "staging", &sha).await?;
     let open = json!({"spec": {"environments": [{
-        "name": "staging", "trigger": {"push": {"branches": ["main"]}}, "deploy": {"templateRef": {"name": project.name}},
+        "name": "staging", "trigger": {"push": {"branches": ["main"]}}, "deploy": {"template": {"ref": {"name": project.name}}},
         "gates": {"hours": [{"start": "* * * * *", "duration": "2m"}]},
     }]}});
     let repositories = stage.repositories(&project.namespace);
@@ -404,7 +406,7 @@ async fn outside_of_its_hours_nothing_is_deployed(stage: &Stage) -> Result<()> {
 
 async fn a_request_by_hand_works_like_any_other(stage: &Stage) -> Result<()> {
     let environments =
-        "  - name: staging\n    deploy: {templateRef: {name: NAME}}\n    gates: {checks: [test]}\n";
+        "  - name: staging\n    deploy: {template: {ref: {name: NAME}}}\n    gates: {checks: [test]}\n";
     let project = project(stage, "chain-hand", environments, true).await?;
     let sha = stage.github().push(&project.repository, "anything").await?;
     let by_hand = json!({
@@ -419,7 +421,7 @@ async fn a_request_by_hand_works_like_any_other(stage: &Stage) -> Result<()> {
     shows(stage, url_of(&deployment)?, "by hand").await?;
     condition_is(stage, &stage.requests(&project.namespace), "by-hand", "Succeeded", "True").await?;
     // For a pull request's environment it has to name one.
-    let environments = "  - name: preview\n    trigger: {pullRequest: {labels: [never]}}\n    deploy: {templateRef: {name: NAME}}\n";
+    let environments = "  - name: preview\n    trigger: {pullRequest: {labels: [never]}}\n    deploy: {template: {ref: {name: NAME}}}\n";
     let other = self::project(stage, "chain-hand-2", environments, true).await?;
     let sha = stage.github().push(&other.repository, "feature").await?;
     let nowhere = json!({
@@ -437,7 +439,8 @@ async fn a_loop_is_told_and_deploys_nothing(stage: &Stage) -> Result<()> {
     let environments = "  - name: one\n    trigger: {deploymentStatus: {environment: two}}\n  - name: two\n    trigger: {deploymentStatus: {environment: one}}\n";
     let project = project(stage, "chain-loop", environments, true).await?;
     let repositories = stage.repositories(&project.namespace);
-    let why = crate::play::refused(stage, &repositories, &project.name, "Chained", "ChainLoop").await?;
+    let why =
+        crate::play::refused(stage, &repositories, &project.name, "PromotionValid", "ChainLoop").await?;
     ensure!(why.contains("one -> two -> one"), "{why}");
     let sha = stage.github().push(&project.repository, "main").await?;
     let path = format!("repos/{}/deployments", project.repository);
@@ -451,7 +454,7 @@ async fn a_loop_is_told_and_deploys_nothing(stage: &Stage) -> Result<()> {
 }
 
 async fn paths_select_pull_requests(stage: &Stage) -> Result<()> {
-    let environments = "  - name: preview\n    trigger: {pullRequest: {paths: [\"web/**\"]}}\n    deploy: {templateRef: {name: NAME}}\n";
+    let environments = "  - name: preview\n    trigger: {pullRequest: {paths: [\"web/**\"]}}\n    deploy: {template: {ref: {name: NAME}}}\n";
     let project = project(stage, "chain-paths", environments, true).await?;
     let github = stage.github();
     let sha = github.push_files(&project.repository, "docs", &[("docs/readme.md", "x")]).await?;

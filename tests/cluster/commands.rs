@@ -23,8 +23,8 @@ tests![
     what_could_not_be_answered_is_not_carried_out_again(alone),
 ];
 
-const ENVIRONMENTS: &str = "  - name: preview\n    trigger: {pullRequest: {labels: [preview]}}\n    deploy: {templateRef: {name: NAME}}\n  \
-    - name: staging\n    deploy: {templateRef: {name: NAME}}\n  - name: production\n    gates: {after: [staging]}\n    commands: {role: Maintain}\n";
+const ENVIRONMENTS: &str = "  - name: preview\n    trigger: {pullRequest: {labels: [preview]}}\n    deploy: {template: {ref: {name: NAME}}}\n  \
+    - name: staging\n    deploy: {template: {ref: {name: NAME}}}\n  - name: production\n    gates: {after: [staging]}\n    commands: {role: Maintain}\n";
 
 /// Matinee's answers on a pull request.
 async fn answers(stage: &Stage, project: &Project, number: u64) -> Result<Vec<Comment>> {
@@ -46,7 +46,8 @@ pub async fn answered(stage: &Stage, project: &Project, number: u64, text: &str)
     match found {
         Ok(found) => Ok(found),
         Err(problem) => {
-            let commands = stage.objects("matinee.dev/v1alpha1", "Command", Some(&project.namespace));
+            let commands =
+                stage.objects("matinee.dev/v1alpha1", "DeploymentCommand", Some(&project.namespace));
             let commands = commands.list(&ListParams::default()).await?.items;
             let told: String = commands.iter().map(|command| conditions(command) + "\n").collect();
             Err(problem).context(told).context(stage.explain(&project.namespace).await)
@@ -111,7 +112,7 @@ async fn who_may_not_is_told_and_nothing_comes_of_it(stage: &Stage) -> Result<()
     let answer = answered(stage, &project, pull.number, "write").await?;
     ensure!(!answer.body.contains("@eve"), "it mentions: {}", answer.body);
     reacted(stage, &project, comment, &["eyes", "-1"]).await?;
-    // Write is not enough where the Repository wants more.
+    // Write is not enough where the PreviewRepository wants more.
     github.comment(&project.repository, pull.number, "ada", "/deploy production").await?;
     answered(stage, &project, pull.number, "maintain").await?;
     for environment in ["staging", "production"] {
@@ -124,7 +125,9 @@ async fn who_may_not_is_told_and_nothing_comes_of_it(stage: &Stage) -> Result<()
     github.comment(&project.repository, pull.number, "grace", "/deploy production").await?;
     // The gate holds for whoever asks; the answer says what is waited for.
     answered(stage, &project, pull.number, "staging").await?;
-    waits(stage, &project, "production", &pull.sha, ("InOrder", "Unknown", "NotInOrder")).await.map(|_| ())
+    waits(stage, &project, "production", &pull.sha, ("PriorEnvironmentSucceeded", "Unknown", "NotInOrder"))
+        .await
+        .map(|_| ())
 }
 
 async fn what_is_not_understood_is_told_how_it_is_written(stage: &Stage) -> Result<()> {
@@ -162,7 +165,7 @@ async fn nobody_is_listened_to_who_does_not_speak(stage: &Stage) -> Result<()> {
     ensure!(status == 200, "{status}: {said}");
     settle(stage, &project).await?;
     swept(stage, &project).await?;
-    let commands = stage.objects("matinee.dev/v1alpha1", "Command", Some(&project.namespace));
+    let commands = stage.objects("matinee.dev/v1alpha1", "DeploymentCommand", Some(&project.namespace));
     let commands = commands.list(&ListParams::default()).await?.items;
     ensure!(commands.is_empty(), "{}", commands.iter().map(conditions).collect::<String>());
     ensure!(answers(stage, &project, pull.number).await?.is_empty(), "it was answered");
@@ -229,7 +232,7 @@ async fn a_promotion_takes_what_is_live(stage: &Stage) -> Result<()> {
 }
 
 async fn what_was_asked_for_stays_until_the_next_push(stage: &Stage) -> Result<()> {
-    let environments = "  - name: staging\n    trigger: {push: {branches: [main]}}\n    deploy: {templateRef: {name: NAME}}\n";
+    let environments = "  - name: staging\n    trigger: {push: {branches: [main]}}\n    deploy: {template: {ref: {name: NAME}}}\n";
     let project = project(stage, "command-stays", environments, true).await?;
     let github = stage.github();
     let first = github.push(&project.repository, "main").await?;
@@ -281,7 +284,7 @@ async fn what_could_not_be_answered_is_not_carried_out_again(stage: &Stage) -> R
         effect: FaultEffect::Answer { status: 502, headers: [].into(), body: None },
     };
     github.add_fault(fault).await?;
-    let commands = stage.objects("matinee.dev/v1alpha1", "Command", Some(&project.namespace));
+    let commands = stage.objects("matinee.dev/v1alpha1", "DeploymentCommand", Some(&project.namespace));
     let carried_out = async |count: usize| {
         stage
             .wait_for(&format!("{count} commands are carried out and not answered"), SOON, async || {

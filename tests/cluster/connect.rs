@@ -85,8 +85,8 @@ async fn an_app_is_made_stored_and_carries_out_a_preview(stage: &Stage) -> Resul
 
     stage
         .class_like(OWNER, |spec| {
-            spec["repositories"] = json!(["connected/*"]);
-            spec["github"]["secretName"] = json!("connected");
+            spec["grants"][0]["repositories"] = json!(["connected/*"]);
+            spec["forge"]["github"]["secretName"] = json!("connected");
         })
         .await?;
     // The App has the only webhook.

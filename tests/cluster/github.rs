@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::harness::tests;
 use crate::play::{
-    END, SOON, SWEPT, condition_is, deployments_of, environment, github_environment, gone, live, name_of,
+    END, SOON, SYNCED, condition_is, deployments_of, environment, github_environment, gone, live, name_of,
     namespace_of, once, open, refused, shows, states, url_of,
 };
 
@@ -180,16 +180,16 @@ async fn refused_creation_is_seen_on_the_request(stage: &Stage) -> Result<()> {
 async fn bad_credentials_are_seen_and_mended(stage: &Stage) -> Result<()> {
     let name = "github-401";
     secret(stage, name, "not-a-token").await?;
-    stage.class_like(name, |class| class["github"]["secretName"] = name.into()).await?;
+    stage.class_like(name, |class| class["forge"]["github"]["secretName"] = name.into()).await?;
     let project = stage.project(NewProject::new(name).class(name)).await?;
     let repositories = stage.repositories(&project.namespace);
-    let why = refused(stage, &repositories, name, "Swept", "NotReadable").await?;
+    let why = refused(stage, &repositories, name, "Synced", "NotReadable").await?;
     ensure!(why.contains("credentials") && !why.contains("not-a-token"), "{why}");
     let pull = open(stage, &project, "feature").await?;
     secret(stage, name, stage.token()).await?;
     stage.deployed(&project, &pull.sha, "success", SOON).await?;
     stage
-        .wait_for("the Repository is well", SOON, async || {
+        .wait_for("the PreviewRepository is well", SOON, async || {
             let found = repositories.get(name).await?;
             let ready = condition(&found, "Ready").map(|ready| ready.status);
             if ready.as_deref() != Some("True") {
@@ -206,7 +206,7 @@ async fn an_installation_that_answers_no_write_delays_no_other(stage: &Stage) ->
     let github = stage.github();
     let stuck = own_credentials(stage, "github-stuck").await?;
     let other = stage.project(NewProject::new("github-beside").class(APP_CLASS)).await?;
-    condition_is(stage, &stage.repositories(&other.namespace), &other.name, "Swept", "True").await?;
+    condition_is(stage, &stage.repositories(&other.namespace), &other.name, "Synced", "True").await?;
     let path = format!("/repos/{}/deployments", stuck.repository);
     github.add_fault(fault("POST", path, 1_000, FaultEffect::DelayMs(60_000))).await?;
     for number in 0..STUCK {
@@ -236,7 +236,7 @@ async fn credentials_missing_at_the_end_are_waited_for(stage: &Stage) -> Result<
     let name = "github-end";
     let token = stage.github().create_classic_token("matinee-bot").await?;
     secret(stage, name, &token).await?;
-    stage.class_like(name, |class| class["github"]["secretName"] = name.into()).await?;
+    stage.class_like(name, |class| class["forge"]["github"]["secretName"] = name.into()).await?;
     let project = stage.project(NewProject::new(name).class(name)).await?;
     let (pull, _) = live(stage, &project, "feature").await?;
     stage.objects("v1", "Secret", Some(SYSTEM)).delete(name, &DeleteParams::default()).await?;
@@ -252,7 +252,7 @@ async fn credentials_missing_at_the_end_are_waited_for(stage: &Stage) -> Result<
             Ok(())
         })
         .await?;
-    tokio::time::sleep(SWEPT).await;
+    tokio::time::sleep(SYNCED).await;
     // It knows the deployments that GitHub still shows as active.
     environment(stage, &project, pull.number).await?;
     secret(stage, name, &token).await?;
@@ -277,9 +277,9 @@ async fn secret(stage: &Stage, name: &str, token: &str) -> Result<()> {
 async fn own_credentials(stage: &Stage, name: &str) -> Result<Project> {
     let token = stage.github().create_classic_token("matinee-bot").await?;
     secret(stage, name, &token).await?;
-    stage.class_like(name, |class| class["github"]["secretName"] = name.into()).await?;
+    stage.class_like(name, |class| class["forge"]["github"]["secretName"] = name.into()).await?;
     let project = stage.project(NewProject::new(name).class(name)).await?;
     // Its first sweep is over.
-    condition_is(stage, &stage.repositories(&project.namespace), name, "Swept", "True").await?;
+    condition_is(stage, &stage.repositories(&project.namespace), name, "Synced", "True").await?;
     Ok(project)
 }

@@ -236,7 +236,7 @@ async fn a_url_that_answers_with_an_error_is_no_success(stage: &Stage) -> Result
     stage
         .wait_for("the environment waits for its URL", SOON, async || {
             let found = environment(stage, &project, pull.number).await?;
-            let answering = playground::stage::condition(&found, "Answering").context("no condition")?;
+            let answering = playground::stage::condition(&found, "Reachable").context("no condition")?;
             let healthy = playground::stage::condition(&found, "Healthy").context("no condition")?;
             ensure!(
                 healthy.status == "True" && answering.message.contains("answered 502"),

@@ -20,12 +20,12 @@ tests![
     a_namespace_made_anew_by_somebody_else_is_not_taken_for_ones_own,
 ];
 
-/// The second team's Repository and template in a namespace of their own; waits until the operator has looked at it.
+/// The second team's PreviewRepository and template in a namespace of their own; waits until the operator has looked at it.
 async fn second(stage: &Stage, project: &Project, namespace: &str, yaml: &str) -> Result<Project> {
     stage.namespace(namespace).await?;
     let template = NewProject::new(&project.name).template_object()?;
     stage.apply_object_within(namespace, template).await?;
-    let repository = serde_saphyr::from_str(yaml).context("the Repository is no YAML")?;
+    let repository = serde_saphyr::from_str(yaml).context("the PreviewRepository is no YAML")?;
     let name = stage.apply_object_within(namespace, repository).await?;
     stage.seen(namespace, &name).await?;
     Ok(Project { namespace: namespace.to_owned(), ..project.clone() })
@@ -40,10 +40,13 @@ async fn of_two_repositories_that_claim_an_environment_the_older_has_it(stage: &
     let yaml = repository_yaml(name, CLASS, "{}", "").replace("acme/", "Acme/");
     let other = second(stage, &first, "team-holder-claim-2", &yaml).await?;
     let repositories = stage.repositories(&other.namespace);
-    let why = refused(stage, &repositories, name, "Claimed", "EnvironmentClaimed").await?;
-    ensure!(why.contains(&format!("Repository {}/{name}", first.namespace)), "the holder isn't named: {why}");
+    let why = refused(stage, &repositories, name, "Accepted", "EnvironmentClaimed").await?;
+    ensure!(
+        why.contains(&format!("PreviewRepository {}/{name}", first.namespace)),
+        "the holder isn't named: {why}"
+    );
     ensure!(why.contains("githubEnvironment"), "no remedy: {why}");
-    condition_is(stage, &stage.repositories(&first.namespace), name, "Claimed", "True").await?;
+    condition_is(stage, &stage.repositories(&first.namespace), name, "Accepted", "True").await?;
 
     let sha = stage.github().push(&first.repository, "feature").await?;
     let newer = stage.deployed(&first, &sha, "success", SOON).await?;
@@ -58,7 +61,7 @@ async fn of_two_repositories_that_claim_an_environment_the_older_has_it(stage: &
     // With the older one gone it is the younger one's.
     let older = stage.repositories(&first.namespace);
     older.delete(name, &DeleteParams::default()).await?;
-    condition_is(stage, &repositories, name, "Claimed", "True").await?;
+    condition_is(stage, &repositories, name, "Accepted", "True").await?;
     stage
         .wait_for("the younger one's environment is ready", crate::play::END, async || {
             let found = environment(stage, &other, pull.number).await?;
@@ -69,7 +72,7 @@ async fn of_two_repositories_that_claim_an_environment_the_older_has_it(stage: &
         .await
 }
 
-/// Another GitHub repository whose Repository object has the name of the first one's, in another namespace.
+/// Another GitHub repository whose PreviewRepository object has the name of the first one's, in another namespace.
 async fn namesake(stage: &Stage, name: &str, class: &str) -> Result<(Project, Project)> {
     let first = stage.project(NewProject::new(name)).await?;
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
@@ -146,7 +149,7 @@ async fn of_two_that_would_have_one_namespace_the_older_has_it(stage: &Stage) ->
 }
 
 async fn of_two_that_would_have_one_host_the_older_has_it(stage: &Stage) -> Result<()> {
-    // `web` of Repository `holder-host` and the second endpoint of another one can't collide, but two namesakes do; to have namespaces apart,
+    // `web` of PreviewRepository `holder-host` and the second endpoint of another one can't collide, but two namesakes do; to have namespaces apart,
     // the second one's environment has another name and the first one's endpoint leads there.
     let (first, other) = namesake(stage, "holder-host", CLASS).await?;
     let (pull, deployment) = live(stage, &first, "feature").await?;

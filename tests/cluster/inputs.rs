@@ -26,9 +26,9 @@ tests![
     an_approval_after_the_deadline_says_so,
 ];
 
-const STAGING: &str = "  - name: staging\n    deploy: {templateRef: {name: NAME}}\n";
+const STAGING: &str = "  - name: staging\n    deploy: {template: {ref: {name: NAME}}}\n";
 /// An environment for each pull request, whose deployments somebody else creates.
-const BY_CI: &str = "  - name: preview\n    githubEnvironment: \"preview/pr-{number}\"\n    deploy: {templateRef: {name: NAME}}\n";
+const BY_CI: &str = "  - name: preview\n    githubEnvironment: \"preview/pr-{number}\"\n    deploy: {template: {ref: {name: NAME}}}\n";
 
 /// What a workflow does: creates a deployment by GitHub's API.
 async fn create(
@@ -50,7 +50,7 @@ fn last_words(deployment: &Deployment) -> &str {
 }
 
 async fn excluded_paths_and_branches_are_not_deployed(stage: &Stage) -> Result<()> {
-    let environments = "  - name: preview\n    trigger: {pullRequest: {paths: [\"**\", \"!docs/**\", \"!**/*.md\"]}}\n    deploy: {templateRef: {name: NAME}}\n  \
+    let environments = "  - name: preview\n    trigger: {pullRequest: {paths: [\"**\", \"!docs/**\", \"!**/*.md\"]}}\n    deploy: {template: {ref: {name: NAME}}}\n  \
         - name: staging\n    trigger: {push: {branches: [\"release-[0-9]+\", \"!release-13\"]}}\n";
     let project = project(stage, "input-patterns", environments, true).await?;
     let github = stage.github();
@@ -74,7 +74,7 @@ async fn excluded_paths_and_branches_are_not_deployed(stage: &Stage) -> Result<(
 
 async fn a_filter_pattern_that_can_not_be_read_is_named(stage: &Stage) -> Result<()> {
     // The API server refuses what its rules can tell, the operator says the rest.
-    let environments = "  - name: staging\n    trigger: {push: {branches: [\"release-[9-0]\", refs/heads/main]}}\n    deploy: {templateRef: {name: NAME}}\n";
+    let environments = "  - name: staging\n    trigger: {push: {branches: [\"release-[9-0]\", refs/heads/main]}}\n    deploy: {template: {ref: {name: NAME}}}\n";
     let name = "input-pattern";
     let project = project(stage, name, environments, true).await?;
     let repositories = stage.repositories(&project.namespace);
@@ -89,7 +89,7 @@ async fn a_filter_pattern_that_can_not_be_read_is_named(stage: &Stage) -> Result
     let mended = mended.replace("NAME", name);
     let spec = format!("environments:\n{mended}");
     let spec: Value = serde_saphyr::from_str(&spec)?;
-    let object = json!({"apiVersion": "matinee.dev/v1alpha1", "kind": "Repository", "metadata": {"name": name},
+    let object = json!({"apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewRepository", "metadata": {"name": name},
         "spec": {"repository": project.repository, "className": playground::stage::CLASS, "environments": spec["environments"]}});
     stage.apply_object_within(&project.namespace, object).await?;
     condition_is(stage, &repositories, name, "Ready", "True").await?;
@@ -215,7 +215,7 @@ async fn a_template_without_endpoints_has_no_url(stage: &Stage) -> Result<()> {
 }
 
 async fn a_failed_job_of_another_workflow_is_not_hidden(stage: &Stage) -> Result<()> {
-    let environments = "  - name: staging\n    trigger: {push: {branches: [main]}}\n    gates: {checks: [test]}\n    deploy: {templateRef: {name: NAME}}\n";
+    let environments = "  - name: staging\n    trigger: {push: {branches: [main]}}\n    gates: {checks: [test]}\n    deploy: {template: {ref: {name: NAME}}}\n";
     let project = project(stage, "input-checks", environments, true).await?;
     let github = stage.github();
     let sha = github.push(&project.repository, "main").await?;
@@ -239,7 +239,7 @@ async fn a_failed_job_of_another_workflow_is_not_hidden(stage: &Stage) -> Result
 }
 
 async fn an_approval_after_the_deadline_says_so(stage: &Stage) -> Result<()> {
-    let environments = "  - name: staging\n    gates: {checks: [test], approvals: 1, timeout: 3s}\n    deploy: {templateRef: {name: NAME}}\n";
+    let environments = "  - name: staging\n    gates: {checks: [test], approvals: 1, timeout: 3s}\n    deploy: {template: {ref: {name: NAME}}}\n";
     let project = project(stage, "input-approval", environments, true).await?;
     let github = stage.github();
     let pull = open(stage, &project, "feature").await?;

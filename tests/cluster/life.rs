@@ -113,7 +113,7 @@ async fn the_environment_says_it_all(
 ) -> Result<()> {
     let environments = stage.environments(&project.namespace);
     let name = name_of(project, number);
-    for kind in ["Ready", "Validated", "Applied", "Healthy", "Answering", "Reported"] {
+    for kind in ["Ready", "Validated", "Applied", "Healthy", "Reachable", "Reported"] {
         condition_is(stage, &environments, &name, kind, "True").await?;
     }
     for kind in ["Reconciling", "Stalled"] {
@@ -124,7 +124,7 @@ async fn the_environment_says_it_all(
     ensure!(status["observedGeneration"].as_i64() == found.metadata.generation, "{status:#}");
     ensure!(status["url"] == url_of(deployment)?, "{status:#}");
     ensure!(status["shortSha"] == deployment.sha[..7], "{status:#}");
-    ensure!(status["expires"].as_str().is_some_and(|expires| expires.starts_with("20")), "{status:#}");
+    ensure!(status["expirationTime"].as_str().is_some_and(|expires| expires.starts_with("20")), "{status:#}");
     ensure!(found.data["spec"]["revision"]["deploymentId"] == deployment.id, "{}", found.data["spec"]);
     let history = status["history"].as_array().cloned().unwrap_or_default();
     ensure!(history.len() == 1 && history[0]["outcome"] == "Succeeded", "{history:#?}");

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::harness::tests;
 use crate::play::{
-    END, Pull, SOON, SWEPT, condition_is, environment, gone, live, name_of, namespace_of, nothing_live, open,
-    refused, repository_yaml, shows, swept, url_of,
+    END, Pull, SOON, SYNCED, condition_is, environment, gone, live, name_of, namespace_of, nothing_live,
+    open, refused, repository_yaml, shows, swept, url_of,
 };
 
 tests![
@@ -257,7 +257,7 @@ async fn a_missing_class_is_waited_for(stage: &Stage) -> Result<()> {
     let repositories = stage.repositories(&project.namespace);
     let why = refused(stage, &repositories, name, "Ready", "ClassMissing").await?;
     ensure!(why.contains("spec.className") && why.contains("mistake-class-late"), "{why}");
-    warned(stage, &project.namespace, "Repository", name, "ClassMissing").await?;
+    warned(stage, &project.namespace, "PreviewRepository", name, "ClassMissing").await?;
     let pull = open(stage, &project, "feature").await?;
     // Without a class there are no credentials, so the request is where its author's team finds the reason.
     let requests = stage.requests(&project.namespace);
@@ -273,15 +273,17 @@ async fn a_missing_class_is_waited_for(stage: &Stage) -> Result<()> {
 
 async fn a_missing_template_is_waited_for(stage: &Stage) -> Result<()> {
     let name = "mistake-template";
-    let yaml = repository_yaml(name, CLASS, "{}", "")
-        .replace(&format!("templateRef: {{name: {name}}}"), "templateRef: {name: mistake-template-late}");
+    let yaml = repository_yaml(name, CLASS, "{}", "").replace(
+        &format!("template: {{ref: {{name: {name}}}}}"),
+        "template: {ref: {name: mistake-template-late}}",
+    );
     let project = stage.project(NewProject::new(name).repository(&yaml)).await?;
     let repositories = stage.repositories(&project.namespace);
     let why = refused(stage, &repositories, name, "Ready", "TemplateMissing").await?;
-    ensure!(why.contains("spec.environments[preview].deploy.templateRef.name"), "{why}");
-    warned(stage, &project.namespace, "Repository", name, "TemplateMissing").await?;
+    ensure!(why.contains("spec.environments[preview].deploy.template.ref.name"), "{why}");
+    warned(stage, &project.namespace, "PreviewRepository", name, "TemplateMissing").await?;
     let pull = open(stage, &project, "feature").await?;
-    let words = ["mistake-template", "deploy.templateRef.name", "mistake-template-late"];
+    let words = ["mistake-template", "deploy.template.ref.name", "mistake-template-late"];
     stalls(stage, &project, &pull, ("Validated", "TemplateMissing"), &words).await?;
     let mut late = NewProject::new(name).template_object()?;
     late["metadata"]["name"] = "mistake-template-late".into();
@@ -295,22 +297,24 @@ async fn a_class_that_does_not_let_the_repository_in_is_told(stage: &Stage) -> R
         ("mistake-door", "repositories", "globex/*", "*/*", "RepositoryNotAllowed"),
         ("mistake-house", "namespaces", "elsewhere-*", "*", "NamespaceNotAllowed"),
     ] {
-        stage.class_like(name, |class| class[field] = json!([closed])).await?;
+        stage.class_like(name, |class| class["grants"][0][field] = json!([closed])).await?;
         let project = stage.project(NewProject::new(name).class(name)).await?;
         let repositories = stage.repositories(&project.namespace);
         let why = refused(stage, &repositories, name, "Ready", reason).await?;
-        ensure!(why.contains(&format!("spec.{field} of PreviewClass {name}")), "{why}");
+        ensure!(why.contains(&format!("spec.grants of PreviewClass {name}")), "{why}");
         let pull = open(stage, &project, "feature").await?;
         let request = format!("{}-{}", name_of(&project, pull.number), &pull.sha[..12]);
         refused(stage, &stage.requests(&project.namespace), &request, "Allowed", reason).await?;
         // The class's credentials aren't this repository's to use: GitHub hears and is asked nothing.
-        tokio::time::sleep(SWEPT).await;
+        tokio::time::sleep(SYNCED).await;
         nothing_live(stage, &project, pull.number).await?;
         let prefix = format!("/repos/{}/", project.repository);
         let asked = stage.github().requests().await?;
         let asked: Vec<_> = asked.iter().filter(|request| request.path.starts_with(&prefix)).collect();
         ensure!(asked.is_empty(), "GitHub was asked: {asked:#?}");
-        let open_door = json!({"spec": {field: [open_door]}});
+        let mut grant = json!({"repositories": ["*/*"], "namespaces": ["*"]});
+        grant[field] = json!([open_door]);
+        let open_door = json!({"spec": {"grants": [grant]}});
         stage.classes().patch(name, &PatchParams::default(), &Patch::Merge(&open_door)).await?;
         lives(stage, &project, &pull).await?;
     }
@@ -322,14 +326,14 @@ async fn a_class_that_closes_its_door_later_takes_nothing_away(stage: &Stage) ->
     stage.class_like(name, |_| ()).await?;
     let project = stage.project(NewProject::new(name).class(name)).await?;
     let (pull, deployment) = live(stage, &project, "feature").await?;
-    let close = json!({"spec": {"repositories": ["globex/*"]}});
+    let close = json!({"spec": {"grants": [{"repositories": ["globex/*"], "namespaces": ["*"]}]}});
     stage.classes().patch(name, &PatchParams::default(), &Patch::Merge(&close)).await?;
     let environments = stage.environments(&project.namespace);
     let environment_name = name_of(&project, pull.number);
     refused(stage, &environments, &environment_name, "Validated", "RepositoryNotAllowed").await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
     // Let in again, it is as it was.
-    let open_door = json!({"spec": {"repositories": ["*/*"]}});
+    let open_door = json!({"spec": {"grants": [{"repositories": ["*/*"], "namespaces": ["*"]}]}});
     stage.classes().patch(name, &PatchParams::default(), &Patch::Merge(&open_door)).await?;
     condition_is(stage, &environments, &environment_name, "Ready", "True").await?;
     stage.github().close(&project.repository, pull.number).await?;
@@ -338,15 +342,17 @@ async fn a_class_that_closes_its_door_later_takes_nothing_away(stage: &Stage) ->
 
 async fn a_missing_secret_is_told(stage: &Stage) -> Result<()> {
     let name = "mistake-secret";
-    stage.class_like(name, |class| class["github"]["secretName"] = "mistake-secret-late".into()).await?;
+    stage
+        .class_like(name, |class| class["forge"]["github"]["secretName"] = "mistake-secret-late".into())
+        .await?;
     let why = refused(stage, &stage.classes(), name, "Ready", "SecretMissing").await?;
     ensure!(
-        why.contains("spec.github.secretName") && why.contains("matinee-system/mistake-secret-late"),
+        why.contains("spec.forge.github.secretName") && why.contains("matinee-system/mistake-secret-late"),
         "{why}"
     );
     warned(stage, "default", "PreviewClass", name, "SecretMissing").await?;
     let project = stage.project(NewProject::new(name).class(name)).await?;
-    let why = refused(stage, &stage.repositories(&project.namespace), name, "Swept", "NotReadable").await?;
+    let why = refused(stage, &stage.repositories(&project.namespace), name, "Synced", "NotReadable").await?;
     ensure!(why.contains("mistake-secret-late"), "{why}");
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::play::{END, SOON, open, repository_yaml, shows, url_of};
 
 tests![an_environment_with_a_long_name_is_ready_and_deleted_within_seconds];
 
-/// A Repository's longest name, and its entry's.
+/// A PreviewRepository's longest name, and its entry's.
 const REPOSITORY: &str = "customer-onboarding-portal-frontend-apps";
 const ENTRY: &str = "end-to-end-previews1";
 

@@ -1,4 +1,4 @@
-//! Whose pull requests have previews: forks, drafts and bots have none unless the Repository and its class say so.
+//! Whose pull requests have previews: forks, drafts and bots have none unless the PreviewRepository and its class say so.
 
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ async fn a_forks_pull_request_has_nothing(stage: &Stage) -> Result<()> {
     // Another one's is none of its business.
     let own = crate::play::open(stage, &project, "own").await?;
     stage.deployed(&project, &own.sha, "success", SOON).await?;
-    // The class alone is not enough, nor is the Repository.
+    // The class alone is not enough, nor is the PreviewRepository.
     let name = "people-fork-class";
     stage.class_like("people-forks", |class| class["pullRequests"] = json!({"forks": "Allow"})).await?;
     let project = stage.project(NewProject::new(name).class("people-forks")).await?;

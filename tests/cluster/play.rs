@@ -13,7 +13,7 @@ pub const SOON: Duration = Duration::from_mins(1);
 /// How long the end of an environment may take: a namespace goes in about ten seconds.
 pub const END: Duration = Duration::from_secs(90);
 /// Longer than the time between two sweeps, for what GitHub isn't asked about. Else [`swept`] says when one is over.
-pub const SWEPT: Duration = Duration::from_secs(7);
+pub const SYNCED: Duration = Duration::from_secs(7);
 /// Label on everything that belongs to an environment.
 pub const OWNER_LABEL: &str = "matinee.dev/environment-uid";
 
@@ -230,11 +230,11 @@ pub async fn nothing_live(stage: &Stage, project: &Project, number: u64) -> Resu
     Ok(())
 }
 
-/// A `PullRequest` environment in a Repository named like its project, with further lines below the trigger.
+/// A `PullRequest` environment in a PreviewRepository named like its project, with further lines below the trigger.
 pub fn repository_yaml(name: &str, class: &str, trigger: &str, more: &str) -> String {
     format!(
-        "apiVersion: matinee.dev/v1alpha1\nkind: Repository\nmetadata: {{name: {name}}}\nspec:\n  repository: acme/{name}\n  \
+        "apiVersion: matinee.dev/v1alpha1\nkind: PreviewRepository\nmetadata: {{name: {name}}}\nspec:\n  repository: acme/{name}\n  \
          className: {class}\n  environments:\n  - name: preview\n    trigger: {{pullRequest: {trigger}}}\n    \
-         deploy: {{templateRef: {{name: {name}}}}}\n{more}"
+         deploy: {{template: {{ref: {{name: {name}}}}}}}\n{more}"
     )
 }

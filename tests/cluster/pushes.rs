@@ -34,7 +34,7 @@ const LONG: Duration = Duration::from_secs(40);
 async fn two_branches(stage: &Stage, new: NewProject, deploy: &str) -> Result<Project> {
     let name = new.template_object()?["metadata"]["name"].as_str().context("no name")?.to_owned();
     let yaml = format!(
-        "apiVersion: matinee.dev/v1alpha1\nkind: Repository\nmetadata: {{name: {name}}}\nspec:\n  repository: acme/{name}\n  \
+        "apiVersion: matinee.dev/v1alpha1\nkind: PreviewRepository\nmetadata: {{name: {name}}}\nspec:\n  repository: acme/{name}\n  \
          className: {CLASS}\n  environments:\n  - name: staging\n    trigger: {{push: {{branches: [main, \"release/*\"]}}}}\n{deploy}"
     );
     stage.project(new.repository(&yaml)).await
@@ -76,7 +76,7 @@ async fn once_each(stage: &Stage, project: &Project) -> Result<()> {
 }
 
 async fn two_branches_in_one_environment_are_each_deployed_once(stage: &Stage) -> Result<()> {
-    let deploy = "    deploy: {templateRef: {name: pushes-two}}\n";
+    let deploy = "    deploy: {template: {ref: {name: pushes-two}}}\n";
     let project = two_branches(stage, NewProject::new("pushes-two"), deploy).await?;
     once_each(stage, &project).await?;
     // A push back of one of them is another push.
@@ -90,7 +90,7 @@ async fn two_branches_in_one_environment_are_each_deployed_once(stage: &Stage) -
 }
 
 async fn two_branches_whose_image_is_missing_are_each_deployed_once(stage: &Stage) -> Result<()> {
-    let deploy = "    deploy: {templateRef: {name: pushes-image}}\n";
+    let deploy = "    deploy: {template: {ref: {name: pushes-image}}}\n";
     let new = NewProject::new("pushes-image").image("localhost/pushes-image:none");
     let project = two_branches(stage, new, deploy).await?;
     once_each(stage, &project).await
@@ -102,7 +102,7 @@ async fn two_branches_that_another_tool_deploys_are_each_deployed_once(stage: &S
 }
 
 async fn a_sweep_that_finds_several_branches_deploys_one(stage: &Stage) -> Result<()> {
-    let deploy = "    deploy: {templateRef: {name: pushes-sweep}}\n";
+    let deploy = "    deploy: {template: {ref: {name: pushes-sweep}}}\n";
     let project = two_branches(stage, NewProject::new("pushes-sweep"), deploy).await?;
     let github = stage.github();
     let hook = project.hook.context("no hook")?;
@@ -186,7 +186,7 @@ async fn every_deployment_of_many_pushes_comes_to_an_end(stage: &Stage) -> Resul
 }
 
 async fn a_deployment_that_is_reported_after_a_newer_one_comes_to_an_end(stage: &Stage) -> Result<()> {
-    let environments = "  - name: staging\n    deploy: {templateRef: {name: NAME}}\n";
+    let environments = "  - name: staging\n    deploy: {template: {ref: {name: NAME}}}\n";
     let project = crate::chain::project(stage, "pushes-order", environments, true).await?;
     let github = stage.github();
     let hook = project.hook.context("no hook")?;
@@ -245,7 +245,7 @@ async fn a_delivery_that_is_sent_again_after_a_restart_writes_nothing(stage: &St
 async fn two_environments_of_one_name_are_reported(stage: &Stage) -> Result<()> {
     let environments = |entry: &str| {
         format!(
-            "  - name: {entry}\n    trigger: {{push: {{branches: [main]}}}}\n    deploy: {{templateRef: {{name: pushes}}}}\n"
+            "  - name: {entry}\n    trigger: {{push: {{branches: [main]}}}}\n    deploy: {{template: {{ref: {{name: pushes}}}}}}\n"
         )
     };
     let first = crate::chain::project(stage, "pushes", &environments("name-staging"), true).await?;
@@ -253,14 +253,14 @@ async fn two_environments_of_one_name_are_reported(stage: &Stage) -> Result<()> 
     deployed(stage, &first, "name-staging", &sha, "success").await?;
     // Another repository of the same team.
     let yaml = format!(
-        "apiVersion: matinee.dev/v1alpha1\nkind: Repository\nmetadata: {{name: pushes-name}}\nspec:\n  repository: acme/pushes-name\n  \
+        "apiVersion: matinee.dev/v1alpha1\nkind: PreviewRepository\nmetadata: {{name: pushes-name}}\nspec:\n  repository: acme/pushes-name\n  \
          className: {CLASS}\n  environments:\n{}",
         environments("staging")
     );
     let new = NewProject::new("pushes-name").namespace(&first.namespace).repository(&yaml);
     let second = stage.project(new).await?;
     let repositories = stage.repositories(&second.namespace);
-    let why = refused(stage, &repositories, "pushes-name", "Claimed", "NameTaken").await?;
+    let why = refused(stage, &repositories, "pushes-name", "Accepted", "NameTaken").await?;
     ensure!(why.contains("pushes-name-staging") && why.contains("name-staging"), "{why}");
     // Nothing is asked for, and what somebody else asks for is told why nothing comes of it.
     let sha = stage.github().push(&second.repository, "main").await?;

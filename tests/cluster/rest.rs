@@ -32,7 +32,7 @@ pub async fn versions(stage: &Stage, project: &Project, number: u64) -> Result<B
     };
     add("Namespace", &stage.objects("v1", "Namespace", None).get(&namespace).await?);
     for (kind, objects) in [
-        ("Repository", stage.repositories(&project.namespace)),
+        ("PreviewRepository", stage.repositories(&project.namespace)),
         ("PreviewTemplate", stage.templates(&project.namespace)),
         ("DeploymentRequest", stage.requests(&project.namespace)),
         ("PreviewEnvironment", stage.environments(&project.namespace)),

@@ -16,7 +16,7 @@ tests![
     slack_locks_and_unlocks_and_tells_where,
 ];
 
-const ENVIRONMENTS: &str = "  - name: staging\n    deploy: {templateRef: {name: NAME}}\n    gates: {checks: [test]}\n  - name: production\n";
+const ENVIRONMENTS: &str = "  - name: staging\n    deploy: {template: {ref: {name: NAME}}}\n    gates: {checks: [test]}\n  - name: production\n";
 
 /// Types a command, and again where the operator was too busy to take it within Slack's three seconds.
 async fn typed(stage: &Stage, user: &str, text: &str) -> Result<Invocation> {
@@ -85,7 +85,7 @@ async fn a_command_from_slack_deploys_and_is_told_when_it_is_done(stage: &Stage)
 
 async fn nothing_came(stage: &Stage, project: &Project) -> Result<()> {
     swept(stage, project).await?;
-    let commands = stage.objects("matinee.dev/v1alpha1", "Command", Some(&project.namespace));
+    let commands = stage.objects("matinee.dev/v1alpha1", "DeploymentCommand", Some(&project.namespace));
     let commands = commands.list(&ListParams::default()).await?.items;
     ensure!(commands.is_empty(), "a command was written: {commands:#?}");
     ensure!(deployments_of(stage, project, "staging").await?.is_empty(), "it was deployed");

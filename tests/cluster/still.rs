@@ -59,7 +59,7 @@ async fn a_live_environment_costs_no_write_and_no_call(stage: &Stage) -> Result<
     Ok(())
 }
 
-/// Repositories that follow pull requests, a branch and a chain, with something in each listing: what an hour of sweeps reads of them.
+/// PreviewRepositories that follow pull requests, a branch and a chain, with something in each listing: what an hour of sweeps reads of them.
 async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<()> {
     const COUNT: usize = 100;
     const SWEEPS: usize = 6;
@@ -72,7 +72,7 @@ async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<(
         let full_name = format!("acme/{name}");
         github.create_repository(NewRepository { full_name, ..NewRepository::default() }).await?;
         let repository = json!({
-            "apiVersion": "matinee.dev/v1alpha1", "kind": "Repository", "metadata": {"name": name},
+            "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewRepository", "metadata": {"name": name},
             "spec": {"repository": format!("acme/{name}"), "className": CLASS, "environments": [
                 {"name": "preview", "trigger": {"pullRequest": {"labels": ["never"]}}},
                 // A branch that isn't there: what is followed is read, and nothing is deployed.
@@ -121,7 +121,7 @@ async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<(
         repositories.delete(&format!("hundred-{index}"), &DeleteParams::default()).await?;
     }
     stage
-        .wait_for("the hundred Repositories are gone", END, async || {
+        .wait_for("the hundred PreviewRepositories are gone", END, async || {
             let left = repositories.list(&ListParams::default()).await?.items.len();
             // The project's own stays.
             ensure!(left == 1, "{left} are left");

@@ -220,9 +220,9 @@ async fn a_gateway_that_says_nothing_leaves_it_to_the_url(stage: &Stage) -> Resu
     let pull = open(stage, &project, "feature").await?;
     // A 404 may be the gateway's own, however long it lasts.
     let words = ["answered 404", "Gateway gateway-system/waits-silent reports nothing"];
-    waits_for(stage, &project, &pull, "Answering", "NotAnswering", &words).await?;
+    waits_for(stage, &project, &pull, "Reachable", "NotAnswering", &words).await?;
     tokio::time::sleep(Duration::from_secs(7)).await;
-    waits_for(stage, &project, &pull, "Answering", "NotAnswering", &words).await?;
+    waits_for(stage, &project, &pull, "Reachable", "NotAnswering", &words).await?;
     server.status.store(200, Ordering::Relaxed);
     succeeds(stage, &project, &pull).await.map(drop)
 }

@@ -115,10 +115,10 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     assert!(said.contains(&format!("with the id {}", value(&app, "appId"))), "{said}");
     // What comes last is a class that can be applied as it stands.
     let class: Value = serde_saphyr::from_str(&said[said.find("apiVersion:").unwrap()..]).unwrap();
-    assert_eq!(class["spec"]["github"]["secretName"], "github");
-    assert_eq!(class["spec"]["github"]["url"], github.api_url());
-    assert_eq!(class["spec"]["repositories"], serde_json::json!(["acme/*"]));
-    assert_eq!(class["spec"]["namespaces"], serde_json::json!(["team-*"]));
+    assert_eq!(class["spec"]["forge"]["github"]["secretName"], "github");
+    assert_eq!(class["spec"]["forge"]["github"]["url"], github.api_url());
+    assert_eq!(class["spec"]["grants"][0]["repositories"], serde_json::json!(["acme/*"]));
+    assert_eq!(class["spec"]["grants"][0]["namespaces"], serde_json::json!(["team-*"]));
 
     // GitHub signs with what is in the Secret, and sends it to where the operator listens.
     github.control().settle(Duration::from_secs(10)).await.unwrap();

@@ -92,7 +92,10 @@ fn each_door_is_told_once() {
 
 #[test]
 fn downstairs_and_the_same_floor_are_allowed() {
-    allowed("core/gate.rs", "use crate::api::Repository; use super::event::Event; use crate::core::forge;");
+    allowed(
+        "core/gate.rs",
+        "use crate::api::PreviewRepository; use super::event::Event; use crate::core::forge;",
+    );
     allowed("api/mod.rs", "use crate::core::glob;");
     allowed("ports.rs", "use crate::core::{forge, target}; use crate::api;");
     allowed(

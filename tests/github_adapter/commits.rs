@@ -187,7 +187,7 @@ async fn only_a_missing_commit_is_none() {
         (json_answer(422, &json!({"message": "No commit found for SHA: x"})), Some(Ok(None))),
         (json_answer(404, &json!({"message": "Not Found"})), Some(Ok(None))),
         (json_answer(422, &json!({"message": "Validation Failed"})), None),
-        (json_answer(409, &json!({"message": "Git Repository is empty."})), None),
+        (json_answer(409, &json!({"message": "Git PreviewRepository is empty."})), None),
         // JSON, as from a proxy that drops the media type.
         (json_answer(200, &json!({"sha": "a".repeat(40)})), None),
     ] {

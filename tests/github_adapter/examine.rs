@@ -176,7 +176,7 @@ async fn a_github_that_does_not_answer_is_told_within_the_time() {
     let told = &check(&observed, &[], &Uses::default())[0];
     assert_eq!(told.verdict, Verdict::Problem);
     assert!(
-        told.message.contains("GET /user") && told.remedy.as_ref().unwrap().contains("spec.github.url"),
+        told.message.contains("GET /user") && told.remedy.as_ref().unwrap().contains("spec.forge.github.url"),
         "{told:?}"
     );
 }

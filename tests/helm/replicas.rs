@@ -80,8 +80,8 @@ async fn a_close_that_another_replica_heard_of_counts_at_once(stage: &Stage) -> 
 
 async fn slack_is_answered_by_the_replica_that_was_asked(stage: &Stage) -> Result<()> {
     let (_, others) = replicas(stage).await?;
-    let yaml = "apiVersion: matinee.dev/v1alpha1\nkind: Repository\nmetadata: {name: helm-slack}\nspec:\n  repository: acme/helm-slack\n  \
-                className: standard\n  environments:\n  - name: staging\n    deploy: {templateRef: {name: helm-slack}}\n";
+    let yaml = "apiVersion: matinee.dev/v1alpha1\nkind: PreviewRepository\nmetadata: {name: helm-slack}\nspec:\n  repository: acme/helm-slack\n  \
+                className: standard\n  environments:\n  - name: staging\n    deploy: {template: {ref: {name: helm-slack}}}\n";
     let project = stage.project(NewProject::new("helm-slack").repository(yaml)).await?;
     stage
         .github()

@@ -5,7 +5,7 @@ use playground::stage::{NewProject, OperatorPod, Stage};
 use serde_json::{Value, json};
 
 use crate::harness::tests;
-use crate::play::{SOON, SWEPT, nothing_live, open};
+use crate::play::{SOON, SYNCED, nothing_live, open};
 use crate::pods::{replicas, set};
 
 tests![the_log_level_changes_without_a_restart(node), what_drains_makes_nothing_new(node)];
@@ -62,7 +62,7 @@ async fn what_drains_makes_nothing_new(stage: &Stage) -> Result<()> {
     };
     metric("matinee_draining 1").await?;
     let pull = open(stage, &project, "feature").await?;
-    tokio::time::sleep(SWEPT).await;
+    tokio::time::sleep(SYNCED).await;
     nothing_live(stage, &project, pull.number).await?;
     let hook = project.hook.context("the project has a webhook")?;
     let refused = stage.github().deliveries(hook).await?;

@@ -104,7 +104,7 @@ async fn uninstalling_takes_every_preview_along_unless_told_otherwise(stage: &St
     // What people wrote is theirs.
     ensure!(
         stage.repositories(&project.namespace).get_opt(&project.name).await?.is_some(),
-        "the Repository went"
+        "the PreviewRepository went"
     );
     ensure!(stage.classes().get_opt(playground::stage::CLASS).await?.is_some(), "the team's class went");
 

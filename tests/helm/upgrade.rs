@@ -22,7 +22,7 @@ tests![
 
 /// A field that the older definition doesn't have, and that nothing on the stage uses: opening hours.
 const YOUNG: &str = "hours";
-const REPOSITORIES: &str = "repositories.matinee.dev";
+const REPOSITORIES: &str = "previewrepositories.matinee.dev";
 
 /// Removes a property of that name, wherever it is; how many there were.
 fn remove(schema: &mut Value, name: &str) -> usize {

@@ -7,17 +7,17 @@ use futures::FutureExt as _;
 use super::reader::Reader;
 use super::{Looking, REQUEST_TIMEOUT};
 use crate::adapters::github::{GithubSettings, examine};
-use crate::api::{GithubConnection, PreviewClass, Repository};
+use crate::api::{GithubConnection, PreviewClass, PreviewRepository};
 use crate::core::doctor::github::{self, Observed};
 use crate::core::doctor::needs::Uses;
 use crate::core::doctor::{Verdict, secrets, shown_url};
 
-/// One connection, of the classes that use it and the Repositories that use these.
+/// One connection, of the classes that use it and the PreviewRepositories that it serves: those of these classes.
 pub(super) fn section<'a>(
     reader: &Arc<Reader>,
     connection: GithubConnection,
     classes: Vec<PreviewClass>,
-    repositories: &[Repository],
+    served: Vec<PreviewRepository>,
 ) -> Looking<'a> {
     let names: Vec<String> = classes.iter().map(kube::ResourceExt::name_any).collect();
     let title = format!(
@@ -27,8 +27,6 @@ pub(super) fn section<'a>(
         connection.secret_name,
         names.join(", ")
     );
-    let served: Vec<Repository> =
-        repositories.iter().filter(|one| names.contains(&one.spec.class_name)).cloned().collect();
     let reader = Arc::clone(reader);
     let looking = async move {
         let uses = Uses::of(&served, &classes);

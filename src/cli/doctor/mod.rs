@@ -23,7 +23,8 @@ use tokio::time::{Instant, timeout_at};
 
 use self::reader::Reader;
 use crate::adapters::kubernetes::client;
-use crate::api::{GithubConnection, PreviewClass, Repository};
+use crate::api::{GithubConnection, PreviewClass, PreviewRepository};
+use crate::core::claims;
 use crate::core::doctor::rights::Own;
 use crate::core::doctor::{Finding, Section, Summary, class, kubernetes, repositories, show};
 use crate::settings::{self, SERVICE_ACCOUNT_NAMESPACE, own_namespace};
@@ -134,13 +135,16 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
 
     let (classes, repositories) = tokio::join!(
         reader.list(Api::<PreviewClass>::all(reader.client.clone())),
-        reader.list(Api::<Repository>::all(reader.client.clone()))
+        reader.list(Api::<PreviewRepository>::all(reader.client.clone()))
     );
     let unread = match &classes {
         Ok(classes) => class::found(classes, flags.class.as_deref()),
         Err(unread) => Some(unread.finding("PreviewClasses")),
     };
     let mut classes = classes.unwrap_or_default();
+    let every_class: Vec<Arc<PreviewClass>> = classes.iter().cloned().map(Arc::new).collect();
+    let class_name_of =
+        |one: &PreviewRepository| claims::class_of(one, &every_class).map(|class| class.name_any());
     classes.retain(|class| flags.class.as_ref().is_none_or(|name| class.name_any() == *name));
     if classes.iter().any(|class| class.spec.routing.gateway.is_some()) {
         first.push(routing::gateway_api(&reader).await);
@@ -162,17 +166,21 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
     }
     let (repositories, unlisted) = match repositories {
         Ok(all) => (all, None),
-        Err(unread) => (Vec::new(), Some(unread.finding("Repositories"))),
+        Err(unread) => (Vec::new(), Some(unread.finding("PreviewRepositories"))),
     };
-    let concerned: Vec<Repository> = repositories
+    let concerned: Vec<PreviewRepository> = repositories
         .into_iter()
-        .filter(|one| flags.class.as_ref().is_none_or(|class| one.spec.class_name == *class))
+        .filter(|one| flags.class.as_ref().is_none_or(|class| class_name_of(one).as_ref() == Some(class)))
         .collect();
     for (connection, classes) in connections(&classes) {
-        all.push(connection::section(&reader, connection, classes, &concerned));
+        let is_served = |one: &&PreviewRepository| {
+            class_name_of(one).is_some_and(|name| classes.iter().any(|class| class.name_any() == name))
+        };
+        let served = concerned.iter().filter(is_served).cloned().collect();
+        all.push(connection::section(&reader, connection, classes, served));
     }
     let stalled = unlisted.map_or_else(|| repositories::check(&concerned), |finding| vec![finding]);
-    all.push(("Repositories".to_owned(), async { stalled }.boxed()));
+    all.push(("PreviewRepositories".to_owned(), async { stalled }.boxed()));
 
     let looked = join_all(all.into_iter().map(async |(title, looking)| {
         let findings = timeout_at(deadline, looking).await.unwrap_or_else(|_| {
@@ -190,7 +198,7 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
 fn connections(classes: &[PreviewClass]) -> Vec<(GithubConnection, Vec<PreviewClass>)> {
     let mut found: BTreeMap<(String, String), (GithubConnection, Vec<PreviewClass>)> = BTreeMap::new();
     for class in classes {
-        let connection = &class.spec.github;
+        let connection = &class.spec.forge.github;
         let key = (connection.secret_name.clone(), connection.url.clone());
         found.entry(key).or_insert_with(|| (connection.clone(), Vec::new())).1.push(class.clone());
     }

@@ -13,7 +13,7 @@ use crate::core::doctor::secrets::{self, Keys};
 /// GitHub's, Slack's and the registries' Secrets.
 pub(super) async fn check(reader: &Reader, class: &PreviewClass) -> Vec<Finding> {
     let namespace = &reader.namespace;
-    let github = &class.spec.github;
+    let github = &class.spec.forge.github;
     let mut findings =
         vec![secrets::github(namespace, github, &reader.secret_keys(&github.secret_name).await)];
     if let Some(slack) = &class.spec.slack {

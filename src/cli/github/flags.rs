@@ -40,7 +40,7 @@ pub(super) struct Flags {
     /// The operator's namespace, where the Secrets are kept. [default: the service account's, else matinee-system]
     #[arg(long, env = "MATINEE_NAMESPACE", value_name = "NAME")]
     namespace: Option<String>,
-    /// Name of the Secret for the App's id and private key, which classes name in spec.github.secretName.
+    /// Name of the Secret for the App's id and private key, which classes name in spec.forge.github.secretName.
     #[arg(long, value_name = "NAME", default_value = "github")]
     secret: String,
     /// Name of the Secret for the webhook's secret.

@@ -6,7 +6,7 @@ use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 
 use super::{Outcome, Stand, Visit, environment, survey};
-use crate::api::{Approval, DeploymentRequest, Lock, Permission, PreviewClass, Repository};
+use crate::api::{Approval, DeploymentRequest, Lock, Permission, PreviewClass, PreviewRepository};
 use crate::controllers::driver::Failure;
 use crate::controllers::{request, write};
 use crate::core::command::{self, Command, CommandError, Reply, Resolved};
@@ -110,7 +110,8 @@ async fn promoted(
     let number = visit.command.spec.comment.as_ref().map(|comment| comment.pull_request.number);
     let place = source.and_then(|source| names::place_seen_from(source, number));
     let Some(place) = place else {
-        let message = format!("there is no environment {from} to promote from: correct the Repository");
+        let message =
+            format!("there is no environment {from} to promote from: correct the PreviewRepository");
         return Ok(Err(cannot("NothingToPromote", message)));
     };
     for deployment in visit.forge.deployments(&visit.name, &place, None).await? {
@@ -200,20 +201,20 @@ async fn lock(visit: &Visit<'_>, environment: &str, reason: &str) -> Result<Outc
         environment: environment.to_owned(),
         by: visit.command.spec.login.clone(),
         reason: reason.to_owned(),
-        since: Some(Time(visit.context.clock.now())),
+        lock_time: Some(Time(visit.context.clock.now())),
     };
     apply_locks(visit, environment, std::slice::from_ref(&lock)).await?;
     let answer = Some(visit.say(&Reply::Locked { environment, lock: &lock }));
     Ok(Outcome { stand: Stand::Done, answer, request: None })
 }
 
-/// Takes away a lock that a command set. One that somebody wrote into the Repository is theirs: what a file says would come back.
+/// Takes away a lock that a command set. One that somebody wrote into the PreviewRepository is theirs: what a file says would come back.
 async fn unlock(visit: &Visit<'_>, environment: &str) -> Result<Outcome, Failure> {
     let by = &visit.command.spec.login;
     let after = apply_locks(visit, environment, &[]).await?;
     if after.spec.locks.iter().any(|lock| lock.environment == environment) {
         let message = format!(
-            "the lock stands in spec.locks of Repository {}/{}, where somebody wrote it: take it away there",
+            "the lock stands in spec.locks of PreviewRepository {}/{}, where somebody wrote it: take it away there",
             visit.repository.namespace().unwrap_or_default(),
             visit.repository.name_any()
         );
@@ -229,10 +230,14 @@ async fn unlock(visit: &Visit<'_>, environment: &str) -> Result<Outcome, Failure
 }
 
 /// Applies the lock of one environment under a field manager of its own, so that neither other locks nor what anybody else writes into the
-/// Repository is touched.
-async fn apply_locks(visit: &Visit<'_>, environment: &str, locks: &[Lock]) -> Result<Repository, Failure> {
+/// PreviewRepository is touched.
+async fn apply_locks(
+    visit: &Visit<'_>,
+    environment: &str,
+    locks: &[Lock],
+) -> Result<PreviewRepository, Failure> {
     let metadata = write::identity(visit.repository);
-    let object = write::object::<Repository>(metadata, json!({ "spec": { "locks": locks } }));
+    let object = write::object::<PreviewRepository>(metadata, json!({ "spec": { "locks": locks } }));
     let manager = format!("{}-{environment}", write::LOCK);
     let written = visit.context.cluster.apply(&Actor::Operator, &manager, &object).await?;
     Ok(write::typed(written)?)

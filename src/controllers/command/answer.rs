@@ -9,7 +9,9 @@ use kube::ResourceExt as _;
 use secrecy::SecretString;
 
 use super::Visit;
-use crate::api::{Command, CommandStatus, CommentReference, PreviewClass, SlackConnection};
+use crate::api::{
+    CommentReference, DeploymentCommand, DeploymentCommandStatus, PreviewClass, SlackConnection,
+};
 use crate::controllers::Context;
 use crate::controllers::desk::{self, BOT_TOKEN};
 use crate::controllers::github_writes::{Progress, WriteError};
@@ -26,7 +28,7 @@ const MOST_ANSWERS: u32 = 5;
 const RELAY_TRIES: u32 = 4;
 const RELAY_WAIT: Duration = Duration::from_secs(2);
 
-/// Where commands from Slack are answered, by the Command's UID. Kept in memory alone, by the replica that took the command: whoever has such a
+/// Where commands from Slack are answered, by the DeploymentCommand's UID. Kept in memory alone, by the replica that took the command: whoever has such a
 /// URL can write into the channel. A restart forgets them; then only the class's channel tells what came of a command.
 #[derive(Default)]
 pub struct Responses(Mutex<HashMap<String, Response>>);
@@ -87,7 +89,7 @@ impl Responses {
 }
 
 /// Says what the leader answered where only this replica can: the one that took a command from Slack knows where that is.
-pub fn relay(context: &Arc<Context>, command: &Command) {
+pub fn relay(context: &Arc<Context>, command: &DeploymentCommand) {
     let Some(text) = command.status.as_ref().and_then(|status| status.answer.clone()) else { return };
     // The leader answers by itself.
     if context.standing.leads() {
@@ -120,7 +122,7 @@ fn ephemeral(text: &str) -> ChatMessage {
 /// no reconcile waits for it.
 struct Answer {
     context: Arc<Context>,
-    command: Arc<Command>,
+    command: Arc<DeploymentCommand>,
     forge: Arc<dyn Forge>,
     name: RepositoryName,
     slack: Option<SlackConnection>,
@@ -147,7 +149,7 @@ pub(super) fn about(text: &str, emoji: Option<Emoji>) -> String {
 pub(super) fn start(
     visit: &Visit<'_>,
     class: &PreviewClass,
-    status: &CommandStatus,
+    status: &DeploymentCommandStatus,
     text: &str,
     emoji: Option<Emoji>,
 ) -> Answering {

@@ -1,4 +1,4 @@
-//! The reconcile of a `Command`: understand, authorize, carry out, answer. It is carried out once, and its answer follows what came of it.
+//! The reconcile of a `DeploymentCommand`: understand, authorize, carry out, answer. It is carried out once, and its answer follows what came of it.
 
 mod act;
 mod answer;
@@ -19,7 +19,9 @@ pub use self::answer::{Responses, relay};
 use super::driver::Failure;
 use super::github_writes::Progress;
 use super::{Context, write};
-use crate::api::{self, CommandStatus, ConditionStatus, LocalReference, Repository, find_condition};
+use crate::api::{
+    self, ConditionStatus, DeploymentCommandStatus, LocalReference, PreviewRepository, find_condition,
+};
 use crate::core::claims;
 use crate::core::command::{self, CommandError, Place, Reply, Resolved};
 use crate::core::conditions::{self, Summary};
@@ -56,7 +58,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Reconciles a command, within the driver's bounds.
 pub fn reconcile(
-    command: Arc<api::Command>,
+    command: Arc<api::DeploymentCommand>,
     context: Arc<Context>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
     async move { visit(&context.fresh_commands.of(command), &context).await }.boxed()
@@ -102,8 +104,8 @@ struct Outcome {
 
 /// What a visit works with.
 struct Visit<'a> {
-    command: &'a Arc<api::Command>,
-    repository: &'a Repository,
+    command: &'a Arc<api::DeploymentCommand>,
+    repository: &'a PreviewRepository,
     forge: Arc<dyn Forge>,
     name: RepositoryName,
     place: Place,
@@ -122,7 +124,7 @@ impl Visit<'_> {
     }
 }
 
-async fn visit(command: &Arc<api::Command>, context: &Arc<Context>) -> Result<Action, Failure> {
+async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) -> Result<Action, Failure> {
     if command.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
@@ -141,9 +143,9 @@ async fn visit(command: &Arc<api::Command>, context: &Arc<Context>) -> Result<Ac
     let class = context.class_of(repository.as_deref()).await?;
     let admitted = match admit(&namespace, name, repository.as_deref(), class.as_deref()) {
         Ok(admitted) => admitted,
-        // Without Repository and class there is no way to answer.
+        // Without PreviewRepository and class there is no way to answer.
         Err(mistake) => {
-            // Nothing more is written for a Repository that the class doesn't admit.
+            // Nothing more is written for a PreviewRepository that the class doesn't admit.
             context.writes.answers.forget(command);
             stall(command, &mistake, context).await?;
             return Ok(Action::requeue(left.min(context.sweep_interval)));
@@ -172,17 +174,17 @@ async fn visit(command: &Arc<api::Command>, context: &Arc<Context>) -> Result<Ac
     }))
 }
 
-/// The Repository and its class, if they may be used together.
+/// The PreviewRepository and its class, if they may be used together.
 fn admit<'a>(
     namespace: &str,
     name: &str,
-    repository: Option<&'a Repository>,
+    repository: Option<&'a PreviewRepository>,
     class: Option<&'a api::PreviewClass>,
 ) -> Result<Admitted<'a>, Mistake> {
     let missing = || Mistake {
         reason: "RepositoryMissing",
         message: format!(
-            "spec.repositoryRef.name: there is no Repository {namespace}/{name}: delete this object"
+            "spec.repositoryRef.name: there is no PreviewRepository {namespace}/{name}: delete this object"
         ),
     };
     let repository = repository.ok_or_else(missing)?;
@@ -193,7 +195,11 @@ fn admit<'a>(
 }
 
 /// Says on the command itself what stands in its way.
-async fn stall(command: &api::Command, mistake: &Mistake, context: &Context) -> Result<(), Failure> {
+async fn stall(
+    command: &api::DeploymentCommand,
+    mistake: &Mistake,
+    context: &Context,
+) -> Result<(), Failure> {
     let now = context.clock.now();
     let generation = command.metadata.generation.unwrap_or_default();
     let before = command.status.as_ref();
@@ -201,7 +207,7 @@ async fn stall(command: &api::Command, mistake: &Mistake, context: &Context) -> 
     conditions::initialize(&mut list, &CONDITIONS, generation, now);
     let summary = Summary::Stalled { reason: mistake.reason.to_owned(), message: mistake.message.clone() };
     conditions::summarize(&mut list, &summary, generation, now);
-    let status = CommandStatus {
+    let status = DeploymentCommandStatus {
         observed_generation: generation,
         conditions: list,
         request_ref: before.and_then(|status| status.request_ref.clone()),
@@ -250,17 +256,17 @@ fn not_permitted(visit: &Visit<'_>, needed: RepositoryRole) -> Outcome {
 }
 
 /// Whether it has come to its end and was answered.
-fn is_over(status: &CommandStatus) -> bool {
+fn is_over(status: &DeploymentCommandStatus) -> bool {
     decided(status).is_some() && unanswered(status).is_none()
 }
 
 /// Whether it has come to its end, whether or not that was answered.
-pub(super) fn is_decided(command: &api::Command) -> bool {
+pub(super) fn is_decided(command: &api::DeploymentCommand) -> bool {
     command.status.as_ref().is_some_and(|status| decided(status).is_some())
 }
 
 /// The reaction to a command that has come to its end, whether or not that was answered.
-fn decided(status: &CommandStatus) -> Option<Emoji> {
+fn decided(status: &DeploymentCommandStatus) -> Option<Emoji> {
     let verdict =
         |kind: &str| find_condition(&status.conditions, kind).map_or("Unknown", |found| &found.status);
     match (verdict(UNDERSTOOD), verdict(AUTHORIZED), verdict(CARRIED_OUT)) {
@@ -272,13 +278,13 @@ fn decided(status: &CommandStatus) -> Option<Emoji> {
 }
 
 /// What is still to be said.
-fn unanswered(status: &CommandStatus) -> Option<&str> {
+fn unanswered(status: &DeploymentCommandStatus) -> Option<&str> {
     let answered = find_condition(&status.conditions, ANSWERED).is_some_and(|found| found.status == "True");
     status.answer.as_deref().filter(|_| !answered)
 }
 
 /// Writes what a visit came to, and what is to be answered.
-async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<CommandStatus, Failure> {
+async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentCommandStatus, Failure> {
     use ConditionStatus::{False, True, Unknown};
 
     let (command, context) = (visit.command, visit.context);
@@ -336,8 +342,13 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<CommandStatus, F
         .map(|name| LocalReference { name })
         .or_else(|| before.and_then(|status| status.request_ref.clone()));
     let reply = before.and_then(|status| status.reply.clone());
-    let status =
-        CommandStatus { observed_generation: generation, conditions: list, request_ref, reply, answer };
+    let status = DeploymentCommandStatus {
+        observed_generation: generation,
+        conditions: list,
+        request_ref,
+        reply,
+        answer,
+    };
     write_status(command, before, &status, context).await?;
     Ok(status)
 }
@@ -346,9 +357,9 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<CommandStatus, F
 /// answer is to bear by now.
 async fn record_answer(
     visit: &Visit<'_>,
-    before: CommandStatus,
+    before: DeploymentCommandStatus,
     emoji: Option<Emoji>,
-) -> Result<CommandStatus, Failure> {
+) -> Result<DeploymentCommandStatus, Failure> {
     let answers = &visit.context.writes.answers;
     let Progress::Finished { about, result } = answers.progress(visit.command) else { return Ok(before) };
     let mut after = before.clone();
@@ -376,20 +387,21 @@ async fn record_answer(
 }
 
 async fn write_status(
-    command: &api::Command,
-    before: Option<&CommandStatus>,
-    status: &CommandStatus,
+    command: &api::DeploymentCommand,
+    before: Option<&DeploymentCommandStatus>,
+    status: &DeploymentCommandStatus,
     context: &Context,
 ) -> Result<(), Failure> {
     if before != Some(status) {
-        let written: api::Command = write::status(&*context.cluster, write::COMMAND, command, status).await?;
+        let written: api::DeploymentCommand =
+            write::status(&*context.cluster, write::COMMAND, command, status).await?;
         context.fresh_commands.wrote(written);
     }
     Ok(())
 }
 
-async fn delete(command: &api::Command, context: &Context) -> Result<Action, Failure> {
-    let kind = write::kind::<api::Command>();
+async fn delete(command: &api::DeploymentCommand, context: &Context) -> Result<Action, Failure> {
+    let kind = write::kind::<api::DeploymentCommand>();
     let uid = command.uid().unwrap_or_default();
     let namespace = command.namespace();
     context.cluster.delete(&Actor::Operator, &kind, namespace.as_deref(), &command.name_any(), &uid).await?;

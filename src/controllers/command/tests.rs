@@ -13,7 +13,7 @@ use crate::metrics::Controller;
 use crate::ports::ForgeError;
 
 fn said(world: &World, name: &str, kind: &str) -> String {
-    let status = world.cluster.read::<api::Command>("team", name).status;
+    let status = world.cluster.read::<api::DeploymentCommand>("team", name).status;
     status.map_or_else(String::new, |status| condition(&status.conditions, kind))
 }
 
@@ -27,7 +27,7 @@ async fn an_answer_that_hangs_delays_no_other_installation() {
     let (context, asked) = (Arc::clone(&world.context), world.asked_commands.take().unwrap());
     let commands = context.commands.clone();
     let driven = tokio::spawn(drive(
-        Controller::Command,
+        Controller::DeploymentCommand,
         commands,
         asked,
         16,

@@ -219,7 +219,7 @@ async fn hold_namespace(
         let mistake = Mistake {
             reason: "NamespaceTaken",
             message: format!(
-                "namespace {} belongs to {holder}: rename one of the two Repository objects, or remove what holds the namespace",
+                "namespace {} belongs to {holder}: rename one of the two PreviewRepository objects, or remove what holds the namespace",
                 target.namespace
             ),
         };

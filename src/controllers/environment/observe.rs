@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 
-use crate::api::{PreviewClass, PreviewEnvironment, PreviewTemplate, Repository};
+use crate::api::{PreviewClass, PreviewEnvironment, PreviewRepository, PreviewTemplate};
 use crate::controllers::Context;
 use crate::core::target::Mistake;
 use crate::core::validate::{self, Admitted, Found};
@@ -12,10 +12,10 @@ use crate::ports::ClusterError;
 
 /// Everything that an environment refers to, and what it shares the cluster with.
 pub(super) struct Observed {
-    repository: Option<Arc<Repository>>,
+    repository: Option<Arc<PreviewRepository>>,
     class: Option<Arc<PreviewClass>>,
     template: Option<Arc<PreviewTemplate>>,
-    repositories: Vec<Arc<Repository>>,
+    repositories: Vec<Arc<PreviewRepository>>,
     environments: Vec<Arc<PreviewEnvironment>>,
 }
 
@@ -35,7 +35,7 @@ impl Observed {
             })
             .and_then(|entry| entry.deploy.as_ref());
         let template = match deploy {
-            Some(deploy) => context.template(&namespace, &deploy.template_ref.name).await?,
+            Some(deploy) => context.template(&namespace, &deploy.template.reference.name).await?,
             None => None,
         };
         Ok(Self {
@@ -47,7 +47,7 @@ impl Observed {
         })
     }
 
-    pub(super) fn repositories(&self) -> Vec<&Repository> {
+    pub(super) fn repositories(&self) -> Vec<&PreviewRepository> {
         self.repositories.iter().map(AsRef::as_ref).collect()
     }
 
@@ -57,7 +57,7 @@ impl Observed {
 
     pub(super) fn found<'a>(
         &'a self,
-        repositories: &'a [&'a Repository],
+        repositories: &'a [&'a PreviewRepository],
         environments: &'a [&'a PreviewEnvironment],
     ) -> Found<'a> {
         Found {

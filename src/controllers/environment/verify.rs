@@ -189,7 +189,7 @@ fn triggered(environment: &PreviewEnvironment, context: &Context) -> bool {
             .is_some()
 }
 
-/// Changes whenever the Repository or the class does, so that a refusal is looked at again when what refused it changes.
+/// Changes whenever the PreviewRepository or the class does, so that a refusal is looked at again when what refused it changes.
 fn judged_by(admitted: &Admitted<'_>) -> String {
     format!(
         "repository {} class {}",

@@ -30,7 +30,7 @@ pub(super) async fn fetch(visit: &Visit<'_>, needs: Needs) -> Result<Facts, Fail
     Ok(facts)
 }
 
-/// Whether the commit was ever live in an environment of the Repository: in the one there is, or in any pull request's.
+/// Whether the commit was ever live in an environment of the PreviewRepository: in the one there is, or in any pull request's.
 async fn has_succeeded(visit: &Visit<'_>, environment: &str) -> Result<bool, ForgeError> {
     let entries = &visit.admitted.repository.spec.environments;
     let Some(entry) = entries.iter().find(|entry| entry.name == environment) else { return Ok(false) };
@@ -116,7 +116,7 @@ async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mis
     Ok(Ok((name, Some(answer))))
 }
 
-/// The Repository's values, and over them those of the request.
+/// The PreviewRepository's values, and over them those of the request.
 fn parameters(visit: &Visit<'_>) -> BTreeMap<String, String> {
     let given = visit.admitted.entry.deploy.as_ref().map(|deploy| deploy.parameters.as_slice());
     given

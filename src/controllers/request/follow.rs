@@ -92,7 +92,7 @@ fn by_report(told: &DeploymentReport, status: &PreviewEnvironmentStatus) -> Foll
     let was_ready = || {
         let mut attempts = status.history.iter();
         attempts
-            .any(|attempt| attempt.deployment_id == Some(told.deployment_id) && attempt.ready_at.is_some())
+            .any(|attempt| attempt.deployment_id == Some(told.deployment_id) && attempt.ready_time.is_some())
     };
     match told.state {
         DeploymentState::Queued | DeploymentState::InProgress => Followed::UnderWay,

@@ -187,7 +187,7 @@ async fn steps(
     context: &Context,
 ) -> Result<(Option<Outcome>, Option<Duration>), Failure> {
     let refused = async |mistake| {
-        // Nothing more is written for a Repository that the class doesn't admit.
+        // Nothing more is written for a PreviewRepository that the class doesn't admit.
         context.writes.forget_request(request);
         if is_settled(request) {
             // What became of it stays, though the last commit status can't be written any more.

@@ -21,7 +21,7 @@ use crate::core::gates::repeats::{self, Hold};
 use crate::core::gates::{self, Evaluation};
 use crate::core::target::Mistake;
 
-/// The request may be carried out: Repository, class, pull request, branch.
+/// The request may be carried out: PreviewRepository, class, pull request, branch.
 const ALLOWED: &str = "Allowed";
 /// The deployment exists on GitHub.
 const CREATED: &str = "Created";

@@ -90,7 +90,7 @@ async fn a_request_that_is_not_wanted_any_more_leaves_the_queue() {
             environment: "e0".to_owned(),
             by: "ada".to_owned(),
             reason: "we are moving house".to_owned(),
-            since: None,
+            lock_time: None,
         }];
     });
     reconcile_once(&world, &name).await;

@@ -13,7 +13,7 @@ use super::Place;
 pub struct Kept {
     /// The operator's namespace.
     pub namespace: String,
-    /// Of the Secret with `appId` and `privateKey`, as `spec.github.secretName` of a class names it.
+    /// Of the Secret with `appId` and `privateKey`, as `spec.forge.github.secretName` of a class names it.
     pub credentials: String,
     /// Of the Secret with the webhook's secret; `None` without a webhook.
     pub webhook: Option<String>,
@@ -62,11 +62,11 @@ pub fn class_snippet(place: &Place, secret_name: &str, accounts: &[&str]) -> Str
     let url = if place.api() == "https://api.github.com" {
         String::new()
     } else {
-        format!("    url: {}\n", place.api())
+        format!("      url: {}\n", place.api())
     };
     format!(
         "apiVersion: matinee.dev/v1alpha1\nkind: PreviewClass\nmetadata:\n  name: standard\nspec:\n  \
-         repositories: [{repositories}]\n  # Namespaces whose teams may use it; without this line, all.\n  namespaces: [\"team-*\"]\n  github:\n{url}    secretName: {secret_name}\n  routing:\n    \
+         grants:\n  - repositories: [{repositories}]\n    # Namespaces of the teams that may use it.\n    namespaces: [\"team-*\"]\n  forge:\n    github:\n{url}      secretName: {secret_name}\n  routing:\n    \
          domain: preview.example.com\n    gateway: {{name: previews, namespace: gateway-system}}\n"
     )
 }
@@ -103,12 +103,12 @@ mod tests {
         let server = Place::parse("https://ghe.example.com").unwrap();
         let yaml = class_snippet(&server, "github", &["acme", "mona"]);
         let class: PreviewClass = serde_saphyr::from_str(&yaml).unwrap();
-        assert_eq!(class.spec.repositories, ["acme/*", "mona/*"]);
-        assert_eq!(class.spec.namespaces, ["team-*"]);
-        assert_eq!(class.spec.github.url, "https://ghe.example.com/api/v3");
-        assert_eq!(class.spec.github.secret_name, "github");
+        assert_eq!(class.spec.grants[0].repositories, ["acme/*", "mona/*"]);
+        assert_eq!(class.spec.grants[0].namespaces, ["team-*"]);
+        assert_eq!(class.spec.forge.github.url, "https://ghe.example.com/api/v3");
+        assert_eq!(class.spec.forge.github.secret_name, "github");
         let com = Place::parse("https://github.com").unwrap();
         let class: PreviewClass = serde_saphyr::from_str(&class_snippet(&com, "app", &[])).unwrap();
-        assert_eq!(class.spec.github.url, "https://api.github.com");
+        assert_eq!(class.spec.forge.github.url, "https://api.github.com");
     }
 }

@@ -38,7 +38,7 @@ impl Place {
         Ok(Self { pages, api })
     }
 
-    /// Base URL of the REST API, as `spec.github.url` of a class has it.
+    /// Base URL of the REST API, as `spec.forge.github.url` of a class has it.
     pub fn api(&self) -> &str {
         &self.api
     }

@@ -7,7 +7,7 @@ use crate::core::text::cut;
 
 /// Commands that one comment may give; those after them are not read.
 pub const MAX_LINES: usize = 5;
-/// Longest line, in characters, as a Command's `spec.text` may have.
+/// Longest line, in characters, as a DeploymentCommand's `spec.text` may have.
 pub(super) const MAX_LINE: usize = 1_000;
 
 /// The command lines of a comment: those that begin, without any indentation, with `/` and a command word, in text that isn't quoted, code, part of

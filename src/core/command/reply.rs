@@ -13,7 +13,7 @@ use crate::core::text::cut;
 /// Longest text of somebody's that is repeated, in characters, and the same in a table.
 const LONGEST: usize = 500;
 const LONGEST_IN_TABLE: usize = 80;
-/// Longest answer, in characters, as a Command's `status.answer` may have, with room for the marker.
+/// Longest answer, in characters, as a DeploymentCommand's `status.answer` may have, with room for the marker.
 const MAX_ANSWER: usize = 4_000;
 /// Characters of a SHA that are shown, as GitHub shows them.
 const SHORT: usize = 7;
@@ -121,13 +121,13 @@ pub struct Row<'a> {
     pub waiting: Option<&'a str>,
 }
 
-/// The hidden mark of the comment that answers a Command, by which it is found again: it is edited as things go on.
+/// The hidden mark of the comment that answers a DeploymentCommand, by which it is found again: it is edited as things go on.
 pub fn marker(uid: &str) -> String {
     let uid: String = uid.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     format!("<!-- matinee:command:{uid} -->")
 }
 
-/// The answer to a command, in the language of its place: Markdown, ending in the [`marker`], or Slack's mrkdwn. `uid` is the Command's. At most
+/// The answer to a command, in the language of its place: Markdown, ending in the [`marker`], or Slack's mrkdwn. `uid` is the DeploymentCommand's. At most
 /// 4096 characters.
 pub fn reply(reply: &Reply<'_>, place: Place, uid: &str) -> String {
     let text = Writer { place }.text(reply);
@@ -186,7 +186,8 @@ impl Writer {
     }
 
     fn lock(self, lock: &Lock, max: usize) -> String {
-        let since = lock.since.as_ref().map(|since| format!(" since {}", time(since.0))).unwrap_or_default();
+        let since =
+            lock.lock_time.as_ref().map(|since| format!(" since {}", time(since.0))).unwrap_or_default();
         format!("locked by {}{since}: {}", self.escape(&lock.by, max), self.escape(&lock.reason, max))
     }
 

@@ -6,7 +6,7 @@ use super::{Command, CommandError, Resolved};
 use crate::api::{self, DeploymentRequestSpec, Origin, RequestedBy};
 use crate::core::names;
 
-/// Characters of the Command's UID in the request's name: the same command is the same request, another one for the same commit isn't.
+/// Characters of the DeploymentCommand's UID in the request's name: the same command is the same request, another one for the same commit isn't.
 const UID: usize = 8;
 
 /// Name and spec of the request that a command asks for; `None` when it asks for no deployment. `given` is the command's object, `sha` the commit:
@@ -15,7 +15,7 @@ const UID: usize = 8;
 /// # Errors
 /// `WrongPlace` for an environment that each pull request has, where the command was given on none.
 pub fn request(
-    given: &api::Command,
+    given: &api::DeploymentCommand,
     resolved: &Resolved<'_>,
     sha: &str,
 ) -> Result<Option<(String, DeploymentRequestSpec)>, CommandError> {

@@ -1,14 +1,14 @@
-//! What a command means in a Repository, and who may give it.
+//! What a command means in a PreviewRepository, and who may give it.
 
 use super::{Command, CommandError, DEPLOY, PREVIEW, PROMOTE};
-use crate::api::{CommandRole, RepositoryEnvironment, RepositorySpec};
+use crate::api::{CommandRole, PreviewRepositorySpec, RepositoryEnvironment};
 use crate::core::forge::RepositoryRole;
 use crate::core::names;
 
 /// A command with the environment that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved<'a> {
-    /// What is wanted; environments by the names that they have in the Repository.
+    /// What is wanted; environments by the names that they have in the PreviewRepository.
     pub command: Command,
     /// The environment; `None` for `where` and `help`, which are about all.
     pub entry: Option<&'a RepositoryEnvironment>,
@@ -18,7 +18,10 @@ pub struct Resolved<'a> {
 ///
 /// # Errors
 /// `EnvironmentUnknown`, with those that there are; `WrongPlace` for a preview where pull requests have none; `NothingToPromote`.
-pub fn resolve<'a>(command: &Command, repository: &'a RepositorySpec) -> Result<Resolved<'a>, CommandError> {
+pub fn resolve<'a>(
+    command: &Command,
+    repository: &'a PreviewRepositorySpec,
+) -> Result<Resolved<'a>, CommandError> {
     let mut command = command.clone();
     let entry = match &mut command {
         Command::Where | Command::Help => None,
@@ -39,7 +42,10 @@ pub fn resolve<'a>(command: &Command, repository: &'a RepositorySpec) -> Result<
     Ok(Resolved { command, entry })
 }
 
-fn find<'a>(name: &str, repository: &'a RepositorySpec) -> Result<&'a RepositoryEnvironment, CommandError> {
+fn find<'a>(
+    name: &str,
+    repository: &'a PreviewRepositorySpec,
+) -> Result<&'a RepositoryEnvironment, CommandError> {
     repository.environments.iter().find(|entry| entry.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
         let names: Vec<&str> = repository.environments.iter().map(|entry| entry.name.as_str()).collect();
         let are = if names.len() == 1 { "there is" } else { "there are" };
@@ -52,7 +58,7 @@ fn find<'a>(name: &str, repository: &'a RepositorySpec) -> Result<&'a Repository
 }
 
 /// The one environment that each pull request has, or of several the one called `preview`.
-fn preview(repository: &RepositorySpec) -> Result<&RepositoryEnvironment, CommandError> {
+fn preview(repository: &PreviewRepositorySpec) -> Result<&RepositoryEnvironment, CommandError> {
     let of_pull_requests: Vec<&RepositoryEnvironment> = repository
         .environments
         .iter()

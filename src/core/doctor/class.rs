@@ -40,7 +40,7 @@ pub fn ready(class: &PreviewClass) -> Finding {
 pub fn secrets(classes: &[PreviewClass]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for class in classes {
-        names.push(&class.spec.github.secret_name);
+        names.push(&class.spec.forge.github.secret_name);
         if let Some(slack) = &class.spec.slack {
             names.push(&slack.secret_name);
             names.extend(slack.users_from.secret_name.as_deref());
@@ -84,8 +84,8 @@ pub(super) mod tests {
     /// A class as the API server shows it, with its content changed.
     pub(in super::super) fn class(change: impl FnOnce(&mut serde_json::Value)) -> PreviewClass {
         let mut spec = json!({
-            "repositories": ["acme/*"],
-            "github": {"url": "https://api.github.com", "secretName": "github"},
+            "grants": [{"repositories": ["acme/*"], "namespaces": ["*"]}],
+            "forge": {"github": {"url": "https://api.github.com", "secretName": "github"}},
             "routing": {"domain": "preview.example.com", "gateway": {"name": "public", "namespace": "gateway"}},
         });
         change(&mut spec);

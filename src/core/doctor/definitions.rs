@@ -230,11 +230,11 @@ mod tests {
     #[test]
     fn other_bounds_are_told_where_they_are_known() {
         let mut crd = established(own());
-        spec(&mut crd).properties.as_mut().unwrap().get_mut("namespaces").unwrap().max_items = Some(7);
+        spec(&mut crd).properties.as_mut().unwrap().get_mut("grants").unwrap().max_items = Some(7);
         let schema = schema_of(&crd);
         let finding = seen(crd);
         assert_eq!(finding.verdict, Verdict::Warning);
-        assert!(finding.message.contains("spec.namespaces"), "{finding:?}");
+        assert!(finding.message.contains("spec.grants"), "{finding:?}");
         let published = check(&own(), &Ok(Some(Seen::Published(schema))));
         assert_eq!(
             published,

@@ -7,7 +7,7 @@ use super::deliveries::{self, Delivery, Hook};
 use super::kubernetes::off;
 use super::needs::{self, Permissions, Uses};
 use super::{Finding, some_of};
-use crate::api::Repository;
+use crate::api::PreviewRepository;
 
 /// A difference that GitHub doesn't mind: an App's token is dated a minute back.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(30);
@@ -90,8 +90,8 @@ pub struct Installation {
     pub rate: Option<Result<Rate, String>>,
 }
 
-/// Judges a connection that serves these Repositories.
-pub fn check(observed: &Observed, repositories: &[Repository], uses: &Uses) -> Vec<Finding> {
+/// Judges a connection that serves these PreviewRepositories.
+pub fn check(observed: &Observed, repositories: &[PreviewRepository], uses: &Uses) -> Vec<Finding> {
     let mut findings = Vec::new();
     match &observed.identity {
         None => findings.push(Finding::skipped(
@@ -118,9 +118,9 @@ fn refused(why: &str) -> Finding {
     let remedy = if why.contains("'iat'") || why.contains("'exp'") {
         "set this machine's clock: it differs too much from GitHub's"
     } else if why.contains("did not answer") {
-        "see whether spec.github.url is right and reached from here: DNS, proxy, firewall, certificate authorities"
+        "see whether spec.forge.github.url is right and reached from here: DNS, proxy, firewall, certificate authorities"
     } else {
-        "put a valid token, or the App's appId and privateKey, into the Secret; and see that spec.github.url is theirs"
+        "put a valid token, or the App's appId and privateKey, into the Secret; and see that spec.forge.github.url is theirs"
     };
     Finding::problem("credentials", why, remedy)
 }
@@ -153,7 +153,7 @@ fn of_token(token: &Token) -> Vec<Finding> {
         ),
         None => Finding::skipped(
             "permissions",
-            "GitHub tells only of classic tokens what they may do: the condition Swept of each Repository says whether it can be read",
+            "GitHub tells only of classic tokens what they may do: the condition Synced of each PreviewRepository says whether it can be read",
         ),
     });
     findings.extend(token.rate.map(|rate| rate_limit("rate limit", rate)));
@@ -177,7 +177,7 @@ fn rate_limit(what: impl Into<String>, rate: Rate) -> Finding {
     }
 }
 
-fn installations(app: &App, repositories: &[Repository], uses: &Uses) -> Vec<Finding> {
+fn installations(app: &App, repositories: &[PreviewRepository], uses: &Uses) -> Vec<Finding> {
     const WHAT: &str = "installations";
     let all = match &app.installations {
         None => return Vec::new(),
@@ -199,17 +199,19 @@ fn installations(app: &App, repositories: &[Repository], uses: &Uses) -> Vec<Fin
             None => Finding::problem(WHAT, "the App is installed nowhere", install),
         }];
     }
-    let owner_of =
-        |repository: &Repository| repository.spec.repository.split('/').next().unwrap_or_default().to_owned();
-    let serves =
-        |one: &Installation, repository: &Repository| one.account.eq_ignore_ascii_case(&owner_of(repository));
+    let owner_of = |repository: &PreviewRepository| {
+        repository.spec.repository.split('/').next().unwrap_or_default().to_owned()
+    };
+    let serves = |one: &Installation, repository: &PreviewRepository| {
+        one.account.eq_ignore_ascii_case(&owner_of(repository))
+    };
     let mut findings = Vec::new();
     let left_out: Vec<String> = repositories
         .iter()
         .filter(|repository| !chosen.iter().any(|one| serves(one, repository)))
         .map(|repository| {
             let (namespace, name) = (repository.namespace().unwrap_or_default(), repository.name_any());
-            format!("Repository {namespace}/{name} ({})", repository.spec.repository)
+            format!("PreviewRepository {namespace}/{name} ({})", repository.spec.repository)
         })
         .collect();
     if !left_out.is_empty() {

@@ -30,11 +30,11 @@ fn app() -> App {
     }
 }
 
-fn previews() -> Repository {
+fn previews() -> PreviewRepository {
     repository(json!({"trigger": {"pullRequest": {}}}))
 }
 
-/// Everything that isn't well of an App that serves one Repository with previews.
+/// Everything that isn't well of an App that serves one PreviewRepository with previews.
 fn troubles(app: App) -> Vec<Finding> {
     let repositories = [previews()];
     let observed =
@@ -72,7 +72,7 @@ fn refused_credentials_tell_what_to_do() {
             "GitHub credentials: GET /app: 401 'Issued at' claim ('iat') must be an Integer",
             "set this machine's clock",
         ),
-        ("GitHub did not answer: GET /app: connection refused", "spec.github.url"),
+        ("GitHub did not answer: GET /app: connection refused", "spec.forge.github.url"),
         ("GitHub credentials: GET /app: 401 Bad credentials", "appId and privateKey"),
     ] {
         let observed = Observed { ahead: None, identity: Some(Err(why.to_owned())) };
@@ -134,7 +134,7 @@ fn an_app_must_be_installed_where_repositories_are() {
     assert_eq!(message, "the App is installed nowhere");
     assert_eq!(remedy, "install it: https://github.com/settings/apps/matinee/installations");
     let (message, _) = trouble(installed(|one| one.account = "other".into()), Verdict::Problem);
-    assert_eq!(message, "not installed where Repository team-shop/shop (acme/shop) needs it");
+    assert_eq!(message, "not installed where PreviewRepository team-shop/shop (acme/shop) needs it");
     let (message, remedy) = trouble(App { only: Some(8), ..app() }, Verdict::Problem);
     assert!(message.contains("no installation 8") && remedy.contains("installationId"));
     assert_eq!(troubles(App { only: Some(7), ..app() }), []);

@@ -1,11 +1,11 @@
-//! What a GitHub App has to be allowed and told, by what Repositories and classes make use of. The tables are those of the README.
+//! What a GitHub App has to be allowed and told, by what PreviewRepositories and classes make use of. The tables are those of the README.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
 
 use super::{Finding, some_of};
-use crate::api::{PreviewClass, Repository, RepositoryEnvironment};
+use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
 
 /// How many users of a feature are named.
 const NAMED: usize = 3;
@@ -95,12 +95,12 @@ pub type Permissions = BTreeMap<String, String>;
 pub struct Uses(BTreeMap<Feature, BTreeSet<String>>);
 
 impl Uses {
-    /// Of these Repositories and classes.
-    pub fn of(repositories: &[Repository], classes: &[PreviewClass]) -> Self {
+    /// Of these PreviewRepositories and classes.
+    pub fn of(repositories: &[PreviewRepository], classes: &[PreviewClass]) -> Self {
         let mut uses = Self::default();
         for repository in repositories {
             let name = format!(
-                "Repository {}/{}",
+                "PreviewRepository {}/{}",
                 repository.namespace().unwrap_or_default(),
                 repository.name_any()
             );

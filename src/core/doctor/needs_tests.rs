@@ -6,14 +6,14 @@ use super::*;
 
 const SETTINGS: &str = "https://github.com/settings/apps/matinee";
 
-/// A Repository `team-shop/shop` of the class `standard`, with one environment.
+/// A PreviewRepository `team-shop/shop` of the class `standard`, with one environment.
 #[allow(clippy::needless_pass_by_value)] // reads better where it is called
-pub(in super::super) fn repository(environment: Value) -> Repository {
-    let mut entry = json!({"name": "one", "deploy": {"templateRef": {"name": "shop"}}});
+pub(in super::super) fn repository(environment: Value) -> PreviewRepository {
+    let mut entry = json!({"name": "one", "deploy": {"template": {"ref": {"name": "shop"}}}});
     entry.as_object_mut().unwrap().extend(environment.as_object().unwrap().clone());
     serde_json::from_value(json!({
         "apiVersion": "matinee.dev/v1alpha1",
-        "kind": "Repository",
+        "kind": "PreviewRepository",
         "metadata": {"name": "shop", "namespace": "team-shop", "generation": 1},
         "spec": {"repository": "acme/shop", "className": "standard", "environments": [entry]},
     }))
@@ -64,22 +64,22 @@ fn what_somebody_uses_is_a_problem_that_names_who() {
         (
             "pull_requests",
             json!({"trigger": {"pullRequest": {}}}),
-            "Pull requests: read, needed with trigger.pullRequest of Repository team-shop/shop",
+            "Pull requests: read, needed with trigger.pullRequest of PreviewRepository team-shop/shop",
         ),
         (
             "contents",
             json!({"trigger": {"push": {"branches": ["main"]}}}),
-            "Contents: read, needed with trigger.push of Repository team-shop/shop",
+            "Contents: read, needed with trigger.push of PreviewRepository team-shop/shop",
         ),
         (
             "checks",
             json!({"gates": {"checks": ["ci"]}}),
-            "Checks: read, needed with gates.checks of Repository team-shop/shop",
+            "Checks: read, needed with gates.checks of PreviewRepository team-shop/shop",
         ),
         (
             "statuses",
             json!({"gates": {}}),
-            "Commit statuses: write, needed with gates and locks of Repository team-shop/shop",
+            "Commit statuses: write, needed with gates and locks of PreviewRepository team-shop/shop",
         ),
     ] {
         let mut granted = all();

@@ -1,9 +1,9 @@
-//! What the operator says of Repositories.
+//! What the operator says of PreviewRepositories.
 
 use kube::ResourceExt as _;
 
 use super::Finding;
-use crate::api::{ConditionStatus, Repository, find_condition};
+use crate::api::{ConditionStatus, PreviewRepository, find_condition};
 use crate::core::conditions::STALLED;
 use crate::core::text::cut;
 
@@ -12,9 +12,9 @@ const LISTED: usize = 20;
 /// Characters of a condition's message that are shown.
 const SHOWN: usize = 300;
 
-/// Lists the Repositories that wait for somebody to change something. They don't keep others from working.
-pub fn check(repositories: &[Repository]) -> Vec<Finding> {
-    const WHAT: &str = "Repositories";
+/// Lists the PreviewRepositories that wait for somebody to change something. They don't keep others from working.
+pub fn check(repositories: &[PreviewRepository]) -> Vec<Finding> {
+    const WHAT: &str = "PreviewRepositories";
     let mut stalled: Vec<Finding> = repositories.iter().filter_map(stalled).collect();
     let found = stalled.len();
     if found == 0 {
@@ -28,18 +28,18 @@ pub fn check(repositories: &[Repository]) -> Vec<Finding> {
         stalled.push(Finding::warning(
             WHAT,
             format!("{} more are stalled", found - stalled.len()),
-            "`kubectl get repositories -A` lists all",
+            "`kubectl get previewrepositories -A` lists all",
         ));
     }
     stalled
 }
 
-fn stalled(repository: &Repository) -> Option<Finding> {
+fn stalled(repository: &PreviewRepository) -> Option<Finding> {
     let condition = find_condition(&repository.status.as_ref()?.conditions, STALLED)?;
     (condition.status == ConditionStatus::True.as_str()).then(|| {
         let (namespace, name) = (repository.namespace().unwrap_or_default(), repository.name_any());
         Finding::warning(
-            format!("Repository {namespace}/{name}"),
+            format!("PreviewRepository {namespace}/{name}"),
             format!("{}: {}", condition.reason, cut(&condition.message, SHOWN)),
             format!(
                 "docs/troubleshooting.md explains {}; `kubectl -n {namespace} describe repository {name}`",
@@ -57,7 +57,7 @@ mod tests {
     use super::super::needs::tests::repository;
     use super::*;
 
-    fn with(stalled: &str) -> Repository {
+    fn with(stalled: &str) -> PreviewRepository {
         let mut repository = repository(json!({}));
         let condition = json!({
             "type": "Stalled", "status": stalled, "reason": "ClassMissing", "message": "there is no PreviewClass x",
@@ -73,13 +73,13 @@ mod tests {
         assert_eq!(check(&[])[0].verdict, Verdict::Skipped);
         assert_eq!(
             check(&[with("False"), repository(json!({}))]),
-            [Finding::ok("Repositories", "of 2 none is stalled")]
+            [Finding::ok("PreviewRepositories", "of 2 none is stalled")]
         );
         let found = check(&[with("False"), with("True")]);
         assert_eq!(found.len(), 1);
         assert_eq!(
             (found[0].what.as_str(), found[0].verdict),
-            ("Repository team-shop/shop", Verdict::Warning)
+            ("PreviewRepository team-shop/shop", Verdict::Warning)
         );
         assert_eq!(found[0].message, "ClassMissing: there is no PreviewClass x");
         assert!(found[0].remedy.as_ref().unwrap().contains("explains ClassMissing"));
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn twenty_lines_are_the_most() {
         let all = check(&vec![with("True"); 20]);
-        assert!(all.len() == 20 && all.iter().all(|one| one.what != "Repositories"));
+        assert!(all.len() == 20 && all.iter().all(|one| one.what != "PreviewRepositories"));
         let more = check(&vec![with("True"); 25]);
         assert_eq!(more.len(), 20);
         assert_eq!(more[19].message, "6 more are stalled");

@@ -73,10 +73,10 @@ const EVERYWHERE: &[Grant] = &[
         "matinee.dev",
         &[
             "previewclasses",
-            "repositories",
+            "previewrepositories",
             "previewtemplates",
             "deploymentrequests",
-            "commands",
+            "deploymentcommands",
             "previewenvironments",
         ],
         READ,
@@ -84,19 +84,19 @@ const EVERYWHERE: &[Grant] = &[
     ),
     (
         "matinee.dev",
-        &["deploymentrequests", "commands", "previewenvironments"],
+        &["deploymentrequests", "deploymentcommands", "previewenvironments"],
         &["create", "patch", "delete"],
         None,
     ),
-    ("matinee.dev", &["repositories"], &["patch"], None),
+    ("matinee.dev", &["previewrepositories"], &["patch"], None),
     (
         "matinee.dev",
         &[
             "previewclasses/status",
-            "repositories/status",
+            "previewrepositories/status",
             "previewtemplates/status",
             "deploymentrequests/status",
-            "commands/status",
+            "deploymentcommands/status",
             "previewenvironments/status",
         ],
         &["patch"],
@@ -292,20 +292,20 @@ mod tests {
     fn rules_are_read_as_the_api_server_reads_them() {
         let status = Right {
             group: "matinee.dev",
-            resource: "commands",
+            resource: "deploymentcommands",
             subresource: "status",
             verb: "patch",
             name: None,
             place: Place::Everywhere,
         };
         for (rule, covers) in [
-            (rule("matinee.dev", "commands/status", "patch", &[]), true),
+            (rule("matinee.dev", "deploymentcommands/status", "patch", &[]), true),
             (rule("*", "*", "*", &[]), true),
             (rule("matinee.dev", "*/status", "patch", &[]), true),
-            (rule("matinee.dev", "commands", "patch", &[]), false),
-            (rule("", "commands/status", "patch", &[]), false),
-            (rule("matinee.dev", "commands/status", "update", &[]), false),
-            (rule("matinee.dev", "commands/status", "patch", &["one"]), false),
+            (rule("matinee.dev", "deploymentcommands", "patch", &[]), false),
+            (rule("", "deploymentcommands/status", "patch", &[]), false),
+            (rule("matinee.dev", "deploymentcommands/status", "update", &[]), false),
+            (rule("matinee.dev", "deploymentcommands/status", "patch", &["one"]), false),
         ] {
             assert_eq!(uncovered(&[status], std::slice::from_ref(&rule), &[]).is_empty(), covers, "{rule:?}");
         }

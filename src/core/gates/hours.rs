@@ -26,7 +26,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Checks what a Repository says. `field` is what the span is called in errors, as `spec.environments[staging].gates.hours[0]`.
+    /// Checks what a PreviewRepository says. `field` is what the span is called in errors, as `spec.environments[staging].gates.hours[0]`.
     ///
     /// # Errors
     /// `HoursInvalid`.

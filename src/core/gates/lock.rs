@@ -3,7 +3,7 @@
 use super::{Asked, Verdict};
 use crate::core::text::cut;
 
-/// Longest reason that is repeated, in characters: the whole stands in the Repository.
+/// Longest reason that is repeated, in characters: the whole stands in the PreviewRepository.
 const MAX_REASON: usize = 100;
 
 pub(super) fn judge(asked: &Asked<'_>) -> Verdict {
@@ -11,7 +11,7 @@ pub(super) fn judge(asked: &Asked<'_>) -> Verdict {
     else {
         return Verdict::unset();
     };
-    let since = lock.since.as_ref().map(|since| format!(" since {:.0}", since.0)).unwrap_or_default();
+    let since = lock.lock_time.as_ref().map(|since| format!(" since {:.0}", since.0)).unwrap_or_default();
     Verdict::Waiting {
         reason: "Locked",
         message: format!("locked by {}{since}: {}", lock.by, cut(&lock.reason, MAX_REASON)),

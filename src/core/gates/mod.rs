@@ -26,16 +26,18 @@ pub use self::tell::{Standing, commit_status, told};
 use super::conditions::NOT_REACHED;
 use super::forge::Check;
 use super::target::Mistake;
-use crate::api::{Approval, ConditionStatus, DeploymentRequestSpec, Gates, PreviewClassSpec, RepositorySpec};
+use crate::api::{
+    Approval, ConditionStatus, DeploymentRequestSpec, Gates, PreviewClassSpec, PreviewRepositorySpec,
+};
 
 /// Condition of the gate `spec.locks`: nobody has locked the environment.
 pub const UNLOCKED: &str = "Unlocked";
 /// Condition of the request's `spec.notBefore`: its time has come.
-pub const DUE: &str = "Due";
+pub const NOT_BEFORE_REACHED: &str = "NotBeforeReached";
 /// Condition of the gate `hours`: it is one of them.
 pub const WITHIN_HOURS: &str = "WithinHours";
 /// Condition of the gate `after`: the commit was deployed with success where it has to be first.
-pub const IN_ORDER: &str = "InOrder";
+pub const PRIOR_ENVIRONMENT_SUCCEEDED: &str = "PriorEnvironmentSucceeded";
 /// Condition of the gate `approvals`: enough people approved.
 pub const APPROVED: &str = "Approved";
 /// Condition of the gate `checks`: they passed.
@@ -43,8 +45,15 @@ pub const CHECKS_PASSED: &str = "ChecksPassed";
 /// Condition of the gate `image`: it is in its registry.
 pub const IMAGE_FOUND: &str = "ImageFound";
 /// Every gate's condition, in the order in which they are judged.
-pub const CONDITIONS: [&str; 7] =
-    [UNLOCKED, DUE, WITHIN_HOURS, IN_ORDER, APPROVED, CHECKS_PASSED, IMAGE_FOUND];
+pub const CONDITIONS: [&str; 7] = [
+    UNLOCKED,
+    NOT_BEFORE_REACHED,
+    WITHIN_HOURS,
+    PRIOR_ENVIRONMENT_SUCCEEDED,
+    APPROVED,
+    CHECKS_PASSED,
+    IMAGE_FOUND,
+];
 
 /// What a gate says. Messages are clauses that can be joined to a sentence, and hold nothing that changes from one look to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +86,7 @@ pub enum Verdict {
         /// For people.
         message: String,
         /// Whether that is the end of the request. Otherwise it is judged again when something changes: a check that is run again, the
-        /// Repository, the class.
+        /// PreviewRepository, the class.
         over: bool,
     },
 }
@@ -106,8 +115,8 @@ impl Verdict {
 /// A request, and what is known of it without asking anybody.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    /// The Repository: its locks and its other environments.
-    pub repository: &'a RepositorySpec,
+    /// The PreviewRepository: its locks and its other environments.
+    pub repository: &'a PreviewRepositorySpec,
     /// The class: the registries that may be asked.
     pub class: &'a PreviewClassSpec,
     /// The request's spec.
@@ -213,7 +222,7 @@ pub fn evaluate(asked: &Asked<'_>, facts: &Facts) -> Evaluation {
     let unset = Gates::default();
     let gates = asked.gates().unwrap_or(&unset);
     let mut verdicts = at_once(asked).to_vec();
-    verdicts.push((IN_ORDER, order::judge(asked, gates, facts.succeeded.as_deref())));
+    verdicts.push((PRIOR_ENVIRONMENT_SUCCEEDED, order::judge(asked, gates, facts.succeeded.as_deref())));
     verdicts.push((APPROVED, approvals::judge(asked, gates)));
     verdicts.push((CHECKS_PASSED, checks::judge(asked, gates, facts.checks.as_deref())));
     verdicts.push((IMAGE_FOUND, image::judge(asked, gates, facts.image.as_ref())));
@@ -225,7 +234,7 @@ pub fn evaluate(asked: &Asked<'_>, facts: &Facts) -> Evaluation {
 fn at_once(asked: &Asked<'_>) -> [(&'static str, Verdict); 3] {
     [
         (UNLOCKED, lock::judge(asked)),
-        (DUE, due::judge(asked)),
+        (NOT_BEFORE_REACHED, due::judge(asked)),
         (WITHIN_HOURS, hours::judge(asked, asked.gates().map_or(&[], |gates| &gates.hours))),
     ]
 }

@@ -16,7 +16,7 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, succeeded: Option<&[(Strin
         return Verdict::mended_by_configuration(Mistake {
             reason: "EnvironmentUnknown",
             message: format!(
-                "the Repository's spec.environments[{}].gates.after names {unknown}, which it doesn't have; there are {}",
+                "the PreviewRepository's spec.environments[{}].gates.after names {unknown}, which it doesn't have; there are {}",
                 asked.request.environment,
                 there.join(", ")
             ),

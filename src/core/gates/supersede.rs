@@ -20,7 +20,7 @@ fn superseded(message: String) -> Superseded {
     Superseded { reason: "Superseded", message }
 }
 
-/// Whether two requests are for the same place: the same environment of the same Repository, for the same pull request or for none.
+/// Whether two requests are for the same place: the same environment of the same PreviewRepository, for the same pull request or for none.
 pub fn same_place(one: &DeploymentRequestSpec, other: &DeploymentRequestSpec) -> bool {
     one.repository_ref == other.repository_ref
         && one.environment == other.environment

@@ -24,7 +24,7 @@ pub enum Standing<'a> {
 
 /// The commit status that tells how a request for an environment stands. Its context is `matinee/<environment>`.
 ///
-/// `environment` is the name in the Repository, also where each pull request has its own. `target_url` leads to details, or to what is
+/// `environment` is the name in the PreviewRepository, also where each pull request has its own. `target_url` leads to details, or to what is
 /// live.
 pub fn commit_status(
     environment: &str,

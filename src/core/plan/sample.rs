@@ -9,8 +9,8 @@ use crate::core::target::Target;
 
 /// Routing through a Gateway.
 pub(crate) const GATEWAY: &str = r"
-repositories: [acme/*]
-github: {secretName: the-github-secret}
+grants: [{repositories: [acme/*], namespaces: ['*']}]
+forge: {github: {secretName: the-github-secret}}
 routing:
   domain: dev.example
   gateway: {name: the-gateway, namespace: gateway-namespace, sectionName: the-listener}
@@ -26,8 +26,8 @@ isolation:
 
 /// Routing through an Ingress, with no network policy and nothing else said.
 pub(crate) const INGRESS: &str = r"
-repositories: [acme/*]
-github: {secretName: the-github-secret}
+grants: [{repositories: [acme/*], namespaces: ['*']}]
+forge: {github: {secretName: the-github-secret}}
 routing:
   domain: dev.example
   ingress:

@@ -3,10 +3,10 @@
 use kube::ResourceExt as _;
 
 use super::Change;
-use crate::api::Repository;
+use crate::api::PreviewRepository;
 
 /// An image is looked for again too: it is most often a check that pushes it.
-pub(super) fn changes(repository: &Repository, sha: &str) -> Vec<Change> {
+pub(super) fn changes(repository: &PreviewRepository, sha: &str) -> Vec<Change> {
     let gates = repository.spec.environments.iter().filter_map(|environment| environment.gates.as_ref());
     let waits = gates.into_iter().any(|gates| !gates.checks.is_empty() || gates.image.is_some());
     let checked = waits.then(|| Change::Checked {

@@ -4,7 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::Change;
-use crate::api::{CommandSpec, CommentReference, LocalReference, PullRequestReference, Repository};
+use crate::api::{
+    CommentReference, DeploymentCommandSpec, LocalReference, PreviewRepository, PullRequestReference,
+};
 use crate::core::forge::Comment;
 use crate::core::{claims, command};
 
@@ -16,11 +18,11 @@ pub fn is_too_old(comment: &Comment, now: Timestamp) -> bool {
     comment.created_at.parse::<Timestamp>().is_ok_and(|written| now.duration_since(written) > TOO_OLD)
 }
 
-/// A command is answered once, so of several Repositories for one GitHub repository only one takes it: the oldest, which holds every environment
+/// A command is answered once, so of several PreviewRepositories for one GitHub repository only one takes it: the oldest, which holds every environment
 /// that it has. The environments that only younger ones have can't be commanded in comments.
 pub(super) fn changes(
-    repositories: &[&Repository],
-    repository: &Repository,
+    repositories: &[&PreviewRepository],
+    repository: &PreviewRepository,
     comment: &Comment,
 ) -> Vec<Change> {
     if comment.bot || comment.edited || !comment.on_pull_request || comment.author.is_empty() {
@@ -35,7 +37,7 @@ pub(super) fn changes(
         .map(|(index, text)| Change::Command {
             namespace: repository.namespace().unwrap_or_default(),
             name: name(repository, comment.id, index),
-            spec: CommandSpec {
+            spec: DeploymentCommandSpec {
                 repository_ref: LocalReference { name: repository.name_any() },
                 text,
                 login: comment.author.clone(),
@@ -50,7 +52,7 @@ pub(super) fn changes(
 }
 
 /// `shop-comment-31` for the first command of a comment, `shop-comment-31-2` for the second.
-fn name(repository: &Repository, comment: i64, index: usize) -> String {
+fn name(repository: &PreviewRepository, comment: i64, index: usize) -> String {
     let first = format!("{}-comment-{comment}", repository.name_any());
     if index == 0 { first } else { format!("{first}-{}", index + 1) }
 }

@@ -3,13 +3,13 @@
 use kube::ResourceExt as _;
 
 use super::Change;
-use crate::api::{LocalReference, PreviewEnvironmentSpec, PullRequestReference, Repository, Revision};
+use crate::api::{LocalReference, PreviewEnvironmentSpec, PreviewRepository, PullRequestReference, Revision};
 use crate::core::forge::Deployment;
 use crate::core::{claims, names, payload};
 
 pub(super) fn changes(
-    repositories: &[&Repository],
-    repository: &Repository,
+    repositories: &[&PreviewRepository],
+    repository: &PreviewRepository,
     deployment: &Deployment,
     cluster: &str,
 ) -> Vec<Change> {

@@ -5,14 +5,14 @@ use kube::ResourceExt as _;
 
 use super::{Change, request};
 use crate::api::{
-    DeploymentStatusTrigger, Origin, Repository, RepositoryEnvironment, RequestedBy, TriggerState,
+    DeploymentStatusTrigger, Origin, PreviewRepository, RepositoryEnvironment, RequestedBy, TriggerState,
 };
 use crate::core::forge::{Deployment, DeploymentStatus};
 use crate::core::{chain, claims, names};
 
 pub(super) fn changes(
-    repositories: &[&Repository],
-    repository: &Repository,
+    repositories: &[&PreviewRepository],
+    repository: &PreviewRepository,
     deployment: &Deployment,
     status: &DeploymentStatus,
 ) -> Vec<Change> {
@@ -20,7 +20,7 @@ pub(super) fn changes(
     let belongs = |environment: &RepositoryEnvironment| {
         names::pull_request_of(environment, &deployment.environment).is_some()
     };
-    // Whether the Repository holds the environment makes no difference here: what waits for it may be one that it does hold.
+    // Whether the PreviewRepository holds the environment makes no difference here: what waits for it may be one that it does hold.
     let mut changes: Vec<_> = environments
         .iter()
         .find(|environment| belongs(environment))
@@ -31,11 +31,11 @@ pub(super) fn changes(
         })
         .into_iter()
         .collect();
-    // A chain that leads back to where it begins has no next environment; the Repository's condition tells of it.
+    // A chain that leads back to where it begins has no next environment; the PreviewRepository's condition tells of it.
     if chain::check(repository).is_err_and(|mistake| mistake.reason == chain::LOOP) {
         return changes;
     }
-    // What was so before the Repository was there leads nowhere: nobody means a new chain to begin with a promotion.
+    // What was so before the PreviewRepository was there leads nowhere: nobody means a new chain to begin with a promotion.
     let since = repository.metadata.creation_timestamp.as_ref().map(|time| time.0);
     if status.created_at.parse::<jiff::Timestamp>().is_ok_and(|at| since.is_some_and(|since| at < since)) {
         return changes;

@@ -16,8 +16,8 @@ use super::event::Event;
 use super::forge::RepositoryName;
 use super::names;
 use crate::api::{
-    CommandSpec, DeploymentRequestSpec, LocalReference, PreviewEnvironmentSpec, PullRequestReference,
-    Repository, RepositoryEnvironment, RequestedBy,
+    DeploymentCommandSpec, DeploymentRequestSpec, LocalReference, PreviewEnvironmentSpec, PreviewRepository,
+    PullRequestReference, RepositoryEnvironment, RequestedBy,
 };
 
 /// One change to make in the cluster.
@@ -25,7 +25,7 @@ use crate::api::{
 pub enum Change {
     /// A deployment is wanted: write a `DeploymentRequest`.
     Request {
-        /// Namespace of the Repository.
+        /// Namespace of the PreviewRepository.
         namespace: String,
         /// Name of the request, the same however often and in whatever way the wish is learned.
         name: String,
@@ -37,7 +37,7 @@ pub enum Change {
     },
     /// A deployment is to be carried out: write a `PreviewEnvironment`.
     CarryOut {
-        /// Namespace of the Repository.
+        /// Namespace of the PreviewRepository.
         namespace: String,
         /// Name of the environment's object.
         name: String,
@@ -49,9 +49,9 @@ pub enum Change {
     },
     /// What there is for a pull request may have to go: have it looked at.
     LookAgain {
-        /// Namespace of the Repository.
+        /// Namespace of the PreviewRepository.
         namespace: String,
-        /// Name of the Repository.
+        /// Name of the PreviewRepository.
         repository: String,
         /// The pull request.
         number: i64,
@@ -60,38 +60,38 @@ pub enum Change {
     },
     /// A deployment has a new status: have the request looked at that created it, and those that wait for other environments (`gates.after`).
     Followed {
-        /// Namespace of the Repository.
+        /// Namespace of the PreviewRepository.
         namespace: String,
-        /// Name of the Repository.
+        /// Name of the PreviewRepository.
         repository: String,
         /// The deployment.
         deployment_id: i64,
     },
     /// Checks of a commit may stand otherwise: have the requests for it looked at.
     Checked {
-        /// Namespace of the Repository.
+        /// Namespace of the PreviewRepository.
         namespace: String,
-        /// Name of the Repository.
+        /// Name of the PreviewRepository.
         repository: String,
         /// The commit.
         sha: String,
     },
-    /// Somebody told Matinee to do something: write a `Command`.
+    /// Somebody told Matinee to do something: write a `DeploymentCommand`.
     Command {
-        /// Namespace of the Repository.
+        /// Namespace of the PreviewRepository.
         namespace: String,
         /// Name of the command, the same however often the comment is learned of.
         name: String,
         /// Its spec.
-        spec: CommandSpec,
+        spec: DeploymentCommandSpec,
     },
 }
 
 /// Which changes an event asks for.
 ///
-/// Only Repositories that hold the environment act (see [`claims`](super::claims)); classes and gates are checked later, where a refusal can be
+/// Only PreviewRepositories that hold the environment act (see [`claims`](super::claims)); classes and gates are checked later, where a refusal can be
 /// shown.
-pub fn changes(event: &Event, repositories: &[&Repository], cluster: &str) -> Vec<Change> {
+pub fn changes(event: &Event, repositories: &[&PreviewRepository], cluster: &str) -> Vec<Change> {
     let Some(name) = event.repository() else { return Vec::new() };
     let mut changes = Vec::new();
     for repository in repositories {
@@ -117,7 +117,7 @@ pub fn changes(event: &Event, repositories: &[&Repository], cluster: &str) -> Ve
     changes
 }
 
-/// Whether a request asks for the environment that another object is: the same entry of the same Repository, for the same pull request or for
+/// Whether a request asks for the environment that another object is: the same entry of the same PreviewRepository, for the same pull request or for
 /// none.
 pub fn same_place(request: &DeploymentRequestSpec, environment: &PreviewEnvironmentSpec) -> bool {
     request.repository_ref == environment.repository_ref
@@ -127,7 +127,7 @@ pub fn same_place(request: &DeploymentRequestSpec, environment: &PreviewEnvironm
 
 /// Name and spec of the request for a commit, without anything that only some triggers know.
 fn request(
-    repository: &Repository,
+    repository: &PreviewRepository,
     environment: &RepositoryEnvironment,
     pull_request: Option<i64>,
     sha: &str,

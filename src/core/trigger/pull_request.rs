@@ -3,13 +3,13 @@
 use kube::ResourceExt as _;
 
 use super::{Change, request};
-use crate::api::{Origin, Repository, RequestedBy};
+use crate::api::{Origin, PreviewRepository, RequestedBy};
 use crate::core::forge::PullRequest;
 use crate::core::{claims, gate};
 
 pub(super) fn changes(
-    repositories: &[&Repository],
-    repository: &Repository,
+    repositories: &[&PreviewRepository],
+    repository: &PreviewRepository,
     pull_request: &PullRequest,
 ) -> Vec<Change> {
     let namespace = repository.namespace().unwrap_or_default();

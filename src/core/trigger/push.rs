@@ -3,7 +3,7 @@
 use kube::ResourceExt as _;
 
 use super::{Change, request};
-use crate::api::{Origin, PushTrigger, Repository, RequestedBy, Trigger};
+use crate::api::{Origin, PreviewRepository, PushTrigger, RequestedBy, Trigger};
 use crate::core::claims;
 use crate::core::glob::{Filter, FilterOf};
 
@@ -16,13 +16,13 @@ pub fn branches(push: &PushTrigger) -> Result<Filter, Vec<String>> {
 }
 
 pub(super) fn changes(
-    repositories: &[&Repository],
-    repository: &Repository,
+    repositories: &[&PreviewRepository],
+    repository: &PreviewRepository,
     branch: &str,
     sha: &str,
 ) -> Vec<Change> {
     let follows = |trigger: &Trigger| {
-        // What can't be read follows nothing; the Repository's own condition says so.
+        // What can't be read follows nothing; the PreviewRepository's own condition says so.
         trigger.push.as_ref().is_some_and(|push| branches(push).is_ok_and(|filter| filter.selects(branch)))
     };
     repository

@@ -1,4 +1,4 @@
-//! Which objects an event asks for, with Repositories as teams write them.
+//! Which objects an event asks for, with PreviewRepositories as teams write them.
 
 use serde_json::{Value, json};
 
@@ -8,14 +8,14 @@ use crate::core::forge::{Comment, Deployment, DeploymentStatus, PullRequest};
 
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// A Repository `shop` in the namespace `team`, made at that second.
-fn repository(second: u8, environments: &Value) -> Repository {
+/// A PreviewRepository `shop` in the namespace `team`, made at that second.
+fn repository(second: u8, environments: &Value) -> PreviewRepository {
     in_namespace("team", second, environments)
 }
 
-fn in_namespace(namespace: &str, second: u8, environments: &Value) -> Repository {
+fn in_namespace(namespace: &str, second: u8, environments: &Value) -> PreviewRepository {
     serde_json::from_value(json!({
-        "apiVersion": "matinee.dev/v1alpha1", "kind": "Repository",
+        "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewRepository",
         "metadata": {
             "name": "shop", "namespace": namespace, "uid": format!("uid-in-{namespace}"),
             "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z"),
@@ -30,12 +30,15 @@ fn name() -> RepositoryName {
     "Acme/Shop".parse().unwrap()
 }
 
-fn of(event: &Event, repositories: &[Repository]) -> Vec<Change> {
+fn of(event: &Event, repositories: &[PreviewRepository]) -> Vec<Change> {
     changes(event, &repositories.iter().collect::<Vec<_>>(), "cluster-1")
 }
 
 /// The requests among the changes, as namespace, name and spec.
-fn requests(event: &Event, repositories: &[Repository]) -> Vec<(String, String, DeploymentRequestSpec)> {
+fn requests(
+    event: &Event,
+    repositories: &[PreviewRepository],
+) -> Vec<(String, String, DeploymentRequestSpec)> {
     of(event, repositories)
         .into_iter()
         .filter_map(|change| match change {
@@ -48,7 +51,7 @@ fn requests(event: &Event, repositories: &[Repository]) -> Vec<(String, String, 
         .collect()
 }
 
-fn names_of(event: &Event, repositories: &[Repository]) -> Vec<String> {
+fn names_of(event: &Event, repositories: &[PreviewRepository]) -> Vec<String> {
     requests(event, repositories).into_iter().map(|(_, name, _)| name).collect()
 }
 
@@ -335,7 +338,7 @@ fn of_several_repositories_the_oldest_answers() {
         // As old: told apart by UID.
         in_namespace("oldest-too", 1, &json!([{"name": "docs"}])),
     ];
-    let answering = |repositories: &[Repository]| {
+    let answering = |repositories: &[PreviewRepository]| {
         let found = of(&comment(|comment| comment.body = "/where".into()), repositories);
         match &found[..] {
             [Change::Command { namespace, .. }] => namespace.clone(),
@@ -354,7 +357,7 @@ fn of_several_repositories_the_oldest_answers() {
 #[test]
 fn parameters_travel_in_the_payload() {
     let repositories =
-        [repository(1, &json!([{"name": "staging", "deploy": {"templateRef": {"name": "web"}}}]))];
+        [repository(1, &json!([{"name": "staging", "deploy": {"template": {"ref": {"name": "web"}}}}]))];
     let event = |cluster: &str| {
         let mark = json!({"cluster": cluster, "request": "uid.1", "parameters": {"replicas": "2", "not a name": "x"}});
         let payload = json!({"matinee": mark, "image": "app:1"});

@@ -27,7 +27,7 @@ const SETTINGS: &str = "matinee-settings";
 
 async fn all_is_well(stage: &Stage) -> Result<()> {
     let class = "doctor-well";
-    stage.class_like(class, |class| class["github"]["secretName"] = json!("github-app")).await?;
+    stage.class_like(class, |class| class["forge"]["github"]["secretName"] = json!("github-app")).await?;
     seen(stage, class).await?;
     let project = stage.project(NewProject::new("doctor-well").class(class)).await?;
     let kubeconfig = stage.playground().kubeconfig();
@@ -37,10 +37,10 @@ async fn all_is_well(stage: &Stage) -> Result<()> {
         "clock: this machine's clock agrees with the API server's",
         "Gateway API: v1 is served",
         "previewclasses.matinee.dev: served, and this version's",
-        "repositories.matinee.dev: served, and this version's",
+        "previewrepositories.matinee.dev: served, and this version's",
         "previewtemplates.matinee.dev: served, and this version's",
         "deploymentrequests.matinee.dev: served, and this version's",
-        "commands.matinee.dev: served, and this version's",
+        "deploymentcommands.matinee.dev: served, and this version's",
         "previewenvironments.matinee.dev: served, and this version's",
         "needed rights: system:serviceaccount:matinee-system:matinee has all",
         "no other rights: ",
@@ -57,11 +57,11 @@ async fn all_is_well(stage: &Stage) -> Result<()> {
         "permissions: the App has all that are needed",
         "installations: on acme",
         "rate limit of the installation on acme: ",
-        "Repositories: of 1 none is stalled",
+        "PreviewRepositories: of 1 none is stalled",
     ] {
         said.line("✓", start)?;
     }
-    // Repositories of the stage have webhooks of their own.
+    // PreviewRepositories of the stage have webhooks of their own.
     said.tells("!", "webhook: the App has none", "/webhooks/github")?;
     ensure!(!said.text.contains('✗') && !said.text.contains('\u{1b}'), "{}", said.text);
     ensure!(said.text.lines().last().is_some_and(|last| last.starts_with("0 problems, ")), "{}", said.text);
@@ -73,7 +73,10 @@ async fn all_is_well(stage: &Stage) -> Result<()> {
     ensure!(value["summary"]["problems"] == 0, "{value:#}");
     let titles: Vec<&str> =
         value["sections"].as_array().into_iter().flatten().filter_map(|one| one["title"].as_str()).collect();
-    ensure!(titles.first() == Some(&"Kubernetes") && titles.last() == Some(&"Repositories"), "{titles:?}");
+    ensure!(
+        titles.first() == Some(&"Kubernetes") && titles.last() == Some(&"PreviewRepositories"),
+        "{titles:?}"
+    );
     ensure!(titles.contains(&"PreviewClass doctor-well"), "{titles:?}");
 
     // A token's class, all classes at once being what others are at.
@@ -91,7 +94,7 @@ async fn all_is_well(stage: &Stage) -> Result<()> {
 
 async fn it_looks_with_the_rights_of_the_operator_too(stage: &Stage) -> Result<()> {
     let class = "doctor-operator";
-    stage.class_like(class, |class| class["github"]["secretName"] = json!("github-app")).await?;
+    stage.class_like(class, |class| class["forge"]["github"]["secretName"] = json!("github-app")).await?;
     seen(stage, class).await?;
     let kubeconfig = stage.operator().kubeconfig();
     let said = doctor(kubeconfig, &["--class", class, "--lease-name", ""]).await?.ended(0)?;
@@ -122,7 +125,7 @@ async fn it_looks_with_the_rights_of_the_operator_too(stage: &Stage) -> Result<(
     let said = doctor(&other, &["--lease-name", ""]).await?.ended(0)?;
     said.line("–", "needed rights: this account may not ask for the rights of others")?;
     said.line("–", "PreviewClasses: this account may not read it")?;
-    said.line("–", "Repositories: this account may not read it")?;
+    said.line("–", "PreviewRepositories: this account may not read it")?;
     said.line("✓", "previewclasses.matinee.dev: served, with this version's fields")?;
     Ok(())
 }
@@ -131,7 +134,7 @@ async fn what_a_class_names_and_is_not_there_is_told(stage: &Stage) -> Result<()
     let class = "doctor-missing";
     stage
         .class_like(class, |class| {
-            class["github"]["secretName"] = json!("doctor-no-github");
+            class["forge"]["github"]["secretName"] = json!("doctor-no-github");
             class["slack"]["secretName"] = json!("doctor-no-slack");
             class["registries"] = json!([{"host": "ghcr.io", "secretName": "doctor-no-registry"}]);
             class["routing"]["domain"] = json!("doctor.invalid");
@@ -211,12 +214,12 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
     let metadata = json!({"name": name, "namespace": SYSTEM});
     apply(stage, json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": secret}))
         .await?;
-    stage.class_like(name, |class| class["github"]["secretName"] = json!(name)).await?;
+    stage.class_like(name, |class| class["forge"]["github"]["secretName"] = json!(name)).await?;
     seen(stage, name).await?;
     let yaml = format!(
-        "apiVersion: matinee.dev/v1alpha1\nkind: Repository\nmetadata: {{name: {name}}}\nspec:\n  repository: acme/{name}\n  \
+        "apiVersion: matinee.dev/v1alpha1\nkind: PreviewRepository\nmetadata: {{name: {name}}}\nspec:\n  repository: acme/{name}\n  \
          className: {name}\n  environments:\n  - name: staging\n    trigger: {{push: {{branches: [main]}}}}\n    \
-         deploy: {{templateRef: {{name: {name}}}}}\n"
+         deploy: {{template: {{ref: {{name: {name}}}}}}}\n"
     );
     let project =
         stage.project(NewProject::new(name).class(name).without_webhook().repository(&yaml)).await?;
@@ -226,7 +229,7 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
     let said = about(stage, name).await?.ended(1)?;
     said.tells(
         "✗",
-        "permissions: the App lacks Contents: read, needed with trigger.push of Repository team-doctor-app/doctor-app",
+        "permissions: the App lacks Contents: read, needed with trigger.push of PreviewRepository team-doctor-app/doctor-app",
         "/settings/apps/doctor-app/permissions",
     )?;
     said.tells("!", "permissions: more than needed: administration: write", "take them away")?;
@@ -236,7 +239,7 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
     let (deliveries, _) = said.line("✗", "deliveries: ")?;
     ensure!(deliveries.contains("failed") && deliveries.contains("answered 403"), "{deliveries}");
 
-    // The one that the Secret names is not where the Repository is.
+    // The one that the Secret names is not where the PreviewRepository is.
     let elsewhere = NewInstallation { account: "doctor-elsewhere".to_owned(), repositories: None };
     let installation = github.install_app(app.id, elsewhere).await?;
     let secret = json!({"installationId": installation.to_string()});
@@ -246,7 +249,7 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
     let said = about(stage, name).await?.ended(1)?;
     said.tells(
         "✗",
-        "installations: not installed where Repository team-doctor-app/doctor-app (acme/doctor-app) needs it",
+        "installations: not installed where PreviewRepository team-doctor-app/doctor-app (acme/doctor-app) needs it",
         "/settings/apps/doctor-app/installations",
     )?;
     // And with a key that isn't the App's.

@@ -90,7 +90,7 @@ async fn nothing_behind_a_colon_is_no_field(stage: &Stage) -> Result<()> {
     let taken = refusals(stage, &class).await?;
     ensure!(taken.is_empty(), "{}", told(&taken));
 
-    let mut repository = object(MINIMAL, "Repository", "shop")?;
+    let mut repository = object(MINIMAL, "PreviewRepository", "shop")?;
     repository["spec"]["environments"][0]["trigger"] = json!({"pullRequest": null});
     let refused = refusals(stage, &repository).await?;
     ensure!(

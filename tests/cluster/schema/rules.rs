@@ -61,38 +61,52 @@ const CREATIONS: &[Creation] = &[
         "spec.slack.usersFrom",
         ONE_LIST,
     ),
-    ("Repository", "shop", "/metadata/name", || "a".repeat(41).into(), "<nil>", LONG_NAME),
-    ("Repository", "shop", "/spec/environments/0/trigger", || json!({}), TRIGGER, A_TRIGGER),
-    ("Repository", "shop", "/spec/environments/0/trigger/push", following, TRIGGER, A_TRIGGER),
-    ("Repository", "shop-push", "/spec/environments/0/trigger/deploymentStatus", chained, TRIGGER, A_TRIGGER),
+    ("PreviewRepository", "shop", "/metadata/name", || "a".repeat(41).into(), "<nil>", LONG_NAME),
+    ("PreviewRepository", "shop", "/spec/environments/0/trigger", || json!({}), TRIGGER, A_TRIGGER),
+    ("PreviewRepository", "shop", "/spec/environments/0/trigger/push", following, TRIGGER, A_TRIGGER),
     (
-        "Repository",
+        "PreviewRepository",
+        "shop-push",
+        "/spec/environments/0/trigger/deploymentStatus",
+        chained,
+        TRIGGER,
+        A_TRIGGER,
+    ),
+    (
+        "PreviewRepository",
         "shop-chain",
         "/spec/environments/0/trigger/pullRequest",
         || json!({}),
         TRIGGER,
         A_TRIGGER,
     ),
-    ("Repository", "shop", "/spec/environments/0/githubEnvironment", || "preview".into(), ENTRY, NUMBERED),
-    ("Repository", "shop", "/spec/environments/0/trigger", || Value::Null, ENTRY, MORTAL),
     (
-        "Repository",
+        "PreviewRepository",
+        "shop",
+        "/spec/environments/0/githubEnvironment",
+        || "preview".into(),
+        ENTRY,
+        NUMBERED,
+    ),
+    ("PreviewRepository", "shop", "/spec/environments/0/trigger", || Value::Null, ENTRY, MORTAL),
+    (
+        "PreviewRepository",
         "shop-push",
         "/spec/environments/0/lifetime",
         || json!({"deleteAfter": "2d"}),
         ENTRY,
         MORTAL,
     ),
-    ("Repository", "shop", PATHS, || json!(["**", "!"]), PATHS_FIELD, PATTERNS),
-    ("Repository", "shop", PATHS, || json!(["web/[a"]), PATHS_FIELD, PATTERNS),
-    ("Repository", "shop", PATHS, || json!(["a\\"]), PATHS_FIELD, PATTERNS),
-    ("Repository", "shop", PATHS, || json!(["[!a]"]), PATHS_FIELD, PATTERNS),
-    ("Repository", "shop", PATHS, || json!(["!docs/**", "!**.md"]), PATHS_FIELD, ONLY_EXCLUDED),
-    ("Repository", "shop", BASES, || json!(["?"]), BASES_FIELD, PATTERNS),
-    ("Repository", "shop-push", BRANCHES, || json!(["release-*+"]), BRANCHES_FIELD, PATTERNS),
-    ("Repository", "shop-push", BRANCHES, || json!(["!main"]), BRANCHES_FIELD, ONLY_EXCLUDED),
-    ("Command", "shop", "/spec/slack", slack, "spec", ONE_PLACE),
-    ("Command", "shop", "/spec/comment", || Value::Null, "spec", ONE_PLACE),
+    ("PreviewRepository", "shop", PATHS, || json!(["**", "!"]), PATHS_FIELD, PATTERNS),
+    ("PreviewRepository", "shop", PATHS, || json!(["web/[a"]), PATHS_FIELD, PATTERNS),
+    ("PreviewRepository", "shop", PATHS, || json!(["a\\"]), PATHS_FIELD, PATTERNS),
+    ("PreviewRepository", "shop", PATHS, || json!(["[!a]"]), PATHS_FIELD, PATTERNS),
+    ("PreviewRepository", "shop", PATHS, || json!(["!docs/**", "!**.md"]), PATHS_FIELD, ONLY_EXCLUDED),
+    ("PreviewRepository", "shop", BASES, || json!(["?"]), BASES_FIELD, PATTERNS),
+    ("PreviewRepository", "shop-push", BRANCHES, || json!(["release-*+"]), BRANCHES_FIELD, PATTERNS),
+    ("PreviewRepository", "shop-push", BRANCHES, || json!(["!main"]), BRANCHES_FIELD, ONLY_EXCLUDED),
+    ("DeploymentCommand", "shop", "/spec/slack", slack, "spec", ONE_PLACE),
+    ("DeploymentCommand", "shop", "/spec/comment", || Value::Null, "spec", ONE_PLACE),
 ];
 const NETWORK_FROM: &str = "/spec/isolation/network/ingressFrom";
 const INGRESS_FROM: &str = "spec.isolation.network.ingressFrom";
@@ -133,9 +147,15 @@ const CHANGES: &[Change] = &[
     ("DeploymentRequest", "full", || json!({"spec": {"notBefore": null}}), "spec", Some(RUNS_ONCE)),
     ("DeploymentRequest", "minimal", || json!({"spec": {"force": true}}), "spec", Some(RUNS_ONCE)),
     ("DeploymentRequest", "full", || json!({"metadata": {"labels": {"a": "b"}}}), "", None),
-    ("Command", "full", || json!({"spec": {"text": "/deploy production"}}), "spec", Some(CARRIED_OUT_ONCE)),
-    ("Command", "full", || json!({"spec": {"login": "somebody"}}), "spec", Some(CARRIED_OUT_ONCE)),
-    ("Command", "minimal", || json!({"metadata": {"labels": {"a": "b"}}}), "", None),
+    (
+        "DeploymentCommand",
+        "full",
+        || json!({"spec": {"text": "/deploy production"}}),
+        "spec",
+        Some(CARRIED_OUT_ONCE),
+    ),
+    ("DeploymentCommand", "full", || json!({"spec": {"login": "somebody"}}), "spec", Some(CARRIED_OUT_ONCE)),
+    ("DeploymentCommand", "minimal", || json!({"metadata": {"labels": {"a": "b"}}}), "", None),
     (
         "PreviewEnvironment",
         "full",
@@ -209,7 +229,7 @@ async fn changes_are_refused(stage: &Stage) -> Result<()> {
     const NAMESPACE: &str = "schema-rules";
     stage.namespace(NAMESPACE).await?;
     let mut there = Vec::new();
-    for kind in ["DeploymentRequest", "Command", "PreviewEnvironment"] {
+    for kind in ["DeploymentRequest", "DeploymentCommand", "PreviewEnvironment"] {
         for (text, name) in [(FULL, "full"), (MINIMAL, "minimal")] {
             let mut given = object(text, kind, "shop")?;
             given["metadata"]["name"] = name.into();

@@ -60,7 +60,7 @@ pub(super) async fn every_kind_is_listed_as_people_read_it(stage: &Stage) -> Res
             &[("DOMAIN", "preview.localhost"), ("READY", "True"), ("STATUS", "Ready"), ("AGE", "")][..],
         ),
         (
-            namespaced("repositories"),
+            namespaced("previewrepositories"),
             &project.name,
             &[
                 ("REPOSITORY", project.repository.as_str()),
@@ -90,7 +90,7 @@ pub(super) async fn every_kind_is_listed_as_people_read_it(stage: &Stage) -> Res
             ],
         ),
         (
-            namespaced("commands"),
+            namespaced("deploymentcommands"),
             &command,
             &[
                 ("TEXT", "/status"),
@@ -138,7 +138,7 @@ async fn command(stage: &Stage, namespace: &str, repository: &str, number: u64) 
     let name = format!("{repository}-comment-1");
     let given = json!({
         "apiVersion": VERSION,
-        "kind": "Command",
+        "kind": "DeploymentCommand",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "repositoryRef": {"name": repository},
@@ -148,7 +148,10 @@ async fn command(stage: &Stage, namespace: &str, repository: &str, number: u64) 
         },
     });
     let given: DynamicObject = serde_json::from_value(given)?;
-    stage.objects(VERSION, "Command", Some(namespace)).create(&PostParams::default(), &given).await?;
+    stage
+        .objects(VERSION, "DeploymentCommand", Some(namespace))
+        .create(&PostParams::default(), &given)
+        .await?;
     Ok(name)
 }
 
@@ -180,12 +183,12 @@ pub(super) async fn short_names_are_short_and_nobody_elses(stage: &Stage) -> Res
     }
     // `previews` is what people type for many of them.
     let expected = [
-        ("Command", "cmd"),
+        ("DeploymentCommand", "cmd"),
         ("DeploymentRequest", "dr"),
         ("PreviewClass", "pclass"),
         ("PreviewEnvironment", "preview previews"),
         ("PreviewTemplate", "pt"),
-        ("Repository", "repo"),
+        ("PreviewRepository", "repo"),
     ];
     let expected =
         expected.map(|(kind, short)| (kind.to_owned(), short.split(' ').map(str::to_owned).collect()));

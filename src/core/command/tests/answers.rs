@@ -39,7 +39,7 @@ fn lock() -> Lock {
         environment: "staging".to_owned(),
         by: "@grace".to_owned(),
         reason: HOSTILE.to_owned(),
-        since: Some(
+        lock_time: Some(
             "2026-01-05T10:00:00Z".parse().map(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time).unwrap(),
         ),
     }
@@ -282,7 +282,7 @@ proptest! {
 
     #[test]
     fn no_answer_lets_anything_out(text in hostile()) {
-        let lock = Lock { environment: "staging".to_owned(), by: text.clone(), reason: text.clone(), since: None };
+        let lock = Lock { environment: "staging".to_owned(), by: text.clone(), reason: text.clone(), lock_time: None };
         let error = CommandError { reason: "CommandUnknown", message: text.clone(), usage: None };
         let row = Row {
             environment: "staging", sha: Some(&text), state: &text, url: None, since: None, lock: Some(&lock), waiting: Some(&text),

@@ -1,17 +1,17 @@
 use serde_json::{Value, json};
 
 use super::super::*;
-use crate::api::{self, Origin, RepositoryEnvironment, RepositorySpec};
+use crate::api::{self, Origin, PreviewRepositorySpec, RepositoryEnvironment};
 use crate::core::forge::RepositoryRole;
 
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
-fn repository(environments: &Value) -> RepositorySpec {
+fn repository(environments: &Value) -> PreviewRepositorySpec {
     let spec = json!({"repository": "acme/shop", "className": "standard", "environments": environments});
-    serde_json::from_value(spec).expect("a Repository")
+    serde_json::from_value(spec).expect("a PreviewRepository")
 }
 
-fn usual() -> RepositorySpec {
+fn usual() -> PreviewRepositorySpec {
     repository(&json!([
         {"name": "preview", "trigger": {"pullRequest": {}}},
         {"name": "staging", "trigger": {"push": {"branches": ["main"]}}},
@@ -23,23 +23,26 @@ fn said(text: &str) -> Command {
     parse(text, Place::Comment).expect(text).command
 }
 
-fn resolved<'a>(text: &str, repository: &'a RepositorySpec) -> Resolved<'a> {
+fn resolved<'a>(text: &str, repository: &'a PreviewRepositorySpec) -> Resolved<'a> {
     resolve(&said(text), repository).expect(text)
 }
 
-fn given(place: &Value) -> api::Command {
+fn given(place: &Value) -> api::DeploymentCommand {
     let mut spec = json!({"repositoryRef": {"name": "shop"}, "text": "/deploy", "login": "ada"});
     spec.as_object_mut().unwrap().extend(place.as_object().unwrap().clone());
-    let mut command = api::Command::new("comment-1-0", serde_json::from_value(spec).expect("a Command"));
+    let mut command = api::DeploymentCommand::new(
+        "comment-1-0",
+        serde_json::from_value(spec).expect("a DeploymentCommand"),
+    );
     command.metadata.uid = Some("1b4e28ba-2fa1-11d2-883f-0016d3cca427".to_owned());
     command
 }
 
-fn in_comment() -> api::Command {
+fn in_comment() -> api::DeploymentCommand {
     given(&json!({"comment": {"id": 1, "pullRequest": {"number": 7}}}))
 }
 
-fn in_slack() -> api::Command {
+fn in_slack() -> api::DeploymentCommand {
     given(&json!({"slack": {"user": "U1", "channel": "C1"}}))
 }
 

@@ -34,7 +34,7 @@ fn what_is_locked_or_not_due_or_outside_of_hours_asks_nobody() {
     world.request.not_before = None;
     world.now = at("2026-01-05T11:00:00Z");
     assert_eq!(world.needs(), Needs::default());
-    for kind in [IN_ORDER, CHECKS_PASSED, IMAGE_FOUND] {
+    for kind in [PRIOR_ENVIRONMENT_SUCCEEDED, CHECKS_PASSED, IMAGE_FOUND] {
         assert_eq!(world.verdict(kind, &Facts::default()), Verdict::NotReached, "{kind}");
     }
 }
@@ -71,7 +71,9 @@ fn a_request_is_due_at_its_time_even_by_force() {
     let due = at("2026-01-05T10:30:00Z");
     world.request.not_before = Some(Time(due));
     world.request.force = true;
-    let Verdict::Waiting { reason: "NotDue", again, .. } = world.verdict(DUE, &Facts::default()) else {
+    let Verdict::Waiting { reason: "NotDue", again, .. } =
+        world.verdict(NOT_BEFORE_REACHED, &Facts::default())
+    else {
         panic!("it isn't due")
     };
     assert_eq!(again, Some(due));
@@ -86,13 +88,13 @@ fn an_environment_comes_after_those_that_are_named() {
         succeeded: Some(vec![("dev".to_owned(), dev), ("staging".to_owned(), staging)]),
         ..Facts::default()
     };
-    assert_eq!(reason(&world.verdict(IN_ORDER, &facts(true, true))), "Passed");
-    let waiting = world.verdict(IN_ORDER, &facts(true, false));
+    assert_eq!(reason(&world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &facts(true, true))), "Passed");
+    let waiting = world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &facts(true, false));
     assert_eq!(waiting.condition().2, "to be live in staging first");
     let silent = Facts { succeeded: Some(Vec::new()), ..Facts::default() };
-    assert_eq!(reason(&world.verdict(IN_ORDER, &silent)), "NotInOrder");
+    assert_eq!(reason(&world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &silent)), "NotInOrder");
     world.repository.environments.remove(0);
-    let refused = world.verdict(IN_ORDER, &facts(true, true));
+    let refused = world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &facts(true, true));
     assert!(matches!(&refused, Verdict::Refused { reason: "EnvironmentUnknown", over: false, message }
         if message.contains("gates.after names dev") && message.contains("staging, production")));
 }
@@ -184,7 +186,7 @@ fn force_passes_by_order_and_hours_only() {
             "ImageMissing"
         ]
     );
-    for kind in [WITHIN_HOURS, IN_ORDER] {
+    for kind in [WITHIN_HOURS, PRIOR_ENVIRONMENT_SUCCEEDED] {
         assert_eq!(world.verdict(kind, &facts).condition().2, "passed by: forced by ada");
     }
 }

@@ -25,9 +25,9 @@ fn created() -> Timestamp {
     at("2026-01-05T10:00:00Z")
 }
 
-/// A request, its Repository and its class.
+/// A request, its PreviewRepository and its class.
 struct World {
-    repository: RepositorySpec,
+    repository: PreviewRepositorySpec,
     class: PreviewClassSpec,
     request: DeploymentRequestSpec,
     approvals: Vec<Approval>,
@@ -42,7 +42,7 @@ impl World {
             "environments": [{"name": "dev"}, {"name": "staging"}, {"name": "production", "gates": gates}],
         });
         let class = json!({
-            "repositories": ["acme/*"], "github": {"secretName": "github"}, "routing": {"domain": "dev.example"},
+            "grants": [{"repositories": ["acme/*"], "namespaces": ["*"]}], "forge": {"github": {"secretName": "github"}}, "routing": {"domain": "dev.example"},
             "registries": [{"host": "ghcr.io"}],
         });
         let request = json!({
@@ -50,7 +50,7 @@ impl World {
             "requestedBy": {"origin": "Comment", "login": "ada"},
         });
         Self {
-            repository: serde_json::from_value(repository).expect("a Repository"),
+            repository: serde_json::from_value(repository).expect("a PreviewRepository"),
             class: serde_json::from_value(class).expect("a class"),
             request: serde_json::from_value(request).expect("a request"),
             approvals: Vec::new(),
@@ -97,7 +97,7 @@ impl World {
             environment: environment.to_owned(),
             by: "grace".to_owned(),
             reason: "release freeze".to_owned(),
-            since: Some(Time(created())),
+            lock_time: Some(Time(created())),
         });
     }
 

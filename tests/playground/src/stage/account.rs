@@ -30,7 +30,7 @@ pub(super) async fn make(github: Client) -> Result<Accounts> {
             owner: OWNER.to_owned(),
             permissions: permissions(),
             events: Vec::new(),
-            // Repositories have webhooks of their own here, which tests can lose and double one by one.
+            // PreviewRepositories have webhooks of their own here, which tests can lose and double one by one.
             webhook: None,
         })
         .await?;

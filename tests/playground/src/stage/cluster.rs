@@ -148,9 +148,9 @@ impl Stage {
         self.objects(VERSION, "DeploymentRequest", Some(namespace))
     }
 
-    /// The Repositories of a namespace.
+    /// The PreviewRepositories of a namespace.
     pub fn repositories(&self, namespace: &str) -> Api<DynamicObject> {
-        self.objects(VERSION, "Repository", Some(namespace))
+        self.objects(VERSION, "PreviewRepository", Some(namespace))
     }
 
     /// The `PreviewTemplates` of a namespace.

@@ -13,7 +13,7 @@
 //! // In tests of the package `matinee`: env!("CARGO_BIN_EXE_matinee").
 //! let stage = Stage::start(Settings::new("target/debug/matinee"), |line| eprintln!("{line}")).await?;
 //!
-//! // A repository on the stand-in with a webhook, a namespace, a PreviewTemplate and a Repository; every part can be
+//! // A repository on the stand-in with a webhook, a namespace, a PreviewTemplate and a PreviewRepository; every part can be
 //! // given by the caller. Give each test one of its own.
 //! let shop = stage.project(NewProject::new("shop")).await?;
 //! let sha = stage.github().push(&shop.repository, "feature").await?;

@@ -13,7 +13,7 @@ use crate::{Image, sample};
 
 const TEMPLATE: &str = include_str!("../../manifests/stage/template.yaml");
 const REPOSITORY: &str = include_str!("../../manifests/stage/repository.yaml");
-/// How long the operator may take until it has looked at a new Repository.
+/// How long the operator may take until it has looked at a new PreviewRepository.
 const SEEN_WITHIN: Duration = Duration::from_mins(1);
 
 /// A project to make.
@@ -31,7 +31,7 @@ pub struct NewProject {
 }
 
 impl NewProject {
-    /// A repository `acme/<name>` with a webhook; in the namespace `team-<name>` a PreviewTemplate and a Repository, both
+    /// A repository `acme/<name>` with a webhook; in the namespace `team-<name>` a PreviewTemplate and a PreviewRepository, both
     /// of that name, of the class [`CLASS`], whose every pull request has a preview of the sample application.
     ///
     /// The sample shows the commit's first seven characters, the pull request's number, and the parameter `message`. Its
@@ -64,7 +64,7 @@ impl NewProject {
         self
     }
 
-    /// The PreviewClass that the usual Repository names.
+    /// The PreviewClass that the usual PreviewRepository names.
     #[must_use]
     pub fn class(mut self, class: &str) -> Self {
         class.clone_into(&mut self.class);
@@ -102,7 +102,7 @@ impl NewProject {
         Ok(template)
     }
 
-    /// The Repository, given or usual.
+    /// The PreviewRepository, given or usual.
     ///
     /// # Errors
     /// When the given one is no YAML.
@@ -114,7 +114,7 @@ impl NewProject {
                 .replace("CLASS", &self.class)
         };
         let yaml = self.repository.clone().unwrap_or_else(usual);
-        serde_saphyr::from_str(&yaml).context("the Repository is no YAML")
+        serde_saphyr::from_str(&yaml).context("the PreviewRepository is no YAML")
     }
 
     /// A PreviewTemplate in place of the usual one, as YAML; its namespace may be left out.
@@ -124,7 +124,7 @@ impl NewProject {
         self
     }
 
-    /// A Repository in place of the usual one, as YAML; its namespace may be left out.
+    /// A PreviewRepository in place of the usual one, as YAML; its namespace may be left out.
     #[must_use]
     pub fn repository(mut self, yaml: &str) -> Self {
         self.repository = Some(yaml.to_owned());
@@ -153,7 +153,7 @@ pub struct Project {
 }
 
 impl Stage {
-    /// Makes a project, and waits until the operator has looked at its Repository, whatever it thinks of it: from then on
+    /// Makes a project, and waits until the operator has looked at its PreviewRepository, whatever it thinks of it: from then on
     /// a webhook finds it.
     ///
     /// # Errors
@@ -209,12 +209,12 @@ impl Stage {
         Ok(name)
     }
 
-    /// Waits until the operator has looked at a Repository as it is now.
+    /// Waits until the operator has looked at a PreviewRepository as it is now.
     ///
     /// # Errors
     /// When it doesn't within a minute.
     pub async fn seen(&self, namespace: &str, repository: &str) -> Result<()> {
-        let what = format!("the operator looks at Repository {namespace}/{repository}");
+        let what = format!("the operator looks at PreviewRepository {namespace}/{repository}");
         self.wait_for(&what, SEEN_WITHIN, async || {
             let found = self.repositories(namespace).get(repository).await?;
             let observed = found.data["status"]["observedGeneration"].as_i64();

@@ -13,7 +13,7 @@ use crate::screen::{GREEN, YELLOW, took};
 
 /// The check that staging waits for.
 pub(crate) const CHECK: &str = "test";
-/// What the Repository says of production, less the second that GitHub's times leave out, and another for looking.
+/// What the PreviewRepository says of production, less the second that GitHub's times leave out, and another for looking.
 const SOAKED: Duration = Duration::from_secs(1);
 
 impl Play {

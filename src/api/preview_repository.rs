@@ -1,4 +1,4 @@
-//! `Repository`: one GitHub repository and its environments, set by the product team.
+//! `PreviewRepository`: one GitHub repository and its environments, set by the product team.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -14,15 +14,17 @@ use super::{Duration, LocalReference, Parameter};
 #[kube(
     group = "matinee.dev",
     version = "v1alpha1",
-    kind = "Repository",
-    plural = "repositories",
-    shortname = "repo",
+    kind = "PreviewRepository",
+    plural = "previewrepositories",
+    shortname = "prepo",
+    selectable = ".spec.repository",
+    selectable = ".spec.className",
     category = "matinee",
     namespaced,
-    status = "RepositoryStatus",
+    status = "PreviewRepositoryStatus",
     derive = "PartialEq",
     doc = "One GitHub repository and its environments.",
-    printcolumn(name = "Repository", type_ = "string", json_path = ".spec.repository"),
+    printcolumn(name = "PreviewRepository", type_ = "string", json_path = ".spec.repository"),
     printcolumn(name = "Class", type_ = "string", json_path = ".spec.className"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
@@ -31,13 +33,15 @@ use super::{Duration, LocalReference, Parameter};
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name must have at most 40 characters: namespaces and host names are made from it")
 )]
 #[serde(rename_all = "camelCase")]
-pub struct RepositorySpec {
+pub struct PreviewRepositorySpec {
     /// The repository, as `owner/name`. Case is ignored.
     #[schemars(length(min = 3, max = 140), regex(pattern = r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$"))]
     pub repository: String,
-    /// Name of the PreviewClass whose trust and limits apply.
+    /// Name of the PreviewClass whose trust and limits apply. Default: the class with the annotation `matinee.dev/is-default-class: "true"`; of
+    /// several, the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
-    pub class_name: String,
+    pub class_name: Option<String>,
     /// The repository's environments.
     #[schemars(length(min = 1, max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub environments: Vec<RepositoryEnvironment>,
@@ -51,7 +55,7 @@ pub struct RepositorySpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lock {
-    /// Name of the environment in this Repository.
+    /// Name of the environment in this PreviewRepository.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub environment: String,
     /// Who locked it: a GitHub login, or any name.
@@ -62,7 +66,7 @@ pub struct Lock {
     pub reason: String,
     /// Since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<Time>,
+    pub lock_time: Option<Time>,
 }
 
 /// One environment of a repository: what asks for its deployments and what is deployed.
@@ -157,7 +161,7 @@ pub struct PushTrigger {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentStatusTrigger {
-    /// Name of the environment in this Repository whose deployments are followed, whoever creates and carries them out.
+    /// Name of the environment in this PreviewRepository whose deployments are followed, whoever creates and carries them out.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub environment: String,
     /// State that the deployment has to reach.
@@ -218,7 +222,7 @@ pub struct PullRequestTrigger {
     pub forks: Reaction,
 }
 
-/// The rule that each item is a filter pattern. What no regular expression can tell, as `[z-a]`, a condition of the Repository does. A container's
+/// The rule that each item is a filter pattern. What no regular expression can tell, as `[z-a]`, a condition of the PreviewRepository does. A container's
 /// `default` and `KubeSchema` don't go together, so it is written out.
 fn filter_patterns() -> serde_json::Value {
     serde_json::json!({
@@ -240,12 +244,21 @@ fn not_only_exclusions() -> serde_json::Value {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Deploy {
-    /// The PreviewTemplate, in the same namespace.
-    pub template_ref: LocalReference,
+    /// What the environment consists of.
+    pub template: TemplateSource,
     /// Values for the template's parameters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub parameters: Vec<Parameter>,
+}
+
+/// Where a template comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateSource {
+    /// A PreviewTemplate in the same namespace.
+    #[serde(rename = "ref")]
+    pub reference: LocalReference,
 }
 
 /// How long environments of pull requests live.
@@ -259,12 +272,12 @@ pub struct RepositoryLifetime {
 /// What the operator found when it last looked at the repository.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RepositoryStatus {
+pub struct PreviewRepositoryStatus {
     /// Generation that the conditions are about; -1 before the first look.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
-    /// `Ready`, `Reconciling`, `Stalled`, `Chained` (its environments' triggers lead to no loop), `Claimed` (no other Repository has its
-    /// environments) and `Swept` (GitHub could be read).
+    /// `Ready`, `Reconciling`, `Stalled`, `PromotionValid` (its environments' triggers lead to no loop), `Accepted` (no other PreviewRepository has its
+    /// environments) and `Synced` (GitHub could be read).
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

@@ -1,4 +1,4 @@
-//! `Command`: something that somebody told Matinee to do, in a comment or from Slack.
+//! `DeploymentCommand`: something that somebody told Matinee to do, in a comment or from Slack.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -13,12 +13,13 @@ use super::{LocalReference, PullRequestReference};
 #[kube(
     group = "matinee.dev",
     version = "v1alpha1",
-    kind = "Command",
-    plural = "commands",
-    shortname = "cmd",
+    kind = "DeploymentCommand",
+    plural = "deploymentcommands",
+    shortname = "dcmd",
+    selectable = ".spec.repositoryRef.name",
     category = "matinee",
     namespaced,
-    status = "CommandStatus",
+    status = "DeploymentCommandStatus",
     derive = "PartialEq",
     doc = "Something that somebody told Matinee to do, in a comment or from Slack.",
     printcolumn(name = "Text", type_ = "string", json_path = ".spec.text"),
@@ -42,8 +43,8 @@ use super::{LocalReference, PullRequestReference};
     validation = Rule::new("has(self.comment) != has(self.slack)").message("set exactly one of comment and slack: where the command was given, and is answered")
 )]
 #[serde(rename_all = "camelCase")]
-pub struct CommandSpec {
-    /// The Repository, in the same namespace.
+pub struct DeploymentCommandSpec {
+    /// The PreviewRepository, in the same namespace.
     pub repository_ref: LocalReference,
     /// The command, as it was written: `/deploy staging`.
     #[schemars(length(min = 1, max = 1000))]
@@ -84,7 +85,7 @@ pub struct SlackReference {
 /// How far a command came.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct CommandStatus {
+pub struct DeploymentCommandStatus {
     /// Generation that the conditions are about; -1 before the first look.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
