@@ -93,7 +93,7 @@ fn values_that_do_not_go_together_are_refused_with_a_remedy() {
         ("github.token=a,github.app.id=1,github.app.privateKey=c", "github: set either token or app"),
         ("github.app.id=1", "github.app: id and privateKey belong together"),
         ("slack.botToken=a", "slack.signingSecret: needed with slack.botToken"),
-        ("defaultClass.create=true", "defaultClass.spec: say at least repositories, namespaces and routing"),
+        ("defaultClass.create=true", "defaultClass.spec: say at least grants and routing"),
         (
             "metrics.service.enabled=false,metrics.serviceMonitor.enabled=true",
             "metrics.serviceMonitor: needs metrics.service.enabled: true",
