@@ -11,17 +11,17 @@ use kube::api::{DynamicObject, GroupVersionKind, ObjectMeta};
 use secrecy::SecretString;
 
 use crate::api::{DeploymentReport, GithubConnection, PreviewTemplateSpec};
+use crate::core::election;
+use crate::core::environment::plan::jobs::JobEnd;
+use crate::core::environment::resolved::{About, Mistake, Target};
 use crate::core::event::Event;
 use crate::core::forge::{
     Branch, Check, Comment, Deployment, DeploymentStatus, Emoji, NewCommitStatus, NewDeployment, PullRequest,
     RepositoryName, RepositoryRole,
 };
-use crate::core::heard::Delivery;
+use crate::core::freshness::Delivery;
 use crate::core::image::{Credentials, ImageReference};
-use crate::core::lease;
-use crate::core::plan::jobs::JobEnd;
 use crate::core::slack::{ChatMessage, SlackSignature};
-use crate::core::target::{About, Mistake, Target};
 
 /// Why GitHub could not be asked, or what it refused.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -216,10 +216,10 @@ pub trait Secrets: Send + Sync {
 #[async_trait]
 pub trait Leases: Send + Sync {
     /// What it says, and its version; `None` when there is none yet.
-    async fn read(&self) -> Result<Option<(lease::Record, String)>, ClusterError>;
+    async fn read(&self) -> Result<Option<(election::Record, String)>, ClusterError>;
     /// Writes it if it is still of the version that was seen, or not there when none was; its version then. [`ClusterError::Conflict`] when
     /// somebody else was faster.
-    async fn write(&self, record: &lease::Record, seen: Option<&str>) -> Result<String, ClusterError>;
+    async fn write(&self, record: &election::Record, seen: Option<&str>) -> Result<String, ClusterError>;
 }
 
 /// Why the Kubernetes API could not be asked, or what it rejected. No message repeats a value of an object.
@@ -324,7 +324,7 @@ pub trait Cluster: Send + Sync {
 }
 
 /// The cluster as the watches show it: what was applied for environments, and what came of it.
-/// Objects bear the [marks](crate::core::plan::drift::mark) that tell whether somebody else changed
+/// Objects bear the [marks](crate::core::environment::plan::drift::mark) that tell whether somebody else changed
 /// them.
 pub trait LiveObjects: Send + Sync {
     /// Everything that bears the environment's UID, by kind, namespace and name. Pruned: metadata, status, and the parts of the

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use matinee::adapters::github::registration::manifest::{Part, events, permissions};
 use matinee::adapters::render::MinijinjaRenderer;
 use matinee::api::{
     DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewRepository, PreviewTemplate,
     custom_resource_definitions,
 };
-use matinee::core::app::manifest::{Part, events, permissions};
-use matinee::core::command::{Place, Reply, parse, reply};
-use matinee::core::gates::{hours::Span, image};
+use matinee::core::chatops::{Place, Reply, parse, reply};
+use matinee::core::deployment::gates::{hours::Span, image};
 use matinee::ports::Renderer as _;
 use proc_macro2::{TokenStream, TokenTree};
 use serde::de::DeserializeOwned;
@@ -112,10 +112,10 @@ fn the_examples_fit_together() {
     for name in REPOSITORIES {
         let repository: PreviewRepository = typed(name);
         for class in &classes {
-            matinee::core::claims::class_admits(class, &repository).unwrap();
+            matinee::core::deployment::ownership::class_admits(class, &repository).unwrap();
             assert_eq!(repository.spec.class_name.as_ref(), class.metadata.name.as_ref(), "{name}");
         }
-        matinee::core::chain::check(&repository).unwrap();
+        matinee::core::deployment::promotion::check(&repository).unwrap();
         for entry in &repository.spec.environments {
             if let Some(deploy) = &entry.deploy {
                 assert_eq!(Some(&deploy.template.reference.name), template.metadata.name.as_ref(), "{name}");
@@ -253,7 +253,7 @@ fn the_payload_in_the_guide_is_what_is_sent() {
     let guide = read("docs/another-deployer.md");
     let shown = guide.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
     let shown: Value = serde_json::from_str(shown).unwrap();
-    let mark = matinee::core::payload::Mark::find(&shown).unwrap();
+    let mark = matinee::core::deployment::payload::Mark::find(&shown).unwrap();
     assert_eq!(mark.to_payload(), shown);
 }
 

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use matinee::adapters::github::webhook::{happened_at, parse};
 use matinee::core::event::{Event, Parsed};
 use matinee::core::forge::Deployment;
-use matinee::core::webhook::{happened_at, parse};
 use serde_json::Value;
 use sha2::{Digest as _, Sha512};
 

@@ -11,4 +11,4 @@ pub mod registry;
 pub mod render;
 pub mod slack;
 pub mod tls;
-pub mod web;
+pub mod url_probe;

@@ -69,7 +69,7 @@ pub const LABEL_ENVIRONMENT_NAMESPACE: &str = "matinee.dev/environment-namespace
 pub const LABEL_REPOSITORY: &str = "matinee.dev/repository";
 /// Label with the pull request's number on what was made for it.
 pub const LABEL_PULL_REQUEST: &str = "matinee.dev/pull-request";
-/// Annotation on a [`DeploymentRequest`] and a [`PreviewEnvironment`]: what was last heard of the pull request (see [`heard`](crate::core::heard)), so
+/// Annotation on a [`DeploymentRequest`] and a [`PreviewEnvironment`]: what was last heard of the pull request (see [`heard`](crate::core::freshness)), so
 /// that a draft made ready is looked at again.
 pub const ANNOTATION_PULL_REQUEST_UPDATED: &str = "matinee.dev/pull-request-updated-at";
 /// Annotation on a [`DeploymentRequest`]: when something was last heard of what its gates wait for, or of its deployment.
@@ -79,7 +79,7 @@ pub const ANNOTATION_DIGEST: &str = "matinee.dev/applied-digest";
 /// Annotation on an applied Job: the digest of what can't be changed of it, so that one that has to
 /// be replaced is known before it is refused.
 pub const ANNOTATION_FIXED_DIGEST: &str = "matinee.dev/fixed-digest";
-/// Annotation on a custom resource in a template: what makes it ready (see [`ready_when`](crate::core::ready_when)). The one
+/// Annotation on a custom resource in a template: what makes it ready (see [`ready_when`](crate::core::environment::ready_when)). The one
 /// annotation of the group that is the template author's to set.
 pub const ANNOTATION_READY_WHEN: &str = "matinee.dev/ready-when";
 

@@ -24,7 +24,7 @@ use super::{Duration, LocalReference, Parameter};
     status = "PreviewRepositoryStatus",
     derive = "PartialEq",
     doc = "One GitHub repository and its environments.",
-    printcolumn(name = "PreviewRepository", type_ = "string", json_path = ".spec.repository"),
+    printcolumn(name = "Repository", type_ = "string", json_path = ".spec.repository"),
     printcolumn(name = "Class", type_ = "string", json_path = ".spec.className"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),

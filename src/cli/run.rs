@@ -19,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::adapters::process;
 use crate::adapters::slack::SlackSettings;
 use crate::controllers;
-use crate::core::webhook::WebhookSecret;
+use crate::core::signature::WebhookSecret;
 use crate::metrics::Metrics;
 use crate::ports::{Desk, Intake};
 use crate::server::{self, Environments, Limits};

@@ -18,7 +18,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::adapters::kubernetes::client;
 use crate::api::{self, DeploymentRequest, LABEL_REPOSITORY, PreviewClass, PreviewEnvironment};
-use crate::core::{self, trigger::same_place};
+use crate::core;
+use crate::core::deployment::triggers::same_place;
 use crate::settings::{SERVICE_ACCOUNT_NAMESPACE, own_namespace};
 
 /// Longest time for one request.

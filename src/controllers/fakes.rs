@@ -19,27 +19,27 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::driver::{Asked, Freshest, Poke};
 use super::environment::{self, Applications, DeletedPods};
 use super::github_writes::GithubWrites;
-use super::intake::{Hints, Reception};
 use super::reporter::Reporter;
 use super::repository::Sweeps;
 use super::request::Creations;
-use super::standing::Standing;
 use super::{Context, command, write};
 use crate::api::{
     DeploymentCommand, DeploymentReport, DeploymentRequest, GithubConnection, PreviewEnvironment,
     PreviewRepository, PreviewTemplateSpec,
 };
+use crate::controllers::ingest::{Hints, Reception};
+use crate::controllers::leadership::Standing;
+use crate::controllers::runner::{Asked, Freshest, Poke};
+use crate::core::environment::plan::jobs::JobEnd;
+use crate::core::environment::resolved::{About, Mistake, Target};
 use crate::core::forge::{
     Branch, Check, Comment, Deployment, DeploymentStatus, Emoji, NewCommitStatus, NewDeployment, PullRequest,
     RepositoryName, RepositoryRole,
 };
 use crate::core::image::{Credentials, ImageReference};
-use crate::core::plan::jobs::JobEnd;
 use crate::core::slack::ChatMessage;
-use crate::core::target::{About, Mistake, Target};
 use crate::metrics::Metrics;
 use crate::ports::{
     Actor, Chat, ChatError, Clock, Cluster, ClusterError, EventType, Events, Forge, ForgeError, Forges,

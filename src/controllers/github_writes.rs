@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::driver::{Poke, growing};
 use crate::api::{DeploymentCommand, DeploymentRequest};
+use crate::controllers::runner::{Poke, growing};
 use crate::core::forge::Deployment;
 use crate::ports::{ChatError, ForgeError};
 

@@ -1,25 +1,25 @@
 //! The controllers: watch wiring, the driving of steps, backoff, the sweep and the reporter. Decisions are in `core`, effects in `adapters`.
 
-mod catalog;
+mod class_and_template;
 mod command;
-mod desk;
-mod driver;
+mod election;
 mod environment;
+mod events;
 #[cfg(test)]
 mod fakes;
 mod github_writes;
-mod intake;
-mod leader;
-mod lookup;
-mod news;
-mod pokes;
+mod ingest;
+mod leadership;
+mod lifecycle;
+mod queues;
+mod references;
 mod reporter;
 mod repository;
 mod request;
-mod standing;
-mod start;
+mod runner;
+mod slack_commands;
 mod trouble;
-mod work;
+mod wiring;
 mod write;
 
 use std::sync::Arc;
@@ -28,26 +28,26 @@ use std::time::Duration;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use self::command::Responses;
-use self::driver::Freshest;
 use self::environment::{Applications, Asked, DeletedPods};
 use self::github_writes::GithubWrites;
-use self::intake::{Hints, Reception};
 use self::reporter::Reporter;
 use self::repository::Sweeps;
 use self::request::Creations;
-use self::standing::Standing;
 use crate::api::{
     DeploymentCommand, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewRepository,
     PreviewTemplate,
 };
+use crate::controllers::ingest::{Hints, Reception};
+use crate::controllers::leadership::Standing;
+use crate::controllers::runner::Freshest;
+use crate::core::environment::resolve;
 use crate::core::forge::RepositoryName;
-use crate::core::validate;
 use crate::metrics::Metrics;
 use crate::ports::{
     Chat, Clock, Cluster, Events, Forge, ForgeError, Forges, LiveObjects, Prober, Registry, Renderer, Secrets,
 };
 
-pub use start::{Candidacy, Options, Running, start};
+pub use wiring::{Candidacy, Options, Running, start};
 
 /// What every reconcile may use.
 pub struct Context {
@@ -98,7 +98,7 @@ impl Context {
     /// Something was heard of a pull request, maybe by another replica, which left word of it on an object: a reading from before is worth
     /// nothing.
     fn heard_of<K: kube::Resource>(&self, object: &K, repository: &str, number: Option<i64>) {
-        let word = intake::last_word(object);
+        let word = ingest::last_word(object);
         let (Some(word), Some(number), Some(namespace)) = (word, number, &object.meta().namespace) else {
             return;
         };
@@ -116,7 +116,7 @@ impl Context {
         repository: &RepositoryName,
         number: i64,
     ) -> Duration {
-        if let Some(word) = intake::last_word(object) {
+        if let Some(word) = ingest::last_word(object) {
             self.hints.noticed(repository, number, word);
         }
         self.hints.max_age(repository, number)
@@ -125,7 +125,7 @@ impl Context {
     /// The forge of an admitted repository, and its name there.
     async fn forge(
         &self,
-        admitted: &validate::Admitted<'_>,
+        admitted: &resolve::Admitted<'_>,
     ) -> Result<(Arc<dyn Forge>, RepositoryName), ForgeError> {
         let name: RepositoryName =
             admitted.repository.spec.repository.parse().map_err(ForgeError::Invalid)?;

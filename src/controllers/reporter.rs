@@ -14,13 +14,15 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::driver::Poke;
 use super::{Context, write};
 use crate::api::{ConditionStatus, DeploymentReport, DeploymentRequest, PreviewEnvironment};
+use crate::controllers::runner::Poke;
 use crate::core::conditions;
+use crate::core::deployment::triggers;
+use crate::core::environment::resolve;
+use crate::core::environment::status::REPORTED;
 use crate::core::forge::RepositoryName;
-use crate::core::progress::REPORTED;
-use crate::core::{report, trigger, validate};
+use crate::core::publish::deployment_status;
 use crate::ports::{ClusterError, Forge, ForgeError};
 
 /// Wait after a report that failed, doubled with every failure up to [`LONGEST_WAIT`].
@@ -88,7 +90,7 @@ impl Reporter {
     pub fn open(&self, environments: &[Arc<PreviewEnvironment>]) {
         for environment in environments {
             // Its last words may have come to GitHub, and nobody was left to write that down.
-            for deployment in report::doubtful(environment) {
+            for deployment in deployment_status::doubtful(environment) {
                 self.doubt(deployment);
             }
         }
@@ -128,7 +130,7 @@ impl Reporter {
         let uid = environment.uid().unwrap_or_default();
         let told = self.all_told(&uid, &status.reported);
         let mut new = Vec::new();
-        for wanted in report::untold(&status.report, &told) {
+        for wanted in deployment_status::untold(&status.report, &told) {
             let is_new = self.sending.lock().is_ok_and(|mut sending| {
                 let is_new = sending.get(&wanted.deployment_id) != Some(wanted);
                 sending.insert(wanted.deployment_id, wanted.clone());
@@ -349,7 +351,7 @@ async fn tell_github(
     let class = context.class_of(repository.as_deref()).await.map_err(unread)?;
     let repositories = context.repositories.state();
     let repositories: Vec<_> = repositories.iter().map(AsRef::as_ref).collect();
-    let admitted = validate::admit(
+    let admitted = resolve::admit(
         &namespace,
         &spec.repository_ref.name,
         &spec.environment,
@@ -369,7 +371,7 @@ async fn tell_github(
             }
             if context.reporter.is_doubtful(wanted.deployment_id) {
                 let statuses = forge.deployment_statuses(&name, wanted.deployment_id).await?;
-                if statuses.items.first().is_some_and(|newest| report::is_shown(newest, wanted)) {
+                if statuses.items.first().is_some_and(|newest| deployment_status::is_shown(newest, wanted)) {
                     return Ok(());
                 }
             }
@@ -403,7 +405,7 @@ async fn acknowledge(
     let mut told = reporter.all_told(&uid, &before);
     let about = format!("{} of deployment {id}", report.state.as_github());
     if error.is_none() {
-        told = report::acknowledge(&told, report, &wanted);
+        told = deployment_status::acknowledge(&told, report, &wanted);
         if let Ok(mut since) = reporter.told.lock() {
             since.insert(uid, told.clone());
         }
@@ -411,7 +413,7 @@ async fn acknowledge(
     let mut list: Vec<_> = known.into_iter().filter(|condition| condition.type_ == REPORTED).collect();
     let (verdict, reason, message) = match error {
         None => {
-            let shown = report::shown(&told, seen.spec.revision.deployment_id).unwrap_or_default();
+            let shown = deployment_status::shown(&told, seen.spec.revision.deployment_id).unwrap_or_default();
             (ConditionStatus::True, "Acknowledged", shown)
         }
         Some(error) => (ConditionStatus::False, "NotAcknowledged", format!("{error} ({about})")),
@@ -426,7 +428,7 @@ async fn acknowledge(
     let asked = context.requests.state_filter(|request| {
         let known = request.status.as_ref().and_then(|status| status.deployment_id);
         request.namespace() == seen.namespace()
-            && trigger::same_place(&request.spec, &seen.spec)
+            && triggers::same_place(&request.spec, &seen.spec)
             && known.is_none_or(|known| known == id)
     });
     for request in asked {
@@ -454,14 +456,14 @@ pub(super) async fn ended(
         .unwrap_or_default();
     let mut told = reporter.all_told(&uid, &before);
     if why.is_none() {
-        told = report::all_inactive(&told, seen.spec.revision.deployment_id);
+        told = deployment_status::all_inactive(&told, seen.spec.revision.deployment_id);
         if let Ok(mut since) = reporter.told.lock() {
             since.insert(uid, told.clone());
         }
     }
     let mut list: Vec<_> = known.into_iter().filter(|condition| condition.type_ == REPORTED).collect();
     let unchanged = list.clone();
-    let shown = report::shown(&told, seen.spec.revision.deployment_id).unwrap_or_default();
+    let shown = deployment_status::shown(&told, seen.spec.revision.deployment_id).unwrap_or_default();
     let (verdict, reason, message) = match why {
         None => (ConditionStatus::True, "Acknowledged", shown.as_str()),
         Some(why) => (ConditionStatus::False, "NotAcknowledged", why),

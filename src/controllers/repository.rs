@@ -11,23 +11,27 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
-use super::driver::Failure;
-use super::intake::Learned;
-use super::{Context, news, write};
+use super::{Context, write};
 use crate::api::{
     ConditionStatus, DeploymentReport, DeploymentState, PreviewClass, PreviewRepository,
     PreviewRepositoryStatus, RepositoryEnvironment,
 };
+use crate::controllers::events;
+use crate::controllers::ingest::Learned;
+use crate::controllers::runner::Failure;
 use crate::core::conditions::{self, Summary};
+use crate::core::deployment::gates::pushes::newest_first;
+use crate::core::deployment::payload::Mark;
+use crate::core::deployment::{ownership, promotion};
+use crate::core::environment::resolve;
+use crate::core::environment::resolve::Admitted;
+use crate::core::environment::resolved::Mistake;
 use crate::core::event::Event;
 use crate::core::forge::{Branch, Comment, Deployment, DeploymentStatus, RepositoryName};
-use crate::core::gates::pushes::newest_first;
-use crate::core::names::Belongs;
-use crate::core::payload::Mark;
-use crate::core::target::Mistake;
+use crate::core::naming;
+use crate::core::naming::Belongs;
+use crate::core::publish::deployment_status;
 use crate::core::trouble::{self, Trouble};
-use crate::core::validate::{self, Admitted};
-use crate::core::{chain, claims, names, report};
 use crate::ports::{ClusterError, Forge, ForgeError, Listing};
 
 /// Its environments' triggers and gates lead to no loop, and all that they follow are there.
@@ -114,13 +118,13 @@ async fn visit(repository: &PreviewRepository, context: &Context) -> Result<Acti
         .spec
         .environments
         .iter()
-        .map(|entry| (&entry.name, claims::holds(&all, repository, entry)))
+        .map(|entry| (&entry.name, ownership::holds(&all, repository, entry)))
         .collect();
     let held = claims.iter().filter(|(_, holds)| holds.is_ok()).map(|(name, _)| (*name).clone()).collect();
     let claims: Result<(), Mistake> = claims.into_iter().try_for_each(|(_, holds)| holds);
     let claims = claims.and_then(|()| own_names(repository, context));
-    let chained = chain::check(repository);
-    let patterns = validate::patterns(repository);
+    let chained = promotion::check(repository);
+    let patterns = resolve::patterns(repository);
     let templates = templates(repository, context).await?;
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
         // What a sweep finds would only be refused.
@@ -154,20 +158,20 @@ fn own_names(repository: &PreviewRepository, context: &Context) -> Result<(), Mi
     for entry in deployed {
         let named = context.environments.state_filter(|environment| {
             environment.namespace() == repository.namespace()
-                && names::meaning(&environment.name_any(), &name, entry).is_some()
+                && naming::meaning(&environment.name_any(), &name, entry).is_some()
         });
         for existing in named {
-            let belongs = names::meaning(&existing.name_any(), &name, entry);
+            let belongs = naming::meaning(&existing.name_any(), &name, entry);
             let number = belongs.and_then(Belongs::pull_request);
-            claims::is_own(repository, entry, number, Some(&existing))?;
+            ownership::is_own(repository, entry, number, Some(&existing))?;
         }
     }
     Ok(())
 }
 
 fn usable(repository: &PreviewRepository, class: Option<&PreviewClass>) -> Result<(), Mistake> {
-    let class = class.ok_or_else(|| validate::class_missing(repository))?;
-    claims::class_admits(class, repository)
+    let class = class.ok_or_else(|| resolve::class_missing(repository))?;
+    ownership::class_admits(class, repository)
 }
 
 async fn templates(
@@ -179,7 +183,7 @@ async fn templates(
         let Some(deploy) = &entry.deploy else { continue };
         let template = &deploy.template.reference.name;
         if context.template(&namespace, template).await?.is_none() {
-            return Ok(Err(validate::template_missing(repository, entry, template)));
+            return Ok(Err(resolve::template_missing(repository, entry, template)));
         }
     }
     Ok(Ok(()))
@@ -388,7 +392,7 @@ fn newest<'a>(
     let mut newest: HashMap<String, (&Deployment, Option<i64>)> = HashMap::new();
     for deployment in deployments {
         for entry in entries {
-            let Some(belongs) = names::pull_request_of(entry, &deployment.environment) else { continue };
+            let Some(belongs) = naming::pull_request_of(entry, &deployment.environment) else { continue };
             let place = newest
                 .entry(deployment.environment.to_lowercase())
                 .or_insert((deployment, belongs.pull_request()));
@@ -450,13 +454,15 @@ async fn orphaned(
     };
     let deployed: Vec<_> =
         repository.spec.environments.iter().filter(|entry| entry.deploy.is_some()).collect();
-    for deployment in report::orphaned(deployments, &context.cluster_id, is_known, context.clock.now()) {
+    for deployment in
+        deployment_status::orphaned(deployments, &context.cluster_id, is_known, context.clock.now())
+    {
         let is_ours =
-            deployed.iter().any(|entry| names::pull_request_of(entry, &deployment.environment).is_some());
+            deployed.iter().any(|entry| naming::pull_request_of(entry, &deployment.environment).is_some());
         if !is_ours || forge.deployment_state(name, deployment.id).await?.is_some() {
             continue;
         }
-        let report = report::inactive(deployment.id, "its request is over", None);
+        let report = deployment_status::inactive(deployment.id, "its request is over", None);
         write_status(forge, name, report);
     }
     Ok(())
@@ -485,12 +491,12 @@ async fn name_taken(
     let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
     for entry in repository.spec.environments.iter().filter(|entry| entry.deploy.is_some()) {
         for (deployment, number) in newest(&[entry], deployments) {
-            let object = names::preview_environment(&repository.name_any(), &entry.name, number);
+            let object = naming::preview_environment(&repository.name_any(), &entry.name, number);
             let place = ObjectRef::new(&object).within(&repository.namespace().unwrap_or_default());
             let existing = context.environments.get(&place);
-            let own = claims::holds(&all, repository, entry)
-                .and_then(|()| claims::is_own(repository, entry, number, existing.as_deref()));
-            let Err(Mistake { reason: reason @ claims::NAME_TAKEN, message }) = own else { continue };
+            let own = ownership::holds(&all, repository, entry)
+                .and_then(|()| ownership::is_own(repository, entry, number, existing.as_deref()));
+            let Err(Mistake { reason: reason @ ownership::NAME_TAKEN, message }) = own else { continue };
             let other_cluster =
                 Mark::find(&deployment.payload).is_some_and(|mark| mark.cluster != context.cluster_id);
             if other_cluster || forge.deployment_state(name, deployment.id).await?.is_some() {
@@ -499,7 +505,7 @@ async fn name_taken(
             let report = DeploymentReport {
                 deployment_id: deployment.id,
                 state: DeploymentState::Error,
-                description: report::description(&format!("{reason}: {message}")),
+                description: deployment_status::description(&format!("{reason}: {message}")),
                 environment_url: None,
                 log_url: None,
             };
@@ -559,7 +565,7 @@ async fn record(
     if before.as_ref() != Some(&status) {
         write::status::<PreviewRepository, _>(&*context.cluster, write::CATALOG, repository, &status).await?;
         let known = before.map(|before| before.conditions).unwrap_or_default();
-        news::of_trouble(write::reference(repository), &known, &status.conditions, context).await;
+        events::of_trouble(write::reference(repository), &known, &status.conditions, context).await;
     }
     Ok(summary.is_some())
 }

@@ -12,8 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Context, catalog, command, repository, request, write};
+use super::{Context, command, repository, request, write};
 use crate::api::{DeploymentCommand, DeploymentRequest, PreviewClass, PreviewRepository, PreviewTemplate};
+use crate::controllers::class_and_template;
 use crate::core::trouble::{self, Trouble};
 use crate::ports::ClusterError;
 
@@ -104,7 +105,7 @@ impl Explained for PreviewClass {
     const STAGES: &[&str] = &[];
 
     fn kinds() -> Vec<&'static str> {
-        catalog::CONDITIONS.to_vec()
+        class_and_template::CONDITIONS.to_vec()
     }
 
     fn own_status(&self) -> Option<Value> {
@@ -121,7 +122,7 @@ impl Explained for PreviewTemplate {
     const STAGES: &[&str] = &[];
 
     fn kinds() -> Vec<&'static str> {
-        catalog::CONDITIONS.to_vec()
+        class_and_template::CONDITIONS.to_vec()
     }
 
     fn own_status(&self) -> Option<Value> {

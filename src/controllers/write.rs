@@ -16,7 +16,7 @@ use crate::ports::{Actor, Cluster, ClusterError};
 /// Writes what events ask for.
 pub const INTAKE: &str = "matinee-intake";
 /// Writes what an environment consists of, and its status.
-pub const ENVIRONMENT: &str = crate::core::plan::drift::MANAGER;
+pub const ENVIRONMENT: &str = crate::core::environment::plan::drift::MANAGER;
 /// Writes the status of requests.
 pub const REQUEST: &str = "matinee-request";
 /// Writes the status of PreviewRepositories, classes and templates.

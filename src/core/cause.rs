@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use super::text::cut;
+use crate::core::truncate::cut;
 
 /// Shortest form of a detail that still says something, in characters.
 const MIN_DETAIL: usize = 16;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
 
-use super::target::Mistake;
 use crate::api::PreviewClass;
+use crate::core::environment::resolved::Mistake;
 
 /// The class can't be carried out.
 pub const CLASS_INVALID: &str = "ClassInvalid";

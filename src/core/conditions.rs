@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::text::cut;
 use crate::api::{ConditionStatus, find_condition};
+use crate::core::truncate::cut;
 
 /// The object is as its spec wants it.
 pub const READY: &str = "Ready";

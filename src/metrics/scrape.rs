@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use super::catalog::{CPU, Metric, OPEN_FDS, PREVIEW_INFO, PREVIEWS, RESIDENT_MEMORY, START_TIME};
 use super::labels::{Preview, State};
 use crate::api::PreviewEnvironment;
-use crate::core::preview_state::{PreviewState, preview_state};
+use crate::core::environment::state::{PreviewState, preview_state};
 
 /// Environments that have a series of their own. The label values are names that users choose; a monitoring system pays for each, and
 /// beyond some thousands the counts by state tell more than the list.

@@ -20,9 +20,9 @@ pub use admin::{AdminContext, Check, HEALTH_PATH, METRICS_PATH, READINESS_PATH, 
 pub use listen::serve;
 pub(crate) use page::escape;
 
+pub use crate::adapters::github::registration::manifest::WEBHOOK_PATH;
 use crate::api::PreviewEnvironment;
-pub use crate::core::app::manifest::WEBHOOK_PATH;
-use crate::core::webhook::WebhookSecret;
+use crate::core::signature::WebhookSecret;
 use crate::metrics::{Metrics, WebhookResult};
 use crate::ports::{Desk, Intake};
 use answer::Answer;

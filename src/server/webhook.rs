@@ -14,10 +14,12 @@ use tracing::{Instrument as _, Span};
 use super::answer::Answer;
 use super::body::{self, BodyError, Held};
 use super::{Limits, Shared, result};
+use crate::adapters::github::webhook::{
+    ParseError, SignatureError, WebhookSecret, happened_at, parse, verify,
+};
 use crate::core::event::{Event, Parsed};
-use crate::core::heard::Delivery;
-use crate::core::webhook::signature::{SIGNATURE_HEADER, Signature};
-use crate::core::webhook::{ParseError, SignatureError, WebhookSecret, happened_at, parse, verify};
+use crate::core::freshness::Delivery;
+use crate::core::signature::{SIGNATURE_HEADER, Signature};
 use crate::ports::IntakeError;
 
 const EVENT_HEADER: &str = "x-github-event";

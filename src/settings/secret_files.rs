@@ -5,8 +5,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::core::webhook::WebhookSecret;
-use crate::core::webhook::signature::SecretError;
+use crate::core::signature::SecretError;
+use crate::core::signature::WebhookSecret;
 
 /// No secret is longer than this many bytes; a file that is was named by mistake.
 const LARGEST_FILE: u64 = 4_096;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use super::*;
-use crate::core::webhook::WebhookSecret;
+use crate::core::signature::WebhookSecret;
 
 #[derive(Parser)]
 struct Program {

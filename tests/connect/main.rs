@@ -18,8 +18,8 @@ use github_stand_in::browser::Browser;
 use github_stand_in::control::types::{AccountKind, FaultEffect, NewRepository};
 use github_stand_in::{Settings, StandIn};
 use k8s_openapi::api::core::v1::Secret;
-use matinee::core::webhook::signature::Signature;
-use matinee::core::webhook::{WebhookSecret, verify};
+use matinee::adapters::github::webhook::{WebhookSecret, verify};
+use matinee::core::signature::Signature;
 use serde_json::Value;
 
 use run::Run;

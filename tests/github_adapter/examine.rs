@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use github_stand_in::control::types::{FaultEffect, NewApp, NewFault, NewHook, NewInstallation, NewToken};
+use matinee::adapters::github::doctor::app_permissions::Uses;
+use matinee::adapters::github::doctor::connection::{Identity, Observed, check};
 use matinee::adapters::github::examine;
-use matinee::core::doctor::github::{Identity, Observed, check};
-use matinee::core::doctor::needs::Uses;
 use matinee::core::doctor::{Finding, Verdict};
 
 use crate::support::{Memory, connection, hurried};

@@ -9,7 +9,7 @@ use matinee::adapters::github::{GithubForges, GithubSettings};
 use matinee::adapters::kubernetes;
 use matinee::adapters::registry::{RegistryClient, RegistrySettings};
 use matinee::adapters::slack::{SlackChat, SlackSettings};
-use matinee::adapters::web::WebProber;
+use matinee::adapters::url_probe::WebProber;
 use matinee::api::GithubConnection;
 use matinee::core::slack::ChatMessage;
 use matinee::metrics::Metrics;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use matinee::core::webhook::signature::sign;
+use matinee::core::signature::sign;
 use matinee::server::Limits;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;

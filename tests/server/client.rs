@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use matinee::core::webhook::WebhookSecret;
-use matinee::core::webhook::signature::sign;
+use matinee::core::signature::WebhookSecret;
+use matinee::core::signature::sign;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

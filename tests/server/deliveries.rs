@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matinee::core::event::Event;
-use matinee::core::webhook::WebhookSecret;
+use matinee::core::signature::WebhookSecret;
 use matinee::ports::IntakeError;
 use serde_json::json;
 use tokio::time::timeout;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use matinee::core::event::Event;
-use matinee::core::heard::Delivery;
+use matinee::core::freshness::Delivery;
+use matinee::core::signature::WebhookSecret;
 use matinee::core::slack::{ChatMessage, SlackSignature};
-use matinee::core::webhook::WebhookSecret;
 use matinee::metrics::Metrics;
 use matinee::ports::{Desk, DeskError, Intake, IntakeError};
 use matinee::server::{Context, Limits, app, serve};

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use matinee::core::signature::WebhookSecret;
 use matinee::core::slack::signature::sign;
-use matinee::core::webhook::WebhookSecret;
 
 use super::client::Answer;
 use super::served::{Served, limits, secret};

@@ -7,16 +7,16 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::GithubSettings;
-use super::answer::{Answer, Call};
 use super::credentials::{App, Credentials, Identity, parse};
-use super::gate::Gate;
 use super::path::in_repository;
 use super::rate::Rates;
-use super::single::{Single, Singles};
 use super::transport::Transport;
+use crate::adapters::github::rate_gate::Gate;
+use crate::adapters::github::rate_limits::Lane;
+use crate::adapters::github::response::{Answer, Call};
+use crate::adapters::github::single_flight::{Single, Singles};
 use crate::api::GithubConnection;
 use crate::core::forge::RepositoryName;
-use crate::core::limits::Lane;
 use crate::metrics::Metrics;
 use crate::ports::{ClusterError, ForgeError, Secrets};
 

@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::GithubSettings;
 use super::account::Account;
-use super::answer::{CONVERSIONS, Call};
 use super::path::{encode, query};
 use super::requester::Requester;
 use super::transport::Transport;
+use crate::adapters::github::rate_limits::Lane;
+use crate::adapters::github::response::{CONVERSIONS, Call};
 use crate::api::GithubConnection;
-use crate::core::limits::Lane;
 use crate::metrics::Metrics;
 use crate::ports::{ForgeError, Secrets};
 

@@ -6,17 +6,17 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::json;
 
-use super::answer::{Answer, Call};
 use super::installation::up_to;
-use super::known::Known;
-use super::listing::{Extent, Listings};
 use super::path::{encode, in_repository, is_segment};
-use super::queue::Queue;
 use super::requester::Requester;
-use super::single::Singles;
+use crate::adapters::github::conditional_get::Known;
+use crate::adapters::github::conditional_list::{Extent, Listings};
+use crate::adapters::github::json::comments::{ListedCommentJson, PermissionJson};
+use crate::adapters::github::response::{Answer, Call};
+use crate::adapters::github::single_flight::Singles;
+use crate::adapters::github::write_order::Write;
+use crate::adapters::github::write_queue::Queue;
 use crate::core::forge::{Comment, Emoji, RepositoryName, RepositoryRole};
-use crate::core::outbox::Write;
-use crate::core::wire::comments::{ListedCommentJson, PermissionJson};
 use crate::ports::{ForgeError, Listing};
 
 /// Issues: read would do too.

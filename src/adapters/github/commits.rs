@@ -6,18 +6,20 @@ use futures::future::try_join;
 use http::StatusCode;
 use serde_json::json;
 
-use super::answer::{Answer, Call};
 use super::installation::{DESCRIPTION, up_to};
-use super::known::Known;
-use super::listing::{Extent, Listings};
 use super::path::{encode, in_repository, is_segment};
-use super::queue::Queue;
 use super::requester::Requester;
-use super::single::Singles;
+use crate::adapters::github::conditional_get::Known;
+use crate::adapters::github::conditional_list::{Extent, Listings};
+use crate::adapters::github::json::commits::{
+    BranchJson, CheckRunsJson, CombinedStatusJson, ListedCheck, newest,
+};
+use crate::adapters::github::response::{Answer, Call};
+use crate::adapters::github::single_flight::Singles;
+use crate::adapters::github::write_order::{CommitContext, Write};
+use crate::adapters::github::write_queue::Queue;
 use crate::core::forge::{Branch, Check, NewCommitStatus, RepositoryName};
-use crate::core::outbox::{CommitContext, Write};
-use crate::core::text::cut;
-use crate::core::wire::commits::{BranchJson, CheckRunsJson, CombinedStatusJson, ListedCheck, newest};
+use crate::core::truncate::cut;
 use crate::ports::{ForgeError, Listing};
 
 const CONTENTS: &str = "Contents: read";

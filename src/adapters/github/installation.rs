@@ -10,24 +10,24 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::account::Account;
-use super::answer::{Answer, Call};
 use super::comments::{self, Comments};
 use super::commits::{self, Commits};
-use super::known::Known;
-use super::listing::{Extent, Listings, newest_first};
 use super::path::{in_repository, query};
-use super::queue::{Queue, Written};
 use super::requester::Requester;
-use super::single::Singles;
+use crate::adapters::github::conditional_get::Known;
+use crate::adapters::github::conditional_list::{Extent, Listings, newest_first};
+use crate::adapters::github::json::commits::{ChangedFile, CommitJson};
+use crate::adapters::github::json::{DeploymentJson, DeploymentStatusJson, PullRequestJson};
+use crate::adapters::github::response::{Answer, Call};
+use crate::adapters::github::single_flight::Singles;
+use crate::adapters::github::write_order::Write;
+use crate::adapters::github::write_queue::{Queue, Written};
 use crate::api::DeploymentReport;
 use crate::core::forge::{
     Branch, Check, Comment, Deployment, DeploymentStatus, Emoji, NewCommitStatus, NewDeployment, PullRequest,
     RepositoryName, RepositoryRole, same_environment,
 };
-use crate::core::outbox::Write;
-use crate::core::text::cut;
-use crate::core::wire::commits::{ChangedFile, CommitJson};
-use crate::core::wire::{DeploymentJson, DeploymentStatusJson, PullRequestJson};
+use crate::core::truncate::cut;
 use crate::ports::{Forge, ForgeError, Listing};
 
 const PULL_REQUESTS: &str = "Pull requests: read";

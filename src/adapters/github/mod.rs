@@ -1,22 +1,29 @@
 //! GitHub over its REST API, by octocrab. <https://docs.github.com/rest>
 
 mod account;
-mod answer;
 mod app;
+pub mod circuit_breaker;
 mod comments;
 mod commits;
+mod conditional_get;
+mod conditional_list;
 mod credentials;
-mod examine;
-mod gate;
+mod diagnostics;
+pub mod doctor;
 mod installation;
-mod known;
-mod listing;
+mod json;
 mod path;
-mod queue;
 mod rate;
+mod rate_gate;
+mod rate_limits;
+pub mod registration;
 mod requester;
-mod single;
+mod response;
+mod single_flight;
 mod transport;
+pub mod webhook;
+pub mod write_order;
+mod write_queue;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,11 +33,11 @@ use async_trait::async_trait;
 
 use self::account::Account;
 pub use self::app::{GithubApp, Installed, NewApp, fetch_new_app};
-pub use self::examine::examine;
 use self::installation::Installation;
+pub use crate::adapters::github::diagnostics::examine;
+pub use crate::adapters::github::write_order::Pace;
 use crate::api::GithubConnection;
 use crate::core::forge::RepositoryName;
-pub use crate::core::outbox::Pace;
 use crate::metrics::Metrics;
 use crate::ports::{Forge, ForgeError, Forges, Secrets};
 

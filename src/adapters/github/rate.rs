@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use super::answer::Answer;
 use super::locked;
+use crate::adapters::github::response::Answer;
 use crate::metrics::Metrics;
 
 /// What is left of one limit.

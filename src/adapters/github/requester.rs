@@ -10,13 +10,13 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::account::Account;
-use super::answer::{Answer, Call};
 use super::credentials::Identity;
-use super::gate::Gate;
 use super::locked;
-use super::single::Single;
-use crate::core::circuit_breaker::{Admission, CircuitBreaker};
-use crate::core::limits::Lane;
+use crate::adapters::github::circuit_breaker::{Admission, CircuitBreaker};
+use crate::adapters::github::rate_gate::Gate;
+use crate::adapters::github::rate_limits::Lane;
+use crate::adapters::github::response::{Answer, Call};
+use crate::adapters::github::single_flight::Single;
 use crate::ports::ForgeError;
 
 /// Requests at the same time; GitHub's secondary limit is at 100.

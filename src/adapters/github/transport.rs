@@ -10,8 +10,8 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::GithubSettings;
-use super::answer::{Answer, Call};
 use super::path::template;
+use crate::adapters::github::response::{Answer, Call};
 use crate::adapters::http::{causes, client};
 use crate::metrics::Metrics;
 use crate::ports::ForgeError;

@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::cluster::bounded;
-use crate::core::lease::Record;
+use crate::core::election::Record;
 use crate::ports::{ClusterError, Leases};
 
 /// Field manager of what is written.

@@ -3,15 +3,15 @@
 mod cluster;
 mod events;
 mod lease;
-mod live;
-mod own_secrets;
+mod operator_secrets;
 mod settings;
 mod store;
+mod watched_objects;
 
 pub use cluster::{KubeCluster, client};
 pub use events::KubeEvents;
 pub use lease::KubeLease;
-pub use live::WatchedObjects;
-pub use own_secrets::{Overwrite, OwnSecrets};
+pub use operator_secrets::{Overwrite, OwnSecrets};
 pub use settings::config_map;
 pub use store::{caught_up, watched};
+pub use watched_objects::WatchedObjects;

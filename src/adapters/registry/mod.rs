@@ -22,7 +22,7 @@ use self::answer::Verdict;
 use self::memory::{Identity, Memory, identity};
 use self::transport::{Failure, Transport};
 use crate::core::image::{Challenge, Credentials, ImageReference, TokenHosts, challenge, same_origin};
-use crate::core::text;
+use crate::core::truncate;
 use crate::ports::{Registry, RegistryError};
 
 /// A registry redirects a request at most a few times, if at all.
@@ -185,7 +185,7 @@ impl<'a> Question<'a> {
                         RegistryError::Invalid(self.about("it redirects, and doesn't say where"))
                     })?;
                     if !same_origin(&target, &self.url) || !target.username().is_empty() {
-                        let host = text::cut(target.host_str().unwrap_or("nowhere"), 100);
+                        let host = truncate::cut(target.host_str().unwrap_or("nowhere"), 100);
                         return Err(RegistryError::Invalid(self.about(&format!(
                             "it redirects to {host}, which isn't followed: name the image there"
                         ))));

@@ -7,7 +7,7 @@ use minijinja::value::Serde;
 use serde_json::json;
 
 use super::hole::OWN_BRACES;
-use crate::core::target::Target;
+use crate::core::environment::resolved::Target;
 
 /// Names at the top; the first is left out where there is no pull request.
 pub(super) const TOP: [&str; 11] = [

@@ -3,7 +3,7 @@
 use minijinja::{Environment, Expression};
 
 use super::limits::{ENDS, EXPRESSION};
-use crate::core::text::cut;
+use crate::core::truncate::cut;
 
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";

@@ -31,9 +31,9 @@ use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
 use serde_json::Value;
 
 use crate::api::PreviewTemplateSpec;
-use crate::core::names::slug;
-use crate::core::payload;
-use crate::core::target::{About, Mistake, Target};
+use crate::core::deployment::payload;
+use crate::core::environment::resolved::{About, Mistake, Target};
+use crate::core::naming::slug;
 use crate::ports::Renderer;
 
 /// Fills holes with minijinja. Holds no state of a target's.

@@ -76,7 +76,7 @@ impl fmt::Display for Position {
                 {
                     write!(f, ".{key}")?;
                 }
-                Step::Key(key) => write!(f, "[{:?}]", crate::core::text::cut(key, 100))?,
+                Step::Key(key) => write!(f, "[{:?}]", crate::core::truncate::cut(key, 100))?,
             }
         }
         Ok(())

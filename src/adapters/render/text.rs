@@ -5,7 +5,7 @@ use minijinja::{Environment, Value};
 use serde_json::json;
 
 use super::hole::{Piece, pieces};
-use crate::core::target::About;
+use crate::core::environment::resolved::About;
 
 /// Longest text, in characters, that comes of filling holes.
 const LONGEST: usize = 1_024;

@@ -24,7 +24,7 @@ use crate::core::doctor::definitions::{self, Seen};
 use crate::core::doctor::kubernetes::Server;
 use crate::core::doctor::rights::{self, Asked, Own, Place, Right};
 use crate::core::doctor::{Finding, Looked, Unread, operator as judge};
-use crate::core::plan::DEPLOYER;
+use crate::core::environment::plan::DEPLOYER;
 use crate::settings;
 
 /// Questions about rights at the same time.

@@ -6,10 +6,11 @@ use futures::FutureExt as _;
 
 use super::reader::Reader;
 use super::{Looking, REQUEST_TIMEOUT};
+use crate::adapters::github::doctor::app_permissions::Uses;
+use crate::adapters::github::doctor::connection;
+use crate::adapters::github::doctor::connection::Observed;
 use crate::adapters::github::{GithubSettings, examine};
 use crate::api::{GithubConnection, PreviewClass, PreviewRepository};
-use crate::core::doctor::github::{self, Observed};
-use crate::core::doctor::needs::Uses;
 use crate::core::doctor::{Verdict, secrets, shown_url};
 
 /// One connection, of the classes that use it and the PreviewRepositories that it serves: those of these classes.
@@ -39,7 +40,7 @@ pub(super) fn section<'a>(
         } else {
             Observed::default()
         };
-        github::check(&observed, &served, &uses)
+        connection::check(&observed, &served, &uses)
     };
     (title, looking.boxed())
 }

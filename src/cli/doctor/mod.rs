@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use self::reader::Reader;
 use crate::adapters::kubernetes::client;
 use crate::api::{GithubConnection, PreviewClass, PreviewRepository};
-use crate::core::claims;
+use crate::core::deployment::ownership;
 use crate::core::doctor::rights::Own;
 use crate::core::doctor::{Finding, Section, Summary, class, kubernetes, repositories, show};
 use crate::settings::{self, SERVICE_ACCOUNT_NAMESPACE, own_namespace};
@@ -144,7 +144,7 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
     let mut classes = classes.unwrap_or_default();
     let every_class: Vec<Arc<PreviewClass>> = classes.iter().cloned().map(Arc::new).collect();
     let class_name_of =
-        |one: &PreviewRepository| claims::class_of(one, &every_class).map(|class| class.name_any());
+        |one: &PreviewRepository| ownership::class_of(one, &every_class).map(|class| class.name_any());
     classes.retain(|class| flags.class.as_ref().is_none_or(|name| class.name_any() == *name));
     if classes.iter().any(|class| class.spec.routing.gateway.is_some()) {
         first.push(routing::gateway_api(&reader).await);

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::REQUEST_TIMEOUT;
 use super::reader::Reader;
-use crate::adapters::web::addresses;
+use crate::adapters::url_probe::addresses;
 use crate::api::{GatewayRouting, PreviewClass};
 use crate::core::doctor::{Finding, Looked, Unread, gateway, ingress, name};
 

@@ -17,14 +17,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::door::{self, Back, CALLBACK, Ending, Offer};
 use super::flags::Wanted;
-use super::keep::{Keeper, rescue};
+use crate::adapters::github::registration::manifest::default_name;
+use crate::adapters::github::registration::place::is_slug;
+use crate::adapters::github::registration::{Manifest, class_snippet};
 use crate::adapters::github::{GithubApp, GithubSettings, Installed, NewApp, fetch_new_app};
 use crate::api::GithubConnection;
-use crate::core::app::manifest::default_name;
-use crate::core::app::place::is_slug;
-use crate::core::app::{Manifest, class_snippet};
+use crate::cli::github::callback_server;
+use crate::cli::github::callback_server::{Back, CALLBACK, Ending, Offer};
+use crate::cli::github::secret_output::{Keeper, rescue};
 use crate::ports::{ClusterError, ForgeError, Secrets};
 use crate::server;
 
@@ -95,7 +96,7 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
         manifest: &serde_json::to_string(&manifest(&address.to_string()))?,
         owner: organization.unwrap_or("the account you are signed in with"),
     };
-    let (router, mut coming) = door::open(address, &key, state.clone(), &offer);
+    let (router, mut coming) = callback_server::open(address, &key, state.clone(), &offer);
     let shutdown = CancellationToken::new();
     let served = server::serve(listener, router, server::Limits::default(), shutdown.clone());
     let served = AbortOnDropHandle::new(tokio::spawn(served));

@@ -1,9 +1,9 @@
 //! `matinee github`.
 
+mod callback_server;
 mod connect;
-mod door;
 mod flags;
-mod keep;
+mod secret_output;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -12,9 +12,9 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::core::event::Event;
-use crate::core::heard::Delivery;
+use crate::core::freshness::Delivery;
+use crate::core::signature::sign;
 use crate::core::slack::{ChatMessage, SlackSignature};
-use crate::core::webhook::signature::sign;
 use crate::ports::{Desk, DeskError, IntakeError};
 use crate::settings::Flags;
 

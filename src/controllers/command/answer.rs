@@ -13,9 +13,10 @@ use crate::api::{
     CommentReference, DeploymentCommand, DeploymentCommandStatus, PreviewClass, SlackConnection,
 };
 use crate::controllers::Context;
-use crate::controllers::desk::{self, BOT_TOKEN};
 use crate::controllers::github_writes::{Progress, WriteError};
-use crate::core::command::marker;
+use crate::controllers::slack_commands;
+use crate::controllers::slack_commands::BOT_TOKEN;
+use crate::core::chatops::marker;
 use crate::core::forge::{Emoji, RepositoryName};
 use crate::core::slack::{ChatMessage, ResponseType, ResponseUrl};
 use crate::ports::{Forge, ForgeError};
@@ -231,7 +232,7 @@ async fn slack(answer: &Answer) -> Result<Option<String>, WriteError> {
     let Some(SlackConnection { secret_name, channel: Some(channel), .. }) = &answer.slack else {
         return Ok(None);
     };
-    let token = desk::secret(context, secret_name, BOT_TOKEN).await;
+    let token = slack_commands::secret(context, secret_name, BOT_TOKEN).await;
     let Some(token) = token.map_err(|error| WriteError::Unready(error.to_string()))? else { return Ok(None) };
     let user = command.spec.slack.as_ref().map(|slack| slack.user.as_str()).unwrap_or_default();
     let message = ChatMessage { text: format!("<@{user}> {text}"), ..ChatMessage::default() };

@@ -1,8 +1,8 @@
 //! The reconcile of a `DeploymentCommand`: understand, authorize, carry out, answer. It is carried out once, and its answer follows what came of it.
 
-mod act;
 mod answer;
-mod survey;
+mod execute;
+mod overview;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,20 @@ use kube::runtime::controller::Action;
 
 use self::answer::Answering;
 pub use self::answer::{Responses, relay};
-use super::driver::Failure;
 use super::github_writes::Progress;
 use super::{Context, write};
 use crate::api::{
     self, ConditionStatus, DeploymentCommandStatus, LocalReference, PreviewRepository, find_condition,
 };
-use crate::core::claims;
-use crate::core::command::{self, CommandError, Place, Reply, Resolved};
+use crate::controllers::runner::Failure;
+use crate::core::chatops;
+use crate::core::chatops::{CommandError, Place, Reply, Resolved};
 use crate::core::conditions::{self, Summary};
+use crate::core::deployment::ownership;
+use crate::core::environment::resolve;
+use crate::core::environment::resolve::Admitted;
+use crate::core::environment::resolved::Mistake;
 use crate::core::forge::{Emoji, RepositoryName, RepositoryRole};
-use crate::core::target::Mistake;
-use crate::core::validate::{self, Admitted};
 use crate::ports::{Actor, Forge};
 
 /// The command is one, and names what there is.
@@ -115,7 +117,7 @@ struct Visit<'a> {
 impl Visit<'_> {
     /// The answer in the language of the place.
     fn say(&self, reply: &Reply<'_>) -> String {
-        command::reply(reply, self.place, &self.command.uid().unwrap_or_default())
+        chatops::reply(reply, self.place, &self.command.uid().unwrap_or_default())
     }
 
     fn not_understood(&self, error: CommandError) -> Outcome {
@@ -189,8 +191,8 @@ fn admit<'a>(
     };
     let repository = repository.ok_or_else(missing)?;
     let entry = repository.spec.environments.first().ok_or_else(missing)?;
-    let class = class.ok_or_else(|| validate::class_missing(repository))?;
-    claims::class_admits(class, repository)?;
+    let class = class.ok_or_else(|| resolve::class_missing(repository))?;
+    ownership::class_admits(class, repository)?;
     Ok(Admitted { repository, entry, class })
 }
 
@@ -219,16 +221,16 @@ async fn stall(
 
 async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, Failure> {
     let command = visit.command;
-    let said = match command::parse(&command.spec.text, visit.place) {
+    let said = match chatops::parse(&command.spec.text, visit.place) {
         Ok(said) => said,
         Err(error) => return Ok(visit.not_understood(error)),
     };
-    let resolved = match command::resolve(&said.command, &visit.repository.spec) {
+    let resolved = match chatops::resolve(&said.command, &visit.repository.spec) {
         Ok(resolved) => resolved,
         Err(error) => return Ok(visit.not_understood(error)),
     };
     if let Some(request) = command.status.as_ref().and_then(|status| status.request_ref.as_ref()) {
-        return act::follow(visit, &resolved, &request.name).await;
+        return execute::follow(visit, &resolved, &request.name).await;
     }
     let known = command.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     if let Some(comment) = &command.spec.comment
@@ -242,12 +244,12 @@ async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, 
             }
         });
     }
-    let needed = command::needed(&resolved);
+    let needed = chatops::needed(&resolved);
     let role = visit.forge.permission(&visit.name, &command.spec.login).await?;
-    if !command::permits(role, needed) {
+    if !chatops::permits(role, needed) {
         return Ok(not_permitted(visit, needed));
     }
-    act::act(visit, class, &resolved, said.reference.as_deref()).await
+    execute::act(visit, class, &resolved, said.reference.as_deref()).await
 }
 
 fn not_permitted(visit: &Visit<'_>, needed: RepositoryRole) -> Outcome {

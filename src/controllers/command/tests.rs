@@ -6,8 +6,8 @@ use kube::runtime::reflector::ObjectRef;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::controllers::driver::drive;
 use crate::controllers::fakes::{FakeForge, World, condition, until};
+use crate::controllers::runner::drive;
 use crate::controllers::trouble;
 use crate::metrics::Controller;
 use crate::ports::ForgeError;

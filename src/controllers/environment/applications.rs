@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::core::plan::Corrections;
-use crate::core::plan::drift::Application;
-use crate::core::progress::Findings;
-use crate::core::target::Mistake;
+use crate::core::environment::plan::Corrections;
+use crate::core::environment::plan::drift::Application;
+use crate::core::environment::resolved::Mistake;
+use crate::core::environment::status::Findings;
 
 /// For how long after the deployer account was bound a refusal may just mean that the API server
 /// hasn't noticed.

@@ -11,13 +11,15 @@ use crate::api::{
     ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE,
     LABEL_ENVIRONMENT_UID, NamespaceReference, PreviewEnvironment, Revision,
 };
-use crate::controllers::driver::Failure;
-use crate::controllers::lookup::by_uid;
+use crate::controllers::references::by_uid;
+use crate::controllers::runner::Failure;
 use crate::controllers::{Context, write};
 use crate::core::api_error::SentValues;
-use crate::core::plan::{self, Autoscaled, Plan, jobs, refusal};
-use crate::core::progress::{Findings, Progress, Stage};
-use crate::core::target::{self, Mistake, Target};
+use crate::core::environment::plan;
+use crate::core::environment::plan::{Autoscaled, Plan, jobs, refusal};
+use crate::core::environment::resolved;
+use crate::core::environment::resolved::{Mistake, Target};
+use crate::core::environment::status::{Findings, Progress, Stage};
 use crate::ports::{Actor, ClusterError};
 
 /// A plan that was applied as a whole.
@@ -142,7 +144,7 @@ impl Objects<'_> {
             }
         }
         mistakes.sort_by_key(refusal::rank);
-        if let Some(mistake) = target::all_in_one(&mistakes) {
+        if let Some(mistake) = resolved::all_in_one(&mistakes) {
             return Ok(Err(Progress::Mistaken { stage: Stage::Apply, mistake: self.in_template(&mistake) }));
         }
         for entry in self.surplus {

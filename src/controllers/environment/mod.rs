@@ -2,13 +2,13 @@
 
 mod applications;
 mod apply;
-mod assess;
+mod dereference;
+mod eligibility;
+mod health;
 mod objects;
-mod observe;
 mod passed_over;
 mod stuck;
 mod teardown;
-mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,19 +23,21 @@ use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 
 pub use self::applications::Applications;
-use self::observe::Observed;
 pub use self::passed_over::Asked;
 pub use self::stuck::DeletedPods;
-use self::verify::Verified;
-use super::driver::Failure;
-use super::{Context, news, request, write};
+use super::{Context, request, write};
 use crate::api::{FINALIZER, PreviewEnvironment, PreviewEnvironmentStatus};
+use crate::controllers::environment::dereference::Observed;
+use crate::controllers::environment::eligibility::Verified;
+use crate::controllers::events;
+use crate::controllers::runner::Failure;
 use crate::core::class_limits::CLASS_INVALID;
-use crate::core::plan;
-use crate::core::progress::{self, Findings, Progress, Stage, Visit};
-use crate::core::target::Mistake;
+use crate::core::environment::plan;
+use crate::core::environment::resolved::Mistake;
+use crate::core::environment::status;
+use crate::core::environment::status::{Findings, Progress, Stage, Visit};
+use crate::core::environment::{lead_time, lifetime, resolve};
 use crate::core::trouble::{self, Trouble};
-use crate::core::{lifetime, push_to_ready, validate};
 use crate::ports::{Actor, ClusterError, EventType};
 
 /// Longest time until an environment is looked at again though nothing happened.
@@ -151,8 +153,8 @@ async fn steps(
         Err(mistake) => return stalled(Stage::Validate, mistake),
     };
     findings.skipped = passed_over::find(environment, &admitted, context).await;
-    let verified = verify::verify(environment, &admitted, context).await?;
-    let seen = progress::first_seen(environment.status.as_ref(), &environment.spec.revision, now);
+    let verified = eligibility::verify(environment, &admitted, context).await?;
+    let seen = status::first_seen(environment.status.as_ref(), &environment.spec.revision, now);
     // Also where the revision isn't carried out: what runs of the one before has its time too.
     if environment.spec.pull_request.is_some() && !matches!(verified, Verified::Over(..)) {
         let own = environment.spec.lifetime.as_ref();
@@ -174,7 +176,7 @@ async fn steps(
             return stalled(Stage::Validate, mistake);
         }
         Verified::Superseded(head) => {
-            if !progress::is_superseded(environment.status.as_ref(), &environment.spec.revision) {
+            if !status::is_superseded(environment.status.as_ref(), &environment.spec.revision) {
                 // It may have been deployed before, and then nothing else would have it deployed again.
                 request::look_at_head(environment, &head, context).await?;
             }
@@ -200,7 +202,7 @@ async fn steps(
     let repositories = observed.repositories();
     let environments = observed.environments();
     let found = observed.found(&repositories, &environments);
-    let target = match validate::validate(environment, pull_request.as_ref(), &found) {
+    let target = match resolve::validate(environment, pull_request.as_ref(), &found) {
         Ok(target) => target,
         Err(mistake) => return stalled(Stage::Validate, mistake),
     };
@@ -222,7 +224,7 @@ async fn steps(
             return Ok(Step::Done(progress, again));
         }
     };
-    let (progress, again) = assess::assess(environment, &target, &applied, context, seen, findings).await;
+    let (progress, again) = health::assess(environment, &target, &applied, context, seen, findings).await;
     Ok(Step::Done(progress, again))
 }
 
@@ -268,10 +270,10 @@ async fn report(
         log_url: log_url.as_deref(),
         now,
     };
-    let status = progress::conclude(environment.status.as_ref(), &visit, findings, progress);
+    let status = status::conclude(environment.status.as_ref(), &visit, findings, progress);
     if changed(environment.status.as_ref(), &status) {
         let uid = environment.uid().unwrap_or_default();
-        if progress::is_only_news(environment.status.as_ref(), &status)
+        if status::is_only_news(environment.status.as_ref(), &status)
             && let Some(wait) = context.applications.told_lately(&uid, NEWS)
         {
             return Ok(Reported::Later(wait));
@@ -282,8 +284,8 @@ async fn report(
         let conditions =
             |of: &PreviewEnvironment| of.status.clone().map(|status| status.conditions).unwrap_or_default();
         let reference = write::reference(&written);
-        news::of_environment(reference, &conditions(environment), &conditions(&written), context).await;
-        if push_to_ready::is_first_ready(environment.status.as_ref(), &status, visit.revision) {
+        events::of_environment(reference, &conditions(environment), &conditions(&written), context).await;
+        if lead_time::is_first_ready(environment.status.as_ref(), &status, visit.revision) {
             measure(environment, &status, context, now);
         }
         context.fresh_environments.wrote(written.clone());
@@ -300,9 +302,9 @@ fn measure(
     context: &Context,
     now: Timestamp,
 ) {
-    let seen = progress::first_seen(Some(status), &environment.spec.revision, now);
+    let seen = status::first_seen(Some(status), &environment.spec.revision, now);
     let requests = context.requests.state();
-    let since = push_to_ready::waited_since(environment, requests.iter().map(AsRef::as_ref), seen);
+    let since = lead_time::waited_since(environment, requests.iter().map(AsRef::as_ref), seen);
     context.metrics.push_to_ready(now.duration_since(since).try_into().unwrap_or_default());
 }
 
@@ -311,7 +313,7 @@ fn changed(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEnvironment
     let Some(before) = before else { return true };
     let mut before = before.clone();
     before.reported.clear();
-    before.conditions.retain(|condition| condition.type_ != progress::REPORTED);
+    before.conditions.retain(|condition| condition.type_ != status::REPORTED);
     before != *after
 }
 

@@ -11,10 +11,12 @@ use crate::api::{
     ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT_UID, PreviewEnvironment, Revision,
 };
 use crate::controllers::{Context, write};
-use crate::core::plan::drift::{self, Application};
-use crate::core::plan::{self, Autoscaled, Change, jobs, refusal};
-use crate::core::progress;
-use crate::core::target::Mistake;
+use crate::core::environment::plan;
+use crate::core::environment::plan::drift;
+use crate::core::environment::plan::drift::Application;
+use crate::core::environment::plan::{Autoscaled, Change, jobs, refusal};
+use crate::core::environment::resolved::Mistake;
+use crate::core::environment::status;
 use crate::ports::{Actor, ClusterError};
 
 /// Time between two reads of an object whose kind isn't watched, while the environment isn't ready.
@@ -53,7 +55,7 @@ impl<'a> Placing<'a> {
         autoscaled: &'a Autoscaled,
         context: &'a Context,
     ) -> Self {
-        let ready = progress::is_ready(environment.status.as_ref());
+        let ready = status::is_ready(environment.status.as_ref());
         Self {
             environment_uid,
             revision: &environment.spec.revision,

@@ -8,8 +8,9 @@ use kube::ResourceExt as _;
 
 use crate::api::PreviewEnvironment;
 use crate::controllers::Context;
-use crate::core::validate::Admitted;
-use crate::core::{progress, report};
+use crate::core::environment::resolve::Admitted;
+use crate::core::environment::status;
+use crate::core::publish::deployment_status;
 use crate::ports::ForgeError;
 
 /// Most deployments of one environment whose state is asked for.
@@ -65,7 +66,7 @@ impl Asked {
 pub(super) fn note(environment: &PreviewEnvironment, context: &Context) {
     let uid = environment.uid().unwrap_or_default();
     let revision = &environment.spec.revision;
-    let is_new = progress::is_first_look(environment.status.as_ref(), revision);
+    let is_new = status::is_first_look(environment.status.as_ref(), revision);
     if revision.deployment_id.is_some() && is_new && !context.asked.has(&uid) {
         context.asked.set(&uid, Answer::Unasked);
     }
@@ -99,9 +100,11 @@ async fn ask(
     let (forge, repository) = context.forge(admitted).await?;
     let recent = forge.recent_deployments(&repository).await?;
     let mut found = Vec::new();
-    for id in report::passed_over(environment, &recent.items, &context.cluster_id).into_iter().take(MOST) {
+    for id in
+        deployment_status::passed_over(environment, &recent.items, &context.cluster_id).into_iter().take(MOST)
+    {
         let state = forge.deployment_state(&repository, id).await?;
-        if !report::is_settled(state.as_deref()) {
+        if !deployment_status::is_settled(state.as_deref()) {
             found.push(id);
         }
     }

@@ -1,5 +1,5 @@
 //! Deletes pods that a StatefulSet waits for in vain, so that a fix is rolled out. Which ones is decided in
-//! [`readiness`](crate::core::readiness).
+//! [`readiness`](crate::core::environment::health).
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,8 +10,8 @@ use kube::api::GroupVersionKind;
 
 use crate::api::PreviewEnvironment;
 use crate::controllers::{Context, write};
-use crate::core::readiness::StuckPod;
-use crate::core::target::Target;
+use crate::core::environment::health::StuckPod;
+use crate::core::environment::resolved::Target;
 use crate::ports::{Actor, ClusterError, EventType};
 
 /// For how long a pod is remembered. By then the watch shows that it is being deleted.

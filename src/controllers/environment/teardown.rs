@@ -7,13 +7,14 @@ use kube::ResourceExt as _;
 use kube::api::{DynamicObject, GroupVersionKind};
 use kube::runtime::controller::Action;
 
-use super::observe::Observed;
 use crate::api::{DeploymentState, FINALIZER, LABEL_ENVIRONMENT_UID, PreviewEnvironment};
-use crate::controllers::driver::Failure;
+use crate::controllers::environment::dereference::Observed;
+use crate::controllers::runner::Failure;
 use crate::controllers::{Context, reporter, write};
-use crate::core::deletion::{self, Deletion};
-use crate::core::names;
-use crate::core::report;
+use crate::core::environment::deletion;
+use crate::core::environment::deletion::Deletion;
+use crate::core::naming;
+use crate::core::publish::deployment_status;
 use crate::core::trouble::Trouble;
 use crate::ports::{Actor, ClusterError, EventType, ForgeError};
 
@@ -130,7 +131,7 @@ async fn remove_namespace(
     let uid = environment.uid().unwrap_or_default();
     let number = environment.spec.pull_request.as_ref().map(|reference| reference.number);
     let computed =
-        names::namespace(&environment.spec.repository_ref.name, &environment.spec.environment, number);
+        naming::namespace(&environment.spec.repository_ref.name, &environment.spec.environment, number);
     // Asked of the API server: what isn't in the watched view may merely not be in it yet.
     let known = environment
         .status
@@ -192,7 +193,8 @@ async fn retire(
             break;
         }
         under_way += 1;
-        let report = report::inactive(deployment.id, "The environment is gone", told(deployment.id));
+        let report =
+            deployment_status::inactive(deployment.id, "The environment is gone", told(deployment.id));
         context.reporter.make_inactive(environment, Arc::clone(&forge), repository.clone(), report)?;
     }
     Ok(under_way == 0)

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::controllers::standing::Standing;
+use crate::controllers::leadership::Standing;
 
 fn request(uid: &str) -> DeploymentRequest {
     let spec = json!({"repositoryRef": {"name": "shop"}, "environment": "staging", "sha": "1".repeat(40)});

@@ -9,14 +9,14 @@ use std::time::Duration;
 use kube::ResourceExt as _;
 
 use super::{Followed, Outcome, Visit, loops, record};
-use crate::controllers::driver::Failure;
 use crate::controllers::github_writes::{Progress, WriteError};
-use crate::controllers::intake::Learned;
+use crate::controllers::ingest::Learned;
+use crate::controllers::runner::Failure;
+use crate::core::deployment::gates::Evaluation;
+use crate::core::deployment::payload::Mark;
 use crate::core::event::Event;
 use crate::core::forge::{Deployment, NewDeployment, RepositoryName};
-use crate::core::gates::Evaluation;
-use crate::core::payload::Mark;
-use crate::core::report;
+use crate::core::publish::deployment_status;
 use crate::ports::{Forge, ForgeError};
 
 /// What came of a creation that has ended, if one has. One that failed for a while is paused.
@@ -99,7 +99,7 @@ async fn start(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Resul
     let new = NewDeployment {
         sha: spec.sha.clone(),
         environment: visit.place.clone(),
-        description: report::description(&format!("Requested{by}{what}")),
+        description: deployment_status::description(&format!("Requested{by}{what}")),
         payload: payload.to_payload(),
         transient: number.is_some(),
         production: number.is_none() && visit.place.eq_ignore_ascii_case("production"),

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Visit;
-use crate::controllers::driver::Failure;
-use crate::core::gates::image::{self, Answer};
-use crate::core::gates::{Facts, Needs};
+use crate::controllers::runner::Failure;
+use crate::core::deployment::gates::image;
+use crate::core::deployment::gates::image::Answer;
+use crate::core::deployment::gates::{Facts, Needs};
+use crate::core::environment::resolved::{About, Mistake};
 use crate::core::image::{ImageReference, credentials_for};
-use crate::core::names;
-use crate::core::target::{About, Mistake};
+use crate::core::naming;
 use crate::ports::{ForgeError, RegistryError};
 
 pub(super) async fn fetch(visit: &Visit<'_>, needs: Needs) -> Result<Facts, Failure> {
@@ -35,11 +36,11 @@ async fn has_succeeded(visit: &Visit<'_>, environment: &str) -> Result<bool, For
     let entries = &visit.admitted.repository.spec.environments;
     let Some(entry) = entries.iter().find(|entry| entry.name == environment) else { return Ok(false) };
     let sha = &visit.request.spec.sha;
-    let deployments = if let Some(place) = names::github_environment(entry, None) {
+    let deployments = if let Some(place) = naming::github_environment(entry, None) {
         visit.forge.deployments(&visit.name, &place, Some(sha)).await?
     } else {
         let recent = visit.forge.recent_deployments(&visit.name).await?;
-        let belongs = |name: &str| names::pull_request_of(entry, name).is_some();
+        let belongs = |name: &str| naming::pull_request_of(entry, name).is_some();
         recent
             .items
             .iter()

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt as _;
 
 use super::Visit;
-use crate::controllers::driver::Failure;
-use crate::core::gates::repeats::{self, Hold, Next};
+use crate::controllers::runner::Failure;
+use crate::core::deployment::gates::repeats;
+use crate::core::deployment::gates::repeats::{Hold, Next};
 
 /// Time for which a creation is remembered.
 const REMEMBERED: Duration = Duration::from_secs(repeats::WINDOW.as_secs().unsigned_abs());

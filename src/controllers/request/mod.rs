@@ -1,13 +1,13 @@
 //! The reconcile of a `DeploymentRequest`, which reads like a table of contents: admit, verify, judge the gates, create, follow, tell, record.
 //! It runs once: what it has created it never creates again.
 
+mod commit_status;
 mod create;
+mod eligibility;
 mod facts;
-mod follow;
 mod loops;
+mod outcome;
 mod record;
-mod tell;
-mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,23 +20,26 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 
-use self::follow::Followed;
 pub use self::loops::Creations;
 pub(super) use self::record::{STAGES, kinds};
-use self::tell::Report;
-use self::verify::Verified;
-use super::driver::Failure;
 use super::{Context, write};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, Origin, PreviewEnvironment, find_condition,
 };
+use crate::controllers::request::commit_status::Report;
+use crate::controllers::request::eligibility::Verified;
+use crate::controllers::request::outcome::Followed;
+use crate::controllers::runner::Failure;
 use crate::core::conditions;
+use crate::core::deployment::gates;
+use crate::core::deployment::gates::repeats::Hold;
+use crate::core::deployment::gates::{Asked, Evaluation, pushes, supersession};
+use crate::core::deployment::{ownership, triggers};
+use crate::core::environment::resolve;
+use crate::core::environment::resolve::Admitted;
+use crate::core::environment::resolved::Mistake;
 use crate::core::forge::RepositoryName;
-use crate::core::gates::repeats::Hold;
-use crate::core::gates::{self, Asked, Evaluation, pushes, supersede};
-use crate::core::target::Mistake;
-use crate::core::validate::Admitted;
-use crate::core::{claims, names, trigger, validate};
+use crate::core::naming;
 use crate::ports::{Actor, Forge};
 
 /// The other environment's deployment isn't in the state any more that led to this one.
@@ -168,7 +171,7 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
         Outcome::Failed(_) => Some(record::REFUSED_AGAIN),
         Outcome::Held(hold) => Some(wait(hold.until, context)),
         // What Matinee deploys itself says so when there is news; to look once more costs no call.
-        Outcome::Refused(Mistake { reason: SOURCE_NOT_LIVE | claims::NAME_TAKEN, .. })
+        Outcome::Refused(Mistake { reason: SOURCE_NOT_LIVE | ownership::NAME_TAKEN, .. })
         | Outcome::Created { followed: Followed::UnderWay, .. } => Some(context.sweep_interval),
         _ => None,
     }
@@ -203,7 +206,7 @@ async fn steps(
     let class = context.class_of(repository.as_deref()).await?;
     let all = context.repositories.state();
     let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
-    let admitted = validate::admit(
+    let admitted = resolve::admit(
         &namespace,
         &spec.repository_ref.name,
         &spec.environment,
@@ -217,8 +220,8 @@ async fn steps(
     };
     let (forge, name) = context.forge(&admitted).await?;
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
-    let Some(place) = names::github_environment(admitted.entry, number) else {
-        return refused(validate::wrong_place(&name, admitted.entry, number)).await;
+    let Some(place) = naming::github_environment(admitted.entry, number) else {
+        return refused(resolve::wrong_place(&name, admitted.entry, number)).await;
     };
     if is_new(request)
         && let Err(mistake) = own_name(request, &admitted, context)
@@ -227,12 +230,12 @@ async fn steps(
     }
     let visit = Visit { request, admitted, forge, name, place, context, now: context.clock.now() };
     if is_settled(request) {
-        let report = tell::tell(&visit, None).await;
+        let report = commit_status::tell(&visit, None).await;
         record::report(request, &report, context).await?;
         return Ok((None, report.again));
     }
     let outcome = visit.outcome().await?;
-    let report = tell::tell(&visit, Some(&outcome)).await;
+    let report = commit_status::tell(&visit, Some(&outcome)).await;
     record::outcome(request, &outcome, &report, context).await?;
     Ok((Some(outcome), report.again))
 }
@@ -249,10 +252,10 @@ fn own_name(request: &DeploymentRequest, admitted: &Admitted<'_>, context: &Cont
     }
     let spec = &request.spec;
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
-    let name = names::preview_environment(&spec.repository_ref.name, &spec.environment, number);
+    let name = naming::preview_environment(&spec.repository_ref.name, &spec.environment, number);
     let place = ObjectRef::new(&name).within(&request.namespace().unwrap_or_default());
     let existing = context.environments.get(&place);
-    claims::is_own(admitted.repository, admitted.entry, number, existing.as_deref())
+    ownership::is_own(admitted.repository, admitted.entry, number, existing.as_deref())
 }
 
 impl Visit<'_> {
@@ -263,7 +266,7 @@ impl Visit<'_> {
             return Ok(outcome);
         }
         let created = self.request.status.as_ref().and_then(|status| status.deployment_id);
-        let is_head = match verify::verify(self, created).await? {
+        let is_head = match eligibility::verify(self, created).await? {
             Verified::Holds { is_head } => is_head,
             Verified::Refused(mistake) => return Ok(Outcome::Refused(mistake)),
             Verified::Superseded(why) => return Ok(Outcome::Superseded(why)),
@@ -275,7 +278,7 @@ impl Visit<'_> {
             if is_head {
                 record::pushed(self).await?;
             }
-            return Ok(Outcome::Created { id, followed: follow::follow(self, id).await? });
+            return Ok(Outcome::Created { id, followed: outcome::follow(self, id).await? });
         }
         let reruns = if created.is_some() { reruns + 1 } else { reruns };
         let evaluation = self.judge().await?;
@@ -312,7 +315,7 @@ impl Visit<'_> {
             // Whoever deploys to a pull request's environment deploys its head, so any other commit was the head.
             Origin::PullRequest => {
                 self.is_replaced(deployment_id)
-                    || supersede::overtaken(self.request, all.iter().map(AsRef::as_ref))
+                    || supersession::overtaken(self.request, all.iter().map(AsRef::as_ref))
             }
             Origin::Push => {
                 let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
@@ -327,7 +330,7 @@ impl Visit<'_> {
         let spec = &self.request.spec;
         let newer = self.context.environments.find(|environment| {
             environment.namespace() == self.request.namespace()
-                && trigger::same_place(spec, &environment.spec)
+                && triggers::same_place(spec, &environment.spec)
                 && environment.spec.revision.deployment_id > Some(deployment_id)
                 && environment.spec.revision.sha != spec.sha
         });
@@ -349,7 +352,7 @@ fn is_live(request: &DeploymentRequest, context: &Context) -> bool {
         environment.namespace() == request.namespace()
             && environment.metadata.deletion_timestamp.is_none()
             && environment.spec.revision.deployment_id == Some(id)
-            && trigger::same_place(&request.spec, &environment.spec)
+            && triggers::same_place(&request.spec, &environment.spec)
     });
     live.is_some()
 }
@@ -374,7 +377,7 @@ pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context
     let asked = context.requests.state_filter(|request| {
         request.namespace().as_deref() == Some(&namespace)
             && request.metadata.deletion_timestamp.is_none()
-            && trigger::same_place(&request.spec, spec)
+            && triggers::same_place(&request.spec, spec)
     });
     for request in asked {
         delete(&request, context).await?;
@@ -394,7 +397,7 @@ pub(super) async fn look_at_head(
     let asked = context.requests.state_filter(|request| {
         request.namespace() == environment.namespace()
             && request.metadata.deletion_timestamp.is_none()
-            && trigger::same_place(&request.spec, &environment.spec)
+            && triggers::same_place(&request.spec, &environment.spec)
             && request.spec.sha == head
             && request.status.as_ref().is_some_and(|status| status.deployment_id.is_some())
     });
@@ -407,10 +410,10 @@ pub(super) async fn look_at_head(
 /// Keeps the newest requests of an environment: history has an end.
 async fn forget_the_oldest(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {
     let siblings = context.requests.state_filter(|other| {
-        other.namespace() == request.namespace() && supersede::same_place(&other.spec, &request.spec)
+        other.namespace() == request.namespace() && supersession::same_place(&other.spec, &request.spec)
     });
     let siblings: Vec<&DeploymentRequest> = siblings.iter().map(AsRef::as_ref).collect();
-    for old in supersede::surplus(&siblings, KEPT).into_iter().filter(|old| is_over(old)) {
+    for old in supersession::surplus(&siblings, KEPT).into_iter().filter(|old| is_over(old)) {
         delete(old, context).await?;
     }
     Ok(())

@@ -8,18 +8,21 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
 
-use super::tell::{self, Report};
 use super::{Followed, Outcome, Visit};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, ConditionStatus, DeploymentRequest, DeploymentRequestStatus, Intent,
     Origin, find_condition,
 };
-use crate::controllers::driver::Failure;
-use crate::controllers::{Context, news, write};
+use crate::controllers::request::commit_status;
+use crate::controllers::request::commit_status::Report;
+use crate::controllers::runner::Failure;
+use crate::controllers::{Context, events, write};
 use crate::core::conditions::{self, Summary};
-use crate::core::gates::repeats::{self, Hold};
-use crate::core::gates::{self, Evaluation};
-use crate::core::target::Mistake;
+use crate::core::deployment::gates;
+use crate::core::deployment::gates::Evaluation;
+use crate::core::deployment::gates::repeats;
+use crate::core::deployment::gates::repeats::Hold;
+use crate::core::environment::resolved::Mistake;
 
 /// The request may be carried out: PreviewRepository, class, pull request, branch.
 const ALLOWED: &str = "Allowed";
@@ -44,8 +47,9 @@ pub(super) fn has_ended(list: &[Condition]) -> bool {
 
 /// Whether the commit status is still to be brought to where the request stands.
 pub(super) fn is_report_pending(list: &[Condition]) -> bool {
-    find_condition(list, tell::REPORTED)
-        .is_some_and(|reported| [tell::REPORTING, tell::NOT_REPORTED].contains(&reported.reason.as_str()))
+    find_condition(list, commit_status::REPORTED).is_some_and(|reported| {
+        [commit_status::REPORTING, commit_status::NOT_REPORTED].contains(&reported.reason.as_str())
+    })
 }
 
 /// Whether a deployment of the request may exist that isn't recorded.
@@ -220,7 +224,7 @@ pub(super) async fn report(
 fn set_report(status: &mut DeploymentRequestStatus, report: &Report, generation: i64, now: Timestamp) {
     if let Some((verdict, reason, message)) = &report.reported {
         let list = &mut status.conditions;
-        conditions::set(list, tell::REPORTED, *verdict, reason, message, generation, now);
+        conditions::set(list, commit_status::REPORTED, *verdict, reason, message, generation, now);
     }
     if let Some(told) = &report.told {
         status.told = Some(told.clone());
@@ -287,6 +291,6 @@ async fn write_status(
     let written = write::status(&*context.cluster, write::REQUEST, request, &own).await?;
     context.fresh_requests.wrote(written);
     let before = request.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    news::of_trouble(write::reference(request), before, &status.conditions, context).await;
+    events::of_trouble(write::reference(request), before, &status.conditions, context).await;
     Ok(())
 }

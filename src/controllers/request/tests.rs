@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::api::{DeploymentRequestStatus, Gates, Lock};
-use crate::controllers::driver::drive;
 use crate::controllers::fakes::{FakeForge, World, condition, until};
+use crate::controllers::runner::drive;
 use crate::controllers::trouble;
 use crate::core::forge::CommitState;
 use crate::metrics::Controller;

@@ -7,7 +7,7 @@ use kube::core::response::StatusCause;
 use super::scan::{self, is_name, word};
 use super::sent::{REMOVED, SentValues};
 use super::typing::{is_typing, path, typing};
-use crate::core::text::cut;
+use crate::core::truncate::cut;
 
 /// Longest message, in characters: those who repeat it add the object and the remedy.
 const MAX: usize = 480;

@@ -3,7 +3,7 @@
 use super::redact::listed;
 use super::scan::{self, is_name, quoted, word};
 use super::sent::REMOVED;
-use crate::core::text::cut;
+use crate::core::truncate::cut;
 
 /// Keys of lists that hold names. Those of other lists may hold anything.
 const KEYS: [&str; 7] = ["name", "key", "type", "protocol", "kind", "uid", "mountPath"];

@@ -75,14 +75,14 @@ pub fn found(classes: &[PreviewClass], wanted: Option<&str>) -> Option<Finding> 
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
     use super::super::Verdict;
     use super::*;
 
     /// A class as the API server shows it, with its content changed.
-    pub(in super::super) fn class(change: impl FnOnce(&mut serde_json::Value)) -> PreviewClass {
+    pub(crate) fn class(change: impl FnOnce(&mut serde_json::Value)) -> PreviewClass {
         let mut spec = json!({
             "grants": [{"repositories": ["acme/*"], "namespaces": ["*"]}],
             "forge": {"github": {"url": "https://api.github.com", "secretName": "github"}},

@@ -65,7 +65,7 @@ pub fn clock(server: &Server, now: Timestamp) -> Option<Finding> {
 }
 
 /// `12 s ahead of GitHub's`
-pub(super) fn off(apart: SignedDuration, whose: &str) -> String {
+pub fn off(apart: SignedDuration, whose: &str) -> String {
     let seconds = apart.abs().as_secs();
     let side = if apart.is_negative() { "behind" } else { "ahead of" };
     format!("{seconds} s {side} {whose}")

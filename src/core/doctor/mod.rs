@@ -2,13 +2,10 @@
 
 pub mod class;
 pub mod definitions;
-pub mod deliveries;
 pub mod gateway;
-pub mod github;
 pub mod ingress;
 pub mod kubernetes;
 pub mod name;
-pub mod needs;
 pub mod operator;
 pub mod repositories;
 pub mod rights;

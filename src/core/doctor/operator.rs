@@ -7,7 +7,7 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 
 use super::{Finding, Looked};
 use crate::core::drain;
-use crate::core::plan::DEPLOYER;
+use crate::core::environment::plan::DEPLOYER;
 
 /// How long a lease may be overdue: clocks differ a little, and so do the moments at which things are read.
 const OVERDUE: SignedDuration = SignedDuration::from_secs(5);

@@ -5,7 +5,7 @@ use kube::ResourceExt as _;
 use super::Finding;
 use crate::api::{ConditionStatus, PreviewRepository, find_condition};
 use crate::core::conditions::STALLED;
-use crate::core::text::cut;
+use crate::core::truncate::cut;
 
 /// How many are listed.
 const LISTED: usize = 20;
@@ -50,12 +50,25 @@ fn stalled(repository: &PreviewRepository) -> Option<Finding> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
+pub(crate) mod tests {
+    use serde_json::{Value, json};
 
     use super::super::Verdict;
-    use super::super::needs::tests::repository;
     use super::*;
+
+    /// A PreviewRepository `team-shop/shop` of the class `standard`, with one environment.
+    #[allow(clippy::needless_pass_by_value)] // reads better where it is called
+    pub(crate) fn repository(environment: Value) -> PreviewRepository {
+        let mut entry = json!({"name": "one", "deploy": {"template": {"ref": {"name": "shop"}}}});
+        entry.as_object_mut().unwrap().extend(environment.as_object().unwrap().clone());
+        serde_json::from_value(json!({
+            "apiVersion": "matinee.dev/v1alpha1",
+            "kind": "PreviewRepository",
+            "metadata": {"name": "shop", "namespace": "team-shop", "generation": 1},
+            "spec": {"repository": "acme/shop", "className": "standard", "environments": [entry]},
+        }))
+        .unwrap()
+    }
 
     fn with(stalled: &str) -> PreviewRepository {
         let mut repository = repository(json!({}));

@@ -6,7 +6,7 @@ use std::fmt;
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 use super::{Finding, Unread, some_of};
-use crate::core::plan::DEPLOYER;
+use crate::core::environment::plan::DEPLOYER;
 
 /// Where a right holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -76,7 +76,7 @@ pub fn challenge<'a>(headers: impl IntoIterator<Item = &'a str>) -> Result<Chall
             } else if parsed.scheme.eq_ignore_ascii_case("basic") {
                 basic = true;
             } else {
-                others.push(crate::core::text::cut(parsed.scheme, 20));
+                others.push(crate::core::truncate::cut(parsed.scheme, 20));
             }
         }
     }

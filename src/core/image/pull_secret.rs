@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::ImageReference;
-use crate::core::{glob, text};
+use crate::core::{glob, truncate};
 
 /// The key in such a Secret.
 pub const DOCKER_CONFIG_JSON: &str = ".dockerconfigjson";
@@ -79,9 +79,9 @@ pub fn credentials_for(
         .filter_map(|(key, entry)| Some((fit(key, image)?, key, entry)))
         .max_by(|(a, ..), (b, ..)| a.cmp(b));
     let Some((_, key, entry)) = best else { return Ok(None) };
-    entry_credentials(entry)
-        .map(Some)
-        .map_err(|what| wrong(&format!("{DOCKER_CONFIG_JSON}: auths[\"{}\"] {what}", text::cut(key, 100))))
+    entry_credentials(entry).map(Some).map_err(|what| {
+        wrong(&format!("{DOCKER_CONFIG_JSON}: auths[\"{}\"] {what}", truncate::cut(key, 100)))
+    })
 }
 
 /// How well a key fits an image: greater is better.

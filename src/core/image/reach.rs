@@ -20,7 +20,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::{Host, Url};
 
 use super::Bearer;
-use crate::core::text;
+use crate::core::truncate;
 
 /// By a registry's host (and port, if the images' names have one), the hosts on which its token endpoint may be besides its own domain.
 pub type TokenHosts = BTreeMap<String, BTreeSet<String>>;
@@ -46,7 +46,7 @@ pub fn token_url(
     let mut url =
         Url::parse(&bearer.realm).map_err(|_| "the token endpoint that it names is no URL".to_owned())?;
     let Some(host) = url.host() else { return Err("the token endpoint that it names has no host".into()) };
-    let shown = text::cut(&host.to_string(), 100);
+    let shown = truncate::cut(&host.to_string(), 100);
     if !url.username().is_empty() || url.password().is_some() {
         return Err(format!("the URL of the token endpoint that it names, on {shown}, holds credentials"));
     }

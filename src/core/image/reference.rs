@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use crate::core::text;
+use crate::core::truncate;
 
 /// What a name without a host is below.
 const DOCKER_HUB: &str = "docker.io";
@@ -77,7 +77,7 @@ impl FromStr for ImageReference {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        parse(text).map_err(|why| format!("\"{}\" is no image reference: {why}", text::cut(text, 100)))
+        parse(text).map_err(|why| format!("\"{}\" is no image reference: {why}", truncate::cut(text, 100)))
     }
 }
 
@@ -136,9 +136,9 @@ fn checked_host(text: &str) -> Result<String, String> {
     if let Some(port) = port
         && !(port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0))
     {
-        return Err(format!("\"{}\" is no port", text::cut(port, 20)));
+        return Err(format!("\"{}\" is no port", truncate::cut(port, 20)));
     }
-    let bad = || format!("\"{}\" is no host name", text::cut(host, 60));
+    let bad = || format!("\"{}\" is no host name", truncate::cut(host, 60));
     if let Some(address) = host.strip_prefix('[') {
         address.strip_suffix(']').and_then(|address| address.parse::<Ipv6Addr>().ok()).ok_or_else(bad)?;
     } else {
@@ -171,14 +171,14 @@ fn check_repository(written: &str, repository: &str) -> Result<(), String> {
         return Err(format!("the repository has more than {LONGEST_REPOSITORY} characters"));
     }
     if written.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Err(format!("the repository \"{}\" must be in lower case", text::cut(written, 60)));
+        return Err(format!("the repository \"{}\" must be in lower case", truncate::cut(written, 60)));
     }
     match written.split('/').find(|segment| !is_path_component(segment)) {
         None => Ok(()),
         Some("") => Err("a segment of the repository is empty".into()),
         Some(segment) => Err(format!(
             "\"{}\" can't be a segment of a repository: write letters and digits with \".\", \"_\", \"__\" or dashes between them",
-            text::cut(segment, 60)
+            truncate::cut(segment, 60)
         )),
     }
 }
@@ -205,13 +205,13 @@ fn checked_tag(tag: &str) -> Result<String, String> {
     } else {
         Err(format!(
             "\"{}\" is no tag: a tag is 1 to {LONGEST_TAG} letters, digits, \"_\", \".\" and \"-\", and begins with none of the last two",
-            text::cut(tag, 60)
+            truncate::cut(tag, 60)
         ))
     }
 }
 
 fn checked_digest(digest: &str) -> Result<String, String> {
-    let shown = || text::cut(digest, 60);
+    let shown = || truncate::cut(digest, 60);
     let (algorithm, hex) = digest.split_once(':').ok_or_else(|| {
         format!("\"{}\" is no digest: write it like sha256: and 64 hexadecimal digits", shown())
     })?;

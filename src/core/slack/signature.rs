@@ -5,8 +5,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::core::webhook::WebhookSecret;
-use crate::core::webhook::signature::Signature;
+use crate::core::signature::Signature;
+use crate::core::signature::WebhookSecret;
 
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "x-slack-signature";

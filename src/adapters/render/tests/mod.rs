@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::MinijinjaRenderer;
 use crate::api::TemplateResource;
-use crate::core::plan::plan;
-use crate::core::plan::sample::{GATEWAY, TEMPLATE, target};
-use crate::core::target::{Mistake, Target};
+use crate::core::environment::plan::plan;
+use crate::core::environment::plan::sample::{GATEWAY, TEMPLATE, target};
+use crate::core::environment::resolved::{Mistake, Target};
 use crate::ports::Renderer as _;
 
 fn sample() -> Target {

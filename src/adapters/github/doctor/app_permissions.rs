@@ -1,0 +1,263 @@
+//! What a GitHub App has to be allowed and told, by what PreviewRepositories and classes make use of. The tables are those of the README.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::ResourceExt as _;
+
+use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
+use crate::core::doctor::{Finding, some_of};
+
+/// How many users of a feature are named.
+const NAMED: usize = 3;
+
+/// How much of something a permission lets do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Read,
+    Write,
+}
+
+impl Level {
+    fn of(text: &str) -> Option<Self> {
+        match text {
+            "read" => Some(Self::Read),
+            "write" | "admin" => Some(Self::Write),
+            _ => None,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// What a permission or an event is needed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Feature {
+    Everything,
+    Previews,
+    Push,
+    Slack,
+    Checks,
+    Image,
+    Gates,
+    Chain,
+    Commands,
+}
+
+impl Feature {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Everything => "everything",
+            Self::Previews => "trigger.pullRequest",
+            Self::Push => "trigger.push",
+            Self::Slack => "spec.slack",
+            Self::Checks => "gates.checks",
+            Self::Image => "gates.image",
+            Self::Gates => "gates and locks",
+            Self::Chain => "what follows other environments",
+            Self::Commands => "commands in comments",
+        }
+    }
+}
+
+/// GitHub's word, the name in its settings, the level, and what needs it.
+const PERMISSIONS: [(&str, &str, Level, &[Feature]); 8] = [
+    ("metadata", "Metadata", Level::Read, &[Feature::Everything]),
+    ("deployments", "Deployments", Level::Write, &[Feature::Everything]),
+    ("pull_requests", "Pull requests", Level::Read, &[Feature::Previews]),
+    ("pull_requests", "Pull requests", Level::Write, &[Feature::Commands]),
+    ("issues", "Issues", Level::Write, &[Feature::Commands]),
+    ("contents", "Contents", Level::Read, &[Feature::Push, Feature::Slack]),
+    ("checks", "Checks", Level::Read, &[Feature::Checks]),
+    ("statuses", "Commit statuses", Level::Write, &[Feature::Gates]),
+];
+
+/// GitHub's word, the name in its settings, and what needs it. A check suite says nothing that its check runs didn't.
+const EVENTS: [(&str, &str, &[Feature]); 7] = [
+    ("deployment", "Deployments", &[Feature::Everything]),
+    ("pull_request", "Pull requests", &[Feature::Previews]),
+    ("deployment_status", "Deployment statuses", &[Feature::Chain]),
+    ("push", "Pushes", &[Feature::Push]),
+    ("check_run", "Check runs", &[Feature::Checks, Feature::Image]),
+    ("status", "Statuses", &[Feature::Checks, Feature::Image]),
+    ("issue_comment", "Issue comments", &[Feature::Commands]),
+];
+
+/// Permissions as GitHub tells them, each `read`, `write` or `admin`.
+pub type Permissions = BTreeMap<String, String>;
+
+/// Who makes use of what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uses(BTreeMap<Feature, BTreeSet<String>>);
+
+impl Uses {
+    /// Of these PreviewRepositories and classes.
+    pub fn of(repositories: &[PreviewRepository], classes: &[PreviewClass]) -> Self {
+        let mut uses = Self::default();
+        for repository in repositories {
+            let name = format!(
+                "PreviewRepository {}/{}",
+                repository.namespace().unwrap_or_default(),
+                repository.name_any()
+            );
+            for feature in repository.spec.environments.iter().flat_map(features) {
+                uses.add(feature, &name);
+            }
+            if !repository.spec.locks.is_empty() {
+                uses.add(Feature::Gates, &name);
+            }
+        }
+        for class in classes.iter().filter(|class| class.spec.slack.is_some()) {
+            uses.add(Feature::Slack, &format!("PreviewClass {}", class.name_any()));
+        }
+        uses
+    }
+
+    fn add(&mut self, feature: Feature, user: &str) {
+        self.0.entry(feature).or_default().insert(user.to_owned());
+    }
+
+    /// Who needs one of the features, for people; `None` when nobody does.
+    fn who(&self, features: &[Feature]) -> Option<String> {
+        if features.contains(&Feature::Everything) {
+            return Some(Feature::Everything.name().to_owned());
+        }
+        let used: Vec<String> = features
+            .iter()
+            .filter_map(|feature| {
+                let users: Vec<&String> = self.0.get(feature)?.iter().collect();
+                Some(format!("{} of {}", feature.name(), some_of(&users, NAMED)))
+            })
+            .collect();
+        (!used.is_empty()).then(|| used.join(" and "))
+    }
+}
+
+fn features(entry: &RepositoryEnvironment) -> Vec<Feature> {
+    let trigger = entry.trigger.as_ref();
+    let gates = entry.gates.as_ref();
+    let after = gates.is_some_and(|gates| !gates.after.is_empty());
+    [
+        (Feature::Previews, trigger.is_some_and(|trigger| trigger.pull_request.is_some())),
+        (Feature::Push, trigger.is_some_and(|trigger| trigger.push.is_some())),
+        (
+            Feature::Chain,
+            after
+                || entry.deploy.is_none()
+                || trigger.is_some_and(|trigger| trigger.deployment_status.is_some()),
+        ),
+        (Feature::Checks, gates.is_some_and(|gates| !gates.checks.is_empty())),
+        (Feature::Image, gates.is_some_and(|gates| gates.image.is_some())),
+        (Feature::Gates, gates.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(feature, used)| used.then_some(feature))
+    .collect()
+}
+
+fn granted(permissions: &Permissions, word: &str) -> Option<Level> {
+    permissions.get(word).and_then(|level| Level::of(level))
+}
+
+/// The permissions that are needed and not granted, by GitHub's word.
+pub(super) fn missing(permissions: &Permissions, uses: &Uses) -> BTreeSet<&'static str> {
+    let needed = PERMISSIONS.iter().filter(|(.., features)| uses.who(features).is_some());
+    needed
+        .filter(|(word, _, level, _)| granted(permissions, word) < Some(*level))
+        .map(|(word, ..)| *word)
+        .collect()
+}
+
+/// Judges an App's permissions: a problem for each that somebody needs, and what is too much.
+pub fn permissions(
+    permissions: &Permissions,
+    subscribed: &[String],
+    settings: &str,
+    uses: &Uses,
+) -> Vec<Finding> {
+    let remedy = |what: &str| {
+        format!(
+            "set \"{what}\" under {settings}/permissions, and have it accepted where the App is installed"
+        )
+    };
+    let commands_wanted = subscribed.iter().any(|event| event == "issue_comment");
+    let mut findings = Vec::new();
+    let mut unused = Vec::new();
+    for (word, name, level, features) in PERMISSIONS {
+        if granted(permissions, word) >= Some(level) {
+            continue;
+        }
+        let grant = format!("{name}: {}", level.as_str());
+        if let Some(who) = uses.who(features) {
+            findings.push(Finding::problem(
+                "permissions",
+                format!("the App lacks {grant}, needed with {who}"),
+                remedy(&grant),
+            ));
+        } else if features.contains(&Feature::Commands) && commands_wanted {
+            findings.push(Finding::warning(
+                "permissions",
+                format!("the App lacks {grant}, so commands in comments aren't answered"),
+                remedy(&grant),
+            ));
+        } else {
+            let features: Vec<&str> = features.iter().map(|feature| feature.name()).collect();
+            unused.push(format!("{grant} ({})", features.join(", ")));
+        }
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok("permissions", "the App has all that are needed"));
+    }
+    let most = |word: &str| {
+        PERMISSIONS.iter().filter(|(known, ..)| *known == word).map(|(_, _, level, _)| *level).max()
+    };
+    let more: Vec<String> = permissions
+        .iter()
+        .filter(|(word, level)| Level::of(level) > most(word))
+        .map(|(word, level)| format!("{word}: {level}"))
+        .collect();
+    if !more.is_empty() {
+        findings.push(Finding::warning(
+            "permissions",
+            format!("more than needed: {}", more.join(", ")),
+            format!("take them away under {settings}/permissions"),
+        ));
+    }
+    if !unused.is_empty() {
+        findings.push(Finding::skipped(
+            "permissions",
+            format!("not granted, and used by nobody: {}", unused.join("; ")),
+        ));
+    }
+    findings
+}
+
+/// Judges what an App with a webhook is told of. What it isn't told, the sweep finds.
+pub fn events(subscribed: &[String], settings: &str, uses: &Uses) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = EVENTS
+        .iter()
+        .filter(|(word, ..)| !subscribed.iter().any(|event| event == word))
+        .filter_map(|(_, name, features)| {
+            let who = uses.who(features)?;
+            Some(Finding::warning(
+                "events",
+                format!(
+                    "the App isn't told of \"{name}\", needed with {who}: only the sweep finds them, later"
+                ),
+                format!("subscribe to \"{name}\" under {settings}/permissions"),
+            ))
+        })
+        .collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok("events", "the App is told of all that matters"));
+    }
+    findings
+}
+
+#[cfg(test)]
+#[path = "app_permissions_tests.rs"]
+pub(super) mod tests;

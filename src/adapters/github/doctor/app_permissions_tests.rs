@@ -1,0 +1,136 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::core::doctor::Verdict;
+use crate::core::doctor::class::tests::class;
+use crate::core::doctor::repositories::tests::repository;
+
+const SETTINGS: &str = "https://github.com/settings/apps/matinee";
+
+pub(in crate::adapters::github::doctor) fn grants(pairs: &[(&str, &str)]) -> Permissions {
+    pairs.iter().map(|(word, level)| ((*word).to_owned(), (*level).to_owned())).collect()
+}
+
+fn all() -> Permissions {
+    grants(&[
+        ("checks", "read"),
+        ("contents", "read"),
+        ("deployments", "write"),
+        ("issues", "write"),
+        ("metadata", "read"),
+        ("pull_requests", "write"),
+        ("statuses", "write"),
+    ])
+}
+
+fn judge(granted: &Permissions, environment: Value) -> Vec<Finding> {
+    permissions(granted, &[], SETTINGS, &Uses::of(&[repository(environment)], &[]))
+}
+
+#[test]
+fn all_of_the_table_is_enough_and_not_too_much() {
+    let everything = json!({"trigger": {"pullRequest": {}}, "gates": {"checks": ["ci"], "image": "a"}});
+    assert_eq!(judge(&all(), everything), [Finding::ok("permissions", "the App has all that are needed")]);
+}
+
+#[test]
+fn what_is_always_needed_is_a_problem() {
+    let mut granted = all();
+    granted.insert("deployments".into(), "read".into());
+    let finding = &judge(&granted, json!({}))[0];
+    assert_eq!(finding.verdict, Verdict::Problem);
+    assert_eq!(finding.message, "the App lacks Deployments: write, needed with everything");
+    assert!(finding.remedy.as_ref().unwrap().starts_with(
+        "set \"Deployments: write\" under https://github.com/settings/apps/matinee/permissions"
+    ));
+}
+
+#[test]
+fn what_somebody_uses_is_a_problem_that_names_who() {
+    for (word, environment, message) in [
+        (
+            "pull_requests",
+            json!({"trigger": {"pullRequest": {}}}),
+            "Pull requests: read, needed with trigger.pullRequest of PreviewRepository team-shop/shop",
+        ),
+        (
+            "contents",
+            json!({"trigger": {"push": {"branches": ["main"]}}}),
+            "Contents: read, needed with trigger.push of PreviewRepository team-shop/shop",
+        ),
+        (
+            "checks",
+            json!({"gates": {"checks": ["ci"]}}),
+            "Checks: read, needed with gates.checks of PreviewRepository team-shop/shop",
+        ),
+        (
+            "statuses",
+            json!({"gates": {}}),
+            "Commit statuses: write, needed with gates and locks of PreviewRepository team-shop/shop",
+        ),
+    ] {
+        let mut granted = all();
+        granted.remove(word);
+        let finding = &judge(&granted, environment)[0];
+        assert_eq!(finding.verdict, Verdict::Problem, "{word}");
+        assert_eq!(finding.message, format!("the App lacks {message}"));
+        // Nobody uses it: it is told, and no more.
+        let unused = judge(&granted, json!({}));
+        assert_eq!(unused[0].verdict, Verdict::Ok, "{word}");
+        assert_eq!(unused[1].verdict, Verdict::Skipped, "{word}");
+        assert!(unused[1].message.contains("used by nobody"), "{unused:?}");
+    }
+    let mut granted = all();
+    granted.remove("contents");
+    let slack = class(|class| class["slack"] = json!({"secretName": "s", "usersFrom": {"secretName": "u"}}));
+    let finding = &permissions(&granted, &[], SETTINGS, &Uses::of(&[], &[slack]))[0];
+    assert!(finding.message.ends_with("spec.slack of PreviewClass standard"), "{finding:?}");
+}
+
+#[test]
+fn commands_that_are_heard_should_be_answered() {
+    let mut granted = all();
+    granted.remove("issues");
+    let uses = Uses::default();
+    let heard = permissions(&granted, &["issue_comment".into()], SETTINGS, &uses);
+    assert_eq!(heard[0].verdict, Verdict::Warning);
+    assert!(heard[0].message.contains("Issues: write, so commands in comments aren't answered"), "{heard:?}");
+    assert_eq!(permissions(&granted, &[], SETTINGS, &uses)[1].verdict, Verdict::Skipped);
+}
+
+#[test]
+fn more_than_needed_is_told() {
+    let mut granted = all();
+    granted.insert("administration".into(), "write".into());
+    granted.insert("contents".into(), "write".into());
+    let finding = &judge(&granted, json!({}))[1];
+    assert_eq!(finding.verdict, Verdict::Warning);
+    assert_eq!(finding.message, "more than needed: administration: write, contents: write");
+}
+
+#[test]
+fn events_that_somebody_needs_are_told() {
+    let told = |subscribed: &[&str], environment: Value| {
+        let subscribed: Vec<String> = subscribed.iter().map(|event| (*event).to_owned()).collect();
+        events(&subscribed, SETTINGS, &Uses::of(&[repository(environment)], &[]))
+    };
+    assert_eq!(told(&["deployment"], json!({}))[0].verdict, Verdict::Ok);
+    for (environment, expected) in [
+        (json!({}), &["Deployments"][..]),
+        (json!({"trigger": {"pullRequest": {}}}), &["Deployments", "Pull requests"]),
+        (json!({"trigger": {"push": {"branches": ["main"]}}}), &["Deployments", "Pushes"]),
+        (json!({"gates": {"after": ["one"]}}), &["Deployments", "Deployment statuses"]),
+        (json!({"deploy": null}), &["Deployments", "Deployment statuses"]),
+        (json!({"gates": {"checks": ["ci"]}}), &["Deployments", "Check runs", "Statuses"]),
+    ] {
+        let found = told(&[], environment);
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (finding, name) in found.iter().zip(expected) {
+            assert_eq!(finding.verdict, Verdict::Warning);
+            assert!(
+                finding.remedy.as_ref().unwrap().contains(&format!("subscribe to \"{name}\"")),
+                "{finding:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! Where an App's Secrets are kept: in the cluster, or as files for whoever brings them there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+use secrecy::SecretString;
+
+use crate::adapters::github::registration::Kept;
+use crate::adapters::kubernetes::{Overwrite, OwnSecrets, client};
+use crate::core::signature::WebhookSecret;
+use crate::ports::ClusterError;
+
+type Data = BTreeMap<String, ByteString>;
+
+/// Where Secrets are kept.
+pub(super) enum Keeper {
+    /// In the operator's namespace.
+    Cluster(Box<OwnSecrets>),
+    /// As files named `<name>.yaml` in a folder.
+    Folder(PathBuf),
+}
+
+impl Keeper {
+    /// In the folder, else in the cluster that the environment describes.
+    pub(super) async fn new(folder: Option<&Path>, namespace: &str) -> anyhow::Result<Self> {
+        if let Some(folder) = folder {
+            return Ok(Self::Folder(folder.to_owned()));
+        }
+        let client = client().await.context(
+            "no cluster to keep the Secrets in: set KUBECONFIG, or have them written as files with --output-dir",
+        )?;
+        Ok(Self::Cluster(Box::new(OwnSecrets::new(client, namespace))))
+    }
+
+    /// Makes sure, before there is anything to keep, that it can be kept: an App whose key is lost is litter. Answers the webhook's
+    /// secret when there is one already, as of a chart that made it: GitHub is told that one, then.
+    pub(super) async fn check(&self, kept: &Kept, replace: bool) -> anyhow::Result<Option<SecretString>> {
+        match self {
+            Self::Cluster(secrets) => {
+                let mut reused = None;
+                if !replace {
+                    if self.read(secrets, &kept.credentials, kept).await?.is_some() {
+                        return Err(taken(&self.place(&kept.credentials, kept), "--secret"));
+                    }
+                    if let Some(name) = &kept.webhook
+                        && let Some(data) = self.read(secrets, name, kept).await?
+                    {
+                        reused = Some(usable(&data, &kept.webhook_key, &self.place(name, kept))?);
+                    }
+                }
+                let webhook = reused.is_none().then_some("");
+                for secret in kept.secrets(0, "", webhook) {
+                    let name = secret.name_any();
+                    let result = secrets.would_take(&secret, overwrite(&name, replace, kept)).await;
+                    result.map_err(|error| unwritable(&error, &self.place(&name, kept), kept))?;
+                }
+                Ok(reused)
+            }
+            Self::Folder(folder) => {
+                let mut there = kept.names().filter(|name| file(folder, name).exists());
+                if let Some(name) = there.next().filter(|_| !replace) {
+                    let flag = if name == kept.credentials { "--secret" } else { "--webhook-secret" };
+                    return Err(taken(&self.place(name, kept), flag));
+                }
+                let unwritable = || format!("--output-dir: nothing can be written into {}", folder.display());
+                fs::create_dir_all(folder).with_context(unwritable)?;
+                let probe = folder.join(format!(".matinee-{}", std::process::id()));
+                create(&probe, "").and_then(|()| fs::remove_file(&probe)).with_context(unwritable)?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn read(&self, secrets: &OwnSecrets, name: &str, kept: &Kept) -> anyhow::Result<Option<Data>> {
+        secrets.read(name).await.map_err(|error| unwritable(&error, &self.place(name, kept), kept))
+    }
+
+    /// Keeps the Secrets; answers where.
+    pub(super) async fn keep(
+        &self,
+        secrets: &[Secret],
+        replace: bool,
+        kept: &Kept,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut places = Vec::new();
+        for secret in secrets {
+            let name = secret.name_any();
+            let place = self.place(&name, kept);
+            match self {
+                Self::Cluster(cluster) => {
+                    let result = cluster.write(secret, overwrite(&name, replace, kept)).await;
+                    result.map_err(|error| unwritable(&error, &place, kept))?;
+                }
+                Self::Folder(folder) => {
+                    let path = file(folder, &name);
+                    if replace
+                        && let Err(error) = fs::remove_file(&path)
+                        && error.kind() != ErrorKind::NotFound
+                    {
+                        return Err(error).with_context(|| format!("{place} can't be replaced"));
+                    }
+                    create(&path, &yaml(&[secret])?).with_context(|| format!("{place} can't be written"))?;
+                }
+            }
+            places.push(place);
+        }
+        Ok(places)
+    }
+
+    /// How a Secret is called where it is kept.
+    fn place(&self, name: &str, kept: &Kept) -> String {
+        match self {
+            Self::Cluster(_) => format!("Secret {}/{name}", kept.namespace),
+            Self::Folder(folder) => file(folder, name).display().to_string(),
+        }
+    }
+}
+
+/// A token beside an App's keys would be a mistake; of the webhook's Secret, another key may be read by the operator, too.
+fn overwrite(name: &str, replace: bool, kept: &Kept) -> Overwrite {
+    match replace {
+        false => Overwrite::Nothing,
+        true if kept.webhook.as_deref() == Some(name) => Overwrite::Keys,
+        true => Overwrite::Everything,
+    }
+}
+
+fn taken(place: &str, flag: &str) -> anyhow::Error {
+    anyhow!("{place} is there already: replace it with --replace, or choose another name with {flag}")
+}
+
+/// The webhook's secret in a Secret that is there, if the operator would take it.
+fn usable(data: &Data, key: &str, place: &str) -> anyhow::Result<SecretString> {
+    let Some(value) = data.get(key) else {
+        let keys = data.keys().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
+        let there = if keys.is_empty() { String::new() } else { format!(", but {keys}") };
+        bail!(
+            "{place} is there already, and has no key \"{key}\"{there}: name the one that the operator reads with --webhook-key, \
+             have it added with --replace, or choose another name with --webhook-secret"
+        );
+    };
+    let remedy = "replace it with --replace, or choose another name with --webhook-secret";
+    WebhookSecret::new(&value.0).map_err(|error| {
+        anyhow!("{place} is there already, and can't be the webhook's: {error}; {remedy}")
+    })?;
+    let text = std::str::from_utf8(&value.0)
+        .with_context(|| format!("{place} is there already, and its key \"{key}\" is not text: {remedy}"))?;
+    Ok(text.trim_matches(['\r', '\n']).into())
+}
+
+fn unwritable(error: &ClusterError, place: &str, kept: &Kept) -> anyhow::Error {
+    let remedy = match error {
+        ClusterError::Refused { code: 401 | 403, .. } => {
+            "use a kubeconfig whose account may get, create, patch and update Secrets there, or --output-dir"
+                .to_owned()
+        }
+        ClusterError::Refused { code: 404, .. } => format!(
+            "make the namespace with kubectl create namespace {}, or name the operator's with --namespace",
+            kept.namespace
+        ),
+        ClusterError::Conflict(_) => {
+            "somebody else wrote it meanwhile: look at it, and use --replace".to_owned()
+        }
+        _ => "see whether kubectl reaches the cluster".to_owned(),
+    };
+    anyhow!("{place} can't be written: {error}; {remedy}")
+}
+
+fn file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.yaml"))
+}
+
+/// Makes a file that this user alone can read. One that is there stays as it is.
+fn create(path: &Path, content: &str) -> std::io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content.as_bytes())?;
+    file.sync_all()
+}
+
+fn yaml(secrets: &[&Secret]) -> anyhow::Result<String> {
+    let documents: Result<Vec<String>, _> = secrets.iter().map(serde_saphyr::to_string).collect();
+    Ok(documents?.join("---\n"))
+}
+
+/// Saves what could not be kept: GitHub shows it to nobody again. Into the folder, else where temporary files are.
+pub(super) fn rescue(folder: &Path, slug: &str, secrets: &[Secret]) -> anyhow::Result<PathBuf> {
+    let text = yaml(&secrets.iter().collect::<Vec<_>>())?;
+    let name = format!("matinee-app-{slug}-{}.yaml", std::process::id());
+    let mut last = None;
+    for folder in [folder, &std::env::temp_dir()] {
+        let path = folder.join(&name);
+        match create(&path, &text) {
+            Ok(()) => return Ok(fs::canonicalize(&path).unwrap_or(path)),
+            Err(error) => last = Some(anyhow!(error).context(format!("{} can't be written", path.display()))),
+        }
+    }
+    Err(last.unwrap_or_else(|| anyhow!("there is no folder to write to")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::{Arc, Mutex};
+
+    use http::{Method, Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+
+    use super::*;
+
+    fn kept() -> Kept {
+        Kept {
+            namespace: "matinee-system".into(),
+            credentials: "github".into(),
+            webhook: Some("hook".into()),
+            webhook_key: "current".into(),
+        }
+    }
+
+    /// A folder, gone at the end of its test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("matinee-keep-{}-{name}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn files_are_for_their_owner_and_replaced_only_when_asked() {
+        let folder = Folder::new("files");
+        let keeper = Keeper::new(Some(&folder.0.join("new")), "matinee-system").await.unwrap();
+        keeper.check(&kept(), false).await.unwrap();
+        let secrets = kept().secrets(7, "PEM", Some("s3cret"));
+        let places = keeper.keep(&secrets, false, &kept()).await.unwrap();
+        assert_eq!(places.len(), 2);
+        let text = fs::read_to_string(&places[0]).unwrap();
+        let read: Secret = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!((read.name_any().as_str(), &read.data), ("github", &secrets[0].data));
+        assert!(text.contains("kind: Secret") && text.contains("apiVersion: v1"), "{text}");
+        assert_eq!(fs::metadata(&places[0]).unwrap().permissions().mode() & 0o777, 0o600);
+
+        let error = keeper.check(&kept(), false).await.unwrap_err().to_string();
+        assert!(error.contains("github.yaml is there already") && error.contains("--replace"), "{error}");
+        keeper.check(&kept(), true).await.unwrap();
+        let newer = kept().secrets(8, "PEM", Some("s3cret"));
+        assert!(keeper.keep(&newer, false, &kept()).await.is_err());
+        keeper.keep(&newer, true, &kept()).await.unwrap();
+        let read: Secret = serde_saphyr::from_str(&fs::read_to_string(&places[0]).unwrap()).unwrap();
+        assert_eq!(read.data, newer[0].data);
+        fs::remove_file(&places[0]).unwrap();
+        let error = keeper.check(&kept(), false).await.unwrap_err().to_string();
+        assert!(error.contains("hook.yaml") && error.contains("--webhook-secret"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_can_not_be_is_told_before() {
+        let folder = Folder::new("file");
+        let path = folder.0.join("file");
+        fs::write(&path, "").unwrap();
+        let keeper = Keeper::new(Some(&path.join("below")), "matinee-system").await.unwrap();
+        let error = keeper.check(&kept(), false).await.unwrap_err().to_string();
+        assert!(error.contains("--output-dir"), "{error}");
+    }
+
+    #[test]
+    fn a_webhooks_secret_that_is_there_is_used_as_the_operator_reads_it() {
+        use secrecy::ExposeSecret as _;
+        let data = |key: &str, value: &[u8]| Data::from([(key.to_owned(), ByteString(value.to_vec()))]);
+        let found = usable(&data("secret", b"0123456789abcdef\n"), "secret", "Secret a/b").unwrap();
+        assert_eq!(found.expose_secret(), "0123456789abcdef");
+        for (bad, why) in [
+            (data("other", b"0123456789abcdef"), "no key \"secret\", but \"other\": name the one"),
+            (data("secret", b"s3cret"), "6 bytes"),
+            (data("secret", &[0xff; 16]), "not text"),
+        ] {
+            let error = usable(&bad, "secret", "Secret a/b").unwrap_err().to_string();
+            assert!(error.contains(why) && error.contains("Secret a/b is there already"), "{error}");
+            assert!(error.contains("--replace") && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    /// A cluster that holds one Secret, and what it was made by replacing it.
+    fn cluster(there: Secret) -> (Keeper, Arc<Mutex<Secret>>) {
+        let held = Arc::new(Mutex::new(there));
+        let answering = Arc::clone(&held);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let held = Arc::clone(&answering);
+            async move {
+                let dry = request.uri().query().is_some_and(|query| query.contains("dryRun=All"));
+                let is_put = request.method() == Method::PUT;
+                let body = request.into_body().collect_bytes().await?;
+                let mut secret = held.lock().unwrap();
+                if is_put && !dry {
+                    *secret = serde_json::from_slice(&body)?;
+                }
+                Ok::<_, tower::BoxError>(Response::new(Body::from(serde_json::to_vec(&*secret)?)))
+            }
+        });
+        let secrets = OwnSecrets::new(Client::new(service, "default"), "matinee-system");
+        (Keeper::Cluster(Box::new(secrets)), held)
+    }
+
+    #[tokio::test]
+    async fn of_the_webhooks_secret_one_key_is_replaced_and_of_credentials_all() {
+        let data =
+            |keys: [&str; 2]| Data::from(keys.map(|key| (key.to_owned(), ByteString(b"old".to_vec()))));
+        for (name, there, left) in [
+            ("hook", ["current", "next"], vec![("current", "s3cret"), ("next", "old")]),
+            ("github", ["appId", "token"], vec![("appId", "7"), ("privateKey", "PEM")]),
+        ] {
+            let mut secret =
+                kept().secrets(0, "", Some("")).into_iter().find(|one| one.name_any() == name).unwrap();
+            secret.data = Some(data(there));
+            let (keeper, held) = cluster(secret);
+            assert!(keeper.check(&kept(), true).await.unwrap().is_none());
+            assert_eq!(held.lock().unwrap().data, Some(data(there)));
+            let secrets: Vec<Secret> = kept().secrets(7, "PEM", Some("s3cret"));
+            let wanted: Vec<Secret> = secrets.into_iter().filter(|one| one.name_any() == name).collect();
+            keeper.keep(&wanted, true, &kept()).await.unwrap();
+            let held = held.lock().unwrap().data.clone().unwrap();
+            let held: Vec<(&str, &str)> = held
+                .iter()
+                .map(|(key, value)| (key.as_str(), std::str::from_utf8(&value.0).unwrap()))
+                .collect();
+            assert_eq!(held, left);
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_kept_is_rescued_whole() {
+        let folder = Folder::new("rescue");
+        let secrets = kept().secrets(7, "PEM", Some("s3cret"));
+        let path = rescue(&folder.0, "m", &secrets).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let documents: Vec<Secret> =
+            text.split("---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect();
+        assert_eq!(
+            documents.iter().map(|secret| &secret.data).collect::<Vec<_>>(),
+            secrets.iter().map(|secret| &secret.data).collect::<Vec<_>>()
+        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        // Where that can't be, somewhere else.
+        let elsewhere = rescue(&folder.0.join("nowhere"), "m2", &secrets).unwrap();
+        assert!(fs::remove_file(elsewhere).is_ok());
+    }
+}

@@ -1,0 +1,138 @@
+//! The reconciles of classes and templates: is what they say usable?
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+
+use super::{Context, write};
+use crate::api::{
+    PreviewClass, PreviewClassStatus, PreviewEnvironment, PreviewTemplate, PreviewTemplateStatus,
+    find_condition,
+};
+use crate::controllers::events;
+use crate::controllers::runner::Failure;
+use crate::core::class_limits::{self, CLASS_INVALID};
+use crate::core::conditions::{self, Summary};
+use crate::core::environment::resolved::Mistake;
+use crate::core::environment::status;
+
+/// Every condition of a class and of a template.
+pub(super) const CONDITIONS: [&str; 3] = [conditions::READY, conditions::RECONCILING, conditions::STALLED];
+/// Time between two looks at whether an environment can be carried out with its class.
+const MET_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
+/// Secrets aren't watched: a missing one is looked for again after this time.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// Reconciles a class, within the driver's bounds.
+pub fn reconcile_class(
+    class: Arc<PreviewClass>,
+    context: Arc<Context>,
+) -> BoxFuture<'static, Result<Action, Failure>> {
+    async move {
+        let secret = &class.spec.forge.github.secret_name;
+        let there = context.secrets.secret(secret).await?.is_some();
+        let met = met(&class, &context);
+        let missing = (!there).then(|| Mistake {
+            reason: "SecretMissing",
+            message: format!(
+                "PreviewClass {}: spec.forge.github.secretName: there is no Secret {}/{secret}: create it with token, or with appId and privateKey",
+                class.name_any(),
+                context.own_namespace,
+            ),
+        });
+        let mistake = class_limits::check(&class).err().or(missing).or(met.clone());
+        let before = class.status.as_ref();
+        let known = before.map(|status| status.conditions.clone()).unwrap_or_default();
+        let (observed_generation, conditions) =
+            conclude(known, class.metadata.generation.unwrap_or_default(), mistake, &context);
+        let status = PreviewClassStatus { observed_generation, conditions };
+        if before != Some(&status) {
+            write::status::<PreviewClass, _>(&*context.cluster, write::CATALOG, &*class, &status).await?;
+            let known = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
+            events::of_trouble(write::reference(&*class), known, &status.conditions, &context).await;
+        }
+        Ok(match (there, met) {
+            (_, Some(_)) => Action::requeue(MET_AGAIN),
+            (true, None) => Action::await_change(),
+            (false, None) => Action::requeue(LOOK_AGAIN),
+        })
+    }
+    .boxed()
+}
+
+/// What an environment met: the API server rejects what the class says, though it looks right. The environment tells
+/// when that is over.
+fn met(class: &PreviewClass, context: &Context) -> Option<Mistake> {
+    let uid = class.uid();
+    let met = |environment: &PreviewEnvironment| {
+        refused_class(environment, context).is_some_and(|refused| refused.uid() == uid)
+    };
+    let environment = context.environments.find(met)?;
+    Some(Mistake { reason: CLASS_INVALID, message: refused(&environment)?.to_owned() })
+}
+
+/// The class of which the API server rejects a guard rail of the environment.
+pub(super) fn refused_class(
+    environment: &PreviewEnvironment,
+    context: &Context,
+) -> Option<Arc<PreviewClass>> {
+    refused(environment)?;
+    let namespace = environment.namespace().unwrap_or_default();
+    let repository = ObjectRef::new(&environment.spec.repository_ref.name).within(&namespace);
+    let repository = context.repositories.get(&repository)?;
+    context.known_class_of(&repository)
+}
+
+/// The API server's words about the guard rail that it rejects.
+fn refused(environment: &PreviewEnvironment) -> Option<&str> {
+    let applied = find_condition(&environment.status.as_ref()?.conditions, status::APPLIED)?;
+    let lives = environment.metadata.deletion_timestamp.is_none();
+    (lives && applied.reason == CLASS_INVALID).then_some(applied.message.as_str())
+}
+
+/// Reconciles a template, within the driver's bounds.
+pub fn reconcile_template(
+    template: Arc<PreviewTemplate>,
+    context: Arc<Context>,
+) -> BoxFuture<'static, Result<Action, Failure>> {
+    async move {
+        let mistake = context.renderer.check(&template.spec).err().map(|mistake| Mistake {
+            message: format!("PreviewTemplate {}: {}", template.name_any(), mistake.message),
+            ..mistake
+        });
+        let before = template.status.as_ref();
+        let known = before.map(|status| status.conditions.clone()).unwrap_or_default();
+        let (observed_generation, conditions) =
+            conclude(known, template.metadata.generation.unwrap_or_default(), mistake, &context);
+        let status = PreviewTemplateStatus { observed_generation, conditions };
+        if before != Some(&status) {
+            write::status::<PreviewTemplate, _>(&*context.cluster, write::CATALOG, &*template, &status)
+                .await?;
+            let known = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
+            events::of_trouble(write::reference(&*template), known, &status.conditions, &context).await;
+        }
+        Ok(Action::await_change())
+    }
+    .boxed()
+}
+
+fn conclude(
+    mut conditions: Vec<Condition>,
+    generation: i64,
+    mistake: Option<Mistake>,
+    context: &Context,
+) -> (i64, Vec<Condition>) {
+    let now = context.clock.now();
+    conditions::initialize(&mut conditions, &CONDITIONS, generation, now);
+    let summary = match mistake {
+        None => Summary::Ready { reason: "Ready".to_owned(), message: String::new() },
+        Some(Mistake { reason, message }) => Summary::Stalled { reason: reason.to_owned(), message },
+    };
+    conditions::summarize(&mut conditions, &summary, generation, now);
+    (generation, conditions)
+}

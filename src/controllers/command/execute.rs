@@ -1,0 +1,302 @@
+//! Step 3: a command is carried out. What it asks for is written into the cluster; nothing is deployed here.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
+use serde_json::json;
+
+use super::{Outcome, Stand, Visit, environment};
+use crate::api::{Approval, DeploymentRequest, Lock, Permission, PreviewClass, PreviewRepository};
+use crate::controllers::command::overview;
+use crate::controllers::runner::Failure;
+use crate::controllers::{request, write};
+use crate::core::chatops;
+use crate::core::chatops::{Command, CommandError, Reply, Resolved};
+use crate::core::forge::PullRequest;
+use crate::core::naming;
+use crate::core::trouble;
+use crate::ports::{Actor, ClusterError};
+
+/// Carries a command out.
+pub(super) async fn act(
+    visit: &Visit<'_>,
+    class: &PreviewClass,
+    resolved: &Resolved<'_>,
+    reference: Option<&str>,
+) -> Result<Outcome, Failure> {
+    match &resolved.command {
+        Command::Deploy { .. } | Command::Preview { .. } => match commit(visit, class, reference).await? {
+            Ok(sha) => ask(visit, resolved, &sha).await,
+            Err(error) => Ok(failed(visit, resolved, "", &error)),
+        },
+        Command::Promote { .. } => match promoted(visit, resolved).await? {
+            Ok(sha) => ask(visit, resolved, &sha).await,
+            Err(error) => Ok(failed(visit, resolved, "", &error)),
+        },
+        Command::Lock { environment, reason } => lock(visit, environment, reason).await,
+        Command::Unlock { environment } => unlock(visit, environment).await,
+        Command::Approve { .. } => approve(visit, resolved, reference).await,
+        Command::Where => {
+            let answer = overview::survey(visit).await?;
+            Ok(Outcome { stand: Stand::Done, answer: Some(answer), request: None })
+        }
+        Command::Help => {
+            let names: Vec<&str> =
+                visit.repository.spec.environments.iter().map(|entry| entry.name.as_str()).collect();
+            Ok(Outcome { stand: Stand::Done, answer: Some(visit.say(&Reply::Help(&names))), request: None })
+        }
+    }
+}
+
+fn failed(visit: &Visit<'_>, resolved: &Resolved<'_>, sha: &str, error: &CommandError) -> Outcome {
+    let cause = &error.message;
+    let answer = Some(visit.say(&Reply::Failed { environment: environment(resolved), sha, cause }));
+    Outcome { stand: Stand::Failed(error.reason.to_owned(), error.message.clone()), answer, request: None }
+}
+
+fn cannot(reason: &'static str, message: String) -> CommandError {
+    CommandError { reason, message, usage: None }
+}
+
+/// The commit that a command is about: the pull request's head, or what the ref leads to.
+async fn commit(
+    visit: &Visit<'_>,
+    class: &PreviewClass,
+    reference: Option<&str>,
+) -> Result<Result<String, CommandError>, Failure> {
+    let Some(pull_request) = pull_request(visit).await? else {
+        let reference = reference.unwrap_or("HEAD");
+        let found = visit.forge.commit(&visit.name, reference).await?;
+        return Ok(found.ok_or_else(|| {
+            cannot(
+                "CommitUnknown",
+                format!("{} has no commit, branch or tag {reference}: name one that it has", visit.name),
+            )
+        }));
+    };
+    if !pull_request.open {
+        let message =
+            format!("pull request {} is closed: push, or promote what is live", pull_request.number);
+        return Ok(Err(cannot("PullRequestClosed", message)));
+    }
+    // Whoever asks may push; but what would run was written by somebody who may not.
+    if pull_request.is_fork() && class.spec.pull_requests.forks == Permission::Deny {
+        let message = format!(
+            "its head is in another repository (a fork), and PreviewClass {} denies spec.pullRequests.forks",
+            class.name_any()
+        );
+        return Ok(Err(cannot("ForkNotAllowed", message)));
+    }
+    Ok(Ok(pull_request.head_sha))
+}
+
+/// The pull request that a command was given on, as it is now.
+async fn pull_request(visit: &Visit<'_>) -> Result<Option<PullRequest>, Failure> {
+    let Some(comment) = &visit.command.spec.comment else { return Ok(None) };
+    let number = comment.pull_request.number;
+    let max_age = visit.context.hints.max_age(&visit.name, number);
+    Ok(Some(visit.forge.pull_request(&visit.name, number, max_age).await?))
+}
+
+/// The commit that is live where the promotion comes from.
+async fn promoted(
+    visit: &Visit<'_>,
+    resolved: &Resolved<'_>,
+) -> Result<Result<String, CommandError>, Failure> {
+    let Some(entry) = resolved.entry else { return Ok(Err(cannot("EnvironmentUnknown", String::new()))) };
+    let from = match chatops::promoted_from(entry) {
+        Ok(from) => from,
+        Err(error) => return Ok(Err(error)),
+    };
+    let source = visit.repository.spec.environments.iter().find(|entry| entry.name == from);
+    let number = visit.command.spec.comment.as_ref().map(|comment| comment.pull_request.number);
+    let place = source.and_then(|source| naming::place_seen_from(source, number));
+    let Some(place) = place else {
+        let message =
+            format!("there is no environment {from} to promote from: correct the PreviewRepository");
+        return Ok(Err(cannot("NothingToPromote", message)));
+    };
+    for deployment in visit.forge.deployments(&visit.name, &place, None).await? {
+        if visit.forge.deployment_state(&visit.name, deployment.id).await?.as_deref() == Some("success") {
+            return Ok(Ok(deployment.sha));
+        }
+    }
+    Ok(Err(cannot("NothingToPromote", format!("nothing is live in {from}"))))
+}
+
+/// Writes the request.
+async fn ask(visit: &Visit<'_>, resolved: &Resolved<'_>, sha: &str) -> Result<Outcome, Failure> {
+    let asked = match chatops::request(visit.command, resolved, sha) {
+        Ok(Some(asked)) => asked,
+        Ok(None) => return Ok(Outcome { stand: Stand::Done, answer: None, request: None }),
+        Err(error) => return Ok(failed(visit, resolved, sha, &error)),
+    };
+    let (name, spec) = asked;
+    let namespace = visit.command.namespace().unwrap_or_default();
+    match visit.context.reception.ask(&namespace, &name, spec).await {
+        // What is written already is the same: a command asks once.
+        Ok(()) | Err(ClusterError::Conflict(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Outcome { stand: Stand::UnderWay, answer: None, request: Some(name) })
+}
+
+/// What has come of the request that a command asked for.
+pub(super) async fn follow(
+    visit: &Visit<'_>,
+    resolved: &Resolved<'_>,
+    name: &str,
+) -> Result<Outcome, Failure> {
+    let environment = environment(resolved);
+    let namespace = visit.command.namespace().unwrap_or_default();
+    let known = visit.context.requests.get(&ObjectRef::new(name).within(&namespace));
+    let Some(request) = known.map(|known| visit.context.fresh_requests.of(known)) else {
+        // The watch may not show it yet.
+        let kind = write::kind::<DeploymentRequest>();
+        if visit.context.cluster.get(&Actor::Operator, &kind, Some(&namespace), name).await?.is_some() {
+            return Ok(Outcome { stand: Stand::UnderWay, answer: None, request: None });
+        }
+        let cause = "its request is gone: the environment came to its end, or somebody deleted it";
+        let answer = Some(visit.say(&Reply::Failed { environment, sha: "", cause }));
+        let stand = Stand::Failed("RequestGone".to_owned(), cause.to_owned());
+        return Ok(Outcome { stand, answer, request: None });
+    };
+    let sha = &request.spec.sha;
+    let Some((status, reason, message)) = request::ready(&request) else {
+        return Ok(Outcome { stand: Stand::UnderWay, answer: None, request: None });
+    };
+    Ok(match status {
+        "True" => {
+            let url = Some(message).filter(|url| !url.is_empty());
+            let answer = Some(visit.say(&Reply::Deployed { environment, sha, url }));
+            Outcome { stand: Stand::Done, answer, request: None }
+        }
+        "False" => {
+            let answer = Some(visit.say(&Reply::Failed { environment, sha, cause: message }));
+            let (reason, message) = (reason.to_owned(), message.to_owned());
+            let stand = if request::has_ended(&request) {
+                Stand::Failed(reason, message)
+            } else {
+                Stand::Failing(reason, message)
+            };
+            Outcome { stand, answer, request: None }
+        }
+        // An outage isn't answered: when it is over, the answer would be another one again.
+        _ if ["Creating", "Deploying", "NotReached"].contains(&reason)
+            || trouble::OUTAGES.contains(&reason) =>
+        {
+            Outcome { stand: Stand::UnderWay, answer: None, request: None }
+        }
+        _ => {
+            let answer = Some(visit.say(&Reply::Waiting { environment, sha, what: message }));
+            Outcome { stand: Stand::UnderWay, answer, request: None }
+        }
+    })
+}
+
+async fn lock(visit: &Visit<'_>, environment: &str, reason: &str) -> Result<Outcome, Failure> {
+    if let Some(lock) = visit.repository.spec.locks.iter().find(|lock| lock.environment == environment) {
+        let answer = Some(visit.say(&Reply::Locked { environment, lock }));
+        return Ok(Outcome { stand: Stand::Done, answer, request: None });
+    }
+    let lock = Lock {
+        environment: environment.to_owned(),
+        by: visit.command.spec.login.clone(),
+        reason: reason.to_owned(),
+        lock_time: Some(Time(visit.context.clock.now())),
+    };
+    apply_locks(visit, environment, std::slice::from_ref(&lock)).await?;
+    let answer = Some(visit.say(&Reply::Locked { environment, lock: &lock }));
+    Ok(Outcome { stand: Stand::Done, answer, request: None })
+}
+
+/// Takes away a lock that a command set. One that somebody wrote into the PreviewRepository is theirs: what a file says would come back.
+async fn unlock(visit: &Visit<'_>, environment: &str) -> Result<Outcome, Failure> {
+    let by = &visit.command.spec.login;
+    let after = apply_locks(visit, environment, &[]).await?;
+    if after.spec.locks.iter().any(|lock| lock.environment == environment) {
+        let message = format!(
+            "the lock stands in spec.locks of PreviewRepository {}/{}, where somebody wrote it: take it away there",
+            visit.repository.namespace().unwrap_or_default(),
+            visit.repository.name_any()
+        );
+        let answer = Some(visit.say(&Reply::Failed { environment, sha: "", cause: &message }));
+        let stand = Stand::Failed("LockedElsewhere".to_owned(), message);
+        return Ok(Outcome { stand, answer, request: None });
+    }
+    Ok(Outcome {
+        stand: Stand::Done,
+        answer: Some(visit.say(&Reply::Unlocked { environment, by })),
+        request: None,
+    })
+}
+
+/// Applies the lock of one environment under a field manager of its own, so that neither other locks nor what anybody else writes into the
+/// PreviewRepository is touched.
+async fn apply_locks(
+    visit: &Visit<'_>,
+    environment: &str,
+    locks: &[Lock],
+) -> Result<PreviewRepository, Failure> {
+    let metadata = write::identity(visit.repository);
+    let object = write::object::<PreviewRepository>(metadata, json!({ "spec": { "locks": locks } }));
+    let manager = format!("{}-{environment}", write::LOCK);
+    let written = visit.context.cluster.apply(&Actor::Operator, &manager, &object).await?;
+    Ok(write::typed(written)?)
+}
+
+/// Approves what waits for it: of the pull request's head or what it was merged as, or of the ref.
+async fn approve(
+    visit: &Visit<'_>,
+    resolved: &Resolved<'_>,
+    reference: Option<&str>,
+) -> Result<Outcome, Failure> {
+    let environment = environment(resolved);
+    let shas: Vec<String> = match pull_request(visit).await? {
+        Some(pull_request) => {
+            std::iter::once(pull_request.head_sha).chain(pull_request.merge_commit_sha).collect()
+        }
+        None => visit.forge.commit(&visit.name, reference.unwrap_or("HEAD")).await?.into_iter().collect(),
+    };
+    let namespace = visit.command.namespace();
+    let by = &visit.command.spec.login;
+    let mut requested = visit.context.requests.state_filter(|request| {
+        request.namespace() == namespace
+            && request.spec.repository_ref == visit.command.spec.repository_ref
+            && request.spec.environment == environment
+            && shas.contains(&request.spec.sha)
+            // What was pushed since, whoever approves hasn't seen.
+            && request.metadata.creation_timestamp <= visit.command.metadata.creation_timestamp
+    });
+    requested.sort_by_key(|request| {
+        std::cmp::Reverse(request.metadata.creation_timestamp.as_ref().map(|time| time.0))
+    });
+    let gates = resolved.entry.and_then(|entry| entry.gates.as_ref());
+    let mut refusal = None;
+    let mut waiting = Vec::new();
+    for request in requested {
+        let request = visit.context.fresh_requests.of(request);
+        match chatops::approvable(&request, gates, by) {
+            Ok(()) => waiting.push(request),
+            // That of the newest one counts.
+            Err(error) => refusal = refusal.or(Some((request.spec.sha.clone(), error))),
+        }
+    }
+    let Some(first) = waiting.first() else {
+        let (sha, error) = refusal.unwrap_or_else(|| {
+            (String::new(), cannot("NothingToApprove", "no deployment of this commit waits there".to_owned()))
+        });
+        let (sha, cause) = (sha.as_str(), error.message.as_str());
+        let answer = Some(visit.say(&Reply::NotApproved { environment, sha, cause }));
+        let stand = Stand::Failed(error.reason.to_owned(), error.message.clone());
+        return Ok(Outcome { stand, answer, request: None });
+    };
+    for request in &waiting {
+        let approval = Approval { login: by.clone(), time: Time(visit.context.clock.now()) };
+        let status = json!({ "approvals": [approval] });
+        let manager = format!("{}-{}", write::APPROVAL, by.to_lowercase());
+        write::status::<DeploymentRequest, _>(&*visit.context.cluster, &manager, &**request, &status).await?;
+    }
+    let answer = Some(visit.say(&Reply::Approved { environment, sha: &first.spec.sha, by }));
+    Ok(Outcome { stand: Stand::Done, answer, request: None })
+}

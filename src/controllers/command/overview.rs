@@ -1,0 +1,99 @@
+//! What is where: for each environment what was deployed last, how that stands, and what waits.
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use super::Visit;
+use crate::api::{Lock, RepositoryEnvironment};
+use crate::controllers::request;
+use crate::controllers::runner::Failure;
+use crate::core::chatops;
+use crate::core::chatops::{Reply, Row};
+use crate::core::naming;
+
+/// What is known of one environment.
+struct Found<'a> {
+    environment: &'a str,
+    sha: Option<String>,
+    state: String,
+    url: Option<String>,
+    since: Option<Timestamp>,
+    lock: Option<&'a Lock>,
+    waiting: Option<String>,
+}
+
+/// The answer to `where`.
+pub(super) async fn survey(visit: &Visit<'_>) -> Result<String, Failure> {
+    let number = visit.command.spec.comment.as_ref().map(|comment| comment.pull_request.number);
+    let mut found = Vec::new();
+    for entry in &visit.repository.spec.environments {
+        // A pull request's environment has no place in an answer that is about none.
+        if let Some(place) = naming::place_seen_from(entry, number) {
+            found.push(look(visit, entry, &place).await?);
+        }
+    }
+    let rows: Vec<Row<'_>> = found
+        .iter()
+        .map(|found| Row {
+            environment: found.environment,
+            sha: found.sha.as_deref(),
+            state: &found.state,
+            url: found.url.as_deref(),
+            since: found.since,
+            lock: found.lock,
+            waiting: found.waiting.as_deref(),
+        })
+        .collect();
+    Ok(chatops::reply(&Reply::Where(&rows), visit.place, &visit.command.uid().unwrap_or_default()))
+}
+
+async fn look<'a>(
+    visit: &'a Visit<'_>,
+    entry: &'a RepositoryEnvironment,
+    place: &str,
+) -> Result<Found<'a>, Failure> {
+    let deployments = visit.forge.deployments(&visit.name, place, None).await?;
+    let mut found = Found {
+        environment: &entry.name,
+        sha: None,
+        state: "empty".to_owned(),
+        url: None,
+        since: None,
+        lock: visit.repository.spec.locks.iter().find(|lock| lock.environment == entry.name),
+        waiting: waiting(visit, entry),
+    };
+    if let Some(newest) = deployments.first() {
+        let statuses = visit.forge.deployment_statuses(&visit.name, newest.id).await?;
+        let status = statuses.items.first();
+        found.sha = Some(newest.sha.clone());
+        let state = match status.map(|status| status.state.as_str()) {
+            Some("success") => "live",
+            Some("failure" | "error") => "failed",
+            Some("inactive") => "gone",
+            Some(_) => "under way",
+            None => "asked for",
+        };
+        state.clone_into(&mut found.state);
+        found.url = status.and_then(|status| status.environment_url.clone());
+        found.since = status.map_or(&newest.created_at, |status| &status.created_at).parse().ok();
+    }
+    Ok(found)
+}
+
+/// What waits to be deployed there, and for what.
+fn waiting(visit: &Visit<'_>, entry: &RepositoryEnvironment) -> Option<String> {
+    let namespace = visit.command.namespace();
+    let requests = visit.context.requests.state_filter(|request| {
+        request.namespace() == namespace
+            && request.spec.repository_ref == visit.command.spec.repository_ref
+            && request.spec.environment == entry.name
+            && request.status.as_ref().is_some_and(|status| status.deployment_id.is_none())
+    });
+    let waiting = requests.iter().filter_map(|request| {
+        let (status, _, message) = request::ready(request)?;
+        let sha: String = request.spec.sha.chars().take(7).collect();
+        (status == "Unknown" && !message.is_empty()).then(|| format!("{sha} {message}"))
+    });
+    let all: Vec<String> = waiting.collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}

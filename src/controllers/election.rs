@@ -1,0 +1,175 @@
+//! Runs for the Lease, keeps it, and gives it back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::controllers::leadership::Standing;
+use crate::core::election::{Election, Record, Step, Terms};
+use crate::ports::{Clock, ClusterError, Leases};
+
+/// How long giving the Lease back may take: whoever waits for it finds it expired some seconds later anyway.
+const RELEASE_WITHIN: Duration = Duration::from_secs(3);
+
+/// This replica's part in the election.
+pub struct Leader {
+    leases: Arc<dyn Leases>,
+    clock: Arc<dyn Clock>,
+    standing: Arc<Standing>,
+    election: Election,
+    terms: Terms,
+    /// The Lease's version as last seen.
+    version: Option<String>,
+    /// A teardown took the Lease away: nobody makes another, so this replica leads to its end without.
+    taken_away: bool,
+    epoch: Instant,
+}
+
+impl Leader {
+    /// A replica that doesn't lead. No other may have the name `me`.
+    pub fn new(leases: Arc<dyn Leases>, clock: Arc<dyn Clock>, standing: Arc<Standing>, me: String) -> Self {
+        let terms = Terms::default();
+        Self {
+            leases,
+            clock,
+            standing,
+            election: Election::new(me, terms),
+            terms,
+            version: None,
+            taken_away: false,
+            epoch: Instant::now(),
+        }
+    }
+
+    /// Ends when this replica leads.
+    pub async fn elected(&mut self) {
+        let mut told: Option<String> = None;
+        loop {
+            match self.run().await {
+                Ok(true) => return,
+                Ok(false) => {
+                    let holder = self.election.holder();
+                    if told.as_deref() != holder {
+                        tracing::info!(holder, "another replica leads; this one takes in events");
+                        told = holder.map(str::to_owned);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the Lease can't be had; it is tried again"),
+            }
+            sleep(self.terms.retry).await;
+        }
+    }
+
+    /// Looks once, and takes the Lease if it is free.
+    async fn run(&mut self) -> Result<bool, ClusterError> {
+        self.look().await?;
+        // It was taken away for good.
+        if self.version.is_none() && self.standing.drains() {
+            return Ok(false);
+        }
+        let Step::Write(record) = self.election.next(self.now(), self.clock.now()) else { return Ok(false) };
+        let begun = self.now();
+        match self.leases.write(&record, self.version.as_deref()).await {
+            Ok(version) => {
+                self.wrote(begun, record, version);
+                Ok(true)
+            }
+            // Another replica was faster.
+            Err(ClusterError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Renews the Lease until it is lost; why. Everything that only a leader may do has to end then.
+    pub async fn keep(&mut self) -> String {
+        loop {
+            if self.taken_away {
+                sleep(self.terms.retry).await;
+                match timeout(self.terms.retry, self.leases.read()).await {
+                    // The right to read it goes with the release, too.
+                    Ok(Ok(None) | Err(_)) | Err(_) if self.standing.drains() => {}
+                    _ => return "the Lease was taken away".to_owned(),
+                }
+                continue;
+            }
+            sleep(self.terms.retry.min(self.left())).await;
+            match self.election.next(self.now(), self.clock.now()) {
+                Step::Lost(why) => return why,
+                Step::Wait => {}
+                Step::Write(record) => self.renew(record).await,
+            }
+        }
+    }
+
+    async fn renew(&mut self, record: Record) {
+        let begun = self.now();
+        let renewed = timeout(self.left(), self.leases.write(&record, self.version.as_deref())).await;
+        match renewed {
+            Ok(Ok(version)) => self.wrote(begun, record, version),
+            Ok(Err(ClusterError::Refused { code: 404, .. })) if self.standing.drains() => {
+                self.taken_away = true;
+            }
+            // Somebody wrote it: another replica, or this one, whose answer was lost.
+            Ok(Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404, .. })) => {
+                match timeout(self.left(), self.look()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "the Lease can't be read"),
+                    Err(_) => tracing::warn!("the Lease can't be read in time"),
+                }
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "the Lease can't be renewed; it is tried again"),
+            Err(_) => tracing::warn!("the Lease can't be renewed in time"),
+        }
+    }
+
+    /// Gives the Lease back, so that another replica takes over at once. All work must have ended.
+    pub async fn release(mut self) {
+        if self.taken_away {
+            return;
+        }
+        match timeout(RELEASE_WITHIN, self.give_back()).await {
+            Ok(Ok(())) => tracing::info!("the Lease is given back"),
+            Ok(Err(error)) => tracing::warn!(%error, "the Lease can't be given back; it expires"),
+            Err(_) => tracing::warn!("the Lease can't be given back in time; it expires"),
+        }
+    }
+
+    async fn give_back(&mut self) -> Result<(), ClusterError> {
+        // Anew when a renewal that was broken off had an effect all the same.
+        loop {
+            let Some(record) = self.election.release(self.clock.now()) else { return Ok(()) };
+            match self.leases.write(&record, self.version.as_deref()).await {
+                Err(ClusterError::Conflict(_)) => self.look().await?,
+                other => return other.map(drop),
+            }
+        }
+    }
+
+    /// How long it still leads without another renewal.
+    fn left(&self) -> Duration {
+        self.election.leads_until().unwrap_or_default().saturating_sub(self.now())
+    }
+
+    async fn look(&mut self) -> Result<(), ClusterError> {
+        let (record, version) = match self.leases.read().await? {
+            Some((record, version)) => (record, Some(version)),
+            None => (Record::default(), None),
+        };
+        self.version = version;
+        self.election.observe(self.now(), record);
+        Ok(())
+    }
+
+    fn wrote(&mut self, begun: Duration, record: Record, version: String) {
+        self.version = Some(version);
+        self.election.wrote(begun, record);
+    }
+
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! Step 2: is the pull request still open, is this still its head, may it have an environment? Asked of GitHub once per revision and
+//! whenever something was heard of the pull request.
+
+use kube::ResourceExt as _;
+
+use crate::api::{
+    ANNOTATION_PULL_REQUEST_UPDATED, DeploymentState, Origin, PreviewEnvironment, Refusal, Verification,
+};
+use crate::controllers::Context;
+use crate::controllers::runner::Failure;
+use crate::core::deployment::triggers;
+use crate::core::environment::eligibility;
+use crate::core::environment::eligibility::Verdict;
+use crate::core::environment::resolve::Admitted;
+use crate::core::environment::resolved::Mistake;
+use crate::core::environment::status;
+use crate::ports::ForgeError;
+
+/// What GitHub said.
+pub(super) enum Verified {
+    /// The environment may be carried out; without a pull request there is nothing to ask.
+    Allowed(Option<Verification>),
+    /// It may not.
+    Refused(Option<Verification>, Mistake),
+    /// The commit isn't the head any more.
+    Superseded(String),
+    /// The commit never was the head: somebody deployed another one by mistake.
+    NotTheHead {
+        /// What is remembered of it.
+        verification: Verification,
+        /// The mistake.
+        mistake: Mistake,
+        /// The head.
+        head: String,
+    },
+    /// The environment is over.
+    Over(&'static str, String),
+}
+
+pub(super) async fn verify(
+    environment: &PreviewEnvironment,
+    admitted: &Admitted<'_>,
+    context: &Context,
+) -> Result<Verified, Failure> {
+    if let Some(id) = ended(environment, admitted, context).await? {
+        return Ok(Verified::Over("DeploymentInactive", format!("deployment {id} is over on GitHub")));
+    }
+    let Some(reference) = &environment.spec.pull_request else { return Ok(Verified::Allowed(None)) };
+    let revision = &environment.spec.revision;
+    let updated_at = environment.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
+    let judged_by = judged_by(admitted);
+    let known = environment.status.as_ref().and_then(|status| status.verified.as_ref()).filter(|known| {
+        known.sha == revision.sha
+            && known.deployment_id == revision.deployment_id
+            && known.updated_at == updated_at
+            && known.judged_by == judged_by
+    });
+    if let Some(known) = known {
+        return Ok(match &known.refusal {
+            None => Verified::Allowed(Some(known.clone())),
+            Some(refusal) => Verified::Refused(Some(known.clone()), again(refusal)),
+        });
+    }
+    let (forge, repository) = context.forge(admitted).await?;
+    let max_age = context.reading_age(environment, &repository, reference.number);
+    let pull_request = match forge.pull_request(&repository, reference.number, max_age).await {
+        Ok(pull_request) => pull_request,
+        Err(ForgeError::NotFound(message)) => {
+            let mistake = Mistake {
+                reason: "PullRequestNotFound",
+                message: format!(
+                    "spec.pullRequest.number: {repository} has no pull request {}: {message}",
+                    reference.number
+                ),
+            };
+            return Ok(Verified::Refused(None, mistake));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    // Once known, it stays so: the request goes before the environment does, and what ends in between has to be judged as before.
+    let triggered = triggered(environment, context)
+        || environment.status.as_ref().and_then(|status| status.verified.as_ref()).is_some_and(|known| {
+            known.triggered && known.deployment_id.is_some() && known.deployment_id == revision.deployment_id
+        });
+    let verdict = eligibility::judge(
+        &admitted.class.spec.pull_requests,
+        &admitted.class.name_any(),
+        admitted.entry,
+        &pull_request,
+        &revision.sha,
+        triggered,
+    );
+    let verification = |refusal| Verification {
+        sha: revision.sha.clone(),
+        deployment_id: revision.deployment_id,
+        updated_at: updated_at.clone(),
+        judged_by: judged_by.clone(),
+        triggered,
+        refusal,
+        pull_request: eligibility::source(&pull_request),
+    };
+    let refused = |mistake: Mistake| {
+        let refusal = Refusal { reason: mistake.reason.to_owned(), message: mistake.message.clone() };
+        (verification(Some(refusal)), mistake)
+    };
+    Ok(match verdict {
+        Verdict::Allowed => Verified::Allowed(Some(verification(None))),
+        Verdict::Refused(mistake) if mistake.reason == eligibility::NOT_THE_HEAD => {
+            let (verification, mistake) = refused(mistake);
+            Verified::NotTheHead { verification, mistake, head: pull_request.head_sha.clone() }
+        }
+        Verdict::Refused(mistake) => {
+            let (verification, mistake) = refused(mistake);
+            Verified::Refused(Some(verification), mistake)
+        }
+        Verdict::Superseded { head } if was_head(environment, context) => Verified::Superseded(head),
+        Verdict::Superseded { head } => {
+            let commits = forge.pull_request_commits(&repository, reference.number).await?;
+            match eligibility::never_the_head(reference.number, &revision.sha, &commits) {
+                None => Verified::Superseded(head),
+                Some(mistake) => {
+                    let (verification, mistake) = refused(mistake);
+                    Verified::NotTheHead { verification, mistake, head }
+                }
+            }
+        }
+        Verdict::Over { reason, message } => Verified::Over(reason, message),
+    })
+}
+
+/// The deployment that a new environment is for, if it is over already: what created it was an old event. What a request of ours asked for is
+/// known to be new.
+async fn ended(
+    environment: &PreviewEnvironment,
+    admitted: &Admitted<'_>,
+    context: &Context,
+) -> Result<Option<i64>, Failure> {
+    let spec = &environment.spec;
+    let Some(id) = spec.revision.deployment_id else { return Ok(None) };
+    let asked_for = || {
+        context.requests.find(|request| {
+            request.namespace() == environment.namespace()
+                && triggers::same_place(&request.spec, spec)
+                && request.spec.sha == spec.revision.sha
+        })
+    };
+    if !status::is_new(environment.status.as_ref()) || asked_for().is_some() {
+        return Ok(None);
+    }
+    let (forge, repository) = context.forge(admitted).await?;
+    let state = match forge.deployment_state(&repository, id).await {
+        Ok(state) => state,
+        Err(ForgeError::NotFound(_)) => return Ok(Some(id)),
+        Err(error) => return Err(error.into()),
+    };
+    Ok((state.as_deref() == Some(DeploymentState::Inactive.as_github())).then_some(id))
+}
+
+/// Whether the commit is known to have been the pull request's head: a force push takes it out of
+/// the pull request's commits. It was if it was verified or superseded before, or if a request is
+/// for it, since requests are for heads.
+fn was_head(environment: &PreviewEnvironment, context: &Context) -> bool {
+    let (status, revision) = (environment.status.as_ref(), &environment.spec.revision);
+    let verified = status.and_then(|status| status.verified.as_ref()).is_some_and(|known| {
+        let unproven = [eligibility::NOT_THE_HEAD, eligibility::PATTERN_INVALID];
+        known.sha == revision.sha
+            && known.refusal.as_ref().is_none_or(|refusal| !unproven.contains(&refusal.reason.as_str()))
+    });
+    let is_requested = || {
+        context.requests.find(|request| {
+            request.namespace() == environment.namespace()
+                && triggers::same_place(&request.spec, &environment.spec)
+                && request.spec.requested_by.origin == Origin::PullRequest
+                && request.spec.sha == revision.sha
+        })
+    };
+    verified || status::is_superseded(status, revision) || is_requested().is_some()
+}
+
+/// Whether a trigger of ours asked for the deployment.
+fn triggered(environment: &PreviewEnvironment, context: &Context) -> bool {
+    let id = environment.spec.revision.deployment_id;
+    id.is_some()
+        && context
+            .requests
+            .find(|request| {
+                request.spec.requested_by.origin == Origin::PullRequest
+                    && request.namespace() == environment.namespace()
+                    && request.status.as_ref().is_some_and(|status| status.deployment_id == id)
+            })
+            .is_some()
+}
+
+/// Changes whenever the PreviewRepository or the class does, so that a refusal is looked at again when what refused it changes.
+fn judged_by(admitted: &Admitted<'_>) -> String {
+    format!(
+        "repository {} class {}",
+        admitted.repository.metadata.generation.unwrap_or_default(),
+        admitted.class.metadata.generation.unwrap_or_default()
+    )
+}
+
+/// The refusal that a status remembers.
+fn again(refusal: &Refusal) -> Mistake {
+    const REASONS: [&str; 5] = [
+        "ForkNotAllowed",
+        "DraftNotAllowed",
+        "BotNotAllowed",
+        eligibility::NOT_THE_HEAD,
+        eligibility::PATTERN_INVALID,
+    ];
+    let reason = REASONS.into_iter().find(|reason| *reason == refusal.reason).unwrap_or("Refused");
+    Mistake { reason, message: refusal.message.clone() }
+}

@@ -1,0 +1,195 @@
+//! Step 6: is it healthy, and does its URL answer?
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use kube::api::{DynamicObject, GroupVersionKind};
+
+use super::apply::Applied;
+use super::objects::READ_AGAIN_WHEN_READY;
+use super::stuck;
+use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
+use crate::controllers::Context;
+use crate::core::api_error;
+use crate::core::cause::Cause;
+use crate::core::conditions::READY;
+use crate::core::environment::health;
+use crate::core::environment::health::{Observation, Observed, Verdict};
+use crate::core::environment::plan;
+use crate::core::environment::resolved::Target;
+use crate::core::environment::status;
+use crate::core::environment::status::{Findings, Progress, Stage};
+use crate::core::naming;
+
+/// For how long a 404 may come from a gateway that hasn't taken up the route yet; after that it is the application's own answer.
+const ROUTE_SETTLES: SignedDuration = SignedDuration::from_secs(5);
+/// Time between two requests to a URL that doesn't answer yet.
+const PROBE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Judges what was applied; the duration says when to look again though nothing changed.
+pub(super) async fn assess(
+    environment: &PreviewEnvironment,
+    target: &Target,
+    applied: &Applied,
+    context: &Context,
+    seen: Timestamp,
+    findings: &mut Findings,
+) -> (Progress, Option<Duration>) {
+    let now = context.clock.now();
+    let live = context.live.of_environment(&target.environment_uid);
+    let pods: Vec<Pod> = live.iter().filter_map(|object| of_kind(object, "v1", "Pod")).collect();
+    let replica_sets: Vec<ReplicaSet> =
+        live.iter().filter_map(|object| of_kind(object, "apps/v1", "ReplicaSet")).collect();
+    let mut unwatched = false;
+    let mut found = Vec::new();
+    for entry in &applied.inventory {
+        let (group, version) = entry.api_version.rsplit_once('/').unwrap_or(("", &entry.api_version));
+        let kind = GroupVersionKind::gvk(group, version, &entry.kind);
+        unwatched |= !context.live.follows(&kind) && entry.kind != "Secret";
+        found.push(context.live.find(&kind, Some(&target.namespace), &entry.name));
+    }
+    let observation = Observation {
+        objects: applied
+            .inventory
+            .iter()
+            .zip(&found)
+            .map(|(entry, live)| Observed {
+                entry,
+                live: live.as_deref(),
+                applied_generation: context.applications.generation(&entry.uid),
+            })
+            .collect(),
+        replica_sets: replica_sets.iter().collect(),
+        pods: pods.iter().collect(),
+        since: since(environment, seen, now),
+        limits: &target.class.health,
+        sent: &applied.sent,
+        now,
+    };
+    let assessment = health::assess(&observation);
+    findings.components = Some(assessment.components);
+    findings.trouble = assessment.trouble;
+    for pod in &assessment.stuck {
+        stuck::delete(environment, target, pod, context).await;
+    }
+    // Nothing tells of changes of what isn't watched.
+    let unwatched = unwatched.then_some(match assessment.verdict {
+        Verdict::Progressing { .. } => PROBE_AGAIN,
+        Verdict::Ready | Verdict::Failed { .. } => READ_AGAIN_WHEN_READY,
+    });
+    let again = [unwatched, assessment.look_again_after].into_iter().flatten().min();
+    match assessment.verdict {
+        Verdict::Progressing { reason, message } => {
+            (Progress::Waiting { stage: Stage::Health, reason, message }, again)
+        }
+        Verdict::Failed { reason, message } => {
+            (Progress::Failed { stage: Stage::Health, reason, message }, again)
+        }
+        Verdict::Ready if status::has_succeeded(environment.status.as_ref(), &environment.spec.revision) => {
+            (Progress::Ready, again)
+        }
+        Verdict::Ready => {
+            let reason = "NotAnswering".to_owned();
+            match answers(environment, target, context, now, assessment.unconfirmed.as_deref()).await {
+                Ok(()) => (Progress::Ready, again),
+                Err(message) if is_late(environment, target, seen, now) => {
+                    (Progress::Failed { stage: Stage::Answer, reason, message }, Some(PROBE_AGAIN * 30))
+                }
+                Err(message) => {
+                    let message = message.into();
+                    (Progress::Waiting { stage: Stage::Answer, reason, message }, Some(PROBE_AGAIN))
+                }
+            }
+        }
+    }
+}
+
+/// Requests every endpoint once. While a gateway hasn't confirmed a route, a 404 may be its own, however long that lasts.
+async fn answers(
+    environment: &PreviewEnvironment,
+    target: &Target,
+    context: &Context,
+    now: Timestamp,
+    unconfirmed: Option<&str>,
+) -> Result<(), Cause> {
+    let because = |cause: Cause| match unconfirmed {
+        Some(unconfirmed) => cause.said(unconfirmed),
+        None => cause,
+    };
+    let routing = &target.class.routing;
+    let hosts = plan::hosts(target);
+    for (Endpoint { path, .. }, host) in target.template.endpoints.iter().zip(hosts) {
+        let url = format!("{}{path}", naming::url(routing, &host));
+        match context.prober.probe(&url, routing.probe_address.as_deref()).await {
+            Ok(404) if unconfirmed.is_some() => {
+                return Err(because(Cause::new("URL answered 404").detail(url)));
+            }
+            Ok(404) if !settled(environment, now) => {
+                return Err(Cause::new("URL answered 404, the route is being set up").detail(url));
+            }
+            Ok(status) if status >= 500 => {
+                return Err(because(Cause::new(format!("URL answered {status}")).detail(url)));
+            }
+            Ok(_) => {}
+            Err(error) => return Err(because(health::not_answering(&url, &error))),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the environment has been healthy long enough for the gateway to know the route.
+fn settled(environment: &PreviewEnvironment, now: Timestamp) -> bool {
+    healthy_since(environment).is_some_and(|since| now.duration_since(since) > ROUTE_SETTLES)
+}
+
+/// Whether the URLs had the class's deadline to answer: since the objects became ready, for however long that took, or since the revision was
+/// first seen if they were ready before.
+fn is_late(environment: &PreviewEnvironment, target: &Target, seen: Timestamp, now: Timestamp) -> bool {
+    let since = healthy_since(environment).unwrap_or(now).max(seen);
+    let deadline = SignedDuration::try_from(target.class.health.deadline.as_std());
+    now.duration_since(since) > deadline.unwrap_or(SignedDuration::MAX)
+}
+
+/// Since when the objects have been ready without interruption.
+fn healthy_since(environment: &PreviewEnvironment) -> Option<Timestamp> {
+    let conditions =
+        environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    find_condition(conditions, status::HEALTHY)
+        .filter(|healthy| healthy.status == ConditionStatus::True.as_str())
+        .map(|healthy| healthy.last_transition_time.0)
+}
+
+/// Since when the environment may be unready: now if it is ready, since it was last ready if this revision was once, else since the
+/// revision was first seen. A failure doesn't begin the time anew.
+fn since(environment: &PreviewEnvironment, seen: Timestamp, now: Timestamp) -> Timestamp {
+    let conditions =
+        environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let Some(ready) = find_condition(conditions, READY) else { return seen };
+    let succeeded = status::has_succeeded(environment.status.as_ref(), &environment.spec.revision);
+    match ready.status.as_str() {
+        "True" if succeeded => now,
+        "Unknown" if succeeded => ready.last_transition_time.0.max(seen),
+        _ => seen,
+    }
+}
+
+fn of_kind<T: serde::de::DeserializeOwned>(
+    object: &DynamicObject,
+    api_version: &str,
+    kind: &str,
+) -> Option<T> {
+    let types = object.types.as_ref()?;
+    if types.api_version != api_version || types.kind != kind {
+        return None;
+    }
+    let value = serde_json::to_value(object).ok()?;
+    serde_json::from_value(value)
+        .inspect_err(|error| {
+            let error = api_error::text(&error.to_string());
+            tracing::warn!(kind, name = object.name_any(), error, "object can't be read");
+        })
+        .ok()
+}

@@ -1,0 +1,660 @@
+//! Takes in events: from webhooks, from the sweep, and from the requests that were just carried out. Writes to Kubernetes, and does
+//! nothing else.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource as _, ResourceExt as _};
+use serde_json::json;
+
+use super::write;
+use crate::api::{
+    ANNOTATION_NEWS, ANNOTATION_PULL_REQUEST_UPDATED, DeploymentCommand, DeploymentCommandSpec,
+    DeploymentRequest, DeploymentRequestSpec, FINALIZER, LABEL_PULL_REQUEST, LABEL_REPOSITORY, Origin,
+    PreviewEnvironment, PreviewEnvironmentSpec, PreviewRepository, find_condition,
+};
+use crate::controllers::leadership::Standing;
+use crate::core::conditions::READY;
+use crate::core::deployment::gates::pushes;
+use crate::core::deployment::gates::pushes::Push;
+use crate::core::deployment::gates::{PRIOR_ENVIRONMENT_SUCCEEDED, supersession};
+use crate::core::deployment::triggers;
+use crate::core::deployment::triggers::Change;
+use crate::core::environment::deletion;
+use crate::core::event::Event;
+use crate::core::forge::RepositoryName;
+use crate::core::freshness;
+use crate::core::freshness::Delivery;
+use crate::core::naming;
+use crate::ports::{Actor, Cluster, ClusterError, Intake, IntakeError};
+
+/// Longest time for which an earlier reading of a pull request is used again.
+const READING_LASTS: Duration = Duration::from_secs(30);
+
+/// Time after which what a sweep missed is looked at again, though nothing was heard of it: it should have been gone long ago.
+const MISSED_AGAIN: Duration = Duration::from_mins(10);
+
+/// For how long a watch may not show what was just written.
+const STORE_LAGS: Duration = Duration::from_secs(5);
+
+/// How many pull requests are remembered before those are forgotten of which nothing was heard for a while.
+const MANY_HINTS: usize = 4_096;
+
+/// When something new was last heard of a pull request: a reading from before is worth nothing.
+#[derive(Default)]
+pub struct Hints(Mutex<HashMap<(RepositoryName, i64), Heard>>);
+
+struct Heard {
+    when: Instant,
+    word: String,
+}
+
+/// How an event was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// GitHub reported it in a delivery; `None` when the delivery has no id.
+    Reported(Option<Delivery>),
+    /// A sweep found it, perhaps for the hundredth time.
+    Found,
+}
+
+impl Hints {
+    /// Another reading is needed than the one from before.
+    fn heard(&self, repository: &RepositoryName, number: i64, word: &str) {
+        let Ok(mut hints) = self.0.lock() else { return };
+        if hints.len() >= MANY_HINTS {
+            hints.retain(|_, heard| heard.when.elapsed() < READING_LASTS);
+        }
+        let heard = Heard { when: Instant::now(), word: word.to_owned() };
+        hints.insert((repository.clone(), number), heard);
+    }
+
+    /// An object records this: when it is new here, another replica received it.
+    pub fn noticed(&self, repository: &RepositoryName, number: i64, word: &str) {
+        if freshness::is_news(self.known(repository, number).as_deref(), word) {
+            self.heard(repository, number, word);
+        }
+    }
+
+    /// This replica received the pull request's version.
+    fn received(&self, repository: &RepositoryName, number: i64, source: &Source, version: &str) {
+        if let Some(word) = source.record(self.known(repository, number).as_deref(), version) {
+            self.heard(repository, number, &word);
+        }
+    }
+
+    fn known(&self, repository: &RepositoryName, number: i64) -> Option<String> {
+        let hints = self.0.lock().ok()?;
+        hints.get(&(repository.clone(), number)).map(|known| known.word.clone())
+    }
+
+    /// How old a reading of the pull request may be.
+    pub fn max_age(&self, repository: &RepositoryName, number: i64) -> Duration {
+        let hints = self.0.lock().ok();
+        let heard = hints.and_then(|hints| Some(hints.get(&(repository.clone(), number))?.when.elapsed()));
+        heard.unwrap_or(READING_LASTS).min(READING_LASTS)
+    }
+}
+
+/// See the module.
+pub struct Reception {
+    cluster: Arc<dyn Cluster>,
+    repositories: Store<PreviewRepository>,
+    requests: Store<DeploymentRequest>,
+    environments: Store<PreviewEnvironment>,
+    commands: Store<DeploymentCommand>,
+    cluster_id: String,
+    hints: Arc<Hints>,
+    standing: Arc<Standing>,
+    /// Deployments carried out a moment ago, which the store may not show yet: the request and the webhook tell of the same one.
+    carried_out: Mutex<HashMap<i64, Instant>>,
+}
+
+impl Reception {
+    /// A reception that decides by what the stores show.
+    #[allow(clippy::too_many_arguments)] // wiring
+    pub fn new(
+        cluster: Arc<dyn Cluster>,
+        repositories: Store<PreviewRepository>,
+        requests: Store<DeploymentRequest>,
+        environments: Store<PreviewEnvironment>,
+        commands: Store<DeploymentCommand>,
+        cluster_id: String,
+        hints: Arc<Hints>,
+        standing: Arc<Standing>,
+    ) -> Self {
+        let carried_out = Mutex::default();
+        Self {
+            cluster,
+            repositories,
+            requests,
+            environments,
+            commands,
+            cluster_id,
+            hints,
+            standing,
+            carried_out,
+        }
+    }
+
+    /// Makes the changes that an event asks for, and says what was done.
+    ///
+    /// # Errors
+    /// When the Kubernetes API can't be asked, or an environment of the same name is still being deleted.
+    pub async fn take_in(&self, event: &Event, learned: Learned) -> Result<String, ClusterError> {
+        self.take_in_at(event, learned, Timestamp::now()).await
+    }
+
+    /// The same for an event that counts as received at `now`, which decides between pushes to several branches.
+    ///
+    /// # Errors
+    /// As of [`Self::take_in`].
+    pub async fn take_in_at(
+        &self,
+        event: &Event,
+        learned: Learned,
+        now: Timestamp,
+    ) -> Result<String, ClusterError> {
+        let mut source = Source { learned, now, pushed_at: None };
+        match event {
+            Event::PullRequest { repository, pull_request } => {
+                let version = pull_request.version();
+                self.hints.received(repository, pull_request.number, &source, &version);
+            }
+            Event::Push { pushed_at, .. } => source.pushed_at = *pushed_at,
+            Event::Comment { comment, .. } if triggers::is_too_old(comment, now) => {
+                return Ok("nothing to do: the comment is too old to be obeyed".to_owned());
+            }
+            _ => {}
+        }
+        let repositories = self.repositories.state();
+        let repositories: Vec<&PreviewRepository> = repositories.iter().map(AsRef::as_ref).collect();
+        let changes = triggers::changes(event, &repositories, &self.cluster_id);
+        let mut done = Vec::new();
+        for change in changes {
+            done.extend(self.make(change, &source).await?);
+        }
+        Ok(if done.is_empty() { "nothing to do".to_owned() } else { done.join("; ") })
+    }
+
+    async fn make(&self, change: Change, source: &Source) -> Result<Vec<String>, ClusterError> {
+        if matches!(change, Change::Request { .. } | Change::CarryOut { .. } | Change::Command { .. }) {
+            self.standing.may_make()?;
+        }
+        match change {
+            Change::Request { namespace, name, spec, version } => {
+                self.request(&namespace, name, spec, version.as_deref(), source).await
+            }
+            Change::CarryOut { namespace, name, spec, request } => {
+                if request.is_some_and(|request| self.is_over(&namespace, &request, &spec)) {
+                    return Ok(vec![format!(
+                        "PreviewEnvironment {namespace}/{name} is left: its request is over"
+                    )]);
+                }
+                self.carry_out(&namespace, &name, *spec).await
+            }
+            Change::LookAgain { namespace, repository, number, version } => {
+                self.look_again(&namespace, &repository, number, |known| source.record(known, &version)).await
+            }
+            Change::Followed { namespace, repository, deployment_id } => {
+                // What Matinee carries out itself it has told GitHub, and whoever asked for it has been poked.
+                let carries_out = |environment: &PreviewEnvironment| {
+                    environment.namespace().as_deref() == Some(&namespace)
+                        && environment.spec.revision.deployment_id == Some(deployment_id)
+                };
+                let own = self.environments.find(carries_out).is_some();
+                self.wake(&namespace, &repository, source, |request| follows(request, deployment_id, own))
+                    .await
+            }
+            Change::Checked { namespace, repository, sha } => {
+                self.wake(&namespace, &repository, source, |request| {
+                    request.spec.sha == sha && supersession::waits(request)
+                })
+                .await
+            }
+            Change::Command { namespace, name, spec } => self.command(&namespace, &name, spec).await,
+        }
+    }
+
+    async fn request(
+        &self,
+        namespace: &str,
+        name: String,
+        spec: DeploymentRequestSpec,
+        version: Option<&str>,
+        source: &Source,
+    ) -> Result<Vec<String>, ClusterError> {
+        if spec.requested_by.origin == Origin::Push {
+            return self.pushed(namespace, name, spec, source).await;
+        }
+        let mut name = name;
+        if let Some(known) = self.known_request(namespace, &name) {
+            if is_same(&known.spec, &spec) {
+                let record = version.and_then(|version| source.record(last_word(&*known), version));
+                let Some(record) = record else { return Ok(Vec::new()) };
+                // Its spec can't be changed: who asked may be called otherwise by now.
+                self.annotate(&*known, &record).await?;
+                return Ok(vec![format!("DeploymentRequest {namespace}/{name} is looked at")]);
+            }
+            name = naming::distinct_request(&name, &spec);
+            if self.known_request(namespace, &name).is_some() {
+                return Ok(Vec::new());
+            }
+        }
+        let record = version.and_then(|version| source.record(None, version));
+        match self.write_request(namespace, &name, &spec, record).await {
+            // The watch doesn't show it yet: it is there, asked for because of another status.
+            Err(error) if version.is_none() && is_immutable(&error) => Ok(Vec::new()),
+            result => result,
+        }
+    }
+
+    /// A branch's head is a commit. One that was asked for before is to be looked at when the branch was elsewhere since: then it was pushed
+    /// back. What somebody asked for explicitly stays until the next push.
+    async fn pushed(
+        &self,
+        namespace: &str,
+        name: String,
+        spec: DeploymentRequestSpec,
+        source: &Source,
+    ) -> Result<Vec<String>, ClusterError> {
+        let all = self.requests.state();
+        let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
+        let push = Push::new(source.pushed_at, source.now);
+        if let Some(known) = pushes::known(namespace, &spec, &all) {
+            let is_reported = source.learned != Learned::Found;
+            let record = pushes::next_record(known, push, is_reported, &all);
+            let Some(record) = record else { return Ok(Vec::new()) };
+            self.annotate(known, &record).await?;
+            return Ok(vec![format!("DeploymentRequest {namespace}/{} is looked at", known.name_any())]);
+        }
+        let record = Some(push.record());
+        // The name is that of a commit, which another branch may have asked for.
+        let distinct = naming::distinct_request(&name, &spec);
+        let taken = self.known_request(namespace, &name).is_some();
+        let first = if taken { &distinct } else { &name };
+        match self.write_request(namespace, first, &spec, record.clone()).await {
+            // The watch doesn't show it yet.
+            Err(error) if !taken && is_immutable(&error) => {
+                self.write_request(namespace, &distinct, &spec, record).await
+            }
+            result => result,
+        }
+    }
+
+    fn known_request(&self, namespace: &str, name: &str) -> Option<Arc<DeploymentRequest>> {
+        self.requests.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    async fn write_request(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: &DeploymentRequestSpec,
+        record: Option<String>,
+    ) -> Result<Vec<String>, ClusterError> {
+        let number = spec.pull_request.as_ref().map(|reference| reference.number);
+        let metadata = ObjectMeta {
+            annotations: record
+                .map(|record| BTreeMap::from([(ANNOTATION_PULL_REQUEST_UPDATED.to_owned(), record)])),
+            ..self.metadata(namespace, name, &spec.repository_ref.name, number)
+        };
+        let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
+        self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await?;
+        Ok(vec![format!("DeploymentRequest {namespace}/{name} applied")])
+    }
+
+    /// Has the requests of a PreviewRepository looked at that fit.
+    async fn wake(
+        &self,
+        namespace: &str,
+        repository: &str,
+        source: &Source,
+        fits: impl Fn(&DeploymentRequest) -> bool,
+    ) -> Result<Vec<String>, ClusterError> {
+        let requests = self.requests.state_filter(|request| {
+            request.namespace().as_deref() == Some(namespace)
+                && request.spec.repository_ref.name == repository
+                && request.metadata.deletion_timestamp.is_none()
+                && fits(request)
+        });
+        let delivery = source.delivery().unwrap_or_else(|| source.now.to_string());
+        let mut done = Vec::new();
+        for request in requests {
+            let known = request.annotations().get(ANNOTATION_NEWS).map(String::as_str);
+            let Some(record) = freshness::delivered(known, &delivery) else { continue };
+            if write::annotate(&*self.cluster, write::NEWS, &*request, ANNOTATION_NEWS, &record).await? {
+                done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
+            }
+        }
+        Ok(done)
+    }
+
+    /// Writes a command that was given in a comment, once.
+    async fn command(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: DeploymentCommandSpec,
+    ) -> Result<Vec<String>, ClusterError> {
+        if self.commands.get(&ObjectRef::new(name).within(namespace)).is_some() {
+            return Ok(Vec::new());
+        }
+        let number = spec.comment.as_ref().map(|comment| comment.pull_request.number);
+        let metadata = self.metadata(namespace, name, &spec.repository_ref.name, number);
+        let object = write::object::<DeploymentCommand>(metadata, json!({ "spec": spec }));
+        match self.cluster.create(write::INTAKE, &object).await {
+            Ok(_) => Ok(vec![format!("DeploymentCommand {namespace}/{name} created")]),
+            Err(ClusterError::Conflict(_)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a command that was given in Slack; its UID.
+    ///
+    /// # Errors
+    /// When the Kubernetes API refuses it or can't be asked.
+    pub async fn command_from_slack(
+        &self,
+        namespace: &str,
+        repository: &str,
+        spec: DeploymentCommandSpec,
+    ) -> Result<String, ClusterError> {
+        self.standing.may_make()?;
+        let mut metadata = self.metadata(namespace, "", repository, None);
+        metadata.name = None;
+        metadata.generate_name = Some(format!("{repository}-slack-"));
+        let object = write::object::<DeploymentCommand>(metadata, json!({ "spec": spec }));
+        let created = self.cluster.create(write::INTAKE, &object).await?;
+        Ok(created.uid().unwrap_or_default())
+    }
+
+    /// Writes the request that a command asks for, once.
+    ///
+    /// # Errors
+    /// [`ClusterError::Conflict`] when it is there already, or what else the Kubernetes API says.
+    pub async fn ask(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: DeploymentRequestSpec,
+    ) -> Result<(), ClusterError> {
+        self.standing.may_make()?;
+        let number = spec.pull_request.as_ref().map(|reference| reference.number);
+        let metadata = self.metadata(namespace, name, &spec.repository_ref.name, number);
+        let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
+        self.cluster.create(write::INTAKE, &object).await.map(|_| ())
+    }
+
+    /// Whether a request is gone, or has had this deployment carried out: then the environment has been made, and if it isn't there any
+    /// more it has come to its end since. A request that is under way has not recorded the deployment yet.
+    fn is_over(&self, namespace: &str, request: &str, spec: &PreviewEnvironmentSpec) -> bool {
+        let under_way = self.requests.find(|known| {
+            known.uid().as_deref() == Some(request)
+                && known.namespace().as_deref() == Some(namespace)
+                && known.metadata.deletion_timestamp.is_none()
+                && known.status.as_ref().and_then(|status| status.deployment_id)
+                    != spec.revision.deployment_id
+        });
+        under_way.is_none()
+    }
+
+    async fn carry_out(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: PreviewEnvironmentSpec,
+    ) -> Result<Vec<String>, ClusterError> {
+        if let Some(known) = self.environments.get(&ObjectRef::new(name).within(namespace)) {
+            if !is_same_environment(&known.spec, &spec) {
+                return Ok(vec![name_taken(namespace, name)]);
+            }
+            if known.spec.revision.deployment_id >= spec.revision.deployment_id {
+                return Ok(Vec::new());
+            }
+            if known.metadata.deletion_timestamp.is_some() {
+                return Err(ClusterError::NotYet {
+                    reason: "EnvironmentTerminating",
+                    message: deletion::still_deleting(&known),
+                });
+            }
+        }
+        let deployment = spec.revision.deployment_id.unwrap_or_default();
+        let just_now = self.carried_out.lock().is_ok_and(|mut done| {
+            done.retain(|_, at| at.elapsed() < STORE_LAGS);
+            done.contains_key(&deployment)
+        });
+        if just_now {
+            return Ok(Vec::new());
+        }
+        let number = spec.pull_request.as_ref().map(|reference| reference.number);
+        let metadata = ObjectMeta {
+            finalizers: Some(vec![FINALIZER.to_owned()]),
+            ..self.metadata(namespace, name, &spec.repository_ref.name, number)
+        };
+        let object = write::object::<PreviewEnvironment>(metadata, json!({ "spec": spec }));
+        match self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await {
+            Ok(_) => {
+                if let Ok(mut done) = self.carried_out.lock() {
+                    done.insert(deployment, Instant::now());
+                }
+                Ok(vec![format!("PreviewEnvironment {namespace}/{name} applied")])
+            }
+            // A newer deployment was faster; the schema's rule says so.
+            Err(ClusterError::Refused { code: 422, message })
+                if message.contains("revision.deploymentId never goes back") =>
+            {
+                Ok(Vec::new())
+            }
+            // The watch doesn't show it yet.
+            Err(ClusterError::Refused { code: 422, message }) if message.contains("immutable") => {
+                Ok(vec![name_taken(namespace, name)])
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has everything looked at of a pull request that a sweep at `now` missed among the open ones; what was looked at lately because of that
+    /// isn't again.
+    ///
+    /// # Errors
+    /// When the Kubernetes API can't be asked.
+    pub async fn missed(
+        &self,
+        namespace: &str,
+        repository: &str,
+        number: i64,
+        now: Timestamp,
+    ) -> Result<(), ClusterError> {
+        if let Some(name) = self.repository_name(namespace, repository) {
+            self.hints.noticed(&name, number, &freshness::gone(None, now));
+        }
+        self.look_again(namespace, repository, number, |known| {
+            let is_news = known.is_none_or(|known| !freshness::is_gone_since(known, now - MISSED_AGAIN));
+            is_news.then(|| freshness::gone(known, now))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Has everything of a pull request looked at again to whose record there is a next one.
+    async fn look_again(
+        &self,
+        namespace: &str,
+        repository: &str,
+        number: i64,
+        next: impl Fn(Option<&str>) -> Option<String>,
+    ) -> Result<Vec<String>, ClusterError> {
+        let mut done = Vec::new();
+        let environments = self.environments.state_filter(|environment| {
+            environment.namespace().as_deref() == Some(namespace)
+                && environment.spec.repository_ref.name == repository
+                && environment.metadata.deletion_timestamp.is_none()
+                && environment.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
+        });
+        for environment in environments {
+            if let Some(record) = next(last_word(&*environment)) {
+                self.annotate(&*environment, &record).await?;
+                done.push(format!("PreviewEnvironment {namespace}/{} is looked at", environment.name_any()));
+            }
+        }
+        let requests = self.requests.state_filter(|request| {
+            request.namespace().as_deref() == Some(namespace)
+                && request.spec.repository_ref.name == repository
+                && request.metadata.deletion_timestamp.is_none()
+                && request.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
+        });
+        for request in requests {
+            if let Some(record) = next(last_word(&*request)) {
+                self.annotate(&*request, &record).await?;
+                done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
+            }
+        }
+        Ok(done)
+    }
+
+    fn repository_name(&self, namespace: &str, repository: &str) -> Option<RepositoryName> {
+        let known = self.repositories.get(&ObjectRef::new(repository).within(namespace))?;
+        known.spec.repository.parse().ok()
+    }
+
+    /// Has a request looked at again whose pull request's state is as it was.
+    ///
+    /// # Errors
+    /// When the Kubernetes API can't be asked.
+    pub async fn look_at(&self, request: &DeploymentRequest, now: Timestamp) -> Result<(), ClusterError> {
+        let word = freshness::again(last_word(request), now);
+        self.annotate(request, &word).await.map(drop)
+    }
+
+    async fn annotate<K: kube::Resource<DynamicType = ()> + Sync>(
+        &self,
+        object: &K,
+        word: &str,
+    ) -> Result<bool, ClusterError> {
+        let annotation = ANNOTATION_PULL_REQUEST_UPDATED;
+        write::annotate(&*self.cluster, write::LOOK, object, annotation, word).await
+    }
+
+    fn metadata(&self, namespace: &str, name: &str, repository: &str, number: Option<i64>) -> ObjectMeta {
+        let mut labels = BTreeMap::from([(LABEL_REPOSITORY.to_owned(), repository.to_owned())]);
+        if let Some(number) = number {
+            labels.insert(LABEL_PULL_REQUEST.to_owned(), number.to_string());
+        }
+        let owner = self.repositories.get(&ObjectRef::new(repository).within(namespace)).map(|owner| {
+            OwnerReference {
+                api_version: PreviewRepository::api_version(&()).into_owned(),
+                kind: PreviewRepository::kind(&()).into_owned(),
+                name: owner.name_any(),
+                uid: owner.uid().unwrap_or_default(),
+                controller: None,
+                block_owner_deletion: None,
+            }
+        });
+        ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            labels: Some(labels),
+            owner_references: owner.map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        }
+    }
+}
+
+/// Whether a request has to be looked at when a deployment has a new status: its own, as long as it isn't known how it ends; or another
+/// environment's, which it may wait for. Of its `own` deployment that Matinee carries out it learns otherwise.
+fn follows(request: &DeploymentRequest, deployment_id: i64, own: bool) -> bool {
+    let status = request.status.as_ref();
+    match status.and_then(|status| status.deployment_id) {
+        Some(id) => {
+            id == deployment_id
+                && !own
+                && status
+                    .and_then(|status| find_condition(&status.conditions, READY))
+                    .is_none_or(|ready| ready.status != "True")
+        }
+        None => supersession::waits(request) && waits_for_others(request),
+    }
+}
+
+/// Whether what a request waits for, or comes of, is another environment's deployment.
+fn waits_for_others(request: &DeploymentRequest) -> bool {
+    let in_order = request
+        .status
+        .as_ref()
+        .and_then(|status| find_condition(&status.conditions, PRIOR_ENVIRONMENT_SUCCEEDED));
+    request.spec.requested_by.origin == Origin::DeploymentStatus
+        || in_order.is_none_or(|in_order| in_order.reason == "NotInOrder")
+}
+
+/// Where an event comes from, for what objects record of it.
+#[derive(Clone, Debug)]
+struct Source {
+    learned: Learned,
+    now: Timestamp,
+    /// When GitHub says that it was pushed.
+    pushed_at: Option<Timestamp>,
+}
+
+impl Source {
+    /// What tells the delivery from others; `None` for what a sweep found.
+    fn delivery(&self) -> Option<String> {
+        match &self.learned {
+            Learned::Reported(Some(delivery)) => Some(delivery.to_string()),
+            // Each one counts.
+            Learned::Reported(None) => Some(self.now.to_string()),
+            Learned::Found => None,
+        }
+    }
+
+    /// The record of a pull request's version on an object that has the known one; `None` when it is no news there.
+    fn record(&self, known: Option<&str>, version: &str) -> Option<String> {
+        match self.delivery() {
+            Some(delivery) => freshness::reported(known, version, &delivery),
+            None => freshness::found(known, version),
+        }
+    }
+}
+
+/// Whether two requests are one, whoever asked: the same commit for the same environment.
+fn is_same(known: &DeploymentRequestSpec, spec: &DeploymentRequestSpec) -> bool {
+    supersession::same_place(known, spec) && known.sha == spec.sha
+}
+
+/// Whether two specs are of one environment, whatever is deployed to it.
+fn is_same_environment(known: &PreviewEnvironmentSpec, spec: &PreviewEnvironmentSpec) -> bool {
+    known.repository_ref == spec.repository_ref
+        && known.environment == spec.environment
+        && known.github_environment == spec.github_environment
+        && known.pull_request == spec.pull_request
+}
+
+/// Says that a deployment isn't carried out. The sweep reports it on GitHub and on the PreviewRepository.
+fn name_taken(namespace: &str, name: &str) -> String {
+    format!("PreviewEnvironment {namespace}/{name} is left: another environment has its name")
+}
+
+/// A request of that name is there, with another spec.
+fn is_immutable(error: &ClusterError) -> bool {
+    matches!(error, ClusterError::Refused { code: 422, message } if message.contains("spec is immutable"))
+}
+
+/// The word that the object was last asked to be looked at because of.
+pub(super) fn last_word<K: kube::Resource>(object: &K) -> Option<&str> {
+    object.meta().annotations.as_ref()?.get(ANNOTATION_PULL_REQUEST_UPDATED).map(String::as_str)
+}
+
+#[async_trait]
+impl Intake for Reception {
+    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError> {
+        self.take_in(&event, Learned::Reported(delivery)).await.map_err(|error| match error {
+            ClusterError::Refused { message, .. } => IntakeError::Refused(message),
+            error => IntakeError::Unavailable(error.to_string()),
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! Is what was asked for still so? A request comes of a hint, so its pull request, branch or source is read back from GitHub before anything is
+//! created; and of two requests for one place the newer one is carried out.
+
+use kube::ResourceExt as _;
+
+use super::Visit;
+use crate::api::{Origin, TriggerState};
+use crate::controllers::runner::Failure;
+use crate::core::deployment::gates::supersession;
+use crate::core::environment::eligibility;
+use crate::core::environment::eligibility::{Unselected, Verdict};
+use crate::core::environment::resolved::Mistake;
+use crate::core::forge::Deployment;
+use crate::core::naming;
+use crate::ports::ForgeError;
+
+/// Deployments newer than the source's that are asked for their state: of the commits in between none is wanted any more.
+const NEWER: usize = 5;
+
+/// What GitHub and the other requests say.
+pub(super) enum Verified {
+    /// It may go on. What was created already is run again only while its commit is the head.
+    Holds {
+        /// Whether the commit is the head of what asked for it.
+        is_head: bool,
+    },
+    /// Not as things stand.
+    Refused(Mistake),
+    /// Another one takes over; why.
+    Superseded(String),
+    /// What it is for is gone.
+    Over,
+}
+
+pub(super) async fn verify(visit: &Visit<'_>, created: Option<i64>) -> Result<Verified, Failure> {
+    let spec = &visit.request.spec;
+    let verified = pull_request(visit, created).await?;
+    if !matches!(verified, Verified::Holds { is_head: true }) {
+        return Ok(verified);
+    }
+    let superseded = match spec.requested_by.origin {
+        Origin::Push => by_branch(visit).await?,
+        Origin::DeploymentStatus if created.is_none() => match by_source(visit).await? {
+            Ok(superseded) => superseded,
+            Err(mistake) => return Ok(Verified::Refused(mistake)),
+        },
+        _ => None,
+    };
+    if created.is_some() {
+        return Ok(Verified::Holds { is_head: superseded.is_none() });
+    }
+    let others = visit.context.requests.state();
+    let superseded =
+        superseded.or_else(|| supersession::by_request(visit.request, others.iter().map(AsRef::as_ref)));
+    Ok(superseded
+        .map_or(Verified::Holds { is_head: true }, |superseded| Verified::Superseded(superseded.message)))
+}
+
+async fn pull_request(visit: &Visit<'_>, created: Option<i64>) -> Result<Verified, Failure> {
+    let spec = &visit.request.spec;
+    let Some(reference) = &spec.pull_request else { return Ok(Verified::Holds { is_head: true }) };
+    let max_age = visit.context.reading_age(visit.request, &visit.name, reference.number);
+    let pull_request = match visit.forge.pull_request(&visit.name, reference.number, max_age).await {
+        Ok(pull_request) => pull_request,
+        Err(ForgeError::NotFound(message)) => {
+            let message = format!(
+                "spec.pullRequest.number: {} has no pull request {}: {message}",
+                visit.name, reference.number
+            );
+            return Ok(Verified::Refused(Mistake { reason: "PullRequestNotFound", message }));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let triggered = spec.requested_by.origin == Origin::PullRequest;
+    let class = &visit.admitted.class;
+    let verdict = eligibility::judge(
+        &class.spec.pull_requests,
+        &class.name_any(),
+        visit.admitted.entry,
+        &pull_request,
+        &spec.sha,
+        triggered,
+    );
+    Ok(match verdict {
+        Verdict::Over { .. } => Verified::Over,
+        Verdict::Allowed | Verdict::Refused(_) if created.is_some() => Verified::Holds { is_head: true },
+        Verdict::Superseded { .. } if created.is_some() => Verified::Holds { is_head: false },
+        Verdict::Superseded { head } => {
+            Verified::Superseded(format!("commit {head} is the pull request's head now"))
+        }
+        Verdict::Refused(mistake) => Verified::Refused(mistake),
+        Verdict::Allowed if triggered => files(visit, reference.number).await?,
+        Verdict::Allowed => Verified::Holds { is_head: true },
+    })
+}
+
+/// Whether the pull request changes a file that the trigger is about; asked only where it is about some.
+async fn files(visit: &Visit<'_>, number: i64) -> Result<Verified, Failure> {
+    let trigger = visit.admitted.entry.trigger.as_ref().and_then(|trigger| trigger.pull_request.as_ref());
+    let Some(trigger) = trigger.filter(|trigger| !trigger.paths.is_empty()) else {
+        return Ok(Verified::Holds { is_head: true });
+    };
+    let files = visit.forge.changed_files(&visit.name, number).await?;
+    Ok(match eligibility::selects_files(trigger, &files) {
+        Ok(()) => Verified::Holds { is_head: true },
+        Err(Unselected::Not(why)) => Verified::Refused(Mistake {
+            reason: "PathsNotChanged",
+            message: format!("pull request {number} has no environment {}: {why}", visit.admitted.entry.name),
+        }),
+        Err(Unselected::Invalid(problems)) => {
+            Verified::Refused(eligibility::patterns_invalid(&visit.admitted.entry.name, &problems))
+        }
+    })
+}
+
+async fn by_branch(visit: &Visit<'_>) -> Result<Option<supersession::Superseded>, Failure> {
+    let spec = &visit.request.spec;
+    let Some(branch) = &spec.requested_by.branch else { return Ok(None) };
+    let head = visit.forge.branch(&visit.name, branch).await?;
+    Ok(supersession::by_branch(spec, head.as_ref()))
+}
+
+/// Whether a newer deployment of the source takes over; the mistake is that the source's own isn't in the state any more that led here.
+async fn by_source(visit: &Visit<'_>) -> Result<Result<Option<supersession::Superseded>, Mistake>, Failure> {
+    let spec = &visit.request.spec;
+    let trigger = visit.admitted.entry.trigger.as_ref();
+    let trigger = trigger.and_then(|trigger| trigger.deployment_status.as_ref());
+    let (Some(id), Some(trigger)) = (spec.requested_by.deployment_id, trigger) else { return Ok(Ok(None)) };
+    let entries = &visit.admitted.repository.spec.environments;
+    let source = entries.iter().find(|entry| entry.name == trigger.environment);
+    let number = spec.pull_request.as_ref().map(|reference| reference.number);
+    let environment = source.and_then(|source| naming::github_environment(source, number));
+    let wanted = match trigger.state {
+        TriggerState::Success => &["success"][..],
+        TriggerState::Failure => &["failure", "error"],
+    };
+    if let Some(environment) = environment {
+        let deployments = visit.forge.deployments(&visit.name, &environment, None).await?;
+        let mut newer: Vec<(&Deployment, Option<String>)> = Vec::new();
+        for deployment in deployments.iter().filter(|deployment| deployment.id > id).take(NEWER) {
+            newer.push((deployment, visit.forge.deployment_state(&visit.name, deployment.id).await?));
+        }
+        let again = |(deployment, state): &(&Deployment, Option<String>)| {
+            deployment.sha == spec.sha && state.as_deref().is_some_and(|state| wanted.contains(&state))
+        };
+        if newer.iter().any(again) {
+            return Ok(Ok(None));
+        }
+        let newer = newer.iter().map(|(deployment, state)| (*deployment, state.as_deref()));
+        if let Some(superseded) = supersession::by_source(spec, newer) {
+            return Ok(Ok(Some(superseded)));
+        }
+    }
+    let state = visit.forge.deployment_state(&visit.name, id).await?;
+    Ok(match state {
+        Some(state) if wanted.contains(&state.as_str()) => Ok(None),
+        state => Err(Mistake {
+            reason: super::SOURCE_NOT_LIVE,
+            message: format!(
+                "deployment {id} of {} is {} now: it has to be {} for this one to be created",
+                trigger.environment,
+                state.as_deref().unwrap_or("without a status"),
+                wanted.join(" or ")
+            ),
+        }),
+    })
+}

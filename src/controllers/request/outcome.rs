@@ -1,0 +1,112 @@
+//! What has become of the deployment, as GitHub shows it. What Matinee carries out itself, it knows without asking.
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+
+use super::Visit;
+use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment, PreviewEnvironmentStatus};
+use crate::core::deployment::gates::supersession;
+use crate::core::deployment::triggers;
+use crate::core::environment::status;
+use crate::core::publish::deployment_status;
+use crate::ports::ForgeError;
+
+/// How a deployment stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::controllers) enum Followed {
+    /// Somebody is at it, or nobody yet.
+    UnderWay,
+    /// It succeeded.
+    Live {
+        /// Where it is reached.
+        url: Option<String>,
+    },
+    /// It failed.
+    Failed {
+        /// The cause, as its deployer says it.
+        cause: String,
+    },
+    /// It is over without having succeeded.
+    Inactive,
+}
+
+/// How the deployment of a request stands on GitHub.
+pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, ForgeError> {
+    let request = visit.request;
+    let ours = visit.context.environments.find(|environment| {
+        environment.namespace() == request.namespace()
+            && triggers::same_place(&request.spec, &environment.spec)
+    });
+    let ours = ours.map(|ours| visit.context.fresh_environments.of(ours));
+    let known = ours.as_ref().and_then(|environment| environment.status.as_ref());
+    if let Some(status) = known {
+        let told = status.reported.iter().find(|told| told.deployment_id == id);
+        if let Some(told) = told {
+            return Ok(by_report(told, status));
+        }
+        if status.report.iter().any(|wanted| wanted.deployment_id == id) {
+            return Ok(Followed::UnderWay);
+        }
+    }
+    if visit.admitted.entry.deploy.is_some()
+        && ours.as_ref().is_some_and(|environment| environment.spec.revision.deployment_id <= Some(id))
+    {
+        // It has not come so far yet; its first status brings the request here again.
+        return Ok(Followed::UnderWay);
+    }
+    let statuses = visit.forge.deployment_statuses(&visit.name, id).await?;
+    let Some(newest) = statuses.items.first() else { return Ok(without_status(visit, id, ours.as_deref())) };
+    let was_live = statuses.items.iter().find(|status| status.state == "success");
+    Ok(match (newest.state.as_str(), was_live) {
+        ("failure" | "error", _) => Followed::Failed { cause: newest.description.clone() },
+        // It is a success that it was live once, also when another one has taken its place since.
+        ("success" | "inactive", Some(live)) => Followed::Live { url: live.environment_url.clone() },
+        ("inactive", None) => Followed::Inactive,
+        _ => Followed::UnderWay,
+    })
+}
+
+/// A deployment without any status is under way, unless a newer one has taken its place.
+fn without_status(visit: &Visit<'_>, id: i64, ours: Option<&PreviewEnvironment>) -> Followed {
+    if visit.admitted.entry.deploy.is_none() {
+        let all = visit.context.requests.state();
+        let is_replaced = supersession::is_replaced(visit.request, id, all.iter().map(AsRef::as_ref));
+        return if is_replaced { Followed::Inactive } else { Followed::UnderWay };
+    }
+    if let Some(environment) = ours
+        && environment.spec.revision.deployment_id > Some(id)
+        && !status::is_first_look(environment.status.as_ref(), &environment.spec.revision)
+    {
+        // The environment was reconciled for a newer one, and reports this one no more.
+        let why = deployment_status::superseded(&visit.request.spec.sha, &environment.spec.revision.sha);
+        let report = deployment_status::inactive(id, &why, None);
+        let forge = Arc::clone(&visit.forge);
+        let written = visit.context.reporter.make_inactive(environment, forge, visit.name.clone(), report);
+        if let Err(error) = written {
+            tracing::warn!(deployment_id = id, %error, "deployment status not created, will retry");
+        }
+    }
+    Followed::UnderWay
+}
+
+fn by_report(told: &DeploymentReport, status: &PreviewEnvironmentStatus) -> Followed {
+    let was_ready = || {
+        let mut attempts = status.history.iter();
+        attempts
+            .any(|attempt| attempt.deployment_id == Some(told.deployment_id) && attempt.ready_time.is_some())
+    };
+    match told.state {
+        DeploymentState::Queued | DeploymentState::InProgress => Followed::UnderWay,
+        DeploymentState::Success => Followed::Live { url: told.environment_url.clone() },
+        DeploymentState::Failure | DeploymentState::Error => {
+            Followed::Failed { cause: told.description.clone() }
+        }
+        // One that was live keeps its URL when it is made inactive; without endpoints it never had
+        // one.
+        DeploymentState::Inactive if told.environment_url.is_some() || was_ready() => {
+            Followed::Live { url: told.environment_url.clone() }
+        }
+        DeploymentState::Inactive => Followed::Inactive,
+    }
+}

@@ -1,0 +1,213 @@
+//! The desk for Slack: a slash command is checked against the signing secret of each class, whoever typed it is looked up, and a `DeploymentCommand` is
+//! written. Nothing is carried out here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use kube::ResourceExt as _;
+use kube::api::GroupVersionKind;
+
+use super::Context;
+use super::command::relay;
+use crate::api::{
+    DeploymentCommandSpec, LocalReference, PreviewClass, PreviewRepository, SlackConnection, SlackReference,
+};
+use crate::core::chatops;
+use crate::core::chatops::{Command, Place, Reply};
+use crate::core::deployment::ownership;
+use crate::core::forge::RepositoryName;
+use crate::core::signature::WebhookSecret;
+use crate::core::slack::{self, ChatMessage, Parsed, SlackSignature, SlashCommand};
+use crate::ports::{Actor, ClusterError, Desk, DeskError};
+
+/// Key of the Secret that a class's `slack.secretName` names.
+const SIGNING_SECRET: &str = "signingSecret";
+/// The other one, for messages in a channel.
+pub(super) const BOT_TOKEN: &str = "botToken";
+
+/// How long signing secrets are used before they are read again, so that whoever sends rubbish doesn't have the Kubernetes API asked each time.
+const SECRETS_LAST: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub struct SlackDesk {
+    context: Weak<Context>,
+    /// Signing secrets by the name of their Secret, `None` where there is none, and when they were read.
+    secrets: Mutex<HashMap<String, (Instant, Option<WebhookSecret>)>>,
+}
+
+impl SlackDesk {
+    /// A desk that has its stores once the controllers are wired.
+    pub(super) fn new(context: Weak<Context>) -> Self {
+        Self { context, secrets: Mutex::default() }
+    }
+
+    async fn signing_secret(
+        &self,
+        context: &Context,
+        name: &str,
+    ) -> Result<Option<WebhookSecret>, ClusterError> {
+        let known = self.secrets.lock().ok().and_then(|known| known.get(name).cloned());
+        if let Some((_, secret)) = known.filter(|(read, _)| read.elapsed() < SECRETS_LAST) {
+            return Ok(secret);
+        }
+        let text = secret(context, name, SIGNING_SECRET).await?;
+        let secret = text.and_then(|text| WebhookSecret::new(text.trim().as_bytes()).ok());
+        if let Ok(mut known) = self.secrets.lock() {
+            known.retain(|_, (read, _)| read.elapsed() < SECRETS_LAST);
+            known.insert(name.to_owned(), (Instant::now(), secret.clone()));
+        }
+        Ok(secret)
+    }
+
+    /// The classes whose Slack app signed the request; never none.
+    async fn signed_for(
+        &self,
+        context: &Context,
+        signature: &SlackSignature,
+        body: &[u8],
+    ) -> Result<Vec<Arc<PreviewClass>>, DeskError> {
+        let mut fitting = Vec::new();
+        let mut problem = None;
+        for class in context.classes.state() {
+            let Some(connection) = &class.spec.slack else { continue };
+            let Some(secret) = self.signing_secret(context, &connection.secret_name).await? else { continue };
+            match signature.verify(&[secret], body) {
+                Ok(()) => fitting.push(class),
+                Err(error) => problem = Some(error),
+            }
+        }
+        if fitting.is_empty() {
+            return Err(DeskError::NotSigned(problem.map_or_else(
+                || "no PreviewClass has spec.slack with a signing secret".to_owned(),
+                |error| error.to_string(),
+            )));
+        }
+        Ok(fitting)
+    }
+}
+
+#[async_trait]
+impl Desk for SlackDesk {
+    async fn accept(
+        &self,
+        signature: SlackSignature,
+        body: Vec<u8>,
+    ) -> Result<Option<ChatMessage>, DeskError> {
+        let context = self.context.upgrade().ok_or_else(|| DeskError::Unavailable("ending".to_owned()))?;
+        let classes = self.signed_for(&context, &signature, &body).await?;
+        match slack::parse(&body).map_err(|error| DeskError::Invalid(error.to_string()))? {
+            Parsed::SslCheck => Ok(None),
+            Parsed::Command(typed) => Ok(Some(take(&context, &classes, *typed).await?)),
+        }
+    }
+}
+
+fn say(text: impl Into<String>) -> ChatMessage {
+    ChatMessage { text: text.into(), ..ChatMessage::default() }
+}
+
+/// Writes the command, or says at once why there is none.
+async fn take(
+    context: &Arc<Context>,
+    classes: &[Arc<PreviewClass>],
+    typed: SlashCommand,
+) -> Result<ChatMessage, DeskError> {
+    let mut said = match chatops::parse(&typed.text, Place::Slack) {
+        Ok(said) => said,
+        Err(error) => return Ok(say(chatops::reply(&Reply::NotUnderstood(&error), Place::Slack, ""))),
+    };
+    if said.command == Command::Help {
+        return Ok(say(chatops::reply(&Reply::Help(&[]), Place::Slack, "")));
+    }
+    let Some(name) = said.repository.take() else {
+        return Ok(say("name the repository, as owner/repo"));
+    };
+    let Some((class, repository)) = served(context, classes, &name) else {
+        let name = slack::escape(&name.to_string()).into_owned();
+        return Ok(say(format!("no environment of {name} is served for this workspace")));
+    };
+    let Some(connection) = &class.spec.slack else { return Ok(say("this workspace isn't served")) };
+    let Some(login) = users(context, connection).await?.remove(&typed.user_id) else {
+        return Ok(say(format!(
+            "it isn't known who <@{}> is on GitHub: ask the platform team to add {} to the Slack users of PreviewClass {}",
+            typed.user_id,
+            typed.user_id,
+            class.name_any()
+        )));
+    };
+    let spec = DeploymentCommandSpec {
+        repository_ref: LocalReference { name: repository.name_any() },
+        text: typed.text.clone(),
+        login,
+        comment: None,
+        slack: Some(SlackReference { user: typed.user_id, channel: typed.channel_id }),
+    };
+    let namespace = repository.namespace().unwrap_or_default();
+    let uid = context.reception.command_from_slack(&namespace, &repository.name_any(), spec).await?;
+    context.responses.remember(uid.clone(), typed.response_url);
+    // Another replica may have answered before it was known here where to.
+    if let Some(command) = context.commands.find(|command| command.uid().as_ref() == Some(&uid)) {
+        relay(context, &command);
+    }
+    Ok(say(format!("👀 {}", slack::escape(&typed.text))))
+}
+
+/// The PreviewRepository of a GitHub repository under one of these classes; of several the oldest.
+fn served<'a>(
+    context: &Context,
+    classes: &'a [Arc<PreviewClass>],
+    name: &RepositoryName,
+) -> Option<(&'a PreviewClass, Arc<PreviewRepository>)> {
+    let mut found: Vec<_> = context
+        .repositories
+        .state_filter(|repository| {
+            repository.spec.repository.parse::<RepositoryName>().is_ok_and(|theirs| theirs == *name)
+        })
+        .into_iter()
+        .filter_map(|repository| {
+            let of = context.known_class_of(&repository)?;
+            let class = classes.iter().find(|class| {
+                class.uid() == of.uid() && ownership::class_admits(class, &repository).is_ok()
+            })?;
+            Some((&**class, repository))
+        })
+        .collect();
+    found.sort_by_key(|(_, repository)| {
+        (repository.metadata.creation_timestamp.as_ref().map(|time| time.0), repository.uid())
+    });
+    found.into_iter().next()
+}
+
+/// Who in Slack is who on GitHub.
+async fn users(
+    context: &Context,
+    connection: &SlackConnection,
+) -> Result<BTreeMap<String, String>, ClusterError> {
+    let from = &connection.users_from;
+    if let Some(name) = &from.secret_name {
+        let data = context.secrets.secret(name).await?.unwrap_or_default();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok();
+        return Ok(data
+            .into_iter()
+            .filter_map(|(user, login)| Some((user, text(login)?.trim().to_owned())))
+            .filter(|(_, login)| !login.is_empty())
+            .collect());
+    }
+    let Some(name) = &from.config_map_name else { return Ok(BTreeMap::new()) };
+    let kind = GroupVersionKind::gvk("", "v1", "ConfigMap");
+    let found = context.cluster.get(&Actor::Operator, &kind, Some(&context.own_namespace), name).await?;
+    let data = found.and_then(|found| found.data["data"].as_object().cloned()).unwrap_or_default();
+    Ok(data
+        .into_iter()
+        .filter_map(|(user, login)| Some((user, login.as_str()?.trim().to_owned())))
+        .filter(|(_, login)| !login.is_empty())
+        .collect())
+}
+
+/// A text in a Secret of the operator's own namespace.
+pub(super) async fn secret(context: &Context, name: &str, key: &str) -> Result<Option<String>, ClusterError> {
+    let data = context.secrets.secret(name).await?;
+    Ok(data.and_then(|mut data| data.remove(key)).and_then(|bytes| String::from_utf8(bytes).ok()))
+}

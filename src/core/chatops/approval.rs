@@ -1,0 +1,51 @@
+//! Which requests somebody can approve.
+
+use super::CommandError;
+use crate::api::{DeploymentRequest, Gates, find_condition};
+use crate::core::conditions::READY;
+use crate::core::deployment::gates::supersession;
+
+/// Checks that an approval of a request counts. `gates` are those of its environment.
+///
+/// # Errors
+/// `NothingToApprove` with what became of the request, or that no approval is needed;
+/// `OwnDeployment` for whoever asked for it.
+pub fn approvable(request: &DeploymentRequest, gates: Option<&Gates>, by: &str) -> Result<(), CommandError> {
+    let nothing = |message: String| CommandError { reason: "NothingToApprove", message, usage: None };
+    if request.metadata.deletion_timestamp.is_some() {
+        return Err(nothing("its request is being deleted".to_owned()));
+    }
+    if !supersession::waits(request) {
+        return Err(nothing(ended(request)));
+    }
+    if gates.is_none_or(|gates| gates.approvals <= 0) {
+        return Err(nothing(format!("{} needs no approval", request.spec.environment)));
+    }
+    let requester = request.spec.requested_by.login.as_deref();
+    if requester.is_some_and(|requester| requester.eq_ignore_ascii_case(by)) {
+        let message = format!("{by} asked for this deployment, so somebody else has to approve it");
+        return Err(CommandError { reason: "OwnDeployment", message, usage: None });
+    }
+    Ok(())
+}
+
+/// What became of a request that doesn't wait any more.
+fn ended(request: &DeploymentRequest) -> String {
+    let ready = request.status.as_ref().and_then(|status| find_condition(&status.conditions, READY));
+    let (reason, message) =
+        ready.map_or(("", ""), |ready| (ready.reason.as_str(), ready.message.trim_end_matches('.')));
+    let because =
+        |text: &str| if message.is_empty() { text.to_owned() } else { format!("{text}: {message}") };
+    match reason {
+        "ChecksTimedOut" | "ImageTimedOut" => {
+            format!("{}; ask for the deployment again", because("its request timed out"))
+        }
+        "Superseded" => because("its request was superseded"),
+        "Creating" | "Deploying" => "it is being deployed already".to_owned(),
+        "Succeeded" => "it was deployed already".to_owned(),
+        "DeploymentFailed" => because("its deployment failed"),
+        "Refused" => because("GitHub refuses to create its deployment"),
+        "Inactive" => because("its deployment is over"),
+        _ => because("its request has ended"),
+    }
+}

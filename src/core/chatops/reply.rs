@@ -1,0 +1,327 @@
+//! Answers to commands. Everything in them that people wrote is escaped.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::escape::{escape_markdown, escape_mrkdwn, is_unseen};
+use super::{CommandError, Place, WORDS};
+use crate::api::Lock;
+use crate::core::forge::RepositoryRole;
+use crate::core::truncate::cut;
+
+/// Longest text of somebody's that is repeated, in characters, and the same in a table.
+const LONGEST: usize = 500;
+const LONGEST_IN_TABLE: usize = 80;
+/// Longest answer, in characters, as a DeploymentCommand's `status.answer` may have, with room for the marker.
+const MAX_ANSWER: usize = 4_000;
+/// Characters of a SHA that are shown, as GitHub shows them.
+const SHORT: usize = 7;
+
+/// What to answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reply<'a> {
+    /// A deployment was asked for.
+    Accepted {
+        /// The environment.
+        environment: &'a str,
+        /// The commit.
+        sha: &'a str,
+    },
+    /// Its gates don't let it through yet.
+    Waiting {
+        /// The environment.
+        environment: &'a str,
+        /// The commit.
+        sha: &'a str,
+        /// What it waits for: the message of the gates' summary.
+        what: &'a str,
+    },
+    /// It is live.
+    Deployed {
+        /// The environment.
+        environment: &'a str,
+        /// The commit.
+        sha: &'a str,
+        /// Where it is reached.
+        url: Option<&'a str>,
+    },
+    /// It isn't deployed: refused by a gate or by GitHub, failed, or superseded.
+    Failed {
+        /// The environment.
+        environment: &'a str,
+        /// The commit.
+        sha: &'a str,
+        /// Why.
+        cause: &'a str,
+    },
+    /// Who asked may not.
+    NotPermitted {
+        /// Their login.
+        login: &'a str,
+        /// The role that it takes.
+        needed: RepositoryRole,
+    },
+    /// It isn't understood, or can't be carried out.
+    NotUnderstood(&'a CommandError),
+    /// The environment is locked.
+    Locked {
+        /// The environment.
+        environment: &'a str,
+        /// The lock.
+        lock: &'a Lock,
+    },
+    /// The environment is locked no more.
+    Unlocked {
+        /// The environment.
+        environment: &'a str,
+        /// Who unlocked it.
+        by: &'a str,
+    },
+    /// A deployment was approved.
+    Approved {
+        /// The environment.
+        environment: &'a str,
+        /// The commit.
+        sha: &'a str,
+        /// Who approved.
+        by: &'a str,
+    },
+    /// An approval would have no effect.
+    NotApproved {
+        /// The environment.
+        environment: &'a str,
+        /// The commit; empty when it isn't known.
+        sha: &'a str,
+        /// Why.
+        cause: &'a str,
+    },
+    /// What is where.
+    Where(&'a [Row<'a>]),
+    /// Which commands there are, and the names of the environments.
+    Help(&'a [&'a str]),
+}
+
+/// What is in one environment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row<'a> {
+    /// The environment.
+    pub environment: &'a str,
+    /// The commit that was deployed last.
+    pub sha: Option<&'a str>,
+    /// How that stands, in a word: `live`, `failed`.
+    pub state: &'a str,
+    /// Where it is reached.
+    pub url: Option<&'a str>,
+    /// Since when it stands so.
+    pub since: Option<Timestamp>,
+    /// The lock.
+    pub lock: Option<&'a Lock>,
+    /// What waits to be deployed, and for what.
+    pub waiting: Option<&'a str>,
+}
+
+/// The hidden mark of the comment that answers a DeploymentCommand, by which it is found again: it is edited as things go on.
+pub fn marker(uid: &str) -> String {
+    let uid: String = uid.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    format!("<!-- matinee:command:{uid} -->")
+}
+
+/// The answer to a command, in the language of its place: Markdown, ending in the [`marker`], or Slack's mrkdwn. `uid` is the DeploymentCommand's. At most
+/// 4096 characters.
+pub fn reply(reply: &Reply<'_>, place: Place, uid: &str) -> String {
+    let text = Writer { place }.text(reply);
+    match place {
+        Place::Comment => format!("{text}\n\n{}\n", marker(uid)),
+        Place::Slack => text,
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Writer {
+    place: Place,
+}
+
+impl Writer {
+    fn escape(self, text: &str, max: usize) -> String {
+        let text = cut(text, max);
+        match self.place {
+            Place::Comment => escape_markdown(&text),
+            Place::Slack => escape_mrkdwn(&text),
+        }
+    }
+
+    fn plain(self, text: &str) -> String {
+        self.escape(text, LONGEST)
+    }
+
+    /// Something that is copied as it is. What would end the code, or a cell of a table, is left out.
+    fn code(self, text: &str) -> String {
+        let odd = |c: char| c.is_control() || is_unseen(c) || matches!(c, '`' | '|');
+        let kept: String = text.chars().filter(|c| !odd(*c)).collect();
+        if kept.trim().is_empty() {
+            return String::new();
+        }
+        match self.place {
+            Place::Comment => format!("`{kept}`"),
+            Place::Slack => format!("`{}`", entities(&kept)),
+        }
+    }
+
+    fn commit(self, sha: &str) -> String {
+        self.code(&sha.chars().take(SHORT).collect::<String>())
+    }
+
+    /// An address that leads somewhere; one that could be anything else is only text.
+    fn link(self, url: &str) -> String {
+        let web = url.starts_with("https://") || url.starts_with("http://");
+        let odd = |c: char| c.is_control() || c.is_whitespace() || !c.is_ascii() || "<>|`\"\\".contains(c);
+        if !web || url.contains(odd) || url.len() > LONGEST {
+            return self.plain(url);
+        }
+        match self.place {
+            Place::Comment => format!("<{url}>"),
+            Place::Slack => format!("<{}>", entities(url)),
+        }
+    }
+
+    fn lock(self, lock: &Lock, max: usize) -> String {
+        let since =
+            lock.lock_time.as_ref().map(|since| format!(" since {}", time(since.0))).unwrap_or_default();
+        format!("locked by {}{since}: {}", self.escape(&lock.by, max), self.escape(&lock.reason, max))
+    }
+
+    fn text(self, reply: &Reply<'_>) -> String {
+        match *reply {
+            Reply::Accepted { environment, sha } => {
+                format!("{} is asked for in {}.", self.commit(sha), self.code(environment))
+            }
+            Reply::Waiting { environment, sha, what } => {
+                format!(
+                    "{} is not in {} yet. It {}",
+                    self.commit(sha),
+                    self.code(environment),
+                    self.plain(what)
+                )
+            }
+            Reply::Deployed { environment, sha, url } => {
+                let at = url.map(|url| format!(": {}", self.link(url))).unwrap_or_default();
+                format!("{} is live in {}{at}", self.commit(sha), self.code(environment))
+            }
+            Reply::Failed { environment, sha, cause } => {
+                format!(
+                    "{} was not deployed to {}: {}",
+                    self.commit(sha),
+                    self.code(environment),
+                    self.plain(cause)
+                )
+            }
+            Reply::NotPermitted { login, needed } => {
+                format!(
+                    "{} may not do that here: it takes the role {} or a higher one.",
+                    self.plain(login),
+                    role(needed)
+                )
+            }
+            Reply::NotUnderstood(error) => {
+                let usage = error.usage.map(|usage| format!("\n\n{}", self.code(usage))).unwrap_or_default();
+                format!("{}{usage}", self.plain(&error.message))
+            }
+            Reply::Locked { environment, lock } => {
+                format!("{} is {}", self.code(environment), self.lock(lock, LONGEST))
+            }
+            Reply::Unlocked { environment, by } => {
+                format!("{} was unlocked by {}.", self.code(environment), self.plain(by))
+            }
+            Reply::Approved { environment, sha, by } => {
+                format!("{} approved {} for {}.", self.plain(by), self.commit(sha), self.code(environment))
+            }
+            Reply::NotApproved { environment, sha, cause } => {
+                let what = if sha.is_empty() {
+                    "Nothing was".to_owned()
+                } else {
+                    format!("{} was not", self.commit(sha))
+                };
+                format!("{what} approved for {}: {}", self.code(environment), self.plain(cause))
+            }
+            Reply::Where(rows) => self.table(rows),
+            Reply::Help(environments) => self.help(environments),
+        }
+    }
+
+    fn table(self, rows: &[Row<'_>]) -> String {
+        let mut text = match self.place {
+            Place::Comment => {
+                "| environment | commit | state | since | waits |\n|---|---|---|---|---|\n".to_owned()
+            }
+            Place::Slack => String::new(),
+        };
+        for (index, row) in rows.iter().enumerate() {
+            let line = self.row(row);
+            // The answer has to fit; who has so many environments can look at the cluster.
+            if text.chars().count() + line.chars().count() > MAX_ANSWER - 100 {
+                let _ = write!(text, "\n… and {} more", rows.len() - index);
+                break;
+            }
+            text.push_str(&line);
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+
+    fn row(self, row: &Row<'_>) -> String {
+        let environment = self.code(row.environment);
+        let commit = row.sha.map(|sha| self.commit(sha)).unwrap_or_default();
+        let url = row.url.map(|url| format!(" {}", self.link(url))).unwrap_or_default();
+        let state = format!("{}{url}", self.escape(row.state, LONGEST_IN_TABLE));
+        let since = row.since.map(time).unwrap_or_default();
+        let mut waits: Vec<String> =
+            row.lock.map(|lock| self.lock(lock, LONGEST_IN_TABLE)).into_iter().collect();
+        waits.extend(row.waiting.map(|waiting| self.escape(waiting, LONGEST_IN_TABLE)));
+        let waits = waits.join("; ");
+        match self.place {
+            Place::Comment => format!("| {environment} | {commit} | {state} | {since} | {waits} |\n"),
+            Place::Slack => {
+                let since = if since.is_empty() { since } else { format!("since {since}") };
+                let parts = [commit, state, since, waits];
+                let parts: Vec<&str> =
+                    parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+                format!("{environment}: {}\n", parts.join(", "))
+            }
+        }
+    }
+
+    fn help(self, environments: &[&str]) -> String {
+        let mut text = String::new();
+        for word in &WORDS {
+            if let Some(usage) = word.usage(self.place) {
+                let bullet = if self.place == Place::Comment { '-' } else { '•' };
+                let _ = writeln!(text, "{bullet} {} {}", self.code(usage), word.does);
+            }
+        }
+        let names: Vec<String> = environments.iter().map(|name| self.code(name)).collect();
+        if !names.is_empty() {
+            let _ = write!(text, "\nEnvironments: {}", names.join(", "));
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+}
+
+fn entities(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn time(time: Timestamp) -> String {
+    time.strftime("%F %H:%M UTC").to_string()
+}
+
+const fn role(role: RepositoryRole) -> &'static str {
+    match role {
+        RepositoryRole::None | RepositoryRole::Read => "read",
+        RepositoryRole::Triage => "triage",
+        RepositoryRole::Write => "write",
+        RepositoryRole::Maintain => "maintain",
+        RepositoryRole::Admin => "admin",
+    }
+}

@@ -1,0 +1,36 @@
+//! The order of environments: where the commit has to have been deployed with success first.
+
+use super::{Asked, Verdict};
+use crate::api::Gates;
+use crate::core::environment::resolved::Mistake;
+
+pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, succeeded: Option<&[(String, bool)]>) -> Verdict {
+    if gates.after.is_empty() {
+        return Verdict::unset();
+    }
+    if let Some(forced) = asked.forced() {
+        return forced;
+    }
+    let there: Vec<&str> = asked.repository.environments.iter().map(|entry| entry.name.as_str()).collect();
+    if let Some(unknown) = gates.after.iter().find(|name| !there.contains(&name.as_str())) {
+        return Verdict::mended_by_configuration(Mistake {
+            reason: "EnvironmentUnknown",
+            message: format!(
+                "the PreviewRepository's spec.environments[{}].gates.after names {unknown}, which it doesn't have; there are {}",
+                asked.request.environment,
+                there.join(", ")
+            ),
+        });
+    }
+    let Some(succeeded) = succeeded else { return Verdict::NotReached };
+    let has = |name: &str| succeeded.iter().any(|(environment, has)| *has && environment == name);
+    let missing: Vec<&str> = gates.after.iter().map(String::as_str).filter(|name| !has(name)).collect();
+    if missing.is_empty() {
+        return Verdict::Passed { message: format!("was deployed to {}", gates.after.join(", ")) };
+    }
+    Verdict::Waiting {
+        reason: "NotInOrder",
+        message: format!("to be live in {} first", missing.join(", ")),
+        again: None,
+    }
+}

@@ -1,0 +1,65 @@
+//! Checks: check runs and commit statuses that have to pass.
+
+use super::{Asked, CHECKS_PASSED, Verdict};
+use crate::api::Gates;
+use crate::core::deployment::gates::deadline::deadline;
+use crate::core::forge::{Check, CheckState};
+
+pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) -> Verdict {
+    if gates.checks.is_empty() {
+        return Verdict::unset();
+    }
+    let Some(checks) = checks else { return Verdict::NotReached };
+    let (mut failed, mut open) = (Vec::new(), Vec::new());
+    for name in &gates.checks {
+        // A name may be that of check runs and of a status at once: then all of them have to pass.
+        let mut states = checks
+            .iter()
+            .filter(|check| check.name.eq_ignore_ascii_case(name))
+            .map(|check| &check.state)
+            .peekable();
+        if states.peek().is_none() {
+            open.push(format!("{name} (missing)"));
+            continue;
+        }
+        let (mut all, mut pending) = (0, false);
+        let mut failures = Vec::new();
+        for state in states {
+            all += 1;
+            match state {
+                CheckState::Passed => {}
+                CheckState::Pending => pending = true,
+                CheckState::Failed(how) => failures.push(how.as_str()),
+            }
+        }
+        if !failures.is_empty() {
+            // Whoever sees the one that passed has to know that there are others.
+            let of =
+                if all > 1 { format!(", {} of {all} of that name", failures.len()) } else { String::new() };
+            failures.dedup();
+            failed.push(format!("{name} ({}{of})", failures.join(", ")));
+        } else if pending {
+            open.push(name.clone());
+        }
+    }
+    let checks = |names: &[String]| {
+        format!("{} {}", if names.len() == 1 { "check" } else { "checks" }, names.join(", "))
+    };
+    if !failed.is_empty() {
+        // A check that is run again and passes mends it.
+        let message = format!("failed: {}", checks(&failed));
+        return Verdict::Refused { reason: "ChecksFailed", message, over: false };
+    }
+    if open.is_empty() {
+        return Verdict::Passed { message: format!("passed: {}", checks(&gates.checks)) };
+    }
+    let deadline = deadline(asked, gates, CHECKS_PASSED);
+    if asked.now >= deadline {
+        return Verdict::Refused {
+            reason: "ChecksTimedOut",
+            message: format!("not through in time: {}", checks(&open)),
+            over: true,
+        };
+    }
+    Verdict::Waiting { reason: "ChecksPending", message: checks(&open), again: Some(deadline) }
+}

@@ -1,0 +1,20 @@
+//! The lock: waited for, never refused, since whoever locked will unlock.
+
+use super::{Asked, Verdict};
+use crate::core::truncate::cut;
+
+/// Longest reason that is repeated, in characters: the whole stands in the PreviewRepository.
+const MAX_REASON: usize = 100;
+
+pub(super) fn judge(asked: &Asked<'_>) -> Verdict {
+    let Some(lock) = asked.repository.locks.iter().find(|lock| lock.environment == asked.request.environment)
+    else {
+        return Verdict::unset();
+    };
+    let since = lock.lock_time.as_ref().map(|since| format!(" since {:.0}", since.0)).unwrap_or_default();
+    Verdict::Waiting {
+        reason: "Locked",
+        message: format!("locked by {}{since}: {}", lock.by, cut(&lock.reason, MAX_REASON)),
+        again: None,
+    }
+}

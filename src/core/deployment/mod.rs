@@ -1,0 +1,7 @@
+//! A deployment on GitHub: what requests it, what must hold before it is created, and which PreviewRepository owns its environment.
+
+pub mod gates;
+pub mod ownership;
+pub mod payload;
+pub mod promotion;
+pub mod triggers;

@@ -1,0 +1,92 @@
+//! A deployment that reached a state leads to one of the next environment in the chain, and tells whoever waits for it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
+
+use super::{Change, request};
+use crate::api::{
+    DeploymentStatusTrigger, Origin, PreviewRepository, RepositoryEnvironment, RequestedBy, TriggerState,
+};
+use crate::core::deployment::{ownership, promotion};
+use crate::core::forge::{Deployment, DeploymentStatus};
+use crate::core::naming;
+
+pub(super) fn changes(
+    repositories: &[&PreviewRepository],
+    repository: &PreviewRepository,
+    deployment: &Deployment,
+    status: &DeploymentStatus,
+) -> Vec<Change> {
+    let environments = &repository.spec.environments;
+    let belongs = |environment: &RepositoryEnvironment| {
+        naming::pull_request_of(environment, &deployment.environment).is_some()
+    };
+    // Whether the PreviewRepository holds the environment makes no difference here: what waits for it may be one that it does hold.
+    let mut changes: Vec<_> = environments
+        .iter()
+        .find(|environment| belongs(environment))
+        .map(|_| Change::Followed {
+            namespace: repository.namespace().unwrap_or_default(),
+            repository: repository.name_any(),
+            deployment_id: deployment.id,
+        })
+        .into_iter()
+        .collect();
+    // A chain that leads back to where it begins has no next environment; the PreviewRepository's condition tells of it.
+    if promotion::check(repository).is_err_and(|mistake| mistake.reason == promotion::LOOP) {
+        return changes;
+    }
+    // What was so before the PreviewRepository was there leads nowhere: nobody means a new chain to begin with a promotion.
+    let since = repository.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    if status.created_at.parse::<jiff::Timestamp>().is_ok_and(|at| since.is_some_and(|since| at < since)) {
+        return changes;
+    }
+    for environment in environments {
+        let trigger = environment.trigger.as_ref().and_then(|trigger| trigger.deployment_status.as_ref());
+        let Some(trigger) = trigger.filter(|trigger| is_wanted(trigger.state, &status.state)) else {
+            continue;
+        };
+        let Some(source) = environments
+            .iter()
+            .find(|source| source.name == trigger.environment)
+            .and_then(|source| naming::pull_request_of(source, &deployment.environment))
+        else {
+            continue;
+        };
+        let Ok(not_before) = soaked(trigger, status) else { continue };
+        if ownership::holds(repositories, repository, environment).is_err() {
+            continue;
+        }
+        let pull_request = source.pull_request().filter(|_| naming::is_of_pull_requests(environment));
+        let requested_by = RequestedBy {
+            origin: Origin::DeploymentStatus,
+            deployment_id: Some(deployment.id),
+            ..RequestedBy::default()
+        };
+        let (name, mut spec) = request(repository, environment, pull_request, &deployment.sha, requested_by);
+        spec.not_before = not_before;
+        changes.push(Change::Request {
+            namespace: repository.namespace().unwrap_or_default(),
+            name,
+            spec,
+            version: None,
+        });
+    }
+    changes
+}
+
+/// GitHub's words for the two states that lead on. <https://docs.github.com/rest/deployments/statuses>
+fn is_wanted(state: TriggerState, word: &str) -> bool {
+    match state {
+        TriggerState::Success => word == "success",
+        TriggerState::Failure => matches!(word, "failure" | "error"),
+    }
+}
+
+/// When the state has lasted long enough; none without a soak. An error when that can't be told, since the status says nothing readable of when it was
+/// made, or the time is beyond what a time can be.
+fn soaked(trigger: &DeploymentStatusTrigger, status: &DeploymentStatus) -> Result<Option<Time>, jiff::Error> {
+    let Some(soak) = trigger.soak else { return Ok(None) };
+    let since: jiff::Timestamp = status.created_at.parse()?;
+    Ok(Some(Time(since.checked_add(soak.as_std())?)))
+}

@@ -1,0 +1,232 @@
+//! What an environment says while it is being deleted.
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+
+use crate::api::{ConditionStatus, PreviewEnvironment, PreviewEnvironmentStatus, find_condition};
+use crate::core::api_error;
+use crate::core::conditions;
+use crate::core::conditions::{READY, Summary};
+use crate::core::environment::status;
+use crate::core::environment::status::CONDITIONS;
+
+/// The environment is being deleted.
+const DELETING: &str = "Deleting";
+/// Something holds its namespace.
+const HELD: &str = "NamespaceTerminating";
+/// Conditions of a namespace that say what is left in it.
+const CONTENT: &str = "NamespaceContentRemaining";
+const FINALIZERS: &str = "NamespaceFinalizersRemaining";
+/// Conditions of a namespace whose content can't be found or deleted.
+const BROKEN: [&str; 3] = [
+    "NamespaceDeletionDiscoveryFailure",
+    "NamespaceDeletionGroupVersionParsingFailure",
+    "NamespaceDeletionContentFailure",
+];
+/// For how long a namespace is deleted as a rule: pods have time to end.
+const AS_A_RULE: SignedDuration = SignedDuration::from_secs(10);
+
+/// How far the deletion is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deletion<'a> {
+    /// The namespace, while it is there.
+    pub namespace: Option<&'a DynamicObject>,
+    /// What keeps Matinee from reporting its end to GitHub, or that this is going on.
+    pub github: Option<&'a str>,
+}
+
+/// Whether the environment says that it is being deleted.
+pub fn is_said(environment: &PreviewEnvironment) -> bool {
+    environment.status.as_ref().is_some_and(|status| {
+        find_condition(&status.conditions, READY)
+            .is_some_and(|ready| [DELETING, HELD].contains(&ready.reason.as_str()))
+    })
+}
+
+/// Whether the deletion takes longer than as a rule.
+pub fn takes_long(environment: &PreviewEnvironment, now: Timestamp) -> bool {
+    let since = environment.metadata.deletion_timestamp.as_ref();
+    since.is_some_and(|since| now.duration_since(since.0) >= AS_A_RULE)
+}
+
+/// The status of an environment that is being deleted. What the reporter writes is left out.
+pub fn status(
+    environment: &PreviewEnvironment,
+    deletion: &Deletion<'_>,
+    now: Timestamp,
+) -> PreviewEnvironmentStatus {
+    let generation = environment.metadata.generation.unwrap_or_default();
+    let mut status = status::own(environment.status.as_ref());
+    status.observed_generation = generation;
+    let held = deletion.namespace.and_then(|namespace| held_by(namespace, now));
+    let reason = if held.is_some() { HELD } else { DELETING };
+    let named = |namespace: &DynamicObject| match &held {
+        Some(held) => format!("namespace {} isn't deleted yet: {held}", namespace.name_any()),
+        None => format!("namespace {} is being deleted", namespace.name_any()),
+    };
+    let mut causes: Vec<String> = deletion.namespace.map(named).into_iter().collect();
+    causes.extend(deletion.github.map(str::to_owned));
+    if held.is_none() {
+        // What doesn't go as a rule comes first.
+        causes.reverse();
+    }
+    let list = &mut status.conditions;
+    conditions::initialize(list, &CONDITIONS, generation, now);
+    for kind in [status::VALIDATED, status::APPLIED, status::HEALTHY, status::REACHABLE] {
+        conditions::set(list, kind, ConditionStatus::Unknown, DELETING, "", generation, now);
+    }
+    let summary = Summary::Reconciling { reason: reason.to_owned(), message: causes.join("; ") };
+    conditions::summarize(list, &summary, generation, now);
+    status
+}
+
+/// Why a deployment waits for the environment of the same name to be deleted.
+pub fn still_deleting(environment: &PreviewEnvironment) -> String {
+    let name = environment.name_any();
+    let namespace = environment.namespace().unwrap_or_default();
+    let said = environment.status.as_ref().filter(|_| is_said(environment));
+    let why =
+        said.and_then(|status| find_condition(&status.conditions, READY)).map(|ready| ready.message.as_str());
+    match why {
+        Some(why) if !why.is_empty() => {
+            format!("{why}; the deployment waits until PreviewEnvironment {namespace}/{name} is deleted")
+        }
+        _ => format!(
+            "PreviewEnvironment {namespace}/{name} is still being deleted; the deployment waits for that"
+        ),
+    }
+}
+
+/// What holds a namespace that isn't deleted after the time that this takes as a rule, as its own conditions say it.
+fn held_by(namespace: &DynamicObject, now: Timestamp) -> Option<String> {
+    let since = namespace.metadata.deletion_timestamp.as_ref()?.0;
+    if now.duration_since(since) < AS_A_RULE {
+        return None;
+    }
+    let list = namespace.data["status"]["conditions"].as_array()?;
+    let said = |kind: &str| {
+        let found = list.iter().find(|found| found["type"] == kind && found["status"] == "True")?;
+        found["message"].as_str()
+    };
+    // `Some resources are remaining: configmaps. has 1 resource instances`: numbers change, names stay.
+    let names = |message: &str, end: &str| -> Option<String> {
+        let (_, all) = message.split_once(": ")?;
+        let names: Vec<_> =
+            all.split(", ").filter_map(|one| Some(one.split_once(end)?.0.trim_end_matches('.'))).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let content = said(CONTENT).and_then(|message| names(message, " has "));
+    let finalizers = said(FINALIZERS).and_then(|message| names(message, " in "));
+    let broken = BROKEN.into_iter().find_map(said).map(api_error::text);
+    let text = match (content, finalizers) {
+        (Some(content), Some(finalizers)) => {
+            Some(format!("{content} in it with the finalizers {finalizers}"))
+        }
+        (Some(content), None) => Some(format!("{content} are left in it")),
+        (None, Some(finalizers)) => Some(format!("objects in it have the finalizers {finalizers}")),
+        (None, None) => None,
+    };
+    match (broken, text) {
+        (Some(broken), Some(text)) => Some(format!("{broken}; {text}")),
+        (broken, text) => broken.or(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_780_000_000 + second).unwrap()
+    }
+
+    fn environment() -> PreviewEnvironment {
+        serde_json::from_value(json!({
+            "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewEnvironment",
+            "metadata": {"name": "shop-preview-pr-1", "namespace": "team", "generation": 2},
+            "spec": {"repositoryRef": {"name": "shop"}, "environment": "preview", "githubEnvironment": "preview/pr-1",
+                "revision": {"sha": "0".repeat(40)}},
+        }))
+        .unwrap()
+    }
+
+    fn namespace(conditions: &serde_json::Value) -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": "preview-shop-pr-1", "deletionTimestamp": at(0).to_string()},
+            "status": {"conditions": conditions},
+        }))
+        .unwrap()
+    }
+
+    fn ready(status: &PreviewEnvironmentStatus) -> (&str, &str, &str) {
+        let ready = find_condition(&status.conditions, READY).unwrap();
+        (&ready.status, &ready.reason, &ready.message)
+    }
+
+    #[test]
+    fn what_holds_the_namespace_is_said_as_the_namespace_says_it() {
+        let conditions = json!([
+            {"type": "NamespaceContentRemaining", "status": "True",
+                "message": "Some resources are remaining: configmaps. has 1 resource instances, pods. has 2 resource instances"},
+            {"type": "NamespaceFinalizersRemaining", "status": "True",
+                "message": "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"},
+            {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "All content successfully deleted"},
+        ]);
+        let held = namespace(&conditions);
+        let deletion = Deletion { namespace: Some(&held), github: None };
+        let mut environment = environment();
+        let first = status(&environment, &deletion, at(2));
+        assert_eq!(ready(&first), ("Unknown", "Deleting", "namespace preview-shop-pr-1 is being deleted"));
+        environment.status = Some(first);
+        assert!(is_said(&environment));
+        let later = status(&environment, &deletion, at(12));
+        assert_eq!(
+            ready(&later),
+            (
+                "Unknown",
+                "NamespaceTerminating",
+                "namespace preview-shop-pr-1 isn't deleted yet: configmaps, pods in it with the finalizers example.com/hold"
+            )
+        );
+        assert_eq!(
+            later,
+            status(&environment, &deletion, at(50)),
+            "nothing that changes from one look to the next"
+        );
+        environment.status = Some(later);
+        assert_eq!(
+            still_deleting(&environment),
+            "namespace preview-shop-pr-1 isn't deleted yet: configmaps, pods in it with the finalizers example.com/hold; the \
+             deployment waits until PreviewEnvironment team/shop-preview-pr-1 is deleted"
+        );
+    }
+
+    #[test]
+    fn what_keeps_github_from_knowing_comes_before_what_goes_as_a_rule() {
+        let going = namespace(&json!([]));
+        let deletion = Deletion { namespace: Some(&going), github: Some("GitHub did not answer: 502") };
+        let status = status(&environment(), &deletion, at(60));
+        assert_eq!(
+            ready(&status).2,
+            "GitHub did not answer: 502; namespace preview-shop-pr-1 is being deleted"
+        );
+        assert!(status.conditions.iter().all(|condition| condition.reason == "Deleting"));
+    }
+
+    #[test]
+    fn an_environment_without_a_status_says_that_it_is_deleted() {
+        let mut environment = environment();
+        assert!(
+            still_deleting(&environment).starts_with("PreviewEnvironment team/shop-preview-pr-1 is still")
+        );
+        let status = status(&environment, &Deletion::default(), at(0));
+        assert_eq!(ready(&status), ("Unknown", "Deleting", ""));
+        assert_eq!(status.observed_generation, 2);
+        environment.status = Some(status);
+        assert!(is_said(&environment));
+    }
+}

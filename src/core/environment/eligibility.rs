@@ -1,0 +1,496 @@
+//! May this pull request have this environment? Asked before a deployment is requested, and again before one is carried out, since
+//! anybody who may create deployments can ask for one.
+
+use crate::api::{
+    ClassPullRequests, Permission, PullRequestSource, PullRequestTrigger, Reaction, RepositoryEnvironment,
+};
+use crate::core::environment::resolved::Mistake;
+use crate::core::forge::PullRequest;
+use crate::core::glob::{Filter, FilterOf};
+
+/// What becomes of a pull request's environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may have it.
+    Allowed,
+    /// Not as things stand; a change on GitHub or to the configuration may allow it.
+    Refused(Mistake),
+    /// The commit is not the head any more: a newer request takes over.
+    Superseded {
+        /// The head now.
+        head: String,
+    },
+    /// The pull request is closed, or its labels or base branch don't select it any more: what was made for it goes.
+    Over {
+        /// CamelCase.
+        reason: &'static str,
+        /// For people.
+        message: String,
+    },
+}
+
+/// Judges a pull request, as just read from GitHub, for an environment and a commit. `triggered`: the trigger asked for the deployment, so its
+/// labels and base branches have to select the pull request still; somebody who creates a deployment by hand needs no label.
+pub fn judge(
+    class: &ClassPullRequests,
+    class_name: &str,
+    environment: &RepositoryEnvironment,
+    pull_request: &PullRequest,
+    sha: &str,
+    triggered: bool,
+) -> Verdict {
+    if !pull_request.open {
+        let message = format!("pull request {} is closed", pull_request.number);
+        return Verdict::Over { reason: "PullRequestClosed", message };
+    }
+    let trigger = environment.trigger.as_ref().and_then(|trigger| trigger.pull_request.as_ref());
+    if triggered && let Some(trigger) = trigger {
+        match selects(trigger, pull_request) {
+            Ok(()) => {}
+            Err(Unselected::Not(reason)) => {
+                let message = format!(
+                    "pull request {} has no environment {}: {reason}",
+                    pull_request.number, environment.name
+                );
+                return Verdict::Over { reason: "NotSelected", message };
+            }
+            Err(Unselected::Invalid(problems)) => {
+                return Verdict::Refused(patterns_invalid(&environment.name, &problems));
+            }
+        }
+    }
+    if pull_request.head_sha != sha {
+        if pull_request.merge_commit_sha.as_deref() == Some(sha) {
+            return Verdict::Refused(trial_merge(pull_request, sha));
+        }
+        return Verdict::Superseded { head: pull_request.head_sha.clone() };
+    }
+    let source = source(pull_request);
+    match kind_allowed(class, class_name, environment, &source) {
+        Ok(()) => Verdict::Allowed,
+        Err(mistake) => Verdict::Refused(mistake),
+    }
+}
+
+/// Reason of a commit that never was the head of its pull request.
+pub const NOT_THE_HEAD: &str = "NotTheHead";
+/// Reason of a PreviewRepository whose filter patterns can't be read.
+pub const PATTERN_INVALID: &str = "PatternInvalid";
+
+/// What to do about a commit that isn't the head. GitHub shows 140 characters of a message, so it
+/// has to be short.
+const DEPLOY_THE_HEAD: &str = "create the deployment with github.event.pull_request.head.sha";
+
+/// The mistake of deploying the commit that GitHub makes to try the merge: `github.sha` of a
+/// workflow that runs on `pull_request`.
+/// <https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows#pull_request>
+fn trial_merge(pull_request: &PullRequest, sha: &str) -> Mistake {
+    let message = format!(
+        "{} is GitHub's trial merge of pull request {}, not its head: {DEPLOY_THE_HEAD}",
+        short(sha),
+        pull_request.number
+    );
+    Mistake { reason: NOT_THE_HEAD, message }
+}
+
+/// Most commits of a pull request that GitHub lists.
+/// <https://docs.github.com/rest/pulls/pulls#list-commits-on-a-pull-request>
+const MOST_COMMITS: usize = 250;
+
+/// The mistake of deploying a commit that doesn't belong to the pull request. `commits`: those of
+/// the pull request that GitHub lists. A commit that does belong to it was its head once, and is
+/// only superseded; so is one of which the list can't tell, since it isn't whole.
+pub fn never_the_head(number: i64, sha: &str, commits: &[String]) -> Option<Mistake> {
+    if commits.len() >= MOST_COMMITS || commits.iter().any(|commit| commit == sha) {
+        return None;
+    }
+    let message = format!("{} is no commit of pull request {number}: {DEPLOY_THE_HEAD}", short(sha));
+    Some(Mistake { reason: NOT_THE_HEAD, message })
+}
+
+fn short(sha: &str) -> String {
+    format!("commit {}", sha.chars().take(7).collect::<String>())
+}
+
+/// Why a trigger doesn't select a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unselected {
+    /// Its labels, base branches or paths are about others; why, for people.
+    Not(String),
+    /// Its filter patterns can't be read, so nobody knows. Every mistake, with the field below
+    /// `spec.environments[…]`.
+    Invalid(Vec<String>),
+}
+
+/// The mistake of filter patterns that can't be read. `problems` name the fields below the
+/// environment.
+pub fn patterns_invalid(environment: &str, problems: &[String]) -> Mistake {
+    let problems: Vec<String> =
+        problems.iter().map(|problem| format!("spec.environments[{environment}].{problem}")).collect();
+    Mistake { reason: PATTERN_INVALID, message: format!("the PreviewRepository's {}", problems.join("; ")) }
+}
+
+/// The trigger's filter of base branches.
+///
+/// # Errors
+/// Every mistake.
+pub fn base_branches(trigger: &PullRequestTrigger) -> Result<Filter, Vec<String>> {
+    Filter::read(FilterOf::Branches, "trigger.pullRequest.baseBranches", &trigger.base_branches)
+}
+
+/// The trigger's filter of paths.
+///
+/// # Errors
+/// Every mistake.
+pub fn paths(trigger: &PullRequestTrigger) -> Result<Filter, Vec<String>> {
+    Filter::read(FilterOf::Paths, "trigger.pullRequest.paths", &trigger.paths)
+}
+
+/// Whether the trigger's labels and base branches select the pull request; if not, why.
+///
+/// # Errors
+/// Why not.
+pub fn selects(trigger: &PullRequestTrigger, pull_request: &PullRequest) -> Result<(), Unselected> {
+    let base_branches = base_branches(trigger).map_err(Unselected::Invalid)?;
+    if !trigger.labels.is_empty()
+        && !pull_request
+            .labels
+            .iter()
+            .any(|label| trigger.labels.iter().any(|wanted| wanted.eq_ignore_ascii_case(label)))
+    {
+        return Err(Unselected::Not(format!("it bears none of the labels {}", trigger.labels.join(", "))));
+    }
+    if !trigger.base_branches.is_empty() && !base_branches.selects(&pull_request.base_branch) {
+        return Err(Unselected::Not(format!(
+            "its base branch {} is not selected by {}",
+            pull_request.base_branch,
+            trigger.base_branches.join(", ")
+        )));
+    }
+    Ok(())
+}
+
+/// Whether the trigger's paths select a pull request that changes these files; if not, why. One
+/// file that is selected is enough.
+///
+/// # Errors
+/// Why not.
+pub fn selects_files(trigger: &PullRequestTrigger, files: &[String]) -> Result<(), Unselected> {
+    let paths = paths(trigger).map_err(Unselected::Invalid)?;
+    if trigger.paths.is_empty() || files.iter().any(|file| paths.selects(file)) {
+        return Ok(());
+    }
+    Err(Unselected::Not(format!(
+        "none of the files that it changes is selected by {}",
+        trigger.paths.join(", ")
+    )))
+}
+
+/// What a [`PreviewEnvironment`](crate::api::PreviewEnvironment) records of a pull request; cut to the lengths that the schema allows.
+pub fn source(pull_request: &PullRequest) -> PullRequestSource {
+    let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
+    PullRequestSource {
+        number: pull_request.number,
+        branch: cut(&pull_request.head_branch, 255),
+        author: cut(&pull_request.author, 100),
+        labels: pull_request.labels.iter().take(100).map(|label| cut(label, 100)).collect(),
+        fork: pull_request.is_fork(),
+        draft: pull_request.draft,
+        bot: pull_request.bot,
+    }
+}
+
+/// Forks, drafts and bots have environments only where the PreviewRepository asks for it and the class allows it.
+fn kind_allowed(
+    class: &ClassPullRequests,
+    class_name: &str,
+    environment: &RepositoryEnvironment,
+    pull_request: &PullRequestSource,
+) -> Result<(), Mistake> {
+    let silent = PullRequestTrigger::default();
+    let trigger =
+        environment.trigger.as_ref().and_then(|trigger| trigger.pull_request.as_ref()).unwrap_or(&silent);
+    let kinds = [
+        (
+            pull_request.fork,
+            class.forks,
+            trigger.forks,
+            "ForkNotAllowed",
+            "its head is in another repository (a fork)",
+            "forks",
+        ),
+        (pull_request.draft, class.drafts, trigger.drafts, "DraftNotAllowed", "it is a draft", "drafts"),
+        (pull_request.bot, class.bots, trigger.bots, "BotNotAllowed", "a bot opened it", "bots"),
+    ];
+    for (applies, permission, reaction, reason, why, field) in kinds {
+        if !applies {
+            continue;
+        }
+        let missing = match (permission, reaction) {
+            (Permission::Allow, Reaction::Deploy) => continue,
+            (Permission::Deny, Reaction::Deploy) => {
+                format!("PreviewClass {class_name} denies spec.pullRequests.{field}")
+            }
+            (Permission::Allow, Reaction::Ignore) => {
+                format!(
+                    "the PreviewRepository's spec.environments[{}].trigger.pullRequest.{field} is Ignore",
+                    environment.name
+                )
+            }
+            (Permission::Deny, Reaction::Ignore) => format!(
+                "the PreviewRepository's spec.environments[{}].trigger.pullRequest.{field} is Ignore and PreviewClass {class_name} denies \
+                 spec.pullRequests.{field}",
+                environment.name
+            ),
+        };
+        return Err(Mistake {
+            reason,
+            message: format!(
+                "pull request {} has no environment {}: {why}, and {missing}",
+                pull_request.number, environment.name
+            ),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Commands, Trigger};
+
+    const HEAD: &str = "1111111111111111111111111111111111111111";
+
+    fn pull_request() -> PullRequest {
+        PullRequest {
+            number: 7,
+            open: true,
+            head_sha: HEAD.into(),
+            head_branch: "topic".into(),
+            head_repository_id: Some(100),
+            base_repository_id: 100,
+            base_branch: "main".into(),
+            draft: false,
+            author: "ada".into(),
+            bot: false,
+            labels: vec!["preview".into()],
+            merge_commit_sha: None,
+            updated_at: "2026-01-01T00:00:00Z".into(),
+        }
+    }
+
+    fn environment(trigger: PullRequestTrigger) -> RepositoryEnvironment {
+        RepositoryEnvironment {
+            name: "preview".into(),
+            github_environment: None,
+            trigger: Some(Trigger { pull_request: Some(trigger), ..Trigger::default() }),
+            gates: None,
+            commands: Commands::default(),
+            deploy: None,
+            lifetime: None,
+        }
+    }
+
+    fn labelled() -> PullRequestTrigger {
+        PullRequestTrigger {
+            labels: vec!["Preview".into()],
+            base_branches: vec!["main".into()],
+            ..Default::default()
+        }
+    }
+
+    fn reason(verdict: &Verdict) -> &str {
+        match verdict {
+            Verdict::Allowed => "Allowed",
+            Verdict::Refused(mistake) => mistake.reason,
+            Verdict::Superseded { .. } => "Superseded",
+            Verdict::Over { reason, .. } => reason,
+        }
+    }
+
+    fn judged(trigger: PullRequestTrigger, class: &ClassPullRequests, pull_request: &PullRequest) -> Verdict {
+        judge(class, "standard", &environment(trigger), pull_request, HEAD, true)
+    }
+
+    #[test]
+    fn a_colleagues_pull_request_is_allowed() {
+        assert_eq!(judged(labelled(), &ClassPullRequests::default(), &pull_request()), Verdict::Allowed);
+    }
+
+    #[test]
+    fn a_closed_one_is_closed_whatever_else_it_is() {
+        let closed = PullRequest { open: false, head_sha: "2".repeat(40), draft: true, ..pull_request() };
+        assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &closed)), "PullRequestClosed");
+    }
+
+    #[test]
+    fn a_commit_that_is_not_the_head_is_superseded() {
+        let moved = PullRequest { head_sha: "2".repeat(40), ..pull_request() };
+        assert_eq!(
+            judged(labelled(), &ClassPullRequests::default(), &moved),
+            Verdict::Superseded { head: "2".repeat(40) }
+        );
+    }
+
+    #[test]
+    fn labels_and_base_branches_select() {
+        let unlabelled = PullRequest { labels: vec![], ..pull_request() };
+        assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &unlabelled)), "NotSelected");
+        let by_hand = judge(
+            &ClassPullRequests::default(),
+            "standard",
+            &environment(labelled()),
+            &unlabelled,
+            HEAD,
+            false,
+        );
+        assert_eq!(by_hand, Verdict::Allowed, "who creates a deployment by hand needs no label");
+        let elsewhere = PullRequest { base_branch: "release".into(), ..pull_request() };
+        assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &elsewhere)), "NotSelected");
+    }
+
+    #[test]
+    fn one_file_of_a_path_is_enough() {
+        let trigger = |paths: &[&str]| PullRequestTrigger {
+            paths: paths.iter().map(ToString::to_string).collect(),
+            ..Default::default()
+        };
+        let files = ["README.md".to_owned(), "web/src/app.ts".to_owned()];
+        assert_eq!(selects_files(&trigger(&[]), &files), Ok(()));
+        assert_eq!(selects_files(&trigger(&[]), &[]), Ok(()));
+        assert_eq!(selects_files(&trigger(&["api/**", "web/**"]), &files), Ok(()));
+        let refusal = selects_files(&trigger(&["api/**", "web/*"]), &files).unwrap_err();
+        assert!(matches!(&refusal, Unselected::Not(why) if why.contains("api/**, web/*")), "{refusal:?}");
+        assert!(selects_files(&trigger(&["**"]), &[]).is_err(), "a pull request that changes nothing");
+        // Each file goes through all patterns: one that is excluded doesn't hide another.
+        let but_docs = trigger(&["**", "!docs/**", "!**.md"]);
+        assert_eq!(selects_files(&but_docs, &files), Ok(()));
+        assert!(selects_files(&but_docs, &["docs/a.txt".to_owned(), "README.md".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn patterns_that_cant_be_read_refuse_and_end_nothing() {
+        let trigger = PullRequestTrigger {
+            base_branches: vec!["main".into(), "release-[".into(), "?".into()],
+            paths: vec!["!docs/**".into()],
+            ..Default::default()
+        };
+        let Verdict::Refused(mistake) =
+            judged(trigger.clone(), &ClassPullRequests::default(), &pull_request())
+        else {
+            panic!("not refused");
+        };
+        assert_eq!(mistake.reason, PATTERN_INVALID);
+        for place in ["baseBranches[1] \"release-[\"", "baseBranches[2] \"?\""] {
+            let wanted = format!("spec.environments[preview].trigger.pullRequest.{place}");
+            assert!(mistake.message.contains(&wanted), "{}", mistake.message);
+        }
+        assert!(
+            matches!(selects_files(&trigger, &["src/a".into()]), Err(Unselected::Invalid(problems)) if problems.len() == 1)
+        );
+    }
+
+    #[test]
+    fn a_trial_merge_is_no_head_and_says_what_to_deploy() {
+        let merge = "3".repeat(40);
+        let tried = PullRequest { number: 12_345, merge_commit_sha: Some(merge.clone()), ..pull_request() };
+        let verdict = judge(
+            &ClassPullRequests::default(),
+            "standard",
+            &environment(PullRequestTrigger::default()),
+            &tried,
+            &merge,
+            false,
+        );
+        let Verdict::Refused(mistake) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(mistake.reason, NOT_THE_HEAD);
+        assert!(mistake.message.starts_with("commit 3333333 is GitHub's trial merge of pull request 12345"));
+        assert!(mistake.message.contains("github.event.pull_request.head.sha"));
+        assert!(
+            mistake.message.chars().count() <= crate::core::publish::deployment_status::DESCRIPTION_LIMIT,
+            "{}",
+            mistake.message
+        );
+    }
+
+    #[test]
+    fn a_commit_that_was_pushed_past_was_the_head() {
+        let (old, stranger) = ("4".repeat(40), "5".repeat(40));
+        let commits = [old.clone(), HEAD.to_owned()];
+        assert_eq!(never_the_head(12_345, &old, &commits), None);
+        let many: Vec<String> = (0..250).map(|number| format!("{number:040x}")).collect();
+        assert_eq!(never_the_head(12_345, &stranger, &many), None, "the list is not whole");
+        let mistake = never_the_head(12_345, &stranger, &commits).unwrap();
+        assert_eq!(mistake.reason, NOT_THE_HEAD);
+        assert!(
+            mistake.message.contains("commit 5555555 is no commit of pull request 12345"),
+            "{}",
+            mistake.message
+        );
+        assert!(
+            mistake.message.chars().count() <= crate::core::publish::deployment_status::DESCRIPTION_LIMIT,
+            "{}",
+            mistake.message
+        );
+    }
+
+    #[test]
+    fn forks_drafts_and_bots_need_both_the_repository_and_the_class() {
+        type Change =
+            (fn(&mut PullRequest), fn(&mut PullRequestTrigger), fn(&mut ClassPullRequests), &'static str);
+        let kinds: [Change; 4] = [
+            (
+                |p| p.head_repository_id = Some(200),
+                |t| t.forks = Reaction::Deploy,
+                |c| c.forks = Permission::Allow,
+                "ForkNotAllowed",
+            ),
+            (
+                |p| p.head_repository_id = None,
+                |t| t.forks = Reaction::Deploy,
+                |c| c.forks = Permission::Allow,
+                "ForkNotAllowed",
+            ),
+            (
+                |p| p.draft = true,
+                |t| t.drafts = Reaction::Deploy,
+                |c| c.drafts = Permission::Allow,
+                "DraftNotAllowed",
+            ),
+            (
+                |p| p.bot = true,
+                |t| t.bots = Reaction::Deploy,
+                |c| c.bots = Permission::Allow,
+                "BotNotAllowed",
+            ),
+        ];
+        for (be, ask, allow, refusal) in kinds {
+            let mut pull_request = pull_request();
+            be(&mut pull_request);
+            for (asked, allowed) in [(false, false), (true, false), (false, true), (true, true)] {
+                let (mut trigger, mut class) = (labelled(), ClassPullRequests::default());
+                if asked {
+                    ask(&mut trigger);
+                }
+                if allowed {
+                    allow(&mut class);
+                }
+                let wanted = if asked && allowed { "Allowed" } else { refusal };
+                assert_eq!(
+                    reason(&judged(trigger, &class, &pull_request)),
+                    wanted,
+                    "asked {asked}, allowed {allowed}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_environment_that_others_ask_for_still_refuses_forks() {
+        let mut environment = environment(PullRequestTrigger::default());
+        environment.trigger = None;
+        let fork = PullRequest { head_repository_id: Some(200), ..pull_request() };
+        let verdict = judge(&ClassPullRequests::default(), "standard", &environment, &fork, HEAD, false);
+        assert_eq!(reason(&verdict), "ForkNotAllowed");
+    }
+}

@@ -1,0 +1,197 @@
+//! What one pod shows: `None` when it is ready, or did what it was for.
+
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodCondition};
+
+use super::Observation;
+use super::container::{self, Subject};
+use super::finding::{Health, State, remaining, worst};
+use super::kubelet_text::{about_pod, about_scheduling};
+use crate::core::cause::Cause;
+use crate::core::truncate::cut;
+
+/// Longest part of what the scheduler says that stands for the cause, in characters.
+const MAX_SCHEDULING: usize = 70;
+/// Most volumes named in a message.
+const MAX_VOLUMES: usize = 4;
+
+/// A pod, and what has to be known to judge it.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    pub pod: &'a Pod,
+    /// Name of the object that the pod is of; stands for the pod's name, which changes.
+    pub workload: &'a str,
+    /// The owner makes another pod of one that failed and says itself when it gives up: a Job.
+    pub owner_retries: bool,
+    pub seen: &'a Observation<'a>,
+}
+
+impl<'a> Look<'a> {
+    /// The pod's condition of that type.
+    pub fn condition(&self, kind: &str) -> Option<&'a PodCondition> {
+        condition(self.pod, kind)
+    }
+    /// `Always` unless the pod says otherwise.
+    pub fn restart_policy(&self) -> &'a str {
+        self.pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always")
+    }
+    /// What the pod's volumes need to be there, for people.
+    pub fn mounts(&self) -> String {
+        let volumes = self.pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+        let mut names: Vec<String> = volumes
+            .filter_map(|volume| {
+                let config = volume.config_map.as_ref().filter(|source| source.optional != Some(true));
+                let secret = volume.secret.as_ref().filter(|source| source.optional != Some(true));
+                let claim = volume.persistent_volume_claim.as_ref();
+                config
+                    .map(|source| format!("ConfigMap/{}", source.name))
+                    .or_else(|| Some(format!("Secret/{}", secret?.secret_name.as_deref()?)))
+                    .or_else(|| Some(format!("PersistentVolumeClaim/{}", claim?.claim_name)))
+            })
+            .filter(|name| name != "ConfigMap/kube-root-ca.crt")
+            .collect();
+        if names.len() > MAX_VOLUMES {
+            let more = names.len() - MAX_VOLUMES;
+            names.truncate(MAX_VOLUMES);
+            names.push(format!("{more} more"));
+        }
+        names.join(", ")
+    }
+    /// Names of the pull secrets that the template doesn't have: others create them.
+    pub fn foreign_pull_secrets(&self) -> Vec<&'a str> {
+        let named = self.pod.spec.iter().flat_map(|spec| spec.image_pull_secrets.iter().flatten());
+        named.map(|secret| secret.name.as_str()).filter(|name| !self.seen.has("Secret", name)).collect()
+    }
+    fn phase(&self) -> &'a str {
+        self.pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
+    }
+}
+
+/// Looks at a pod.
+pub(super) fn examine(look: &Look<'_>) -> Option<Health> {
+    match look.phase() {
+        "Succeeded" => None,
+        "Failed" => Some(ended(look)),
+        _ => scheduling(look).or_else(|| containers(look)).or_else(|| readiness(look)),
+    }
+}
+
+/// The pod is ready for requests.
+pub(super) fn is_ready(pod: &Pod) -> bool {
+    condition(pod, "Ready").is_some_and(|condition| condition.status == "True")
+}
+
+/// The kubelet gave the pod up: evicted, refused by the node, or a container ended for good. An owner makes another one.
+fn ended(look: &Look<'_>) -> Health {
+    let status = look.pod.status.as_ref();
+    let reason = status.and_then(|status| status.reason.as_deref()).unwrap_or_default();
+    if reason.is_empty() {
+        let ends = subjects(look).filter_map(|subject| container::examine(&subject, look));
+        return worst(ends).unwrap_or_else(|| Health::troubled("PodFailed", "the pod failed"));
+    }
+    let said = status.and_then(|status| status.message.as_deref()).unwrap_or_default();
+    let said = about_pod(said, look.pod, look.workload);
+    Health::troubled(reason, Cause::new(format!("pod given up by its node, {reason}")).said(said))
+}
+
+fn scheduling(look: &Look<'_>) -> Option<Health> {
+    let scheduled = look.condition("PodScheduled")?;
+    if scheduled.status != "False" {
+        return None;
+    }
+    let said = about_scheduling(scheduled.message.as_deref().unwrap_or_default());
+    Some(match scheduled.reason.as_deref().unwrap_or_default() {
+        "Unschedulable" => {
+            let since = scheduled.last_transition_time.as_ref().map(|time| time.0);
+            let message = unschedulable(&said);
+            let (grace, now) = (look.seen.limits.scheduling_grace.as_std(), look.seen.now);
+            // The scheduler or an autoscaler has chosen a node already: the deadline is long enough.
+            let chosen = look.pod.status.as_ref().is_some_and(|status| status.nominated_node_name.is_some());
+            let health = if chosen {
+                Health::troubled("Unschedulable", message)
+            } else {
+                Health::failed_unless(remaining(since, grace, now), "Unschedulable", message)
+            };
+            health.lasts(since, now)
+        }
+        "" => Health::waiting("NotScheduled", "the pod is not scheduled yet"),
+        reason => Health::waiting(reason, format!("the pod is not scheduled yet: {said}")),
+    })
+}
+
+/// `0/1 nodes are available: 1 Insufficient cpu.`
+fn unschedulable(said: &str) -> Cause {
+    let why = said.split_once(" nodes are available: ").map_or(said, |(_, why)| why).trim_end_matches('.');
+    if why.is_empty() {
+        return Cause::new("no node takes the pod");
+    }
+    let shown = cut(why, MAX_SCHEDULING);
+    let said = if shown == why { "" } else { said };
+    Cause::new(format!("no node takes the pod: {shown}")).said(said)
+}
+
+/// Init containers one after the other, as they run, then all others.
+fn containers(look: &Look<'_>) -> Option<Health> {
+    for subject in init_subjects(look) {
+        if let Some(finding) = container::examine(&subject, look) {
+            // A sidecar that runs but isn't ready doesn't hold up what comes after it; if it hasn't started, it does.
+            let started = subject.status.is_some_and(|status| status.started == Some(true));
+            if subject.init || finding.state > State::Waiting || !started {
+                return Some(finding);
+            }
+        }
+    }
+    let sidecars = init_subjects(look).filter(|subject| !subject.init);
+    worst(sidecars.chain(main_subjects(look)).filter_map(|subject| container::examine(&subject, look)))
+}
+
+fn readiness(look: &Look<'_>) -> Option<Health> {
+    if is_ready(look.pod) {
+        return None;
+    }
+    let seen = look.pod.status.iter().any(|status| status.container_statuses.is_some());
+    if !seen {
+        return Some(Health::waiting("Pending", "the pod waits for a node to take it up"));
+    }
+    let gates = look.pod.spec.iter().flat_map(|spec| spec.readiness_gates.iter().flatten());
+    let closed = gates
+        .map(|gate| gate.condition_type.as_str())
+        .find(|kind| look.condition(kind).is_none_or(|condition| condition.status != "True"));
+    Some(match closed {
+        Some(gate) => Health::waiting("NotReady", format!("the pod waits for its readiness gate {gate}")),
+        None => Health::waiting("NotReady", "the pod is not ready yet"),
+    })
+}
+
+fn subjects<'a>(look: &Look<'a>) -> impl Iterator<Item = Subject<'a>> {
+    init_subjects(look).chain(main_subjects(look))
+}
+
+fn init_subjects<'a>(look: &Look<'a>) -> impl Iterator<Item = Subject<'a>> {
+    let specs = look.pod.spec.as_ref().and_then(|spec| spec.init_containers.as_deref());
+    let statuses = look.pod.status.as_ref().and_then(|status| status.init_container_statuses.as_deref());
+    // One that is restarted always is a sidecar: it runs beside the others.
+    // https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+    pair(specs, statuses, |spec| spec.restart_policy.as_deref() != Some("Always"))
+}
+
+fn main_subjects<'a>(look: &Look<'a>) -> impl Iterator<Item = Subject<'a>> {
+    let specs = look.pod.spec.as_ref().map(|spec| spec.containers.as_slice());
+    let statuses = look.pod.status.as_ref().and_then(|status| status.container_statuses.as_deref());
+    pair(specs, statuses, |_| false)
+}
+
+fn pair<'a>(
+    specs: Option<&'a [Container]>,
+    statuses: Option<&'a [ContainerStatus]>,
+    init: fn(&Container) -> bool,
+) -> impl Iterator<Item = Subject<'a>> {
+    specs.unwrap_or_default().iter().map(move |spec| Subject {
+        spec,
+        status: statuses.unwrap_or_default().iter().find(|status| status.name == spec.name),
+        init: init(spec),
+    })
+}
+
+fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
+    pod.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == kind)
+}

@@ -1,0 +1,61 @@
+//! Kinds that a template can't have. The API server refuses them too, since the deployer account is never given the right; here the
+//! refusal comes before anything is applied, and with the remedy.
+
+use super::{KIND_FORBIDDEN, mistake};
+use crate::api::GROUP;
+use crate::core::environment::resolved::Mistake;
+
+/// Groups whose every kind is either namespaced or named below: from these no surprise can come.
+const KNOWN_GROUPS: [&str; 9] = [
+    "",
+    "apps",
+    "autoscaling",
+    "batch",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+];
+
+/// Whether Kubernetes itself defines the group, so that objects of it make no Services of their own.
+pub(super) fn known_group(group: &str) -> bool {
+    KNOWN_GROUPS.contains(&group)
+}
+
+/// Refuses a kind that can't be in a template. `field` is the object's place, as `resources[1]`.
+pub(super) fn check(field: &str, group: &str, kind: &str) -> Result<(), Mistake> {
+    let remedy = match (group, kind) {
+        ("", "Namespace") => "the preview's namespace is made already; remove the object",
+        ("", "ResourceQuota" | "LimitRange") | ("networking.k8s.io", "NetworkPolicy") => {
+            "it is one of the limits that the PreviewClass sets (spec.isolation); remove the object, or ask the platform team"
+        }
+        ("networking.k8s.io", "Ingress") | ("gateway.networking.k8s.io", _) => ROUTED,
+        (GROUP, _) => "previews can't make previews; remove the object",
+        ("", "List") => "put each of its items into spec.resources",
+        ("", "Node" | "PersistentVolume" | "ComponentStatus")
+        | ("rbac.authorization.k8s.io", "ClusterRole" | "ClusterRoleBinding")
+        | ("networking.k8s.io", "IngressClass" | "IPAddress" | "ServiceCIDR")
+        | (
+            "storage.k8s.io",
+            "StorageClass" | "CSIDriver" | "CSINode" | "VolumeAttachment" | "VolumeAttributesClass",
+        )
+        | (
+            "apiextensions.k8s.io"
+            | "apiregistration.k8s.io"
+            | "admissionregistration.k8s.io"
+            | "certificates.k8s.io"
+            | "flowcontrol.apiserver.k8s.io"
+            | "node.k8s.io"
+            | "scheduling.k8s.io",
+            _,
+        ) => {
+            "it belongs to the whole cluster, and a preview has only its namespace; remove the object, or ask the platform team to make it"
+        }
+        _ => return Ok(()),
+    };
+    let name = if group.is_empty() { kind.to_owned() } else { format!("{kind} ({group})") };
+    Err(mistake(KIND_FORBIDDEN, format!("{field}: a template can't have the kind {name}: {remedy}")))
+}
+
+const ROUTED: &str = "a preview is reached under the host names it is given; remove the object and list the Service in spec.endpoints";

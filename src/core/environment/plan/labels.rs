@@ -1,0 +1,52 @@
+//! The environment's labels: by them its objects, pods and `ReplicaSets` are found, and by the UID among them ownership is decided.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::api::{
+    GROUP, LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE, LABEL_ENVIRONMENT_UID, LABEL_PULL_REQUEST,
+    LABEL_REPOSITORY,
+};
+use crate::core::environment::resolved::Target;
+use crate::core::naming::label_value;
+
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/>
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// The labels of one environment.
+pub(super) struct Marks(BTreeMap<String, String>);
+
+impl Marks {
+    pub(super) fn of(target: &Target) -> Self {
+        let mut labels = BTreeMap::from([
+            (LABEL_ENVIRONMENT_UID.to_owned(), target.environment_uid.clone()),
+            (LABEL_ENVIRONMENT.to_owned(), label_value(&target.environment_name)),
+            (LABEL_ENVIRONMENT_NAMESPACE.to_owned(), target.environment_namespace.clone()),
+            (LABEL_REPOSITORY.to_owned(), label_value(&target.repository_name)),
+        ]);
+        if let Some(pull_request) = &target.pull_request {
+            labels.insert(LABEL_PULL_REQUEST.to_owned(), pull_request.number.to_string());
+        }
+        Self(labels)
+    }
+
+    /// Adds the labels. A user's own stay, but for those under `matinee.dev/`, which say whose the object is.
+    pub(super) fn add_to(&self, labels: &mut BTreeMap<String, String>) {
+        labels.retain(|name, _| !reserved(name));
+        labels.extend(self.0.clone());
+        labels.entry(MANAGED_BY.to_owned()).or_insert_with(|| "matinee".to_owned());
+    }
+
+    /// The same for labels that aren't typed. What isn't a string is left for the API server to refuse.
+    pub(super) fn add_to_json(&self, labels: &mut Map<String, Value>) {
+        labels.retain(|name, _| !reserved(name));
+        labels.extend(self.0.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
+        labels.entry(MANAGED_BY).or_insert_with(|| Value::from("matinee"));
+    }
+}
+
+/// Whether a label or annotation is Matinee's own to set.
+pub(super) fn reserved(name: &str) -> bool {
+    name.strip_prefix(GROUP).is_some_and(|rest| rest.starts_with('/'))
+}

@@ -1,0 +1,75 @@
+//! Pod templates inside the template's objects: they bear the environment's labels too, so that pods and `ReplicaSets` are found by
+//! them. Selectors stay as they are.
+
+use serde_json::{Map, Value};
+
+use super::guard_rails::DEPLOYER;
+use super::labels::Marks;
+use super::{TEMPLATE_INVALID, mistake};
+use crate::core::environment::resolved::Mistake;
+
+/// Labels the object's pod template, if its kind has one, and that of a `CronJob`'s Jobs. Refuses pods that run as the deployer.
+pub(super) fn complete(
+    field: &str,
+    group: &str,
+    kind: &str,
+    object: &mut Map<String, Value>,
+    marks: &Marks,
+) -> Result<(), Mistake> {
+    let pod_template: &[&str] = match (group, kind) {
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+        | ("batch", "Job")
+        | ("", "ReplicationController") => &["spec", "template"],
+        ("batch", "CronJob") => {
+            label(field, object, &["spec", "jobTemplate"], marks)?;
+            &["spec", "jobTemplate", "spec", "template"]
+        }
+        // Its own labels are those of any object.
+        ("", "Pod") => return check_account(field, &[], object),
+        _ => return Ok(()),
+    };
+    label(field, object, pod_template, marks)?;
+    match descend(object, pod_template) {
+        Some(template) => check_account(field, pod_template, template),
+        None => Ok(()),
+    }
+}
+
+/// Where the path leads to no object, the API server has its say about what is missing.
+fn descend<'a>(object: &'a mut Map<String, Value>, path: &[&str]) -> Option<&'a mut Map<String, Value>> {
+    path.iter().try_fold(object, |object, name| object.get_mut(*name)?.as_object_mut())
+}
+
+fn label(field: &str, object: &mut Map<String, Value>, path: &[&str], marks: &Marks) -> Result<(), Mistake> {
+    let Some(template) = descend(object, path) else {
+        return Ok(());
+    };
+    let Some(labels) = inner(template, "metadata").and_then(|metadata| inner(metadata, "labels")) else {
+        let message = format!("{field}.{}.metadata.labels: must be an object", path.join("."));
+        return Err(mistake(TEMPLATE_INVALID, message));
+    };
+    marks.add_to_json(labels);
+    Ok(())
+}
+
+/// The object of that name inside, made where there is none; `None` where something else is in its place.
+fn inner<'a>(object: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Map<String, Value>> {
+    let value = object.entry(name).or_insert(Value::Null);
+    if value.is_null() {
+        *value = Value::Object(Map::new());
+    }
+    value.as_object_mut()
+}
+
+fn check_account(field: &str, path: &[&str], template: &Map<String, Value>) -> Result<(), Mistake> {
+    let Some(spec) = template.get("spec") else { return Ok(()) };
+    for name in ["serviceAccountName", "serviceAccount"] {
+        if spec.get(name).and_then(Value::as_str) == Some(DEPLOYER) {
+            let path: Vec<&str> = path.iter().copied().chain(["spec", name]).collect();
+            let message =
+                format!("{field}.{}: no pod can run as {DEPLOYER}; name another account", path.join("."));
+            return Err(mistake(TEMPLATE_INVALID, message));
+        }
+    }
+    Ok(())
+}
