@@ -24,6 +24,8 @@ const ANNOTATION_SCALED_BY: &str = "matinee.dev/live-scaled-by";
 /// Annotation in memory: the manager, other than Matinee, that last changed something that a
 /// fingerprint covers.
 const ANNOTATION_CHANGED_BY: &str = "matinee.dev/live-changed-by";
+/// Stands for a manager without a name.
+const UNKNOWN: &str = "unknown";
 /// Beginning of the names of Matinee's own field managers.
 const OWN_MANAGERS: &str = "matinee-";
 
@@ -81,13 +83,19 @@ fn hash_but(value: &Value, but: &str, of: &str, hasher: &mut DefaultHasher) {
     }
 }
 
-/// The manager that set `spec.replicas` through the subresource `scale`.
+/// The manager that set `spec.replicas` through the subresource `scale`. The API server notes nobody who
+/// scaled to 0, since a `Scale` leaves a 0 out; whoever owned the number before owns it no longer.
 pub fn scaled_by(object: &DynamicObject) -> Option<String> {
-    let scales = |entry: &&ManagedFieldsEntry| {
-        entry.subresource.as_deref() == Some("scale")
-            && fields(entry).and_then(|fields| fields.pointer("/f:spec/f:replicas")).is_some()
+    let owns = |entry: &&ManagedFieldsEntry| {
+        fields(entry).and_then(|fields| fields.pointer("/f:spec/f:replicas")).is_some()
     };
-    note(object, ANNOTATION_SCALED_BY).or_else(|| Some(manager(object.managed_fields().iter().find(scales)?)))
+    let scales = |entry: &&ManagedFieldsEntry| entry.subresource.as_deref() == Some("scale") && owns(entry);
+    let managed = object.managed_fields();
+    let to_zero =
+        || replicas(object) == Some(0) && !managed.is_empty() && !managed.iter().any(|entry| owns(&entry));
+    note(object, ANNOTATION_SCALED_BY)
+        .or_else(|| managed.iter().find(scales).map(manager))
+        .or_else(|| to_zero().then(|| UNKNOWN.to_owned()))
 }
 
 /// The manager, other than Matinee, that last changed something that a fingerprint covers.
@@ -114,7 +122,7 @@ fn fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
 
 /// The name of a manager. A client that says neither a field manager nor a user agent has none.
 fn manager(entry: &ManagedFieldsEntry) -> String {
-    entry.manager.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+    entry.manager.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| UNKNOWN.to_owned())
 }
 
 /// What is remembered of an object as the API server answered when it was applied.
@@ -213,6 +221,9 @@ mod tests {
         let scaled = by("kubectl", Some("scale"), LATE, &json!({"f:spec": {"f:replicas": {}}}));
         let left = own(json!({"f:spec": {"f:template": {"f:image": {}}}}));
         assert!(known.is_kept(&marked(deployment(3, "a", &json!([left.clone(), scaled])))));
+        assert!(known.is_kept(&marked(deployment(0, "a", &json!([left.clone()])))), "scaled to 0");
+        let edited = by("kubectl-edit", None, LATE, &json!({"f:spec": {"f:replicas": {}}}));
+        assert!(!known.is_kept(&marked(deployment(0, "a", &json!([left.clone(), edited])))), "edited to 0");
         assert!(!known.is_kept(&marked(deployment(3, "a", &json!([left])))), "not through scale");
         assert!(!known.is_kept(&marked(deployment(1, "a", &json!([])))), "its managed fields are gone");
     }
