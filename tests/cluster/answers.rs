@@ -1,5 +1,5 @@
-//! What the API server and GitHub answer reaches the object and the pull request within seconds, whatever it is, and
-//! repeats no value.
+//! Whatever the API server or GitHub answers: the object and the pull request show the cause within
+//! seconds, and never a value of a Secret or variable.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ tests![
     an_environment_made_with_its_finalizer_is_deleted,
 ];
 
-/// How long a status may take.
+/// Longest time until a status is shown.
 const SECONDS: Duration = Duration::from_secs(20);
 
 /// The usual template with one more object.
@@ -35,7 +35,8 @@ fn with_object(name: &str, object: &Value) -> Result<Value> {
     Ok(template)
 }
 
-/// Waits until an object's condition has a status, a reason and these words.
+/// Waits until an object's condition has the given status and reason and a message with all the
+/// words.
 async fn says(
     stage: &Stage,
     objects: &Api<DynamicObject>,
@@ -64,7 +65,8 @@ async fn says(
         .await
 }
 
-/// Waits until GitHub shows a state of a commit's deployment, with these words.
+/// Waits until GitHub shows the given state for a commit's newest deployment, with all the words in
+/// its description.
 async fn told(stage: &Stage, project: &Project, sha: &str, wanted: &str, words: &[&str]) -> Result<()> {
     stage
         .wait_for(&format!("GitHub shows {wanted}: {words:?}"), SECONDS, async || {
@@ -129,7 +131,7 @@ async fn what_the_api_server_cannot_type_is_told_by_field(stage: &Stage) -> Resu
 }
 
 async fn a_rejected_secret_is_told_without_its_value(stage: &Stage) -> Result<()> {
-    // Nothing else on the stage has this number.
+    // No other object of the stage has this number.
     let (name, value) = ("answer-secret", "13579246");
     let secret = |field: &str, content: Value| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, field: content});
     let first = secret("stringDate", json!({"PIN": value}));
@@ -170,7 +172,7 @@ async fn a_webhook_that_cannot_be_reached_is_named(stage: &Stage) -> Result<()> 
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "judged"}, "data": {"a": "b"}});
     let project =
         stage.project(NewProject::new(name).template(&with_object(name, &map)?.to_string())).await?;
-    // In the namespaces of this project's previews alone.
+    // The webhook judges only the namespaces of this project's previews.
     let names: Vec<_> = (1..=3).map(|number| namespace_of(&project, number)).collect();
     let configuration = json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
@@ -185,7 +187,7 @@ async fn a_webhook_that_cannot_be_reached_is_named(stage: &Stage) -> Result<()> 
         }],
     });
     stage.apply(&configuration.to_string()).await?;
-    // The API server takes a moment to know of it.
+    // The API server takes up a new webhook configuration after a moment.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let pull = open(stage, &project, "feature").await?;
     let environments = stage.environments(&project.namespace);
@@ -225,7 +227,8 @@ async fn a_class_whose_limits_cannot_be_is_not_ready(stage: &Stage) -> Result<()
 }
 
 async fn a_class_that_the_api_server_rejects_is_not_ready(stage: &Stage) -> Result<()> {
-    // It looks like any resource of a domain, but a container can't have one that is called like a quota's.
+    // The name is a valid extended resource, but a container must not request a resource whose name
+    // begins with `requests.`, as a quota's do.
     let isolation =
         json!({"defaultLimits": {"cpu": "1", "memory": "512Mi", "requests.example.com/gpu": "1"}});
     let words = [
@@ -236,8 +239,8 @@ async fn a_class_that_the_api_server_rejects_is_not_ready(stage: &Stage) -> Resu
     rejected_class(stage, "answer-rail", &isolation, "Applied", &words).await
 }
 
-/// A class with limits that can't be a namespace's: it isn't ready, its previews and GitHub say why, and once it is
-/// corrected all is well.
+/// Creates a class whose limits the API server rejects for a namespace. Checks that the class isn't
+/// ready and that its previews and GitHub say why, and that they recover once the class is fixed.
 async fn rejected_class(
     stage: &Stage,
     name: &str,
@@ -295,7 +298,7 @@ async fn what_holds_a_namespace_is_said_until_it_is_deleted(stage: &Stage) -> Re
     let ready = |reason| ("Ready", "Unknown", reason);
     says(stage, &environments, &environment_name, ready("Deleting"), &["namespace"]).await?;
     let words = ["configmaps", "example.com/hold"];
-    // Not before it takes longer than as a rule.
+    // Matinee names what holds up a namespace only when its deletion takes longer than usual.
     tokio::time::sleep(Duration::from_secs(10)).await;
     says(stage, &environments, &environment_name, ready("NamespaceTerminating"), &words).await?;
     let reported = ("Reported", "True", "Acknowledged");
@@ -304,7 +307,7 @@ async fn what_holds_a_namespace_is_said_until_it_is_deleted(stage: &Stage) -> Re
     let shown = shown.iter().find(|shown| shown.id == deployment.id).context("no deployment")?;
     ensure!(shown.state.as_deref() == Some("inactive"), "{shown:#?}");
 
-    // Opened again, it waits, and says for what.
+    // The reopened pull request waits for the namespace, and its environment says so.
     stage.github().reopen(&project.repository, pull.number).await?;
     stage
         .wait_for("the request says what it waits for", SOON, async || {
@@ -337,7 +340,8 @@ async fn what_holds_a_namespace_is_said_until_it_is_deleted(stage: &Stage) -> Re
 
 async fn an_environment_made_with_its_finalizer_is_deleted(stage: &Stage) -> Result<()> {
     let project = stage.project(NewProject::new("answer-finalizer")).await?;
-    // As it is exported and created again: nothing it refers to is there, and nobody of Matinee's put the finalizer on.
+    // The object as it is when it is exported and created in another cluster: the objects that it
+    // refers to don't exist, and Matinee didn't set its finalizer.
     let environment = json!({
         "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewEnvironment",
         "metadata": {"name": "copied", "finalizers": ["matinee.dev/teardown"]},

@@ -1,5 +1,6 @@
-//! Who asks for a deployment, and never before its gates: pushes, another environment's success, and what has to hold first. Where the entry has no
-//! `deploy`, another tool carries the deployment out, as the tests do here with nothing but GitHub's API.
+//! Chains of environments: a push or another environment's success triggers a deployment, and
+//! Matinee creates it only when its gates pass. Entries without `deploy` are deployed by another
+//! tool, which the tests play with GitHub's API alone.
 
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ tests![
     events_in_any_order_end_where_github_is,
 ];
 
-/// A project with these environments, as YAML items of `spec.environments`; NAME is the project's.
+/// Creates a project with these environments, given as YAML items of `spec.environments` in which
+/// NAME is the project's name.
 pub async fn project(stage: &Stage, name: &str, environments: &str, webhook: bool) -> Result<Project> {
     let yaml = format!(
         "apiVersion: matinee.dev/v1alpha1\nkind: PreviewRepository\nmetadata: {{name: {name}}}\nspec:\n  repository: acme/{name}\n  \
@@ -48,7 +50,7 @@ pub async fn project(stage: &Stage, name: &str, environments: &str, webhook: boo
 
 const STAGING: &str = "  - name: staging\n    trigger: {push: {branches: [main]}}\n    deploy: {template: {ref: {name: NAME}}}\n";
 
-/// The newest deployment of a commit in an environment, once it has a state.
+/// Waits until the newest deployment of a commit in an environment has the given state.
 pub async fn deployed(
     stage: &Stage,
     project: &Project,
@@ -72,7 +74,7 @@ pub async fn deployed(
     }
 }
 
-/// Waits until somebody else's tool finds a deployment of a commit to carry out.
+/// Waits until GitHub has a deployment of a commit for the other tool to deploy.
 async fn asked_for(stage: &Stage, project: &Project, environment: &str, sha: &str) -> Result<Deployment> {
     let result = stage
         .wait_for(&format!("{} is asked for in {environment}", &sha[..7]), END, async || {
@@ -86,7 +88,7 @@ async fn asked_for(stage: &Stage, project: &Project, environment: &str, sha: &st
     }
 }
 
-/// What another deployer does.
+/// Reports a state of a deployment as the other deployer.
 async fn tell(stage: &Stage, project: &Project, deployment: &Deployment, told: &str) -> Result<()> {
     let path = format!("repos/{}/deployments/{}/statuses", project.repository, deployment.id);
     let body = json!({"state": told, "environment_url": "https://shop.example", "auto_inactive": false});
@@ -95,7 +97,7 @@ async fn tell(stage: &Stage, project: &Project, deployment: &Deployment, told: &
     Ok(())
 }
 
-/// The requests of a project for an environment, oldest first.
+/// Returns a project's DeploymentRequests for an environment, oldest first.
 pub async fn requests(stage: &Stage, project: &Project, environment: &str) -> Result<Vec<DynamicObject>> {
     let mut all = stage.requests(&project.namespace).list(&ListParams::default()).await?.items;
     all.retain(|request| request.data["spec"]["environment"] == environment);
@@ -103,7 +105,8 @@ pub async fn requests(stage: &Stage, project: &Project, environment: &str) -> Re
     Ok(all)
 }
 
-/// Waits until the request for a commit has a condition with a reason; its message.
+/// Waits until the DeploymentRequest of a commit has a condition with a status and reason. Returns
+/// its message.
 pub async fn waits(
     stage: &Stage,
     project: &Project,
@@ -126,7 +129,7 @@ pub async fn waits(
         .await
 }
 
-/// The commit status that a reviewer sees.
+/// Waits until a commit status shows the given state and words to a reviewer.
 async fn reviewer_sees(
     stage: &Stage,
     project: &Project,
@@ -157,7 +160,8 @@ async fn reviewer_sees(
         .await
 }
 
-/// Fails when a commit was asked for in an environment. (The head that a branch has when its PreviewRepository comes is asked for too.)
+/// Fails when an environment has a DeploymentRequest of the commit. (The commit that a branch is at
+/// when its PreviewRepository is created does get one.)
 async fn none_asked(stage: &Stage, project: &Project, environment: &str, sha: &str) -> Result<()> {
     let all = deployments_of(stage, project, environment).await?;
     ensure!(all.iter().all(|deployment| deployment.sha != sha), "deployments in {environment}: {all:#?}");
@@ -178,10 +182,10 @@ async fn a_push_is_deployed_and_the_next_one_takes_its_place(stage: &Stage) -> R
     ensure!(url_of(&newer)? == url_of(&deployment)?, "{newer:#?}");
     shows(stage, url_of(&newer)?, &second[..7]).await?;
     deployed(stage, &project, "staging", &first, "inactive").await?;
-    // Another branch, and a tag, are nobody's business.
+    // Another branch and a tag trigger nothing.
     github.push(&project.repository, "feature").await?;
     github.set_ref(&project.repository, "refs/tags/v1", &second).await?;
-    // A push back to the commit before is a push like any other.
+    // A push back to the previous commit is a push like any other.
     github.set_ref(&project.repository, "refs/heads/main", &first).await?;
     stage
         .wait_for("the commit before is deployed again", END, async || {
@@ -198,7 +202,7 @@ async fn a_push_is_deployed_and_the_next_one_takes_its_place(stage: &Stage) -> R
 const CHAIN: &str = "  - name: staging\n    trigger: {push: {branches: [main]}}\n    deploy: {template: {ref: {name: NAME}}}\n  \
     - name: production\n    trigger: {deploymentStatus: {environment: staging, soak: 3s}}\n    gates: {checks: [smoke]}\n";
 
-/// When a deployment's newest status was told.
+/// Returns when a deployment's newest status was created.
 async fn told_at(stage: &Stage, project: &Project, deployment: &Deployment) -> Result<Timestamp> {
     let path = format!("repos/{}/deployments/{}/statuses", project.repository, deployment.id);
     let (_, all) = stage.gh_api("GET", &path, None).await?;
@@ -219,14 +223,14 @@ async fn runs_through(stage: &Stage, project: &Project) -> Result<()> {
     let asked = asked_for(stage, project, "production", &sha).await?;
     ensure!(asked.production && !asked.transient, "{asked:#?}");
     ensure!(asked.id > staged.id, "asked for before staging: {asked:#?}");
-    // The other deployer takes its time.
+    // The other deployer has reported nothing yet.
     waits(stage, project, "production", &sha, ("Succeeded", "Unknown", "Deploying")).await?;
     tell(stage, project, &asked, "in_progress").await?;
     tell(stage, project, &asked, "success").await?;
     let url = waits(stage, project, "production", &sha, ("Succeeded", "True", "Succeeded")).await?;
     ensure!(url == "https://shop.example", "{url}");
     reviewer_sees(stage, project, &sha, "production", ("success", "deployed to production")).await?;
-    // Nobody deployed here what another tool deploys.
+    // Matinee created no environment for what another tool deploys.
     let environments = stage.environments(&project.namespace).list(&ListParams::default()).await?.items;
     ensure!(environments.len() == 1, "{}", environments.iter().map(conditions).collect::<String>());
     let all = deployments_of(stage, project, "production").await?;
@@ -258,7 +262,7 @@ async fn checks_are_waited_for_and_a_failed_one_can_be_mended(stage: &Stage) -> 
     ensure!(why.contains("test") && !why.contains("ci/build"), "{why}");
     reviewer_sees(stage, &project, &sha, "staging", ("failure", "test")).await?;
     none_asked(stage, &project, "staging", &sha).await?;
-    // Run again, it passes.
+    // The check is run again and succeeds.
     let again = NewCheckRun {
         r#ref: sha.clone(),
         name: "test".into(),
@@ -277,7 +281,8 @@ async fn an_image_is_waited_for(stage: &Stage) -> Result<()> {
     let host = stage.registry_host();
     let gates = format!("{STAGING}    gates: {{image: \"{host}/chain/image:{{{{ sha }}}}\"}}\n");
     let project = project(stage, "chain-image", &gates, true).await?;
-    // Of what is not there at all a registry says no more than that it can't be seen.
+    // A registry answers for a missing repository as for a private one, so this test creates the
+    // repository with another tag.
     stage.registry().put_image(NewImage::new("chain/image", "latest")).await?;
     let sha = stage.github().push(&project.repository, "main").await?;
     let why = waits(stage, &project, "staging", &sha, ("ImageFound", "Unknown", "ImageMissing")).await?;
@@ -286,7 +291,7 @@ async fn an_image_is_waited_for(stage: &Stage) -> Result<()> {
     stage.registry().put_image(NewImage::new("chain/image", &sha)).await?;
     deployed(stage, &project, "staging", &sha, "success").await?;
 
-    // Whom the class doesn't list is never asked.
+    // Matinee sends no request to a registry that the class doesn't list.
     let gates = format!("{STAGING}    gates: {{image: \"127.0.0.1:1/chain/image:{{{{ sha }}}}\"}}\n");
     let other = self::project(stage, "chain-image-not", &gates, true).await?;
     let sha = stage.github().push(&other.repository, "main").await?;
@@ -318,14 +323,14 @@ async fn approval_is_waited_for(stage: &Stage) -> Result<()> {
     let github = stage.github();
     let pull = open(stage, &project, "feature").await?;
     waits(stage, &project, "preview", &pull.sha, ("Approved", "Unknown", "ApprovalsMissing")).await?;
-    // Who may not push may not approve.
+    // A person without the right to push must not approve.
     github.comment(&project.repository, pull.number, "eve", "/approve preview").await?;
     crate::commands::answered(stage, &project, pull.number, "write").await?;
     waits(stage, &project, "preview", &pull.sha, ("Approved", "Unknown", "ApprovalsMissing")).await?;
     github.comment(&project.repository, pull.number, "ada", "/approve preview").await?;
     let environment = crate::play::github_environment(pull.number);
     deployed(stage, &project, &environment, &pull.sha, "success").await?;
-    // Another commit is another matter.
+    // The approval holds for one commit only.
     let sha = github.push(&project.repository, "feature").await?;
     waits(stage, &project, "preview", &sha, ("Approved", "Unknown", "ApprovalsMissing")).await?;
     let all = deployments_of(stage, &project, &environment).await?;
@@ -343,7 +348,7 @@ async fn order_is_kept_and_force_passes_it(stage: &Stage) -> Result<()> {
             .await?;
     ensure!(why.contains("staging"), "{why}");
     none_asked(stage, &project, "production", &sha).await?;
-    // Somebody else deploys to staging, by hand.
+    // A person creates a deployment to staging by hand.
     let path = format!("repos/{}/deployments", project.repository);
     let body = json!({"ref": sha, "environment": "staging", "auto_merge": false, "required_contexts": []});
     let (_, made) = stage.gh_api("POST", &path, Some(&body)).await?;
@@ -366,11 +371,11 @@ async fn order_is_kept_and_force_passes_it(stage: &Stage) -> Result<()> {
     });
     stage.apply_object_within(&project.namespace, forced).await?;
     asked_for(stage, &project, "production", &next).await?;
-    // What waited is superseded by it.
+    // It supersedes the request that was waiting.
     waits_any(stage, &project, "production", "Superseded").await
 }
 
-/// Some request of an environment is over for a reason.
+/// Waits until any DeploymentRequest of an environment has ended for a reason.
 async fn waits_any(stage: &Stage, project: &Project, environment: &str, reason: &str) -> Result<()> {
     stage
         .wait_for(&format!("a request for {environment} is {reason}"), SOON, async || {
@@ -385,7 +390,7 @@ async fn waits_any(stage: &Stage, project: &Project, environment: &str, reason: 
 }
 
 async fn outside_of_its_hours_nothing_is_deployed(stage: &Stage) -> Result<()> {
-    // A window of an hour a year, and not today.
+    // The hours are open for one hour a year, in a month other than this one.
     let now = k8s_openapi::jiff::Zoned::now();
     let month = if now.month() > 6 { 2 } else { 9 };
     let closed = format!(
@@ -420,7 +425,7 @@ async fn a_request_by_hand_works_like_any_other(stage: &Stage) -> Result<()> {
     let deployment = deployed(stage, &project, "staging", &sha, "success").await?;
     shows(stage, url_of(&deployment)?, "by hand").await?;
     condition_is(stage, &stage.requests(&project.namespace), "by-hand", "Succeeded", "True").await?;
-    // For a pull request's environment it has to name one.
+    // A request for a pull request's environment has to name the pull request.
     let environments = "  - name: preview\n    trigger: {pullRequest: {labels: [never]}}\n    deploy: {template: {ref: {name: NAME}}}\n";
     let other = self::project(stage, "chain-hand-2", environments, true).await?;
     let sha = stage.github().push(&other.repository, "feature").await?;
@@ -466,7 +471,7 @@ async fn paths_select_pull_requests(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// A number that looks random, the next after another one.
+/// Returns the next number of a pseudorandom sequence.
 fn next(random: &mut u64) -> u64 {
     *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *random >> 33
@@ -484,8 +489,9 @@ async fn events_in_any_order_end_where_github_is(stage: &Stage) -> Result<()> {
     interleave(stage, &project, seed).await.with_context(|| format!("seed {seed}"))
 }
 
-/// Pushes, deployments by another tool and their statuses, with webhooks lost, doubled, late and shuffled: in the end the newest commit is
-/// asked for in both environments, each commit once, and nothing older after it.
+/// Pushes commits and reports statuses as the other tool, while webhooks are lost, doubled, delayed
+/// and shuffled. In the end the newest commit has a deployment in both environments, each commit
+/// has at most one, and no older commit follows a newer one.
 async fn interleave(stage: &Stage, project: &Project, seed: u64) -> Result<()> {
     use playground::stage::github::types::{Shuffle, ShuffleOrder};
 
@@ -510,7 +516,7 @@ async fn interleave(stage: &Stage, project: &Project, seed: u64) -> Result<()> {
             0 if !sha.is_empty() => {}
             _ => sha = github.push(&project.repository, "main").await?,
         }
-        // The other tool tells of some deployment that waits, well or badly.
+        // The other tool reports success or failure of a deployment that waits.
         let all = deployments_of(stage, project, "staging").await?;
         let pending: Vec<_> = all.iter().filter(|deployment| deployment.statuses.is_empty()).collect();
         if let Some(one) = pending.get(usize::try_from(next(&mut random))? % pending.len().max(1)) {
@@ -529,7 +535,7 @@ async fn interleave(stage: &Stage, project: &Project, seed: u64) -> Result<()> {
         tell(stage, project, &last, "success").await?;
     }
     asked_for(stage, project, "production", &sha).await?;
-    // And it stays so when every old delivery comes once more.
+    // Redelivering every old webhook changes nothing.
     for delivery in github.deliveries(hook).await?.iter().filter(|delivery| !delivery.redelivery) {
         github.redeliver(hook, delivery.id).await?;
     }

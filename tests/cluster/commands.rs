@@ -1,4 +1,5 @@
-//! What people write under a pull request: who may, what comes of it, and the one answer.
+//! Commands in comments of a pull request: who may give them, what they do, and that each gets
+//! exactly one answer.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use kube::api::{DynamicObject, ListParams};
@@ -26,14 +27,14 @@ tests![
 const ENVIRONMENTS: &str = "  - name: preview\n    trigger: {pullRequest: {labels: [preview]}}\n    deploy: {template: {ref: {name: NAME}}}\n  \
     - name: staging\n    deploy: {template: {ref: {name: NAME}}}\n  - name: production\n    gates: {after: [staging]}\n    commands: {role: Maintain}\n";
 
-/// Matinee's answers on a pull request.
+/// Returns Matinee's comments on a pull request.
 async fn answers(stage: &Stage, project: &Project, number: u64) -> Result<Vec<Comment>> {
     let mut all = stage.github().comments(&project.repository, number).await?;
     all.retain(|comment| comment.body.contains("<!-- matinee:command:"));
     Ok(all)
 }
 
-/// Waits until Matinee's newest answer on a pull request has a text.
+/// Waits until Matinee's newest comment on a pull request contains a text.
 pub async fn answered(stage: &Stage, project: &Project, number: u64, text: &str) -> Result<Comment> {
     let found = stage
         .wait_for(&format!("an answer has \"{text}\""), SOON, async || {
@@ -55,7 +56,7 @@ pub async fn answered(stage: &Stage, project: &Project, number: u64, text: &str)
     }
 }
 
-/// The reactions to a comment, by GitHub's words.
+/// Returns the reactions to a comment, by GitHub's names.
 async fn reactions(stage: &Stage, project: &Project, comment: u64) -> Result<Vec<String>> {
     let path = format!("repos/{}/issues/comments/{comment}/reactions", project.repository);
     let (status, all) = stage.gh_api("GET", &path, None).await?;
@@ -94,7 +95,7 @@ async fn a_command_deploys_and_is_answered_once(stage: &Stage) -> Result<()> {
     let by = &asked[0].data["spec"]["requestedBy"];
     ensure!(asked.len() == 1 && by["origin"] == "Comment" && by["login"] == "ada", "{by}");
 
-    // The preview without its label, by command.
+    // The command creates the preview although the pull request lacks the label.
     github.comment(&project.repository, pull.number, "ada", "/preview").await?;
     let environment = crate::play::github_environment(pull.number);
     let deployment = deployed(stage, &project, &environment, &pull.sha, "success").await?;
@@ -112,7 +113,7 @@ async fn who_may_not_is_told_and_nothing_comes_of_it(stage: &Stage) -> Result<()
     let answer = answered(stage, &project, pull.number, "write").await?;
     ensure!(!answer.body.contains("@eve"), "it mentions: {}", answer.body);
     reacted(stage, &project, comment, &["eyes", "-1"]).await?;
-    // Write is not enough where the PreviewRepository wants more.
+    // The PreviewRepository requires more than write access.
     github.comment(&project.repository, pull.number, "ada", "/deploy production").await?;
     answered(stage, &project, pull.number, "maintain").await?;
     for environment in ["staging", "production"] {
@@ -123,7 +124,7 @@ async fn who_may_not_is_told_and_nothing_comes_of_it(stage: &Stage) -> Result<()
         );
     }
     github.comment(&project.repository, pull.number, "grace", "/deploy production").await?;
-    // The gate holds for whoever asks; the answer says what is waited for.
+    // A command doesn't bypass the gate, and the answer says which gate the deployment waits for.
     answered(stage, &project, pull.number, "staging").await?;
     waits(stage, &project, "production", &pull.sha, ("PriorEnvironmentSucceeded", "Unknown", "NotInOrder"))
         .await
@@ -155,9 +156,10 @@ async fn nobody_is_listened_to_who_does_not_speak(stage: &Stage) -> Result<()> {
     ] {
         github.comment(&project.repository, pull.number, author, body).await?;
     }
-    // An edit is no new comment.
+    // An edited comment is not a new command.
     let comment = github.comment(&project.repository, pull.number, "ada", "I think").await?;
-    // GitHub tells of times in seconds: what was changed within the same one doesn't look changed.
+    // GitHub's times are whole seconds: a comment that is edited within the second of its creation
+    // doesn't look edited.
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     let path = format!("repos/{}/issues/comments/{comment}", project.repository);
     let (status, said) =
@@ -183,7 +185,8 @@ async fn a_lock_by_command_holds_until_it_is_unlocked(stage: &Stage) -> Result<(
     github.comment(&project.repository, pull.number, "grace", "/deploy staging").await?;
     answered(stage, &project, pull.number, "ada").await?;
     waits(stage, &project, "staging", &pull.sha, ("Unlocked", "Unknown", "Locked")).await?;
-    // Somebody else's lock, and the team's own change, live beside it.
+    // The lock of a command and the lock that the team sets in its object don't overwrite each
+    // other.
     github.comment(&project.repository, pull.number, "grace", "/lock production frozen").await?;
     answered(stage, &project, pull.number, "frozen").await?;
     github.comment(&project.repository, pull.number, "grace", "/unlock staging").await?;
@@ -217,7 +220,7 @@ async fn a_promotion_takes_what_is_live(stage: &Stage) -> Result<()> {
     answered(stage, &project, pull.number, "nothing is live in staging").await?;
     github.comment(&project.repository, pull.number, "ada", "/deploy staging").await?;
     deployed(stage, &project, "staging", &pull.sha, "success").await?;
-    // What is live counts, not the newest commit.
+    // The command deploys the live commit, not the newest one.
     github.push(&project.repository, "feature").await?;
     github.comment(&project.repository, pull.number, "grace", "/promote production").await?;
     stage
@@ -240,7 +243,7 @@ async fn what_was_asked_for_stays_until_the_next_push(stage: &Stage) -> Result<(
     let pull = open(stage, &project, "feature").await?;
     github.comment(&project.repository, pull.number, "ada", "/deploy staging").await?;
     deployed(stage, &project, "staging", &pull.sha, "success").await?;
-    // The branch's head is what it was: that is no push.
+    // The branch's head is unchanged, so the sweep sees no push.
     swept(stage, &project).await?;
     let all = deployments_of(stage, &project, "staging").await?;
     ensure!(all.last().is_some_and(|newest| newest.sha == pull.sha), "it was undone: {all:#?}");
@@ -273,7 +276,8 @@ async fn a_lost_answer_makes_no_second_one(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// Neither when it is tried to answer it again, nor by an operator that begins anew.
+/// A command whose answer fails is executed once: neither a further try to answer nor a restarted
+/// operator repeats it.
 async fn what_could_not_be_answered_is_not_carried_out_again(stage: &Stage) -> Result<()> {
     let (project, pull) = commanded(stage, "command-again").await?;
     let github = stage.github();

@@ -1,4 +1,5 @@
-//! From nothing to a preview: an App that `matinee github connect` had made is all the operator needs.
+//! `matinee github connect`: the App that it creates is all that the operator needs to create a
+//! preview.
 
 use std::path::Path;
 
@@ -21,7 +22,7 @@ tests![
     who_may_not_store_secrets_has_no_app_made,
 ];
 
-/// An organization of its own, so that the App's name is free, and the class a stranger's.
+/// An organization of its own, in which the App's name is free, and a class of its own.
 const OWNER: &str = "connected";
 
 fn start(stage: &Stage, kubeconfig: &Path, arguments: &[&str]) -> Result<Run> {
@@ -30,7 +31,8 @@ fn start(stage: &Stage, kubeconfig: &Path, arguments: &[&str]) -> Result<Run> {
     Run::start(folder, Some(kubeconfig), &[&usual, arguments].concat())
 }
 
-/// The URL of the operator's webhooks by a name, since GitHub takes none that says it is this machine.
+/// Returns the URL of the operator's webhooks with a host name, because GitHub rejects a URL whose
+/// host is a loopback address.
 fn webhook_url(stage: &Stage) -> String {
     stage.operator().webhook_url().replace("127.0.0.1", "matinee.test")
 }
@@ -48,7 +50,7 @@ async fn store(stage: &Stage, name: &str, key: &str, value: &str) -> Result<()> 
         .await
 }
 
-/// The keys of a Secret, and what is in one of them.
+/// Returns the keys of a Secret and the value of one of them.
 async fn stored(stage: &Stage, name: &str, key: &str) -> Result<(Vec<String>, String)> {
     let secret = secrets(stage).get(name).await?;
     ensure!(secret.metadata.managed_fields.is_some(), "nobody manages {name}");
@@ -60,7 +62,7 @@ async fn stored(stage: &Stage, name: &str, key: &str) -> Result<(Vec<String>, St
 async fn an_app_is_made_stored_and_carries_out_a_preview(stage: &Stage) -> Result<()> {
     let github = stage.github();
     github.create_account(OWNER, AccountKind::Organization).await?;
-    // The webhook's Secret is there, as a chart makes it: GitHub is told what is in it.
+    // The chart creates the webhook's Secret before `connect` runs, and GitHub gets its value.
     store(stage, "connected-webhook", "secret", stage.webhook_secret()).await?;
     let url = webhook_url(stage);
     let names = ["--secret", "connected", "--webhook-secret", "connected-webhook"];
@@ -89,7 +91,7 @@ async fn an_app_is_made_stored_and_carries_out_a_preview(stage: &Stage) -> Resul
             spec["forge"]["github"]["secretName"] = json!("connected");
         })
         .await?;
-    // The App has the only webhook.
+    // Only the App has a webhook.
     let project = NewProject::new("connect").owner(OWNER).class(OWNER).without_webhook();
     let project = stage.project(project).await?;
     let (pull, _) = live(stage, &project, "feature").await?;
@@ -132,7 +134,7 @@ async fn a_secret_that_is_there_is_replaced_only_when_asked(stage: &Stage) -> Re
     connect.interrupt()?;
     let (code, said, errors) = connect.end().await?;
     ensure!(code == Some(0), "{said}{errors}");
-    // A token beside an App's keys would be a mistake.
+    // A Secret that has both an App's keys and a token is invalid.
     let (keys, _) = stored(stage, "replaced", "appId").await?;
     ensure!(keys == ["appId", "privateKey"], "{keys:?}");
     let (keys, secret) = stored(stage, "replaced-webhook", "secret").await?;
@@ -143,7 +145,7 @@ async fn a_secret_that_is_there_is_replaced_only_when_asked(stage: &Stage) -> Re
 }
 
 async fn who_may_not_store_secrets_has_no_app_made(stage: &Stage) -> Result<()> {
-    // The operator itself reads Secrets and writes none.
+    // The operator's account reads Secrets and writes none.
     let arguments = ["--without-webhook", "--secret", "unwritable"];
     let (code, said, errors) = start(stage, stage.operator().kubeconfig(), &arguments)?.end().await?;
     ensure!(code == Some(1) && said.is_empty(), "{code:?}: {said}");

@@ -1,5 +1,5 @@
-//! The operator is killed at the worst moments. Whatever it was at, exactly one deployment comes of a request, and the cluster ends where
-//! GitHub is.
+//! The operator is killed at the worst moments. Each request still leads to exactly one deployment,
+//! and the cluster ends in the state that GitHub reports.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn creations(project: &Project, effect: FaultEffect) -> NewFault {
     NewFault { method: Some("POST".into()), path, times: Some(1), effect }
 }
 
-/// How many deployments were asked for.
+/// Returns how many requests to create a deployment GitHub received.
 async fn tries(stage: &Stage, project: &Project) -> Result<usize> {
     let path = format!("/repos/{}/deployments", project.repository);
     let all = stage.github().requests().await?;
@@ -56,7 +56,7 @@ async fn a_lost_answer_makes_no_second_deployment(stage: &Stage) -> Result<()> {
         ("crash-request", FaultEffect::CloseBefore, 2),
         ("crash-gateway", FaultEffect::Answer { status: 502, headers: [].into(), body: None }, 2),
     ] {
-        // Without a webhook that would bring the lost answer's news.
+        // There is no webhook that could report the deployment whose creation lost its answer.
         let project = stage.project(NewProject::new(name).without_webhook()).await?;
         github.add_fault(creations(&project, effect)).await?;
         let (pull, deployment) = live(stage, &project, "feature").await?;
@@ -71,7 +71,7 @@ async fn a_lost_answer_makes_no_second_deployment(stage: &Stage) -> Result<()> {
 async fn killed_before_the_id_is_recorded_it_finds_the_deployment(stage: &Stage) -> Result<()> {
     let github = stage.github();
     let project = stage.project(NewProject::new("crash-intent").without_webhook()).await?;
-    // The deployment is made, and its answer is still on its way when the operator dies.
+    // GitHub has created the deployment, and the operator dies before the answer arrives.
     github.add_fault(creations(&project, FaultEffect::AnswerAfterMs(15_000))).await?;
     let pull = open(stage, &project, "feature").await?;
     stage
@@ -100,7 +100,7 @@ async fn killed_before_a_status_is_recorded_it_tells_it_no_second_time(stage: &S
         times: Some(1),
         effect: FaultEffect::AnswerAfterMs(15_000),
     };
-    // GitHub has the status, and its answer is still on its way when the operator dies.
+    // GitHub has created the status, and the operator dies before the answer arrives.
     github.add_fault(fault()).await?;
     let pull = open(stage, &project, "feature").await?;
     stage.deployed(&project, &pull.sha, "in_progress", SOON).await?;
@@ -161,7 +161,7 @@ async fn killed_while_tearing_down_it_goes_on(stage: &Stage) -> Result<()> {
         })
         .await?;
     stage.operator().kill()?;
-    // While it is down the other one is closed too, and nobody tells it.
+    // The other pull request is closed while the operator is down, and no webhook arrives.
     github.close(&project.repository, other.number).await?;
     stage.operator().restart().await?;
     gone(stage, &project, pull.number).await?;

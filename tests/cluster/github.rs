@@ -1,4 +1,5 @@
-//! GitHub as it is on bad days: tokens that expire, limits, errors, missing permissions. All of it delays, and nothing of it is lost.
+//! Faults of GitHub: tokens that expire, rate limits, errors, missing permissions. They delay
+//! deployments, and none is lost.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -43,7 +44,7 @@ fn statuses(project: &Project) -> String {
     format!("/repos/{}/deployments/*/statuses", project.repository)
 }
 
-/// The requests about a project's repository, oldest first.
+/// Returns the requests that GitHub received about a project's repository, oldest first.
 async fn requests(stage: &Stage, project: &Project) -> Result<Vec<Request>> {
     let prefix = format!("/repos/{}/", project.repository);
     let mut all = stage.github().requests().await?;
@@ -76,7 +77,7 @@ async fn an_app_works_and_outlives_its_tokens(stage: &Stage) -> Result<()> {
 
 async fn a_secondary_limit_delays_and_nothing_is_lost(stage: &Stage) -> Result<()> {
     let github = stage.github();
-    // With credentials of its own, so that nobody else waits.
+    // The project has credentials of its own, so that the limit delays no other test.
     let project = own_credentials(stage, "github-secondary").await?;
     let limit = answer(403, &[("retry-after", "3".into())], "You have exceeded a secondary rate limit.");
     github.add_fault(fault("POST", statuses(&project), 1, limit)).await?;
@@ -108,7 +109,7 @@ async fn a_primary_limit_is_waited_for(stage: &Stage) -> Result<()> {
     stage.deployed(&project, &pull.sha, "success", SOON).await?;
     let all = requests(stage, &project).await?;
     let hit = all.iter().position(|request| request.status == 403).context("the limit was not met")?;
-    // What was on its way when the limit was met still arrives.
+    // Requests that were under way when the limit was reached still arrive.
     let known = time(&all[hit])?.checked_add(SignedDuration::from_secs(1))?;
     for request in &all[hit + 1..] {
         let came = time(request)?;
@@ -128,7 +129,7 @@ async fn a_status_that_fails_is_told_again(stage: &Stage) -> Result<()> {
     for (name, effect) in [
         ("github-502", FaultEffect::Answer { status: 502, headers: BTreeMap::new(), body: None }),
         ("github-closed", FaultEffect::CloseBefore),
-        // Told, and its answer lost.
+        // GitHub creates the status, and its answer is lost.
         ("github-lost", FaultEffect::CloseAfter),
     ] {
         let project = stage.project(NewProject::new(name)).await?;
@@ -154,7 +155,7 @@ async fn a_missing_permission_is_seen_on_the_environment(stage: &Stage) -> Resul
     let name = name_of(&project, pull.number);
     let why = refused(stage, &environments, &name, "Reported", "NotAcknowledged").await?;
     ensure!(why.contains("Resource not accessible"), "GitHub's words are missing: {why}");
-    // The environment itself is as well as can be.
+    // The environment itself is healthy.
     condition_is(stage, &environments, &name, "Ready", "True").await?;
     let deployment = stage.deployed(&project, &pull.sha, "success", SOON).await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
@@ -171,7 +172,7 @@ async fn refused_creation_is_seen_on_the_request(stage: &Stage) -> Result<()> {
     let name = format!("{}-{}", name_of(&project, pull.number), &pull.sha[..12]);
     let why = refused(stage, &requests, &name, "Created", "Refused").await?;
     ensure!(why.contains("Resource not accessible"), "GitHub's words are missing: {why}");
-    // The next commit is another request.
+    // The next commit has another DeploymentRequest.
     let sha = stage.github().push(&project.repository, "feature").await?;
     stage.deployed(&project, &sha, "success", SOON).await?;
     Ok(())
@@ -240,7 +241,7 @@ async fn credentials_missing_at_the_end_are_waited_for(stage: &Stage) -> Result<
     let project = stage.project(NewProject::new(name).class(name)).await?;
     let (pull, _) = live(stage, &project, "feature").await?;
     stage.objects("v1", "Secret", Some(SYSTEM)).delete(name, &DeleteParams::default()).await?;
-    // Credentials that were read a moment ago are used again.
+    // The operator keeps credentials for a while before it reads them again.
     tokio::time::sleep(Duration::from_secs(35)).await;
     let environments = stage.environments(&project.namespace);
     environments.delete(&name_of(&project, pull.number), &DeleteParams::default()).await?;
@@ -253,7 +254,7 @@ async fn credentials_missing_at_the_end_are_waited_for(stage: &Stage) -> Result<
         })
         .await?;
     tokio::time::sleep(SYNCED).await;
-    // It knows the deployments that GitHub still shows as active.
+    // The environment stays, since it records the deployments that GitHub still shows as active.
     environment(stage, &project, pull.number).await?;
     secret(stage, name, &token).await?;
     stage.deployed(&project, &pull.sha, "inactive", END).await?;
@@ -273,13 +274,13 @@ async fn secret(stage: &Stage, name: &str, token: &str) -> Result<()> {
     stage.apply_object_within(SYSTEM, secret).await.map(|_| ())
 }
 
-/// A project with a class and a token of its own.
+/// Creates a project with a class and a token of its own.
 async fn own_credentials(stage: &Stage, name: &str) -> Result<Project> {
     let token = stage.github().create_classic_token("matinee-bot").await?;
     secret(stage, name, &token).await?;
     stage.class_like(name, |class| class["forge"]["github"]["secretName"] = name.into()).await?;
     let project = stage.project(NewProject::new(name).class(name)).await?;
-    // Its first sweep is over.
+    // The project's first sweep has ended.
     condition_is(stage, &stage.repositories(&project.namespace), name, "Synced", "True").await?;
     Ok(project)
 }

@@ -1,4 +1,5 @@
-//! A place to start and to end what all tests share, which Rust's own harness lacks.
+//! Test harness: starts one stage for all tests and removes it after the last one, which Rust's own
+//! harness can't do.
 
 use std::future::Future;
 use std::path::Path;
@@ -14,13 +15,14 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OnceCell, RwLock, watch};
 
-/// What no test exceeds, so that a hanging one doesn't keep the cluster for good. Those with Helm wait for several roll-outs.
+/// Longest time a test may take, so that a hanging test doesn't keep the cluster forever. Tests
+/// with Helm wait for several roll-outs.
 const LONGEST: Duration = Duration::from_mins(10);
 
 type Outcome<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 type Run = for<'a> fn(&'a Stage) -> Outcome<'a>;
 
-/// A test: what it is called, what it does, and what it needs besides the stage.
+/// A test: its name, its function, and what it needs besides the stage.
 #[derive(Clone, Copy)]
 pub struct Test {
     name: &'static str,
@@ -34,12 +36,12 @@ impl Test {
         Self { name, run, node: false, alone: false }
     }
 
-    /// Only a real node shows it: containers have to run, or to fail.
+    /// Marks a test that needs a real node: its containers have to run, or to fail.
     pub const fn node(self) -> Self {
         Self { node: true, ..self }
     }
 
-    /// No other test runs meanwhile: it kills the operator, or breaks what all share.
+    /// Marks a test that runs alone, because it kills the operator or breaks what all tests share.
     pub const fn alone(self) -> Self {
         Self { alone: true, ..self }
     }
@@ -55,7 +57,7 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
-/// A module's tests and what goes before their names.
+/// The tests of a module and the prefix of their names.
 pub struct Group {
     name: &'static str,
     tests: &'static [Test],
@@ -65,8 +67,8 @@ pub const fn group(name: &'static str, tests: &'static [Test]) -> Group {
     Group { name, tests }
 }
 
-/// Runs what the command line selects on a stage with these settings, and leaves nothing behind. `at_once` tests run at the same time, unless
-/// `--test-threads` says otherwise.
+/// Runs the tests that the command line selects on a stage with these settings, and removes the
+/// stage. Runs `at_once` tests at the same time unless `--test-threads` says otherwise.
 pub fn run(groups: &[Group], settings: fn() -> Settings, at_once: usize) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(at_once);
@@ -100,18 +102,19 @@ fn trial(group: &Group, test: Test, shared: &Arc<Shared>) -> Trial {
     })
 }
 
-/// What failed and why, without the backtrace that `RUST_BACKTRACE` would add: it leads to the harness.
+/// Returns the error with its causes, without the backtrace that `RUST_BACKTRACE` would add: it
+/// only leads to the harness.
 fn told(error: &anyhow::Error) -> String {
     let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
     causes.join("\n\nbecause: ")
 }
 
-/// What all tests share. The stage is started by the first one that runs.
+/// What all tests share. The first test that runs starts the stage.
 struct Shared {
     runtime: Handle,
     settings: fn() -> Settings,
     stage: OnceCell<Result<Stage, String>>,
-    /// Held by those that run alone for writing, by all others for reading.
+    /// Tests that run alone hold it for writing, all others for reading.
     company: RwLock<()>,
     interrupted: watch::Receiver<bool>,
 }
@@ -130,7 +133,7 @@ impl Shared {
                 _ = typed.recv() => {}
             }
             eprintln!("interrupted: what runs is cleared away");
-            // Nobody listens only when everything is over.
+            // Sending fails only when all tests have ended.
             let _ = interrupt.send(true);
             std::future::pending::<()>().await;
         });
@@ -159,7 +162,7 @@ impl Shared {
             Ok(result) => result.map(|()| Completion::Completed),
             Err(_) => Err(anyhow::anyhow!("not done within {} s", LONGEST.as_secs())),
         };
-        // What a test that failed half-way leaves dead is no fault of the tests after it.
+        // A failed test may leave the operator dead; the following tests must not fail for it.
         if test.alone && stage.operator().pid().is_none() {
             stage.operator().restart().await?;
         }
@@ -169,7 +172,8 @@ impl Shared {
     async fn stage(&self) -> Result<&Stage> {
         let started = self.stage.get_or_init(async || {
             let settings = (self.settings)();
-            // On a task of its own: it is started whole also when the test that asked for it is interrupted.
+            // A task of its own, so that the stage starts completely even when the test that
+            // started it is interrupted.
             let task = tokio::spawn(async {
                 let stage = Stage::start(settings, |line| eprintln!("{line}")).await?;
                 stage.playground().sample_image().await?;
@@ -183,12 +187,12 @@ impl Shared {
         started.await.as_ref().map_err(|error| anyhow::anyhow!("the stage could not be started: {error}"))
     }
 
-    /// The next run of anybody empties the folder of logs.
+    /// The next run of any tests empties the folder of logs.
     fn keep_log(&self) {
         let Some(Ok(stage)) = self.stage.get() else { return };
         let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("matinee.log");
         let log = stage.operator().log();
-        // In the cluster it is a folder with those of all pods, of which the last words are kept.
+        // In the cluster the log is a folder with the logs of all pods, of which the ends are kept.
         let kept = if log.is_dir() {
             std::fs::write(&copy, stage.operator().last_words())
         } else {
@@ -201,7 +205,7 @@ impl Shared {
     }
 
     async fn end(self: Arc<Self>) -> Result<()> {
-        // The trials are gone, and with them everybody else who had it.
+        // All trials have been dropped, so this is the last reference.
         let Some(shared) = Arc::into_inner(self) else { anyhow::bail!("a test has not ended") };
         match shared.stage.into_inner() {
             Some(Ok(stage)) => stage.stop().await,

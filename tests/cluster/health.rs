@@ -1,4 +1,5 @@
-//! Workloads that fail, each in its own way: GitHub shows within seconds which container it is and why.
+//! Workloads that fail in different ways: GitHub shows within seconds which container fails and
+//! why.
 
 use std::time::{Duration, Instant};
 
@@ -27,10 +28,11 @@ tests![
     a_url_that_answers_with_an_error_is_no_success(node),
 ];
 
-/// Time from a pod's start on its node to the failure on GitHub. Ten seconds of it the operator waits for what may only be late.
+/// Longest time from a pod's start on its node to the failure on GitHub. It includes the ten
+/// seconds that the operator waits in case a container is only late.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
-/// Opens a pull request, and waits for a failure that says all the words.
+/// Opens a pull request and waits for a failure whose description contains all the words.
 async fn fails(
     stage: &Stage,
     project: &Project,
@@ -56,7 +58,8 @@ async fn fails(
     Ok((pull, deployment))
 }
 
-/// Fails when GitHub showed a failure late: counted from the pod's start, for what comes before it is the cluster's.
+/// Fails when GitHub showed a failure too late. The time counts from the pod's start, because the
+/// operator has no influence on what the cluster does before.
 async fn at_once(stage: &Stage, project: &Project, number: u64, failed: &Deployment) -> Result<()> {
     let pods = stage.objects("v1", "Pod", Some(&namespace_of(project, number)));
     let pods = pods.list(&ListParams::default()).await?.items;
@@ -71,7 +74,7 @@ async fn at_once(stage: &Stage, project: &Project, number: u64, failed: &Deploym
     Ok(())
 }
 
-/// The usual template after `change` was made to its container, pod and Deployment.
+/// Returns the usual template after `change` has edited its container, pod and Deployment.
 pub fn template(new: &NewProject, change: impl FnOnce(&mut Value)) -> Result<String> {
     let mut template = new.template_object()?;
     change(&mut template["spec"]["resources"][0]["spec"]);
@@ -96,7 +99,8 @@ async fn an_image_that_is_not_there_fails_and_a_push_mends_it(stage: &Stage) -> 
     );
     ensure!(broken.statuses.iter().all(|status| status.environment_url.is_empty()), "{broken:#?}");
 
-    // The image of the next commit is built before the commit is pushed to the branch.
+    // The next commit is pushed elsewhere first, so that its image is built before the branch has
+    // it.
     let sha = github.push(&project.repository, "elsewhere").await?;
     stage.publish(&format!("localhost/health-image:{}", &sha[..7])).await?;
     github.set_ref(&project.repository, "refs/heads/feature", &sha).await?;
@@ -110,7 +114,7 @@ async fn an_image_that_is_not_there_fails_and_a_push_mends_it(stage: &Stage) -> 
     let old = stage.deployed(&project, &pull.sha, "inactive", SOON).await?;
     ensure!(old.id == broken.id, "{old:#?}");
 
-    // Broken once more, the last good one goes on serving, and GitHub says both.
+    // After another broken commit the last good revision keeps serving, and GitHub says both.
     let bad = github.push(&project.repository, "feature").await?;
     stage.deployed(&project, &bad, "failure", SOON).await?;
     shows(stage, url_of(&mended)?, &sha[..7]).await?;
@@ -151,12 +155,12 @@ async fn a_missing_key_is_named(stage: &Stage) -> Result<()> {
     let words = ["web: key not found in ConfigMap", "greeting"];
     let (pull, broken) = fails(stage, &project, SOON, "CreateContainerConfigError", &words).await?;
     at_once(stage, &project, pull.number, &broken).await?;
-    // What no longer fits a description on GitHub is in the condition.
+    // The condition has the rest of the text that doesn't fit into GitHub's description.
     let found = environment(stage, &project, pull.number).await?;
     let healthy = playground::stage::condition(&found, "Healthy").context("no condition")?;
     ensure!(healthy.message.contains("texts"), "the ConfigMap isn't named: {healthy:?}");
 
-    // The team adds the key: what failed recovers by itself, and GitHub is told.
+    // The team adds the key: the failed workload recovers by itself, and GitHub shows the success.
     let texts = json!({"greeting": "hello"});
     let resources = yaml["spec"]["resources"].as_array_mut().context("no resources")?;
     resources.last_mut().context("no ConfigMap")?["data"] = texts;
@@ -164,7 +168,7 @@ async fn a_missing_key_is_named(stage: &Stage) -> Result<()> {
     stage.deployed(&project, &pull.sha, "success", SOON).await.map(|_| ())
 }
 
-/// A class with room for anything, that doesn't wait long for a node.
+/// Creates a class with high limits that waits only briefly for a node.
 async fn roomy(stage: &Stage, name: &str) -> Result<()> {
     stage
         .class_like(name, |class| {
@@ -208,7 +212,7 @@ async fn a_pod_over_the_quota_is_refused(stage: &Stage) -> Result<()> {
 }
 
 async fn a_container_that_takes_too_much_memory_is_told_so(stage: &Stage) -> Result<()> {
-    // Its limit is 32 MiB.
+    // The container's limit is 32 MiB.
     let project = stage.project(NewProject::new("health-memory").variable("MEMORY", "200")).await?;
     fails(stage, &project, SOON, "OOMKilled", &["web: OOMKilled", "memory"]).await.map(|_| ())
 }
@@ -225,7 +229,7 @@ async fn a_slow_start_succeeds_in_the_end(stage: &Stage) -> Result<()> {
 }
 
 async fn a_url_that_answers_with_an_error_is_no_success(stage: &Stage) -> Result<()> {
-    // Nobody listens there, so the sample answers 502.
+    // Nothing listens on that port, so the sample answers 502.
     let new = NewProject::new("health-502").variable("UPSTREAM", "127.0.0.1:9");
     let usual = new.template_object()?;
     let mut broken = usual.clone();

@@ -1,4 +1,5 @@
-//! Two who would use one thing: the older has it, the younger is told whose it is, and nobody's is touched by another.
+//! Two objects that want the same thing: the older one has it, the younger one's status names the
+//! holder, and neither touches the other's objects.
 
 use anyhow::{Context as _, Result, ensure};
 use kube::ResourceExt as _;
@@ -20,7 +21,8 @@ tests![
     a_namespace_made_anew_by_somebody_else_is_not_taken_for_ones_own,
 ];
 
-/// The second team's PreviewRepository and template in a namespace of their own; waits until the operator has looked at it.
+/// Creates the second team's PreviewRepository and template in a namespace of their own, and waits
+/// until the operator has reconciled the PreviewRepository.
 async fn second(stage: &Stage, project: &Project, namespace: &str, yaml: &str) -> Result<Project> {
     stage.namespace(namespace).await?;
     let template = NewProject::new(&project.name).template_object()?;
@@ -35,7 +37,7 @@ async fn of_two_repositories_that_claim_an_environment_the_older_has_it(stage: &
     let name = "holder-claim";
     let first = stage.project(NewProject::new(name)).await?;
     let (pull, deployment) = live(stage, &first, "feature").await?;
-    // Seconds decide who is older.
+    // Creation times are whole seconds, and they decide which object is older.
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     let yaml = repository_yaml(name, CLASS, "{}", "").replace("acme/", "Acme/");
     let other = second(stage, &first, "team-holder-claim-2", &yaml).await?;
@@ -51,14 +53,15 @@ async fn of_two_repositories_that_claim_an_environment_the_older_has_it(stage: &
     let sha = stage.github().push(&first.repository, "feature").await?;
     let newer = stage.deployed(&first, &sha, "success", SOON).await?;
     ensure!(url_of(&newer)? == url_of(&deployment)?, "{newer:#?}");
-    // The younger one's sweeps ask for it as it writes it.
+    // The younger PreviewRepository spells the owner in another case, and its sweeps use that
+    // spelling.
     swept(stage, &Project { repository: first.repository.replace("acme/", "Acme/"), ..other.clone() })
         .await?;
     for objects in [stage.requests(&other.namespace), stage.environments(&other.namespace)] {
         let found = objects.list(&ListParams::default()).await?.items;
         ensure!(found.is_empty(), "the younger one has {}", found.iter().map(conditions).collect::<String>());
     }
-    // With the older one gone it is the younger one's.
+    // Once the older PreviewRepository is deleted, the younger one has the environment.
     let older = stage.repositories(&first.namespace);
     older.delete(name, &DeleteParams::default()).await?;
     condition_is(stage, &repositories, name, "Accepted", "True").await?;
@@ -72,7 +75,8 @@ async fn of_two_repositories_that_claim_an_environment_the_older_has_it(stage: &
         .await
 }
 
-/// Another GitHub repository whose PreviewRepository object has the name of the first one's, in another namespace.
+/// Creates another GitHub repository with a PreviewRepository of the first one's name in another
+/// namespace.
 async fn namesake(stage: &Stage, name: &str, class: &str) -> Result<(Project, Project)> {
     let first = stage.project(NewProject::new(name)).await?;
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
@@ -84,7 +88,8 @@ async fn namesake(stage: &Stage, name: &str, class: &str) -> Result<(Project, Pr
     Ok((first, other))
 }
 
-/// The younger one's environment is refused with words that name the older one's, and GitHub shows them.
+/// Waits until the younger one's environment is rejected with a message that names the older one's,
+/// and until GitHub shows it.
 async fn told(
     stage: &Stage,
     other: &Project,
@@ -114,7 +119,7 @@ async fn unchanged(stage: &Stage, before: &DynamicObject, project: &Project, num
 }
 
 async fn of_two_that_would_have_one_namespace_the_older_has_it(stage: &Stage) -> Result<()> {
-    // Another domain, so that only the namespace is in the way.
+    // The domain differs, so that only the namespace is in conflict.
     stage.class_like("holders-domain", |class| class["routing"]["domain"] = json!("other.localhost")).await?;
     let (first, other) = namesake(stage, "holder-space", "holders-domain").await?;
     let (pull, deployment) = live(stage, &first, "feature").await?;
@@ -126,7 +131,7 @@ async fn of_two_that_would_have_one_namespace_the_older_has_it(stage: &Stage) ->
     unchanged(stage, &before, &first, pull.number).await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
 
-    // The end of the younger one is no end of the older one's namespace.
+    // The teardown of the younger environment leaves the older one's namespace alone.
     stage.github().close(&other.repository, late.number).await?;
     stage
         .wait_for("the younger one is gone", SOON, async || {
@@ -140,7 +145,7 @@ async fn of_two_that_would_have_one_namespace_the_older_has_it(stage: &Stage) ->
     unchanged(stage, &before, &first, pull.number).await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
 
-    // And with the older one gone there is room.
+    // Once the older one is deleted, the younger one can be deployed.
     stage.github().reopen(&other.repository, late.number).await?;
     stage.deployed(&other, &late.sha, "error", SOON).await?;
     stage.github().close(&first.repository, pull.number).await?;
@@ -149,8 +154,9 @@ async fn of_two_that_would_have_one_namespace_the_older_has_it(stage: &Stage) ->
 }
 
 async fn of_two_that_would_have_one_host_the_older_has_it(stage: &Stage) -> Result<()> {
-    // `web` of PreviewRepository `holder-host` and the second endpoint of another one can't collide, but two namesakes do; to have namespaces apart,
-    // the second one's environment has another name and the first one's endpoint leads there.
+    // Host names of PreviewRepositories of different names can't collide, but those of two
+    // namesakes can. To keep the namespaces apart, the second one's environment has another name,
+    // and the first one's endpoint has a host name that collides with it.
     let (first, other) = namesake(stage, "holder-host", CLASS).await?;
     let (pull, deployment) = live(stage, &first, "feature").await?;
     let before = environment(stage, &first, pull.number).await?;
@@ -210,7 +216,8 @@ async fn a_namespace_made_anew_by_somebody_else_is_not_taken_for_ones_own(stage:
     let namespaces = stage.objects("v1", "Namespace", None);
     let name = namespace_of(&project, pull.number);
     let first = namespaces.get(&name).await?;
-    // An administrator takes the label off: now it is nobody's, and certainly not the environment's.
+    // An administrator removes the label: now the namespace belongs to no environment, and in
+    // particular not to this one.
     let patch = json!({"metadata": {"labels": {OWNER_LABEL: null}}});
     namespaces.patch(&name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch)).await?;
     let environments = stage.environments(&project.namespace);

@@ -1,4 +1,4 @@
-//! The other way to be reached: classes that route through an ingress controller.
+//! Classes that route through an ingress controller instead of a Gateway.
 
 use anyhow::{Context as _, Result, ensure};
 use kube::ResourceExt as _;

@@ -1,6 +1,5 @@
-//! What people write means what they think it means, or is rejected by name: filter patterns,
-//! payloads, commits, checks of one name, templates that nobody reaches, and approvals that come
-//! too late.
+//! User input is either understood as meant or rejected by name: filter patterns, payloads,
+//! commits, checks with equal names, templates without endpoints, and approvals that come too late.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use playground::stage::github::types::{Deployment, NewCheckRun};
@@ -27,10 +26,10 @@ tests![
 ];
 
 const STAGING: &str = "  - name: staging\n    deploy: {template: {ref: {name: NAME}}}\n";
-/// An environment for each pull request, whose deployments somebody else creates.
+/// An environment for each pull request, whose deployments a CI workflow creates.
 const BY_CI: &str = "  - name: preview\n    githubEnvironment: \"preview/pr-{number}\"\n    deploy: {template: {ref: {name: NAME}}}\n";
 
-/// What a workflow does: creates a deployment by GitHub's API.
+/// Creates a deployment with GitHub's API, as a workflow does.
 async fn create(
     stage: &Stage,
     project: &Project,
@@ -73,7 +72,7 @@ async fn excluded_paths_and_branches_are_not_deployed(stage: &Stage) -> Result<(
 }
 
 async fn a_filter_pattern_that_can_not_be_read_is_named(stage: &Stage) -> Result<()> {
-    // The API server refuses what its rules can tell, the operator says the rest.
+    // The API server rejects what its rules cover; the operator reports the rest.
     let environments = "  - name: staging\n    trigger: {push: {branches: [\"release-[9-0]\", refs/heads/main]}}\n    deploy: {template: {ref: {name: NAME}}}\n";
     let name = "input-pattern";
     let project = project(stage, name, environments, true).await?;
@@ -126,7 +125,7 @@ async fn a_payload_that_is_no_object_is_an_error_and_one_encoded_twice_is_read(s
     Ok(())
 }
 
-/// Somebody deploys a commit that never was the head; then the head.
+/// Deploys a commit that never was the head, which fails, and then the head, which succeeds.
 async fn is_not_the_head(stage: &Stage, project: &Project, number: u64, of: &str, words: &str) -> Result<()> {
     let place = github_environment(number);
     let sha = create(stage, project, &place, of, &json!({})).await?;
@@ -145,13 +144,13 @@ async fn is_not_the_head(stage: &Stage, project: &Project, number: u64, of: &str
 async fn a_trial_merge_is_an_error_that_says_what_to_deploy(stage: &Stage) -> Result<()> {
     let project = project(stage, "input-merge", BY_CI, true).await?;
     let pull = open(stage, &project, "feature").await?;
-    // GitHub makes the commit when it is asked for the pull request.
+    // GitHub creates the merge commit when somebody reads the pull request.
     let path = format!("repos/{}/pulls/{}", project.repository, pull.number);
     stage.gh_api("GET", &path, None).await?;
     let merge = format!("refs/pull/{}/merge", pull.number);
     is_not_the_head(stage, &project, pull.number, &merge, "GitHub's trial merge").await?;
 
-    // One that was pushed past was the head, and is told so.
+    // An earlier head that a push has replaced is reported as superseded.
     let place = github_environment(pull.number);
     let old = stage.github().push(&project.repository, "feature").await?;
     let head = stage.github().push(&project.repository, "feature").await?;
@@ -174,7 +173,7 @@ async fn a_template_without_endpoints_has_no_url(stage: &Stage) -> Result<()> {
     let pull = open(stage, &project, "feature").await?;
     let deployment = stage.deployed(&project, &pull.sha, "success", SOON).await?;
     let url = url_of(&deployment)?.to_owned();
-    // What is live loses its endpoints, and its link.
+    // The live environment loses its endpoints and its link.
     let mut template = NewProject::new(name).template_object()?;
     template["spec"]["endpoints"] = json!([]);
     stage.apply_object_within(&project.namespace, template).await?;
@@ -201,7 +200,7 @@ async fn a_template_without_endpoints_has_no_url(stage: &Stage) -> Result<()> {
         Some(&crate::play::namespace_of(&project, pull.number)),
     );
     ensure!(routes.list(&kube::api::ListParams::default()).await?.items.is_empty(), "there is a route");
-    // So has the next commit, and its request says that it is live without one.
+    // The next commit has no URL either, and its request succeeds without a message about it.
     let sha = stage.github().push(&project.repository, "feature").await?;
     let deployment = stage.deployed(&project, &sha, "success", SOON).await?;
     if let Some(shown) =

@@ -1,4 +1,4 @@
-//! The life of an environment, from the opening of a pull request to its end.
+//! The life of an environment, from the opening of a pull request to the deletion of everything.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,7 +33,9 @@ async fn a_label_opens_a_preview_and_closing_ends_it(stage: &Stage) -> Result<()
     let project = stage.project(NewProject::new(name).repository(&yaml)).await?;
     let github = stage.github();
     let pull = open(stage, &project, "feature").await?;
-    // What GitHub would merge or refuse if it weren't told otherwise: a base that is ahead, and a failed check.
+    // Without its options for automatic merge and required contexts, a deployment request would
+    // make GitHub merge the base branch, which is ahead, or reject the request because of the
+    // failed check.
     github.push(&project.repository, "main").await?;
     let base = github.head(&project.repository, "main").await?;
     github.set_commit_status(&project.repository, &pull.sha, "ci", "failure").await?;
@@ -57,7 +59,8 @@ async fn a_label_opens_a_preview_and_closing_ends_it(stage: &Stage) -> Result<()
     it_stays_gone(stage, &project, pull.number).await
 }
 
-/// Which request asked for the deployment, on which cluster, is in its payload; and it is what GitHub needs to show it on the pull request.
+/// Checks the deployment's payload, which names the DeploymentRequest and the cluster, and the
+/// properties that GitHub needs to show it on the pull request.
 async fn the_deployment_is_marked(
     stage: &Stage,
     project: &Project,
@@ -174,7 +177,8 @@ async fn the_namespace_is_guarded(stage: &Stage, project: &Project, number: u64)
     Ok(())
 }
 
-/// Neither a sweep nor a webhook brings it back, and GitHub is told nothing more.
+/// Checks that neither a sweep nor a webhook recreates the environment, and that GitHub receives no
+/// further status.
 async fn it_stays_gone(stage: &Stage, project: &Project, number: u64) -> Result<()> {
     let before = deployments_of(stage, project, &github_environment(number)).await?;
     for deployment in &before {
@@ -241,7 +245,7 @@ async fn reopening_brings_it_back_and_merging_ends_it(stage: &Stage) -> Result<(
     github.merge(&project.repository, pull.number).await?;
     gone(stage, &project, pull.number).await?;
 
-    // At once, while the old one is still going.
+    // The pull request is reopened at once, while the old namespace is still terminating.
     let (pull, _) = live(stage, &project, "quick").await?;
     github.close(&project.repository, pull.number).await?;
     github.reopen(&project.repository, pull.number).await?;
@@ -268,12 +272,12 @@ async fn reopening_brings_it_back_and_merging_ends_it(stage: &Stage) -> Result<(
     gone(stage, &project, pull.number).await
 }
 
-/// GitHub's times are whole seconds: what it tells of the second close is what it told of the first.
+/// GitHub's times are whole seconds, so the second close can bear the same time as the first.
 async fn closed_again_within_the_same_second_it_is_gone(stage: &Stage) -> Result<()> {
     let project = stage.project(NewProject::new("life-flip")).await?;
     let github = stage.github();
     let (pull, _) = live(stage, &project, "feature").await?;
-    // On a slow machine they don't always fall within the same second.
+    // On a slow machine both closes don't always fall within one second.
     for _ in 0..5 {
         let same = closed_twice(stage, &project, pull.number).await?;
         gone(stage, &project, pull.number).await?;
@@ -286,14 +290,14 @@ async fn closed_again_within_the_same_second_it_is_gone(stage: &Stage) -> Result
     bail!("the pull request was never closed twice within the same second")
 }
 
-/// Closes, reopens and closes a pull request; whether GitHub tells the same time of both closes.
+/// Closes, reopens and closes a pull request. Returns whether both closes bear the same time.
 async fn closed_twice(stage: &Stage, project: &Project, number: u64) -> Result<bool> {
     let github = stage.github();
     let since_second = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos();
     tokio::time::sleep(Duration::from_nanos(1_000_000_000 - u64::from(since_second))).await;
     github.close(&project.repository, number).await?;
     github.reopen(&project.repository, number).await?;
-    // What was told of the first close is dealt with, and found to be over.
+    // The operator has received the first close and found that it no longer holds.
     settle(stage, project).await?;
     github.close(&project.repository, number).await?;
     settle(stage, project).await?;
@@ -316,7 +320,7 @@ async fn without_its_label_it_ends(stage: &Stage) -> Result<()> {
 
     github.unlabel(&project.repository, pull.number, "Preview").await?;
     gone(stage, &project, pull.number).await?;
-    // GitHub never sends a delivery twice by itself, but a person may have it sent again.
+    // GitHub never repeats a delivery by itself, but a person may redeliver it.
     for delivery in github.deliveries(project.hook.context("no hook")?).await? {
         if delivery.event == "deployment" {
             github.redeliver(project.hook.context("no hook")?, delivery.id).await?;
@@ -343,7 +347,7 @@ async fn an_object_taken_out_of_the_template_is_removed(stage: &Stage) -> Result
     let notes = stage.objects("v1", "ConfigMap", Some(&namespace));
     let keys = stage.objects("v1", "Secret", Some(&namespace));
     ensure!(notes.get("notes").await?.data["data"]["sha"] == pull.sha.as_str(), "the hole is not filled");
-    // Somebody's own, which no revision ever had.
+    // A person's own object, which was part of no revision.
     let own = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "own"}, "data": {}});
     stage.apply_object_within(&namespace, own).await?;
 
@@ -423,7 +427,7 @@ async fn expiry_ends_it_until_the_next_push(stage: &Stage) -> Result<()> {
     };
     over(first.id).await?;
 
-    // The pull request is as open as it was, and old news of it may come again.
+    // The pull request is still open, and old webhooks of it may arrive again.
     for delivery in github.deliveries(project.hook.context("no hook")?).await? {
         if !delivery.redelivery {
             github.redeliver(project.hook.context("no hook")?, delivery.id).await?;

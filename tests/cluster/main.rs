@@ -1,7 +1,9 @@
-//! The operator on a real cluster, with a stand-in for GitHub: everything a user meets, seen from outside only.
+//! Tests of the operator on a real cluster with a simulated GitHub. They check what a user meets,
+//! from outside only.
 //!
-//! All tests share one stage; each has a namespace and a repository of its own. `cargo test --test cluster -- life` runs
-//! those whose name contains `life`, `-- --list` names all; neither starts more than it needs.
+//! All tests share one stage; each has a namespace and a GitHub repository of its own. `cargo test
+//! --test cluster -- life` runs the tests whose name contains `life`, and `-- --list` lists all.
+//! Both start no more than they need.
 
 mod answers;
 mod chain;
@@ -38,7 +40,7 @@ use std::time::Duration;
 use harness::{Group, group};
 use playground::stage::Settings;
 
-/// Every test, in the order in which they are begun: those that take long come first, those that run alone last.
+/// All tests in the order in which they start: long ones first, those that run alone last.
 const GROUPS: &[Group] = &[
     group("life", life::TESTS),
     group("mistakes", mistakes::TESTS),
@@ -65,11 +67,12 @@ const GROUPS: &[Group] = &[
     group("crash", crash::TESTS),
 ];
 
-/// A process, which is killed and started within a tenth of a second, with the rights that the chart gives it.
+/// Returns the settings of a stage on which the operator is a process with the rights that the
+/// chart grants. A process is killed and restarted within a tenth of a second.
 fn settings() -> Settings {
     Settings {
         sweep_interval: Duration::from_secs(5),
-        // Tests wait for what is told to GitHub; its limits have tests of their own.
+        // The tests wait for GitHub's statuses; the write limits have tests of their own.
         github_write_interval: Duration::ZERO,
         log: "info,matinee=debug".to_owned(),
         record_writes: true,
@@ -78,7 +81,7 @@ fn settings() -> Settings {
 }
 
 fn main() -> ExitCode {
-    // They mostly wait.
+    // The tests spend most of their time waiting.
     const AT_ONCE: usize = 6;
     harness::run(GROUPS, settings, AT_ONCE)
 }

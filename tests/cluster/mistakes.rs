@@ -1,5 +1,5 @@
-//! Users' mistakes: each is told by reason and field on the object and by an `error` on the pull request, deletes nothing, touches nobody
-//! else, and is over once it is mended.
+//! Users' mistakes: the object names the reason and the field, and the pull request shows an
+//! `error`. A mistake deletes nothing, affects no other object, and is over once the user fixes it.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use kube::ResourceExt as _;
@@ -30,14 +30,14 @@ tests![
     an_environment_whose_entry_went_stays_and_is_told,
 ];
 
-/// The usual template with something changed.
+/// Returns the usual template after `change` has edited it.
 fn template(name: &str, change: impl FnOnce(&mut Value)) -> Result<Value> {
     let mut template = NewProject::new(name).template_object()?;
     change(&mut template["spec"]);
     Ok(template)
 }
 
-/// A project whose template has one more object.
+/// Creates a project whose template has one more object.
 async fn with_object(stage: &Stage, name: &str, object: Value) -> Result<Project> {
     let template = template(name, |spec| {
         if let Some(resources) = spec["resources"].as_array_mut() {
@@ -47,7 +47,8 @@ async fn with_object(stage: &Stage, name: &str, object: Value) -> Result<Project
     stage.project(NewProject::new(name).template(&template.to_string())).await
 }
 
-/// A pull request's environment stalls in a stage for a reason, with these words, and GitHub shows an `error` with the last of them.
+/// Checks that a pull request's environment stalls: the condition `kind` has the reason and all the
+/// words, GitHub shows an `error` with the first word, and the environment has a warning event.
 async fn stalls(
     stage: &Stage,
     project: &Project,
@@ -69,7 +70,7 @@ async fn stalls(
     warned(stage, &project.namespace, "PreviewEnvironment", &name, reason).await
 }
 
-/// An object has a warning event with a reason.
+/// Waits until an object has a warning event with a reason.
 async fn warned(stage: &Stage, namespace: &str, kind: &str, name: &str, reason: &str) -> Result<()> {
     let events = stage.objects("events.k8s.io/v1", "Event", Some(namespace));
     stage
@@ -89,14 +90,15 @@ async fn warned(stage: &Stage, namespace: &str, kind: &str, name: &str, reason: 
         .await
 }
 
-/// Ready for a pull request, as GitHub and the URL show it.
+/// Checks that a pull request's environment is ready and that GitHub shows its URL.
 async fn lives(stage: &Stage, project: &Project, pull: &Pull) -> Result<()> {
     let deployment = stage.deployed(project, &pull.sha, "success", END).await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await
 }
 
 async fn a_template_that_does_not_render_is_told_and_mended(stage: &Stage) -> Result<()> {
-    // The one is wrong whatever is deployed, the other only for a deployment that brings no image.
+    // The first image is wrong for every deployment, the second only for a deployment whose payload
+    // has no image.
     for (name, image, words) in [
         ("mistake-name", "{{ nothing.like.it }}", ["resources[0]", "nothing"]),
         ("mistake-hole", "{{ payload.image }}", ["resources[0]", "image"]),
@@ -173,11 +175,12 @@ async fn a_kind_the_deployer_has_no_right_to_waits_for_the_right(stage: &Stage) 
     let pull = open(stage, &project, "feature").await?;
     let words = ["Lease leader", "matinee-deployer"];
     stalls(stage, &project, &pull, ("Applied", "ApplyForbidden"), &words).await?;
-    // What stood before it was applied, and nothing else of the preview is taken away for it.
+    // The failed attempt deleted nothing: the previous Deployment still exists.
     let web = stage.objects("apps/v1", "Deployment", Some(&namespace_of(&project, pull.number)));
     ensure!(web.get_opt("web").await?.is_some(), "what came before it was not applied, or was removed");
 
-    // The platform team gives the right as the chart's values say: no object of Matinee's changes, and no watch tells of it.
+    // The platform team grants the right as the chart's values describe it. No object of Matinee
+    // changes, so no watch reports it.
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
@@ -185,7 +188,7 @@ async fn a_kind_the_deployer_has_no_right_to_waits_for_the_right(stage: &Stage) 
         "rules": [{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "list", "create", "patch", "delete"]}],
     });
     stage.apply(&role.to_string()).await?;
-    // A minute until the next try.
+    // The operator retries after a minute.
     lives(stage, &project, &pull).await?;
     let roles = stage.objects("rbac.authorization.k8s.io/v1", "ClusterRole", None);
     roles.delete("mistake-leases", &DeleteParams::default()).await?;
@@ -259,7 +262,8 @@ async fn a_missing_class_is_waited_for(stage: &Stage) -> Result<()> {
     ensure!(why.contains("spec.className") && why.contains("mistake-class-late"), "{why}");
     warned(stage, &project.namespace, "PreviewRepository", name, "ClassMissing").await?;
     let pull = open(stage, &project, "feature").await?;
-    // Without a class there are no credentials, so the request is where its author's team finds the reason.
+    // Without a class there are no credentials for GitHub, so the DeploymentRequest is where the
+    // team finds the reason.
     let requests = stage.requests(&project.namespace);
     let request = format!("{}-{}", name_of(&project, pull.number), &pull.sha[..12]);
     let why = refused(stage, &requests, &request, "Allowed", "ClassMissing").await?;
@@ -305,7 +309,8 @@ async fn a_class_that_does_not_let_the_repository_in_is_told(stage: &Stage) -> R
         let pull = open(stage, &project, "feature").await?;
         let request = format!("{}-{}", name_of(&project, pull.number), &pull.sha[..12]);
         refused(stage, &stage.requests(&project.namespace), &request, "Allowed", reason).await?;
-        // The class's credentials aren't this repository's to use: GitHub hears and is asked nothing.
+        // The class's credentials must not be used for this repository: the operator sends GitHub
+        // no request.
         tokio::time::sleep(SYNCED).await;
         nothing_live(stage, &project, pull.number).await?;
         let prefix = format!("/repos/{}/", project.repository);
@@ -332,7 +337,7 @@ async fn a_class_that_closes_its_door_later_takes_nothing_away(stage: &Stage) ->
     let environment_name = name_of(&project, pull.number);
     refused(stage, &environments, &environment_name, "Validated", "RepositoryNotAllowed").await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
-    // Let in again, it is as it was.
+    // With the grant restored, the environment recovers.
     let open_door = json!({"spec": {"grants": [{"repositories": ["*/*"], "namespaces": ["*"]}]}});
     stage.classes().patch(name, &PatchParams::default(), &Patch::Merge(&open_door)).await?;
     condition_is(stage, &environments, &environment_name, "Ready", "True").await?;
@@ -372,7 +377,8 @@ async fn an_environment_whose_entry_went_stays_and_is_told(stage: &Stage) -> Res
     ensure!(why.contains("spec.environments") && why.contains("preview"), "{why}");
     swept(stage, &project).await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
-    // Back again, it is as it was; and what ends meanwhile ends all the same.
+    // With the entry restored, the environment recovers, and the closed pull request still deletes
+    // it.
     stage.apply_object_within(&project.namespace, NewProject::new(name).repository_object()?).await?;
     stage
         .wait_for("the environment is well", SOON, async || {

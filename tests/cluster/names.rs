@@ -1,5 +1,5 @@
-//! Names as long as they may be: what is made from them doesn't fit into a label, and all goes as
-//! fast as with short ones.
+//! Names of the greatest length: names derived from them don't fit into a label, and previews are
+//! as fast as with short names.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::play::{END, SOON, open, repository_yaml, shows, url_of};
 
 tests![an_environment_with_a_long_name_is_ready_and_deleted_within_seconds];
 
-/// A PreviewRepository's longest name, and its entry's.
+/// The longest names of a PreviewRepository and of its entry.
 const REPOSITORY: &str = "customer-onboarding-portal-frontend-apps";
 const ENTRY: &str = "end-to-end-previews1";
 
@@ -21,7 +21,8 @@ async fn an_environment_with_a_long_name_is_ready_and_deleted_within_seconds(sta
     ensure!(repository.len() == 40 && ENTRY.len() == 20, "longer names are not taken");
     let yaml =
         repository_yaml(repository, CLASS, "{}", "").replace("- name: preview", &format!("- name: {ENTRY}"));
-    // It becomes ready some time after everything was applied: only a watch tells.
+    // The container becomes ready some time after everything was applied, so only a watch can
+    // report it.
     let new = NewProject::new(repository).repository(&yaml).variable("START_DELAY", "3");
     let project = stage.project(new).await?;
     let began = Instant::now();
@@ -48,7 +49,7 @@ async fn an_environment_with_a_long_name_is_ready_and_deleted_within_seconds(sta
             Ok(())
         })
         .await?;
-    // A namespace takes about ten seconds.
+    // Deleting a namespace takes about ten seconds.
     let took = began.elapsed();
     ensure!(took < Duration::from_secs(45), "deleted after {took:?}");
     Ok(())

@@ -1,5 +1,5 @@
-//! What becomes of a template's objects: their types, Jobs, replicas, objects that others change,
-//! and attempts that fail half-way.
+//! Objects of a template: their types, Jobs, replicas, objects that others change, and attempts
+//! that fail half-way.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ tests![
     a_kind_that_only_the_deployer_may_touch_stays_ready_after_a_restart(alone),
 ];
 
-/// The usual template with more objects.
+/// Returns the usual template with more objects.
 fn template_with(name: &str, objects: &[Value]) -> Result<Value> {
     let mut template = NewProject::new(name).template_object()?;
     let resources = template["spec"]["resources"].as_array_mut().context("no resources")?;
@@ -43,7 +43,7 @@ fn config_map(name: &str, data: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
 }
 
-/// A Job of the sample that ends with 0, and that bears the commit.
+/// Returns a Job that runs the sample, exits with 0, and has the commit in its environment.
 fn job(name: &str, spec: &Value) -> Result<Value> {
     let usual = NewProject::new(name).template_object()?;
     let mut pod = usual["spec"]["resources"][0]["spec"]["template"]["spec"].clone();
@@ -61,7 +61,7 @@ fn job(name: &str, spec: &Value) -> Result<Value> {
     Ok(job)
 }
 
-/// Waits until an object of a preview is as it should be.
+/// Waits until an object of a preview satisfies `check`.
 async fn becomes(
     stage: &Stage,
     (api_version, kind, name): (&str, &str, &str),
@@ -117,7 +117,7 @@ async fn every_rejected_object_is_named_at_once(stage: &Stage) -> Result<()> {
             "spec": {"selector": {"app": "web"}, "ports": [{"port": 0}]}})
     };
     let mut template = template_with(name, &[service("first"), service("second")])?;
-    // The usual Service is applied before, the Deployment after.
+    // The usual Service is applied before the wrong objects, the Deployment after them.
     template["spec"]["resources"][0]["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"] =
         0.into();
     let project = stage.project(NewProject::new(name).template(&template.to_string())).await?;
@@ -131,7 +131,7 @@ async fn every_rejected_object_is_named_at_once(stage: &Stage) -> Result<()> {
     let deployment = stage.deployed(&project, &pull.sha, "error", SOON).await?;
     let shown = deployment.statuses.last().map(|status| status.description.clone()).unwrap_or_default();
     ensure!(shown.starts_with("Service first: ") && shown.contains("(and 2 more)"), "{shown}");
-    // What was only tried isn't there.
+    // A dry run left nothing behind.
     let namespace = namespace_of(&project, pull.number);
     let web = stage.objects("apps/v1", "Deployment", Some(&namespace)).get_opt("web").await?;
     ensure!(web.is_none(), "the Deployment was applied");
@@ -139,7 +139,7 @@ async fn every_rejected_object_is_named_at_once(stage: &Stage) -> Result<()> {
     stage.deployed(&project, &pull.sha, "success", END).await.map(drop)
 }
 
-/// UID of the Job and the value of its variable `REVISION`.
+/// Returns the UID of the Job and the value of its variable `REVISION`.
 fn ran(job: &DynamicObject) -> (Option<String>, Value) {
     let variables = &job.data["spec"]["template"]["spec"]["containers"][0]["env"];
     (job.uid(), variables[0]["value"].clone())
@@ -173,7 +173,7 @@ async fn a_job_that_its_ttl_removed_runs_once_for_each_revision(stage: &Stage) -
             .await
     };
     is_gone().await?;
-    // Nothing else shows that it doesn't come back.
+    // Only waiting shows that the object isn't recreated.
     tokio::time::sleep(Duration::from_secs(5)).await;
     ensure!(jobs.get_opt("seed").await?.is_none(), "it was created again");
     let environments = stage.environments(&project.namespace);
@@ -182,7 +182,7 @@ async fn a_job_that_its_ttl_removed_runs_once_for_each_revision(stage: &Stage) -
     let inventory = found.data["status"]["inventory"].as_array().context("no inventory")?;
     let entry = inventory.iter().find(|entry| entry["name"] == "seed").context("no entry")?;
     ensure!(entry["finished"]["sha"] == pull.sha.as_str(), "{entry}");
-    // The next commit runs it again.
+    // The next commit runs the Job again.
     let sha = pushed(stage, &project).await?;
     is_gone().await?;
     let deployment = stage.deployed(&project, &sha, "success", SOON).await?;
@@ -205,7 +205,7 @@ async fn an_autoscaler_has_the_replicas(stage: &Stage) -> Result<()> {
     let web = ("apps/v1", "Deployment", "web");
     let two = |found: &DynamicObject| found.data["spec"]["replicas"] == 2;
     let scaled = becomes(stage, web, &namespace, "is scaled to 2", two).await?;
-    // Longer than the autoscaler waits between two looks.
+    // Longer than the autoscaler's interval.
     tokio::time::sleep(Duration::from_secs(20)).await;
     let objects = stage.objects("apps/v1", "Deployment", Some(&namespace));
     let later = objects.get("web").await?;
@@ -224,7 +224,7 @@ async fn what_is_scaled_stays_so_until_the_next_revision(stage: &Stage) -> Resul
     let objects = stage.objects("apps/v1", "Deployment", Some(&namespace));
     let environments = stage.environments(&project.namespace);
     let kubectl = PatchParams { field_manager: Some("kubectl".to_owned()), ..PatchParams::default() };
-    // The API server notes who scaled to 2, and nobody who scaled to 0.
+    // The API server records a field manager for the scaling to 2, and none for the scaling to 0.
     for scaled in [2, 0] {
         let scale = json!({"spec": {"replicas": scaled}});
         objects.patch_scale("web", &kubectl, &Patch::Merge(&scale)).await?;
@@ -233,7 +233,7 @@ async fn what_is_scaled_stays_so_until_the_next_revision(stage: &Stage) -> Resul
         ensure!(replicas == scaled, "scaled to {scaled}, it has {replicas}");
         condition_is(stage, &environments, &name_of(&project, pull.number), "Ready", "True").await?;
     }
-    // An edit of anything else is put back, and leaves the number.
+    // The operator reverts an edit of any other field and keeps the number of replicas.
     let edit = json!({"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "localhost/other:1"}]}}}});
     objects.patch("web", &kubectl, &Patch::Strategic(&edit)).await?;
     stage
@@ -306,8 +306,8 @@ async fn an_object_that_is_changed_over_and_over_is_left(stage: &Stage) -> Resul
     Ok(())
 }
 
-/// The ConfigMap isn't applied since its admission webhook can't be reached; the Secret was applied
-/// before.
+/// Applying the ConfigMap fails because its admission webhook can't be reached; the Secret has been
+/// applied before.
 async fn what_a_failed_attempt_applied_is_removed_later(stage: &Stage) -> Result<()> {
     let name = "objects-half";
     let webhook = json!({

@@ -1,4 +1,5 @@
-//! Whose pull requests have previews: forks, drafts and bots have none unless the PreviewRepository and its class say so.
+//! Authors of pull requests: forks, drafts and bots have no previews unless the PreviewRepository
+//! and its class allow them.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ tests![
     forks_drafts_and_bots_have_previews_where_both_say_so,
 ];
 
-/// A class of its own that lets everybody in.
+/// A class of its own that allows everybody.
 const OPEN_CLASS: &str = "people-open";
 
 async fn pull_of_fork(stage: &Stage, project: &Project, owner: &str) -> Result<PullRequest> {
@@ -35,7 +36,8 @@ async fn pull_of_fork(stage: &Stage, project: &Project, owner: &str) -> Result<P
     Ok(github.open(&project.repository, new).await?)
 }
 
-/// The request says why nothing is made of it, and nothing is, neither now nor after a sweep.
+/// Checks that the request says why it isn't deployed, and that nothing is deployed, also after a
+/// sweep.
 async fn has_nothing(
     stage: &Stage,
     project: &Project,
@@ -72,10 +74,10 @@ async fn a_forks_pull_request_has_nothing(stage: &Stage) -> Result<()> {
     let why = ["fork", "forks is Ignore", "PreviewClass standard denies spec.pullRequests.forks"];
     has_nothing(stage, &project, pull.number, "ForkNotAllowed", &why).await?;
 
-    // Another one's is none of its business.
+    // Another pull request's preview is not affected.
     let own = crate::play::open(stage, &project, "own").await?;
     stage.deployed(&project, &own.sha, "success", SOON).await?;
-    // The class alone is not enough, nor is the PreviewRepository.
+    // Neither the class nor the PreviewRepository alone is enough.
     let name = "people-fork-class";
     stage.class_like("people-forks", |class| class["pullRequests"] = json!({"forks": "Allow"})).await?;
     let project = stage.project(NewProject::new(name).class("people-forks")).await?;
@@ -93,7 +95,8 @@ async fn a_fork_is_told_by_id_whoever_asks_for_it(stage: &Stage) -> Result<()> {
     let project = stage.project(NewProject::new("people-deployed")).await?;
     let github = stage.github();
     let pull = pull_of_fork(stage, &project, "intruder").await?;
-    // A branch of the same name in the repository itself, so that no name tells them apart.
+    // The GitHub repository itself has a branch of the same name, so the name doesn't tell them
+    // apart.
     github.push(&project.repository, "feature").await?;
     let body = json!({
         "ref": pull.head_sha,
@@ -128,7 +131,8 @@ async fn a_head_whose_repository_is_gone_is_a_forks(stage: &Stage) -> Result<()>
     let pull = github.open(&project.repository, new).await?;
     has_nothing(stage, &project, pull.number, "DraftNotAllowed", &[]).await?;
 
-    // GitHub has open pull requests without a head repository; the stand-in closes them, so the answer is made up.
+    // GitHub has open pull requests without a head repository. The simulated GitHub closes them, so
+    // the answer is made up.
     let path = format!("repos/{}/pulls/{}", project.repository, pull.number);
     let (_, mut answer) = stage.gh_api("GET", &path, None).await?;
     answer["draft"] = false.into();
@@ -153,7 +157,7 @@ async fn a_draft_waits_until_it_is_ready(stage: &Stage) -> Result<()> {
     github.mark_ready(&project.repository, pull.number).await?;
     let deployment = stage.deployed(&project, &sha, "success", SOON).await?;
     shows(stage, url_of(&deployment)?, &sha[..7]).await?;
-    // Made a draft again it isn't what it was: the environment says so, and stays.
+    // The pull request is converted to a draft: the environment says so, and stays.
     github.convert_to_draft(&project.repository, pull.number).await?;
     swept(stage, &project).await?;
     let found = environment(stage, &project, pull.number).await?;
@@ -199,7 +203,7 @@ async fn forks_drafts_and_bots_have_previews_where_both_say_so(stage: &Stage) ->
             ensure!(source[field] == (number == pull.number), "{}: {source}", found.name_any());
         }
     }
-    // A fork that is deleted takes its pull request with it; its last webhook has no head repository.
+    // Deleting a fork closes its pull request; the last webhook has no head repository.
     github.delete_repository("friend/people-open").await?;
     for pull in [&of_bot, &draft] {
         github.close(&project.repository, pull.number).await?;

@@ -1,4 +1,5 @@
-//! What many tests do and ask: opening a pull request, where its preview is, and whether all of it is gone.
+//! Helpers of many tests: opening a pull request, finding its preview, and checking that all of it
+//! has been deleted.
 
 use std::time::Duration;
 
@@ -8,11 +9,12 @@ use kube::api::{DynamicObject, ListParams};
 use playground::stage::github::types::Deployment;
 use playground::stage::{Condition, Project, Stage, condition, conditions};
 
-/// How long anything may take that takes a moment on a machine with nothing else to do.
+/// Longest time for anything that takes a moment on an idle machine.
 pub const SOON: Duration = Duration::from_mins(1);
-/// How long the end of an environment may take: a namespace goes in about ten seconds.
+/// Longest time for the teardown of an environment. Deleting a namespace takes about ten seconds.
 pub const END: Duration = Duration::from_secs(90);
-/// Longer than the time between two sweeps, for what GitHub isn't asked about. Else [`swept`] says when one is over.
+/// Longer than the interval of sweeps, for facts that GitHub can't be asked about. Otherwise use
+/// [`swept`], which waits for the end of a sweep.
 pub const SYNCED: Duration = Duration::from_secs(7);
 /// Label on everything that belongs to an environment.
 pub const OWNER_LABEL: &str = "matinee.dev/environment-uid";
@@ -21,69 +23,70 @@ pub const OWNER_LABEL: &str = "matinee.dev/environment-uid";
 #[derive(Clone, Debug)]
 pub struct Pull {
     pub number: u64,
-    /// The head's commit when it was opened.
+    /// The head commit at the time of opening.
     pub sha: String,
 }
 
-/// Pushes a commit to a new branch and opens a pull request of it.
+/// Pushes a commit to a new branch and opens a pull request for it.
 pub async fn open(stage: &Stage, project: &Project, branch: &str) -> Result<Pull> {
     let sha = stage.github().push(&project.repository, branch).await?;
     let pull = stage.github().open_pull_request(&project.repository, branch).await?;
     Ok(Pull { number: pull.number, sha })
 }
 
-/// Opens a pull request and waits for its preview; the deployment comes too.
+/// Opens a pull request and waits for its preview. Returns the deployment too.
 pub async fn live(stage: &Stage, project: &Project, branch: &str) -> Result<(Pull, Deployment)> {
     let pull = open(stage, project, branch).await?;
     let deployment = stage.deployed(project, &pull.sha, "success", SOON).await?;
     Ok((pull, deployment))
 }
 
-/// Name of a pull request's `PreviewEnvironment`, of the entry `preview`.
+/// Returns the name of a pull request's `PreviewEnvironment`, for the entry `preview`.
 pub fn name_of(project: &Project, number: u64) -> String {
     format!("{}-preview-pr-{number}", project.name)
 }
 
-/// The namespace of a pull request's preview, of the entry `preview`.
+/// Returns the namespace of a pull request's preview, for the entry `preview`.
 pub fn namespace_of(project: &Project, number: u64) -> String {
     format!("preview-{}-pr-{number}", project.name)
 }
 
-/// Name of a pull request's environment on GitHub, of the entry `preview`.
+/// Returns the name of a pull request's environment on GitHub, for the entry `preview`.
 pub fn github_environment(number: u64) -> String {
     format!("preview/pr-{number}")
 }
 
-/// A pull request's `PreviewEnvironment`.
+/// Returns a pull request's `PreviewEnvironment`.
 pub async fn environment(stage: &Stage, project: &Project, number: u64) -> Result<DynamicObject> {
     Ok(stage.environments(&project.namespace).get(&name_of(project, number)).await?)
 }
 
-/// The states of a deployment's statuses, oldest first.
+/// Returns the states of a deployment's statuses, oldest first.
 pub fn states(deployment: &Deployment) -> Vec<&str> {
     deployment.statuses.iter().map(|status| status.state.as_str()).collect()
 }
 
-/// Fails when a state was told though GitHub showed it already.
+/// Fails when a state was reported while GitHub already showed it.
 pub fn once(told: &[&str]) -> Result<()> {
     ensure!(told.windows(2).all(|pair| pair[0] != pair[1]), "a state was told twice: {told:?}");
     Ok(())
 }
 
-/// The deployments of an environment on GitHub, oldest first.
+/// Returns the deployments of an environment on GitHub, oldest first.
 pub async fn deployments_of(stage: &Stage, project: &Project, environment: &str) -> Result<Vec<Deployment>> {
     let mut all = stage.github().deployments(&project.repository).await?;
     all.retain(|deployment| deployment.environment.eq_ignore_ascii_case(environment));
     Ok(all)
 }
 
-/// The URL that a deployment's newest status tells.
+/// Returns the URL in a deployment's newest status.
 pub fn url_of(deployment: &Deployment) -> Result<&str> {
     let url = deployment.statuses.last().map(|status| status.environment_url.as_str());
     url.filter(|url| !url.is_empty()).with_context(|| format!("no environment_url: {deployment:#?}"))
 }
 
-/// Where containers run: waits until a URL shows a text. The gateway follows the cluster by a moment.
+/// Waits until a URL shows a text, where containers run. The gateway follows the cluster after a
+/// moment.
 pub async fn shows(stage: &Stage, url: &str, text: &str) -> Result<()> {
     if !stage.serves() {
         return Ok(());
@@ -97,7 +100,7 @@ pub async fn shows(stage: &Stage, url: &str, text: &str) -> Result<()> {
         .await
 }
 
-/// Waits until an object's condition has a status, and answers the condition.
+/// Waits until an object's condition has a status. Returns the condition.
 pub async fn condition_is(
     stage: &Stage,
     objects: &kube::Api<DynamicObject>,
@@ -116,7 +119,7 @@ pub async fn condition_is(
         .await
 }
 
-/// Waits until an object's condition is `False` for a reason, and answers its message.
+/// Waits until an object's condition is `False` for a reason. Returns its message.
 pub async fn refused(
     stage: &Stage,
     objects: &kube::Api<DynamicObject>,
@@ -135,7 +138,8 @@ pub async fn refused(
         .await
 }
 
-/// Waits until nothing of a pull request's environment is left: its namespace, its objects, its active deployments.
+/// Waits until nothing of a pull request's environment is left: namespace, objects, active
+/// deployments.
 pub async fn gone(stage: &Stage, project: &Project, number: u64) -> Result<()> {
     let result = stage
         .wait_for(
@@ -174,7 +178,8 @@ pub async fn nothing_left(stage: &Stage, project: &Project, number: u64) -> Resu
     Ok(())
 }
 
-/// Waits until all webhooks of a project that were due have been answered, which the operator does only after their effect.
+/// Waits until the operator has answered all due webhooks of a project. It answers only after their
+/// effect.
 pub async fn settle(stage: &Stage, project: &Project) -> Result<()> {
     if let Some(hook) = project.hook {
         stage.github().settle_hook(hook, SOON).await?;
@@ -182,16 +187,16 @@ pub async fn settle(stage: &Stage, project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Waits until a project has been swept from beginning to end, and what the sweep found has had the time until the next one to come to
-/// something.
+/// Waits until a project has been swept completely and the findings have had time to take effect,
+/// until the next sweep.
 pub async fn swept(stage: &Stage, project: &Project) -> Result<()> {
     let log = async || anyhow::Ok(stage.github().requests().await?);
     let since = log().await?.last().map_or(0, |request| request.sequence);
-    // What every sweep begins with, and nothing else asks for.
+    // Every sweep begins with this request, and nothing else sends it.
     let listing = format!("/repos/{}/pulls?", project.repository);
     stage
         .wait_for(&format!("{} is swept", project.repository), END, async || {
-            // The log is long.
+            // The log is long, so it isn't read more often.
             tokio::time::sleep(Duration::from_secs(1)).await;
             let all = log().await?;
             let begun =
@@ -202,8 +207,8 @@ pub async fn swept(stage: &Stage, project: &Project) -> Result<()> {
         .await
 }
 
-/// Fails when a pull request has a request, an environment, a namespace or a deployment. All webhooks that were due have been answered by
-/// then.
+/// Waits until all due webhooks have been answered. Fails when the pull request then has a request,
+/// an environment, a namespace or a deployment.
 pub async fn nothing_begun(stage: &Stage, project: &Project, number: u64) -> Result<()> {
     settle(stage, project).await?;
     let requests = stage.requests(&project.namespace).list(&ListParams::default()).await?;
@@ -230,7 +235,8 @@ pub async fn nothing_live(stage: &Stage, project: &Project, number: u64) -> Resu
     Ok(())
 }
 
-/// A `PullRequest` environment in a PreviewRepository named like its project, with further lines below the trigger.
+/// Returns the YAML of a PreviewRepository with one `PullRequest` environment, named like its
+/// project, with further lines below the trigger.
 pub fn repository_yaml(name: &str, class: &str, trigger: &str, more: &str) -> String {
     format!(
         "apiVersion: matinee.dev/v1alpha1\nkind: PreviewRepository\nmetadata: {{name: {name}}}\nspec:\n  repository: acme/{name}\n  \

@@ -1,5 +1,5 @@
-//! No deployment without a push, none without an end: several branches in one environment, many pushes in a row, deliveries that come twice,
-//! and names that two environments would share.
+//! Each push gets one deployment and each deployment ends: several branches in one environment,
+//! many pushes in a row, repeated deliveries, and names that two environments would share.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ tests![
     a_delivery_that_is_sent_again_after_a_restart_writes_nothing(alone),
 ];
 
-/// Several times the interval of sweeps, each of which could deploy again.
+/// Several intervals of sweeps, each of which could deploy again.
 const LONG: Duration = Duration::from_secs(40);
 
 async fn two_branches(stage: &Stage, new: NewProject, deploy: &str) -> Result<Project> {
@@ -40,7 +40,7 @@ async fn two_branches(stage: &Stage, new: NewProject, deploy: &str) -> Result<Pr
     stage.project(new.repository(&yaml)).await
 }
 
-/// The commits of an environment's deployments, oldest first.
+/// Returns the commits of an environment's deployments, oldest first.
 async fn commits(stage: &Stage, project: &Project, environment: &str) -> Result<Vec<String>> {
     let all = deployments_of(stage, project, environment).await?;
     Ok(all.into_iter().map(|deployment| deployment.sha).collect())
@@ -79,7 +79,7 @@ async fn two_branches_in_one_environment_are_each_deployed_once(stage: &Stage) -
     let deploy = "    deploy: {template: {ref: {name: pushes-two}}}\n";
     let project = two_branches(stage, NewProject::new("pushes-two"), deploy).await?;
     once_each(stage, &project).await?;
-    // A push back of one of them is another push.
+    // A push back to one of the commits is another push.
     let github = stage.github();
     let first = commits(stage, &project, "staging").await?.into_iter().rev().nth(1).context("one alone")?;
     let next = github.push(&project.repository, "main").await?;
@@ -107,7 +107,8 @@ async fn a_sweep_that_finds_several_branches_deploys_one(stage: &Stage) -> Resul
     let github = stage.github();
     let hook = project.hook.context("no hook")?;
     github.set_delivery_mode(hook, DeliveryMode { lose_all: true, ..DeliveryMode::default() }).await?;
-    // The last by name is the newest, though it is pushed first. A sweep may come between two pushes, and deploys what it finds.
+    // The branch that is last by name is the newest, although it is pushed first. A sweep may come
+    // between two pushes, and deploys what it finds.
     let newest = github.push(&project.repository, "release/10").await?;
     for branch in ["release/9", "main"] {
         github.push(&project.repository, branch).await?;
@@ -140,7 +141,7 @@ async fn a_push_back_is_deployed_though_the_commit_in_between_was_not(stage: &St
         .map(|_| ())
 }
 
-/// Waits until every deployment of an environment has come to an end, and every request.
+/// Waits until every deployment and every DeploymentRequest of an environment has ended.
 async fn all_end(stage: &Stage, project: &Project, environment: &str, entry: &str, live: &str) -> Result<()> {
     const ENDS: [&str; 3] = ["Succeeded", "Superseded", "Inactive"];
     stage
@@ -194,7 +195,8 @@ async fn a_deployment_that_is_reported_after_a_newer_one_comes_to_an_end(stage: 
         (github.push(&project.repository, "main").await?, github.push(&project.repository, "main").await?);
     let held = Shuffle { hold: 1_000, order: ShuffleOrder::Reversed, seed: 0 };
     github.set_delivery_mode(hook, DeliveryMode { shuffle: Some(held), ..DeliveryMode::default() }).await?;
-    // Nobody of Matinee's asked for them: no request knows the one that is passed over.
+    // Matinee didn't create these deployments, so no DeploymentRequest knows the one that is
+    // skipped.
     for sha in [&one, &two] {
         let body =
             json!({"ref": sha, "environment": "staging", "auto_merge": false, "required_contexts": []});
@@ -208,7 +210,7 @@ async fn a_deployment_that_is_reported_after_a_newer_one_comes_to_an_end(stage: 
     all_end(stage, &project, "staging", "staging", &two).await
 }
 
-/// Sends every delivery of a project again, and fails when the operator writes.
+/// Redelivers every webhook of a project, and fails when the operator writes anything.
 async fn sent_again(stage: &Stage, project: &Project, number: u64) -> Result<()> {
     let github = stage.github();
     let hook = project.hook.context("no hook")?;
@@ -251,7 +253,7 @@ async fn two_environments_of_one_name_are_reported(stage: &Stage) -> Result<()> 
     let first = crate::chain::project(stage, "pushes", &environments("name-staging"), true).await?;
     let sha = stage.github().push(&first.repository, "main").await?;
     deployed(stage, &first, "name-staging", &sha, "success").await?;
-    // Another repository of the same team.
+    // Another GitHub repository of the same team.
     let yaml = format!(
         "apiVersion: matinee.dev/v1alpha1\nkind: PreviewRepository\nmetadata: {{name: pushes-name}}\nspec:\n  repository: acme/pushes-name\n  \
          className: {CLASS}\n  environments:\n{}",
@@ -262,7 +264,8 @@ async fn two_environments_of_one_name_are_reported(stage: &Stage) -> Result<()> 
     let repositories = stage.repositories(&second.namespace);
     let why = refused(stage, &repositories, "pushes-name", "Accepted", "NameTaken").await?;
     ensure!(why.contains("pushes-name-staging") && why.contains("name-staging"), "{why}");
-    // Nothing is asked for, and what somebody else asks for is told why nothing comes of it.
+    // Matinee creates no deployment, and reports on somebody else's deployment why it doesn't
+    // deploy it.
     let sha = stage.github().push(&second.repository, "main").await?;
     let body = json!({"ref": sha, "environment": "staging", "auto_merge": false, "required_contexts": []});
     let path = format!("repos/{}/deployments", second.repository);
@@ -274,7 +277,7 @@ async fn two_environments_of_one_name_are_reported(stage: &Stage) -> Result<()> 
     swept(stage, &second).await?;
     let all = deployments_of(stage, &second, "staging").await?;
     ensure!(all.len() == 1 && all[0].statuses.len() == 1, "{all:#?}");
-    // The first one's is as it was.
+    // The first one's environment is unchanged.
     let kept = stage.environments(&first.namespace).list(&ListParams::default()).await?.items;
     ensure!(
         kept.len() == 1 && kept[0].data["spec"]["repositoryRef"]["name"] == "pushes",

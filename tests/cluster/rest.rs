@@ -1,4 +1,5 @@
-//! What there is of a project with one environment, and whether anything of it was written or asked since.
+//! Tells whether the operator wrote or read anything of a project with one environment since a
+//! mark.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,8 @@ pub const KINDS: [(&str, &str); 8] = [
     ("gateway.networking.k8s.io/v1", "HTTPRoute"),
 ];
 
-/// The versions of everything that belongs to a project with one environment, by kind and name.
+/// Returns the resource versions of everything that belongs to a project with one environment, by
+/// kind and name.
 pub async fn versions(stage: &Stage, project: &Project, number: u64) -> Result<BTreeMap<String, String>> {
     let namespace = namespace_of(project, number);
     let mut versions = BTreeMap::new();
@@ -46,7 +48,7 @@ pub async fn versions(stage: &Stage, project: &Project, number: u64) -> Result<B
     Ok(versions)
 }
 
-/// What the operator wrote for a project since a mark.
+/// Returns what the operator wrote for a project since a mark.
 pub fn writes(stage: &Stage, project: &Project, number: u64, since: Mark) -> Result<Vec<String>> {
     let namespace = namespace_of(project, number);
     let all = stage.writes(since)?;
@@ -61,7 +63,8 @@ pub fn writes(stage: &Stage, project: &Project, number: u64, since: Mark) -> Res
         .collect())
 }
 
-/// What the operator asked GitHub about a project's repository after the first `already` requests.
+/// Returns the operator's requests to GitHub about a project's repository after the first `already`
+/// ones.
 pub async fn calls(stage: &Stage, project: &Project, already: usize) -> Result<Vec<String>> {
     let prefix = format!("/repos/{}/", project.repository);
     let all = stage.github().requests().await?;
@@ -73,7 +76,7 @@ pub async fn calls(stage: &Stage, project: &Project, already: usize) -> Result<V
         .collect())
 }
 
-/// A live environment at which everything has been told and written.
+/// Creates a live environment and waits until everything is reported and written.
 pub async fn at_rest(stage: &Stage, name: &str) -> Result<(Project, u64, String)> {
     let project = stage.project(NewProject::new(name)).await?;
     let (pull, deployment) = live(stage, &project, "feature").await?;
@@ -82,7 +85,8 @@ pub async fn at_rest(stage: &Stage, name: &str) -> Result<(Project, u64, String)
     let environments = stage.environments(&project.namespace);
     condition_is(stage, &environments, &name_of(&project, pull.number), "Reported", "True").await?;
     settle(stage, &project).await?;
-    // The cluster's own controllers write statuses for a moment, and a sweep sees the new deployment.
+    // The cluster's own controllers write statuses for a moment, and a sweep finds the new
+    // deployment.
     let mut before = versions(stage, &project, pull.number).await?;
     for _ in 0..6 {
         swept(stage, &project).await?;

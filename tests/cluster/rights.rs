@@ -1,4 +1,5 @@
-//! What the operator may not do, in the API server's own words: everything here is tried as its account, with its own credentials.
+//! What the operator must not do, in the API server's own words: each test tries it with the
+//! operator's credentials.
 
 use anyhow::{Result, bail, ensure};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -21,10 +22,10 @@ tests![
     the_deployer_stays_in_its_namespace,
 ];
 
-/// Label by which a Pod Security Standard is enforced.
+/// Label that enforces a Pod Security Standard.
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
-/// The operator's own account.
+/// Returns a client with the operator's account.
 async fn operator(stage: &Stage) -> Result<Client> {
     playground::client(stage.operator().kubeconfig()).await
 }
@@ -38,7 +39,7 @@ fn objects(client: &Client, api_version: &str, kind: &str, namespace: Option<&st
     }
 }
 
-/// The API server refused it, for lack of this right.
+/// Fails unless the API server rejected the request for lack of this right.
 fn forbidden<T>(result: Result<T, kube::Error>, right: &str) -> Result<()> {
     match result {
         Err(kube::Error::Api(status)) if status.code == 403 => {
@@ -54,7 +55,7 @@ fn pod(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [{"name": "a", "image": "a"}]}})
 }
 
-/// A binding of a cluster role to an account.
+/// Returns a binding of a cluster role to an account.
 fn role_binding(role: &str, account: &str, namespace: &str) -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -125,14 +126,14 @@ async fn the_operator_binds_no_other_role(stage: &Stage) -> Result<()> {
     let client = operator(stage).await?;
     stage.namespace("rights-bind").await?;
     let bindings = objects(&client, "rbac.authorization.k8s.io/v1", "RoleBinding", Some("rights-bind"));
-    // (What it may do itself it could hand on; that is nothing it couldn't do already.)
+    // (The operator can grant rights that it has itself, which allows nothing new.)
     for role in ["cluster-admin", "edit", "view"] {
         forbidden(
             create(&bindings, role_binding(role, "matinee", SYSTEM)).await,
             "attempting to grant RBAC permissions not currently held",
         )?;
     }
-    // Nor does it widen the role that it may bind.
+    // It must not widen the role that it may bind.
     let roles = objects(&client, "rbac.authorization.k8s.io/v1", "ClusterRole", None);
     let wider = Patch::Merge(json!({"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}));
     let patched = roles.patch("matinee-deployer", &PatchParams::default(), &wider).await;
@@ -143,7 +144,7 @@ async fn the_operator_binds_no_other_role(stage: &Stage) -> Result<()> {
     forbidden(create(&everywhere, binding).await, "cannot create resource \"clusterrolebindings\"")
 }
 
-/// A client of the operator's that acts as somebody else.
+/// Returns a client of the operator that impersonates a user.
 async fn as_user(stage: &Stage, user: &str) -> Result<Client> {
     let kubeconfig = kube::config::Kubeconfig::read_from(stage.operator().kubeconfig())?;
     let mut config =
@@ -160,13 +161,15 @@ async fn the_operator_impersonates_nobody_else(stage: &Stage) -> Result<()> {
     ] {
         let client = as_user(stage, user).await?;
         let listed = objects(&client, "v1", "Pod", Some("default")).list(&ListParams::default()).await;
-        // (Which way of impersonating it names, depends on which it has seen to be allowed before.)
+        // (The message names one of several ways to impersonate; which one depends on earlier
+        // requests.)
         forbidden(listed, "cannot impersonate")?;
     }
     Ok(())
 }
 
-/// What RBAC can't say: its rights to write hold in every namespace.
+/// RBAC can't restrict the operator's rights to namespaces of previews, so an admission policy
+/// does.
 async fn the_operator_writes_in_namespaces_of_previews_alone(stage: &Stage) -> Result<()> {
     let client = operator(stage).await?;
     stage.namespace("rights-alien").await?;
@@ -176,7 +179,7 @@ async fn the_operator_writes_in_namespaces_of_previews_alone(stage: &Stage) -> R
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "intruder"},
         "spec": {"hostnames": ["stolen.example.org"]},
     });
-    // With that binding it would read every Secret of kube-system, and run what it likes there.
+    // With that binding the operator could read every Secret of kube-system and run anything there.
     for namespace in ["kube-system", SYSTEM, "default", "rights-alien"] {
         for object in [&binding, &route] {
             let (version, kind) = (object["apiVersion"].as_str(), object["kind"].as_str());
@@ -194,7 +197,7 @@ async fn the_operator_writes_in_namespaces_of_previews_alone(stage: &Stage) -> R
     let patch = async |name: &str, change: Value| {
         namespaces.patch(name, &PatchParams::default(), &Patch::Merge(change)).await
     };
-    // Nor does it make them namespaces of previews.
+    // It must not turn existing namespaces into namespaces of previews.
     forbidden(patch("rights-alien", label("mine")).await, alone)?;
     forbidden(namespaces.delete("rights-alien", &DeleteParams::default()).await, alone)?;
     forbidden(
@@ -258,7 +261,7 @@ async fn the_deployer_stays_in_its_namespace(stage: &Stage) -> Result<()> {
         let refused = create(&objects(&client, "v1", "ConfigMap", Some(namespace)), map.clone()).await;
         forbidden(refused, "cannot create resource \"configmaps\"")?;
     }
-    // Nor does it undo what confines it.
+    // It must not remove the policies that confine it.
     for (version, kind, plural) in [
         ("v1", "ResourceQuota", "resourcequotas"),
         ("v1", "LimitRange", "limitranges"),
@@ -274,7 +277,7 @@ async fn the_deployer_stays_in_its_namespace(stage: &Stage) -> Result<()> {
         namespaces.delete(&own, &DeleteParams::default()).await,
         "cannot delete resource \"namespaces\"",
     )?;
-    // A binding of any role would be a way out.
+    // Binding an arbitrary role would escape the confinement.
     let binding = role_binding("admin", "matinee-deployer", &own);
     let bindings = objects(&client, "rbac.authorization.k8s.io/v1", "RoleBinding", Some(&own));
     forbidden(create(&bindings, binding).await, "cannot create resource \"rolebindings\"")

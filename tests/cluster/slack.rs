@@ -1,4 +1,5 @@
-//! What people type in Slack: signed by Slack, by somebody who is known on GitHub, answered at once and again when it is done.
+//! Commands in Slack: signed by Slack, given by a person whose GitHub account is known, answered at
+//! once and again when they are done.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use kube::api::ListParams;
@@ -18,7 +19,8 @@ tests![
 
 const ENVIRONMENTS: &str = "  - name: staging\n    deploy: {template: {ref: {name: NAME}}}\n    gates: {checks: [test]}\n  - name: production\n";
 
-/// Types a command, and again where the operator was too busy to take it within Slack's three seconds.
+/// Types a command, and repeats it when the operator was too busy to answer within Slack's three
+/// seconds.
 async fn typed(stage: &Stage, user: &str, text: &str) -> Result<Invocation> {
     let what = format!("the operator answers \"/deploy {text}\"");
     stage
@@ -36,7 +38,7 @@ fn said(invocation: &Invocation) -> String {
     invocation.answer.body.clone()
 }
 
-/// Waits until an answer to a command came to its response URL with a text.
+/// Waits until an answer with a text arrives at a command's response URL.
 async fn responded(stage: &Stage, invocation: &Invocation, text: &str) -> Result<()> {
     stage
         .wait_for(&format!("Slack is told \"{text}\""), SOON, async || {
@@ -68,7 +70,7 @@ async fn a_command_from_slack_deploys_and_is_told_when_it_is_done(stage: &Stage)
     let asked = requests(stage, &project, "staging").await?;
     let by = &asked[0].data["spec"]["requestedBy"];
     ensure!(by["origin"] == "Slack" && by["login"] == "ada", "{by}");
-    // The channel reads it in one message, which changes.
+    // The channel has one message, which Matinee updates.
     stage
         .wait_for("the channel is told", SOON, async || {
             let all = stage.slack().messages().await?;
@@ -101,7 +103,7 @@ async fn who_is_not_known_on_github_deploys_nothing(stage: &Stage) -> Result<()>
     let command = typed(stage, "stranger", "help").await?;
     ensure!(said(&command).contains("owner/repo"), "{}", said(&command));
     nothing_came(stage, &project).await?;
-    // Known, but without a role.
+    // The person's GitHub account is known but has no role.
     stage.slack_user("eve-in-slack", "eve").await?;
     let command = typed(stage, "eve-in-slack", "acme/slack-stranger to staging").await?;
     responded(stage, &command, "write").await?;

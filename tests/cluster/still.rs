@@ -1,4 +1,4 @@
-//! Nothing happens where nothing is to be done; and what somebody else changes is put back.
+//! The operator writes nothing when nothing is to be done, and reverts what others change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -29,7 +29,7 @@ async fn a_live_environment_costs_no_write_and_no_call(stage: &Stage) -> Result<
     let before = versions(stage, &project, number).await?;
     let mark = stage.mark();
     let already = calls(stage, &project, 0).await?.len();
-    // A visit of everything, by a change that changes nothing.
+    // Reconciles everything again by a change without effect.
     let note = json!({"metadata": {"annotations": {"example.org/note": "seen"}}});
     let visited = [
         (stage.repositories(&project.namespace), project.name.clone()),
@@ -59,7 +59,8 @@ async fn a_live_environment_costs_no_write_and_no_call(stage: &Stage) -> Result<
     Ok(())
 }
 
-/// PreviewRepositories that follow pull requests, a branch and a chain, with something in each listing: what an hour of sweeps reads of them.
+/// Counts what an hour of sweeps reads of PreviewRepositories that follow pull requests, a branch
+/// and a chain, with entries in each listing.
 async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<()> {
     const COUNT: usize = 100;
     const SWEEPS: usize = 6;
@@ -75,7 +76,7 @@ async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<(
             "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewRepository", "metadata": {"name": name},
             "spec": {"repository": format!("acme/{name}"), "className": CLASS, "environments": [
                 {"name": "preview", "trigger": {"pullRequest": {"labels": ["never"]}}},
-                // A branch that isn't there: what is followed is read, and nothing is deployed.
+                // The branch doesn't exist: the operator reads it and deploys nothing.
                 {"name": "staging", "trigger": {"push": {"branches": ["release/*"]}}},
                 {"name": "production", "trigger": {"deploymentStatus": {"environment": "staging"}}},
             ]},
@@ -85,7 +86,7 @@ async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<(
     let all_swept = async |already: usize, times: usize| {
         stage
             .wait_for(&format!("every repository is swept {times} times"), END * 2, async || {
-                // The log is long.
+                // The log is long, so it isn't read more often.
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 let all = github.requests().await?;
                 let mut times_swept: HashMap<String, usize> = HashMap::new();
@@ -115,7 +116,7 @@ async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<(
     );
     // An hour has 60 sweeps by default.
     ensure!(counted.len() * 60 / SWEEPS < 100, "counted: {counted:#?}");
-    // Else they are swept beside all tests that follow.
+    // Without this, the operator would sweep them during all following tests.
     let repositories = stage.repositories(&first.namespace);
     for index in 0..COUNT {
         repositories.delete(&format!("hundred-{index}"), &DeleteParams::default()).await?;
@@ -123,7 +124,7 @@ async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<(
     stage
         .wait_for("the hundred PreviewRepositories are gone", END, async || {
             let left = repositories.list(&ListParams::default()).await?.items.len();
-            // The project's own stays.
+            // The project's own PreviewRepository stays.
             ensure!(left == 1, "{left} are left");
             Ok(())
         })
@@ -153,7 +154,7 @@ async fn a_restart_writes_nothing(stage: &Stage) -> Result<()> {
     let read: Vec<_> = asked.iter().filter(|call| !call.ends_with(" 304")).collect();
     // Pull requests, deployments, comments.
     ensure!(read.len() <= 3, "three listings are all a restart has to read, it was {read:#?}");
-    // And it is awake.
+    // The operator still works: it reverts a change.
     let web = stage.objects("apps/v1", "Deployment", Some(&namespace_of(&project, number)));
     let old = web.get("web").await?.uid();
     web.delete("web", &DeleteParams::default()).await?;
@@ -166,7 +167,7 @@ async fn a_restart_writes_nothing(stage: &Stage) -> Result<()> {
     shows(stage, &url, "revision").await
 }
 
-/// Changes an object as somebody else, and waits until it is as it was.
+/// Changes an object as somebody else, and waits until the operator has reverted the change.
 async fn put_back(
     stage: &Stage,
     namespace: Option<&str>,
@@ -233,7 +234,8 @@ async fn what_somebody_changes_is_put_back(stage: &Stage) -> Result<()> {
         put_back(stage, within, (version, kind, &name), change, field).await?;
     }
     shows(stage, &url, "revision").await?;
-    // What was put back was no deployment: GitHub is told nothing of it but, at most, that it failed and is well again.
+    // Reverting is not a deployment: GitHub receives no status but, at most, a failure and the
+    // success after it.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let now = deployments_of(stage, &project, &github_environment(number)).await?;
     ensure!(now.len() == told.len(), "another deployment was made: {now:#?}");

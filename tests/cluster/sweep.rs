@@ -1,4 +1,4 @@
-//! Webhooks that never come, or come twice, late and in any order.
+//! Webhooks that are lost, repeated, delayed and reordered.
 
 use std::time::Duration;
 
@@ -72,7 +72,8 @@ async fn doubled_webhooks_change_nothing(stage: &Stage) -> Result<()> {
     one_deployment_per_commit(stage, &project, &pull, 2).await
 }
 
-/// Each commit has one deployment, and of each deployment no state was told twice.
+/// Checks that each commit has one deployment, and that no deployment has the same state twice in a
+/// row.
 async fn one_deployment_per_commit(
     stage: &Stage,
     project: &Project,
@@ -104,7 +105,8 @@ async fn late_and_shuffled_webhooks_end_where_github_is(stage: &Stage) -> Result
     };
     github.set_delivery_mode(hook, mode(1)).await?;
 
-    // Three pull requests, each pushed to, closed, reopened, labelled and unlabelled, each ending otherwise.
+    // Three pull requests, each pushed to, closed, reopened, labelled and unlabelled, and each in
+    // another state at the end.
     let mut pulls = Vec::new();
     for branch in ["open", "closed", "unlabelled"] {
         let pull = open(stage, &project, branch).await?;
@@ -128,7 +130,7 @@ async fn late_and_shuffled_webhooks_end_where_github_is(stage: &Stage) -> Result
     github.unlabel(&project.repository, pulls[2].number, "preview").await?;
     github.flush_deliveries(hook).await?;
 
-    // One is live, as often as it takes; of the others nothing is left.
+    // The first is live; nothing is left of the others.
     let number = pulls[0].number;
     let settled = async || {
         let all = deployments_of(stage, &project, &github_environment(number)).await?;
@@ -149,7 +151,7 @@ async fn late_and_shuffled_webhooks_end_where_github_is(stage: &Stage) -> Result
         stage.wait_for(what, END, settled).await.context(stage.explain(&project.namespace).await)
     };
     settle("the cluster is where GitHub is").await?;
-    // And stays there when every old delivery comes once more.
+    // Redelivering every old webhook changes nothing.
     github.set_delivery_mode(hook, mode(5)).await?;
     for delivery in github.deliveries(hook).await? {
         if !delivery.redelivery {

@@ -1,4 +1,5 @@
-//! What only takes time is no failure: a node, a Secret, a gateway that says little. And what waits in vain is healed.
+//! What only takes time is no failure: a node, a Secret, a gateway without a controller. The
+//! environment recovers as soon as the missing object exists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -28,7 +29,7 @@ tests![
     a_certificate_that_nobody_trusts_is_an_answer(node),
 ];
 
-/// Waits until an environment's condition names these words, and is neither `True` nor a failure.
+/// Waits until an environment's condition contains these words and is neither `True` nor a failure.
 async fn waits_for(
     stage: &Stage,
     project: &Project,
@@ -62,7 +63,7 @@ async fn reported(stage: &Stage, project: &Project, pull: &Pull, words: &[&str])
         .await
 }
 
-/// Waits for the success, before which GitHub was told of no failure.
+/// Waits for the success, and checks that GitHub received no failure before it.
 async fn succeeds(stage: &Stage, project: &Project, pull: &Pull) -> Result<String> {
     let deployment = stage.deployed(project, &pull.sha, "success", SOON).await?;
     let told = states(&deployment);
@@ -79,7 +80,7 @@ async fn a_pod_that_waits_for_a_node_is_no_failure(stage: &Stage) -> Result<()> 
     let pull = open(stage, &project, "feature").await?;
     waits_for(stage, &project, &pull, "Healthy", "Unschedulable", &["node"]).await?;
     reported(stage, &project, &pull, &["no node takes the pod"]).await?;
-    // What an autoscaler would do.
+    // The test adds a node, as an autoscaler would.
     let nodes = stage.objects("v1", "Node", None);
     let node = nodes.list(&ListParams::default()).await?.items.first().context("no node")?.name_any();
     let label = |value: Value| json!({"metadata": {"labels": {"matinee-test/pool": value}}});
@@ -99,7 +100,7 @@ async fn a_secret_that_comes_later_is_no_failure(stage: &Stage) -> Result<()> {
     let pull = open(stage, &project, "feature").await?;
     waits_for(stage, &project, &pull, "Healthy", "CreateContainerConfigError", &["waiting for Secret/db"])
         .await?;
-    // It is shown for as long as it lasts, which is longer than what may only be a moment late.
+    // GitHub shows it for as long as it lasts, longer than a Secret may just be late.
     reported(stage, &project, &pull, &["Secret not found (db)"]).await?;
     tokio::time::sleep(Duration::from_secs(8)).await;
     let secret =
@@ -141,7 +142,7 @@ async fn a_fix_of_a_stateful_set_is_rolled_out(stage: &Stage) -> Result<()> {
     gone(stage, &project, pull.number).await
 }
 
-/// A server in a gateway's place that answers every request with a status that can be changed.
+/// A server in a gateway's place that answers every request with a status that the test can change.
 struct Server {
     port: u16,
     status: Arc<AtomicU16>,
@@ -188,12 +189,13 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, status: u16) {
     let mut head = vec![0; 4096];
     let Ok(_) = stream.read(&mut head).await else { return };
     let answer = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    // Whoever asked may be gone.
+    // The client may have closed the connection.
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
 }
 
-/// A class that routes through a Gateway which no controller serves, and finds the server behind its URLs.
+/// Creates a class that routes through a Gateway without a controller, and lets the operator find
+/// the server behind its URLs.
 async fn unserved(stage: &Stage, name: &str, server: &Server) -> Result<()> {
     let gateway = json!({
         "apiVersion": "gateway.networking.k8s.io/v1",
@@ -218,7 +220,7 @@ async fn a_gateway_that_says_nothing_leaves_it_to_the_url(stage: &Stage) -> Resu
     unserved(stage, name, &server).await?;
     let project = stage.project(NewProject::new(name).class(name)).await?;
     let pull = open(stage, &project, "feature").await?;
-    // A 404 may be the gateway's own, however long it lasts.
+    // A 404 may always be the gateway's own answer, however long it lasts.
     let words = ["answered 404", "Gateway gateway-system/waits-silent reports nothing"];
     waits_for(stage, &project, &pull, "Reachable", "NotAnswering", &words).await?;
     tokio::time::sleep(Duration::from_secs(7)).await;

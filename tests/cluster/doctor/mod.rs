@@ -1,4 +1,5 @@
-//! `matinee doctor`: what it says of the stage as it should be, and of one broken thing after another, each in a class of its own.
+//! `matinee doctor`: what it prints for a correct stage, and for faults one at a time, each in a
+//! class of its own.
 
 mod said;
 
@@ -22,7 +23,7 @@ tests![
     an_ingress_class_that_is_not_there_is_told,
 ];
 
-/// The ConfigMap that the operator of the stage has by `--config-map`.
+/// The ConfigMap of the stage's operator, as its option `--config-map` names it.
 const SETTINGS: &str = "matinee-settings";
 
 async fn all_is_well(stage: &Stage) -> Result<()> {
@@ -61,12 +62,12 @@ async fn all_is_well(stage: &Stage) -> Result<()> {
     ] {
         said.line("✓", start)?;
     }
-    // PreviewRepositories of the stage have webhooks of their own.
+    // On the stage each GitHub repository has a webhook of its own.
     said.tells("!", "webhook: the App has none", "/webhooks/github")?;
     ensure!(!said.text.contains('✗') && !said.text.contains('\u{1b}'), "{}", said.text);
     ensure!(said.text.lines().last().is_some_and(|last| last.starts_with("0 problems, ")), "{}", said.text);
 
-    // The same for machines.
+    // The same findings as JSON.
     let arguments = ["--class", class, "--output", "json"];
     let said = doctor(kubeconfig, &arguments).await?.ended(0)?;
     let value: Value = serde_json::from_str(&said.text)?;
@@ -79,7 +80,7 @@ async fn all_is_well(stage: &Stage) -> Result<()> {
     );
     ensure!(titles.contains(&"PreviewClass doctor-well"), "{titles:?}");
 
-    // A token's class, all classes at once being what others are at.
+    // Only this class is checked, since other tests use the other classes at the same time.
     let token = "doctor-token";
     stage.class_like(token, |_| ()).await?;
     seen(stage, token).await?;
@@ -114,9 +115,9 @@ async fn it_looks_with_the_rights_of_the_operator_too(stage: &Stage) -> Result<(
     }
     ensure!(!said.text.contains('✗'), "{}", said.text);
 
-    // Somebody else's account may not ask about the operator's rights, nor read its Secrets.
+    // Another account may neither review the operator's rights nor read its Secrets.
     stage.namespace("doctor-nobody").await?;
-    // Its account is made a moment after it.
+    // Kubernetes creates the namespace's default account a moment after the namespace.
     let other = stage
         .wait_for("the account doctor-nobody/default", SOON, async || {
             stage.playground().service_account_kubeconfig("doctor-nobody", "default").await
@@ -160,7 +161,7 @@ async fn what_a_class_names_and_is_not_there_is_told(stage: &Stage) -> Result<()
     said.tells("✗", "names under doctor.invalid: doctor-", "add a DNS record for *.doctor.invalid")?;
     said.line("–", "credentials: not tried")?;
 
-    // A Gateway that is there and takes no routes of previews.
+    // A Gateway exists but accepts no routes of previews.
     apply(
         stage,
         json!({
@@ -201,7 +202,7 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
             owner: OWNER.to_owned(),
             permissions: permissions.map(|(word, level)| (word.to_owned(), level.to_owned())).into(),
             events: vec!["pull_request".to_owned()],
-            // The operator refuses what isn't signed with its own secret.
+            // The operator rejects what isn't signed with its own secret.
             webhook: Some(NewHook {
                 url: stage.operator().webhook_url(),
                 secret: Some("not the operator's".to_owned()),
@@ -239,7 +240,7 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
     let (deliveries, _) = said.line("✗", "deliveries: ")?;
     ensure!(deliveries.contains("failed") && deliveries.contains("answered 403"), "{deliveries}");
 
-    // The one that the Secret names is not where the PreviewRepository is.
+    // The Secret names an installation on another account than the PreviewRepository's.
     let elsewhere = NewInstallation { account: "doctor-elsewhere".to_owned(), repositories: None };
     let installation = github.install_app(app.id, elsewhere).await?;
     let secret = json!({"installationId": installation.to_string()});
@@ -252,7 +253,7 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
         "installations: not installed where PreviewRepository team-doctor-app/doctor-app (acme/doctor-app) needs it",
         "/settings/apps/doctor-app/installations",
     )?;
-    // And with a key that isn't the App's.
+    // The key belongs to another App.
     let other = github
         .create_app(NewApp { slug: "doctor-other".to_owned(), owner: OWNER.to_owned(), ..NewApp::default() })
         .await?;
@@ -265,7 +266,8 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
 }
 
 async fn rights_that_lack_or_are_too_many_are_told(stage: &Stage) -> Result<()> {
-    // The operator's rules but for routes, and in its namespace none at all.
+    // The cluster role lacks the rules for routes, and there is no role in the operator's
+    // namespace.
     let all_roles = stage.objects("rbac.authorization.k8s.io/v1", "ClusterRole", None);
     let name = stage_role(stage).await?;
     let mut rules = all_roles.get(&name).await?.data["rules"].clone();
@@ -294,7 +296,7 @@ async fn rights_that_lack_or_are_too_many_are_told(stage: &Stage) -> Result<()> 
             ["--class", playground::stage::CLASS, "--lease-name", "", "--service-account", account];
         doctor(kubeconfig, &arguments).await
     };
-    // The authorizer learns of a binding a moment later.
+    // The authorizer sees a new binding after a moment.
     let lacking = stage
         .wait_for("the rights of doctor-lacking", SOON, async || {
             let said = of("doctor-lacking").await?.ended(1)?;
@@ -332,7 +334,7 @@ async fn rights_that_lack_or_are_too_many_are_told(stage: &Stage) -> Result<()> 
     )
 }
 
-/// The `ClusterRole` that is bound to the operator's account.
+/// Returns the name of the `ClusterRole` that is bound to the operator's account.
 async fn stage_role(stage: &Stage) -> Result<String> {
     let bindings = stage.objects("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", None);
     let all = bindings.list(&ListParams::default()).await?;

@@ -1,4 +1,4 @@
-//! Running `matinee doctor`, reading what it says, and what there is to be looked at.
+//! Runs `matinee doctor`, parses its output, and creates the objects that it checks.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::play::SOON;
 
-/// What the program said.
+/// Output of the program.
 pub struct Said {
     pub code: Option<i32>,
     pub text: String,
 }
 
 impl Said {
-    /// The line that begins so, behind its mark, and the remedy below it.
+    /// Returns the rest of the line that begins with the mark and `start`, and the remedy below it.
     pub fn line(&self, mark: &str, start: &str) -> Result<(&str, &str)> {
         let start = format!("  {mark} {start}");
         let mut lines = self.text.lines();
@@ -27,7 +27,7 @@ impl Said {
         Ok((line, remedy.unwrap_or_default()))
     }
 
-    /// There is such a line, and its remedy holds this text.
+    /// Fails unless there is such a line whose remedy contains `remedy`.
     pub fn tells(&self, mark: &str, start: &str, remedy: &str) -> Result<()> {
         let (line, told) = self.line(mark, start)?;
         ensure!(told.contains(remedy), "\"{remedy}\" is not in \"{told}\", the remedy of {line}");
@@ -36,7 +36,7 @@ impl Said {
 
     pub fn ended(self, code: i32) -> Result<Self> {
         ensure!(self.code == Some(code), "it ended with {:?}:\n{}", self.code, self.text);
-        // No secret is in what it says, whatever it says.
+        // No output contains a secret.
         for secret in ["ghp_", "ghs_", "PRIVATE KEY", "xoxb-"] {
             ensure!(!self.text.contains(secret), "{secret} is in:\n{}", self.text);
         }
@@ -44,7 +44,7 @@ impl Said {
     }
 }
 
-/// Runs it. Nothing of this process's environment is there.
+/// Runs the program without this process's environment variables.
 pub async fn doctor(kubeconfig: &Path, arguments: &[&str]) -> Result<Said> {
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_matinee"))
         .arg("doctor")
@@ -59,12 +59,12 @@ pub async fn doctor(kubeconfig: &Path, arguments: &[&str]) -> Result<Said> {
     Ok(Said { code: output.status.code(), text })
 }
 
-/// As the administrator, about one class, without a lease.
+/// Runs it as the administrator for one class, without a lease.
 pub async fn about(stage: &Stage, class: &str) -> Result<Said> {
     doctor(stage.playground().kubeconfig(), &["--class", class, "--lease-name", ""]).await
 }
 
-/// Applies an object, namespaced when it names a namespace.
+/// Applies an object, in its namespace if it names one.
 pub async fn apply(stage: &Stage, object: Value) -> Result<()> {
     let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
     let namespace = text("/metadata/namespace");
@@ -78,7 +78,7 @@ pub async fn apply(stage: &Stage, object: Value) -> Result<()> {
     Ok(())
 }
 
-/// A Lease that somebody renewed so many seconds ago.
+/// Creates a Lease that was renewed `age` seconds ago.
 pub async fn lease(stage: &Stage, name: &str, age: i64) -> Result<()> {
     let renewed = k8s_openapi::jiff::Timestamp::now() - k8s_openapi::jiff::SignedDuration::from_secs(age);
     apply(
@@ -93,7 +93,7 @@ pub async fn lease(stage: &Stage, name: &str, age: i64) -> Result<()> {
     .await
 }
 
-/// Waits until the operator has looked at a class.
+/// Waits until the operator has reconciled a class.
 pub async fn seen(stage: &Stage, class: &str) -> Result<DynamicObject> {
     stage
         .wait_for(&format!("the operator looks at PreviewClass {class}"), SOON, async || {

@@ -1,5 +1,6 @@
-//! Bounds, patterns, choices and what is required: every one in the definitions is broken once, beginning with an object that has every
-//! field. The list is made from the definitions that the cluster has, so a new field that no object here has fails the test.
+//! Bounds, patterns, enums and required fields: the test breaks each one in the definitions once,
+//! beginning with an object that has every field. It derives the list from the definitions in the
+//! cluster, so a new field that no object here has fails the test.
 
 use anyhow::{Context as _, Result, ensure};
 use kube::api::ListParams;
@@ -9,18 +10,18 @@ use serde_json::{Map, Value, json};
 use super::rules::set;
 use super::{FULL, objects, refusals, told};
 
-/// What no pattern here takes.
+/// A text that matches no pattern here.
 const NONSENSE: &str = "§ §";
 
-/// One bound, broken.
+/// A violation of one bound.
 struct Broken {
-    /// JSON pointer to what is changed.
+    /// JSON pointer to the changed value.
     pointer: String,
-    /// What it is changed to; null: removed.
+    /// The new value; null removes the field.
     value: Value,
-    /// The field that the refusal names.
+    /// The field that the rejection names.
     field: String,
-    /// What the refusal says, among other things.
+    /// Texts that the rejection contains.
     says: Vec<String>,
 }
 
@@ -44,7 +45,7 @@ pub(super) async fn every_bound_is_kept(stage: &Stage) -> Result<()> {
             }
         }
     }
-    // Far fewer would mean that the definitions were not understood.
+    // Far fewer would mean that the test doesn't understand the definitions.
     ensure!(count > 150, "{count} bounds were found");
     Ok(())
 }
@@ -68,7 +69,7 @@ async fn refused(stage: &Stage, kind: &str, object: &Value, broken: &Broken) -> 
     Ok(())
 }
 
-/// Kind and schema of every definition.
+/// Returns kind and schema of every definition.
 async fn schemas(stage: &Stage) -> Result<Vec<(String, Value)>> {
     let definitions = stage.objects("apiextensions.k8s.io/v1", "CustomResourceDefinition", None);
     let found: Vec<_> = definitions
@@ -86,7 +87,7 @@ async fn schemas(stage: &Stage) -> Result<Vec<(String, Value)>> {
     Ok(found)
 }
 
-/// Pointers to every field of a schema; `0` stands for any item, `*` for any key.
+/// Returns pointers to every field of a schema; `0` stands for any item, `*` for any key.
 fn fields(schema: &Value, at: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
@@ -117,7 +118,7 @@ fn has(object: &Value, field: &str) -> bool {
         .is_some()
 }
 
-/// Every way to break the schema at this value and below.
+/// Returns every way to violate the schema at this value and below.
 fn breaks(schema: &Value, value: &Value, pointer: &str, field: &str, all: &mut Vec<Broken>) {
     let mut broken = |value: Value, says: &[&str]| {
         all.push(Broken {
@@ -202,7 +203,7 @@ fn breaks_of_map(
     for (name, value) in fields {
         let schema = match &schema["properties"][name] {
             Value::Null if schema["additionalProperties"].is_object() => &schema["additionalProperties"],
-            // What is in the objects of a template is nobody's business here.
+            // The schema doesn't cover the objects of a template.
             Value::Null => continue,
             property => property,
         };
@@ -211,7 +212,7 @@ fn breaks_of_map(
     }
 }
 
-/// Bounds of integers are written as floating point numbers, all of them small and whole.
+/// Converts a bound, which the schema writes as a floating point number; all are small and whole.
 #[allow(clippy::cast_possible_truncation)]
 fn whole(bound: f64) -> i64 {
     bound as i64

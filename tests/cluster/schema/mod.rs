@@ -1,4 +1,4 @@
-//! What the API server takes, refuses, and shows of the custom resources, asked of itself.
+//! What the API server accepts, rejects and prints of the custom resources.
 
 mod bounds;
 mod rules;
@@ -31,32 +31,32 @@ const VERSION: &str = "matinee.dev/v1alpha1";
 const MINIMAL: &str = include_str!("minimal.yaml");
 const FULL: &str = include_str!("full.yaml");
 
-/// Objects of a YAML text.
+/// Parses the objects of a YAML text.
 fn objects(yaml: &str) -> Result<Vec<Value>> {
     Ok(serde_saphyr::from_multiple(yaml)?)
 }
 
-/// The object of that kind and name in a YAML text.
+/// Returns the object of a kind and name in a YAML text.
 fn object(yaml: &str, kind: &str, name: &str) -> Result<Value> {
     let found = objects(yaml)?.into_iter().find(|one| one["kind"] == kind && one["metadata"]["name"] == name);
     found.with_context(|| format!("no {kind} {name}"))
 }
 
-/// Where an object belongs; namespaced ones into `namespace`.
+/// Returns the API for an object; namespaced objects belong to `namespace`.
 fn api(stage: &Stage, object: &Value, namespace: &str) -> Api<DynamicObject> {
     let kind = object["kind"].as_str().unwrap_or_default();
     stage.objects(VERSION, kind, (kind != "PreviewClass").then_some(namespace))
 }
 
-/// What the API server would answer to the creation of an object: why it refuses it, or nothing. A field that the schema doesn't have is
-/// a refusal too.
+/// Returns why the API server would reject the creation of an object; empty if it would accept it.
+/// A field that the schema lacks counts as a rejection.
 async fn refusals(stage: &Stage, object: &Value) -> Result<Vec<StatusCause>> {
     let parameters = PostParams { dry_run: true, ..PostParams::default() };
     let created: DynamicObject = serde_json::from_value(object.clone())?;
     causes(api(stage, object, "default").create(&parameters, &created).await)
 }
 
-/// The causes of a refusal; any other failure is an error.
+/// Returns the causes of a rejection; any other failure is an error.
 fn causes<T>(answer: kube::Result<T>) -> Result<Vec<StatusCause>> {
     match answer {
         Ok(_) => Ok(Vec::new()),
@@ -83,7 +83,8 @@ async fn the_least_and_the_most_are_taken(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// `trigger: {pullRequest: }` must not look like a trigger and be none, and `ingress:` left empty beside a gateway is no second way.
+/// `trigger: {pullRequest: }` must not be a trigger by looks only, and an empty `ingress:` beside a
+/// gateway must not count as a second route.
 async fn nothing_behind_a_colon_is_no_field(stage: &Stage) -> Result<()> {
     let mut class = object(MINIMAL, "PreviewClass", "schema-gateway")?;
     class["spec"]["routing"]["ingress"] = Value::Null;
@@ -101,7 +102,8 @@ async fn nothing_behind_a_colon_is_no_field(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// The answer to the creation is what anybody sees who is faster than the operator, which looks at each of them later.
+/// The answer to the creation is what a client sees that reads an object before the operator has
+/// reconciled it.
 async fn nothing_is_taken_for_ready_before_it_was_looked_at(stage: &Stage) -> Result<()> {
     const NAMESPACE: &str = "schema-new";
     stage.namespace(NAMESPACE).await?;

@@ -1,4 +1,5 @@
-//! The CEL rules: each is broken here, and refuses with exactly the words that the definitions have.
+//! The CEL rules: the tests break each one, and the API server rejects the object with exactly the
+//! message of the definition.
 
 use std::collections::BTreeSet;
 
@@ -34,8 +35,8 @@ const FORWARD: &str = "revision.deploymentId never goes back: an older deploymen
                        deployment of the older commit";
 const ONE_PULL: &str = "pullRequest.number is immutable: an environment belongs to one pull request";
 
-/// A way to break a rule by creating an object: kind, name of the full object it begins with, what is set where (null: removed), and the
-/// field and the words of the refusal.
+/// A way to break a rule by creating an object: kind, name of the full object to begin with, JSON
+/// pointer, new value (null removes it), and field and message of the rejection.
 type Creation = (&'static str, &'static str, &'static str, fn() -> Value, &'static str, &'static str);
 
 const CREATIONS: &[Creation] = &[
@@ -138,7 +139,8 @@ fn slack() -> Value {
     json!({"user": "U0123ABCD", "channel": "C0123ABCD"})
 }
 
-/// A change of an object that is there: kind, name, merge patch, and the field and the words of the refusal; no words where it is taken.
+/// A change of an existing object: kind, name, merge patch, and field and message of the rejection;
+/// no message if the API server accepts it.
 type Change = (&'static str, &'static str, fn() -> Value, &'static str, Option<&'static str>);
 
 const CHANGES: &[Change] = &[
@@ -262,7 +264,7 @@ async fn changes_are_refused(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// Kind and words of every rule in the definitions that the cluster has.
+/// Returns kind and message of every rule in the cluster's definitions.
 async fn defined(stage: &Stage) -> Result<BTreeSet<(String, String)>> {
     let definitions = stage.objects("apiextensions.k8s.io/v1", "CustomResourceDefinition", None);
     let mut found = BTreeSet::new();
@@ -289,7 +291,7 @@ fn collect(of: &Value, kind: &str, found: &mut BTreeSet<(String, String)>) -> Re
     }
 }
 
-/// Sets what is at a JSON pointer; null removes it.
+/// Sets the value at a JSON pointer; null removes it.
 pub(super) fn set(object: &mut Value, pointer: &str, value: Value) -> Result<()> {
     let (parent, last) = pointer.rsplit_once('/').context("not a pointer")?;
     let last = last.replace("~1", "/").replace("~0", "~");

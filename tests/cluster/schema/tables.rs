@@ -1,4 +1,5 @@
-//! What `kubectl get` shows, and the names it is asked by. The server makes the tables; `kubectl` only prints them.
+//! What `kubectl get` prints, and the names under which it finds the resources. The API server
+//! makes the tables; `kubectl` only prints them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +11,14 @@ use serde_json::{Value, json};
 use super::VERSION;
 use crate::play::{condition_is, live, name_of, url_of};
 
-/// A page of the API, as JSON.
+/// Returns a page of the API as JSON.
 async fn get(stage: &Stage, path: &str, accept: &str) -> Result<Value> {
     let request = http::Request::get(path).header("Accept", accept).body(Vec::new())?;
     stage.client().request(request).await.with_context(|| path.to_owned())
 }
 
-/// Cells of the row with that name, by the heading of their column; those that only `-o wide` shows begin with `+`.
+/// Returns the cells of the row with that name, by the headings of their columns; columns that only
+/// `-o wide` shows begin with `+`.
 async fn row(stage: &Stage, path: &str, name: &str) -> Result<(Vec<String>, BTreeMap<String, String>)> {
     let table = get(
         stage,
@@ -49,7 +51,7 @@ pub(super) async fn every_kind_is_listed_as_people_read_it(stage: &Stage) -> Res
     let name = name_of(&project, pull.number);
     let request = format!("{name}-{}", &pull.sha[..12]);
     let id = deployment.id.to_string();
-    // What GitHub acknowledged is known here a moment after it is known there.
+    // The DeploymentRequest follows GitHub's acknowledgement after a moment.
     condition_is(stage, &stage.requests(&project.namespace), &request, "Succeeded", "True").await?;
     let command = command(stage, &project.namespace, &project.name, pull.number).await?;
 
@@ -126,14 +128,15 @@ pub(super) async fn every_kind_is_listed_as_people_read_it(stage: &Stage) -> Res
         let age = cells["AGE"].trim_end_matches(['s', 'm']).replace('m', "");
         ensure!(!age.is_empty() && age.bytes().all(|byte| byte.is_ascii_digit()), "{path}: {cells:?}");
     }
-    // A date in the future would be printed as `<invalid>`, so it is text.
+    // `kubectl` would print a date in the future as `<invalid>`, so the column is text.
     let (_, cells) = row(stage, &namespaced("previewenvironments"), &name).await?;
     ensure!(cells["EXPIRES"].starts_with("20") && cells["EXPIRES"].ends_with('Z'), "{cells:?}");
     stage.github().close(&project.repository, pull.number).await?;
     Ok(())
 }
 
-/// A command that nobody on GitHub gave; its name. What becomes of it makes no difference to what is shown of it here.
+/// Creates a command that nobody gave on GitHub, and returns its name. Its outcome doesn't matter
+/// for the table.
 async fn command(stage: &Stage, namespace: &str, repository: &str, number: u64) -> Result<String> {
     let name = format!("{repository}-comment-1");
     let given = json!({
@@ -181,7 +184,7 @@ pub(super) async fn short_names_are_short_and_nobody_elses(stage: &Stage) -> Res
             }
         }
     }
-    // `previews` is what people type for many of them.
+    // People type `previews` for many of them.
     let expected = [
         ("DeploymentCommand", "cmd"),
         ("DeploymentRequest", "dr"),

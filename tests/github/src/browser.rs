@@ -1,4 +1,5 @@
-//! A browser without scripts, for tests that send people to these pages: it shows a page and fills in the form on it.
+//! A browser without scripts, for tests in which a person visits these pages: it loads a page and
+//! submits the form on it.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use reqwest::{RequestBuilder, Url};
 #[derive(Clone, Debug)]
 pub struct Browser(reqwest::Client);
 
-/// A page as it is shown.
+/// A loaded page.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// Its URL, after redirects.
@@ -21,27 +22,27 @@ pub struct Page {
 }
 
 impl Browser {
-    /// One that has been nowhere yet.
+    /// Creates a browser.
     ///
     /// # Errors
-    /// When no HTTP client can be made.
+    /// When the HTTP client can't be created.
     pub fn new() -> Result<Self> {
         Ok(Self(reqwest::Client::builder().timeout(Duration::from_mins(1)).no_proxy().build()?))
     }
 
-    /// Goes to a URL.
+    /// Loads a URL.
     ///
     /// # Errors
-    /// When nothing answers there.
+    /// When the server doesn't answer.
     pub async fn get(&self, url: &str) -> Result<Page> {
         self.show(self.0.get(url)).await
     }
 
-    /// Fills in the form on a page and presses its button. What isn't given stays as the page has it; of several fields of
-    /// one name all are sent.
+    /// Fills in the form on a page and submits it. Fields that aren't given keep the page's values;
+    /// of several fields with one name, all are sent.
     ///
     /// # Errors
-    /// When there is no form, it has no such field, or nothing answers.
+    /// When there is no form, it has no such field, or the server doesn't answer.
     pub async fn submit(&self, page: &Page, given: &[(&str, &str)]) -> Result<Page> {
         let form = Form::find(&page.text).with_context(|| format!("no form: {}", page.text))?;
         if let Some((name, _)) = given.iter().find(|(name, _)| !form.names.iter().any(|known| known == name))
@@ -69,11 +70,11 @@ impl Browser {
     }
 }
 
-/// The first form that is posted, as plain HTML has it.
+/// The first form on a page that is sent by POST, with HTML's semantics.
 struct Form {
     action: String,
     names: Vec<String>,
-    /// What is sent when nothing is changed.
+    /// Fields with their default values.
     values: Vec<(String, String)>,
 }
 
@@ -88,7 +89,7 @@ impl Form {
             match tag.split_whitespace().next()? {
                 "input" => form.input(tag),
                 "select" => form.names.extend(attribute(tag, "name")),
-                // The first one is chosen.
+                // Browsers select the first option by default.
                 "option" => {
                     let name = form.names.last()?;
                     if !form.values.iter().any(|(known, _)| known == name) {

@@ -1,9 +1,9 @@
-//! What goes wrong on request.
+//! Faults that tests request.
 
 use crate::control::types::{FaultEffect, NewFault};
 use crate::state::State;
 
-/// A fault with the number of requests it is still to hit.
+/// A fault with the number of requests that it still has to hit.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     method: Option<String>,
@@ -20,7 +20,7 @@ impl From<NewFault> for Fault {
 }
 
 impl State {
-    /// The effect of the first fault that hits a request, used up by one.
+    /// Returns the effect of the first fault that matches a request, and counts the hit.
     pub(crate) fn take_fault(&mut self, method: &str, path: &str) -> Option<FaultEffect> {
         let hit = self.faults.iter_mut().find(|fault| {
             fault.left > 0
@@ -34,7 +34,7 @@ impl State {
     }
 }
 
-/// Whether a path fits a pattern, in which `*` stands for any text.
+/// Returns whether a path matches a pattern, in which `*` matches any text.
 fn matches(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == path,

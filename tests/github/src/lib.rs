@@ -1,5 +1,5 @@
-//! A stand-in for GitHub: the parts of the REST API, webhooks and pages that Matinee lives with, stateful and
-//! as strict as the documentation, known from outside by HTTP alone.
+//! A stand-in for GitHub: the parts of the REST API, webhooks and pages that Matinee uses. It is
+//! stateful, as strict as the documentation, and used by HTTP alone.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {

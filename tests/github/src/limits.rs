@@ -11,67 +11,67 @@ use crate::state::now;
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Counts what everybody did.
+/// Counters of all callers.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
     limits: Limits,
     accounts: HashMap<String, Account>,
 }
 
-/// What one installation or user did.
+/// Counters of one installation or user.
 #[derive(Debug)]
 struct Account {
     /// When the primary window ends, in seconds since 1970.
     reset: i64,
     used: u64,
-    /// When content was created, oldest first, at most an hour back.
+    /// Times at which content was created, oldest first, for the last hour.
     created: VecDeque<Instant>,
-    /// Points and when they were spent, oldest first, at most a minute back.
+    /// Spent points with their times, oldest first, for the last minute.
     points: VecDeque<(Instant, u64)>,
 }
 
-/// Where an account stands with its primary limit.
+/// State of a caller's primary limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) limit: u64,
     pub(crate) used: u64,
-    /// Seconds since 1970.
+    /// End of the window, in seconds since 1970.
     pub(crate) reset: i64,
 }
 
 impl Standing {
-    /// How many requests are left.
+    /// Returns how many requests are left.
     pub(crate) fn remaining(self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
 }
 
-/// A secondary limit was exceeded.
+/// The rejection of a request that exceeds a secondary limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exceeded {
     /// Whether it was the limit on creating content.
     pub(crate) content: bool,
-    /// Seconds until it makes sense to try again.
+    /// Seconds until the caller may try again.
     pub(crate) retry_after: u64,
 }
 
 impl Limiter {
-    /// The limits in force.
+    /// Returns the limits in force.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Sets other limits; what was counted stays counted.
+    /// Sets other limits and keeps the counters.
     pub(crate) fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
-    /// Forgets what everybody did.
+    /// Resets all counters.
     pub(crate) fn forget(&mut self) {
         self.accounts.clear();
     }
 
-    /// Where an account stands, in the window that is running now.
+    /// Returns the state of a caller's primary limit in the current window.
     pub(crate) fn standing(&mut self, who: &str, anonymous: bool) -> Standing {
         let limit = if anonymous { self.limits.anonymous } else { self.limits.primary };
         let account = self.account(who);
@@ -83,7 +83,7 @@ impl Limiter {
         self.account(who).used += 1;
     }
 
-    /// Counts a request against the secondary limits, or says which of them forbids it.
+    /// Counts a request against the secondary limits, or fails with the limit that it exceeds.
     pub(crate) fn admit(&mut self, who: &str, writes: bool, content: bool) -> Result<(), Exceeded> {
         let limits = self.limits.clone();
         let moment = Instant::now();

@@ -4,7 +4,7 @@ use chrono::{SecondsFormat, Utc};
 
 use crate::control::types::Request;
 
-/// How many requests are kept; older ones go.
+/// The number of requests kept; older ones are dropped.
 const KEPT: usize = 100_000;
 
 /// The log.
@@ -15,7 +15,7 @@ pub(crate) struct RequestLog {
 }
 
 impl RequestLog {
-    /// Notes that a request arrived and answers its place. Its outcome is told later.
+    /// Records a request's arrival. Returns its sequence number, for [`Self::ended`].
     pub(crate) fn arrived(&mut self, method: &str, path: &str, user_agent: &str) -> u64 {
         self.sequence += 1;
         if self.entries.len() == KEPT {
@@ -34,7 +34,7 @@ impl RequestLog {
         self.sequence
     }
 
-    /// Notes how a request ended.
+    /// Records a request's outcome.
     pub(crate) fn ended(&mut self, sequence: u64, status: u16, who: &str, counted: bool) {
         if let Some(entry) = self.entries.iter_mut().rev().find(|entry| entry.sequence == sequence) {
             entry.status = status;
@@ -43,12 +43,12 @@ impl RequestLog {
         }
     }
 
-    /// All requests, oldest first.
+    /// Returns all requests, oldest first.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Request> {
         self.entries.iter()
     }
 
-    /// Forgets all requests.
+    /// Deletes all requests.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
     }

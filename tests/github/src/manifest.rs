@@ -1,4 +1,5 @@
-//! GitHub App manifests: what one may hold, and the code that its App's credentials are had for.
+//! GitHub App manifests: their validation, and the code that is exchanged for the App's
+//! credentials.
 //!
 //! <https://docs.github.com/en/apps/sharing-github-apps/registering-a-github-app-from-a-manifest>
 
@@ -15,17 +16,17 @@ use crate::state::hooks::Target;
 use crate::state::ids::random_text;
 use crate::state::{Moment, Refusal, State, now};
 
-/// Characters in an App's name.
+/// Longest name of an App, in characters.
 const MOST_NAME: usize = 34;
-/// Callback URLs of an App.
+/// Most callback URLs of an App.
 const MOST_CALLBACKS: usize = 10;
 
-/// A manifest that GitHub takes.
+/// A manifest that GitHub accepts.
 #[derive(Clone, Debug)]
 pub(crate) struct Manifest {
     pub(crate) name: String,
     pub(crate) url: String,
-    /// Where its webhook leads, and whether it is active.
+    /// Its webhook's URL, and whether the webhook is active.
     pub(crate) hook: Option<(String, bool)>,
     pub(crate) redirect_url: Option<Url>,
     pub(crate) setup_url: Option<String>,
@@ -35,7 +36,7 @@ pub(crate) struct Manifest {
     pub(crate) permissions: Permissions,
 }
 
-/// An App that was made from a manifest, until its credentials are fetched.
+/// An App created from a manifest whose credentials have not been fetched yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Conversion {
     pub(crate) app: u64,
@@ -46,7 +47,7 @@ pub(crate) struct Conversion {
 }
 
 impl Manifest {
-    /// Reads a manifest; else everything that is wrong with it, in GitHub's words where they are known.
+    /// Parses a manifest. Returns all its errors otherwise, in GitHub's words where they are known.
     pub(crate) fn parse(text: &str) -> Result<Self, Vec<String>> {
         let object: Map<String, Value> =
             serde_json::from_str(text).map_err(|_| vec!["Problems parsing JSON".to_owned()])?;
@@ -112,7 +113,7 @@ impl Manifest {
         Ok(Self { name, url, hook, redirect_url, setup_url, description, public, events, permissions })
     }
 
-    /// Where a browser is sent with the code.
+    /// Returns the URL to which the browser is redirected with the code.
     pub(crate) fn redirect(&self, code: &str, state: Option<&str>) -> Option<Url> {
         let mut url = self.redirect_url.clone()?;
         url.query_pairs_mut().append_pair("code", code);
@@ -127,7 +128,7 @@ fn web_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// What GitHub says of a webhook that it could never reach.
+/// Returns GitHub's error for a webhook that it could never reach.
 fn unreachable(url: &str) -> Option<String> {
     let Some(parsed) = web_url(url) else { return Some("Hook url is not a valid URL".to_owned()) };
     let host = parsed.host_str().unwrap_or_default();
@@ -149,7 +150,7 @@ fn check_permissions(given: Map<String, Value>, wrong: &mut Vec<String>) -> Perm
     let mut permissions = Permissions::new();
     for (name, level) in given {
         let level = level.as_str().unwrap_or_default();
-        // GitHub's metadata can only be read, and repositories administered no higher than by writing.
+        // GitHub offers only reading for metadata, and at most writing for administration.
         let levels: &[&str] = if name == "metadata" { &["read"] } else { &["read", "write"] };
         if !PERMISSIONS.contains(&name.as_str()) {
             wrong.push("Default permission records resource is not included in the list".to_owned());
@@ -178,14 +179,14 @@ fn check_events(events: &[String], permissions: &Permissions, wrong: &mut Vec<St
     }
 }
 
-/// An App's name as it stands in URLs.
+/// Returns an App's name as it appears in URLs.
 fn slug(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-").to_lowercase()
 }
 
 impl State {
-    /// Makes the App of a manifest under a name; answers the code for its credentials.
+    /// Creates the App of a manifest under a name. Returns the code for its credentials.
     pub(crate) fn register(
         &mut self,
         manifest: &Manifest,
@@ -235,7 +236,7 @@ impl State {
         Ok(code)
     }
 
-    /// What a code stands for; it is good once, and for an hour.
+    /// Exchanges a code for its App. A code is valid once, and for an hour.
     pub(crate) fn take_conversion(&mut self, code: &str) -> Option<Conversion> {
         let life = i64::try_from(self.limiter.limits().manifest_code_lifetime_seconds).unwrap_or(i64::MAX);
         self.conversions.remove(code).filter(|conversion| {

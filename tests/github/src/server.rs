@@ -1,4 +1,4 @@
-//! Starting and stopping, and which part of the stand-in a request is for.
+//! Starts and stops the stand-in, and routes requests to its parts.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,23 +21,24 @@ use crate::state::users::{RESERVED, SETTINGS};
 use crate::world::World;
 use crate::{control, pages};
 
-/// The largest body of a request, in bytes.
+/// Largest body of a request, in bytes.
 const MAX_BODY: usize = 30 * 1024 * 1024;
 
-/// How to start.
+/// Settings of a stand-in.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where to listen; port 0 picks a free one.
+    /// Address to listen on; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// Where the REST API begins: empty as on api.github.com, or `/api/v3` as on Enterprise Server.
+    /// Base path of the REST API: empty as on api.github.com, or `/api/v3` as on Enterprise Server.
     pub base_path: String,
-    /// Where everything begins, the REST API's base path too: empty, or a path as behind a proxy that leads to several
-    /// services.
+    /// Base path of everything, including the REST API's: empty, or a path as behind a proxy in
+    /// front of several services.
     pub path: String,
-    /// How others reach it, such as `http://10.0.0.1:3000`, when it isn't the address it listens on. All URLs
-    /// in answers begin so.
+    /// Base URL for others, such as `http://10.0.0.1:3000`, when it differs from the address to
+    /// listen on. All URLs in answers begin with it.
     pub public_url: Option<String>,
-    /// What sends webhooks, when the usual client can't: one that knows names the system doesn't. It must not follow redirects.
+    /// Client that sends webhooks, when the usual one can't: for example one that resolves names
+    /// which the system doesn't know. It must not follow redirects.
     pub client: Option<reqwest::Client>,
 }
 
@@ -53,21 +54,21 @@ impl Default for Settings {
     }
 }
 
-/// Why the stand-in could not start.
+/// An error of starting the stand-in.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address is taken or not this machine's.
+    /// The address is in use or not this machine's.
     #[error("cannot listen on {address}: {source}; choose another address or port 0")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The base path is not of the right form.
+    /// The base path is malformed.
     #[error("path `{0}` must be empty, or start with a slash and not end with one")]
     BasePath(String),
-    /// The HTTP client for webhooks could not be made.
+    /// The HTTP client for webhooks could not be created.
     #[error("cannot make the HTTP client for webhooks: {0}")]
     Client(#[from] reqwest::Error),
 }
@@ -82,7 +83,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Starts one with nothing in it.
+    /// Starts an empty stand-in.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let (base, path) = (settings.base_path, settings.path);
         for path in [&base, &path] {
@@ -105,35 +106,35 @@ impl StandIn {
         Ok(Self { address, path, urls, task })
     }
 
-    /// The address it listens on.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The REST API's base URL, without a trailing slash.
+    /// Returns the REST API's base URL, without a trailing slash.
     pub fn api_url(&self) -> &str {
         &self.urls.api
     }
 
-    /// The pages' base URL, without a trailing slash.
+    /// Returns the pages' base URL, without a trailing slash.
     pub fn html_url(&self) -> &str {
         &self.urls.html
     }
 
-    /// The control API's base URL, by the address it listens on, without a trailing slash.
+    /// Returns the control API's base URL, by the address it listens on, without a trailing slash.
     pub fn control_url(&self) -> String {
         format!("http://{}{}/_control", self.address, self.path)
     }
 
-    /// A client of the control API.
+    /// Returns a client of the control API.
     pub fn control(&self) -> control::Client {
         control::Client::new(&self.control_url())
     }
 
-    /// Stops: closes the socket and every connection. Returns when that is done.
+    /// Closes the socket and every connection. Returns when that is done.
     pub async fn stop(mut self) {
         self.task.abort();
-        // An aborted task ends with an error that says just that.
+        // An aborted task returns an error that says only that.
         let _ = (&mut self.task).await;
     }
 }
@@ -145,7 +146,7 @@ impl Drop for StandIn {
 }
 
 async fn accept(listener: TcpListener, router: Router) {
-    // Dropped with this task, and its connections with it.
+    // The connections are dropped with this task.
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
@@ -171,7 +172,7 @@ async fn accept(listener: TcpListener, router: Router) {
     }
 }
 
-/// The connection is to be closed without an answer.
+/// Error that closes the connection without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("closed as a fault demands")]
 struct Closed;
@@ -186,7 +187,8 @@ fn router(world: &Arc<World>) -> Router {
     Router::new().nest("/_control", control::server::router()).fallback(route).with_state(Arc::clone(world))
 }
 
-/// Tells pages from the REST API, which share the root when the API has no base path.
+/// Routes a request to the pages or to the REST API, which share the root when the API has no base
+/// path.
 async fn route(State(world): State<Arc<World>>, request: Request) -> Response {
     let path = request.uri().path();
     let below =
@@ -195,10 +197,10 @@ async fn route(State(world): State<Arc<World>>, request: Request) -> Response {
     let first =
         |path: &str| path.trim_start_matches('/').split('/').next().unwrap_or_default().to_lowercase();
     let is_api = match below {
-        // With a base path everything below it is the API's.
+        // With a base path, everything below it belongs to the API.
         Some(_) if !world.base_path.is_empty() => true,
         Some(rest) => match first(rest).as_str() {
-            // Pages and the REST API both have something there.
+            // Both the pages and the REST API have these paths.
             "" | "apps" => !accept.contains("text/html"),
             "_assets" => false,
             name if SETTINGS.contains(&name) => false,

@@ -1,5 +1,5 @@
-//! The state with what surrounds it: the lock, the HTTP client for webhooks, and the signal that something
-//! was delivered.
+//! The state and its surroundings: the lock, the HTTP client for webhooks, and the signal after
+//! each delivery.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::AtomicU64;
@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use crate::hooks::deliver;
 use crate::state::{State, Urls};
 
-/// Names below `test`, which nobody has (RFC 6761, section 6.2), are this machine: a webhook's URL must not say so itself.
+/// DNS resolver that maps names below `test`, which don't exist (RFC 6761, section 6.2), to this
+/// machine, because GitHub rejects webhook URLs with a loopback address.
 struct Names;
 
 impl Resolve for Names {
@@ -28,21 +29,21 @@ impl Resolve for Names {
     }
 }
 
-/// Everything one running stand-in consists of.
+/// Everything that belongs to a running stand-in.
 #[derive(Debug)]
 pub(crate) struct World {
     state: Mutex<State>,
     pub(crate) client: reqwest::Client,
     /// Notified after each delivery of a webhook.
     pub(crate) delivered: Notify,
-    /// REST requests being processed right now.
+    /// Number of REST requests in progress.
     pub(crate) running: AtomicU64,
     /// The REST API's base path: empty, or starting with a slash and ending without one.
     pub(crate) base_path: String,
 }
 
 impl World {
-    /// An empty GitHub at these URLs.
+    /// Creates an empty stand-in at these URLs.
     pub(crate) fn new(
         urls: Urls,
         base_path: String,
@@ -64,12 +65,12 @@ impl World {
         })
     }
 
-    /// The state. A panic elsewhere while it was locked is no reason to stop everything.
+    /// Locks the state. A panic of another holder doesn't stop the stand-in.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something as one transaction, then starts the deliveries it caused.
+    /// Runs a transaction, then starts the deliveries that it caused.
     pub(crate) fn transact<T>(self: &Arc<Self>, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = act(&mut state);

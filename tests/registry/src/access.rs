@@ -19,7 +19,7 @@ pub(crate) enum Authorization {
     Other,
 }
 
-/// The header `Authorization`.
+/// Returns the header `Authorization`.
 pub(crate) fn authorization(headers: &HeaderMap) -> Authorization {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Authorization::None };
     let Some((scheme, rest)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
@@ -41,12 +41,13 @@ pub(crate) fn authorization(headers: &HeaderMap) -> Authorization {
 }
 
 impl State {
-    /// Whether the password is the user's.
+    /// Returns whether the password is the user's.
     pub(crate) fn knows(&self, username: &str, password: &str) -> bool {
         self.users.get(username).is_some_and(|user| user.password == password)
     }
 
-    /// Whether somebody may pull from a repository. What isn't there is hidden from who may not see what is private.
+    /// Returns whether somebody may pull from a repository. What isn't there is hidden from who may
+    /// not see what is private.
     pub(crate) fn may_pull(&self, username: Option<&str>, name: &str) -> bool {
         let public = self.repositories.get(name).is_some_and(|repository| !repository.private);
         public

@@ -70,7 +70,7 @@ impl StandIn {
         Ok(Self { address, task })
     }
 
-    /// The address it listens on.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -80,7 +80,7 @@ impl StandIn {
         self.address.to_string()
     }
 
-    /// A client of the control API.
+    /// Returns a client of the control API.
     pub fn control(&self) -> control::Client {
         control::Client::new(&format!("http://{}/_control", self.address))
     }
@@ -100,7 +100,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// The state. A panic elsewhere while it was locked is no reason to stop everything.
+    /// Returns the state. A panic elsewhere while it was locked is no reason to stop everything.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -61,7 +61,8 @@ impl State {
         }
     }
 
-    /// Puts a manifest in place, as a push would, and answers its digest. Two images differ as their names and `content` do.
+    /// Puts a manifest in place, as a push would, and returns its digest. Two images differ as
+    /// their names and `content` do.
     pub(crate) fn put_image(&mut self, new: NewImage) -> String {
         let annotations = json!({
             "org.opencontainers.image.ref.name": format!("{}:{}", new.name, new.tag),
@@ -99,7 +100,7 @@ impl State {
         true
     }
 
-    /// Notes that a request arrived and answers its place.
+    /// Notes that a request arrived and returns its place.
     pub(crate) fn log(&mut self, parts: &Parts) -> u64 {
         let text = |headers: &HeaderMap, name| {
             let values: Vec<_> =
@@ -144,7 +145,7 @@ impl State {
         self.requests.clear();
     }
 
-    /// The effect of the first fault that hits a request, used up by one.
+    /// Returns the effect of the first fault that hits a request, used up by one.
     pub(crate) fn take_fault(&mut self, method: &str, path: &str) -> Option<FaultEffect> {
         let hit = self.faults.iter_mut().find(|fault| {
             fault.times > 0

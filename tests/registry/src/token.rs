@@ -61,7 +61,7 @@ pub(crate) fn answer(world: &World, parts: &Parts) -> Response {
 }
 
 impl State {
-    /// A token that was given out and has not expired.
+    /// Returns a token that was given out and has not expired.
     pub(crate) fn live_token(&self, token: &str) -> Option<&Token> {
         self.tokens.get(token).filter(|token| token.expires > Instant::now())
     }

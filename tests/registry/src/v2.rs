@@ -88,7 +88,8 @@ fn plain(status: StatusCode, body: &str) -> Response {
     response
 }
 
-/// Whether a type is named in `Accept`, in one header or several. Like real registries, this one knows no `*/*`.
+/// Returns whether a type is named in `Accept`, in one header or several. Like real registries,
+/// this one knows no `*/*`.
 fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     headers
         .get_all(header::ACCEPT)

@@ -93,7 +93,7 @@ pub(crate) async fn check_certificate(world: &World, command: &str) -> Result<An
     Ok(send(world, &url, form, &secret, None).await)
 }
 
-/// The command, and what was typed after it.
+/// Returns the command, and what was typed after it.
 fn split(line: &str) -> Result<(&str, &str), Unknown> {
     let line = line.trim();
     if !line.starts_with('/') {
@@ -107,7 +107,8 @@ fn encode(fields: &[(String, String)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-/// The signature of a body: <https://docs.slack.dev/authentication/verifying-requests-from-slack>.
+/// Returns the signature of a body:
+/// <https://docs.slack.dev/authentication/verifying-requests-from-slack>.
 fn signature(secret: &str, timestamp: i64, body: &str) -> Option<String> {
     use std::fmt::Write as _;
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
@@ -190,7 +191,7 @@ fn failed(error: &reqwest::Error) -> Answer {
 }
 
 impl State {
-    /// A command that was typed.
+    /// Returns a command that was typed.
     pub(crate) fn invoked(&mut self, id: u64) -> Option<&mut Invoked> {
         self.invocations.iter_mut().find(|invoked| invoked.shown.id == id)
     }

@@ -18,7 +18,7 @@ impl From<NewFault> for Fault {
 }
 
 impl State {
-    /// The effect of the first fault that hits a request, used up by one.
+    /// Returns the effect of the first fault that hits a request, used up by one.
     pub(crate) fn take_fault(&mut self, path: &str) -> Option<FaultEffect> {
         let hit = self.faults.iter_mut().find(|fault| fault.left > 0 && matches(&fault.path, path))?;
         hit.left -= 1;
@@ -28,7 +28,7 @@ impl State {
     }
 }
 
-/// Whether a path fits a pattern, in which `*` at the end stands for any rest.
+/// Returns whether a path fits a pattern, in which `*` at the end stands for any rest.
 fn matches(pattern: &str, path: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => path.starts_with(start),

@@ -29,12 +29,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// A header's text; none when it's missing or no text.
+    /// Returns a header's text; none when it's missing or no text.
     pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The content type without its parameters, in lower case.
+    /// Returns the content type without its parameters, in lower case.
     pub(crate) fn content_type(&self) -> Option<String> {
         let value = self.header(header::CONTENT_TYPE)?;
         Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())

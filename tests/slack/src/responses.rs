@@ -51,7 +51,7 @@ fn read(call: &Call) -> Result<Response, &'static str> {
     message(&body)
 }
 
-/// A message as a response URL and the immediate answer to a command take it.
+/// Returns a message as a response URL and the immediate answer to a command take it.
 pub(crate) fn message(body: &Value) -> Result<Response, &'static str> {
     let Value::Object(fields) = body else { return Err("invalid_payload") };
     let flag = |name: &str| match fields.get(name) {

@@ -81,7 +81,7 @@ impl StandIn {
         Ok(Self { address, url, task })
     }
 
-    /// The address it listens on.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -96,12 +96,12 @@ impl StandIn {
         format!("{}/api/", self.url)
     }
 
-    /// The control API's base URL, by the address it listens on, without a trailing slash.
+    /// Returns the control API's base URL, by the address it listens on, without a trailing slash.
     pub fn control_url(&self) -> String {
         format!("http://{}/_control", self.address)
     }
 
-    /// A client of the control API.
+    /// Returns a client of the control API.
     pub fn control(&self) -> control::Client {
         control::Client::new(&self.control_url())
     }

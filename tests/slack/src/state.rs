@@ -77,18 +77,18 @@ impl State {
         state
     }
 
-    /// An id that no other object has, of Slack's form.
+    /// Returns an id that no other object has, of Slack's form.
     pub(crate) fn id(&mut self, kind: char) -> String {
         format!("{kind}0{:08X}A", 0x2147_4836 + self.number() * 7)
     }
 
-    /// A number that was not given before.
+    /// Returns a number that was not given before.
     pub(crate) fn number(&mut self) -> u64 {
         self.count += 1;
         self.count
     }
 
-    /// A new bot token.
+    /// Returns a new bot token.
     pub(crate) fn add_token(&mut self, scopes: Vec<String>) -> String {
         let number = self.number();
         let text = format!("xoxb-{}-{}-{}", 2_147_483_600 + number, 4_147_483_600 + number, random_text(24));
@@ -96,7 +96,7 @@ impl State {
         text
     }
 
-    /// The account of that name, made when missing.
+    /// Returns the account of that name, created if missing.
     pub(crate) fn user(&mut self, name: &str) -> User {
         if let Some(user) = self.users.iter().find(|user| user.name == name) {
             return user.clone();
@@ -106,7 +106,7 @@ impl State {
         user
     }
 
-    /// The channel of that name, made public and with the app in it when missing.
+    /// Returns the channel of that name, made public and with the app in it when missing.
     pub(crate) fn channel(&mut self, name: &str) -> Channel {
         if let Some(channel) = self.channels.iter().find(|channel| channel.name == name) {
             return channel.clone();
@@ -130,12 +130,12 @@ impl State {
         channel
     }
 
-    /// A message's `ts`, which no other message has.
+    /// Returns a message's `ts`, which no other message has.
     pub(crate) fn ts(&mut self) -> String {
         format!("{}.{:06}", Utc::now().timestamp(), self.number() % 1_000_000)
     }
 
-    /// Notes that a request arrived and answers its place. How it ended is told later.
+    /// Notes that a request arrived and returns its place. How it ended is told later.
     pub(crate) fn arrived(&mut self, method: &str, path: &str, user_agent: &str) -> u64 {
         if self.log.len() == KEPT {
             self.log.remove(0);

@@ -27,7 +27,7 @@ impl World {
         Ok(Self { state: Mutex::new(State::new()), client, url, response_window })
     }
 
-    /// The state. A panic elsewhere while it was locked is no reason to stop everything.
+    /// Returns the state. A panic elsewhere while it was locked is no reason to stop everything.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,7 +14,7 @@ use crate::show;
 use crate::state::apps::Installation;
 use crate::state::repos::Repo;
 
-/// The App that asks by its JWT.
+/// Returns the App whose JWT came with the request.
 pub(crate) fn asking(cx: &Cx<'_>) -> Result<u64, Problem> {
     match cx.who {
         Identity::App(id) => Ok(id),
@@ -31,7 +31,8 @@ pub(crate) fn app(cx: &mut Cx<'_>) -> Answer {
     Ok(Reply::ok(shown))
 }
 
-/// Hands out what belongs to an App made from a manifest, once. Nobody has to say who they are: the code is all it takes.
+/// Returns the credentials of an App created from a manifest, once. The code suffices; no
+/// authentication is needed.
 pub(crate) fn convert(cx: &mut Cx<'_>, code: &str) -> Answer {
     let conversion = cx.state.take_conversion(code).ok_or_else(Problem::not_found)?;
     let mut shown = show::apps::app(cx.state, &cx.state.apps[&conversion.app]);
@@ -65,7 +66,7 @@ pub(crate) fn installation(cx: &mut Cx<'_>, id: &str) -> Answer {
     Ok(Reply::ok(show::apps::installation(cx.state, found)))
 }
 
-/// The installation on an account.
+/// Returns the installation on an account.
 pub(crate) fn for_account(cx: &mut Cx<'_>, login: &str) -> Answer {
     let app = asking(cx)?;
     let found = cx
@@ -77,7 +78,7 @@ pub(crate) fn for_account(cx: &mut Cx<'_>, login: &str) -> Answer {
     Ok(Reply::ok(show::apps::installation(cx.state, found)))
 }
 
-/// The installation that sees a repository.
+/// Returns the installation that sees a repository.
 pub(crate) fn for_repository(cx: &mut Cx<'_>, owner: &str, name: &str) -> Answer {
     let app = asking(cx)?;
     let repo = cx.state.find_repo(owner, name).ok_or_else(Problem::not_found)?;
@@ -122,12 +123,12 @@ pub(crate) fn create_token(cx: &mut Cx<'_>, id: &str) -> Answer {
     Ok(Reply::with_status(StatusCode::CREATED, body))
 }
 
-/// The asked permissions, which must not go beyond the installation's.
+/// Returns the requested permissions, which must not exceed the installation's.
 fn narrow(
     granted: &Permissions,
     wanted: Option<serde_json::Map<String, Value>>,
 ) -> Result<Permissions, Problem> {
-    // An empty object asks for nothing in particular: some clients always send one.
+    // An empty object requests nothing in particular: some clients always send one.
     let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { return Ok(granted.clone()) };
     let beyond = || Problem::unprocessable("The permissions requested are not granted to this installation.");
     let mut permissions = Permissions::new();
@@ -143,7 +144,8 @@ fn narrow(
     Ok(permissions)
 }
 
-/// The asked repositories, which the installation must see; none when none were asked for.
+/// Returns the requested repositories, which the installation must see; `None` when the request
+/// names none.
 fn repositories(
     cx: &Cx<'_>,
     installation: &Installation,
@@ -176,7 +178,7 @@ fn repositories(
     }
 }
 
-/// The repositories an installation's token sees.
+/// Returns the repositories an installation's token sees.
 pub(crate) fn repositories_of(cx: &Cx<'_>) -> Result<Vec<u64>, Problem> {
     if matches!(cx.who, Identity::Installation { .. }) {
         let held = cx.state.repos.values().filter(|repo| cx.who.holds(cx.state, repo));
@@ -206,7 +208,7 @@ pub(crate) fn repositories_list(cx: &mut Cx<'_>) -> Answer {
     ))
 }
 
-/// Revokes the token that asks.
+/// Revokes the token of this request.
 pub(crate) fn revoke(cx: &mut Cx<'_>) -> Answer {
     if !matches!(cx.who, Identity::Installation { .. }) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "Resource not accessible by personal access token"));

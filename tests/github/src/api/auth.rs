@@ -1,4 +1,4 @@
-//! Who asks, and what they may.
+//! Authentication and authorization of requests.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +13,16 @@ use crate::state::apps::Holder;
 use crate::state::repos::Repo;
 use crate::state::{Moment, State, now};
 
-/// Who asks.
+/// Identity behind a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Identity {
-    /// Nobody in particular.
+    /// A request without credentials.
     Anonymous,
-    /// A GitHub App itself, by its JWT.
+    /// A GitHub App itself, with its JWT.
     App(u64),
-    /// An installation of an App, by its token.
+    /// An installation of an App, with its token.
     Installation { id: u64, app: u64, permissions: Permissions, repositories: Option<BTreeSet<u64>> },
-    /// A user by a personal token: with permissions a fine-grained one, else a classic one.
+    /// A user with a personal token: a fine-grained one if it has permissions, else a classic one.
     User {
         login: String,
         permissions: Option<Permissions>,
@@ -31,43 +31,43 @@ pub(crate) enum Identity {
     },
 }
 
-/// What an endpoint requires.
+/// Rights that an endpoint requires.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Need {
     /// One of these permissions is enough for an App's or fine-grained token.
     pub(crate) any_of: &'static [&'static str],
     /// Whether the permission must be `write`.
     pub(crate) write: bool,
-    /// The role the user behind a personal token must have.
+    /// The role that the user behind a personal token must have.
     pub(crate) role: Role,
-    /// Whether anybody may do it on a public repository.
+    /// Whether everybody may do it on a public repository.
     pub(crate) public: bool,
 }
 
 impl Need {
-    /// To read; anybody may on a public repository.
+    /// Reading; on a public repository everybody may.
     pub(crate) const fn read(any_of: &'static [&'static str]) -> Self {
         Self { any_of, write: false, role: Role::Read, public: true }
     }
 
-    /// To write, as somebody who may push.
+    /// Writing, for users who may push.
     pub(crate) const fn write(any_of: &'static [&'static str]) -> Self {
         Self { any_of, write: true, role: Role::Write, public: false }
     }
 
-    /// With this role instead.
+    /// Requires this role instead.
     pub(crate) const fn role(mut self, role: Role) -> Self {
         self.role = role;
         self
     }
 
-    /// Never without the permission, not even on a public repository.
+    /// Requires the permission on public repositories too.
     pub(crate) const fn always(mut self) -> Self {
         self.public = false;
         self
     }
 
-    /// The header that tells an App's author which permission was needed.
+    /// Returns the header that names the required permission to the App's author.
     pub(crate) fn header(&self) -> String {
         let level = if self.write { "write" } else { "read" };
         self.any_of.iter().map(|name| format!("{name}={level}")).collect::<Vec<_>>().join("; ")
@@ -75,7 +75,7 @@ impl Need {
 }
 
 impl Identity {
-    /// Whose limits count: `installation 87`, `user octocat`, `app 12` or `anonymous`.
+    /// Returns whose limits count: `installation 87`, `user octocat`, `app 12` or `anonymous`.
     pub(crate) fn key(&self) -> String {
         match self {
             Self::Anonymous => "anonymous".to_owned(),
@@ -85,7 +85,7 @@ impl Identity {
         }
     }
 
-    /// The login things are done under.
+    /// Returns the login under which the request acts.
     pub(crate) fn login(&self, state: &State) -> String {
         match self {
             Self::User { login, .. } => login.clone(),
@@ -96,7 +96,7 @@ impl Identity {
         }
     }
 
-    /// The App that asks, if it is one.
+    /// Returns the App behind the request, if there is one.
     pub(crate) fn app(&self) -> Option<u64> {
         match self {
             Self::App(id) => Some(*id),
@@ -105,12 +105,12 @@ impl Identity {
         }
     }
 
-    /// Whether a repository is visible at all.
+    /// Returns whether a repository is visible at all.
     pub(crate) fn sees(&self, state: &State, repo: &Repo) -> bool {
         !repo.private || self.holds(state, repo)
     }
 
-    /// Whether a repository is one this token is for.
+    /// Returns whether this token covers a repository.
     pub(crate) fn holds(&self, state: &State, repo: &Repo) -> bool {
         match self {
             Self::Anonymous | Self::App(_) => false,
@@ -125,7 +125,7 @@ impl Identity {
         }
     }
 
-    /// Checks that something may be done in a visible repository.
+    /// Checks that the request has the needed rights in a visible repository.
     pub(crate) fn may(&self, state: &State, repo: &Repo, need: &Need) -> Result<(), Problem> {
         if need.public && !repo.private {
             return Ok(());
@@ -171,7 +171,7 @@ impl Identity {
     }
 }
 
-/// Finds out who asks.
+/// Authenticates a request.
 pub(crate) fn identify(state: &State, call: &Call) -> Result<Identity, Problem> {
     let Some(header) = call.headers.get("authorization") else { return Ok(Identity::Anonymous) };
     let bad = || Problem::new(StatusCode::UNAUTHORIZED, "Bad credentials");
@@ -212,7 +212,8 @@ pub(crate) fn identify(state: &State, call: &Call) -> Result<Identity, Problem> 
     }
 }
 
-/// The token in basic credentials: the password, or the user name when there is no password.
+/// Returns the token in basic credentials: the password, or the user name when there is no
+/// password.
 fn basic(value: &str) -> Option<String> {
     let text = String::from_utf8(STANDARD.decode(value).ok()?).ok()?;
     let (user, password) = text.split_once(':')?;

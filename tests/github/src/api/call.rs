@@ -1,4 +1,4 @@
-//! A request as endpoints see it, and what they answer.
+//! Requests and replies as endpoints see them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::state::Refusal;
 
-/// Where problems are explained when no page of an endpoint's own is known.
+/// Documentation URL of problems whose endpoint has no page of its own.
 pub(crate) const DOCS: &str = "https://docs.github.com/rest";
 
 /// A request.
@@ -24,18 +24,18 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// A header's text; none when it's missing or no text.
+    /// Returns a header's text; `None` when it is missing or not text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// A query parameter's text; none when it's missing or empty.
+    /// Returns a query parameter's text; `None` when it is missing or empty.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 
-/// An answer.
+/// A reply to a request.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -43,10 +43,10 @@ pub(crate) struct Reply {
     pub(crate) body: Body,
 }
 
-/// The body of an answer.
+/// The body of a reply.
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// None at all.
+    /// No body.
     Empty,
     /// JSON.
     Json(Value),
@@ -54,7 +54,7 @@ pub(crate) enum Body {
     Text(&'static str, String),
 }
 
-/// What an endpoint answers.
+/// Result of an endpoint.
 pub(crate) type Answer = Result<Reply, Problem>;
 
 impl Reply {
@@ -81,7 +81,7 @@ impl Reply {
     }
 }
 
-/// A problem as GitHub words it.
+/// A problem in GitHub's words.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
@@ -92,7 +92,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// A problem with a message alone.
+    /// A problem with nothing but a message.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -103,7 +103,7 @@ impl Problem {
         }
     }
 
-    /// `404 Not Found`: it does not exist, or the token may not see it.
+    /// `404 Not Found`: the object does not exist, or the token may not see it.
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "Not Found")
     }
@@ -129,7 +129,8 @@ impl Problem {
         problem
     }
 
-    /// Adds the page that explains the endpoint, given as what follows `https://docs.github.com/rest`.
+    /// Adds the endpoint's documentation page, given as its path below
+    /// `https://docs.github.com/rest`.
     pub(crate) fn see(mut self, page: &str) -> Self {
         if self.documentation == DOCS && !page.is_empty() {
             self.documentation = format!("{DOCS}/{page}");
@@ -137,7 +138,7 @@ impl Problem {
         self
     }
 
-    /// The body.
+    /// Returns the body.
     pub(crate) fn body(&self) -> Value {
         let mut body = json!({
             "message": self.message,

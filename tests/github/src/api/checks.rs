@@ -36,7 +36,7 @@ pub(crate) fn route(
     }
 }
 
-/// Runs or suites of the commit a name stands for.
+/// Returns the check runs or suites of the commit that a ref names.
 pub(crate) fn for_ref(
     cx: &mut Cx<'_>,
     repo: (&str, &str),

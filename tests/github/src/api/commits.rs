@@ -24,7 +24,7 @@ pub(crate) fn route(
     repo: (&str, &str),
     rest: &[&str],
 ) -> (&'static str, Answer) {
-    // A ref may have slashes, so the endpoint is known by the end of the path.
+    // A ref may contain slashes, so the end of the path decides on the endpoint.
     match (method.as_str(), rest) {
         ("GET", []) => ("commits/commits#list-commits", list(cx, repo)),
         ("GET", [name @ .., "status"]) if !name.is_empty() => (
@@ -45,7 +45,7 @@ pub(crate) fn route(
     }
 }
 
-/// The commit a name stands for.
+/// Returns the commit that a ref or SHA names.
 pub(crate) fn resolve(cx: &Cx<'_>, repo: u64, name: &str) -> Result<String, Problem> {
     let found = cx.found(repo)?;
     cx.state
@@ -136,7 +136,7 @@ fn statuses(cx: &mut Cx<'_>, (owner, name): (&str, &str), reference: &str) -> An
 
 pub(crate) fn create_status(cx: &mut Cx<'_>, (owner, name): (&str, &str), sha: &str) -> Answer {
     let repo = cx.repo(owner, name, WRITE)?;
-    // Only a whole SHA will do here.
+    // This endpoint accepts only a complete SHA.
     if sha.len() != 40 || !cx.state.commits.contains_key(sha) {
         return Err(Problem::unprocessable(format!("No commit found for SHA: {sha}")));
     }

@@ -16,7 +16,7 @@ use crate::state::repos::Repo;
 
 const READ: Need = Need::read(&["contents"]);
 
-/// Files up to this size come in JSON, in bytes; larger ones only raw.
+/// Largest file that the API returns as JSON, in bytes; larger files come only raw.
 const MAX_JSON: usize = 1024 * 1024;
 
 pub(crate) fn route(
@@ -75,7 +75,7 @@ fn file(cx: &Cx<'_>, repo: &Repo, place: (&str, &str), text: &str, raw: bool) ->
     Reply::ok(shown)
 }
 
-/// Base64 in lines of sixty characters, as GitHub sends it.
+/// Encodes as Base64 in lines of sixty characters, as GitHub does.
 fn wrapped(text: &str) -> String {
     let encoded = STANDARD.encode(text);
     let mut lines = String::with_capacity(encoded.len() + encoded.len() / 60 + 1);
@@ -86,7 +86,7 @@ fn wrapped(text: &str) -> String {
     lines
 }
 
-/// What is directly in a directory: each path, with its text when it is a file.
+/// Returns the direct entries of a directory by path; files with their text.
 fn directory<'a>(files: &'a Files, path: &str) -> BTreeMap<String, Option<&'a str>> {
     let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
     files

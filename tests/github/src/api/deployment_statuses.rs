@@ -13,7 +13,7 @@ use crate::state::deployments::{DeploymentStatus, NewStatus};
 const READ: Need = Need::read(&["deployments"]);
 const WRITE: Need = Need::write(&["deployments"]);
 
-/// The states a status may have.
+/// Allowed states of a status.
 const STATES: [&str; 7] = ["error", "failure", "inactive", "in_progress", "queued", "pending", "success"];
 
 pub(crate) fn route(
@@ -95,7 +95,7 @@ fn read(fields: &mut Fields) -> Result<NewStatus, Problem> {
     Ok(status)
 }
 
-/// Whether a URL is one GitHub links to.
+/// Returns whether GitHub would link to a URL.
 pub(crate) fn is_web(url: &str) -> bool {
     reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }

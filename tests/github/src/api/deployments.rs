@@ -38,7 +38,7 @@ pub(crate) fn route(
 fn list(cx: &mut Cx<'_>, (owner, name): (&str, &str)) -> Answer {
     let id = cx.repo(owner, name, READ)?;
     let repo = cx.found(id)?;
-    // "none", the documented default of each filter, filters nothing.
+    // "none" is the documented default of each filter and filters nothing.
     let wanted = |filter: &str| cx.call.query(filter).filter(|value| *value != "none");
     let (sha, reference) = (wanted("sha"), wanted("ref"));
     let (task, environment) = (wanted("task"), wanted("environment"));
@@ -82,13 +82,13 @@ fn delete(cx: &mut Cx<'_>, (owner, name): (&str, &str), id: &str) -> Answer {
     Ok(Reply::no_content())
 }
 
-/// "Mark the active deployment as inactive by adding any non-successful deployment status." One without any
-/// status is active too.
+/// Returns whether a deployment is active: "Mark the active deployment as inactive by adding any
+/// non-successful deployment status." A deployment without a status is active too.
 fn is_active(deployment: &Deployment) -> bool {
     matches!(deployment.state(), None | Some("success"))
 }
 
-/// What a request asks to be deployed.
+/// Fields of a request to create a deployment.
 struct Wanted {
     reference: String,
     task: String,
@@ -170,7 +170,7 @@ fn read(fields: &mut Fields) -> Result<Wanted, Problem> {
     Ok(wanted)
 }
 
-/// Refuses an environment's name that is empty or too long.
+/// Rejects an environment's name that is empty or too long.
 pub(crate) fn check_name(resource: &str, name: &str) -> Result<(), Problem> {
     if name.trim().is_empty() {
         return Err(Problem::validation(resource, "missing_field", "environment", None));
@@ -182,7 +182,7 @@ pub(crate) fn check_name(resource: &str, name: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Refuses a description that is too long.
+/// Rejects a description that is too long.
 pub(crate) fn check_description(resource: &str, text: &str) -> Result<(), Problem> {
     if text.chars().count() > MAX_DESCRIPTION {
         let message = format!("description is too long (maximum is {MAX_DESCRIPTION} characters)");
@@ -191,13 +191,14 @@ pub(crate) fn check_description(resource: &str, text: &str) -> Result<(), Proble
     Ok(())
 }
 
-/// Merges the default branch into a branch that is behind it; none when there is nothing to merge.
+/// Merges the default branch into a branch that is behind it. Returns `None` when there is nothing
+/// to merge.
 fn auto_merge(cx: &mut Cx<'_>, repo: u64, reference: &str, sha: &str) -> Result<Option<Reply>, Problem> {
     let found = cx.found(repo)?;
     let branch = reference.strip_prefix("refs/heads/").unwrap_or(reference).to_owned();
     let default = found.default_branch.clone();
     let Some(tip) = found.branches.get(&default).cloned() else { return Ok(None) };
-    // Only a branch can be merged into: a tag or SHA is deployed as it is.
+    // GitHub can merge only into a branch; it deploys a tag or SHA as it is.
     if branch == default || found.branches.get(&branch).is_none_or(|head| head != sha) {
         return Ok(None);
     }
@@ -217,8 +218,8 @@ fn auto_merge(cx: &mut Cx<'_>, repo: u64, reference: &str, sha: &str) -> Result<
     }
 }
 
-/// Checks the contexts a deployment requires: the named ones, or all that were ever submitted. Check runs
-/// count by their names, as GitHub counts them.
+/// Checks the contexts that a deployment requires: the named ones, or all that were ever submitted.
+/// GitHub counts check runs by their names as contexts.
 fn check_contexts(cx: &Cx<'_>, repo: u64, wanted: &Wanted, sha: &str) -> Result<(), Problem> {
     let found = cx.found(repo)?;
     let mut states: Vec<(String, String)> = checks::latest(&found.statuses, sha)
@@ -258,7 +259,7 @@ fn check_contexts(cx: &Cx<'_>, repo: u64, wanted: &Wanted, sha: &str) -> Result<
     Err(problem)
 }
 
-/// A check run's state as a required context sees it: a skipped or neutral one is no success.
+/// Returns a check run's state as a required context sees it: skipped or neutral is not a success.
 fn run_state(run: &checks::CheckRun) -> String {
     run.conclusion.clone().unwrap_or_else(|| "pending".to_owned())
 }

@@ -66,7 +66,8 @@ fn branch(cx: &mut Cx<'_>, (owner, name): (&str, &str), branch: &str) -> Answer 
     Ok(Reply::ok(show::repos::branch(cx.state, repo, branch, sha)))
 }
 
-/// A renamed branch is found at its new name: 301 of <https://docs.github.com/rest/branches/branches#get-a-branch>
+/// Redirects from a branch's old name to its new one: 301 of
+/// <https://docs.github.com/rest/branches/branches#get-a-branch>
 fn moved(cx: &Cx<'_>, repo: &Repo, name: &str) -> Reply {
     let name = name.split('/').map(show::segment).collect::<Vec<_>>().join("/");
     let url = format!("{}/repositories/{}/branches/{name}", cx.state.urls.api, repo.id);
@@ -96,7 +97,7 @@ fn tags(cx: &mut Cx<'_>, (owner, name): (&str, &str)) -> Answer {
     }))
 }
 
-/// A full name and the commit it points to.
+/// Returns all refs by full name, each with its commit.
 fn all_refs(cx: &Cx<'_>, repo: u64) -> Result<Vec<(String, String)>, Problem> {
     let repo = cx.found(repo)?;
     let branches = repo.branches.iter().map(|(name, sha)| (format!("refs/heads/{name}"), sha.clone()));

@@ -37,7 +37,7 @@ pub(crate) fn route(
     }
 }
 
-/// The hook of that id when it belongs to the repository.
+/// Returns the hook with that id if it belongs to the repository.
 fn own(cx: &Cx<'_>, (owner, name): (&str, &str), id: &str, need: Need) -> Result<u64, Problem> {
     let repo = cx.repo(owner, name, need)?;
     let id = number(id)?;
@@ -70,7 +70,7 @@ fn create(cx: &mut Cx<'_>, (owner, name): (&str, &str)) -> Answer {
     fields.check()?;
     let url =
         text(&config, "url").ok_or_else(|| Problem::validation("Hook", "missing_field", "url", None))?;
-    // Left out, a repository's hook gets forms.
+    // GitHub's default for hooks of repositories is `form`.
     let content_type = text(&config, "content_type").or_else(|| Some("form".to_owned()));
     let new = NewHook { url, secret: text(&config, "secret"), events, content_type };
     let actor = cx.login();
@@ -132,7 +132,7 @@ pub(crate) fn update_app_config(cx: &mut Cx<'_>) -> Answer {
     let content_type = fields.word("content_type", &["json", "form"]);
     fields.check()?;
     if let Some(hook) = cx.state.hooks.get_mut(&id) {
-        // Unlike a repository's hook, what is left out stays.
+        // Unlike with a repository's hook, an omitted field keeps its value.
         hook.url = url.unwrap_or_else(|| hook.url.clone());
         hook.secret = secret.filter(|secret| !secret.is_empty()).or_else(|| hook.secret.clone());
         hook.content_type = content_type.unwrap_or_else(|| hook.content_type.clone());
@@ -146,7 +146,7 @@ pub(crate) fn app_deliveries(cx: &mut Cx<'_>, method: &Method, rest: &[&str]) ->
     deliveries(cx, method, found, rest, &OF_APP)
 }
 
-/// The pages that explain a listing of deliveries, one delivery, and sending it again.
+/// Documentation pages of the list of deliveries, of one delivery, and of redelivery.
 type Pages = [&'static str; 3];
 
 const OF_REPOSITORY: Pages = [
@@ -175,7 +175,8 @@ fn deliveries(
     }
 }
 
-/// Deliveries newest first, those of one outcome if asked for, paged by a cursor instead of page numbers.
+/// Returns deliveries, newest first and of one outcome if requested, paged by a cursor instead of
+/// page numbers.
 fn delivery_page(cx: &Cx<'_>, hook: u64) -> Answer {
     let call: &Call = cx.call;
     let size = call.query("per_page").and_then(|text| text.parse().ok()).unwrap_or(30_usize).clamp(1, 100);

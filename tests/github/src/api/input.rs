@@ -1,11 +1,12 @@
-//! Reading a JSON body as GitHub does: `400` when it is no JSON, `422` naming every field of a wrong type.
+//! Parses JSON bodies as GitHub does: `400` for invalid JSON, `422` with the names of all fields of
+//! a wrong type.
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
 use crate::api::call::{Call, Problem};
 
-/// The fields of a body, with what is wrong with them so far.
+/// Fields of a body, and the errors found so far.
 #[derive(Debug)]
 pub(crate) struct Fields {
     fields: Map<String, Value>,
@@ -13,7 +14,7 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
-    /// The body of a call; none at all is an object without fields.
+    /// Parses the body of a call; an empty body is an object without fields.
     pub(crate) fn read(call: &Call) -> Result<Self, Problem> {
         if call.body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self { fields: Map::new(), wrong: Vec::new() });
@@ -25,22 +26,22 @@ impl Fields {
         }
     }
 
-    /// The fields of an object that came in another way.
+    /// Wraps fields that didn't come as a JSON body.
     pub(crate) fn of(fields: Map<String, Value>) -> Self {
         Self { fields, wrong: Vec::new() }
     }
 
-    /// What is wrong so far.
+    /// Returns the errors found so far.
     pub(crate) fn complaints(self) -> Vec<String> {
         self.wrong
     }
 
-    /// Any value; null counts as one.
+    /// Returns any value, including null.
     pub(crate) fn any(&self, name: &str) -> Option<&Value> {
         self.fields.get(name)
     }
 
-    /// A string that must be there.
+    /// Returns a required string.
     pub(crate) fn required(&mut self, name: &str) -> String {
         if !self.fields.contains_key(name) {
             self.wrong.push(format!("\"{name}\" wasn't supplied."));
@@ -54,23 +55,23 @@ impl Fields {
         }
     }
 
-    /// A string; null counts as none.
+    /// Returns a string; null counts as missing.
     pub(crate) fn string(&mut self, name: &str) -> Option<String> {
         let found = self.take(name, "a string", Value::is_string)?;
         found.as_str().map(str::to_owned)
     }
 
-    /// A boolean; null counts as none.
+    /// Returns a boolean; null counts as missing.
     pub(crate) fn boolean(&mut self, name: &str) -> Option<bool> {
         self.take(name, "a boolean", Value::is_boolean)?.as_bool()
     }
 
-    /// A number that is not negative; null counts as none.
+    /// Returns a number that is not negative; null counts as missing.
     pub(crate) fn integer(&mut self, name: &str) -> Option<u64> {
         self.take(name, "an integer", Value::is_u64)?.as_u64()
     }
 
-    /// A list of strings; null counts as none.
+    /// Returns a list of strings; null counts as missing.
     pub(crate) fn strings(&mut self, name: &str) -> Option<Vec<String>> {
         let found = self.take(name, "an array", Value::is_array)?;
         let items = found.as_array().cloned().unwrap_or_default();
@@ -84,12 +85,12 @@ impl Fields {
         Some(strings)
     }
 
-    /// An object; null counts as none.
+    /// Returns an object; null counts as missing.
     pub(crate) fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
         self.take(name, "an object", Value::is_object)?.as_object().cloned()
     }
 
-    /// One of several words; null counts as none.
+    /// Returns a string that must be one of `words`; null counts as missing.
     pub(crate) fn word(&mut self, name: &str, words: &[&str]) -> Option<String> {
         let text = self.string(name)?;
         if words.contains(&text.as_str()) {
@@ -100,12 +101,12 @@ impl Fields {
         None
     }
 
-    /// Something else that is wrong with a field.
+    /// Adds an error.
     pub(crate) fn complain(&mut self, complaint: String) {
         self.wrong.push(complaint);
     }
 
-    /// Refuses fields besides these, where GitHub's description forbids them.
+    /// Rejects all other fields, where GitHub's description forbids them.
     pub(crate) fn only(&mut self, known: &[&str]) {
         let unknown: Vec<String> =
             self.fields.keys().filter(|name| !known.contains(&name.as_str())).cloned().collect();
@@ -114,7 +115,7 @@ impl Fields {
         }
     }
 
-    /// Refuses the request when anything was wrong.
+    /// Fails if there are errors.
     pub(crate) fn check(&self) -> Result<(), Problem> {
         if self.wrong.is_empty() {
             return Ok(());

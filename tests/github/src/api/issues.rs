@@ -126,7 +126,8 @@ fn body(cx: &Cx<'_>) -> Result<String, Problem> {
     Ok(body)
 }
 
-/// Others' comments may be changed only by those who may push; an App's permission is enough.
+/// Checks that the caller may change a comment: others' comments need the right to push, or an
+/// App's permission.
 fn own_or_write(cx: &Cx<'_>, repo: u64, id: u64) -> Result<(), Problem> {
     let repo = cx.found(repo)?;
     let comment = repo.comments.get(&id).ok_or_else(Problem::not_found)?;

@@ -1,4 +1,4 @@
-//! The JWT by which a GitHub App says that it's itself.
+//! Verification of the JWT with which a GitHub App authenticates.
 //!
 //! <https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app>
 
@@ -11,7 +11,7 @@ use crate::api::call::Problem;
 use crate::state::apps::App;
 use crate::state::{State, now};
 
-/// How far ahead a JWT may expire, in seconds.
+/// Longest time until a JWT expires, in seconds.
 const MAX_LIFE: i64 = 600;
 
 #[derive(Deserialize)]
@@ -21,12 +21,12 @@ struct Claims {
     exp: Option<Value>,
 }
 
-/// Whether a token is meant as a JWT.
+/// Returns whether a token looks like a JWT.
 pub(crate) fn looks_like_one(token: &str) -> bool {
     token.starts_with("ey") && token.matches('.').count() == 2
 }
 
-/// The App whose valid JWT this is.
+/// Verifies a JWT. Returns its App.
 pub(crate) fn verify(state: &State, token: &str) -> Result<u64, Problem> {
     let claims = decode(token, None)?;
     let iss = match &claims.iss {
@@ -41,7 +41,7 @@ pub(crate) fn verify(state: &State, token: &str) -> Result<u64, Problem> {
     Ok(app.id)
 }
 
-/// What every endpoint for Apps says to anything but a JWT.
+/// The problem that endpoints for Apps answer to anything but a JWT.
 pub(crate) fn undecodable() -> Problem {
     refuse("A JSON web token could not be decoded")
 }
@@ -54,7 +54,7 @@ fn find<'a>(state: &'a State, iss: &str) -> Option<&'a App> {
     state.apps.values().find(|app| app.id.to_string() == iss || app.client_id == iss)
 }
 
-/// Decodes the claims; checks the signature when the App is known.
+/// Decodes the claims, and checks the signature when the App is known.
 fn decode(token: &str, app: Option<&App>) -> Result<Claims, Problem> {
     let mut validation = Validation::new(Algorithm::RS256);
     validation.validate_exp = false;

@@ -41,7 +41,8 @@ fn list(cx: &mut Cx<'_>, (owner, name): (&str, &str), issue: &str) -> Answer {
     Ok(cx.list(id, &show::pulls::labels(cx.state, repo, pull), Value::clone))
 }
 
-/// The names in a body: `{"labels": [..]}` or the list alone, each a text or an object with a name.
+/// Returns the label names in a body: `{"labels": [..]}` or the list alone, in which each item is a
+/// string or an object with a name.
 fn names(cx: &Cx<'_>) -> Result<Vec<String>, Problem> {
     let parsing = || Problem::new(axum::http::StatusCode::BAD_REQUEST, "Problems parsing JSON");
     let body: Value = serde_json::from_slice(&cx.call.body).map_err(|_| parsing())?;

@@ -1,7 +1,7 @@
-//! The REST API: which endpoint answers a request.
+//! The REST API: routes requests to endpoints.
 //!
-//! Each endpoint follows its page below <https://docs.github.com/rest>, named beside it here and in the
-//! `documentation_url` of its problems.
+//! Each endpoint follows its page below <https://docs.github.com/rest>, which is named beside it
+//! here and in the `documentation_url` of its problems.
 
 pub(crate) mod apps;
 pub(crate) mod auth;
@@ -31,7 +31,7 @@ use crate::api::call::{Answer, Call, Problem, Reply};
 use crate::state::State;
 use crate::state::repos::Repo;
 
-/// One request with the state it works on.
+/// A request together with the state it works on.
 pub(crate) struct Cx<'a> {
     pub(crate) state: &'a mut State,
     pub(crate) call: &'a Call,
@@ -39,7 +39,8 @@ pub(crate) struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// The repository of that name when the caller sees it and may do what the endpoint needs.
+    /// Returns the repository of that name if the caller sees it and has the rights that the
+    /// endpoint needs.
     pub(crate) fn repo(&self, owner: &str, name: &str, need: Need) -> Result<u64, Problem> {
         let repo = self.state.find_repo(owner, name).ok_or_else(Problem::not_found)?;
         if !self.who.sees(self.state, repo) {
@@ -49,22 +50,22 @@ impl Cx<'_> {
         Ok(repo.id)
     }
 
-    /// The login things are done under.
+    /// Returns the login under which the request acts.
     pub(crate) fn login(&self) -> String {
         self.who.login(self.state)
     }
 
-    /// The repository as it is.
+    /// Returns the repository with that id.
     pub(crate) fn found(&self, repo: u64) -> Result<&Repo, Problem> {
         Ok(self.state.repo(repo)?)
     }
 
-    /// A page of a plain list.
+    /// Returns a page of a plain list.
     pub(crate) fn list<T>(&self, repo: u64, items: &[T], show: impl FnMut(&T) -> serde_json::Value) -> Reply {
         self.wrapped(repo, items, show, |shown, _| serde_json::Value::Array(shown))
     }
 
-    /// A page of a list inside an object.
+    /// Returns a page of a list inside an object.
     pub(crate) fn wrapped<T>(
         &self,
         repo: u64,
@@ -80,7 +81,7 @@ impl Cx<'_> {
     }
 }
 
-/// Answers a request, and names the page that explains it.
+/// Answers a request. Returns the page that documents the endpoint too.
 pub(crate) fn dispatch(cx: &mut Cx<'_>) -> (&'static str, Answer) {
     let call = cx.call;
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
@@ -102,14 +103,14 @@ pub(crate) fn dispatch(cx: &mut Cx<'_>) -> (&'static str, Answer) {
     }
 }
 
-/// The present name of the repository of that id.
+/// Returns the present name of the repository with that id.
 fn renamed(cx: &Cx<'_>, id: &str) -> Result<(String, String), Problem> {
     let id: u64 = id.parse().map_err(|_| Problem::not_found())?;
     let repo = cx.state.repo(id)?;
     Ok((repo.owner.clone(), repo.name.clone()))
 }
 
-/// A number in a path.
+/// Parses a number in a path.
 pub(crate) fn number(text: &str) -> Result<u64, Problem> {
     text.parse().map_err(|_| Problem::not_found())
 }

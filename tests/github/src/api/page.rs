@@ -1,4 +1,4 @@
-//! Pages of lists, with `Link` headers.
+//! Pagination of lists, with `Link` headers.
 
 use serde_json::Value;
 
@@ -8,17 +8,17 @@ use crate::state::Urls;
 const DEFAULT_SIZE: usize = 30;
 const MAX_SIZE: usize = 100;
 
-/// The part of a list a request asks for.
+/// The page of a list that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// From 1.
+    /// Number of the page, from 1.
     number: usize,
-    /// At most 100.
+    /// Items per page, at most 100.
     size: usize,
 }
 
 impl Page {
-    /// The page a request asks for; nonsense counts as not said.
+    /// Parses the page parameters; invalid values count as missing.
     pub(crate) fn of(call: &Call) -> Self {
         let number = |name: &str| call.query(name).and_then(|text| text.parse::<usize>().ok());
         Self {
@@ -27,13 +27,13 @@ impl Page {
         }
     }
 
-    /// The items of this page.
+    /// Returns the items of this page.
     pub(crate) fn slice<T>(self, items: &[T]) -> &[T] {
         let start = (self.number - 1).saturating_mul(self.size).min(items.len());
         &items[start..(start + self.size).min(items.len())]
     }
 
-    /// The `Link` header for a list of so many items; none when all fit on one page.
+    /// Returns the `Link` header for a list of `total` items; `None` when all fit on one page.
     fn links(self, urls: &Urls, path: &str, call: &Call, total: usize) -> Option<String> {
         let last = total.div_ceil(self.size).max(1);
         if last == 1 && self.number == 1 {
@@ -62,7 +62,7 @@ impl Page {
     }
 }
 
-/// A page of a list. `path` is what the links point to; `wrap` puts the shown items into the body.
+/// Returns a page of a list. The links point to `path`; `wrap` builds the body from the items.
 pub(crate) fn reply<T>(
     urls: &Urls,
     path: &str,

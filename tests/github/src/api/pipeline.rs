@@ -1,5 +1,5 @@
-//! What happens to every request around its endpoint: faults, authentication, limits, versions, `ETag`s and
-//! the headers GitHub sends with everything.
+//! Processing of every request around its endpoint: faults, authentication, limits, versions,
+//! `ETag`s and GitHub's common headers.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,17 +19,17 @@ use crate::state::State;
 use crate::state::ids::{hex, random_text};
 use crate::world::World;
 
-/// The API versions in service, newest first.
+/// Supported API versions, newest first.
 const VERSIONS: [&str; 2] = ["2026-03-10", "2022-11-28"];
 
-/// The version a request without the header gets.
+/// The version of a request without the header.
 const DEFAULT_VERSION: &str = "2022-11-28";
 
-/// In a response's extensions: close the connection instead of sending it.
+/// Response extension that closes the connection instead of sending the response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hangup;
 
-/// Counts a request as running while it lives.
+/// Guard that counts a request as running while it exists.
 struct Running<'a>(&'a World);
 
 impl Drop for Running<'_> {
@@ -38,7 +38,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// What is known of a request once it was answered.
+/// Facts about a request, known once it has been answered.
 struct Outcome {
     reply: Reply,
     who: Identity,
@@ -88,7 +88,7 @@ fn process(state: &mut State, call: &Call, running: u64) -> Outcome {
     };
     let key = who.key();
     let anonymous = matches!(who, Identity::Anonymous);
-    // Asking for the limits costs nothing.
+    // Requests for the limits are free.
     let free = call.path == "/rate_limit";
     let mut cx = Cx { state, call, who };
     let reply = match refused.map_or(Ok(()), Err).and_then(|()| admit(&mut cx, running, free)) {
@@ -109,7 +109,7 @@ fn process(state: &mut State, call: &Call, running: u64) -> Outcome {
     Outcome { reply, who, standing, counted }
 }
 
-/// Everything that may refuse a request before its endpoint sees it.
+/// Applies all checks that may reject a request before its endpoint.
 fn admit(cx: &mut Cx<'_>, running: u64, free: bool) -> Result<(), Problem> {
     let call = cx.call;
     if call.header("user-agent").is_none_or(|agent| agent.trim().is_empty()) {
@@ -135,7 +135,7 @@ fn admit(cx: &mut Cx<'_>, running: u64, free: bool) -> Result<(), Problem> {
         return Err(primary(&cx.who, limits.primary_status));
     }
     let writes = !matches!(call.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    // Tokens are no content; everything else that is made or changed is.
+    // Everything that a request creates or changes counts as content, except tokens.
     let token = call.path.ends_with("/access_tokens");
     let content = writes && call.method != Method::DELETE && !token;
     let exceeded = if running > limits.concurrent {
@@ -204,8 +204,8 @@ fn say(problem: &Problem) -> Reply {
     Reply { status: problem.status, headers: problem.headers.clone(), body }
 }
 
-/// Adds an `ETag`, and answers 304 when the caller has this very answer already. Like GitHub's, the
-/// `ETag` depends on who asks, as `Vary` says.
+/// Adds an `ETag`, and answers 304 when the caller already has this answer. Like GitHub's, the
+/// `ETag` depends on the caller, as `Vary` says.
 fn with_etag(call: &Call, mut reply: Reply) -> Reply {
     let reads = matches!(call.method, Method::GET | Method::HEAD);
     if !reads || reply.status != StatusCode::OK {
@@ -270,7 +270,7 @@ fn respond(call: &Call, outcome: Outcome) -> Response {
     response
 }
 
-/// An answer that a fault makes up.
+/// Builds the answer of a fault.
 fn made_up(
     status: u16,
     headers: &std::collections::BTreeMap<String, String>,

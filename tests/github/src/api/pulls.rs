@@ -82,7 +82,8 @@ fn get(cx: &mut Cx<'_>, (owner, name): (&str, &str), id: &str) -> Answer {
     let found = cx.found(repo)?;
     let pull = found.pulls.get(&id).ok_or_else(Problem::not_found)?;
     let shown = show::pulls::full(cx.state, found, pull);
-    // Asking starts the computation, so the next answer knows; it is no change of the pull request.
+    // Reading starts the computation, so the next answer has its result. It doesn't change the pull
+    // request.
     cx.state.try_to_merge(repo, id)?;
     Ok(Reply::ok(shown))
 }

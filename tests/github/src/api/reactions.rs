@@ -1,4 +1,4 @@
-//! <https://docs.github.com/rest/reactions/reactions>, those to comments.
+//! <https://docs.github.com/rest/reactions/reactions>, for comments only.
 
 use axum::http::{Method, StatusCode};
 
@@ -9,7 +9,7 @@ use crate::api::{Cx, number};
 use crate::control::types::Role;
 use crate::show;
 
-// Comments themselves are "Pull requests" too, reactions to them aren't:
+// The permission "Pull requests" covers comments but not reactions to them:
 // <https://docs.github.com/rest/authentication/permissions-required-for-github-apps>
 const READ: Need = Need::read(&["issues"]);
 const WRITE: Need = Need::write(&["issues"]).role(Role::Read);

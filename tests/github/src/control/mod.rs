@@ -1,4 +1,4 @@
-//! The control API: how tests and the demo make things happen on the stand-in. It is no part of GitHub.
+//! The control API, with which tests and the demo act on the stand-in. GitHub has no such API.
 
 mod client;
 pub(crate) mod server;

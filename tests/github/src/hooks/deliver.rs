@@ -1,5 +1,5 @@
-//! Sending: one delivery of a hook at a time, in order unless its mode says otherwise; ten seconds to answer;
-//! never again by itself.
+//! Sends webhooks: one delivery of a hook at a time, in order unless the hook's mode says
+//! otherwise, with a timeout of ten seconds and without retries.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use crate::state::ids::{Kind, hex};
 use crate::state::{State, now};
 use crate::world::World;
 
-/// How long a receiver has.
+/// The time a receiver has to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much of an answer the log keeps, in bytes.
+/// The part of an answer that the log keeps, in bytes.
 const KEPT: usize = 64 * 1024;
 
-/// What to do with the next delivery of a hook.
+/// The next delivery of a hook, and its faults.
 struct Job {
     hook: u64,
     url: String,
@@ -32,7 +32,7 @@ struct Job {
     lost: bool,
 }
 
-/// Starts sending what waits on hooks that are not sending yet.
+/// Starts sending the queues of hooks that are idle.
 pub(crate) fn pump(world: &Arc<World>, state: &mut State) {
     let idle: Vec<u64> = state.hooks.values().filter(|hook| !hook.busy).map(|hook| hook.id).collect();
     for id in idle {
@@ -70,7 +70,7 @@ fn next(state: &mut State, id: u64) -> Option<Job> {
         return None;
     }
     let outgoing = match &hook.mode.shuffle {
-        // What is held was put in its order when it became due, so its end is the next.
+        // Held deliveries were ordered when they became due, so the last one is next.
         Some(shuffle) if hook.held.is_empty() && hook.queue.len() < shuffle.hold => return None,
         Some(_) if hook.held.is_empty() => {
             release(hook);
@@ -98,7 +98,7 @@ fn next(state: &mut State, id: u64) -> Option<Job> {
     })
 }
 
-/// Moves everything queued into the held ones, in the order the mode asks for, last first.
+/// Moves all queued deliveries to the held ones, in reverse of the mode's order.
 pub(crate) fn release(hook: &mut Hook) {
     let mut due: Vec<Outgoing> = hook.queue.drain(..).collect();
     match hook.mode.shuffle.as_ref().map(|shuffle| (shuffle.order, shuffle.seed)) {
@@ -110,7 +110,7 @@ pub(crate) fn release(hook: &mut Hook) {
     hook.held = due;
 }
 
-/// The signature of a payload, over the very bytes that are sent.
+/// Returns the signature of a payload's exact bytes.
 pub(crate) fn signature(secret: &str, body: &[u8]) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
     mac.update(body);
@@ -143,7 +143,7 @@ fn headers(hook: &Hook, outgoing: &Outgoing, body: &str) -> BTreeMap<String, Str
     headers
 }
 
-/// How one attempt went.
+/// Outcome of one attempt.
 struct Outcome {
     status: String,
     code: u16,
@@ -212,7 +212,8 @@ fn record(world: &World, hook: u64, job: &Job, outcome: Outcome) {
     }
 }
 
-/// Whether nothing is being sent or due to be sent, by one hook or by any. What a shuffle holds back is not due.
+/// Returns whether no delivery is under way or due, of one hook or of all. Deliveries that a
+/// shuffle holds back are not due.
 pub(crate) fn settled(state: &State, of: Option<u64>) -> bool {
     let mut hooks = state.hooks.values().filter(|hook| of.is_none_or(|id| hook.id == id));
     hooks.all(|hook| {

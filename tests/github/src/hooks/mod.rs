@@ -1,4 +1,4 @@
-//! Webhooks: what they say, and how they are sent.
+//! Webhooks: their payloads and their delivery.
 
 pub(crate) mod deliver;
 pub(crate) mod payload;

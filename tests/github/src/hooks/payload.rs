@@ -1,5 +1,5 @@
-//! The events' own parts of payloads; repository, organization, sender and installation are added when the
-//! event is queued.
+//! The parts of payloads that are specific to an event. Repository, organization, sender and
+//! installation are added when the event is queued.
 
 use serde_json::{Map, Value, json};
 
@@ -140,7 +140,7 @@ pub(crate) fn push(state: &State, repo: u64, moved: &Moved<'_>, actor: &str) -> 
     let before = moved.before.clone().unwrap_or_else(zero);
     let after = moved.after.clone().unwrap_or_else(zero);
     let known = moved.before.as_deref().or_else(|| {
-        // A new branch brings what the default branch does not have.
+        // A push of a new branch lists the commits that the default branch lacks.
         repo.branches.get(&repo.default_branch).map(String::as_str).filter(|sha| *sha != after)
     });
     let commits: Vec<Value> = match (known, &moved.after) {
@@ -164,7 +164,7 @@ pub(crate) fn push(state: &State, repo: u64, moved: &Moved<'_>, actor: &str) -> 
         "head_commit": head.map(|commit| push_commit(state, repo, commit)),
         "pusher": {"name": actor, "email": format!("{actor}@users.noreply.github.com")},
     }));
-    // In this one event the repository is shown as the git side knows it.
+    // Only in this event the repository has the format of git hooks.
     let mut shown = show::repository(state, repo);
     show::users::extend(
         &mut shown,

@@ -1,4 +1,4 @@
-//! What the buttons do.
+//! Actions of the pages' buttons.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::state::{Refusal, State};
 
 type Form = BTreeMap<String, String>;
 
-/// Does what a form asks for and answers the page to show then.
+/// Executes a form. Returns the page to show afterwards.
 pub(super) fn act(state: &mut State, segments: &[&str], form: &Form) -> Result<String, Refusal> {
     match segments {
         [owner, name, "push"] => {
@@ -51,7 +51,7 @@ fn open(state: &mut State, owner: &str, name: &str, form: &Form) -> Result<Strin
     let repo = state.named_repo(&format!("{owner}/{name}"))?;
     let (id, base) = (repo.id, repo.default_branch.clone());
     let head = required(form, "head")?;
-    // A new branch gets a commit, or there would be nothing to pull.
+    // A new branch gets a commit; otherwise there would be nothing to pull.
     if !head.contains(':') && !repo.branches.contains_key(&head) {
         push(state, owner, name, &head, form)?;
     }

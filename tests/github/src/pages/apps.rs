@@ -1,4 +1,4 @@
-//! GitHub Apps: making one from a manifest, its page, and installing it.
+//! Pages of GitHub Apps: creation from a manifest, profile, and installation.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::state::apps::{App, key_pair};
 use crate::state::{Refusal, State};
 use crate::world::World;
 
-/// A form's fields; a name may come several times.
+/// Fields of a form; a name may occur several times.
 pub(super) type Fields = [(String, String)];
 
 fn field<'a>(form: &'a Fields, name: &str) -> Option<&'a str> {
@@ -25,13 +25,14 @@ fn field<'a>(form: &'a Fields, name: &str) -> Option<&'a str> {
         .filter(|value| !value.is_empty())
 }
 
-/// Where an App of a manifest is made: for the person, or for an organization.
+/// Returns the page on which an App is created from a manifest, for the person or for an
+/// organization.
 fn place(state: &State, organization: Option<&str>) -> String {
     let owner = organization.map_or_else(String::new, |login| format!("/organizations/{login}"));
     format!("{}{owner}/settings/apps", state.urls.html)
 }
 
-/// A page whose form leads on to another site.
+/// Returns a page with a form that redirects to another site.
 fn answer(status: StatusCode, page: Markup, leads_to: Option<&Url>) -> Response {
     let mut response = (status, [HTML], page.into_string()).into_response();
     if let Some(url) = leads_to {
@@ -40,7 +41,8 @@ fn answer(status: StatusCode, page: Markup, leads_to: Option<&Url>) -> Response 
     response
 }
 
-/// A manifest came: the page on which the person names the App and has it made.
+/// Answers a posted manifest with the page on which the person names the App and confirms its
+/// creation.
 pub(super) fn offer(
     world: &Arc<World>,
     organization: Option<&str>,
@@ -61,7 +63,7 @@ pub(super) fn offer(
     }
 }
 
-/// The button was pressed: makes the App and sends the browser back with the code.
+/// Creates the App after the person's confirmation, and redirects the browser with the code.
 pub(super) async fn create(world: &Arc<World>, organization: Option<&str>, form: &Fields) -> Response {
     let text = field(form, "manifest").unwrap_or_default();
     let manifest = match Manifest::parse(text) {
@@ -72,7 +74,7 @@ pub(super) async fn create(world: &Arc<World>, organization: Option<&str>, form:
     let Some(owner) = organization.or_else(|| field(form, "account")) else {
         return answer(StatusCode::UNPROCESSABLE_ENTITY, refused("whose App is it?"), None);
     };
-    // Searching for primes is no work for the threads that serve requests.
+    // Searching for primes would block a thread that serves requests.
     let Ok(Ok(keys)) = tokio::task::spawn_blocking(key_pair).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
@@ -93,7 +95,7 @@ pub(super) async fn create(world: &Arc<World>, organization: Option<&str>, form:
     }
 }
 
-/// What the naming page is about.
+/// Content of the page on which the person names the App.
 struct Asked<'a> {
     manifest: &'a Manifest,
     text: &'a str,
@@ -143,7 +145,7 @@ fn invalid(wrong: &[String]) -> Markup {
     page("Invalid GitHub App configuration", &[], &content)
 }
 
-/// An App's own page.
+/// Returns an App's own page.
 pub(super) fn profile(state: &State, slug: &str) -> Result<Markup, Missing> {
     let app = state.app_named(slug).ok_or(Missing)?;
     let content = html! {
@@ -155,14 +157,14 @@ pub(super) fn profile(state: &State, slug: &str) -> Result<Markup, Missing> {
     Ok(page(&app.profile.name, &[], &content))
 }
 
-/// Accounts that may install an App: its owner, and everybody else when it is public.
+/// Returns the accounts that may install an App: its owner, and all others when it is public.
 fn accounts<'a>(state: &'a State, app: &'a App) -> impl Iterator<Item = &'a str> {
     let allowed = move |login: &str| app.profile.public || login.eq_ignore_ascii_case(&app.owner);
     let people = state.users.values().filter(|user| user.kind != AccountKind::Bot && user.login != "ghost");
     people.map(|user| user.login.as_str()).filter(move |login| allowed(login))
 }
 
-/// The page on which somebody picks account and repositories.
+/// Returns the page on which a person picks the account and repositories.
 pub(super) fn installing(state: &State, slug: &str) -> Result<Markup, Missing> {
     let app = state.app_named(slug).ok_or(Missing)?;
     let title = format!("Install {}", app.profile.name);
@@ -181,12 +183,12 @@ pub(super) fn installing(state: &State, slug: &str) -> Result<Markup, Missing> {
     Ok(page(&title, &[], &content))
 }
 
-/// Where a browser may be sent after an installation.
+/// Returns the URL to which the browser may be redirected after an installation.
 pub(super) fn setup_url(state: &State, slug: &str) -> Option<Url> {
     Url::parse(state.app_named(slug)?.profile.setup_url.as_deref()?).ok()
 }
 
-/// Installs an App as a form says; answers the place to show then.
+/// Installs an App as a form says. Returns the page to show afterwards.
 pub(super) fn install(state: &mut State, slug: &str, form: &Fields) -> Result<String, Refusal> {
     let app = state.app_named(slug).ok_or_else(|| Refusal::Missing(format!("there is no App {slug}")))?;
     let account = field(form, "account").unwrap_or_default().to_owned();
@@ -216,7 +218,7 @@ pub(super) fn install(state: &mut State, slug: &str, form: &Fields) -> Result<St
     })
 }
 
-/// The settings of an installation.
+/// Returns the settings of an installation.
 pub(super) fn installed(state: &State, id: &str) -> Result<Markup, Missing> {
     let found = id.parse().ok().and_then(|id| state.installations.get(&id)).ok_or(Missing)?;
     let app = state.apps.get(&found.app).ok_or(Missing)?;

@@ -1,4 +1,4 @@
-//! Deployments: as boxes on pull requests and as a list of their own.
+//! Deployments, as boxes on pull requests and as a list.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use super::{Missing, layout};
 use crate::state::State;
 use crate::state::deployments::Deployment;
 
-/// The word GitHub shows for a deployment's state, and the class it is styled by.
+/// Returns GitHub's word for a deployment's state, and its CSS class.
 pub(super) fn word(deployment: &Deployment) -> (&'static str, &'static str) {
     match deployment.state() {
         Some("success") => ("success", "Active"),
@@ -21,13 +21,13 @@ pub(super) fn word(deployment: &Deployment) -> (&'static str, &'static str) {
     }
 }
 
-/// The state as a badge.
+/// Returns the state as a badge.
 pub(super) fn state_badge(deployment: &Deployment) -> Markup {
     let (class, text) = word(deployment);
     html! { span class=(format!("state {class}")) { (text) } }
 }
 
-/// Links to the environment, while it is there, and to the log.
+/// Returns links to the environment, while it exists, and to the log.
 pub(super) fn links(deployment: &Deployment) -> Markup {
     let last = deployment.statuses.last();
     let url = last.map(|status| status.environment_url.as_str()).filter(|url| !url.is_empty());
@@ -41,7 +41,7 @@ pub(super) fn links(deployment: &Deployment) -> Markup {
     }
 }
 
-/// What happened, as GitHub words it.
+/// Returns GitHub's sentence about the deployment.
 fn sentence(deployment: &Deployment) -> &'static str {
     match (deployment.state(), deployment.transient) {
         (Some("success" | "inactive"), true) => "temporarily deployed to",
@@ -52,7 +52,7 @@ fn sentence(deployment: &Deployment) -> &'static str {
     }
 }
 
-/// A deployment on a timeline.
+/// Returns a deployment on a timeline.
 pub(super) fn card(deployment: &Deployment) -> Markup {
     let last = deployment.statuses.last().map_or("", |status| status.description.as_str());
     html! {
@@ -89,7 +89,7 @@ fn history(deployment: &Deployment) -> Markup {
     }
 }
 
-/// All deployments of a repository, newest first.
+/// Returns all deployments of a repository, newest first.
 pub(super) fn page(state: &State, owner: &str, name: &str) -> Result<Markup, Missing> {
     let repo = state.find_repo(owner, name).ok_or(Missing)?;
     let place = format!("/{}", repo.full_name());

@@ -1,4 +1,4 @@
-//! Repositories with their pull requests, and commits.
+//! Pages of repositories with their pull requests, and of commits.
 
 use maud::{Markup, html};
 
@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::state::pulls::Pull;
 use crate::state::repos::Repo;
 
-/// All repositories.
+/// Returns all repositories.
 pub(super) fn all(state: &State) -> Markup {
     let content = html! {
         h1 { "Repositories" }
@@ -31,7 +31,7 @@ pub(super) fn all(state: &State) -> Markup {
     page("Repositories", &[], &content)
 }
 
-/// One repository, with forms to push and to open a pull request.
+/// Returns one repository, with forms to push and to open a pull request.
 pub(super) fn repository(state: &State, owner: &str, name: &str) -> Result<Markup, Missing> {
     let repo = state.find_repo(owner, name).ok_or(Missing)?;
     let place = format!("/{}", repo.full_name());
@@ -68,7 +68,7 @@ pub(super) fn repository(state: &State, owner: &str, name: &str) -> Result<Marku
     Ok(page(&repo.full_name(), &trail(&repo.owner, &repo.name), &content))
 }
 
-/// The badge of a pull request's state.
+/// Returns the badge of a pull request's state.
 pub(super) fn badge(pull: &Pull) -> Markup {
     let (class, text) = match (pull.merged_at.is_some(), pull.open, pull.draft) {
         (true, ..) => ("merged", "Merged"),
@@ -116,12 +116,12 @@ fn branches(state: &State, repo: &Repo) -> Markup {
     }
 }
 
-/// A text's first line.
+/// Returns a text's first line.
 pub(super) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// One commit with what it changed.
+/// Returns one commit with what it changed.
 pub(super) fn commit(state: &State, owner: &str, name: &str, sha: &str) -> Result<Markup, Missing> {
     let repo = state.find_repo(owner, name).ok_or(Missing)?;
     let commit = state.commits.get(sha).filter(|commit| commit.network == repo.network).ok_or(Missing)?;

@@ -1,4 +1,4 @@
-//! What all pages have in common.
+//! Common parts of all pages.
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -7,10 +7,10 @@ use crate::state::{Moment, State, now};
 /// The style sheet.
 pub(super) const STYLE: &str = include_str!("style.css");
 
-/// The script that keeps the part of a page that changes by itself up to date.
+/// The script that updates the live part of a page.
 pub(super) const SCRIPT: &str = include_str!("live.js");
 
-/// A page with a trail of links to it.
+/// Returns a page below a trail of links.
 pub(super) fn page(title: &str, trail: &[(&str, String)], content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -36,12 +36,12 @@ pub(super) fn page(title: &str, trail: &[(&str, String)], content: &Markup) -> M
     }
 }
 
-/// The page for what does not exist.
+/// Returns the page for an object that doesn't exist.
 pub(super) fn missing() -> Markup {
     page("Not found", &[], &html! { h1 { "Not found" } p { a href="/" { "All repositories" } } })
 }
 
-/// The page for what could not be done.
+/// Returns the page for an action that failed.
 pub(super) fn refused(why: &str) -> Markup {
     page(
         "Refused",
@@ -50,12 +50,12 @@ pub(super) fn refused(why: &str) -> Markup {
     )
 }
 
-/// The trail to a repository.
+/// Returns the trail to a repository.
 pub(super) fn trail<'a>(owner: &'a str, name: &'a str) -> Vec<(&'a str, String)> {
     vec![(owner, "/".to_owned()), (name, format!("/{owner}/{name}"))]
 }
 
-/// The tabs of a repository's pages.
+/// Returns the tabs of a repository's pages.
 pub(super) fn tabs(place: &str, current: &str) -> Markup {
     let tab = |name: &str, href: String| {
         html! { a.tab.current[name == current] href=(href) { (name) } }
@@ -68,17 +68,17 @@ pub(super) fn tabs(place: &str, current: &str) -> Markup {
     }
 }
 
-/// A short commit id that links to the commit.
+/// Returns a short commit id that links to the commit.
 pub(super) fn commit(place: &str, sha: &str) -> Markup {
     html! { a.sha href=(format!("{place}/commit/{sha}")) { (short(sha)) } }
 }
 
-/// The first seven digits of a SHA.
+/// Returns the first seven digits of a SHA.
 pub(super) fn short(sha: &str) -> &str {
     sha.get(..7).unwrap_or(sha)
 }
 
-/// How long ago something was.
+/// Returns how long ago something was.
 pub(super) fn ago(at: Moment) -> Markup {
     let seconds = (now() - at).num_seconds().max(0);
     let (count, unit) = match seconds {
@@ -93,7 +93,7 @@ pub(super) fn ago(at: Moment) -> Markup {
     }
 }
 
-/// An account's picture: its first letter on a colour of its own.
+/// Returns an account's picture: its first letter on a colour of its own.
 pub(super) fn avatar(state: &State, id: u64) -> String {
     let login = state.users.values().find(|user| user.id == id).map_or("?", |user| user.login.as_str());
     let letter: String = login.chars().take(1).filter(char::is_ascii_alphanumeric).collect();
@@ -106,7 +106,7 @@ pub(super) fn avatar(state: &State, id: u64) -> String {
     )
 }
 
-/// The picture of an account in a page.
+/// Returns the picture of an account in a page.
 pub(super) fn picture(state: &State, login: &str) -> Markup {
     let id = state.user(login).map_or(0, |user| user.id);
     html! { img.avatar src=(format!("/_assets/avatar/{id}")) alt="" width="24" height="24"; }

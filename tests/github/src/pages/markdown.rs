@@ -1,9 +1,10 @@
-//! Comments' Markdown as HTML that can do no harm: raw HTML is shown as text, and links lead to web pages.
+//! Renders comments' Markdown as safe HTML: raw HTML is shown as text, and links lead only to web
+//! pages.
 
 use maud::PreEscaped;
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag};
 
-/// The HTML of a comment.
+/// Returns the HTML of a comment.
 pub(super) fn render(text: &str) -> PreEscaped<String> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut hidden = false;
@@ -13,7 +14,7 @@ pub(super) fn render(text: &str) -> PreEscaped<String> {
     PreEscaped(html)
 }
 
-/// `hidden` says whether an HTML comment has begun and not ended.
+/// Makes a Markdown event safe. `hidden` tells whether an HTML comment has begun and not ended.
 fn harmless<'a>(event: Event<'a>, hidden: &mut bool) -> Event<'a> {
     match event {
         Event::Html(raw) | Event::InlineHtml(raw) => Event::Text(visible(&raw, hidden).into()),
@@ -27,7 +28,7 @@ fn harmless<'a>(event: Event<'a>, hidden: &mut bool) -> Event<'a> {
     }
 }
 
-/// Raw HTML without its comments, in which tools keep markers that nobody is to see.
+/// Returns raw HTML without its comments, in which tools keep invisible markers.
 fn visible(raw: &str, hidden: &mut bool) -> String {
     let mut shown = String::new();
     let mut rest = raw;
@@ -44,7 +45,7 @@ fn visible(raw: &str, hidden: &mut bool) -> String {
     shown
 }
 
-/// The URL of a web page; anything else leads nowhere.
+/// Returns a URL if it is a web page's, else an empty one.
 fn web(url: CowStr<'_>) -> CowStr<'_> {
     if url.starts_with("http://") || url.starts_with("https://") { url } else { CowStr::Borrowed("#") }
 }

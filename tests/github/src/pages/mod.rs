@@ -1,4 +1,4 @@
-//! The pages people look at: plain HTML from the server. Everything on them that came from anybody is escaped.
+//! The pages for people: plain HTML from the server. All user input is escaped.
 
 mod actions;
 mod apps;
@@ -23,14 +23,14 @@ const MAX_FORM: usize = 256 * 1024;
 
 const HTML: (header::HeaderName, &str) = (header::CONTENT_TYPE, "text/html; charset=utf-8");
 
-/// In a response's extensions: another site that a form on the page leads to.
+/// Response extension: another site to which a form on the page leads.
 #[derive(Clone, Debug)]
 pub(crate) struct FormTarget(String);
 
-/// A page that could not be shown.
+/// A page that can't be shown.
 pub(crate) struct Missing;
 
-/// Shows a page, or does what a form on one asks for.
+/// Returns a page, or executes the form of one.
 pub(crate) async fn answer(world: &Arc<World>, request: Request) -> Response {
     let path = percent_encoding::percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
     let segments: Vec<String> =
@@ -38,7 +38,7 @@ pub(crate) async fn answer(world: &Arc<World>, request: Request) -> Response {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let mut response = match *request.method() {
         Method::GET | Method::HEAD => get(world, &segments),
-        // Manifests come from other sites: that is what they are for.
+        // Manifests are meant to be posted from other sites.
         Method::POST if !segments.ends_with(&["settings", "apps", "new"]) && from_elsewhere(&request) => {
             (StatusCode::FORBIDDEN, "forms are taken from these pages only").into_response()
         }
@@ -58,7 +58,7 @@ pub(crate) async fn answer(world: &Arc<World>, request: Request) -> Response {
     response
 }
 
-/// Whether a browser says that another site sent the form.
+/// Returns whether the browser says that another site sent the form.
 fn from_elsewhere(request: &Request) -> bool {
     request.headers().get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
@@ -129,7 +129,7 @@ async fn post(world: &Arc<World>, segments: &[&str], request: Request) -> Respon
         _ => actions::act(state, segments, &fields.into_iter().collect()),
     });
     match done {
-        // Shown by a request of its own, so that loading it again does nothing again.
+        // A redirect shows the page, so that reloading it doesn't repeat the action.
         Ok(place) => Redirect::to(&place).into_response(),
         Err(refusal) => {
             let page = layout::refused(&refusal.to_string()).into_string();

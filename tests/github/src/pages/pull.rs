@@ -1,4 +1,4 @@
-//! The page of a pull request: what GitHub would show of it.
+//! The page of a pull request, with what GitHub's own page shows.
 
 use maud::{Markup, html};
 
@@ -13,7 +13,7 @@ use crate::state::repos::Repo;
 use crate::state::timeline::Entry;
 use crate::state::{Moment, State};
 
-/// The page of one pull request.
+/// Returns the page of one pull request.
 pub(super) fn page(state: &State, owner: &str, name: &str, number: &str) -> Result<Markup, Missing> {
     let repo = state.find_repo(owner, name).ok_or(Missing)?;
     let number: u64 = number.parse().map_err(|_| Missing)?;
@@ -57,7 +57,7 @@ pub(super) fn page(state: &State, owner: &str, name: &str, number: &str) -> Resu
     Ok(whole(&format!("{} #{number}", pull.title), &trail(&repo.owner, &repo.name), &content))
 }
 
-/// The commits the pull request had when it was opened.
+/// Returns the commits that the pull request had when it was opened.
 fn first_commits(state: &State, repo: &Repo, pull: &Pull, place: &str) -> Markup {
     let first = pull.heads.first().map_or(pull.head.sha.as_str(), String::as_str);
     let base = state.merge_base(&pull.base.sha, first).map_or(pull.base.sha.as_str(), |base| &base.sha);
@@ -88,7 +88,7 @@ fn comment_box(state: &State, author: &str, body: &str, at: Moment) -> Markup {
     }
 }
 
-/// One event of the timeline. A deployment is shown once, with the state it has now.
+/// Returns one event of the timeline. A deployment occurs once, with its present state.
 fn event(state: &State, repo: &Repo, entry: &Entry, place: &str) -> Markup {
     let at = chrono::DateTime::parse_from_rfc3339(&entry.at).map_or_else(|_| crate::state::now(), Into::into);
     let text = entry.text.as_deref().unwrap_or_default();
@@ -125,12 +125,13 @@ fn event(state: &State, repo: &Repo, entry: &Entry, place: &str) -> Markup {
     }
 }
 
-/// Deployments of the head, checks, and whether it can be merged.
+/// Returns the merge box: deployments of the head, checks, and whether the pull request can be
+/// merged.
 fn merge_box(state: &State, repo: &Repo, pull: &Pull) -> Markup {
     if !pull.open {
         return html! {};
     }
-    // Only deployments of the head itself count here.
+    // Only deployments of the head itself count.
     let mut current: Vec<&Deployment> = Vec::new();
     for one in repo.deployments.values().rev().filter(|one| one.sha == pull.head.sha) {
         if !current.iter().any(|known| known.environment.eq_ignore_ascii_case(&one.environment)) {

@@ -8,7 +8,7 @@ use crate::state::apps::{App, Installation};
 use crate::state::hooks::Attempt;
 use crate::state::ids::{Kind, node_id};
 
-/// An App.
+/// Returns an App.
 pub(crate) fn app(state: &State, app: &App) -> Value {
     let html_url = format!("{}/apps/{}", state.urls.html, app.slug);
     json!({
@@ -28,12 +28,12 @@ pub(crate) fn app(state: &State, app: &App) -> Value {
     })
 }
 
-/// The App something was done with, or null.
+/// Returns the App that performed an action, or null.
 pub(crate) fn performed_via(state: &State, id: Option<u64>) -> Value {
     id.and_then(|id| state.apps.get(&id)).map_or(Value::Null, |found| app(state, found))
 }
 
-/// An installation.
+/// Returns an installation.
 pub(crate) fn installation(state: &State, installation: &Installation) -> Value {
     let api = &state.urls.api;
     let account = state.user(&installation.account);
@@ -62,7 +62,7 @@ pub(crate) fn installation(state: &State, installation: &Installation) -> Value 
     })
 }
 
-/// A delivery in a list.
+/// Returns a delivery in a list.
 pub(crate) fn delivery(attempt: &Attempt) -> Map<String, Value> {
     let mut shown = Map::new();
     shown.insert("id".to_owned(), json!(attempt.id));
@@ -80,7 +80,7 @@ pub(crate) fn delivery(attempt: &Attempt) -> Map<String, Value> {
     shown
 }
 
-/// A delivery with what was sent and answered.
+/// Returns a delivery with its request and response.
 pub(crate) fn full_delivery(attempt: &Attempt, url: &str) -> Value {
     let mut shown = delivery(attempt);
     let payload: Value = serde_json::from_str(&attempt.sent.body).unwrap_or(Value::Null);

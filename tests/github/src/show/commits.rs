@@ -1,4 +1,4 @@
-//! Commits, differences, statuses and check runs in bodies.
+//! Commits, diffs, statuses and check runs in bodies.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn git_user(author: &Author, commit: &Commit) -> Value {
     json!({"name": author.name, "email": author.email, "date": time(commit.at)})
 }
 
-/// A commit as it appears in lists.
+/// Returns a commit as it appears in lists.
 pub(crate) fn commit(state: &State, repo: &Repo, commit: &Commit) -> Value {
     let (api, html) = (state.api(repo), state.html(repo));
     let parents: Vec<Value> = commit
@@ -55,7 +55,7 @@ pub(crate) fn commit(state: &State, repo: &Repo, commit: &Commit) -> Value {
     })
 }
 
-/// A commit with what it changed.
+/// Returns a commit with its changes.
 pub(crate) fn full_commit(state: &State, repo: &Repo, one: &Commit) -> Value {
     let changes = state.diff(one.parents.first().map(String::as_str), &one.sha);
     let additions: usize = changes.iter().map(|change| change.additions).sum();
@@ -67,7 +67,7 @@ pub(crate) fn full_commit(state: &State, repo: &Repo, one: &Commit) -> Value {
     shown
 }
 
-/// One changed file.
+/// Returns one changed file.
 pub(crate) fn file(state: &State, repo: &Repo, change: &FileChange, at: &str) -> Value {
     let (api, html) = (state.api(repo), state.html(repo));
     let path = change.path.split('/').map(crate::show::segment).collect::<Vec<_>>().join("/");
@@ -83,7 +83,7 @@ pub(crate) fn file(state: &State, repo: &Repo, change: &FileChange, at: &str) ->
         "contents_url": format!("{api}/contents/{path}?ref={at}"),
     });
     let more = match &change.previous {
-        // Nothing in it changed, so there is no patch.
+        // The content is unchanged, so there is no patch.
         Some(previous) => json!({"previous_filename": previous}),
         None => json!({"patch": change.patch}),
     };
@@ -91,14 +91,14 @@ pub(crate) fn file(state: &State, repo: &Repo, change: &FileChange, at: &str) ->
     shown
 }
 
-/// A commit status.
+/// Returns a commit status.
 pub(crate) fn status(state: &State, repo: &Repo, status: &CommitStatus) -> Value {
     let mut shown = simple_status(state, repo, status);
     crate::show::users::extend(&mut shown, json!({"creator": user(state, &status.creator)}));
     shown
 }
 
-/// A commit status inside a combined one.
+/// Returns a commit status inside a combined one.
 pub(crate) fn simple_status(state: &State, repo: &Repo, status: &CommitStatus) -> Value {
     let avatar = user(state, &status.creator)["avatar_url"].clone();
     json!({
@@ -115,7 +115,7 @@ pub(crate) fn simple_status(state: &State, repo: &Repo, status: &CommitStatus) -
     })
 }
 
-/// A check run.
+/// Returns a check run.
 pub(crate) fn check_run(state: &State, repo: &Repo, run: &CheckRun) -> Value {
     let (api, html) = (state.api(repo), state.html(repo));
     let url = format!("{api}/check-runs/{}", run.id);
@@ -146,7 +146,7 @@ pub(crate) fn check_run(state: &State, repo: &Repo, run: &CheckRun) -> Value {
     })
 }
 
-/// A check suite.
+/// Returns a check suite.
 pub(crate) fn check_suite(state: &State, repo: &Repo, suite: &CheckSuite) -> Value {
     let runs: Vec<&CheckRun> = repo.checks.values().filter(|run| run.suite == suite.id).collect();
     let done = runs.iter().all(|run| run.status == "completed");
@@ -185,7 +185,7 @@ pub(crate) fn check_suite(state: &State, repo: &Repo, suite: &CheckSuite) -> Val
     })
 }
 
-/// The open pull requests a commit is the head of. Those from forks are left out, as GitHub does.
+/// Returns the open pull requests whose head is a commit, without those from forks, as on GitHub.
 fn pulls_of(state: &State, repo: &Repo, sha: &str) -> Value {
     let short = json!({"id": repo.id, "url": state.api(repo), "name": repo.name});
     repo.pulls

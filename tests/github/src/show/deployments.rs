@@ -10,7 +10,7 @@ use crate::state::environments::Environment;
 use crate::state::ids::{Kind, node_id};
 use crate::state::repos::Repo;
 
-/// A deployment.
+/// Returns a deployment.
 pub(crate) fn deployment(state: &State, repo: &Repo, deployment: &Deployment) -> Value {
     let url = format!("{}/deployments/{}", state.api(repo), deployment.id);
     json!({
@@ -35,7 +35,7 @@ pub(crate) fn deployment(state: &State, repo: &Repo, deployment: &Deployment) ->
     })
 }
 
-/// A deployment's status.
+/// Returns a deployment's status.
 pub(crate) fn status(
     state: &State,
     repo: &Repo,
@@ -62,7 +62,7 @@ pub(crate) fn status(
     })
 }
 
-/// An environment.
+/// Returns an environment.
 pub(crate) fn environment(state: &State, repo: &Repo, environment: &Environment) -> Value {
     let name = segment(&environment.name);
     let mut rules = Vec::new();

@@ -1,4 +1,5 @@
-//! How objects look in bodies: every field GitHub's `OpenAPI` description requires, and those clients use.
+//! JSON of objects in bodies: every field that GitHub's `OpenAPI` description requires, and those
+//! that clients use.
 
 pub(crate) mod apps;
 pub(crate) mod commits;
@@ -20,17 +21,17 @@ use crate::state::labels::Label;
 use crate::state::repos::Repo;
 use crate::state::{Moment, comments};
 
-/// A moment as GitHub writes it.
+/// Formats a time as GitHub does.
 pub(crate) fn time(at: Moment) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// An optional moment as GitHub writes it.
+/// Formats an optional time as GitHub does.
 pub(crate) fn maybe_time(at: Option<Moment>) -> Value {
     at.map_or(Value::Null, |at| json!(time(at)))
 }
 
-/// A text as one segment of a URL's path.
+/// Encodes a text as one segment of a URL's path.
 pub(crate) fn segment(text: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     const KEEP: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -38,18 +39,18 @@ pub(crate) fn segment(text: &str) -> String {
 }
 
 impl State {
-    /// The API's URL of a repository.
+    /// Returns the API's URL of a repository.
     pub(crate) fn api(&self, repo: &Repo) -> String {
         format!("{}/repos/{}", self.urls.api, repo.full_name())
     }
 
-    /// The page of a repository.
+    /// Returns the page of a repository.
     pub(crate) fn html(&self, repo: &Repo) -> String {
         format!("{}/{}", self.urls.html, repo.full_name())
     }
 }
 
-/// A label.
+/// Returns a label.
 pub(crate) fn label(state: &State, repo: &Repo, label: &Label) -> Value {
     json!({
         "id": label.id,
@@ -62,7 +63,7 @@ pub(crate) fn label(state: &State, repo: &Repo, label: &Label) -> Value {
     })
 }
 
-/// A comment on an issue or pull request.
+/// Returns a comment on an issue or pull request.
 pub(crate) fn comment(state: &State, repo: &Repo, comment: &comments::Comment) -> Value {
     let api = state.api(repo);
     json!({
@@ -81,7 +82,7 @@ pub(crate) fn comment(state: &State, repo: &Repo, comment: &comments::Comment) -
     })
 }
 
-/// One reaction.
+/// Returns one reaction.
 pub(crate) fn reaction(state: &State, reaction: &comments::Reaction) -> Value {
     json!({
         "id": reaction.id,
@@ -92,11 +93,11 @@ pub(crate) fn reaction(state: &State, reaction: &comments::Reaction) -> Value {
     })
 }
 
-/// The contents a reaction may have.
+/// Allowed contents of a reaction.
 pub(crate) const REACTIONS: [&str; 8] =
     ["+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"];
 
-/// How many reactions of each kind there are.
+/// Returns how many reactions of each kind there are.
 pub(crate) fn rollup(url: &str, reactions: &[comments::Reaction]) -> Value {
     let mut counts = serde_json::Map::new();
     counts.insert("url".to_owned(), json!(url));
@@ -108,7 +109,7 @@ pub(crate) fn rollup(url: &str, reactions: &[comments::Reaction]) -> Value {
     Value::Object(counts)
 }
 
-/// A webhook.
+/// Returns a webhook.
 pub(crate) fn hook(state: &State, hook: &Hook) -> Value {
     let config = hook_config(hook);
     let mut shown = json!({
@@ -148,7 +149,7 @@ pub(crate) fn hook(state: &State, hook: &Hook) -> Value {
     shown
 }
 
-/// A webhook's configuration, its secret masked.
+/// Returns a webhook's configuration, its secret masked.
 pub(crate) fn hook_config(hook: &Hook) -> Value {
     let mut config = json!({"content_type": hook.content_type, "insecure_ssl": "0", "url": hook.url});
     if hook.secret.is_some()

@@ -1,4 +1,4 @@
-//! Pull requests and the issues they also are in bodies.
+//! Pull requests in bodies, also in their form as issues.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::state::merge::test_merge;
 use crate::state::pulls::{End, Pull};
 use crate::state::repos::Repo;
 
-/// A pull request as it appears in lists.
+/// Returns a pull request as it appears in lists.
 pub(crate) fn simple(state: &State, repo: &Repo, pull: &Pull) -> Value {
     let (api, html) = (state.api(repo), format!("{}/pull/{}", state.html(repo), pull.number));
     let url = format!("{api}/pulls/{}", pull.number);
@@ -70,7 +70,8 @@ pub(crate) fn simple(state: &State, repo: &Repo, pull: &Pull) -> Value {
     shown
 }
 
-/// A pull request as its own endpoint shows it. Mergeability is null until GitHub has computed it.
+/// Returns a pull request as its own endpoint shows it. Mergeability is null until GitHub has
+/// computed it.
 pub(crate) fn full(state: &State, repo: &Repo, pull: &Pull) -> Value {
     let commits = state.commits_between(&pull.base.sha, &pull.head.sha).len();
     let base = state.merge_base(&pull.base.sha, &pull.head.sha).map(|commit| commit.sha.as_str());
@@ -105,7 +106,8 @@ pub(crate) fn full(state: &State, repo: &Repo, pull: &Pull) -> Value {
     shown
 }
 
-/// The merge commit, or the test merge of an open pull request, whose SHA nobody may build on.
+/// Returns the merge commit, or the test merge of an open pull request, on whose SHA clients must
+/// not rely.
 fn merge_commit(pull: &Pull) -> Value {
     if let Some(sha) = &pull.merge_commit {
         return json!(sha);
@@ -127,7 +129,7 @@ fn end(state: &State, end: &End) -> Value {
     })
 }
 
-/// The labels of a pull request.
+/// Returns the labels of a pull request.
 pub(crate) fn labels(state: &State, repo: &Repo, pull: &Pull) -> Vec<Value> {
     pull.labels
         .iter()
@@ -136,7 +138,7 @@ pub(crate) fn labels(state: &State, repo: &Repo, pull: &Pull) -> Vec<Value> {
         .collect()
 }
 
-/// A pull request as the issue it also is.
+/// Returns a pull request in its form as an issue.
 pub(crate) fn issue(state: &State, repo: &Repo, pull: &Pull) -> Value {
     let (api, html) = (state.api(repo), format!("{}/pull/{}", state.html(repo), pull.number));
     let url = format!("{api}/issues/{}", pull.number);

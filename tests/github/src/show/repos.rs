@@ -9,12 +9,12 @@ use crate::state::State;
 use crate::state::ids::{Kind, named_node_id, node_id, sha};
 use crate::state::repos::Repo;
 
-/// A repository as it appears in lists and inside other objects.
+/// Returns a repository as it appears in lists and inside other objects.
 pub(crate) fn minimal(state: &State, repo: &Repo) -> Value {
     repository(state, repo)
 }
 
-/// A repository with everything but what only its own endpoint tells.
+/// Returns a repository without the fields that only its own endpoint has.
 pub(crate) fn repository(state: &State, repo: &Repo) -> Value {
     let api = state.api(repo);
     let mut shown = json!({
@@ -124,7 +124,7 @@ fn figures(state: &State, repo: &Repo) -> Value {
     })
 }
 
-/// A repository as its own endpoint shows it.
+/// Returns a repository as its own endpoint shows it.
 pub(crate) fn full(state: &State, repo: &Repo) -> Value {
     let mut shown = repository(state, repo);
     let more = json!({
@@ -150,7 +150,7 @@ pub(crate) fn full(state: &State, repo: &Repo) -> Value {
     shown
 }
 
-/// A branch in a list.
+/// Returns a branch in a list.
 pub(crate) fn short_branch(state: &State, repo: &Repo, name: &str, sha: &str) -> Value {
     json!({
         "name": name,
@@ -159,7 +159,7 @@ pub(crate) fn short_branch(state: &State, repo: &Repo, name: &str, sha: &str) ->
     })
 }
 
-/// A branch as its own endpoint shows it.
+/// Returns a branch as its own endpoint shows it.
 pub(crate) fn branch(state: &State, repo: &Repo, name: &str, sha: &str) -> Value {
     let url = format!("{}/branches/{}", state.api(repo), segment(name));
     json!({
@@ -175,7 +175,7 @@ pub(crate) fn branch(state: &State, repo: &Repo, name: &str, sha: &str) -> Value
     })
 }
 
-/// A git reference.
+/// Returns a git reference.
 pub(crate) fn reference(state: &State, repo: &Repo, name: &str, sha: &str) -> Value {
     json!({
         "ref": name,
@@ -185,7 +185,7 @@ pub(crate) fn reference(state: &State, repo: &Repo, name: &str, sha: &str) -> Va
     })
 }
 
-/// A file or directory; a file's `text` becomes its content.
+/// Returns a file or directory; a file's `text` becomes its content.
 pub(crate) fn content(
     state: &State,
     repo: &Repo,

@@ -9,7 +9,7 @@ use crate::state::repos::Repo;
 use crate::state::users::{GHOST, User};
 use crate::state::{State, now};
 
-/// An account as it appears inside other objects; a deleted one is the ghost.
+/// Returns an account as it appears inside other objects; a deleted account is the ghost.
 pub(crate) fn user(state: &State, login: &str) -> Value {
     match state.user(login).or_else(|| state.user(GHOST)) {
         Some(user) => simple(state, user),
@@ -55,7 +55,8 @@ fn kind(kind: AccountKind) -> &'static str {
     }
 }
 
-/// An account as its own endpoint shows it; `private` adds what only itself sees.
+/// Returns an account as its own endpoint shows it; `private` adds the fields that only the account
+/// sees.
 pub(crate) fn profile(state: &State, user: &User, private: bool) -> Value {
     let mut shown = simple(state, user);
     let count = |wanted: bool| {
@@ -96,7 +97,7 @@ pub(crate) fn profile(state: &State, user: &User, private: bool) -> Value {
     shown
 }
 
-/// An organization as it appears in webhook payloads.
+/// Returns an organization as it appears in webhook payloads.
 pub(crate) fn organization(state: &State, login: &str) -> Value {
     let Some(user) = state.user(login) else { return Value::Null };
     let api = format!("{}/orgs/{}", state.urls.api, user.login);
@@ -116,7 +117,7 @@ pub(crate) fn organization(state: &State, login: &str) -> Value {
     })
 }
 
-/// How an author is associated with a repository. It says nothing of what they may do.
+/// Returns an author's association with a repository. It doesn't tell the author's rights.
 pub(crate) fn association(state: &State, repo: &Repo, login: &str) -> &'static str {
     if login.eq_ignore_ascii_case(&repo.owner) {
         return "OWNER";
@@ -130,7 +131,8 @@ pub(crate) fn association(state: &State, repo: &Repo, login: &str) -> &'static s
     if repo.pulls.values().any(merged) { "CONTRIBUTOR" } else { "NONE" }
 }
 
-/// What the collaborator permission endpoint says of a role: only four words, the role in `role_name`.
+/// Returns the answer of the collaborator permission endpoint for a role: `permission` has only
+/// four values, `role_name` has the role.
 pub(crate) fn collaborator(state: &State, login: &str, role: Role) -> Value {
     let permission = match role {
         Role::None => "none",

@@ -11,7 +11,7 @@ use crate::hooks::payload;
 use crate::state::ids::{Kind, random_text};
 use crate::state::{Moment, Refusal, State, now};
 
-/// The bits of an App's key, as GitHub makes them.
+/// Size of an App's key in bits, as on GitHub.
 const KEY_BITS: usize = 2_048;
 
 /// A GitHub App.
@@ -30,21 +30,21 @@ pub(crate) struct App {
     pub(crate) hook: Option<u64>,
 }
 
-/// What an App says of itself, and who may install it.
+/// An App's public profile, and who may install it.
 #[derive(Clone, Debug)]
 pub(crate) struct Profile {
     pub(crate) name: String,
     pub(crate) description: String,
-    /// Its homepage; its page here when none.
+    /// Its homepage; its page on the stand-in when left out.
     pub(crate) url: Option<String>,
     /// Whether accounts besides its owner may install it.
     pub(crate) public: bool,
-    /// Where whoever installed it is led.
+    /// Where a person is redirected after installing it.
     pub(crate) setup_url: Option<String>,
 }
 
 impl Profile {
-    /// Nothing but a name, for everybody.
+    /// A profile with a name only, of an App that everybody may install.
     pub(crate) fn named(name: &str) -> Self {
         Self { name: name.to_owned(), description: String::new(), url: None, public: true, setup_url: None }
     }
@@ -56,25 +56,26 @@ pub(crate) struct Installation {
     pub(crate) id: u64,
     pub(crate) app: u64,
     pub(crate) account: String,
-    /// The repositories it sees; all of the account's when none.
+    /// The repositories it sees; all of the account's when `None`.
     pub(crate) repositories: Option<BTreeSet<u64>>,
     pub(crate) created_at: Moment,
     pub(crate) suspended_at: Option<Moment>,
 }
 
-/// What a token stands for.
+/// Holder and lifetime of a token.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) holder: Holder,
     pub(crate) expires_at: Option<Moment>,
 }
 
-/// Who holds a token, and for what.
+/// Holder and scope of a token.
 #[derive(Clone, Debug)]
 pub(crate) enum Holder {
-    /// An installation, with the permissions and repositories the token was asked for.
+    /// An installation, with the requested permissions and repositories.
     Installation { id: u64, permissions: Permissions, repositories: Option<BTreeSet<u64>> },
-    /// A user: with permissions a fine-grained token, else a classic one with the scope `repo`.
+    /// A user: a fine-grained token if it has permissions, else a classic one with the scope
+    /// `repo`.
     User { login: String, permissions: Option<Permissions>, repositories: Option<BTreeSet<u64>> },
 }
 
@@ -84,7 +85,7 @@ pub(crate) struct KeyPair {
     pub(crate) public_der: Vec<u8>,
 }
 
-/// Makes a key pair. Takes a good part of a second, so don't hold the lock meanwhile.
+/// Creates a key pair. This takes a good part of a second, so don't hold the lock during it.
 pub(crate) fn key_pair() -> Result<KeyPair, Box<dyn std::error::Error + Send + Sync>> {
     let private = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, KEY_BITS)?;
     Ok(KeyPair {
@@ -94,7 +95,7 @@ pub(crate) fn key_pair() -> Result<KeyPair, Box<dyn std::error::Error + Send + S
 }
 
 impl State {
-    /// Makes an App with its bot account.
+    /// Creates an App with its bot account.
     pub(crate) fn create_app(
         &mut self,
         profile: Profile,
@@ -134,7 +135,7 @@ impl State {
         Ok(id)
     }
 
-    /// Installs an App on an account and tells the App.
+    /// Installs an App on an account and sends the App an event.
     pub(crate) fn install(
         &mut self,
         app: u64,
@@ -161,22 +162,23 @@ impl State {
         Ok(id)
     }
 
-    /// The App of that slug.
+    /// Returns the App of that slug.
     pub(crate) fn app_named(&self, slug: &str) -> Option<&App> {
         self.apps.values().find(|app| app.slug == slug)
     }
 
-    /// The ids of repositories named `owner/name`.
+    /// Returns the ids of repositories named `owner/name`.
     pub(crate) fn repo_ids(&self, names: &[String]) -> Result<BTreeSet<u64>, Refusal> {
         names.iter().map(|name| Ok(self.named_repo(name)?.id)).collect()
     }
 
-    /// The App that check runs set by the control API belong to: any that is not a stranger to it.
+    /// Returns the App that owns check runs set by the control API: any App that sees the
+    /// repository.
     pub(crate) fn some_app(&self) -> Option<u64> {
         self.apps.keys().next().copied()
     }
 
-    /// Whether an installation sees a repository.
+    /// Returns whether an installation sees a repository.
     pub(crate) fn installation_sees(&self, installation: &Installation, repo: u64) -> bool {
         self.repos.get(&repo).is_some_and(|found| {
             found.owner.eq_ignore_ascii_case(&installation.account)
@@ -184,7 +186,7 @@ impl State {
         })
     }
 
-    /// Makes an installation token; answers it and when it expires.
+    /// Creates an installation token. Returns the token and its expiry.
     pub(crate) fn installation_token(
         &mut self,
         id: u64,
@@ -200,7 +202,7 @@ impl State {
         (token, expires_at)
     }
 
-    /// Makes a personal access token.
+    /// Creates a personal access token.
     pub(crate) fn personal_token(
         &mut self,
         user: &str,
@@ -224,7 +226,7 @@ impl State {
     }
 }
 
-/// Refuses permissions that don't exist, so that a typing error isn't a token without rights.
+/// Rejects permissions that don't exist, so that a typo doesn't lead to a token without rights.
 fn check_permissions(permissions: &Permissions) -> Result<(), Refusal> {
     for (name, level) in permissions {
         if !PERMISSIONS.contains(&name.as_str()) || !matches!(level.as_str(), "read" | "write" | "admin") {
@@ -235,7 +237,8 @@ fn check_permissions(permissions: &Permissions) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The events an App can subscribe to, each with the permission that it takes; `ping` and `installation` come unasked.
+/// Events to which an App can subscribe, each with the required permission; `ping` and
+/// `installation` need no subscription.
 const EVENTS: [(&str, &str); 8] = [
     ("check_run", "checks"),
     ("check_suite", "checks"),
@@ -247,12 +250,13 @@ const EVENTS: [(&str, &str); 8] = [
     ("status", "statuses"),
 ];
 
-/// The permission that subscribing to an event takes; none when nobody can subscribe to it.
+/// Returns the permission that a subscription to an event requires; `None` when no App can
+/// subscribe to it.
 pub(crate) fn permission_for(event: &str) -> Option<&'static str> {
     EVENTS.iter().find(|(name, _)| *name == event).map(|(_, permission)| *permission)
 }
 
-/// The repository permissions the stand-in knows.
+/// Repository permissions that the stand-in knows.
 pub(crate) const PERMISSIONS: [&str; 12] = [
     "actions",
     "administration",

@@ -20,11 +20,11 @@ pub(crate) struct CheckRun {
     pub(crate) title: Option<String>,
     pub(crate) summary: Option<String>,
     pub(crate) text: Option<String>,
-    /// The App that made it; none for one set by the control API.
+    /// The App that created it; `None` for one set by the control API.
     pub(crate) app: Option<u64>,
 }
 
-/// The check runs of one App on one commit; of GitHub Actions those of one workflow run.
+/// The check runs of one App on one commit; for GitHub Actions, those of one workflow run.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckSuite {
     pub(crate) id: u64,
@@ -47,7 +47,7 @@ pub(crate) struct CommitStatus {
     pub(crate) created_at: Moment,
 }
 
-/// What a check run says; what is none stays as it is.
+/// Changes to a check run; `None` keeps a value.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CheckChange {
     pub(crate) name: Option<String>,
@@ -61,7 +61,7 @@ pub(crate) struct CheckChange {
 }
 
 impl State {
-    /// Makes a check run on a commit and answers its id.
+    /// Creates a check run on a commit and returns its id.
     pub(crate) fn add_check(
         &mut self,
         repo: u64,
@@ -143,7 +143,7 @@ impl State {
             run.status = status;
         }
         if let Some(conclusion) = change.conclusion {
-            // A conclusion completes the run, whatever status came with it.
+            // A conclusion completes the run, whatever the given status.
             "completed".clone_into(&mut run.status);
             run.conclusion = Some(conclusion);
         }
@@ -161,7 +161,7 @@ impl State {
         Ok(())
     }
 
-    /// Adds a status to a commit and answers its id.
+    /// Adds a status to a commit and returns its id.
     pub(crate) fn add_commit_status(
         &mut self,
         repo: u64,
@@ -199,7 +199,7 @@ impl State {
     }
 }
 
-/// The latest status of every context of a commit, newest first.
+/// Returns the latest status of every context of a commit, newest first.
 pub(crate) fn latest<'a>(statuses: &'a [CommitStatus], sha: &str) -> Vec<&'a CommitStatus> {
     let mut latest: Vec<&CommitStatus> = Vec::new();
     for status in statuses.iter().rev().filter(|status| status.sha == sha) {
@@ -211,7 +211,8 @@ pub(crate) fn latest<'a>(statuses: &'a [CommitStatus], sha: &str) -> Vec<&'a Com
     latest
 }
 
-/// The state statuses combine to: `failure`, `pending` or `success`; `pending` when there are none.
+/// Returns the combined state: `failure`, `pending` or `success`; `pending` when there are no
+/// statuses.
 pub(crate) fn combined(latest: &[&CommitStatus]) -> &'static str {
     if latest.iter().any(|status| matches!(status.state.as_str(), "failure" | "error")) {
         "failure"

@@ -23,7 +23,7 @@ pub(crate) struct Comment {
     pub(crate) app: Option<u64>,
 }
 
-/// Somebody's reaction to a comment.
+/// A user's reaction to a comment.
 #[derive(Clone, Debug)]
 pub(crate) struct Reaction {
     pub(crate) id: u64,
@@ -33,7 +33,7 @@ pub(crate) struct Reaction {
 }
 
 impl State {
-    /// Writes a comment on a pull request and answers its id.
+    /// Writes a comment on a pull request and returns its id.
     pub(crate) fn add_comment(
         &mut self,
         repo: u64,
@@ -74,7 +74,7 @@ impl State {
         Ok(id)
     }
 
-    /// Changes a comment's text.
+    /// Edits a comment's text.
     pub(crate) fn edit_comment(
         &mut self,
         repo: u64,
@@ -93,7 +93,7 @@ impl State {
         Ok(())
     }
 
-    /// Removes a comment.
+    /// Deletes a comment.
     pub(crate) fn delete_comment(&mut self, repo: u64, id: u64, actor: &str) -> Result<(), Refusal> {
         if !self.repo(repo)?.comments.contains_key(&id) {
             return Err(missing());
@@ -104,7 +104,7 @@ impl State {
         Ok(())
     }
 
-    /// Reacts to a comment; answers the reaction and whether it is new.
+    /// Reacts to a comment. Returns the reaction and whether it is new.
     pub(crate) fn react(
         &mut self,
         repo: u64,

@@ -14,7 +14,7 @@ pub(crate) struct Deployment {
     pub(crate) sha: String,
     pub(crate) reference: String,
     pub(crate) task: String,
-    /// An object or a string, as it was sent.
+    /// The payload as it was sent: an object or a string.
     pub(crate) payload: Value,
     pub(crate) original_environment: String,
     pub(crate) environment: String,
@@ -24,9 +24,9 @@ pub(crate) struct Deployment {
     pub(crate) updated_at: Moment,
     pub(crate) transient: bool,
     pub(crate) production: bool,
-    /// The App that made it.
+    /// The App that created it.
     pub(crate) app: Option<u64>,
-    /// Oldest first.
+    /// Its statuses, oldest first.
     pub(crate) statuses: Vec<DeploymentStatus>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct DeploymentStatus {
     pub(crate) log_url: String,
     pub(crate) created_at: Moment,
     pub(crate) app: Option<u64>,
-    /// Whether `auto_inactive` of another deployment's status made it.
+    /// Whether `auto_inactive` of another deployment's status created it.
     pub(crate) automatic: bool,
 }
 
@@ -58,14 +58,14 @@ pub(crate) struct NewStatus {
 }
 
 impl Deployment {
-    /// The latest status's state; none before the first status.
+    /// Returns the latest status's state; none before the first status.
     pub(crate) fn state(&self) -> Option<&str> {
         self.statuses.last().map(|status| status.state.as_str())
     }
 }
 
 impl State {
-    /// Records a deployment, whose id is still 0, and answers its id.
+    /// Records a deployment, whose id is still 0. Returns its id.
     pub(crate) fn add_deployment(&mut self, repo: u64, mut deployment: Deployment) -> Result<u64, Refusal> {
         self.ensure_environment(repo, &deployment.environment)?;
         let id = self.ids.next(Kind::Deployment);
@@ -86,8 +86,9 @@ impl State {
         Ok(id)
     }
 
-    /// Adds a status to a deployment; a success makes earlier ones of the environment inactive, as
-    /// documented: those that are neither transient nor in production and whose latest state is `success`.
+    /// Adds a status to a deployment. A success makes the environment's earlier deployments
+    /// inactive, as documented: those that are neither transient nor in production and whose latest
+    /// state is `success`.
     pub(crate) fn add_deployment_status(
         &mut self,
         repo: u64,

@@ -17,7 +17,8 @@ pub(crate) struct Environment {
 }
 
 impl State {
-    /// The environment of that name, made when there is none. Names ignore case.
+    /// Returns the environment of that name, which is created if missing. Names are
+    /// case-insensitive.
     pub(crate) fn ensure_environment(&mut self, repo: u64, name: &str) -> Result<Environment, Refusal> {
         if let Some(found) = self.repo(repo)?.environments.get(&name.to_lowercase()) {
             return Ok(found.clone());

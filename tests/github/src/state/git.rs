@@ -1,4 +1,4 @@
-//! Commits and what can be told from them: ancestry and differences.
+//! Commits, their ancestry and their differences.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,10 +7,10 @@ use crate::state::{Moment, State};
 /// The files of a commit, by path.
 pub(crate) type Files = BTreeMap<String, String>;
 
-/// Who made a commit.
+/// Author of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Author {
-    /// The account, when the commit's address belongs to one.
+    /// The account to which the commit's email address belongs, if any.
     pub(crate) login: Option<String>,
     pub(crate) name: String,
     pub(crate) email: String,
@@ -34,7 +34,7 @@ pub(crate) struct Commit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FileChange {
     pub(crate) path: String,
-    /// Where it was before, when it was renamed.
+    /// Its previous path, when it was renamed.
     pub(crate) previous: Option<String>,
     pub(crate) status: &'static str,
     pub(crate) additions: usize,
@@ -43,7 +43,7 @@ pub(crate) struct FileChange {
 }
 
 impl State {
-    /// A commit and all its ancestors.
+    /// Returns a commit and all its ancestors.
     pub(crate) fn ancestors(&self, sha: &str) -> BTreeSet<String> {
         let mut seen = BTreeSet::new();
         let mut open = VecDeque::from([sha.to_owned()]);
@@ -57,7 +57,7 @@ impl State {
         seen
     }
 
-    /// The commits of `head` that `base` does not have, oldest first.
+    /// Returns the commits of `head` that `base` lacks, oldest first.
     pub(crate) fn commits_between(&self, base: &str, head: &str) -> Vec<&Commit> {
         let known = self.ancestors(base);
         let mut new: Vec<&Commit> = self.log(head).into_iter().filter(|c| !known.contains(&c.sha)).collect();
@@ -65,9 +65,9 @@ impl State {
         new
     }
 
-    /// A commit and its ancestors, children before parents.
+    /// Returns a commit and its ancestors, children before parents.
     pub(crate) fn log(&self, head: &str) -> Vec<&Commit> {
-        // Depth first with parents finished before children, then turned around.
+        // Depth first with parents finished before children, then reversed.
         let mut done = BTreeSet::new();
         let mut order = Vec::new();
         let mut stack = vec![(head.to_owned(), false)];
@@ -84,13 +84,14 @@ impl State {
         order
     }
 
-    /// The newest commit both histories have.
+    /// Returns the newest common commit of both histories.
     pub(crate) fn merge_base(&self, one: &str, other: &str) -> Option<&Commit> {
         let known = self.ancestors(one);
         self.log(other).into_iter().find(|commit| known.contains(&commit.sha))
     }
 
-    /// What changed from one commit to another; from nothing when there is no `from`. A file that is elsewhere as it was has been renamed.
+    /// Returns the changes from one commit to another, or from nothing when `from` is `None`. A
+    /// file that moved without changes is renamed.
     pub(crate) fn diff(&self, from: Option<&str>, to: &str) -> Vec<FileChange> {
         let nothing = Files::new();
         let before = from.and_then(|sha| self.commits.get(sha)).map_or(&nothing, |commit| &commit.files);
@@ -128,7 +129,7 @@ fn change(path: &str, before: Option<&String>, after: Option<&String>) -> FileCh
         (_, None) => "removed",
         _ => "modified",
     };
-    // Whole-file hunks between the common head and tail: coarse, but a valid difference.
+    // Hunks between the common head and tail of the whole file: coarse, but a valid diff.
     let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
     let removed = &old[head..old.len() - tail];

@@ -1,4 +1,4 @@
-//! What happens to pull requests when branches move or repositories go.
+//! Effects on pull requests when branches move or repositories are deleted.
 
 use serde_json::json;
 
@@ -36,20 +36,20 @@ impl State {
         Ok(())
     }
 
-    /// The base got new commits; with the head among them the pull request is merged.
+    /// Updates a pull request whose base got new commits. It is merged if its head is among them.
     fn base_moved(&mut self, repo: u64, number: u64, after: &str, actor: &str) -> Result<(), Refusal> {
         let head = self.pull(repo, number)?.head.sha.clone();
         if self.ancestors(after).contains(&head) {
             return self.set_merged(repo, number, after, actor);
         }
-        // No change of the pull request itself: its time of change stays.
+        // The pull request itself doesn't change, so `updated_at` stays.
         if let Some(pull) = self.repo_mut(repo)?.pulls.get_mut(&number) {
             after.clone_into(&mut pull.base.sha);
         }
         Ok(())
     }
 
-    /// Closes a pull request as merged by a commit and tells so.
+    /// Closes a pull request as merged by a commit, and sends an event.
     pub(crate) fn set_merged(
         &mut self,
         repo: u64,
@@ -88,7 +88,7 @@ impl State {
         Ok(())
     }
 
-    /// The repository of a pull request's head is gone.
+    /// Updates a pull request whose head's repository has been deleted.
     pub(crate) fn head_repo_deleted(&mut self, repo: u64, number: u64) -> Result<(), Refusal> {
         let pull = self.pull_mut(repo, number)?;
         pull.head.repo = None;

@@ -9,15 +9,15 @@ use crate::show;
 use crate::state::ids::Kind;
 use crate::state::{Moment, Refusal, State, now};
 
-/// GitHub does not deliver a larger payload.
+/// The largest payload that GitHub delivers, in bytes.
 const MAX_PAYLOAD: usize = 25 * 1024 * 1024;
 
-/// Whose hook it is.
+/// Owner of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// A repository's.
+    /// A repository.
     Repository(u64),
-    /// An App's.
+    /// An App.
     App(u64),
 }
 
@@ -34,11 +34,11 @@ pub(crate) struct Hook {
     pub(crate) created_at: Moment,
     pub(crate) updated_at: Moment,
     pub(crate) mode: DeliveryMode,
-    /// What waits to be sent, oldest first.
+    /// Deliveries to send, oldest first.
     pub(crate) queue: VecDeque<Outgoing>,
-    /// What a shuffle holds back.
+    /// Deliveries that a shuffle holds back.
     pub(crate) held: Vec<Outgoing>,
-    /// Whether something is being sent right now; deliveries of one hook never overlap.
+    /// Whether a delivery is being sent; deliveries of one hook never overlap.
     pub(crate) busy: bool,
     /// Every attempt, oldest first.
     pub(crate) log: Vec<Attempt>,
@@ -57,7 +57,7 @@ pub(crate) struct Outgoing {
     pub(crate) redelivery: bool,
 }
 
-/// One attempt to deliver.
+/// One delivery attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     pub(crate) id: u64,
@@ -72,7 +72,7 @@ pub(crate) struct Attempt {
 }
 
 impl Hook {
-    /// The repository whose hook it is.
+    /// Returns the repository to which the hook belongs.
     pub(crate) fn repository(&self) -> Option<u64> {
         match self.target {
             Target::Repository(id) => Some(id),
@@ -86,7 +86,7 @@ impl Hook {
 }
 
 impl State {
-    /// Makes a webhook, which gets a `ping` first.
+    /// Creates a webhook and sends it a `ping`.
     pub(crate) fn create_hook(&mut self, target: Target, new: NewHook, actor: &str) -> Result<u64, Refusal> {
         let url = &new.url;
         if !(url.starts_with("http://") || url.starts_with("https://")) {
@@ -152,7 +152,7 @@ impl State {
         Ok(())
     }
 
-    /// Queues an event of a repository for its hooks and those of Apps that see it.
+    /// Queues a repository's event for its hooks and for those of Apps that see it.
     pub(crate) fn emit(
         &mut self,
         repo: u64,
@@ -195,7 +195,7 @@ impl State {
         }
     }
 
-    /// Queues an event about an installation for the App's hook. Apps get these without asking.
+    /// Queues an installation's event for the App's hook, which needs no subscription.
     pub(crate) fn emit_to_app(
         &mut self,
         app: u64,
@@ -240,7 +240,7 @@ impl State {
         }
     }
 
-    /// Queues a delivery again, with its id kept; `attempt` is the number of an earlier attempt.
+    /// Queues a delivery again with the same id; `attempt` is the number of an earlier attempt.
     pub(crate) fn redeliver(&mut self, hook: u64, attempt: u64) -> Result<(), Refusal> {
         let missing = || Refusal::Missing("there is no such delivery".to_owned());
         let hook = self.hooks.get_mut(&hook).ok_or_else(missing)?;

@@ -1,10 +1,11 @@
-//! Identifiers as GitHub gives them: numbers that outgrew 32 bits, opaque node ids, hexadecimal SHAs.
+//! Identifiers like GitHub's: numbers larger than 32 bits, opaque node ids, hexadecimal SHAs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-/// Kinds of numbered objects. Each counts on its own, from about where GitHub is today.
+/// Kinds of numbered objects. Each has a counter of its own, which starts near GitHub's present
+/// numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     User,
@@ -79,39 +80,39 @@ impl Kind {
 }
 
 impl Ids {
-    /// A number that no other object of this kind has.
+    /// Returns a new number for an object of this kind.
     pub(crate) fn next(&mut self, kind: Kind) -> u64 {
         let given = &mut self.given[kind as usize];
         *given += 1;
-        // Steps of seven: nobody may rely on neighbouring ids being consecutive.
+        // Steps of seven, so that no test relies on consecutive ids.
         kind.start() + *given * 7
     }
 
-    /// A SHA for a new commit, which no other commit has.
+    /// Returns a SHA that no other commit has.
     pub(crate) fn commit(&mut self, content: &str) -> String {
         self.commits += 1;
         sha(&format!("{}\n{}\n{content}", self.commits, uuid::Uuid::new_v4()))
     }
 }
 
-/// The opaque node id of an object.
+/// Returns the opaque node id of an object.
 pub(crate) fn node_id(kind: Kind, id: u64) -> String {
     named_node_id(kind.prefix(), &id.to_string())
 }
 
-/// The opaque node id of an object that is known by a name, such as a reference.
+/// Returns the opaque node id of an object that is identified by a name, such as a reference.
 pub(crate) fn named_node_id(prefix: &str, name: &str) -> String {
     format!("{prefix}_{}", URL_SAFE_NO_PAD.encode(format!("kwDO{name}")))
 }
 
-/// Forty hexadecimal digits that depend on `content` alone.
+/// Returns forty hexadecimal digits that depend on `content` alone.
 pub(crate) fn sha(content: &str) -> String {
     let mut digits = hex(&Sha256::digest(content.as_bytes()));
     digits.truncate(40);
     digits
 }
 
-/// Bytes as lower-case hexadecimal digits.
+/// Formats bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
@@ -121,7 +122,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// `length` random letters and digits, from the operating system's source of randomness.
+/// Returns `length` random letters and digits from the operating system's random source.
 pub(crate) fn random_text(length: usize) -> String {
     let mut text = String::with_capacity(length + 32);
     while text.len() < length {

@@ -6,7 +6,7 @@ use crate::show;
 use crate::state::ids::Kind;
 use crate::state::{Refusal, State};
 
-/// A label a repository knows.
+/// A label of a repository.
 #[derive(Clone, Debug)]
 pub(crate) struct Label {
     pub(crate) id: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Label {
 }
 
 impl State {
-    /// Puts a label on a pull request; the repository gets to know it when it does not.
+    /// Adds a label to a pull request, and to the repository if it lacks it.
     pub(crate) fn add_label(
         &mut self,
         repo: u64,
@@ -47,7 +47,7 @@ impl State {
         Ok(())
     }
 
-    /// Takes a label off a pull request.
+    /// Removes a label from a pull request.
     pub(crate) fn remove_label(
         &mut self,
         repo: u64,

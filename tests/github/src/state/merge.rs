@@ -6,18 +6,18 @@ use crate::state::git::{Commit, Files};
 use crate::state::ids::sha;
 use crate::state::{Refusal, State};
 
-/// What merging one commit into another gives.
+/// Result of merging one commit into another.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Merge {
-    /// The target has it all already.
+    /// The target already has everything.
     UpToDate,
     /// The files of the merge commit.
     Clean(Files),
-    /// Both changed the same file, each in another way.
+    /// Both sides changed the same file in different ways.
     Conflict(String),
 }
 
-/// The SHA of the commit that tries to merge a head into a base.
+/// Returns the SHA of the test merge of a head into a base.
 pub(crate) fn test_merge(head: &str, base: &str) -> String {
     sha(&format!("test merge {head} {base}"))
 }
@@ -49,8 +49,8 @@ impl State {
         Merge::Clean(merged)
     }
 
-    /// Computes whether a pull request can be merged, and makes the commit that tries it:
-    /// `refs/pull/<number>/merge`, which stays after head or base moved.
+    /// Computes whether a pull request can be merged, and creates the test merge
+    /// `refs/pull/<number>/merge`, which stays when head or base move later.
     pub(crate) fn try_to_merge(&mut self, repo: u64, number: u64) -> Result<(), Refusal> {
         let pull = self.pull(repo, number)?;
         let (head, base, author) = (pull.head.sha.clone(), pull.base.sha.clone(), pull.author.clone());
@@ -71,7 +71,7 @@ impl State {
         Ok(())
     }
 
-    /// Merges a commit into a branch and answers the merge commit.
+    /// Merges a commit into a branch. Returns the merge commit.
     pub(crate) fn merge_into(
         &mut self,
         repo: u64,

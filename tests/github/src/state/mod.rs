@@ -1,5 +1,5 @@
-//! Everything the stand-in remembers. One value behind one lock: whoever holds it sees and makes whole
-//! transactions only.
+//! The state of the stand-in. It is one value behind one lock, so each holder of the lock sees and
+//! makes complete transactions only.
 
 pub(crate) mod apps;
 pub(crate) mod checks;
@@ -33,37 +33,37 @@ use crate::state::ids::Ids;
 use crate::state::repos::Repo;
 use crate::state::users::User;
 
-/// A moment with GitHub's resolution, whole seconds.
+/// A time with GitHub's resolution of whole seconds.
 pub(crate) type Moment = DateTime<Utc>;
 
-/// Now, in whole seconds.
+/// Returns the present time in whole seconds.
 pub(crate) fn now() -> Moment {
     Utc::now().trunc_subsecs(0)
 }
 
-/// Where the stand-in is reached; every URL in a body is built from these.
+/// Base URLs of the stand-in, from which every URL in a body is built.
 #[derive(Clone, Debug)]
 pub(crate) struct Urls {
-    /// The REST API's root, with the base path, without a trailing slash.
+    /// Root of the REST API, with the base path, without a trailing slash.
     pub(crate) api: String,
-    /// The pages' root, without a trailing slash.
+    /// Root of the pages, without a trailing slash.
     pub(crate) html: String,
 }
 
-/// The whole of GitHub.
+/// The complete state.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) urls: Urls,
     pub(crate) ids: Ids,
-    /// By login in lower case.
+    /// Accounts by login in lower case.
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) apps: BTreeMap<u64, App>,
     pub(crate) installations: BTreeMap<u64, Installation>,
     pub(crate) tokens: HashMap<String, Token>,
-    /// Apps made from manifests whose credentials nobody fetched yet, by code.
+    /// Apps created from manifests whose credentials have not been fetched yet, by code.
     pub(crate) conversions: HashMap<String, Conversion>,
     pub(crate) repos: BTreeMap<u64, Repo>,
-    /// Commits of all repositories by SHA; a fork shares its parent's.
+    /// Commits of all repositories by SHA; forks share their parent's.
     pub(crate) commits: HashMap<String, Commit>,
     pub(crate) hooks: BTreeMap<u64, Hook>,
     pub(crate) limiter: Limiter,
@@ -72,7 +72,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// An empty GitHub.
+    /// Creates an empty state.
     pub(crate) fn new(urls: Urls) -> Self {
         let mut state = Self {
             urls,
@@ -94,29 +94,30 @@ impl State {
     }
 }
 
-/// Why a change to the state is refused. The REST API and the control API each say it in their own way.
+/// Why a change to the state is rejected. The REST API and the control API each have their own
+/// words for it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Something the change names does not exist.
+    /// An object that the change names does not exist.
     #[error("{0}")]
     Missing(String),
-    /// The change is not possible in the present state.
+    /// The change is impossible in the present state.
     #[error("{0}")]
     Conflict(String),
-    /// A value is not acceptable.
+    /// A value is invalid.
     #[error("{resource} {field}: {message}")]
     Invalid {
-        /// The type of object, as GitHub names it, such as `PullRequest`.
+        /// The type of object in GitHub's words, such as `PullRequest`.
         resource: &'static str,
-        /// The field at fault.
+        /// The invalid field.
         field: &'static str,
-        /// What is wrong with it.
+        /// The explanation.
         message: String,
     },
 }
 
 impl Refusal {
-    /// A value of `field` is not acceptable.
+    /// Returns the rejection of a field's value.
     pub(crate) fn invalid(resource: &'static str, field: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid { resource, field, message: message.into() }
     }

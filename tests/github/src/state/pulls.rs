@@ -1,4 +1,4 @@
-//! Pull requests and what happens to them.
+//! Pull requests and their changes.
 
 use serde_json::{Value, json};
 
@@ -8,10 +8,10 @@ use crate::state::ids::Kind;
 use crate::state::merge::Merge;
 use crate::state::{Moment, Refusal, State, now};
 
-/// One end of a pull request.
+/// Head or base of a pull request.
 #[derive(Clone, Debug)]
 pub(crate) struct End {
-    /// The repository; none when it was deleted.
+    /// The repository; `None` when it was deleted.
     pub(crate) repo: Option<u64>,
     /// The repository's owner.
     pub(crate) owner: String,
@@ -31,7 +31,7 @@ pub(crate) struct Pull {
     pub(crate) draft: bool,
     pub(crate) head: End,
     pub(crate) base: End,
-    /// Names as the repository's labels spell them.
+    /// Names of its labels in the repository's spelling.
     pub(crate) labels: Vec<String>,
     pub(crate) created_at: Moment,
     pub(crate) updated_at: Moment,
@@ -40,10 +40,10 @@ pub(crate) struct Pull {
     pub(crate) merged_at: Option<Moment>,
     pub(crate) merged_by: Option<String>,
     pub(crate) merge_commit: Option<String>,
-    /// The head and base for which mergeability has been computed: GitHub starts when it's first asked and
-    /// answers `null` until then.
+    /// The head and base for which mergeability has been computed: GitHub starts the computation on
+    /// the first read, and answers `null` until it has finished.
     pub(crate) mergeable_for: Option<(String, String)>,
-    /// Every commit that ever was its head.
+    /// All commits that have ever been its head.
     pub(crate) heads: Vec<String>,
     pub(crate) maintainer_can_modify: bool,
 }
@@ -143,12 +143,12 @@ impl State {
         Ok(number)
     }
 
-    /// The pull request of that number.
+    /// Returns the pull request of that number.
     pub(crate) fn pull(&self, repo: u64, number: u64) -> Result<&Pull, Refusal> {
         self.repo(repo)?.pulls.get(&number).ok_or_else(|| missing(number))
     }
 
-    /// The pull request of that number, to change; its `updated_at` is now.
+    /// Returns the pull request of that number for a change, and sets its `updated_at` to now.
     pub(crate) fn pull_mut(&mut self, repo: u64, number: u64) -> Result<&mut Pull, Refusal> {
         let pull = self.repo_mut(repo)?.pulls.get_mut(&number).ok_or_else(|| missing(number))?;
         pull.updated_at = now();
@@ -169,7 +169,7 @@ impl State {
         Ok(())
     }
 
-    /// Reopens a closed pull request, at its branch's present head.
+    /// Reopens a closed pull request at its branch's present head.
     pub(crate) fn reopen_pull(&mut self, repo: u64, number: u64, actor: &str) -> Result<(), Refusal> {
         let pull = self.pull(repo, number)?;
         if pull.open {
@@ -196,7 +196,7 @@ impl State {
         Ok(())
     }
 
-    /// Makes a pull request a draft, or ready for review.
+    /// Converts a pull request to a draft, or marks it as ready for review.
     pub(crate) fn set_draft(
         &mut self,
         repo: u64,
@@ -219,7 +219,7 @@ impl State {
         Ok(())
     }
 
-    /// Changes title, body or base; what is none stays.
+    /// Changes title, body or base; `None` keeps a value.
     pub(crate) fn edit_pull(
         &mut self,
         repo: u64,
@@ -264,7 +264,7 @@ impl State {
         Ok(())
     }
 
-    /// Merges a pull request into its base and answers the merge commit.
+    /// Merges a pull request into its base and returns the merge commit.
     pub(crate) fn merge_pull(
         &mut self,
         repo: u64,
@@ -296,12 +296,12 @@ impl State {
         Ok(sha)
     }
 
-    /// Whether a pull request can be merged without a conflict.
+    /// Returns whether a pull request can be merged without a conflict.
     pub(crate) fn mergeable(&self, pull: &Pull) -> bool {
         !matches!(self.try_merge(&pull.base.sha, &pull.head.sha), Merge::Conflict(_))
     }
 
-    /// Puts an event on a pull request's timeline.
+    /// Adds an event to a pull request's timeline.
     pub(crate) fn note(
         &mut self,
         repo: u64,

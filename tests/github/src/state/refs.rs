@@ -1,4 +1,4 @@
-//! Branches, tags and what is pushed to them.
+//! Branches, tags, and pushes.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,8 @@ pub(crate) struct Moved<'a> {
 }
 
 impl State {
-    /// The commit a branch, tag, full ref or SHA names; a SHA may be cut to seven digits or more.
+    /// Returns the commit of a branch, tag, full ref or SHA; a SHA may be abbreviated to seven
+    /// digits or more.
     pub(crate) fn resolve(&self, repo: &Repo, name: &str) -> Option<String> {
         let branch = name.strip_prefix("refs/heads/").or_else(|| name.strip_prefix("heads/"));
         let tag = name.strip_prefix("refs/tags/").or_else(|| name.strip_prefix("tags/"));
@@ -33,7 +34,7 @@ impl State {
         if let Some(sha) = tag.and_then(|name| repo.tags.get(name)) {
             return Some(sha.clone());
         }
-        // Of what conflicts there is no commit.
+        // A pull request with conflicts has no merge commit.
         if let Some(sha) = pull_ref(repo, name).filter(|sha| self.commits.contains_key(sha)) {
             return Some(sha);
         }
@@ -54,11 +55,12 @@ impl State {
         let in_network = |sha: &&String| self.commits[*sha].network == repo.network;
         let mut found = self.commits.keys().filter(|sha| sha.starts_with(&name)).filter(in_network);
         let first = found.next()?;
-        // A cut SHA that fits two commits names neither.
+        // An abbreviated SHA that fits two commits names neither.
         found.next().is_none().then(|| first.clone())
     }
 
-    /// Adds a commit to a branch, which is made when it does not exist, and tells hooks and pull requests.
+    /// Adds a commit to a branch, which is created if missing, and notifies hooks and pull
+    /// requests.
     pub(crate) fn push(
         &mut self,
         repo: u64,
@@ -97,7 +99,7 @@ impl State {
         Ok(sha)
     }
 
-    /// Points a branch somewhere else, or removes it, and tells hooks and pull requests.
+    /// Moves or deletes a branch, and notifies hooks and pull requests.
     pub(crate) fn move_branch(
         &mut self,
         repo: u64,
@@ -140,7 +142,7 @@ impl State {
         self.branch_moved(repo, branch, before.as_deref(), to, actor)
     }
 
-    /// Gives a branch another name. Open pull requests into it follow.
+    /// Renames a branch. Open pull requests into it follow.
     pub(crate) fn rename_branch(
         &mut self,
         repo: u64,
@@ -172,7 +174,7 @@ impl State {
         self.move_branch(repo, from, None, actor)
     }
 
-    /// Points a tag somewhere.
+    /// Sets a tag to a commit.
     pub(crate) fn set_tag(&mut self, repo: u64, tag: &str, sha: &str) -> Result<(), Refusal> {
         if !self.commits.contains_key(sha) {
             return Err(Refusal::Missing(format!("no commit has the SHA {sha}")));
@@ -181,7 +183,7 @@ impl State {
         Ok(())
     }
 
-    /// The JSON of branches whose head a commit is, for `status` events.
+    /// Returns the JSON of the branches whose head is a commit, for `status` events.
     pub(crate) fn branches_at(&self, repo: &Repo, sha: &str) -> serde_json::Value {
         let url = format!("{}/repos/{}/commits/{sha}", self.urls.api, repo.full_name());
         repo.branches
@@ -192,7 +194,7 @@ impl State {
     }
 }
 
-/// The commit of `refs/pull/<number>/head` or `refs/pull/<number>/merge`.
+/// Returns the commit of `refs/pull/<number>/head` or `refs/pull/<number>/merge`.
 fn pull_ref(repo: &Repo, name: &str) -> Option<String> {
     let name = name.strip_prefix("refs/").unwrap_or(name);
     let (number, end) = name.strip_prefix("pull/")?.split_once('/')?;

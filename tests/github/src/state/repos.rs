@@ -27,23 +27,23 @@ pub(crate) struct Repo {
     pub(crate) network: u64,
     pub(crate) default_branch: String,
     pub(crate) branches: BTreeMap<String, String>,
-    /// What branches that were renamed are called now, by their old names.
+    /// New names of renamed branches, by their old names.
     pub(crate) renamed: BTreeMap<String, String>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) pulls: BTreeMap<u64, Pull>,
-    /// By name in lower case.
+    /// Labels by name in lower case.
     pub(crate) labels: BTreeMap<String, Label>,
     pub(crate) comments: BTreeMap<u64, Comment>,
     pub(crate) deployments: BTreeMap<u64, Deployment>,
-    /// By name in lower case.
+    /// Environments by name in lower case.
     pub(crate) environments: BTreeMap<String, Environment>,
     pub(crate) statuses: Vec<CommitStatus>,
     pub(crate) checks: BTreeMap<u64, CheckRun>,
     pub(crate) suites: BTreeMap<u64, CheckSuite>,
-    /// By login in lower case.
+    /// Roles of collaborators by login in lower case.
     pub(crate) collaborators: BTreeMap<String, Role>,
     pub(crate) timeline: Vec<Entry>,
-    /// The number the last issue or pull request got.
+    /// The number of the last issue or pull request.
     pub(crate) numbers: u64,
     pub(crate) created_at: Moment,
     pub(crate) pushed_at: Moment,
@@ -55,7 +55,7 @@ impl Repo {
         format!("{}/{}", self.owner, self.name)
     }
 
-    /// What an account may do here, from its own role and whether the repository is public.
+    /// Returns an account's role, from its own role and the repository's visibility.
     pub(crate) fn role(&self, login: &str) -> Role {
         if login.eq_ignore_ascii_case(&self.owner) {
             return Role::Admin;
@@ -66,24 +66,24 @@ impl Repo {
 }
 
 impl State {
-    /// The repository of that number.
+    /// Returns the repository of that number.
     pub(crate) fn repo(&self, id: u64) -> Result<&Repo, Refusal> {
         self.repos.get(&id).ok_or_else(|| Refusal::Missing(format!("no repository has the id {id}")))
     }
 
-    /// The repository of that number, to change.
+    /// Returns the repository of that number for a change.
     pub(crate) fn repo_mut(&mut self, id: u64) -> Result<&mut Repo, Refusal> {
         self.repos.get_mut(&id).ok_or_else(|| Refusal::Missing(format!("no repository has the id {id}")))
     }
 
-    /// The repository of that name, whatever its case.
+    /// Returns the repository of that name; the case doesn't matter.
     pub(crate) fn find_repo(&self, owner: &str, name: &str) -> Option<&Repo> {
         self.repos
             .values()
             .find(|repo| repo.owner.eq_ignore_ascii_case(owner) && repo.name.eq_ignore_ascii_case(name))
     }
 
-    /// The repository `owner/name`, or a refusal that says it's missing.
+    /// Returns the repository `owner/name`, or a rejection that says that it is missing.
     pub(crate) fn named_repo(&self, full_name: &str) -> Result<&Repo, Refusal> {
         full_name
             .split_once('/')
@@ -91,7 +91,7 @@ impl State {
             .ok_or_else(|| Refusal::Missing(format!("there is no repository {full_name}")))
     }
 
-    /// Makes a repository with a first commit on its default branch.
+    /// Creates a repository with a first commit on its default branch.
     pub(crate) fn create_repo(
         &mut self,
         full_name: &str,
@@ -138,8 +138,8 @@ impl State {
         Ok(id)
     }
 
-    /// Deletes a repository. Pull requests from it stay, with no head repository any more; open ones are
-    /// closed by GitHub, as the head can't be merged.
+    /// Deletes a repository. Pull requests from it remain without a head repository; GitHub closes
+    /// the open ones, as their head can't be merged.
     pub(crate) fn delete_repo(&mut self, id: u64) -> Result<(), Refusal> {
         self.repo(id)?;
         self.repos.remove(&id);
@@ -191,7 +191,7 @@ impl State {
         id
     }
 
-    /// Whether an account is an organization.
+    /// Returns whether an account is an organization.
     pub(crate) fn is_organization(&self, login: &str) -> bool {
         self.user(login).is_some_and(|user| user.kind == AccountKind::Organization)
     }

@@ -1,4 +1,4 @@
-//! The record of everything that happened in a repository, in order.
+//! Events in a repository, in order.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::state::{Refusal, State, now};
 pub(crate) type Entry = TimelineEntry;
 
 impl State {
-    /// Puts an event at the end of a repository's timeline; a repository that is gone has none.
+    /// Appends an event to a repository's timeline; ignores a repository that has been deleted.
     pub(crate) fn record(&mut self, repo: u64, mut entry: Entry) {
         if let Some(repo) = self.repos.get_mut(&repo) {
             entry.sequence = repo.timeline.last().map_or(1, |last| last.sequence + 1);
@@ -20,7 +20,7 @@ impl State {
         }
     }
 
-    /// What belongs to one pull request: its own events and the deployments of its commits.
+    /// Returns the timeline of a pull request: its own events and the deployments of its commits.
     pub(crate) fn pull_timeline(&self, repo: u64, number: u64) -> Result<Vec<Entry>, Refusal> {
         let pull = self.pull(repo, number)?;
         let found = self.repo(repo)?;

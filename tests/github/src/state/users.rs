@@ -3,7 +3,7 @@
 use crate::state::ids::Kind as Id;
 use crate::state::{Moment, Refusal, State, now};
 
-/// Who stands for deleted accounts.
+/// The account that replaces deleted accounts.
 pub(crate) const GHOST: &str = "ghost";
 
 pub use crate::control::types::AccountKind;
@@ -19,7 +19,7 @@ pub(crate) struct User {
 }
 
 impl State {
-    /// The account with this login, whatever its case.
+    /// Returns the account with this login; the case doesn't matter.
     pub(crate) fn user(&self, login: &str) -> Option<&User> {
         self.users.get(&login.to_lowercase())
     }
@@ -49,7 +49,8 @@ impl State {
         Ok(user)
     }
 
-    /// The account with this login, made when there is none: a bot when it ends in `[bot]`, else a user.
+    /// Returns the account with this login, which is created if missing: a bot when the login ends
+    /// in `[bot]`, else a user.
     pub(crate) fn ensure_user(&mut self, login: &str) -> User {
         if let Some(user) = self.user(login) {
             return user.clone();
@@ -76,10 +77,10 @@ fn is_login(login: &str) -> bool {
         && !SETTINGS.contains(&stem.to_lowercase().as_str())
 }
 
-/// First segments of pages that are no account's.
+/// First path segments of pages that are not an account's.
 pub(crate) const SETTINGS: [&str; 2] = ["settings", "organizations"];
 
-/// First segments of paths of the REST API, which are no account's page.
+/// First path segments of the REST API, which are not an account's page.
 pub(crate) const RESERVED: [&str; 17] = [
     "repos",
     "repositories",

@@ -1,4 +1,4 @@
-//! Every answer and every webhook payload has the shape GitHub's own description gives it.
+//! Checks that every answer and every webhook payload has the shape of GitHub's own description.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -18,7 +18,7 @@ const SHOP: &str = "/repos/acme/shop";
 const EVENTS: [&str; 7] =
     ["check_run", "deployment", "deployment_status", "issue_comment", "pull_request", "push", "status"];
 
-/// A client that writes down every answer.
+/// A client that records every answer.
 struct Recorder {
     base: String,
     token: String,
@@ -46,7 +46,7 @@ impl Recorder {
         self.call("GET", path, Value::Null).await
     }
 
-    /// Asks something that must be answered with a status.
+    /// Sends a request whose answer must have the given status.
     async fn expect(&mut self, status: u16, method: &str, path: &str, body: Value) -> Value {
         let body = self.call(method, path, body).await;
         let record = self.records.last().unwrap();
@@ -62,7 +62,7 @@ fn jwt(id: u64, key: &str) -> String {
     jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).unwrap()
 }
 
-/// A permission to write everything the endpoints below need.
+/// Returns write permissions for all endpoints below.
 fn everything() -> std::collections::BTreeMap<String, String> {
     [
         "administration",
@@ -87,7 +87,7 @@ async fn answers_and_payloads_have_the_shapes_github_describes() {
     let files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
     let new = NewRepository { full_name: "acme/shop".to_owned(), files, ..NewRepository::default() };
     control.create_repository(new).await.unwrap();
-    // Nobody listens there: the log keeps what was sent all the same.
+    // Nothing listens on that port; the log keeps the payloads anyway.
     let hook = |path: &str| NewHook {
         url: format!("http://127.0.0.1:9/{path}"),
         secret: Some("secret".to_owned()),

@@ -1,4 +1,5 @@
-//! The stand-in judged by what none of us wrote: a real client, and GitHub's own description of its API.
+//! Checks the stand-in with independent judges: a real client, and GitHub's own description of its
+//! API.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,4 +1,4 @@
-//! `PyGithub`, a client written against the real GitHub, works with the stand-in.
+//! `PyGithub`, a client for the real GitHub, works with the stand-in.
 
 use std::path::Path;
 use std::process::Command;

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-/// What the Python programs need, at the versions they were tried with.
+/// Python packages, at tested versions.
 const PACKAGES: [&str; 2] = ["PyGithub==2.10.0", "jsonschema==4.25.1"];
 
-/// GitHub's description of its REST API and webhooks, as GitHub publishes it.
+/// GitHub's own description of its REST API and webhooks.
 const DESCRIPTION: &str = "@octokit/openapi@23.0.2";
 
-/// One at a time: tests of this file run beside each other.
+/// Serializes downloads, because the tests of this file run in parallel.
 static FETCHING: Mutex<()> = Mutex::new(());
 
-/// Runs a program to its end; it must succeed.
+/// Runs a program to its end. Panics if it fails.
 pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -27,7 +27,7 @@ pub(crate) fn run(command: &mut Command) -> String {
     text
 }
 
-/// The Python of a virtual environment with the packages in it, made on the first run.
+/// Returns the Python of a virtual environment with the packages, which the first run creates.
 pub(crate) fn python() -> PathBuf {
     let _one = FETCHING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("venv");
@@ -35,7 +35,7 @@ pub(crate) fn python() -> PathBuf {
     let done = place.join(PACKAGES.join("+"));
     if !done.exists() {
         eprintln!("installing {} from PyPI", PACKAGES.join(" and "));
-        // What an interrupted run left behind is of no use.
+        // Remains of an interrupted run are useless.
         let _ = fs::remove_dir_all(&place);
         run(Command::new("python3").args(["-m", "venv"]).arg(&place));
         run(Command::new(&python)
@@ -46,7 +46,7 @@ pub(crate) fn python() -> PathBuf {
     python
 }
 
-/// The file with GitHub's description, fetched on the first run.
+/// Returns the file with GitHub's description, which the first run downloads.
 pub(crate) fn description() -> PathBuf {
     let _one = FETCHING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openapi");

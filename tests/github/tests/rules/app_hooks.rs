@@ -11,7 +11,7 @@ use crate::support::{Api, SHOP, World, permissions, start};
 
 const WAIT: Duration = Duration::from_secs(5);
 
-/// A stand-in with an App whose webhook is told of pushes, and that is installed on `acme`.
+/// Starts a stand-in with an App that is installed on `acme` and whose webhook gets pushes.
 async fn hooked(url: &str) -> (World, AppMade) {
     let world = start().await;
     let secret = Some("s3cret".to_owned());
@@ -115,12 +115,12 @@ async fn one_delivery_shows_what_was_sent_and_can_be_sent_again() {
 
 #[tokio::test]
 async fn deliveries_are_listed_by_their_outcome() {
-    // Nobody listens there.
+    // Nothing listens on that port.
     let (world, app) = hooked("http://127.0.0.1:1/webhooks/github").await;
     let api = as_app(&world, &app);
     let all = api.get("/app/hook/deliveries").await.expect(200).body;
     assert_eq!((&all[0]["status_code"], &all[0]["status"]), (&json!(0), &json!("failed to connect to host")));
-    // What had no answer is neither.
+    // A delivery without an answer counts as neither.
     for outcome in ["success", "failure"] {
         let found = api.get(&format!("/app/hook/deliveries?status={outcome}")).await.expect(200).body;
         assert_eq!(found, json!([]), "{outcome}");

@@ -1,4 +1,4 @@
-//! GitHub Apps: JWTs, installations, their tokens, and what those may do.
+//! GitHub Apps: JWTs, installations, tokens, and their permissions.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -29,35 +29,35 @@ pub(crate) async fn with_app(grants: &[(&str, &str)]) -> WithApp {
     WithApp { world, app, installation }
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 pub(crate) fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
-/// A JWT signed with a key.
+/// Signs claims with a key. Returns the JWT.
 pub(crate) fn jwt(key: &str, claims: &Value) -> String {
     let key = EncodingKey::from_rsa_pem(key.as_bytes()).unwrap();
     jsonwebtoken::encode(&Header::new(Algorithm::RS256), claims, &key).unwrap()
 }
 
 impl WithApp {
-    /// A JWT as GitHub's documentation recommends it.
+    /// Returns a JWT as GitHub's documentation recommends it.
     pub(crate) fn jwt(&self) -> String {
         let claims = json!({"iat": now() - 60, "exp": now() + 540, "iss": self.app.id});
         jwt(&self.app.private_key, &claims)
     }
 
-    /// The REST API as the App itself.
+    /// Returns the REST API with the App's own JWT.
     fn as_app(&self) -> Api {
         self.world.with_token(&self.jwt())
     }
 
-    /// Asks for an installation token.
+    /// Requests an installation token.
     async fn token(&self, body: Value) -> crate::support::Said {
         self.as_app().post(&format!("/app/installations/{}/access_tokens", self.installation), &body).await
     }
 
-    /// The REST API as the installation.
+    /// Returns the REST API with an installation token.
     pub(crate) async fn as_installation(&self) -> Api {
         let made = self.token(json!({})).await.expect(201).body;
         self.world.with_token(made["token"].as_str().unwrap())
@@ -259,7 +259,7 @@ async fn an_installation_sees_only_its_repositories() {
     let theirs = one.world.with_token(made["token"].as_str().unwrap());
     theirs.get("/repos/other/private").await.expect(200);
     theirs.get("/repos/acme/private").await.refused(404, "Not Found");
-    // Public repositories are visible to all, but not theirs to write to.
+    // Everybody sees public repositories, but the installation can't write to them.
     theirs.get("/repos/acme/shop").await.expect(200);
     let said = theirs.post("/repos/acme/shop/deployments", &json!({"ref": "main"})).await;
     said.refused(403, "Resource not accessible by integration");

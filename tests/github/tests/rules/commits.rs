@@ -183,7 +183,7 @@ async fn a_renamed_branch_redirects_until_another_has_its_name() {
     world.control.push(SHOP, "other").await.unwrap();
     world.control.rename_branch(SHOP, "feature/one", "feature/two").await.unwrap();
     let old = "/repos/acme/shop/branches/feature%2Fone";
-    // The client follows it.
+    // The client follows the redirect.
     let found = world.api.get(old).await.expect(200).body;
     assert_eq!((&found["name"], &found["commit"]["sha"]), (&json!("feature/two"), &json!(sha)));
     assert!(world.control.rename_branch(SHOP, "other", "feature/two").await.is_err(), "that name is taken");

@@ -7,7 +7,7 @@ use crate::support::{SHOP, Said, World, start};
 
 const DEPLOYMENTS: &str = "/repos/acme/shop/deployments";
 
-/// Deploys main's head with these fields besides, past all gates.
+/// Deploys main's head without any gates, with these further fields.
 async fn deploy(world: &World, more: Value) -> Said {
     let mut body = json!({"ref": "main", "auto_merge": false, "required_contexts": []});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

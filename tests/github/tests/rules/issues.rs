@@ -142,7 +142,7 @@ async fn the_comments_of_a_repository_are_sorted_on_request() {
         let made = world.api.post(&path, &json!({"body": body})).await.expect(201).body;
         urls.push(made["url"].as_str().unwrap().to_owned());
     }
-    // Times are in whole seconds.
+    // Times are whole seconds.
     let mut edited = Value::Null;
     while edited["updated_at"] == edited["created_at"] {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -161,7 +161,7 @@ async fn the_comments_of_a_repository_are_sorted_on_request() {
             list.as_array().unwrap().iter().map(|one| one["body"].as_str().unwrap()).collect();
         assert_eq!(found, bodies, "{path}");
     }
-    // Those of one issue aren't: "ordered by ascending ID".
+    // The comments of one issue aren't sorted: "ordered by ascending ID".
     let list = world.api.get(&format!("{COMMENTS}?sort=updated&direction=desc")).await.expect(200).body;
     assert_eq!((&list[0]["body"], &list[1]["body"]), (&json!("one, edited"), &json!("three")));
 }

@@ -1,4 +1,4 @@
-//! Apps from manifests: the way from a form elsewhere to credentials, and installing by hand.
+//! Apps from manifests: from a form on another site to the credentials, and installation by hand.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::apps::{jwt, now};
 use crate::receiver::{Receiver, openssl_hmac};
 use crate::support::{SHOP, World, start, start_below};
 
-/// A browser that shows pages and follows no redirect.
+/// A browser that loads pages and follows no redirect.
 struct Browser {
     base: String,
     http: reqwest::Client,
 }
 
-/// A page, or where it leads.
+/// A page, or the target of a redirect.
 struct Page {
     status: u16,
     location: String,
@@ -46,7 +46,7 @@ impl Browser {
         let mut body = form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(form);
         let request = self.http.post(format!("{}{path}", self.base)).body(body.finish());
-        // As a form on another site is sent, which is what manifests come from.
+        // Manifests are sent by a form on another site.
         let site = if path.contains("settings/apps/new") { "cross-site" } else { "same-origin" };
         self.send(request.header("sec-fetch-site", site)).await
     }
@@ -63,7 +63,8 @@ fn manifest() -> Value {
     })
 }
 
-/// `acme` is an organization with a repository; a browser shows its pages.
+/// Starts a stand-in with the organization `acme` and a repository. Returns a browser for its pages
+/// too.
 async fn organization(base_path: &str) -> (World, Browser) {
     let world = if base_path.is_empty() { start().await } else { start_below(base_path).await };
     world.control.create_account("acme", AccountKind::Organization).await.unwrap();
@@ -73,7 +74,7 @@ async fn organization(base_path: &str) -> (World, Browser) {
 
 const NEW: &str = "/organizations/acme/settings/apps/new?state=abc";
 
-/// Makes the App; where the browser is sent.
+/// Creates the App. Returns the redirect.
 async fn create(browser: &Browser, manifest: &Value, name: &str) -> Page {
     let text = manifest.to_string();
     let form = [("manifest", text.as_str()), ("state", "abc"), ("name", name)];
@@ -198,7 +199,7 @@ async fn names_are_everybodys_and_bounded() {
     ] {
         let page = create(&browser, &manifest(), name).await;
         assert_eq!(page.status, 422, "{name}");
-        // The person may choose another at once.
+        // The page has a form, so that the person can choose another name.
         assert!(page.text.contains(problem) && page.text.contains("<form"), "{problem}: {}", page.text);
     }
     assert_eq!(create(&browser, &manifest(), "acme").await.status, 303, "the owner's own name is theirs");
@@ -239,7 +240,7 @@ async fn its_webhook_is_signed_with_the_secret_that_was_handed_out() {
     let signature = openssl_hmac(made["webhook_secret"].as_str().unwrap(), &ping.body);
     assert_eq!(ping.header("x-hub-signature-256"), format!("sha256={signature}"));
 
-    // Another secret can be set, by the App itself alone.
+    // Only the App itself can set another secret.
     let claims = json!({"iat": now() - 60, "exp": now() + 300, "iss": made["id"]});
     let app = world.with_token(&jwt(made["pem"].as_str().unwrap(), &claims));
     let (path, mine) = ("/app/hook/config", json!({"secret": "a secret of mine", "content_type": "json"}));

@@ -1,11 +1,11 @@
-//! The pages: what they show, that they escape it, and that their buttons work.
+//! The pages: their content, its escaping, and their buttons.
 
 use github_stand_in::control::types::NewPullRequest;
 use serde_json::json;
 
 use crate::support::{SHOP, World, start, start_below};
 
-/// A page's status and text.
+/// Returns a page's status and text.
 async fn page(world: &World, path: &str) -> (u16, String) {
     let url = format!("{}{path}", world.stand_in.html_url());
     let response = reqwest::Client::new().get(url).header("accept", "text/html").send().await.unwrap();
@@ -14,7 +14,7 @@ async fn page(world: &World, path: &str) -> (u16, String) {
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
-/// Presses a button and answers the status of the page it leads to.
+/// Presses a button. Returns the status of the resulting page.
 async fn press(world: &World, path: &str, form: &[(&str, &str)]) -> u16 {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(form);

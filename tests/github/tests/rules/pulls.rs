@@ -1,4 +1,4 @@
-//! Pull requests: their life, their heads in forks, and how they are listed.
+//! Pull requests: their states, heads in forks, and lists.
 
 use github_stand_in::control::types::{AccountKind, NewPullRequest, NewPush, PullChange};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::support::{SHOP, World, start};
 
 const PULLS: &str = "/repos/acme/shop/pulls";
 
-/// Opens a pull request from a new branch and answers its number.
+/// Opens a pull request from a new branch. Returns its number.
 async fn open(world: &World, branch: &str) -> u64 {
     world.control.push_files(SHOP, branch, &[(&format!("{branch}.txt"), "text\n")]).await.unwrap();
     world.control.open_pull_request(SHOP, branch).await.unwrap().number
@@ -60,7 +60,7 @@ async fn a_pull_request_shows_its_head_and_base() {
 async fn a_forks_head_is_told_by_its_repository_which_may_go() {
     let world = start().await;
     let fork = world.control.fork(SHOP, "mona").await.unwrap();
-    // A fork's branch may have the same name as one here.
+    // A fork's branch may have the same name as a branch of this repository.
     world.control.push("mona/shop", "main").await.unwrap();
     let number = world.control.open_pull_request(SHOP, "mona:main").await.unwrap().number;
     let pull = shown(&world, number).await;
@@ -212,7 +212,7 @@ async fn an_open_one_has_a_commit_that_tries_the_merge() {
     let commit = world.api.get(&format!("/repos/acme/shop/commits/{merge}")).await.expect(200).body;
     let parents: Vec<_> = commit["parents"].as_array().unwrap().iter().map(|parent| &parent["sha"]).collect();
     assert_eq!(parents, [&pull["base"]["sha"], &pull["head"]["sha"]]);
-    // It isn't one of the pull request's own commits.
+    // The merge commit is not one of the pull request's own commits.
     let commits = world.api.get(&format!("{PULLS}/{number}/commits")).await.expect(200).body;
     assert!(commits.as_array().unwrap().iter().all(|commit| commit["sha"] != merge));
 }

@@ -1,4 +1,4 @@
-//! Something that receives webhooks, and a second opinion on their signatures.
+//! A receiver of webhooks, and an independent check of their signatures.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-/// One delivery that arrived.
+/// A delivery that arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
     pub(crate) headers: BTreeMap<String, String>,
@@ -24,7 +24,7 @@ impl Arrived {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The event and its action.
+    /// Returns the event and its action.
     pub(crate) fn event(&self) -> String {
         match self.json()["action"].as_str() {
             Some(action) => format!("{} {action}", self.header("x-github-event")),
@@ -33,7 +33,7 @@ impl Arrived {
     }
 }
 
-/// Something that receives webhooks.
+/// A receiver of webhooks.
 #[derive(Clone, Default)]
 pub(crate) struct Receiver {
     arrived: Arc<Mutex<Vec<Arrived>>>,
@@ -86,7 +86,7 @@ async fn receive(
     }
 }
 
-/// HMAC-SHA256 as `openssl` computes it, which shares no code with the stand-in.
+/// Returns the HMAC-SHA256 by `openssl`, which shares no code with the stand-in.
 pub(crate) fn openssl_hmac(secret: &str, body: &[u8]) -> String {
     use std::io::Write as _;
     use std::process::{Command, Stdio};

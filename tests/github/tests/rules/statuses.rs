@@ -1,10 +1,10 @@
-//! Statuses of deployments, what they do to other deployments, and environments.
+//! Deployment statuses, their effects on other deployments, and environments.
 
 use serde_json::{Value, json};
 
 use crate::support::{SHOP, World, permissions, start};
 
-/// Deploys main to an environment and answers the deployment's URL.
+/// Deploys main to an environment. Returns the deployment's URL.
 async fn deploy(world: &World, environment: &str, more: Value) -> String {
     let mut body =
         json!({"ref": "main", "auto_merge": false, "required_contexts": [], "environment": environment});
@@ -17,7 +17,7 @@ async fn report(world: &World, deployment: &str, body: Value) -> Value {
     world.api.post(&format!("{deployment}/statuses"), &body).await.expect(201).body
 }
 
-/// The states of a deployment, newest first.
+/// Returns the states of a deployment, newest first.
 async fn states(world: &World, deployment: &str) -> Vec<String> {
     let list = world.api.get(&format!("{deployment}/statuses")).await.expect(200).body;
     list.as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect()
@@ -166,7 +166,7 @@ async fn links_name_the_repository_by_id_and_all_four_relations() {
     assert_eq!(all.header("link"), "", "one page needs no links");
 }
 
-/// The URL of a relation in a `Link` header.
+/// Returns the URL of a relation in a `Link` header.
 pub(crate) fn link(header: &str, relation: &str) -> Option<String> {
     let part = header.split(", ").find(|part| part.ends_with(&format!("; rel=\"{relation}\"")))?;
     Some(part.split_once('<')?.1.split_once('>')?.0.to_owned())

@@ -1,4 +1,4 @@
-//! A stand-in with a repository in it, and a small HTTP client for its REST API.
+//! Starts a stand-in with a repository, and has a small HTTP client for its REST API.
 
 use github_stand_in::control::Client;
 use github_stand_in::control::types::{NewRepository, Permissions};
@@ -17,7 +17,7 @@ pub(crate) struct World {
     pub(crate) api: Api,
 }
 
-/// What the REST API answered.
+/// An answer of the REST API.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) status: u16,
@@ -27,17 +27,17 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// A header's text, empty when it's missing.
+    /// Returns a header's text; empty when it is missing.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The message of a problem.
+    /// Returns the message of a problem.
     pub(crate) fn message(&self) -> &str {
         self.body["message"].as_str().unwrap_or_default()
     }
 
-    /// The answer, which must have this status.
+    /// Asserts the status. Returns the answer.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
@@ -77,7 +77,7 @@ impl Api {
         Self { base: base.to_owned(), token: token.map(str::to_owned), http }
     }
 
-    /// A request with the token, to change before it is sent.
+    /// Returns a request with the token, for changes before it is sent.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
         let request = self.http.request(method, url);
@@ -134,18 +134,18 @@ pub(crate) async fn start_below(base_path: &str) -> World {
 }
 
 impl World {
-    /// The REST API with another token.
+    /// Returns the REST API with another token.
     pub(crate) fn with_token(&self, token: &str) -> Api {
         Api::new(self.stand_in.api_url(), Some(token))
     }
 
-    /// The REST API without a token.
+    /// Returns the REST API without a token.
     pub(crate) fn anonymous(&self) -> Api {
         Api::new(self.stand_in.api_url(), None)
     }
 }
 
-/// Permissions from pairs.
+/// Returns permissions from pairs.
 pub(crate) fn permissions(pairs: &[(&str, &str)]) -> Permissions {
     pairs.iter().map(|(name, level)| ((*name).to_owned(), (*level).to_owned())).collect()
 }

@@ -1,4 +1,4 @@
-//! Personal tokens, headers every request needs, limits, and conditional requests.
+//! Personal tokens, required headers, limits, and conditional requests.
 
 use github_stand_in::control::types::{Limits, NewRepository, NewToken, Role};
 use reqwest::Method;
@@ -104,7 +104,7 @@ async fn collaborators_permissions_are_told_in_four_words() {
         assert_eq!((&said["permission"], &said["role_name"]), (&json!(permission), &json!(role_name)));
     }
     let mallory = world.control.create_classic_token("mallory").await.unwrap();
-    // On a public repository everybody may read, which is no sign of trust.
+    // Everybody may read a public repository, so the permission `read` says nothing about trust.
     let path = "/repos/acme/shop/collaborators/mallory/permission";
     assert_eq!(world.api.get(path).await.expect(200).body["permission"], "read");
     let said = world.with_token(&mallory).get(path).await;
@@ -182,7 +182,7 @@ async fn the_primary_limit_is_counted_told_and_enforced() {
         assert!((1..=3_600).contains(&(reset - crate::apps::now())), "{reset}");
         let rate = world.api.get("/rate_limit").await.expect(200).body;
         assert_eq!((&rate["rate"]["remaining"], &rate["rate"]["reset"]), (&json!(0), &json!(reset)));
-        // Others have limits of their own.
+        // Other callers have limits of their own.
         world.anonymous().get("/repos/acme/shop").await.expect(200);
     }
     let limits = Limits { primary: 1, window_seconds: 1, ..Limits::default() };

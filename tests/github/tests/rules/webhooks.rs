@@ -1,4 +1,4 @@
-//! Webhooks: what arrives, how it is signed, how it goes astray, and what the log says.
+//! Webhooks: payloads, signatures, delivery faults, and the log.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{SHOP, World, start};
 const SECRET: &str = "It's a Secret to Everybody";
 const WAIT: Duration = Duration::from_secs(20);
 
-/// A stand-in whose repository has a hook for these events, its ping already received.
+/// Starts a stand-in whose repository has a hook for these events. Its ping has already arrived.
 async fn hooked(events: &[&str]) -> (World, Receiver, u64) {
     let world = start().await;
     let receiver = Receiver::start().await;
@@ -211,7 +211,7 @@ async fn an_apps_hook_gets_events_of_its_installations() {
     assert_eq!(last.header("x-github-hook-installation-target-id"), app.id.to_string());
 }
 
-/// Lets things happen that are told by one delivery each, and answers which arrived, by branch.
+/// Pushes to each of the branches, which sends one delivery each.
 async fn push_all(world: &World, branches: &[&str]) {
     for branch in branches {
         world.control.push(SHOP, branch).await.unwrap();

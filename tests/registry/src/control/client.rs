@@ -37,7 +37,7 @@ pub enum ControlError {
 type Result<T> = std::result::Result<T, ControlError>;
 
 impl Client {
-    /// A client of the control API at a base URL, such as `http://127.0.0.1:5000/_control`.
+    /// Returns a client of the control API at a base URL, such as `http://127.0.0.1:5000/_control`.
     pub fn new(base: &str) -> Self {
         Self { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
     }
@@ -57,7 +57,7 @@ impl Client {
         self.ask(Method::DELETE, &format!("/images/{tag}/{name}"), None::<&()>).await
     }
 
-    /// Makes a repository public, as new ones are, or private.
+    /// Creates a repository public, as new ones are, or private.
     pub async fn set_visibility(&self, name: &str, visibility: Visibility) -> Result<()> {
         self.ask(Method::PUT, &format!("/visibility/{name}"), Some(&visibility)).await
     }
@@ -98,7 +98,8 @@ impl Client {
         self.ask(Method::DELETE, "/faults", None::<&()>).await
     }
 
-    /// Every request to the registry and its token endpoint since the start or the last reset, oldest first.
+    /// Returns every request to the registry and its token endpoint since the start or the last
+    /// reset, oldest first.
     pub async fn requests(&self) -> Result<Vec<Request>> {
         self.ask(Method::GET, "/requests", None::<&()>).await
     }

@@ -46,7 +46,7 @@ impl Kind {
         matches!(self, Self::OciIndex | Self::DockerList)
     }
 
-    /// The media type of what it refers to.
+    /// Returns the media type of what it refers to.
     pub(crate) fn child(self) -> &'static str {
         match self {
             Self::OciManifest => "application/vnd.oci.image.config.v1+json",
@@ -74,7 +74,7 @@ pub struct NewImage {
 }
 
 impl NewImage {
-    /// An OCI image manifest.
+    /// Returns an OCI image manifest.
     pub fn new(name: &str, tag: &str) -> Self {
         Self { name: name.to_owned(), tag: tag.to_owned(), content: String::new(), kind: Kind::default() }
     }

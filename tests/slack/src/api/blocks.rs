@@ -5,7 +5,7 @@ use serde_json::Value;
 /// Most blocks of a message.
 const MOST: usize = 50;
 
-/// The blocks of a message: an array, or a string that holds one. None when left out.
+/// Returns the blocks of a message: an array, or a string that holds one. None when left out.
 pub(crate) fn read(value: Option<&Value>) -> Result<Option<Vec<Value>>, &'static str> {
     let parsed;
     let value = match value {

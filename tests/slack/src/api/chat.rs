@@ -83,7 +83,8 @@ fn word<'a>(arguments: &'a Arguments, name: &str) -> &'a str {
     arguments.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The channel, if the app can write into it. A private one that it isn't in can't be seen either.
+/// Returns the channel, if the app can write into it. A private one that it isn't in can't be seen
+/// either.
 fn writable(state: &State, fits: impl Fn(&Channel) -> bool) -> Result<Channel, Refusal> {
     let visible = |channel: &&Channel| fits(channel) && (channel.member || !channel.private);
     let channel = state.channels.iter().find(visible).ok_or("channel_not_found")?;

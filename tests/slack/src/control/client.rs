@@ -40,12 +40,12 @@ pub enum ControlError {
 type Result<T> = std::result::Result<T, ControlError>;
 
 impl Client {
-    /// A client of the control API at a base URL, such as `http://127.0.0.1:3001/_control`.
+    /// Returns a client of the control API at a base URL, such as `http://127.0.0.1:3001/_control`.
     pub fn new(base: &str) -> Self {
         Self { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
     }
 
-    /// The app with its secrets.
+    /// Returns the app with its secrets.
     pub async fn app(&self) -> Result<App> {
         self.get("/app").await
     }
@@ -84,7 +84,7 @@ impl Client {
         self.ask(Method::POST, "/certificate-checks", Some(&new)).await
     }
 
-    /// Every command that was typed, oldest first.
+    /// Returns every command that was typed, oldest first.
     pub async fn invocations(&self) -> Result<Vec<Invocation>> {
         self.get("/invocations").await
     }
@@ -94,17 +94,17 @@ impl Client {
         self.ask(Method::POST, &format!("/invocations/{invocation}/expire"), None::<&()>).await
     }
 
-    /// Every later answer to a command, oldest first.
+    /// Returns every later answer to a command, oldest first.
     pub async fn responses(&self) -> Result<Vec<Response>> {
         self.get("/responses").await
     }
 
-    /// Every message in a channel, oldest first, as it is now.
+    /// Returns every message in a channel, oldest first, as it is now.
     pub async fn messages(&self) -> Result<Vec<Message>> {
         self.get("/messages").await
     }
 
-    /// Every request to a response URL or the Web API, oldest first.
+    /// Returns every request to a response URL or the Web API, oldest first.
     pub async fn requests(&self) -> Result<Vec<Request>> {
         self.get("/requests").await
     }

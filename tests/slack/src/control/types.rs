@@ -76,7 +76,7 @@ pub struct Channel {
     pub archived: bool,
 }
 
-/// A bot token to make.
+/// A bot token to create.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewToken {
@@ -96,9 +96,9 @@ pub struct Token {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Typed {
-    /// Who; made when missing.
+    /// Who; created if missing.
     pub user: String,
-    /// The channel's name; made when missing, with the app in it.
+    /// The channel's name; created if missing, with the app in it.
     pub channel: String,
     /// The line: `/deploy acme/shop@main to staging`.
     pub text: String,
@@ -108,12 +108,12 @@ pub struct Typed {
 }
 
 impl Typed {
-    /// A line typed by somebody in a channel.
+    /// Returns a line typed by somebody in a channel.
     pub fn new(user: &str, channel: &str, text: &str) -> Self {
         Self { user: user.to_owned(), channel: channel.to_owned(), text: text.to_owned(), forgery: None }
     }
 
-    /// The same as somebody sends it who isn't Slack.
+    /// Returns the same as somebody sends it who isn't Slack.
     #[must_use]
     pub fn forged(self, forgery: Forgery) -> Self {
         Self { forgery: Some(forgery), ..self }
@@ -153,7 +153,7 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// A field of the form, empty when it isn't there.
+    /// Returns a field of the form, empty when it isn't there.
     pub fn field(&self, name: &str) -> &str {
         self.fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
     }

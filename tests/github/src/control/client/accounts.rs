@@ -8,23 +8,23 @@ use crate::control::types::{
 use crate::show::segment;
 
 impl Client {
-    /// Makes an account, or changes what the one with this login is.
+    /// Creates an account, or changes the kind of an existing one with this login.
     pub async fn create_account(&self, login: &str, kind: AccountKind) -> Result<Account> {
         self.put(&format!("/users/{}", segment(login)), &NewAccount { kind, name: None }).await
     }
 
-    /// Makes a GitHub App. Takes a moment: its key is a real one.
+    /// Creates a GitHub App. This takes a moment, because it gets a real key.
     pub async fn create_app(&self, new: NewApp) -> Result<AppMade> {
         self.post("/apps", &new).await
     }
 
-    /// The id of the webhook of an App, by its slug.
+    /// Returns the id of an App's webhook, by the App's slug.
     pub async fn app_hook(&self, app: &str) -> Result<u64> {
         let made: Made = self.get(&format!("/apps/{app}/hook")).await?;
         Ok(made.id)
     }
 
-    /// Installs an App on an account; answers the installation's id.
+    /// Installs an App on an account. Returns the installation's id.
     pub async fn install_app(&self, app: u64, new: NewInstallation) -> Result<u64> {
         let made: Made = self.post(&format!("/apps/{app}/installations"), &new).await?;
         Ok(made.id)
@@ -40,18 +40,18 @@ impl Client {
         self.delete(&format!("/installations/{id}/suspended")).await
     }
 
-    /// Makes a classic personal token with the scope `repo`.
+    /// Creates a classic personal token with the scope `repo`.
     pub async fn create_classic_token(&self, user: &str) -> Result<String> {
         self.create_token(NewToken { user: user.to_owned(), ..NewToken::default() }).await
     }
 
-    /// Makes a fine-grained personal token for all repositories its user sees.
+    /// Creates a fine-grained personal token for all repositories that its user sees.
     pub async fn create_fine_grained_token(&self, user: &str, permissions: Permissions) -> Result<String> {
         let permissions = Some(permissions);
         self.create_token(NewToken { user: user.to_owned(), permissions, ..NewToken::default() }).await
     }
 
-    /// Makes a personal token.
+    /// Creates a personal token.
     pub async fn create_token(&self, new: NewToken) -> Result<String> {
         let made: TokenMade = self.post("/tokens", &new).await?;
         Ok(made.token)

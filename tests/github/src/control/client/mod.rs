@@ -1,5 +1,5 @@
-//! A client of the control API whose methods read as what happens on GitHub. Repositories are named
-//! `owner/name`.
+//! A client of the control API. Its methods are named after events on GitHub; repositories are
+//! given as `owner/name`.
 
 mod accounts;
 mod hooks;
@@ -12,29 +12,29 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The control API as seen by tests and the demo. Cheap to clone.
+/// Client of the control API for tests and the demo. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     base: String,
     http: reqwest::Client,
 }
 
-/// Why something could not be done.
+/// An error of the control API.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The stand-in could not be reached, or its answer not read.
+    /// The stand-in could not be reached, or its answer could not be read.
     #[error("cannot reach the stand-in: {0}")]
     Http(#[from] reqwest::Error),
-    /// The stand-in refused.
+    /// The stand-in rejected the request.
     #[error("{method} {path} was refused with {status}: {message}")]
     Refused {
-        /// The method.
+        /// The request's method.
         method: Method,
         /// The path below the control API.
         path: String,
         /// The answer's HTTP status.
         status: u16,
-        /// Why.
+        /// The stand-in's explanation.
         message: String,
     },
 }
@@ -42,7 +42,7 @@ pub enum ControlError {
 type Result<T> = std::result::Result<T, ControlError>;
 
 impl Client {
-    /// A client of the control API at a base URL, such as `http://127.0.0.1:3000/_control`.
+    /// Creates a client of the control API at a base URL, such as `http://127.0.0.1:3000/_control`.
     pub fn new(base: &str) -> Self {
         Self { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
     }

@@ -1,4 +1,4 @@
-//! Repositories, what is pushed to them, and checks of it.
+//! Repositories, pushes, and checks.
 
 use super::{Client, Result};
 use crate::control::types::{
@@ -8,7 +8,7 @@ use crate::control::types::{
 use crate::show::segment;
 
 impl Client {
-    /// Makes a repository with a first commit.
+    /// Creates a repository with a first commit.
     pub async fn create_repository(&self, new: NewRepository) -> Result<RepositoryMade> {
         self.post("/repos", &new).await
     }
@@ -30,30 +30,30 @@ impl Client {
         self.put(&path, &NewCollaborator { role }).await
     }
 
-    /// Pushes a commit of no consequence to a branch, made when missing; answers its SHA.
+    /// Pushes an arbitrary commit to a branch, which is created if missing. Returns its SHA.
     pub async fn push(&self, repository: &str, branch: &str) -> Result<String> {
         self.push_commit(repository, NewPush { branch: branch.to_owned(), ..NewPush::default() }).await
     }
 
-    /// Pushes a commit with these files to a branch, made when missing; answers its SHA.
+    /// Pushes a commit with these files to a branch, which is created if missing. Returns its SHA.
     pub async fn push_files(&self, repository: &str, branch: &str, files: &[(&str, &str)]) -> Result<String> {
         let files = files.iter().map(|(path, text)| ((*path).to_owned(), Some((*text).to_owned()))).collect();
         self.push_commit(repository, NewPush { branch: branch.to_owned(), files, ..NewPush::default() }).await
     }
 
-    /// Pushes a commit; answers its SHA.
+    /// Pushes a commit. Returns its SHA.
     pub async fn push_commit(&self, repository: &str, new: NewPush) -> Result<String> {
         let pushed: Pushed = self.post(&format!("/repos/{repository}/pushes"), &new).await?;
         Ok(pushed.sha)
     }
 
-    /// The SHA of a branch's head.
+    /// Returns the SHA of a branch's head.
     pub async fn head(&self, repository: &str, branch: &str) -> Result<String> {
         let found: Pushed = self.get(&format!("/repos/{repository}/branches/{branch}")).await?;
         Ok(found.sha)
     }
 
-    /// Removes a branch; open pull requests from it are closed.
+    /// Deletes a branch; open pull requests from it are closed.
     pub async fn delete_branch(&self, repository: &str, branch: &str) -> Result<()> {
         self.delete(&format!("/repos/{repository}/branches/{branch}")).await
     }
@@ -64,13 +64,13 @@ impl Client {
         self.put(&format!("/repos/{repository}/refs"), &new).await
     }
 
-    /// Gives a branch another name; asked for by the old one, it redirects.
+    /// Renames a branch; requests for the old name are redirected.
     pub async fn rename_branch(&self, repository: &str, from: &str, to: &str) -> Result<()> {
         let new = NewBranchName { from: from.to_owned(), to: to.to_owned() };
         self.post(&format!("/repos/{repository}/renames"), &new).await
     }
 
-    /// Completes a check run on a commit, made when missing; answers its id.
+    /// Completes a check run on a commit, which is created if missing. Returns its id.
     pub async fn conclude_check(
         &self,
         repository: &str,
@@ -88,13 +88,13 @@ impl Client {
         self.set_check(repository, new).await
     }
 
-    /// Makes or changes a check run; answers its id.
+    /// Creates or changes a check run. Returns its id.
     pub async fn set_check(&self, repository: &str, new: NewCheckRun) -> Result<u64> {
         let made: Made = self.post(&format!("/repos/{repository}/checks"), &new).await?;
         Ok(made.id)
     }
 
-    /// Adds a commit status; answers its id.
+    /// Adds a commit status. Returns its id.
     pub async fn set_commit_status(
         &self,
         repository: &str,

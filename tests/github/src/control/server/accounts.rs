@@ -25,7 +25,7 @@ pub(super) async fn put_user(
 }
 
 pub(super) async fn create_app(State(world): State<Arc<World>>, Input(new): Input<NewApp>) -> Said<AppMade> {
-    // Searching for primes is no work for the threads that serve requests.
+    // Searching for primes would block a thread that serves requests.
     let keys = tokio::task::spawn_blocking(key_pair)
         .await
         .map_err(|error| Sorry::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?

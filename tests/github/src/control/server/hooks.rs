@@ -1,4 +1,4 @@
-//! Webhooks and how they go astray.
+//! Webhooks, and faults in their delivery.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub(super) async fn set_mode(
     Input(mode): Input<DeliveryMode>,
 ) -> Said<()> {
     Ok(Json(with_hook(&world, id, |hook| {
-        // What was held so far keeps its order and goes out.
+        // Deliveries that were held so far are sent in their order.
         release(hook);
         hook.mode = mode;
     })?))
@@ -62,7 +62,7 @@ pub(super) async fn redeliver(
     Ok(Json(world.transact(|state| state.redeliver(hook, attempt))?))
 }
 
-/// Waits until every delivery that is due was sent, of one hook or of all.
+/// Waits until every due delivery of one hook, or of all, has been attempted.
 pub(super) async fn settle(State(world): State<Arc<World>>, Input(settle): Input<Settle>) -> Said<()> {
     if let Some(id) = settle.hook {
         with_hook(&world, id, |_| ())?;
@@ -71,7 +71,7 @@ pub(super) async fn settle(State(world): State<Arc<World>>, Input(settle): Input
         loop {
             let delivered = world.delivered.notified();
             tokio::pin!(delivered);
-            // Registered before looking, so that no delivery falls between.
+            // Subscribes before looking, so that no delivery is missed in between.
             delivered.as_mut().enable();
             if settled(&world.lock(), settle.hook) {
                 return;

@@ -60,7 +60,7 @@ pub(crate) fn router() -> Router<Arc<World>> {
         })
 }
 
-/// Why the control API did not do something.
+/// An error of the control API.
 #[derive(Debug)]
 pub(crate) struct Sorry {
     status: StatusCode,
@@ -90,10 +90,10 @@ impl From<Refusal> for Sorry {
     }
 }
 
-/// What a control endpoint answers.
+/// Result of a control endpoint.
 type Said<T> = Result<Json<T>, Sorry>;
 
-/// A JSON body, with an error that says what is wrong with it.
+/// A JSON body, rejected with an explanation when it is invalid.
 struct Input<T>(T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {

@@ -1,4 +1,4 @@
-//! Repositories, what is pushed to them, and checks of it.
+//! Repositories, pushes, and checks.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::world::World;
 
 pub(super) type Named = Path<(String, String)>;
 
-/// The id of a repository.
+/// Returns the id of a repository.
 pub(super) fn find(state: &Hub, owner: &str, name: &str) -> Result<u64, Refusal> {
     Ok(state.named_repo(&format!("{owner}/{name}"))?.id)
 }
@@ -28,7 +28,7 @@ fn made(state: &Hub, id: u64) -> Result<RepositoryMade, Refusal> {
     Ok(RepositoryMade { id, full_name: repo.full_name(), sha })
 }
 
-/// The commit a ref names.
+/// Returns the commit a ref names.
 fn resolve(state: &Hub, repo: u64, name: &str) -> Result<String, Refusal> {
     let found = state.repo(repo)?;
     state.resolve(found, name).ok_or_else(|| Refusal::Missing(format!("no commit is named {name}")))

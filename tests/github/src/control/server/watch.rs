@@ -1,4 +1,4 @@
-//! What tests look at, faults and limits.
+//! Timelines, deployments and requests for tests to read; faults and limits for them to set.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub(super) async fn limits(State(world): State<Arc<World>>) -> Said<Limits> {
     Ok(Json(world.transact(|state| state.limiter.limits().clone())))
 }
 
-/// Sets limits and forgets what was counted so far; what is left out is as on GitHub.
+/// Sets limits and resets the counters; omitted limits are GitHub's.
 pub(super) async fn set_limits(State(world): State<Arc<World>>, Input(limits): Input<Limits>) -> Said<()> {
     check(&limits)?;
     world.transact(|state| {

@@ -9,7 +9,7 @@ use crate::control::types::NewHook;
 /// Permissions by name, each `read`, `write` or `admin`: `{"deployments": "write"}`.
 pub type Permissions = BTreeMap<String, String>;
 
-/// What an account is.
+/// Kind of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountKind {
     /// A person.
@@ -21,11 +21,11 @@ pub enum AccountKind {
     Bot,
 }
 
-/// An account to make.
+/// An account to create.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewAccount {
-    /// What it is; a user when left out.
+    /// Its kind; a user when left out.
     #[serde(default, rename = "type")]
     pub kind: AccountKind,
     /// Its display name.
@@ -33,7 +33,7 @@ pub struct NewAccount {
     pub name: Option<String>,
 }
 
-/// An account that was made.
+/// An account that was created.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Account {
     /// Its number.
@@ -42,15 +42,15 @@ pub struct Account {
     pub login: String,
 }
 
-/// A GitHub App to make.
+/// A GitHub App to create.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewApp {
     /// Its name in URLs, such as `matinee`.
     pub slug: String,
-    /// The account that owns it; made when missing.
+    /// The account that owns it; created if missing.
     pub owner: String,
-    /// What its installations may do.
+    /// The permissions of its installations.
     pub permissions: Permissions,
     /// The webhook events it gets, when it has a webhook.
     #[serde(default)]
@@ -60,12 +60,12 @@ pub struct NewApp {
     pub webhook: Option<NewHook>,
 }
 
-/// A GitHub App that was made.
+/// A GitHub App that was created.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AppMade {
     /// Its number, a JWT's `iss`.
     pub id: u64,
-    /// Its client id, also good for a JWT's `iss`.
+    /// Its client id, also valid as a JWT's `iss`.
     pub client_id: String,
     /// Its name in URLs.
     pub slug: String,
@@ -77,7 +77,7 @@ pub struct AppMade {
     pub hook: Option<u64>,
 }
 
-/// An installation of an App to make.
+/// An installation of an App to create.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewInstallation {
@@ -88,18 +88,18 @@ pub struct NewInstallation {
     pub repositories: Option<Vec<String>>,
 }
 
-/// Something that was made and has a number.
+/// The number of a created object.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Made {
     /// Its number.
     pub id: u64,
 }
 
-/// A personal access token to make.
+/// A personal access token to create.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
-    /// Whose it is; the account is made when missing.
+    /// The token's user; the account is created if missing.
     pub user: String,
     /// A fine-grained token's permissions; a classic token with the scope `repo` when left out.
     #[serde(default)]
@@ -112,7 +112,7 @@ pub struct NewToken {
     pub lifetime_seconds: Option<u64>,
 }
 
-/// A token that was made.
+/// A token that was created.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct TokenMade {
     /// The token itself.

@@ -1,20 +1,21 @@
-//! Webhooks, how they go astray, and faults.
+//! Webhooks, faults in their delivery, and faults of requests.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A webhook to make.
+/// A webhook to create.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewHook {
-    /// Where it is delivered.
+    /// The URL for deliveries.
     pub url: String,
-    /// The secret its deliveries are signed with; unsigned when left out.
+    /// The secret that signs its deliveries; unsigned when left out.
     #[serde(default)]
     pub secret: Option<String>,
-    /// The events it gets; `*` is all, none means `push`. An App's are told by the App.
+    /// The events it gets; `*` means all, an empty list means `push`. An App's hook gets the App's
+    /// events.
     #[serde(default)]
     pub events: Vec<String>,
     /// `json` (the default) or `form`.
@@ -22,11 +23,11 @@ pub struct NewHook {
     pub content_type: Option<String>,
 }
 
-/// How a webhook's deliveries go astray. What is left out is normal.
+/// Faults in a webhook's deliveries. Omitted fields mean no fault.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveryMode {
-    /// The next so many deliveries never arrive.
+    /// This many next deliveries never arrive.
     #[serde(default)]
     pub lose_next: u32,
     /// No delivery ever arrives.
@@ -35,7 +36,7 @@ pub struct DeliveryMode {
     /// Every delivery arrives twice.
     #[serde(default)]
     pub double: bool,
-    /// Every delivery is late by so many milliseconds.
+    /// Every delivery is late by this many milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
     /// Deliveries are held back and arrive in another order.
@@ -43,13 +44,13 @@ pub struct DeliveryMode {
     pub shuffle: Option<Shuffle>,
 }
 
-/// How held deliveries are put in another order.
+/// How held deliveries are reordered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shuffle {
-    /// How many are held before they go; a flush sends them sooner.
+    /// The number of deliveries to hold before they are sent; a flush sends them sooner.
     pub hold: usize,
-    /// `reversed`, or `random`.
+    /// The order in which they are sent.
     pub order: ShuffleOrder,
     /// The seed of a random order, so that it can be repeated.
     #[serde(default)]
@@ -77,37 +78,39 @@ pub struct Delivery {
     pub event: String,
     /// The event's action.
     pub action: Option<String>,
-    /// Whether somebody asked for it to be sent again.
+    /// Whether it is a requested redelivery.
     pub redelivery: bool,
-    /// How it went, as GitHub says it: `OK`, `timed out`, `failed to connect to host`, `lost` and others.
+    /// Its outcome in GitHub's words: `OK`, `timed out`, `failed to connect to host`, `lost` and
+    /// others.
     pub status: String,
     /// The answer's HTTP status; 0 when there was none.
     pub status_code: u16,
-    /// What was sent.
+    /// The payload sent.
     pub payload: Value,
 }
 
-/// What goes wrong with requests that match.
+/// A fault for matching requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewFault {
     /// The method; any when left out.
     #[serde(default)]
     pub method: Option<String>,
-    /// The path below the base path; `*` stands for any text, slashes too: `/repos/*/deployments`.
+    /// The path below the base path; `*` matches any text, including slashes:
+    /// `/repos/*/deployments`.
     pub path: String,
-    /// How many requests it hits; 1 when left out.
+    /// The number of requests to hit; 1 when left out.
     #[serde(default)]
     pub times: Option<u32>,
-    /// What happens to them.
+    /// The fault's effect on them.
     pub effect: FaultEffect,
 }
 
-/// What a fault does to a request.
+/// Effect of a fault on a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultEffect {
-    /// It is answered so and not processed.
+    /// The request gets this answer and is not processed.
     Answer {
         /// The HTTP status.
         status: u16,
@@ -118,23 +121,23 @@ pub enum FaultEffect {
         #[serde(default)]
         body: Option<String>,
     },
-    /// The connection is closed and nothing is processed.
+    /// The connection is closed and the request is not processed.
     CloseBefore,
-    /// It is processed, and the connection closed instead of answering.
+    /// The request is processed, and the connection is closed without an answer.
     CloseAfter,
-    /// It is processed after so many milliseconds.
+    /// The request is processed after this many milliseconds.
     DelayMs(u64),
-    /// It is processed at once, and answered after so many milliseconds.
+    /// The request is processed at once and answered after this many milliseconds.
     AnswerAfterMs(u64),
 }
 
-/// How long to wait until every queued delivery is done.
+/// A wait until every queued delivery is done.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settle {
-    /// At most so many milliseconds.
+    /// The longest wait in milliseconds.
     pub timeout_ms: u64,
-    /// Of this hook alone; of all when left out.
+    /// Wait for this hook only; for all when left out.
     #[serde(default)]
     pub hook: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! What the control API takes and answers, shared by its server and its client.
+//! Request and response types of the control API, shared by its server and its client.
 
 mod accounts;
 mod delivery;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct NewPullRequest {
     /// The head: `branch`, or `owner:branch` for a fork's.
     pub head: String,
-    /// The branch it is to be merged into; the default branch when left out.
+    /// The base branch; the default branch when left out.
     #[serde(default)]
     pub base: Option<String>,
     /// Its title; the head's name when left out.
@@ -17,7 +17,7 @@ pub struct NewPullRequest {
     /// Its description.
     #[serde(default)]
     pub body: Option<String>,
-    /// Who opens it; the head's owner when left out.
+    /// Its author; the head's owner when left out.
     #[serde(default)]
     pub author: Option<String>,
     /// Whether it is a draft.
@@ -45,15 +45,15 @@ pub struct PullRequest {
     pub head_sha: String,
     /// The head's branch.
     pub head_ref: String,
-    /// The id of the repository the head is in; none when that fork was deleted.
+    /// The id of the head's repository; `None` when that fork was deleted.
     pub head_repository: Option<u64>,
-    /// The branch it is to be merged into.
+    /// The base branch.
     pub base_ref: String,
     /// The names of its labels.
     pub labels: Vec<String>,
 }
 
-/// A change to a pull request; what is left out stays.
+/// A change to a pull request; omitted fields stay as they are.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PullChange {
@@ -78,10 +78,10 @@ pub struct PullChange {
     /// Labels to remove.
     #[serde(default)]
     pub remove_labels: Vec<String>,
-    /// Merge it.
+    /// Whether to merge it.
     #[serde(default)]
     pub merge: bool,
-    /// Who does it; the pull request's author when left out.
+    /// The login that changes it; the pull request's author when left out.
     #[serde(default)]
     pub actor: Option<String>,
 }
@@ -90,9 +90,9 @@ pub struct PullChange {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewComment {
-    /// Who writes it.
+    /// Its author.
     pub author: String,
-    /// What it says, Markdown.
+    /// Its text, Markdown.
     pub body: String,
 }
 
@@ -101,9 +101,9 @@ pub struct NewComment {
 pub struct Comment {
     /// Its number.
     pub id: u64,
-    /// Who wrote it.
+    /// Its author.
     pub author: String,
-    /// What it says, Markdown.
+    /// Its text, Markdown.
     pub body: String,
     /// Reactions to it, as `content login`.
     pub reactions: Vec<String>,

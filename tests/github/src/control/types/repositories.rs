@@ -1,14 +1,14 @@
-//! Repositories, what is pushed to them, and checks of it.
+//! Repositories, pushes, and checks.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A repository to make.
+/// A repository to create.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewRepository {
-    /// `owner/name`; the owner's account is made when missing.
+    /// `owner/name`; the owner's account is created if missing.
     pub full_name: String,
     /// Whether only those with access see it.
     #[serde(default)]
@@ -21,18 +21,18 @@ pub struct NewRepository {
     pub files: BTreeMap<String, String>,
 }
 
-/// A fork to make.
+/// A fork to create.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewFork {
-    /// The account that gets it; made when missing.
+    /// The account that gets it; created if missing.
     pub owner: String,
     /// Its name; the parent's when left out.
     #[serde(default)]
     pub name: Option<String>,
 }
 
-/// A repository that was made.
+/// A repository that was created.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RepositoryMade {
     /// Its number.
@@ -73,10 +73,10 @@ pub struct NewCollaborator {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewPush {
-    /// The branch, which is made from the default branch when it does not exist.
+    /// The branch, which is created from the default branch if missing.
     pub branch: String,
-    /// What to change: path to text, or to nothing to remove the file. With no changes at all one line is
-    /// added to a file, so that every push is a new commit.
+    /// The changes: path to text, or to nothing to remove the file. Without changes, the push adds
+    /// a line to a file, so that every push is a new commit.
     #[serde(default)]
     pub files: BTreeMap<String, Option<String>>,
     /// The commit's message.
@@ -107,18 +107,17 @@ pub struct NewRef {
     pub sha: String,
 }
 
-/// Another name for a branch.
+/// A new name for a branch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewBranchName {
-    /// What it is called.
+    /// The present name.
     pub from: String,
-    /// What it is to be called.
+    /// The new name.
     pub to: String,
 }
 
-/// A check run to make, or to change when one of that name exists on the commit in the same
-/// workflow.
+/// A check run to create, or to change when the commit has one of that name in the same workflow.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewCheckRun {
@@ -129,16 +128,17 @@ pub struct NewCheckRun {
     /// `queued`, `in_progress` or `completed`; `completed` when there is a conclusion.
     #[serde(default)]
     pub status: Option<String>,
-    /// How it ended: `success`, `failure`, `neutral`, `cancelled`, `skipped`, `timed_out`, `action_required`.
+    /// The conclusion: `success`, `failure`, `neutral`, `cancelled`, `skipped`, `timed_out`,
+    /// `action_required`.
     #[serde(default)]
     pub conclusion: Option<String>,
-    /// The workflow of which it is a job: each has a check suite of its own on a commit, as with
-    /// GitHub Actions.
+    /// The workflow whose job it is: each workflow has a check suite of its own on a commit, as
+    /// with GitHub Actions.
     #[serde(default)]
     pub workflow: Option<String>,
 }
 
-/// A commit status to make.
+/// A commit status to create.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewCommitStatus {

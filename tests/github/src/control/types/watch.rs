@@ -1,4 +1,4 @@
-//! What tests look at: deployments, timelines, requests, and the limits in force.
+//! What tests read: deployments, timelines, requests, and the limits in force.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,17 +10,17 @@ pub struct Deployment {
     pub id: u64,
     /// The commit.
     pub sha: String,
-    /// The ref it was asked for.
+    /// The ref in the request that created it.
     pub r#ref: String,
-    /// Where it was deployed.
+    /// The environment's name.
     pub environment: String,
-    /// The environment ends with the deployment.
+    /// Whether the environment ends with the deployment.
     pub transient: bool,
-    /// End users see the environment.
+    /// Whether end users see the environment.
     pub production: bool,
-    /// What came with it.
+    /// The payload of the request that created it.
     pub payload: Value,
-    /// Who made it.
+    /// The login that created it.
     pub creator: String,
     /// The latest status's state; none before the first status.
     pub state: Option<String>,
@@ -35,33 +35,33 @@ pub struct DeploymentStatus {
     pub id: u64,
     /// `queued`, `in_progress`, `success`, `failure`, `error`, `inactive` or `pending`.
     pub state: String,
-    /// What it says.
+    /// Its description.
     pub description: String,
-    /// Where the environment answers.
+    /// The URL of the environment.
     pub environment_url: String,
-    /// Where its log is.
+    /// The URL of the log.
     pub log_url: String,
-    /// Whether `auto_inactive` of another deployment's status made it.
+    /// Whether `auto_inactive` of another deployment's status created it.
     pub automatic: bool,
 }
 
 /// One event on the timeline of a pull request or a repository, oldest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TimelineEntry {
-    /// Its place among all events, from 1.
+    /// Its position among all events, from 1.
     pub sequence: u64,
-    /// When, RFC 3339.
+    /// Its time, RFC 3339.
     pub at: String,
     /// `opened`, `committed`, `labeled`, `unlabeled`, `commented`, `closed`, `merged`, `reopened`,
     /// `ready_for_review`, `convert_to_draft`, `edited`, `head_repository_deleted`, `deployment`,
     /// `deployment_status`, `deployment_deleted` or `pushed`.
     pub kind: String,
-    /// Who did it.
+    /// The login that caused it.
     pub actor: String,
     /// The pull request it belongs to; none for events of the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<u64>,
-    /// The commit it is about.
+    /// The commit concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha: Option<String>,
     /// The label, the comment's or commit's text, or the new title.
@@ -97,7 +97,7 @@ pub struct Limits {
     pub window_seconds: u64,
     /// Requests in a window without a token; 60 on GitHub.
     pub anonymous: u64,
-    /// The status of an answer over the primary limit: 403 or 429.
+    /// The HTTP status when the primary limit is exceeded: 403 or 429.
     pub primary_status: u16,
     /// Content-creating requests a minute; 80 on GitHub.
     pub content_per_minute: u64,
@@ -107,17 +107,18 @@ pub struct Limits {
     pub points_per_minute: u64,
     /// Requests at the same time; 100 on GitHub.
     pub concurrent: u64,
-    /// The status of an answer over a secondary limit: 403 or 429.
+    /// The HTTP status when a secondary limit is exceeded: 403 or 429.
     pub secondary_status: u16,
-    /// The `retry-after` of such an answer in seconds; what is left of the minute or hour when none.
+    /// The `retry-after` of such an answer in seconds; the rest of the minute or hour when left
+    /// out.
     pub retry_after: Option<u64>,
-    /// Leave `retry-after` out.
+    /// Whether to leave `retry-after` out.
     pub omit_retry_after: bool,
-    /// How long installation tokens live, in seconds; 3,600 on GitHub.
+    /// The lifetime of installation tokens in seconds; 3,600 on GitHub.
     pub token_lifetime_seconds: u64,
-    /// How long the code of an App made from a manifest is good, in seconds; 3,600 on GitHub.
+    /// The lifetime of the code of an App created from a manifest, in seconds; 3,600 on GitHub.
     pub manifest_code_lifetime_seconds: u64,
-    /// How long installation tokens are, in characters, 40 to 520.
+    /// The length of installation tokens in characters, 40 to 520.
     pub token_length: usize,
 }
 
@@ -142,22 +143,22 @@ impl Default for Limits {
     }
 }
 
-/// One request the REST API got.
+/// A request to the REST API.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
-    /// Its place among all requests, from 1.
+    /// Its position among all requests, from 1.
     pub sequence: u64,
-    /// When it arrived, RFC 3339 with milliseconds.
+    /// Its arrival, RFC 3339 with milliseconds.
     pub at: String,
     /// The method.
     pub method: String,
-    /// Path below the base path, with the query.
+    /// The path below the base path, with the query.
     pub path: String,
     /// The answer's status; 0 when the connection was closed instead.
     pub status: u16,
     /// Whether it counted against the primary limit.
     pub counted: bool,
-    /// Who asked: `installation 87000007`, `user octocat`, `app 1200007` or `anonymous`.
+    /// The caller: `installation 87000007`, `user octocat`, `app 1200007` or `anonymous`.
     pub who: String,
     /// The header `User-Agent`.
     pub user_agent: String,
