@@ -1,4 +1,5 @@
-//! Who wrote what to the API server, as its own audit log tells: for figures that count writes.
+//! Writes to the API server and their users, read from its audit log, for figures that count
+//! writes.
 //!
 //! <https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/>
 
@@ -14,11 +15,11 @@ use crate::home::Home;
 
 const LOG: &str = "audit.log";
 
-/// A point in the record of writes.
+/// A position in the record of writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
 
-/// One write that the API server was asked for.
+/// One write request to the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     /// `create`, `update`, `patch`, `delete` or `deletecollection`.
@@ -29,7 +30,7 @@ pub struct Write {
     pub namespace: String,
     /// The object's name; empty when the API server chose it.
     pub name: String,
-    /// In whose name it was asked for, if not the user's own.
+    /// The impersonated user, if any.
     pub as_user: Option<String>,
     /// The answer's HTTP status.
     pub code: u16,
@@ -37,7 +38,7 @@ pub struct Write {
     pub at: Timestamp,
 }
 
-/// What the API server has to be told to record the writes of these users.
+/// Returns the API server's arguments that make it record the writes of these users.
 pub(crate) fn arguments(home: &Home, users: &[String]) -> Result<Vec<String>> {
     let policy = json!({
         "apiVersion": "audit.k8s.io/v1",
@@ -51,14 +52,14 @@ pub(crate) fn arguments(home: &Home, users: &[String]) -> Result<Vec<String>> {
     let file = home.make("audit")?.join("policy.yaml");
     std::fs::write(&file, policy.to_string())?;
     let log = home.logs().join(LOG);
-    // It has to be there before the first write is.
+    // The log has to exist before the first write.
     File::create(&log).with_context(|| format!("cannot make {}", log.display()))?;
     Ok(vec![
         format!("--audit-policy-file={}", file.display()),
         format!("--audit-log-path={}", log.display()),
-        // Written before the writer gets its answer, so whoever saw an effect finds it in the record.
+        // The API server logs a write before it answers, so every visible effect is in the record.
         "--audit-log-mode=blocking-strict".to_owned(),
-        // In MiB; at this size the log would be begun anew, and marks would be wrong.
+        // In MiB; at this size the API server would start a new log, and marks would be wrong.
         "--audit-log-maxsize=10000".to_owned(),
     ])
 }
@@ -82,7 +83,7 @@ pub(crate) fn writes(logs: &Path, since: Mark) -> Result<Vec<Write>> {
             log.display()
         )
     })?;
-    // What follows the last line's end is still being written.
+    // The API server is still writing an incomplete last line.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole.lines().map(parse).collect()
 }

@@ -12,10 +12,11 @@ use crate::processes::last_lines;
 use crate::programs::Family;
 use crate::progress::Progress;
 
-/// How often a long build says that it still goes on.
+/// Interval at which a long build reports that it is still running.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
-/// The program in the cache, built there first if missing. A second run that wants it at the same time waits.
+/// Returns the program in the cache, and builds it first if it is missing. A second run that needs
+/// it at the same time waits.
 ///
 /// # Errors
 /// When Go is missing or the build fails; the message has the end of its output.
@@ -37,7 +38,8 @@ pub(crate) async fn program(
     let version = family.version()?;
     progress.say(&format!("building {program} {version}, once; it stays in {}", cache.display()));
     let began = Instant::now();
-    // Built beside its place and moved there whole: a build that is cut off leaves nothing that looks finished.
+    // The build goes to another place and is moved when it is complete, so an interrupted build
+    // never looks finished.
     let unfinished = cache.join(format!(".{program}.unfinished"));
     let log = cache.join(format!("{program}.log"));
     let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -65,7 +67,7 @@ pub(crate) async fn program(
 
 const NO_GO: &str = "cannot run `go`: the cluster's programs are built with Go 1.26 or later; install it, or put them on PATH";
 
-/// `go` in the family's module, deaf to what the environment would change about the build.
+/// Returns `go` in the family's module, without environment variables that would change the build.
 fn go(family: &Family) -> Command {
     let mut command = Command::new("go");
     command
@@ -79,8 +81,8 @@ fn go(family: &Family) -> Command {
     command
 }
 
-/// Strips debug information; for Kubernetes and Helm also states the version, or everything that asks for it misreads it. Commit
-/// and date keep the values they have in Kubernetes' own source.
+/// Returns flags that strip debug information. For Kubernetes and Helm they also set the version,
+/// which their clients would misread otherwise; commit and date keep the values of the source.
 fn linker_flags(family: &Family, version: &str) -> String {
     let mut flags = "-s -w".to_owned();
     let mut parts = version.trim_start_matches('v').split('.');
@@ -103,7 +105,7 @@ fn linker_flags(family: &Family, version: &str) -> String {
     flags
 }
 
-/// Holds the right to build into a folder of the cache.
+/// Locks a folder of the cache for a build.
 async fn lock(cache: &Path, program: &str, progress: &Progress) -> Result<File> {
     fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
     let lock = File::create(cache.join(".lock"))?;
@@ -122,8 +124,9 @@ async fn lock(cache: &Path, program: &str, progress: &Progress) -> Result<File> 
     }
 }
 
-/// A folder of the cache with the YAML files of some folders of a Go module, copied from there once. The module is of the
-/// version the family's programs are built with, so that the two always fit.
+/// Returns a folder of the cache with the YAML files from some folders of a Go module, which it
+/// copies once. The module has the version with which the family's programs are built, so the two
+/// always match.
 pub(crate) async fn data(
     family: &Family,
     cache: &Path,
@@ -157,14 +160,14 @@ pub(crate) async fn data(
             }
         }
     }
-    // Another run may have been quicker; its files are the same.
+    // Another run may have been faster; its files are the same.
     if fs::rename(&unfinished, &copy).is_err() {
         fs::remove_dir_all(&unfinished)?;
     }
     Ok(copy)
 }
 
-/// The packages a `go.mod` names as tools.
+/// Returns the packages that a `go.mod` names as tools.
 #[cfg(test)]
 pub(crate) fn tools_in(go_mod: &str) -> Vec<&str> {
     let mut in_block = false;

@@ -1,4 +1,4 @@
-//! Building programs of this workspace, from a program that cargo may have started.
+//! Builds programs of this workspace, also from a program that cargo has started.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,15 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-/// Time between two lines on a build.
+/// Time between two lines about a build.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Builds the binary of a package of this workspace, both of the same name, as everything else of it is built: it needs no file but itself
-/// (see `.cargo/config.toml`). Answers where it is; `say` is told when there is something to build.
+/// Builds the binary of the package `name`, which has the same name. It needs no other file at run
+/// time, like everything in this workspace (see `.cargo/config.toml`). Returns its path, and
+/// reports to `say` when there is something to build.
 ///
 /// # Errors
-/// When cargo fails; the message has what it wrote.
+/// When cargo fails; the message has its output.
 pub async fn build(name: &str, release: bool, say: impl Fn(&str)) -> Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut command = cargo();
@@ -40,7 +41,7 @@ pub async fn build(name: &str, release: bool, say: impl Fn(&str)) -> Result<Path
         let mut packages = 0;
         let mut said = None::<Instant>;
         while let Some(line) = lines.next_line().await? {
-            // Silent when there is nothing to build.
+            // Nothing is reported when there is nothing to build.
             if let Some(package) = line.trim_start().strip_prefix("Compiling ") {
                 packages += 1;
                 if said.is_none_or(|said| said.elapsed() > PAUSE) {
@@ -72,8 +73,9 @@ pub async fn build(name: &str, release: bool, say: impl Fn(&str)) -> Result<Path
     binary?.with_context(|| format!("cargo does not say where the binary {name} is"))
 }
 
-/// Cargo, as from a shell. What it told this program of the package it runs is not passed on: build scripts look at it,
-/// and half of what there is would be built anew with every change between a shell and here.
+/// Returns a cargo command as from a shell. It removes the variables that cargo sets for the
+/// package that it runs: build scripts depend on them, and cargo would rebuild half of the
+/// workspace at every switch between a shell and this program.
 fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in env::vars_os() {

@@ -1,5 +1,5 @@
-//! The cluster's certificate authority and what it signs. Everything is made anew for each run and lives in its
-//! directory, so that nobody can keep a key that opens a later cluster.
+//! The cluster's certificate authority and the certificates that it signs. Each run creates all of
+//! them in its directory, so that no old key opens a later cluster.
 
 use std::fs;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-/// A certificate authority that writes what it signs into one folder.
+/// A certificate authority that writes its certificates into one folder.
 pub(crate) struct Authority {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
@@ -27,7 +27,7 @@ pub(crate) struct Pair {
 }
 
 impl Authority {
-    /// Makes an authority whose files go into `folder`, which must exist.
+    /// Creates an authority whose files are in `folder`, which must exist.
     pub(crate) fn new(folder: &Path) -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -40,13 +40,13 @@ impl Authority {
         Ok(authority)
     }
 
-    /// The file with the authority's own certificate.
+    /// Returns the file with the authority's own certificate.
     pub(crate) fn certificate_file(&self) -> PathBuf {
         self.folder.join("ca.crt")
     }
 
-    /// Signs a certificate for a server that is reached by these host names and addresses. It serves as a client's
-    /// too, which etcd's own connection to itself needs.
+    /// Signs a certificate for a server with these host names and addresses. It is valid for a
+    /// client too, because etcd connects to itself with it.
     pub(crate) fn server(&self, name: &str, reached_by: &[&str]) -> Result<Pair> {
         let names: Vec<String> = reached_by.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names)?;
@@ -56,7 +56,7 @@ impl Authority {
         self.sign(name, params)
     }
 
-    /// Signs a certificate for a client that is `user`, a member of `group`, to the API server.
+    /// Signs a certificate for a client whom the API server takes for `user`, a member of `group`.
     pub(crate) fn client(&self, name: &str, user: &str, group: Option<&str>) -> Result<Pair> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.distinguished_name.push(DnType::CommonName, user);
@@ -81,7 +81,7 @@ impl Authority {
         Ok(pair)
     }
 
-    /// Makes the key that service account tokens are signed with, and its public half.
+    /// Creates the key that signs service account tokens, and its public half.
     pub(crate) fn service_account_keys(&self) -> Result<(PathBuf, PathBuf)> {
         let key = KeyPair::generate()?;
         let (private, public) =

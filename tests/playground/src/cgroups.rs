@@ -1,4 +1,4 @@
-//! The control groups pods live in: one folder of the run's own in every hierarchy that is mounted.
+//! The pods' control groups: a folder of the run's own in every mounted hierarchy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-/// The folder; kubelet's `cgroupRoot`.
+/// The folder, as in the kubelet's setting `cgroupRoot`.
 pub(crate) const ROOT: &str = "matinee-playground";
 
-/// Controllers without which kubelet or runc does not work.
+/// Controllers that kubelet and runc need.
 const NEEDED: &[&str] = &["cpu", "cpuacct", "cpuset", "devices", "memory", "pids"];
-/// The same for the second version, where the others are no controllers.
+/// The same for version 2, in which the others are not controllers.
 const NEEDED_V2: &[&str] = &["cpu", "cpuset", "memory", "pids"];
 
-/// The hierarchies of this machine.
+/// Control group hierarchies of this machine.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Cgroups {
     /// Version 1: the mount point of every hierarchy.
@@ -24,7 +24,7 @@ pub(crate) enum Cgroups {
 }
 
 impl Cgroups {
-    /// Finds them.
+    /// Finds the hierarchies.
     ///
     /// # Errors
     /// When controllers are missing or can't be written.
@@ -41,7 +41,8 @@ impl Cgroups {
             })?;
         }
         if let Self::Two(mount) = &cgroups {
-            // Most systems have done so; in a container, processes in the root can be in the way.
+            // Most systems have enabled them already; in a container, processes in the root can
+            // prevent it.
             enable(mount).context("a real node needs cgroup controllers")?;
         }
         Ok(cgroups)
@@ -75,12 +76,13 @@ impl Cgroups {
         }
     }
 
-    /// Makes the folders.
+    /// Creates the folders.
     pub(crate) fn make(&self) -> Result<()> {
         for mount in self.mounts() {
             let folder = mount.join(ROOT);
             fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-            // A new folder of the first version's cpuset has no processors and no memory, and accepts no process.
+            // In version 1, a new folder of cpuset has no processors and no memory, and accepts no
+            // process.
             for name in ["cpuset.mems", "cpuset.cpus"] {
                 if matches!(self, Self::One(_)) && mount.join(name).exists() {
                     let value = fs::read_to_string(mount.join(name))?;
@@ -96,7 +98,7 @@ impl Cgroups {
     }
 }
 
-/// Lets the folders in a folder of the second version use the controllers a node needs.
+/// Enables the controllers that a node needs for the folders in a folder of version 2.
 fn enable(folder: &Path) -> Result<()> {
     for controller in NEEDED_V2 {
         fs::write(folder.join("cgroup.subtree_control"), format!("+{controller}"))
@@ -105,17 +107,17 @@ fn enable(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The run's folders, wherever they are mounted, whether or not their hierarchies suffice for a node.
+/// Returns the run's folders in all hierarchies, including those that a node doesn't need.
 fn folders() -> Vec<PathBuf> {
-    // runc makes its folder in hierarchies a node has no need of, too.
+    // runc also creates its folder in hierarchies that a node doesn't need.
     hierarchies(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
         .map(|(_, _, mount)| mount.join(ROOT))
         .filter(|folder| folder.is_dir())
         .collect()
 }
 
-/// Mounted hierarchies by a table in the form of /proc/self/mountinfo (proc(5)): version, controllers (of version 1,
-/// comma-separated) and mount point.
+/// Parses the mounted hierarchies from a table in the form of /proc/self/mountinfo (proc(5)):
+/// version, controllers (of version 1, comma-separated) and mount point.
 fn hierarchies(table: &str) -> impl Iterator<Item = (u8, &str, PathBuf)> {
     table.lines().filter_map(|line| {
         let (place, kind) = line.split_once(" - ")?;
@@ -130,7 +132,7 @@ fn hierarchies(table: &str) -> impl Iterator<Item = (u8, &str, PathBuf)> {
     })
 }
 
-/// The folder and all below it, deepest first.
+/// Returns the folder and all below it, deepest first.
 fn tree(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -142,7 +144,7 @@ fn tree(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Processes in the run's folders.
+/// Returns the processes in the run's folders.
 pub(crate) fn processes() -> Vec<i32> {
     let mut pids: Vec<i32> = folders()
         .iter()
@@ -155,7 +157,8 @@ pub(crate) fn processes() -> Vec<i32> {
     pids
 }
 
-/// Removes the run's folders. Their processes must have been killed; the kernel may need a moment to notice.
+/// Removes the run's folders. Their processes must have been killed; the kernel may need a moment
+/// to release them.
 pub(crate) fn remove() -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(5);
     for folder in folders() {

@@ -14,9 +14,9 @@ use crate::network;
 use crate::processes::Processes;
 use crate::programs::Programs;
 
-/// Where the control plane listens.
+/// Addresses of the control plane.
 pub(crate) struct Addresses {
-    /// In the node's network namespace, or on this machine's loopback.
+    /// Whether it runs in the node's network namespace; else on this machine's loopback.
     pub(crate) inside: bool,
     api: u16,
     etcd: u16,
@@ -24,30 +24,30 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// Ports in the node's namespace, where nobody else is.
+    /// Returns fixed ports in the node's network namespace, in which nothing else listens.
     pub(crate) fn inside() -> Self {
         Self { inside: true, api: 6443, etcd: 2379, etcd_peer: 2380 }
     }
 
-    /// Free ports on loopback.
+    /// Returns free ports on loopback.
     pub(crate) fn loopback() -> Result<Self> {
-        // All held at once, so that they differ.
+        // All are held at once, so that they differ.
         let ports = [listen_anywhere()?, listen_anywhere()?, listen_anywhere()?];
         let port = |index: usize| ports[index].local_addr().map(|address| address.port());
         Ok(Self { inside: false, api: port(0)?, etcd: port(1)?, etcd_peer: port(2)? })
     }
 
-    /// The API server's address.
+    /// Returns the API server's address.
     fn host(&self) -> &'static str {
         if self.inside { network::NODE_ADDRESS } else { "127.0.0.1" }
     }
 
-    /// The API server's URL.
+    /// Returns the API server's URL.
     pub(crate) fn server(&self) -> String {
         format!("https://{}:{}", self.host(), self.api)
     }
 
-    /// A command for a program that belongs where the control plane is.
+    /// Returns a command that runs a program in the control plane's network.
     pub(crate) fn command(&self, program: &std::path::Path) -> Command {
         if self.inside { network::inside(program) } else { Command::new(program) }
     }
@@ -57,7 +57,7 @@ fn listen_anywhere() -> Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")
 }
 
-/// The parts a start of the control plane needs, and nothing of what comes later.
+/// What the start of the control plane needs.
 pub(crate) struct ControlPlane<'a> {
     pub(crate) home: &'a Home,
     pub(crate) programs: &'a Programs,
@@ -66,8 +66,9 @@ pub(crate) struct ControlPlane<'a> {
 }
 
 impl ControlPlane<'_> {
-    /// Starts etcd and the API server, which finds etcd when that is ready. Without `fsync` a crash of the machine loses
-    /// what was written, and writes are several times quicker. Writes of the users `recorded` are recorded.
+    /// Starts etcd and the API server, which waits for etcd. Without `fsync` a crash of the machine
+    /// loses data, and writes are several times faster. Writes of the users `recorded` are
+    /// recorded.
     pub(crate) fn start_api(
         &self,
         processes: &mut Processes,
@@ -112,7 +113,7 @@ impl ControlPlane<'_> {
             ],
         )?;
         let to_etcd = self.authority.client("apiserver-etcd", "kube-apiserver", None)?;
-        // Members of this group may do anything with a kubelet; the name is the usual one.
+        // Members of this group have all rights on a kubelet; the name is the usual one.
         let to_kubelet = self.authority.client(
             "apiserver-kubelet",
             "kube-apiserver-kubelet-client",
@@ -143,7 +144,8 @@ impl ControlPlane<'_> {
             .arg(format!("--kubelet-client-key={}", to_kubelet.key.display()))
             .arg("--profiling=false");
         if !addresses.inside {
-            // Endpoints of loopback are refused, and nobody would use the service: no pod runs.
+            // The API server rejects endpoints on loopback, and nothing would use the service
+            // because no pod runs.
             api.arg("--endpoint-reconciler-type=none");
         }
         if !recorded.is_empty() {
@@ -169,8 +171,9 @@ impl ControlPlane<'_> {
         processes.start("kube-scheduler", scheduler)
     }
 
-    /// A program that is a client of the API server, alone (no election) and not held back: with the default limit of
-    /// 20 requests a second, the limit is all a measurement measures.
+    /// Returns a command for a client of the API server. It runs without leader election and
+    /// without a rate limit: the default limit of 20 requests a second would dominate every
+    /// measurement.
     fn client(&self, program: &str, user: &str) -> Result<Command> {
         let mut command = self.addresses.command(self.programs.path(program)?);
         command.arg(format!("--kubeconfig={}", self.kubeconfig(program, user, None)?.display())).args([
@@ -182,7 +185,7 @@ impl ControlPlane<'_> {
         Ok(command)
     }
 
-    /// Makes a kubeconfig with a certificate for a user.
+    /// Writes a kubeconfig with a certificate for a user.
     pub(crate) fn kubeconfig(&self, name: &str, user: &str, group: Option<&str>) -> Result<PathBuf> {
         kubeconfig::for_user(self.authority, &self.addresses.server(), name, user, group)
     }

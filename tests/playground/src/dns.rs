@@ -1,4 +1,5 @@
-//! Names of services: CoreDNS as a program in the node's network, behind the service `kube-dns` that pods ask.
+//! DNS for services: CoreDNS as a program in the node's network, behind the service `kube-dns` that
+//! pods query.
 
 use std::fs;
 use std::time::Duration;
@@ -16,7 +17,8 @@ pub(crate) const MANIFEST: &str = include_str!("../manifests/dns.yaml");
 
 const READY_PORT: u16 = 8181;
 
-/// Starts CoreDNS; the API server must be ready. It knows the cluster's names only and forwards nothing.
+/// Starts CoreDNS; the API server must be ready. CoreDNS knows only the cluster's names and
+/// forwards no query.
 pub(crate) fn start(of: &ControlPlane<'_>, processes: &mut Processes) -> Result<()> {
     let kubeconfig = of.kubeconfig("coredns", "playground:dns", None)?;
     let corefile = of.home.make("coredns")?.join("Corefile");
@@ -35,7 +37,7 @@ pub(crate) fn start(of: &ControlPlane<'_>, processes: &mut Processes) -> Result<
     processes.start("coredns", coredns)
 }
 
-/// Waits until it has read the cluster's services.
+/// Waits until CoreDNS has read the cluster's services.
 pub(crate) async fn wait(processes: &mut Processes) -> Result<()> {
     processes
         .wait("CoreDNS is ready", Duration::from_secs(30), async || {

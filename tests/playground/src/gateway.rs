@@ -1,7 +1,8 @@
-//! The gateway that makes previews reachable: Traefik as a program of this machine, listening on loopback.
+//! The gateway through which previews are reached: Traefik as a program of this machine, listening
+//! on loopback.
 //!
-//! Names that end in `.localhost` are loopback to browsers and to curl (RFC 6761), so the URL of a preview,
-//! `http://<anything>.preview.localhost:<port>`, can be clicked as it is.
+//! Browsers and curl resolve names that end in `.localhost` to loopback (RFC 6761), so the URL of a
+//! preview, `http://<anything>.preview.localhost:<port>`, works as it is.
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,15 +20,15 @@ use crate::processes::Processes;
 const MANIFEST: &str = include_str!("../manifests/gateway.yaml");
 /// The namespace of the shared Gateway.
 const NAMESPACE: &str = "gateway-system";
-/// Its name.
+/// The name of the shared Gateway.
 const NAME: &str = "previews";
-/// Tried first, so that URLs stay the same from run to run.
+/// The preferred port, so that URLs stay the same from run to run.
 const USUAL_PORT: u16 = 8088;
 
-/// A free port: the wanted one, else the usual one, else any.
+/// Returns a free port: the wanted one, else the usual one, else any.
 ///
 /// # Errors
-/// When the wanted one is taken.
+/// When the wanted port is in use.
 pub(crate) fn free_port(wanted: Option<u16>) -> Result<u16> {
     let listen = |port| TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr());
     let address = match wanted {
@@ -37,7 +38,8 @@ pub(crate) fn free_port(wanted: Option<u16>) -> Result<u16> {
     Ok(address.port())
 }
 
-/// Defines the Gateway API, starts Traefik and makes the shared Gateway; the API server must be ready.
+/// Installs the Gateway API's definitions, starts Traefik and creates the shared Gateway; the API
+/// server must be ready.
 pub(crate) async fn start(
     of: &ControlPlane<'_>,
     client: &Client,
@@ -64,7 +66,8 @@ pub(crate) async fn start(
             Ok(())
         })
         .await?;
-    // Traefik reads at its start and again only when something changes, so its rights and its Gateway come first.
+    // Traefik reads objects at its start and then only on changes, so its rights and its Gateway
+    // are created first.
     let manifest = MANIFEST.replace("GATEWAY_PORT", &port.to_string());
     processes
         .wait("the Gateway is accepted", Duration::from_secs(20), async || apply(client, &manifest).await)
@@ -77,21 +80,24 @@ fn start_traefik(of: &ControlPlane<'_>, port: u16, processes: &mut Processes) ->
     let mut traefik = Command::new(of.programs.path("traefik")?);
     traefik
         .env("KUBECONFIG", kubeconfig)
-        // Nothing may leave the machine; the first of these would ask the maker for news.
+        // Traefik must not contact the network; the first of these flags stops its search for new
+        // versions.
         .args(["--global.checknewversion=false", "--global.sendanonymoususage=false"])
         .arg(format!("--entrypoints.web.address=127.0.0.1:{port}"))
         .arg("--providers.kubernetesgateway=true")
         .arg("--providers.kubernetesgateway.statusaddress.ip=127.0.0.1")
-        // It serves Ingresses of the IngressClass `traefik` too, for classes that route by them.
+        // Traefik also serves Ingresses of the IngressClass `traefik`, for classes that route with
+        // them.
         .arg("--providers.kubernetesingress=true")
         .arg("--providers.kubernetesingress.ingressendpoint.ip=127.0.0.1")
-        // A changed route counts within a tenth of a second rather than two.
+        // Traefik applies a changed route within a tenth of a second instead of two seconds.
         .arg("--providers.providersthrottleduration=100ms")
         .arg("--log.level=INFO");
     if of.addresses.inside {
         traefik.env_remove("HTTP_PROXY").env_remove("http_proxy");
     } else {
-        // No pod has its address: a proxy that refuses keeps requests to them from leaving the machine.
+        // Simulated pods have addresses that don't exist: a proxy that refuses connections keeps
+        // requests to them on this machine.
         traefik.env("HTTP_PROXY", "http://127.0.0.1:1").env_remove("NO_PROXY").env_remove("no_proxy");
     }
     processes.start("traefik", traefik)

@@ -1,4 +1,4 @@
-//! Helm, with the administrator's rights and nothing of the user's own settings.
+//! Helm, with the administrator's rights and without the user's own settings.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,8 @@ use crate::processes::MARK;
 use crate::progress::Progress;
 use crate::{Playground, programs};
 
-/// Where Helm is: the pinned version on `PATH` or in the cache, else it is built, once. Needs no cluster.
+/// Returns the path of Helm: the pinned version on `PATH` or in the cache, or else a new build.
+/// Needs no cluster.
 ///
 /// # Errors
 /// When it can't be built; the message has the end of the build's output.
@@ -18,18 +19,20 @@ pub async fn helm(progress: impl Fn(&str) + Send + Sync + 'static) -> Result<Pat
 }
 
 impl Playground {
-    /// Runs Helm in this cluster, in the namespace `default` unless the arguments say otherwise; what it prints.
+    /// Runs Helm in this cluster, in the namespace `default` unless the arguments name another.
+    /// Returns its output.
     ///
     /// # Errors
-    /// When it fails; the message has what it wrote.
+    /// When it fails; the message has its output.
     pub async fn helm(&self, arguments: &[&str]) -> Result<String> {
         run(self.helm_command().await?.args(arguments)).await
     }
 
-    /// Helm as [`Playground::helm`] runs it, for whoever gives it more than arguments or takes more than what it prints.
+    /// Returns the command that [`Playground::helm`] runs, for callers that need more than
+    /// arguments and output.
     ///
     /// # Errors
-    /// When Helm is neither there nor can be built.
+    /// When Helm is neither found nor can be built.
     pub async fn helm_command(&self) -> Result<Command> {
         let home = self.home.make("helm")?;
         let mut command = Command::new(self.helm.get_or_try_init(|| programs::helm(&self.progress)).await?);
@@ -39,7 +42,7 @@ impl Playground {
             }
         }
         command
-            // Charts, repositories, and what it learned of the API: nothing of it outlives the cluster.
+            // Charts, repositories and API discovery: none of it outlives the cluster.
             .env("HOME", &home)
             .env("HELM_CACHE_HOME", home.join("cache"))
             .env("HELM_CONFIG_HOME", home.join("config"))
@@ -51,7 +54,7 @@ impl Playground {
     }
 }
 
-/// Runs it to its end.
+/// Runs a command to its end.
 pub(crate) async fn run(command: &mut Command) -> Result<String> {
     let text = command.as_std().get_args().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
     let output = command.stdin(std::process::Stdio::null()).output().await.context("cannot run helm")?;
@@ -62,5 +65,5 @@ pub(crate) async fn run(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).context("helm prints no UTF-8")
 }
 
-/// What is found or built when it is asked for.
+/// A program that is found or built on first use.
 pub(crate) type Found = tokio::sync::OnceCell<PathBuf>;

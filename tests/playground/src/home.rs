@@ -1,7 +1,7 @@
-//! The one directory a run lives in, and the lock that lets one run at a time live there.
+//! The directory of a run, and the lock that admits one run at a time.
 //!
-//! Addresses, names and cgroups of a run are fixed, which makes what a killed run left behind easy to find; so there can
-//! be one run on a machine (as root) or per user (without).
+//! Addresses, names and cgroups of a run are fixed, so that the leftovers of a killed run are easy
+//! to find. Therefore there can be one run on a machine (as root) or per user (without).
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -13,19 +13,19 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::progress::Progress;
 
-/// The directory of runs, held locked.
+/// The locked directory of runs.
 pub(crate) struct Home {
     directory: PathBuf,
-    /// Locked as long as it is open; the kernel lets go of it however the process ends.
+    /// Locked while it is open; the kernel releases it however the process ends.
     _lock: File,
 }
 
 impl Home {
-    /// Claims the directory. While another run has it, waits up to `patience`.
+    /// Locks the directory. Waits up to `patience` for another run to end.
     ///
     /// # Errors
-    /// When the directory can't be made, belongs to somebody else, or another run still has it; then the message names
-    /// that run's process.
+    /// When the directory can't be created, belongs to another user, or another run still has it;
+    /// then the message names that run's process.
     pub(crate) async fn claim(patience: Duration, progress: &Progress) -> Result<Self> {
         let directory = directory();
         fs::DirBuilder::new()
@@ -80,22 +80,22 @@ impl Home {
         Ok(Self { directory, _lock: lock })
     }
 
-    /// The directory itself.
+    /// Returns the directory itself.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Where the run keeps its state; removed when it ends.
+    /// Returns the folder with the run's state, which is removed at the end of the run.
     pub(crate) fn run(&self) -> PathBuf {
         self.directory.join("run")
     }
 
-    /// Where the programs' logs are; they stay until the next run.
+    /// Returns the folder with the programs' logs, which stay until the next run.
     pub(crate) fn logs(&self) -> PathBuf {
         self.directory.join("logs")
     }
 
-    /// Makes an empty folder in the run's state.
+    /// Creates an empty folder in the run's state.
     pub(crate) fn make(&self, name: &str) -> Result<PathBuf> {
         let path = self.run().join(name);
         fs::DirBuilder::new()

@@ -1,6 +1,8 @@
-//! Container images without any container tool: an archive in the OCI image layout, imported into containerd.
+//! Builds container images without a container tool: archives in the OCI image layout, which
+//! containerd imports.
 //!
-//! One uncompressed layer, a configuration, a manifest and an index, as the OCI image specification 1.1 has them.
+//! An image has one uncompressed layer, a configuration, a manifest and an index, as in the OCI
+//! image specification 1.1.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -13,16 +15,17 @@ use sha2::{Digest as _, Sha256};
 /// An image from scratch.
 #[derive(Clone, Debug)]
 pub struct Image<'a> {
-    /// Its name with a tag, such as `localhost/matinee/sample:1`. Give every content a tag of its own, and none `latest`:
-    /// that one would be pulled.
+    /// Its name with a tag, such as `localhost/matinee/sample:1`. Give each content another tag,
+    /// and never `latest`: kubelet would try to pull that one.
     pub name: &'a str,
-    /// Its files: path in the image, and where the content is on this machine. Every file can be executed.
+    /// Its files: path in the image, and path of the content on this machine. All files are
+    /// executable.
     pub files: &'a [(&'a str, &'a Path)],
-    /// What a container of it runs.
+    /// The command of its containers.
     pub entrypoint: &'a [&'a str],
     /// Environment variables, as `NAME=value`.
     pub environment: &'a [&'a str],
-    /// The user, as numbers, which PodSecurity's `restricted` can check.
+    /// The user as numbers, which PodSecurity's `restricted` can check.
     pub user: &'a str,
 }
 
@@ -37,7 +40,7 @@ const MEDIA: &str = "application/vnd.oci.image";
 /// Writes the image as an archive.
 ///
 /// # Errors
-/// When a file can't be read or the archive not written.
+/// When a file can't be read or the archive can't be written.
 pub(crate) fn write(image: &Image<'_>, archive: &Path) -> Result<()> {
     let layer = Blob::new("layer.v1.tar", layer(image)?);
     let config = json!({
@@ -49,7 +52,7 @@ pub(crate) fn write(image: &Image<'_>, archive: &Path) -> Result<()> {
             "Env": image.environment,
             "WorkingDir": "/",
         },
-        // Uncompressed, so the content's digest is the layer's own.
+        // The layer is uncompressed, so the content's digest is the layer's own.
         "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
     });
     let config = Blob::new("config.v1+json", config.to_string().into_bytes());
@@ -90,7 +93,8 @@ fn layer(image: &Image<'_>) -> Result<Vec<u8>> {
     Ok(tar.into_inner()?)
 }
 
-/// Appends a file without anything of the machine or the moment, so that equal content makes an equal image.
+/// Appends a file without metadata of the machine or the time, so that equal content leads to an
+/// equal image.
 fn append(tar: &mut tar::Builder<impl Write>, path: &str, content: &[u8], mode: u32) -> Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);
@@ -98,7 +102,7 @@ fn append(tar: &mut tar::Builder<impl Write>, path: &str, content: &[u8], mode: 
     tar.append_data(&mut header, path, content).with_context(|| format!("cannot archive {path}"))
 }
 
-/// A part of an image, which others name by its digest.
+/// A part of an image, to which others refer by its digest.
 struct Blob {
     kind: &'static str,
     content: Vec<u8>,
@@ -119,7 +123,7 @@ fn digest(content: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(content)))
 }
 
-/// This machine's architecture by its name in images (Go's names).
+/// Returns this machine's architecture by its name in images, which is Go's.
 fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",

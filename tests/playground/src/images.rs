@@ -1,4 +1,4 @@
-//! Putting images where the node finds them.
+//! Loads images into the node.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::programs::Programs;
 use crate::{Playground, node, sample};
 
 impl Playground {
-    /// Puts an image where the node finds it. Does nothing when the node is simulated.
+    /// Loads an image into the node. Does nothing when the node is simulated.
     ///
     /// # Errors
-    /// When a file can't be read or containerd refuses the image.
+    /// When a file can't be read or containerd rejects the image.
     pub async fn load_image(&self, image: &Image<'_>) -> Result<()> {
         if self.simulated_reason.is_some() {
             return Ok(());
@@ -35,8 +35,9 @@ impl Playground {
         Ok(sample::SAMPLE_IMAGE)
     }
 
-    /// Loads an image of a binary that needs no other file, as [`crate::build`] makes it, and returns its name: `localhost/matinee/<name>:<tag>`, with a
-    /// tag of its content.
+    /// Loads an image with a binary that needs no other file, as [`crate::build`] builds it.
+    /// Returns the image's name: `localhost/matinee/<name>:<tag>`, with a tag that depends on the
+    /// content.
     ///
     /// # Errors
     /// As [`Playground::load_image`].
@@ -58,14 +59,15 @@ pub(crate) fn sample_image<'a>(name: &'a str, files: &'a [(&'a str, &'a Path)]) 
 
 /// Imports an image into containerd.
 pub(crate) async fn import(programs: &Programs, socket: &Path, home: &Home, image: &Image<'_>) -> Result<()> {
-    // Several may be loaded at once.
+    // Several images may be loaded at once.
     let name: String = image.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let archive = home.make("images")?.join(format!("{name}.tar"));
     image::write(image, &archive)?;
     let output = tokio::process::Command::new(programs.path("ctr")?)
         .arg("--address")
         .arg(socket)
-        // Done by ctr itself: the service for it can unpack for the default snapshotter only.
+        // ctr imports it by itself: containerd's service for it unpacks only for the default
+        // snapshotter.
         .args(["--namespace", "k8s.io", "images", "import", "--local"])
         .args(["--snapshotter", node::snapshotter(home.directory())?])
         .arg(&archive)

@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 
 use crate::certificates::{Authority, Pair, write_private};
 
-/// How the holder of a kubeconfig proves who it is.
+/// Credentials in a kubeconfig.
 pub(crate) enum Proof<'a> {
-    /// By a client certificate.
+    /// A client certificate.
     Certificate(&'a Pair),
-    /// By a bearer token.
+    /// A bearer token.
     Token(&'a str),
 }
 
-/// Writes a kubeconfig for the API server at `server` (`https://host:port`). It names the authority's and the client's
-/// files rather than holding them, so it works on this machine only.
+/// Writes a kubeconfig for the API server at `server` (`https://host:port`). It refers to the files
+/// of the authority and the client, so it works on this machine only.
 pub(crate) fn write(path: &Path, server: &str, authority: &Path, proof: &Proof<'_>) -> Result<()> {
     let user: Value = match proof {
         Proof::Certificate(pair) => {
@@ -32,11 +32,12 @@ pub(crate) fn write(path: &Path, server: &str, authority: &Path, proof: &Proof<'
         "contexts": [{"name": "playground", "context": {"cluster": "playground", "user": "user"}}],
         "current-context": "playground",
     });
-    // JSON is YAML: kubeconfigs may be written in it.
+    // JSON is YAML, so a kubeconfig may be JSON.
     write_private(path, &format!("{content:#}\n"))
 }
 
-/// Signs a client certificate and writes the kubeconfig that uses it as `<name>.kubeconfig` beside the certificates.
+/// Signs a client certificate, and writes a kubeconfig that uses it as `<name>.kubeconfig` beside
+/// the certificates.
 pub(crate) fn for_user(
     authority: &Authority,
     server: &str,

@@ -1,5 +1,6 @@
-//! Clearing away everything of a run. One way for a run that ends and for one that was killed: nothing is remembered
-//! in a file that a kill could have kept from being written, everything is recognised by what it is.
+//! Removes everything that a run leaves behind. A run that ends and the next run after a killed one
+//! do it the same way: they recognize leftovers by what they are, not by a file that a kill could
+//! have left unwritten.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,20 +15,21 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::processes::MARK;
 use crate::{cgroups, network, tunables};
 
-/// Where the library containerd makes networks with remembers them, by the name of the network.
+/// Folder in which containerd's network library keeps its results, by the name of the network.
 const NETWORK_RESULTS: &str = "/var/lib/cni/results";
 
-/// Where kubelet links the log of every container, and leaves the link when it is ended before the pod.
+/// Folder in which kubelet links the log of every container. The links stay when kubelet ends
+/// before the pod.
 const CONTAINER_LOGS: &str = "/var/log/containers";
 
-/// How long the kernel may take to let go of what was killed.
+/// Longest time until the kernel releases what a killed process held.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Ends what is left of the processes of a run in `home` and removes everything but its logs. Does nothing when there is
-/// nothing.
+/// Kills the remaining processes of a run in `home` and removes everything but its logs. Does
+/// nothing when nothing is left.
 ///
 /// # Errors
-/// What can't be removed; the next start would trip over it.
+/// When something can't be removed; the next start would fail because of it.
 pub(crate) fn clear(home: &Path) -> Result<()> {
     let root = rustix::process::geteuid().is_root();
     kill(home, root)?;
@@ -49,7 +51,8 @@ pub(crate) fn clear(home: &Path) -> Result<()> {
     }
 }
 
-/// Kills until nobody is left: a process that is killed may have started another meanwhile.
+/// Kills processes until none is left, because a killed process may have started another one
+/// before.
 fn kill(home: &Path, root: bool) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -74,7 +77,8 @@ fn kill(home: &Path, root: bool) -> Result<()> {
     }
 }
 
-/// Processes that were started for runs in `home`, by the mark in their environment.
+/// Returns the processes that were started for runs in `home`, which have a mark in their
+/// environment.
 fn marked(home: &Path) -> Vec<i32> {
     let mark = format!("{MARK}={}", home.display());
     let own = i32::try_from(std::process::id()).unwrap_or_default();
@@ -91,7 +95,8 @@ fn marked(home: &Path) -> Vec<i32> {
         .collect()
 }
 
-/// Dead, but not yet asked about by its parent: it holds nothing any more.
+/// Returns whether a process is a zombie: it is dead and holds nothing, but its parent hasn't
+/// waited for it.
 fn is_zombie(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')')
@@ -99,8 +104,8 @@ fn is_zombie(pid: i32) -> bool {
         .is_none_or(|rest| matches!(rest.trim_start().chars().next(), Some('Z' | 'X') | None))
 }
 
-/// containerd's shims keep their sockets outside its own folders. A real containerd's may be beside them, so each is
-/// looked up.
+/// Removes the sockets of containerd's shims, which are outside its own folders. Those of an
+/// ordinary containerd may be beside them, so each one is looked up.
 fn remove_shim_sockets(run: &Path) {
     let tasks = run.join("containerd/state/io.containerd.runtime.v2.task/k8s.io");
     for task in fs::read_dir(tasks).into_iter().flatten().flatten() {
@@ -114,15 +119,16 @@ fn remove_shim_sockets(run: &Path) {
     }
 }
 
-/// What containerd and kubelet write at places no setting changes. A real node's may be there too: only what is ours goes,
-/// and folders only when they are empty then.
+/// Removes what containerd and kubelet write to fixed places. An ordinary node may use them too, so
+/// this removes only the run's own files, and only empty folders.
 fn remove_elsewhere() {
     for result in fs::read_dir(NETWORK_RESULTS).into_iter().flatten().flatten() {
         if result.file_name().to_string_lossy().starts_with(network::NAME) {
             let _ = fs::remove_file(result.path());
         }
     }
-    // A kubelet takes this socket from another one, so nobody listening on it means that it was ours last.
+    // A new kubelet takes the socket over, so if nothing listens on it, this run's kubelet was the
+    // last one.
     let socket = Path::new("/var/lib/kubelet/device-plugins/kubelet.sock");
     if UnixStream::connect(socket).is_err_and(|problem| problem.kind() == ErrorKind::ConnectionRefused) {
         let _ = fs::remove_file(socket);
@@ -139,7 +145,8 @@ fn remove_elsewhere() {
     }
 }
 
-/// Removes the links in a folder that lead into ours, whether what they lead to is there or not, and the folder if nothing is left in it.
+/// Removes the links in a folder that lead into `home`, also broken ones, and then the folder if it
+/// is empty.
 fn remove_links(folder: &Path, home: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(home)) {
@@ -151,7 +158,7 @@ fn remove_links(folder: &Path, home: &Path) {
 
 /// Unmounts everything below a folder, the last mounted first.
 fn unmount_below(folder: &Path) -> Result<()> {
-    // More than once: mounts can lie on one another.
+    // Repeatedly, because mounts can be stacked.
     for _ in 0..3 {
         let table = fs::read_to_string("/proc/self/mountinfo")?;
         let mounts: Vec<PathBuf> = mounts_below(&table, folder);
@@ -159,7 +166,7 @@ fn unmount_below(folder: &Path) -> Result<()> {
             return Ok(());
         }
         for mount in mounts.iter().rev() {
-            // Detached, not waited for: whoever used it has been killed.
+            // Lazily: the processes that used it have been killed.
             unmount(mount, UnmountFlags::DETACH)
                 .with_context(|| format!("cannot unmount {}", mount.display()))?;
         }
@@ -171,7 +178,8 @@ fn mounts_below(table: &str, folder: &Path) -> Vec<PathBuf> {
     table
         .lines()
         .filter_map(|line| line.split(' ').nth(4))
-        // The kernel writes a blank in a path as `\040`; kubelet and containerd make no such paths.
+        // The kernel writes a space in a path as `\040`; kubelet and containerd create no such
+        // paths.
         .map(PathBuf::from)
         .filter(|mount| mount.starts_with(folder))
         .collect()
@@ -210,7 +218,7 @@ mod tests {
         let start =
             |mark: &Path| std::process::Command::new("sleep").arg("60").env(MARK, mark).spawn().unwrap();
         let (mut ours, mut other) = (start(&home), start(Path::new("/elsewhere")));
-        // It is started a moment before its environment can be read.
+        // A process exists a moment before its environment can be read.
         while fs::read(format!("/proc/{}/environ", ours.id())).unwrap().is_empty() {
             std::thread::sleep(Duration::from_millis(1));
         }

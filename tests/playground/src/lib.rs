@@ -1,8 +1,9 @@
-//! A real Kubernetes cluster on one machine, from packages: what tests and the demo run in.
+//! A real Kubernetes cluster on one machine, from packages, in which tests and the demo run.
 //!
-//! [`Playground::start`] brings up etcd, the API server, controllers, scheduler, a node with containerd, kubelet and
-//! kube-proxy, CoreDNS and a Gateway API gateway, everything but the gateway in a network namespace of its own. Where
-//! that can't be (no root, no cgroups) the node is simulated, and [`Playground::simulated_reason`] says why.
+//! [`Playground::start`] starts etcd, the API server, controllers, scheduler, a node with
+//! containerd, kubelet and kube-proxy, CoreDNS and a Gateway API gateway. All but the gateway run
+//! in a network namespace of their own. Without root or cgroups the node is simulated, and
+//! [`Playground::simulated_reason`] says why.
 
 mod audit;
 mod building;
@@ -61,26 +62,26 @@ pub use image::Image;
 pub use objects::{apply, client};
 pub use prometheus::{prometheus, promtool};
 
-/// Which node there is.
+/// Kind of node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// A real one where that is possible, else a simulated one.
+    /// A real node where that is possible, else a simulated one.
     #[default]
     Auto,
-    /// A real one: containers run, URLs answer. Needs root and cgroups.
+    /// A real node: containers run, URLs answer. Needs root and cgroups.
     Node,
-    /// A simulated one: pods become ready without running, so no URL can answer.
+    /// A simulated node: pods become ready without running, so no URL can answer.
     Simulated,
 }
 
-/// How to start.
+/// Settings of a cluster.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which node.
+    /// Kind of node.
     pub mode: Mode,
     /// Whether etcd makes every write durable; for measurements of durability and speed only.
     pub fsync: bool,
-    /// The gateway's port on 127.0.0.1; when not given, 8088 if free, else any.
+    /// The gateway's port on 127.0.0.1. By default 8088 if free, else any.
     pub gateway_port: Option<u16>,
     /// Users whose writes to the API are recorded, for [`Playground::writes`].
     pub record_writes_of: Vec<String>,
@@ -100,8 +101,8 @@ impl Default for Settings {
     }
 }
 
-/// A running cluster. Ends with [`Playground::stop`]; dropping it ends it too, without telling of problems. What a killed
-/// process leaves running is cleared away by the next start.
+/// A running cluster. Stop it with [`Playground::stop`]; dropping it stops it too, without
+/// reporting problems. The next start removes what a killed process leaves running.
 pub struct Playground {
     home: Home,
     processes: Processes,
@@ -112,7 +113,7 @@ pub struct Playground {
     kubeconfig: PathBuf,
     simulated_reason: Option<String>,
     gateway_port: u16,
-    /// How pods reach the gateway.
+    /// The connection from pods to the gateway.
     relay: Option<Relay>,
     sample: Option<PathBuf>,
     helm: helm::Found,
@@ -120,12 +121,13 @@ pub struct Playground {
 }
 
 impl Playground {
-    /// Starts a cluster and waits until pods can be created and the gateway serves. `progress` is told a line for
-    /// everything that takes long.
+    /// Starts a cluster, and waits until pods can be created and the gateway serves. Calls
+    /// `progress` with a line for each step that takes long.
     ///
     /// # Errors
-    /// When another run does not end in time, a program can't be built or does not become ready, or a real node is
-    /// asked for where there can be none. Everything that was started has then been ended.
+    /// When another run does not end in time, a program can't be built or does not become ready, or
+    /// a real node was requested and is impossible here. Everything that was started has then been
+    /// stopped.
     pub async fn start(settings: Settings, progress: impl Fn(&str) + Send + Sync + 'static) -> Result<Self> {
         let progress = Progress::new(progress);
         let (cgroups, simulated_reason) = choose(settings.mode, &progress)?;
@@ -137,7 +139,7 @@ impl Playground {
         let programs = Programs::find(cgroups.is_some(), &progress).await?;
         let sample = if cgroups.is_some() { Some(sample::build(&progress).await?) } else { None };
 
-        // Only now: builds can take longer than anybody would wait for another run.
+        // The lock comes after the builds, which can take longer than another run would wait.
         let home = Home::claim(settings.wait_for_other, &progress).await?;
         let began = Instant::now();
         leftovers::clear(home.directory()).context("an earlier playground can't be cleared away")?;
@@ -163,7 +165,7 @@ impl Playground {
             helm: helm::Found::new(),
             stopped: false,
         };
-        // From here on dropping it clears away what has been started.
+        // From here on, dropping `playground` removes what has been started.
         playground.bring_up(&settings, cgroups.as_ref()).await?;
         playground.progress.took("start", began);
         Ok(playground)
@@ -229,7 +231,7 @@ impl Playground {
             })
             .await?;
         took("node");
-        // Pods are refused until the controllers have made their namespace's account.
+        // The API server rejects pods until the controllers have created their namespace's account.
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
         processes
             .wait("the controllers work", Duration::from_mins(1), async || {
@@ -245,70 +247,72 @@ impl Playground {
         Ok(())
     }
 
-    /// A kubeconfig of the cluster's administrator.
+    /// Returns the path of the administrator's kubeconfig.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// A client with the administrator's rights.
+    /// Returns a client with the administrator's rights.
     pub async fn client(&self) -> Result<Client> {
         client(&self.kubeconfig).await
     }
 
-    /// Which node there is; never [`Mode::Auto`].
+    /// Returns the kind of node; never [`Mode::Auto`].
     pub fn mode(&self) -> Mode {
         if self.simulated_reason.is_some() { Mode::Simulated } else { Mode::Node }
     }
 
-    /// Why the node is simulated, if it is.
+    /// Returns why the node is simulated, if it is.
     pub fn simulated_reason(&self) -> Option<&str> {
         self.simulated_reason.as_deref()
     }
 
-    /// The gateway's port on 127.0.0.1. Every host name is served there; those ending in `.localhost` need no entry
-    /// anywhere.
+    /// Returns the gateway's port on 127.0.0.1. It serves every host name; those that end in
+    /// `.localhost` need no DNS.
     pub fn gateway_port(&self) -> u16 {
         self.gateway_port
     }
 
-    /// Where pods reach the gateway. Names ending in `.localhost` are their own loopback to them. Nothing when no pod runs.
+    /// Returns the gateway's address for pods, to which names that end in `.localhost` are their
+    /// own loopback. `None` when no pod runs.
     pub fn gateway_address(&self) -> Option<SocketAddr> {
         self.host_address().map(|host| SocketAddr::from((host, self.gateway_port)))
     }
 
-    /// The address of this machine as pods see it: a program that listens there can be reached from the cluster.
-    /// Nothing when no pod runs.
+    /// Returns this machine's address for pods, on which a program must listen to be reached from
+    /// the cluster. `None` when no pod runs.
     pub fn host_address(&self) -> Option<Ipv4Addr> {
         self.simulated_reason.is_none().then_some(network::HOST_ADDRESS)
     }
 
-    /// Where the programs' logs are, one file each, and below `pods` those of the containers. They stay until the next
-    /// start.
+    /// Returns the folder with the programs' logs, one file each, and with those of the containers
+    /// below `pods`. The logs stay until the next start.
     pub fn directory(&self) -> PathBuf {
         self.home.logs()
     }
 
-    /// What took how long, in the order it ended: builds, the parts of the start, and `start` as a whole without builds.
+    /// Returns durations in the order in which they ended: builds, parts of the start, and `start`
+    /// as a whole without builds.
     pub fn timings(&self) -> Vec<(String, Duration)> {
         self.progress.timings()
     }
 
-    /// A point in the record of writes, from which [`Playground::writes`] tells.
+    /// Returns the present position in the record of writes, for [`Playground::writes`].
     pub fn mark(&self) -> Mark {
         audit::mark(&self.home.logs())
     }
 
-    /// Every write since a mark by the users of [`Settings::record_writes_of`], also those they made in another's name,
-    /// oldest first.
+    /// Returns every write since a mark by the users of [`Settings::record_writes_of`], including
+    /// those with impersonation, oldest first.
     ///
     /// # Errors
-    /// When the record can't be read; so when nobody's writes are recorded.
+    /// When the record can't be read, and when no user's writes are recorded.
     pub fn writes(&self, since: Mark) -> Result<Vec<Write>> {
         audit::writes(&self.home.logs(), since)
     }
 
-    /// Writes a kubeconfig that authenticates as a service account, which must exist, with a token that is good for a
-    /// day: whoever uses it has that account's rights and no others.
+    /// Writes a kubeconfig that authenticates as a service account, which must exist, with a token
+    /// that is valid for a day. It grants that account's rights and no others.
     ///
     /// # Errors
     /// When there is no such account.
@@ -329,10 +333,10 @@ impl Playground {
         Ok(path)
     }
 
-    /// Ends everything and removes everything but the logs.
+    /// Stops everything and removes everything but the logs.
     ///
     /// # Errors
-    /// What could not be removed.
+    /// When something could not be removed.
     pub async fn stop(mut self) -> Result<()> {
         tokio::task::spawn_blocking(move || self.end()).await?
     }
@@ -353,7 +357,7 @@ impl Drop for Playground {
     }
 }
 
-/// The cgroups for a real node, or why there is none.
+/// Returns the cgroups for a real node, or why there is none.
 fn choose(mode: Mode, progress: &Progress) -> Result<(Option<Cgroups>, Option<String>)> {
     if mode == Mode::Simulated {
         return Ok((None, Some("as asked for".to_owned())));

@@ -1,4 +1,4 @@
-//! What this machine can do, and the two programs of the system that a real node needs.
+//! Checks that this machine can run a real node, and finds the two system programs that it needs.
 
 use std::env;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use crate::network;
 use crate::processes::run;
 use crate::progress::Progress;
 
-/// Programs that can't be built by the Go client alone: runc needs libseccomp, nft is written in C.
+/// Programs that the Go client alone can't build: runc needs libseccomp, nft is written in C.
 const SYSTEM: &[(&str, &str)] =
     &[("runc", "runc"), ("nft", "nftables"), ("ip", "iproute2"), ("nsenter", "util-linux")];
 
-/// A program on `PATH`, or where administrators' programs are when `PATH` leaves those out.
+/// Returns the path of a program on `PATH`, or in the folders of administrators' programs.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -24,10 +24,10 @@ pub(crate) fn on_path(program: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Makes sure that a real node can run here, and returns the cgroups it will live in.
+/// Checks that a real node can run here, and returns its cgroups.
 ///
 /// # Errors
-/// Why not, in words for the user.
+/// When it can't, with the reason in words for the user.
 pub(crate) fn prepare(progress: &Progress) -> Result<Cgroups> {
     if !rustix::process::geteuid().is_root() {
         return Err(anyhow!("a real node needs root"));

@@ -16,11 +16,11 @@ use crate::sample;
 
 /// The node's name.
 pub(crate) const NAME: &str = "playground";
-/// Where pods ask for names: the address every cluster's DNS service has by habit.
+/// Address of the DNS service; by convention the same in every cluster.
 pub(crate) const DNS_SERVICE: &str = "10.96.0.10";
 
-/// How containerd stores the layers of images: one over another, unless the folder is such a stack itself (in a
-/// container), on which the kernel allows no other. Then as copies.
+/// Returns the snapshotter for containerd's image layers: overlayfs, or copies if the folder itself
+/// is on an overlay (in a container), on which the kernel allows no other overlay.
 pub(crate) fn snapshotter(folder: &Path) -> Result<&'static str> {
     /// The kernel's `OVERLAYFS_SUPER_MAGIC`, statfs(2).
     const OVERLAY: u64 = 0x794c_7630;
@@ -28,9 +28,9 @@ pub(crate) fn snapshotter(folder: &Path) -> Result<&'static str> {
     Ok(if u64::try_from(found.f_type) == Ok(OVERLAY) { "native" } else { "overlayfs" })
 }
 
-/// A node in the making.
+/// Parameters of a node's start.
 pub(crate) struct Node<'a> {
-    /// What it is a node of.
+    /// The node's control plane.
     pub(crate) of: &'a ControlPlane<'a>,
 }
 
@@ -39,12 +39,12 @@ impl Node<'_> {
         self.of.home.run().join("containerd")
     }
 
-    /// containerd's socket.
+    /// Returns containerd's socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.containerd().join("containerd.sock")
     }
 
-    /// Starts containerd and waits until it answers; it needs nothing of the control plane.
+    /// Starts containerd and waits until it answers; it doesn't need the control plane.
     pub(crate) async fn start_containerd(&self, processes: &mut Processes) -> Result<()> {
         let programs = self.of.programs;
         let folder = self.of.home.make("containerd")?;
@@ -56,7 +56,8 @@ impl Node<'_> {
         command
             .arg("--config")
             .arg(&config)
-            // The shim is looked for on PATH, and iptables' and nft's folder may be missing from an ordinary user's.
+            // containerd looks for the shim on PATH; an ordinary user's PATH may lack the folder of
+            // iptables and nft.
             .env(
                 "PATH",
                 format!("{}:{path}:/usr/sbin:/sbin", programs.folder("containerd-shim-runc-v2")?.display()),
@@ -133,7 +134,8 @@ SystemdCgroup = false
         ))
     }
 
-    /// One bridge, one range of addresses, no translation: pods are reached as they are.
+    /// Configures one bridge with one range of addresses and without translation, so that pods are
+    /// reached by their own addresses.
     fn write_pod_network(&self) -> Result<()> {
         let folder = self.of.home.make("containerd/cni")?;
         let network = json!({
@@ -185,13 +187,14 @@ SystemdCgroup = false
             "failSwapOn": false,
             "clusterDNS": [DNS_SERVICE],
             "clusterDomain": "cluster.local",
-            // Nothing of the machine's own resolver for pods: it could not be reached anyway.
+            // Pods don't use the machine's own resolver, which they couldn't reach.
             "resolvConf": "",
             "podLogsDir": of.home.logs().join("pods"),
             "volumePluginDir": root.join("volume-plugins"),
             "maxPods": 200,
             "serializeImagePulls": false,
-            // A full disk must not take away images that can't be pulled again, nor evict what is being tested.
+            // With a full disk kubelet must neither delete images, which can't be pulled again, nor
+            // evict pods under test.
             "imageGCHighThresholdPercent": 100,
             "evictionHard": {
                 "imagefs.available": "0%", "imagefs.inodesFree": "0%", "nodefs.available": "0%",
@@ -222,10 +225,11 @@ SystemdCgroup = false
             "bindAddress": network::NODE_ADDRESS,
             "mode": "nftables",
             "clusterCIDR": network::CLUSTER_NETWORK,
-            // Pods that reach one another through a service are on one bridge. Where the kernel does not show bridged
-            // packets to its filter, answers would come back untranslated; from the node's address they do not.
+            // Pods that reach one another through a service are on one bridge. If the kernel
+            // doesn't pass bridged packets to its filter, the answers would come back untranslated;
+            // with the node's address as source they don't.
             "nftables": {"masqueradeAll": true, "minSyncPeriod": "100ms"},
-            // The machine's own limits stay as they are.
+            // kube-proxy must not change the machine's own limits.
             "conntrack": {"maxPerCore": 0, "min": 0},
         });
         let file = of.home.make("kube-proxy")?.join("config.json");

@@ -1,4 +1,4 @@
-//! Objects of the cluster: applying YAML, and asking whether something is ready.
+//! Applies YAML to the cluster, and checks whether objects are ready.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use serde_json::Value;
 /// The field manager of everything the playground applies.
 const MANAGER: &str = "playground";
 
-/// A client with the identity of a kubeconfig. It retries nothing by itself and no call takes longer than 30 seconds,
-/// watches excepted.
+/// Returns a client with the identity of a kubeconfig. It doesn't retry, and no call but a watch
+/// takes longer than 30 seconds.
 ///
 /// # Errors
 /// When the file can't be read.
@@ -26,10 +26,11 @@ pub async fn client(kubeconfig: &Path) -> Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-/// Applies every object of a YAML text (server-side, taking over fields that others own), in their order.
+/// Applies every object of a YAML text in its order (server-side, taking over fields that others
+/// own).
 ///
 /// # Errors
-/// When the text is no YAML, or an object is refused; the message names it.
+/// When the text is no YAML, or an object is rejected; the message names it.
 pub async fn apply(client: &Client, yaml: &str) -> Result<()> {
     let objects: Vec<Option<Value>> = serde_saphyr::from_multiple(yaml).context("not YAML")?;
     for object in objects.into_iter().flatten() {
@@ -63,7 +64,7 @@ pub(crate) async fn apply_object(client: &Client, object: Value) -> Result<()> {
 /// Succeeds when an object has a condition with status `True`.
 ///
 /// # Errors
-/// When the object is not there or the condition is otherwise; the message has its reason.
+/// When the object doesn't exist or the condition has another status; the message has its reason.
 pub(crate) async fn has_condition(
     client: &Client,
     kind: &Kind<'_>,
@@ -91,7 +92,7 @@ pub(crate) async fn server_ready(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Which kind of object, and where.
+/// A kind of object, and its namespace.
 pub(crate) struct Kind<'a> {
     pub(crate) version: &'a str,
     pub(crate) name: &'a str,

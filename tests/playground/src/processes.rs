@@ -1,4 +1,5 @@
-//! The programs of a run: started with a log file, watched while they are waited for, stopped newest first.
+//! The programs of a run: each has a log file, is watched during waits, and is stopped in reverse
+//! order.
 
 use std::fs::File;
 use std::future::Future;
@@ -11,11 +12,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Set in the environment of every program of a run, and so of what that starts: by it [`crate::leftovers`] recognises
-/// what a killed run left behind, and can't mistake another process that got the same id for it.
+/// Variable in the environment of every program of a run and of its children. By it
+/// [`crate::leftovers`] recognizes the processes of a killed run, and can't confuse them with
+/// another process that got the same id.
 pub(crate) const MARK: &str = "MATINEE_PLAYGROUND_RUN";
 
-/// How long a program may take to end when asked to, before it is killed.
+/// Longest time for a program to end after SIGTERM, before it is killed.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The running programs of a run, oldest first.
@@ -32,12 +34,13 @@ struct Running {
 }
 
 impl Processes {
-    /// Programs log to `logs`, which must exist, and are marked with the directory of runs `home`.
+    /// Creates an empty list. Programs log to `logs`, which must exist, and are marked with the
+    /// directory of runs `home`.
     pub(crate) fn new(home: &Path, logs: &Path) -> Self {
         Self { running: Vec::new(), logs: logs.to_owned(), mark: home.to_owned() }
     }
 
-    /// Starts a program; what it writes goes to `<name>.log`.
+    /// Starts a program whose output is written to `<name>.log`.
     pub(crate) fn start(&mut self, name: &str, mut command: Command) -> Result<()> {
         let log = self.logs.join(format!("{name}.log"));
         let child = spawn(&mut command, &log, &self.mark)?;
@@ -45,11 +48,11 @@ impl Processes {
         Ok(())
     }
 
-    /// Polls `check` until it succeeds, at most for `bound`.
+    /// Polls `check` until it succeeds, for `bound` at most.
     ///
     /// # Errors
-    /// When a program of the run ends meanwhile, with its last words, or when the time is over, with the last reason
-    /// `check` gave.
+    /// When a program of the run ends before, with the end of its log, or when the time is over,
+    /// with the last error of `check`.
     pub(crate) async fn wait<F, T>(
         &mut self,
         what: &str,
@@ -92,7 +95,7 @@ impl Processes {
         Ok(())
     }
 
-    /// Ends every program, newest first: asks, waits a bounded time, then kills.
+    /// Stops every program, newest first: sends SIGTERM, waits a bounded time, then kills.
     pub(crate) fn stop(&mut self) {
         while let Some(mut running) = self.running.pop() {
             let pid = Pid::from_child(&running.child);
@@ -107,8 +110,9 @@ impl Processes {
     }
 }
 
-/// Starts a program that writes to `log`, marked with the directory of runs `home`. It has a process group of its own, so
-/// that Ctrl-C in a terminal ends the run in its order rather than everything at once.
+/// Starts a program that writes to `log`, marked with the directory of runs `home`. It has a
+/// process group of its own, so that Ctrl-C in a terminal stops the run in order instead of
+/// everything at once.
 pub(crate) fn spawn(command: &mut Command, log: &Path, home: &Path) -> Result<Child> {
     let output = File::options()
         .create(true)
@@ -125,7 +129,7 @@ pub(crate) fn spawn(command: &mut Command, log: &Path, home: &Path) -> Result<Ch
         .with_context(|| format!("cannot start {}", command.get_program().display()))
 }
 
-/// The end of a log, for an error message: at most 20 lines from its last 4 KiB.
+/// Returns the end of a log, for an error message: at most 20 lines from its last 4 KiB.
 pub(crate) fn last_lines(log: &Path) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(log)?;
@@ -144,7 +148,7 @@ pub(crate) fn last_lines(log: &Path) -> String {
 /// Runs a short command to its end.
 ///
 /// # Errors
-/// When it can't be started or fails; the message has what it wrote.
+/// When it can't be started or fails; the message has its output.
 pub(crate) fn run(command: &mut Command) -> Result<String> {
     let text = format!("{command:?}");
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {text}"))?;

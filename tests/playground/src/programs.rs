@@ -1,8 +1,8 @@
-//! The programs the cluster is made of: which there are and where they are found.
+//! The programs of the cluster, and where they are found.
 //!
-//! In this order: the folder in `KUBEBUILDER_ASSETS` (etcd and kube-apiserver only), `PATH` when what is there says it
-//! is the pinned version, the cache, and else they are built into the cache, once (see [`crate::building`]). Helm is found the same way, when
-//! somebody asks for it.
+//! The search order is: the folder in `KUBEBUILDER_ASSETS` (etcd and kube-apiserver only), `PATH`
+//! if the program there reports the pinned version, the cache, and else a build into the cache (see
+//! [`crate::building`]). Helm is found the same way on first use.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -17,19 +17,19 @@ use crate::machine;
 use crate::processes::run;
 use crate::progress::Progress;
 
-/// One Go module under `programs/` and how what it pins is built.
+/// A Go module under `programs/`, and how its pinned programs are built.
 pub(crate) struct Family {
     /// The folder under `programs/`.
     pub(crate) name: &'static str,
-    /// The module whose version is that of all its programs.
+    /// The module whose version all its programs have.
     module: &'static str,
     /// Build tags, comma-separated.
     pub(crate) tags: &'static str,
-    /// Packages whose variables are stamped with the version, as Kubernetes' own build does.
+    /// Packages with version variables to set, as Kubernetes' own build does.
     pub(crate) stamped: &'static [&'static str],
-    /// The one variable that is stamped with the version, elsewhere; empty when the version is known without.
+    /// The one variable elsewhere to set to the version; empty when none is needed.
     pub(crate) version_variable: &'static str,
-    /// The arguments that make its programs print their version; none when what they print can't be relied on.
+    /// Arguments that make its programs print their version; empty when the output is unreliable.
     version_arguments: &'static [&'static str],
     /// Its programs: file name and Go package.
     programs: &'static [(&'static str, &'static str)],
@@ -64,7 +64,7 @@ const ETCD: Family = Family {
 const CONTAINERD: Family = Family {
     name: "containerd",
     module: "github.com/containerd/containerd/v2",
-    // Snapshotters that need headers of the system's, and that nothing here uses.
+    // These snapshotters need system headers, and nothing here uses them.
     tags: "no_btrfs,no_zfs,no_devmapper",
     stamped: &[],
     version_variable: "",
@@ -134,14 +134,14 @@ const HELM: Family = Family {
 /// Programs of a cluster with a real node, and of one with a simulated node.
 const NODE: &[&Family] = &[&KUBERNETES, &ETCD, &CONTAINERD, &CNI, &COREDNS, &TRAEFIK];
 const SIMULATED: &[&Family] = &[&KUBERNETES, &ETCD, &TRAEFIK, &KWOK];
-/// What of Kubernetes only a real node needs.
+/// Programs of Kubernetes that only a real node needs.
 const NODE_ONLY: &[&str] = &["kubelet", "kube-proxy"];
 
-/// What kwok does with nodes and pods, in its module.
+/// kwok's stages for nodes and pods, in its module.
 const STAGES: &[&str] =
     &["kustomize/stage/node/fast", "kustomize/stage/node/heartbeat-with-lease", "kustomize/stage/pod/fast"];
 
-/// Where each program is, and the data that belongs to some.
+/// Paths of all programs, and of the data that some need.
 pub(crate) struct Programs {
     found: BTreeMap<&'static str, PathBuf>,
     gateway_api: PathBuf,
@@ -149,10 +149,11 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Finds every program, building what is missing.
+    /// Finds every program, and builds missing ones.
     ///
     /// # Errors
-    /// When a program is neither found nor can be built; the message has the end of the build's output.
+    /// When a program is neither found nor can be built; the message has the end of the build's
+    /// output.
     pub(crate) async fn find(real_node: bool, progress: &Progress) -> Result<Self> {
         let mut found = BTreeMap::new();
         for family in if real_node { NODE } else { SIMULATED } {
@@ -175,7 +176,7 @@ impl Programs {
         Ok(Self { found, gateway_api, stages })
     }
 
-    /// Where a program is.
+    /// Returns the path of a program.
     pub(crate) fn path(&self, program: &str) -> Result<&Path> {
         self.found
             .get(program)
@@ -183,23 +184,23 @@ impl Programs {
             .with_context(|| format!("{program} is not part of this cluster"))
     }
 
-    /// The folder a program is in.
+    /// Returns the folder of a program.
     pub(crate) fn folder(&self, program: &str) -> Result<&Path> {
         self.path(program)?.parent().with_context(|| format!("{program} is in no folder"))
     }
 
-    /// The folder with the Gateway API's definitions, as YAML.
+    /// Returns the folder with the Gateway API's definitions, as YAML.
     pub(crate) fn gateway_api(&self) -> &Path {
         &self.gateway_api
     }
 
-    /// The files that tell kwok what to do, if it is part of this cluster.
+    /// Returns the files that configure kwok, if it is part of this cluster.
     pub(crate) fn stages(&self) -> Result<Vec<PathBuf>> {
         let folder = self.stages.as_deref().context("kwok is not part of this cluster")?;
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
-            // The list of the others, for another tool.
+            // This file only lists the others, for another tool.
             if path.file_name().is_some_and(|name| name != "kustomization.yaml") {
                 files.push(path);
             }
@@ -208,7 +209,7 @@ impl Programs {
     }
 }
 
-/// Helm of the pinned version.
+/// Returns Helm of the pinned version.
 pub(crate) async fn helm(progress: &Progress) -> Result<PathBuf> {
     let (program, package) = HELM.programs[0];
     find(&HELM, program, package, progress).await
@@ -223,12 +224,12 @@ async fn find(family: &Family, program: &str, package: &str, progress: &Progress
 }
 
 impl Family {
-    /// Its Go module in this repository.
+    /// Returns the folder of its Go module in this repository.
     pub(crate) fn folder(&self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(self.name)
     }
 
-    /// The pinned version of its programs, such as `v1.37.2`.
+    /// Returns the pinned version of its programs, such as `v1.37.2`.
     pub(crate) fn version(&self) -> Result<String> {
         let file = self.folder().join("go.mod");
         let text =
@@ -239,7 +240,8 @@ impl Family {
     }
 }
 
-/// The version a `go.mod` requires of a module, in a `require` line of its own or in a block.
+/// Returns the version that a `go.mod` requires of a module, in a `require` line of its own or in a
+/// block.
 fn version_in<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
     go_mod.lines().find_map(|line| {
         let mut words = line.trim().trim_start_matches("require ").split_whitespace();
@@ -248,7 +250,7 @@ fn version_in<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
     })
 }
 
-/// The folder for a family's programs: `<cache>/<family>-<hash of its go.mod and go.sum>`.
+/// Returns the folder for a family's programs: `<cache>/<family>-<hash of its go.mod and go.sum>`.
 fn cache(family: &Family) -> Result<PathBuf> {
     let mut hash = Sha256::new();
     for name in ["go.mod", "go.sum"] {
@@ -259,7 +261,7 @@ fn cache(family: &Family) -> Result<PathBuf> {
     Ok(cache_root()?.join(format!("{}-{}", family.name, &hash[..16])))
 }
 
-/// The folder for everything that is made or fetched once.
+/// Returns the folder for everything that is built or downloaded once.
 pub(crate) fn cache_root() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(cache) = set("MATINEE_PLAYGROUND_CACHE") {
@@ -272,7 +274,7 @@ pub(crate) fn cache_root() -> Result<PathBuf> {
     }
 }
 
-/// A program that need not be built.
+/// Returns a program that needs no build, if there is one.
 fn elsewhere(family: &Family, program: &str) -> Result<Option<PathBuf>> {
     if let (true, Some(assets)) =
         (matches!(program, "etcd" | "kube-apiserver"), env::var_os("KUBEBUILDER_ASSETS"))
@@ -285,13 +287,13 @@ fn elsewhere(family: &Family, program: &str) -> Result<Option<PathBuf>> {
     let Some(path) = machine::on_path(program).filter(|_| !family.version_arguments.is_empty()) else {
         return Ok(None);
     };
-    // Another version would mostly work, and then fail somewhere far from here.
+    // Another version would mostly work, and then fail in ways that are hard to trace.
     let wanted = family.version()?;
     let says = run(Command::new(&path).args(family.version_arguments)).unwrap_or_default();
     Ok(says_version(&says, &wanted).then_some(path))
 }
 
-/// Whether one of the words is the version, with or without its `v`, and with or without something behind a `+`.
+/// Returns whether one of the words is the version, with or without its `v` and a suffix after `+`.
 fn says_version(says: &str, wanted: &str) -> bool {
     let wanted = wanted.trim_start_matches('v');
     says.split(|c: char| c.is_whitespace() || c == ',')

@@ -1,5 +1,5 @@
-//! Prometheus, for tests of alerts and of what it scrapes: Debian's package, taken apart rather than installed, since its service would start
-//! and listen. Fetched when somebody asks for it.
+//! Prometheus, for tests of alerts and of scraping. It is Debian's package, extracted and not
+//! installed, because an installed one would start its service and listen. Downloaded on first use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,21 +12,21 @@ use crate::processes::run;
 use crate::programs::cache_root;
 use crate::progress::Progress;
 
-/// The oldest version that is used: major and minor.
+/// Oldest usable version: major and minor.
 const OLDEST: (u32, u32) = (2, 40);
 const PACKAGE: &str = "prometheus";
 
-/// Where promtool is: version 2.40 or later on `PATH`, else of the system's package `prometheus`, which is fetched once and never installed.
-/// Needs no cluster.
+/// Returns the path of promtool: version 2.40 or later on `PATH`, else from the system's package
+/// `prometheus`, which is downloaded once and never installed. Needs no cluster.
 ///
 /// # Errors
-/// When it is neither there nor can be fetched.
+/// When it is neither found nor can be downloaded.
 pub async fn promtool(progress: impl Fn(&str) + Send + Sync + 'static) -> Result<PathBuf> {
     let progress = Progress::new(progress);
     tokio::task::spawn_blocking(move || find("promtool", &progress)).await?
 }
 
-/// Where Prometheus is, as [`promtool`].
+/// Returns the path of Prometheus, like [`promtool`].
 ///
 /// # Errors
 /// As [`promtool`].
@@ -54,7 +54,8 @@ fn find(name: &str, progress: &Progress) -> Result<PathBuf> {
     }
 }
 
-/// Puts the package's programs into a folder. Made beside it and moved there whole; another run may be quicker.
+/// Puts the package's programs into a folder. It is prepared beside its place and then moved;
+/// another run may be faster.
 fn fetch(folder: &Path) -> Result<()> {
     let unfinished = folder.with_extension(format!("{}.unfinished", std::process::id()));
     fs::create_dir_all(&unfinished).with_context(|| format!("cannot make {}", unfinished.display()))?;
@@ -69,11 +70,11 @@ fn fetch(folder: &Path) -> Result<()> {
     moved
 }
 
-/// Downloads the package and takes it apart; the folder with its programs.
+/// Downloads and extracts the package. Returns the folder with its programs.
 fn take_apart(folder: &Path) -> Result<PathBuf> {
     let download = || run(Command::new("apt-get").current_dir(folder).args(["-qq", "download", PACKAGE]));
     if download().is_err() {
-        // No list of packages yet, or one of packages that are there no more.
+        // The package lists are missing or outdated.
         run(Command::new("apt-get").args(["-qq", "update"]))?;
         download()?;
     }
@@ -90,7 +91,7 @@ fn says(program: &Path) -> Option<(u32, u32)> {
     version_in(&run(Command::new(program).arg("--version")).ok()?)
 }
 
-/// Major and minor of `promtool, version 2.42.0+ds (branch: …`.
+/// Parses major and minor from `promtool, version 2.42.0+ds (branch: …`.
 fn version_in(text: &str) -> Option<(u32, u32)> {
     let version = text.split_once("version ")?.1;
     let mut numbers = version.split('.').map(|number| number.parse().ok());

@@ -1,4 +1,5 @@
-//! Lets pods reach a server that listens on loopback: what connects to an address of this machine's end of the node's network is connected to it.
+//! A TCP relay that lets pods reach a server on loopback: it listens on this machine's address in
+//! the node's network.
 
 use std::net::SocketAddr;
 
@@ -7,16 +8,16 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// A relay for TCP. It ends when dropped, and its connections with it.
+/// A relay for TCP. It stops when dropped, and closes its connections.
 pub(crate) struct Relay {
     task: JoinHandle<()>,
 }
 
 impl Relay {
-    /// Listens on `listen` for what is meant for `server`.
+    /// Listens on `listen` and connects each client to `server`.
     ///
     /// # Errors
-    /// When somebody else listens there.
+    /// When the address is in use.
     pub(crate) async fn start(listen: SocketAddr, server: SocketAddr) -> Result<Self> {
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -31,7 +32,7 @@ impl Drop for Relay {
 }
 
 async fn accept(listener: TcpListener, server: SocketAddr) {
-    // Dropped with this task, and its connections with it.
+    // The connections are dropped with this task.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -39,7 +40,7 @@ async fn accept(listener: TcpListener, server: SocketAddr) {
                 Ok((client, _)) => {
                     connections.spawn(connect(client, server));
                 }
-                // Out of file descriptors, say: some may come free.
+                // For example, there are no free file descriptors; some may become free.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -47,7 +48,7 @@ async fn accept(listener: TcpListener, server: SocketAddr) {
     }
 }
 
-/// A server that is not there closes the connection: its client sees that by itself.
+/// If the server can't be reached, the connection is closed, which its client sees.
 async fn connect(mut client: TcpStream, server: SocketAddr) -> std::io::Result<()> {
     let mut server = TcpStream::connect(server).await?;
     client.set_nodelay(true)?;
@@ -63,7 +64,7 @@ mod tests {
     #[tokio::test]
     async fn both_sides_hear_each_other_until_it_ends() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // A port of its own on another address of loopback, as in the playground.
+        // The relay listens on the server's port at another loopback address, as in the playground.
         let listen = SocketAddr::from(([127, 0, 0, 2], server.local_addr().unwrap().port()));
         let relay = Relay::start(listen, server.local_addr().unwrap()).await.unwrap();
         let mut client = TcpStream::connect(listen).await.unwrap();

@@ -1,4 +1,4 @@
-//! The program that pods run: package `sample`, as the only file of an image.
+//! The program that pods run: the package `sample`, as the only file of an image.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -10,10 +10,10 @@ use crate::progress::Progress;
 
 /// The image of package `sample`.
 pub(crate) const SAMPLE_IMAGE: &str = "localhost/matinee/sample:1";
-/// The same program as what holds a pod's namespaces.
+/// The same program as the pause container, which holds a pod's namespaces.
 pub(crate) const PAUSE_IMAGE: &str = "localhost/matinee/pause:1";
 
-/// Builds it.
+/// Builds the program.
 pub(crate) async fn build(progress: &Progress) -> Result<PathBuf> {
     let began = Instant::now();
     let binary = cargo::build("sample", false, |line| progress.say(line)).await?;

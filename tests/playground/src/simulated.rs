@@ -1,4 +1,4 @@
-//! A node that only says it runs pods, for machines where a real one can't be.
+//! A simulated node on which pods only seem to run, for machines that can't have a real one.
 
 use std::process::Command;
 
@@ -9,10 +9,10 @@ use crate::control_plane::ControlPlane;
 use crate::node::NAME;
 use crate::processes::Processes;
 
-/// Addresses for pods that don't exist: from a range set aside for documentation (RFC 5737), so nobody has them.
+/// Addresses of simulated pods, from a documentation range (RFC 5737), so that they exist nowhere.
 const POD_NETWORK: &str = "198.51.100.0/24";
 
-/// Starts kwok, which plays every node there is; the API server must be ready.
+/// Starts kwok, which simulates all nodes; the API server must be ready.
 pub(crate) fn start(of: &ControlPlane<'_>, processes: &mut Processes) -> Result<()> {
     let kubeconfig = of.kubeconfig("kwok", "kwok", Some("system:masters"))?;
     let mut kwok = Command::new(of.programs.path("kwok")?);
@@ -22,7 +22,7 @@ pub(crate) fn start(of: &ControlPlane<'_>, processes: &mut Processes) -> Result<
         .arg("--node-ip=198.51.100.1")
         .arg("--server-address=127.0.0.1:0")
         .arg("--node-lease-duration-seconds=40")
-        // It looks for a configuration in the home directory otherwise.
+        // Otherwise kwok looks for a configuration in the home directory.
         .env("KWOK_WORKDIR", of.home.make("kwok")?);
     for stage in of.programs.stages()? {
         kwok.arg("--config").arg(stage);
@@ -30,7 +30,7 @@ pub(crate) fn start(of: &ControlPlane<'_>, processes: &mut Processes) -> Result<
     processes.start("kwok", kwok)
 }
 
-/// The node it plays, as an object to apply.
+/// Returns the simulated node, as an object to apply.
 pub(crate) fn node() -> serde_json::Value {
     json!({
         "apiVersion": "v1",

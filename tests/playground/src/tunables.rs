@@ -1,4 +1,5 @@
-//! Settings of the kernel that kubelet changes for the whole machine: kept, and put back when the run ends.
+//! Kernel settings that kubelet changes for the whole machine. They are saved at the start of a
+//! run, and restored at its end.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value};
 
-/// What kubelet's container manager sets, below /proc/sys.
+/// Settings that kubelet's container manager changes, below /proc/sys.
 const CHANGED: &[&str] = &[
     "kernel/keys/root_maxbytes",
     "kernel/keys/root_maxkeys",
@@ -18,11 +19,11 @@ const CHANGED: &[&str] = &[
 
 const FILE: &str = "tunables.json";
 
-/// Writes the present values into the run's directory.
+/// Saves the present values in the run's directory.
 pub(crate) fn keep(run: &Path) -> Result<()> {
     let mut values = Map::new();
     for name in CHANGED {
-        // Not every kernel has each; what it lacks can't be changed either.
+        // Some kernels lack a setting, which then can't be changed either.
         if let Ok(value) = fs::read_to_string(Path::new("/proc/sys").join(name)) {
             values.insert((*name).to_owned(), Value::from(value.trim()));
         }

@@ -98,7 +98,7 @@ fn next(state: &mut State, id: u64) -> Option<Job> {
     })
 }
 
-/// Moves all queued deliveries to the held ones, in reverse of the mode's order.
+/// Moves all queued deliveries to the held ones, which are stored last first in the mode's order.
 pub(crate) fn release(hook: &mut Hook) {
     let mut due: Vec<Outgoing> = hook.queue.drain(..).collect();
     match hook.mode.shuffle.as_ref().map(|shuffle| (shuffle.order, shuffle.seed)) {

@@ -164,7 +164,7 @@ pub(crate) fn push(state: &State, repo: u64, moved: &Moved<'_>, actor: &str) -> 
         "head_commit": head.map(|commit| push_commit(state, repo, commit)),
         "pusher": {"name": actor, "email": format!("{actor}@users.noreply.github.com")},
     }));
-    // Only in this event the repository has the format of git hooks.
+    // Only this event has a repository with these fields, among them times in seconds since 1970.
     let mut shown = show::repository(state, repo);
     show::users::extend(
         &mut shown,

@@ -172,8 +172,7 @@ impl State {
         names.iter().map(|name| Ok(self.named_repo(name)?.id)).collect()
     }
 
-    /// Returns the App that owns check runs set by the control API: any App that sees the
-    /// repository.
+    /// Returns the App that owns check runs set by the control API: the first one there is.
     pub(crate) fn some_app(&self) -> Option<u64> {
         self.apps.keys().next().copied()
     }

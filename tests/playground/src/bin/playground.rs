@@ -1,4 +1,4 @@
-//! Starts the cluster for work by hand and ends it on Ctrl-C.
+//! Starts the cluster for work by hand, and stops it on Ctrl-C.
 
 use std::io::Write as _;
 
@@ -28,7 +28,7 @@ async fn main() -> anyhow::Result<()> {
     playground.stop().await
 }
 
-/// A line for whoever looks; nobody looking is fine.
+/// Prints a line. A closed output is no error.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! Who the operator is on the stand-in: a user with a token, and an App.
+//! The operator's identities on the stand-in: a user with a token, and an App.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -12,7 +12,7 @@ use super::OWNER;
 /// The user whose token the operator has.
 pub(super) const USER: &str = "matinee-bot";
 
-/// What GitHub would hand out to whoever sets up Matinee.
+/// Credentials that GitHub gives to the person who sets up Matinee.
 pub(super) struct Accounts {
     pub(super) token: String,
     pub(super) app_id: u64,
@@ -20,7 +20,7 @@ pub(super) struct Accounts {
     pub(super) webhook_secret: String,
 }
 
-/// Makes the accounts.
+/// Creates the accounts.
 pub(super) async fn make(github: Client) -> Result<Accounts> {
     github.create_account(OWNER, AccountKind::Organization).await?;
     github.create_account(USER, AccountKind::User).await?;
@@ -30,7 +30,8 @@ pub(super) async fn make(github: Client) -> Result<Accounts> {
             owner: OWNER.to_owned(),
             permissions: permissions(),
             events: Vec::new(),
-            // PreviewRepositories have webhooks of their own here, which tests can lose and double one by one.
+            // On the stage each GitHub repository has a webhook of its own, whose deliveries tests
+            // can lose and double.
             webhook: None,
         })
         .await?;
@@ -43,7 +44,7 @@ pub(super) async fn make(github: Client) -> Result<Accounts> {
     })
 }
 
-/// What the App asks for.
+/// Returns the App's permissions.
 fn permissions() -> Permissions {
     [
         ("checks", "read"),

@@ -1,4 +1,4 @@
-//! What a platform team sets up once, and reading what the operator says of its objects.
+//! Objects that a platform team sets up once, and helpers that read the operator's conditions.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::objects::{apply, apply_object};
 const CLASS_YAML: &str = include_str!("../../manifests/stage/class.yaml");
 /// The custom resources of `matinee.dev`.
 const VERSION: &str = "matinee.dev/v1alpha1";
-/// The operator as the API server knows it.
+/// Returns the operator's user name for the API server.
 pub(super) fn operator_user() -> String {
     format!("system:serviceaccount:{SYSTEM}:{ACCOUNT}")
 }
@@ -30,17 +30,17 @@ pub(super) struct Setup<'a> {
     pub(super) probe_address: Option<SocketAddr>,
     pub(super) registry: String,
     pub(super) slack: &'a slack_stand_in::control::types::App,
-    /// Id of the channel that results are posted to.
+    /// Id of the channel to which results are posted.
     pub(super) slack_channel: &'a str,
 }
 
-/// The classes, and the Secrets that they refer to with what those hold.
+/// Returns the classes, and the names and contents of the Secrets to which they refer.
 fn classes(accounts: &Accounts) -> [(&'static str, &'static str, Value); 2] {
     let app = json!({"appId": accounts.app_id.to_string(), "privateKey": accounts.private_key});
     [(CLASS, "github", json!({"token": accounts.token})), (APP_CLASS, "github-app", app)]
 }
 
-/// Applies what has to be there before the operator is: its namespace, and the credentials in it.
+/// Applies the prerequisites of the operator: its namespace, and the credentials in it.
 pub(super) async fn prepare(setup: &Setup<'_>) -> Result<()> {
     let client = setup.client;
     apply_object(client, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}}))
@@ -63,7 +63,7 @@ pub(super) async fn prepare(setup: &Setup<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Applies the two classes; the chart has brought their definition.
+/// Applies the two classes, after the chart has installed their definition.
 pub(super) async fn make_classes(setup: &Setup<'_>) -> Result<()> {
     for (class, secret, _) in classes(setup.accounts) {
         apply_object(setup.client, class_object(setup, class, secret)?).await?;
@@ -95,13 +95,13 @@ fn class_object(setup: &Setup<'_>, name: &str, secret: &str) -> Result<Value> {
 pub struct Condition {
     /// `True`, `False` or `Unknown`.
     pub status: String,
-    /// Why, in one word.
+    /// The reason, in one CamelCase word.
     pub reason: String,
-    /// Why, for people.
+    /// The reason, for people.
     pub message: String,
 }
 
-/// A condition of an object by its type, if it has it.
+/// Returns a condition of an object by its type, if it has it.
 pub fn condition(object: &DynamicObject, kind: &str) -> Option<Condition> {
     let all = object.data["status"]["conditions"].as_array()?;
     let found = all.iter().find(|found| found["type"] == kind)?;
@@ -109,7 +109,7 @@ pub fn condition(object: &DynamicObject, kind: &str) -> Option<Condition> {
     Some(Condition { status: text("status"), reason: text("reason"), message: text("message") })
 }
 
-/// All conditions of an object in a few lines, for messages.
+/// Returns all conditions of an object in a few lines, for messages.
 pub fn conditions(object: &DynamicObject) -> String {
     let mut lines = format!(
         "{} {} (generation {}, observed {})",
@@ -128,7 +128,8 @@ pub fn conditions(object: &DynamicObject) -> String {
 }
 
 impl Stage {
-    /// Objects of any kind, with the administrator's rights; `api_version` as in YAML.
+    /// Returns the API for objects of any kind, with the administrator's rights; `api_version` as
+    /// in YAML.
     pub fn objects(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
@@ -138,44 +139,44 @@ impl Stage {
         }
     }
 
-    /// The `PreviewEnvironments` of a namespace.
+    /// Returns the API for a namespace's `PreviewEnvironments`.
     pub fn environments(&self, namespace: &str) -> Api<DynamicObject> {
         self.objects(VERSION, "PreviewEnvironment", Some(namespace))
     }
 
-    /// The `DeploymentRequests` of a namespace.
+    /// Returns the API for a namespace's `DeploymentRequests`.
     pub fn requests(&self, namespace: &str) -> Api<DynamicObject> {
         self.objects(VERSION, "DeploymentRequest", Some(namespace))
     }
 
-    /// The PreviewRepositories of a namespace.
+    /// Returns the API for a namespace's `PreviewRepositories`.
     pub fn repositories(&self, namespace: &str) -> Api<DynamicObject> {
         self.objects(VERSION, "PreviewRepository", Some(namespace))
     }
 
-    /// The `PreviewTemplates` of a namespace.
+    /// Returns the API for a namespace's `PreviewTemplates`.
     pub fn templates(&self, namespace: &str) -> Api<DynamicObject> {
         self.objects(VERSION, "PreviewTemplate", Some(namespace))
     }
 
-    /// The `PreviewClasses`.
+    /// Returns the API for the `PreviewClasses`.
     pub fn classes(&self) -> Api<DynamicObject> {
         self.objects(VERSION, "PreviewClass", None)
     }
 
-    /// Applies every object of a YAML text with the administrator's rights, in their order.
+    /// Applies every object of a YAML text in its order, with the administrator's rights.
     ///
     /// # Errors
-    /// When the text is no YAML, or an object is refused; the message names it.
+    /// When the text is no YAML, or an object is rejected; the message names it.
     pub async fn apply(&self, yaml: &str) -> Result<()> {
         apply(&self.client, yaml).await
     }
 
-    /// Makes a PreviewClass like [`CLASS`] after `change` was made to its content: for tests that need another routing,
-    /// other limits or another trust.
+    /// Creates a PreviewClass like [`CLASS`] after `change` has edited its content, for tests that
+    /// need other routing, limits or grants.
     ///
     /// # Errors
-    /// When the API server refuses it.
+    /// When the API server rejects it.
     pub async fn class_like(&self, name: &str, change: impl FnOnce(&mut Value)) -> Result<()> {
         let usual = self.classes().get(CLASS).await?;
         let mut spec = usual.data["spec"].clone();

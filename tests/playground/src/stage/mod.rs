@@ -1,8 +1,8 @@
-//! The stage: everything around the operator. A cluster, a stand-in for GitHub, the operator with its own rights and no others, and what a
-//! platform team sets up once: the chart, credentials, a class.
+//! The stage: a cluster, a stand-in for GitHub, the operator with its own rights and no others, and
+//! what a platform team sets up once: the chart, credentials, a class.
 //!
-//! The demo plays on it, and so do the cluster tests. The operator is known by its command line, its YAML and its
-//! effects only.
+//! The demo and the cluster tests run on it. It uses the operator's command line, YAML and effects
+//! only.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -13,13 +13,13 @@
 //! // In tests of the package `matinee`: env!("CARGO_BIN_EXE_matinee").
 //! let stage = Stage::start(Settings::new("target/debug/matinee"), |line| eprintln!("{line}")).await?;
 //!
-//! // A repository on the stand-in with a webhook, a namespace, a PreviewTemplate and a PreviewRepository; every part can be
-//! // given by the caller. Give each test one of its own.
+//! // A repository on the stand-in with a webhook, a namespace, a PreviewTemplate and a PreviewRepository.
+//! // The caller may replace every part. Give each test a project of its own.
 //! let shop = stage.project(NewProject::new("shop")).await?;
 //! let sha = stage.github().push(&shop.repository, "feature").await?;
 //! let pull = stage.github().open_pull_request(&shop.repository, "feature").await?;
 //!
-//! // What GitHub shows. Whoever waits too long is told what there was instead, and the operator's last words.
+//! // What GitHub shows. After a timeout the error has the present state and the end of the operator's log.
 //! let minute = Duration::from_secs(60);
 //! let deployment = stage.deployed(&shop, &sha, "success", minute).await?;
 //! let url = &deployment.statuses.last().unwrap().environment_url;
@@ -32,9 +32,9 @@
 //! let environment = stage.environments(&shop.namespace).get(&name).await?;
 //! assert_eq!(playground::stage::condition(&environment, "Ready").unwrap().status, "True");
 //!
-//! // Anything else is waited for by a check that fails as long as it isn't there; the reason is told at the end.
+//! // To wait for anything else, pass a check that fails until it holds; a timeout reports its last error.
 //! stage.github().close(&shop.repository, pull.number).await?;
-//! stage.wait_for("the environment goes", minute, async || {
+//! stage.wait_for("the environment is deleted", minute, async || {
 //!     match stage.environments(&shop.namespace).get_opt(&name).await? {
 //!         None => Ok(()),
 //!         Some(environment) => anyhow::bail!("{}", playground::stage::conditions(&environment)),
@@ -92,58 +92,61 @@ pub use web::Answer;
 
 /// The operator's namespace, where its Secrets are.
 pub const SYSTEM: &str = "matinee-system";
-/// The operator's service account, as the chart calls it.
+/// The operator's service account, as in the chart.
 pub const ACCOUNT: &str = "matinee";
-/// The PreviewClass whose GitHub credentials are a personal token's.
+/// The PreviewClass whose GitHub credentials are a personal token.
 pub const CLASS: &str = "standard";
-/// The PreviewClass whose GitHub credentials are an App's, installed on [`OWNER`] and nowhere else.
+/// The PreviewClass whose GitHub credentials are those of an App, which is installed on [`OWNER`]
+/// only.
 pub const APP_CLASS: &str = "app";
-/// The account that repositories of projects belong to unless said otherwise.
+/// The default owner of projects' GitHub repositories.
 pub const OWNER: &str = "acme";
-/// The ConfigMap that says who in Slack is who on GitHub.
+/// The ConfigMap that maps users in Slack to users on GitHub.
 pub const SLACK_USERS: &str = "slack-users";
-/// The channel in Slack that results are posted to.
+/// The channel in Slack to which results are posted.
 pub const SLACK_CHANNEL: &str = "deploys";
 
-/// Where the operator runs. The chart is installed either way, so it has the same rights.
+/// Where the operator runs. The chart is installed either way, so the operator has the same rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Place {
-    /// As a process of this machine, which is killed and started within a tenth of a second.
+    /// As a process of this machine, which can be killed and started within a tenth of a second.
     #[default]
     Process,
-    /// In pods, as users have it. Where the node is simulated no pod runs: it is a process then, and a line says so.
+    /// In pods, as users run it. On a simulated node, where no pod runs, it is a process instead,
+    /// and a progress line says so.
     Cluster {
-        /// How many.
+        /// Number of pods.
         replicas: u32,
     },
 }
 
-/// How to start.
+/// Settings of a stage.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How the cluster is started.
+    /// Settings of the cluster.
     pub playground: crate::Settings,
     /// The operator's binary.
     pub operator: PathBuf,
     /// Where it runs.
     pub place: Place,
-    /// Further values of the chart, which win over the stage's own; none when null.
+    /// Further values of the chart, which override the stage's own; null for none.
     pub values: serde_json::Value,
-    /// Time between two of its sweeps, in whole seconds, at least 5.
+    /// Interval of the operator's sweeps, in whole seconds, at least 5.
     pub sweep_interval: Duration,
-    /// Least time between two of its writes to GitHub, in whole seconds. Below one second, the stand-in's limits on what
-    /// creates content are lifted too, since that many GitHub wouldn't take.
+    /// Least time between two of the operator's writes to GitHub, in whole seconds. Below one
+    /// second the stand-in has no limits on content either, which GitHub would enforce at that
+    /// rate.
     pub github_write_interval: Duration,
-    /// What it logs, as `RUST_LOG` says it.
+    /// The operator's log filter, as in `RUST_LOG`.
     pub log: String,
     /// Further flags of `matinee run`.
     pub flags: Vec<String>,
-    /// Whether its writes to the cluster are recorded, for [`Stage::writes`].
+    /// Whether the operator's writes to the cluster are recorded, for [`Stage::writes`].
     pub record_writes: bool,
 }
 
 impl Settings {
-    /// The usual settings: a sweep a minute, a write to GitHub a second, as a user would have it.
+    /// Returns a user's usual settings: one sweep a minute and one write to GitHub a second.
     pub fn new(operator: impl Into<PathBuf>) -> Self {
         Self {
             playground: crate::Settings::default(),
@@ -159,9 +162,10 @@ impl Settings {
     }
 }
 
-/// A running stage. End it with [`Stage::stop`]; dropping it ends everything too, without telling of problems.
+/// A running stage. Stop it with [`Stage::stop`]; dropping it stops everything too, without
+/// reporting problems.
 pub struct Stage {
-    // Dropped in this order: nobody is asked who is gone.
+    // Fields are dropped in this order, so that each part stops before those that it needs.
     operator: Operator,
     place: Place,
     release: Release,
@@ -176,13 +180,15 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts everything and waits until the operator is ready. `progress` is told a line for everything that takes long.
+    /// Starts everything and waits until the operator is ready. Calls `progress` with a line for
+    /// each step that takes long.
     ///
     /// # Errors
-    /// When a part can't be started; the message names it. Everything that was started has then been ended.
+    /// When a part can't be started; the message names it. Everything that was started has then
+    /// been stopped.
     pub async fn start(settings: Settings, progress: impl Fn(&str) + Send + Sync + 'static) -> Result<Self> {
         let progress = Progress::new(progress);
-        // Only now: builds can take longer than anybody would wait for another run.
+        // The lock comes after the builds, which can take longer than another run would wait.
         programs::helm(&progress).await?;
         let mut playground = settings.playground.clone();
         if settings.record_writes {
@@ -209,7 +215,7 @@ impl Stage {
 
         let began = Instant::now();
         let images = async {
-            // What projects deploy, unless they say otherwise.
+            // Projects deploy the sample unless they name another image.
             playground.sample_image().await?;
             if in_cluster {
                 playground.program_image("matinee", &settings.operator).await.map(Some)
@@ -217,7 +223,7 @@ impl Stage {
                 Ok(None)
             }
         };
-        // An App's key takes a while to make.
+        // Creating an App's key takes a while.
         let (image, accounts) = tokio::try_join!(images, account::make(github.control()))?;
         playground.progress.took("images and accounts", began);
         let client = playground.client().await?;
@@ -273,45 +279,45 @@ impl Stage {
         })
     }
 
-    /// The operator.
+    /// Returns the operator.
     pub fn operator(&self) -> &Operator {
         &self.operator
     }
 
-    /// Where the operator runs.
+    /// Returns where the operator runs.
     pub fn place(&self) -> Place {
         self.place
     }
 
-    /// A client with the administrator's rights.
+    /// Returns a client with the administrator's rights.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// What makes things happen on the stand-in, and tells what happened there.
+    /// Returns the control client of the stand-in for GitHub.
     pub fn github(&self) -> github::Client {
         self.github.control()
     }
 
-    /// What makes people type commands in Slack, and tells what they were answered. The app has the command `/deploy`.
+    /// Returns the control client of the stand-in for Slack, whose app has the command `/deploy`.
     pub fn slack(&self) -> slack::Client {
         self.slack.control()
     }
 
-    /// What puts images into the registry, which every class lists.
+    /// Returns the control client of the registry, which every class lists.
     pub fn registry(&self) -> registry::Client {
         self.registry.control()
     }
 
-    /// The registry's host and port, as it stands in the names of its images.
+    /// Returns the registry's host and port, as in the names of its images.
     pub fn registry_host(&self) -> String {
         self.registry.host()
     }
 
-    /// Tells the operator who somebody in Slack is on GitHub; the id of the Slack user.
+    /// Maps a new user in Slack to a user on GitHub for the operator. Returns the Slack user's id.
     ///
     /// # Errors
-    /// When Slack's stand-in or the API server refuses it.
+    /// When Slack's stand-in or the API server rejects it.
     pub async fn slack_user(&self, name: &str, login: &str) -> Result<String> {
         let typed = self.slack().type_command(Typed::new(name, SLACK_CHANNEL, "/deploy help")).await?;
         let id = typed.field("user_id").to_owned();
@@ -322,43 +328,45 @@ impl Stage {
         Ok(id)
     }
 
-    /// The stand-in's pages.
+    /// Returns the URL of the stand-in's pages.
     pub fn github_pages(&self) -> &str {
         self.github.html_url()
     }
 
-    /// The base URL of the stand-in's REST API.
+    /// Returns the base URL of the stand-in's REST API.
     pub fn github_api(&self) -> &str {
         self.github.api_url()
     }
 
-    /// The secret that webhooks to the operator are signed with.
+    /// Returns the secret that signs webhooks to the operator.
     pub fn webhook_secret(&self) -> &str {
         &self.accounts.webhook_secret
     }
 
-    /// A personal token that may do with every project's repository what its collaborators with write permission may:
-    /// what somebody uses who creates a deployment by hand.
+    /// Returns a personal token with a collaborator's write permissions on every project's
+    /// repository. A person who creates a deployment by hand uses it.
     pub fn token(&self) -> &str {
         &self.accounts.token
     }
 
-    /// The cluster.
+    /// Returns the cluster.
     pub fn playground(&self) -> &Playground {
         &self.playground
     }
 
-    /// Whether containers run, so that URLs answer and containers fail. When not, a line on the progress said why.
+    /// Returns whether containers run, so that URLs answer and containers fail. If not, a progress
+    /// line has said why.
     pub fn serves(&self) -> bool {
         self.responder.is_none()
     }
 
-    /// A point in the record of the operator's writes.
+    /// Returns the present position in the record of the operator's writes.
     pub fn mark(&self) -> Mark {
         self.playground.mark()
     }
 
-    /// The operator's writes to the cluster since a mark, those it made as a preview's deployer too.
+    /// Returns the operator's writes to the cluster since a mark, including those that it made as a
+    /// preview's deployer.
     ///
     /// # Errors
     /// When they are not recorded: [`Settings::record_writes`].
@@ -366,10 +374,10 @@ impl Stage {
         self.playground.writes(since)
     }
 
-    /// Ends everything and removes everything but the logs.
+    /// Stops everything and removes everything but the logs.
     ///
     /// # Errors
-    /// What could not be ended or removed.
+    /// When something could not be stopped or removed.
     pub async fn stop(self) -> Result<()> {
         let Self { operator, responder, github, slack, registry, playground, .. } = self;
         let ended = tokio::task::spawn_blocking(move || operator.finish()).await?;
@@ -382,7 +390,8 @@ impl Stage {
     }
 }
 
-/// Where the operator can run, and the address of this machine that it reaches from there.
+/// Returns where the operator can run, and this machine's address as the operator reaches it from
+/// there.
 fn place(wanted: Place, playground: &Playground) -> (Place, Ipv4Addr) {
     match (wanted, playground.host_address()) {
         (Place::Cluster { .. }, None) => {

@@ -1,4 +1,4 @@
-//! The operator, wherever it runs.
+//! The operator, as a process or in pods.
 
 use std::path::{Path, PathBuf};
 
@@ -24,8 +24,9 @@ impl Operator {
         Self { place, kubeconfig }
     }
 
-    /// Where it serves webhooks and pages, the same after a restart: an address on loopback or, in the cluster, the host name of the chart's
-    /// HTTPRoute, which [`super::Stage::fetch`] and browsers know.
+    /// Returns the URL of its webhooks and pages, which a restart keeps. It is an address on
+    /// loopback or, in the cluster, the host name of the chart's HTTPRoute, which
+    /// [`super::Stage::fetch`] and browsers resolve.
     pub fn url(&self) -> String {
         match &self.place {
             Running::Process(process) => process.url(),
@@ -33,17 +34,18 @@ impl Operator {
         }
     }
 
-    /// Where GitHub sends webhooks.
+    /// Returns the URL for GitHub's webhooks.
     pub fn webhook_url(&self) -> String {
         format!("{}/webhooks/github", self.url())
     }
 
-    /// Where Slack sends commands.
+    /// Returns the URL for Slack's commands.
     pub fn slack_url(&self) -> String {
         format!("{}/slack/commands", self.url())
     }
 
-    /// Where the process serves health and metrics, the same after a restart. In the cluster every pod does: [`OperatorPod::admin_url`].
+    /// Returns the URL of the process's health and metrics, which a restart keeps. In the cluster
+    /// every pod has one: [`OperatorPod::admin_url`].
     ///
     /// # Errors
     /// When it runs in the cluster.
@@ -51,7 +53,8 @@ impl Operator {
         Ok(self.process()?.admin_url())
     }
 
-    /// The log of the process, of all its lives; in the cluster, the folder with the containers' logs.
+    /// Returns the log of the process across restarts; in the cluster, the folder with the
+    /// containers' logs.
     pub fn log(&self) -> &Path {
         match &self.place {
             Running::Process(process) => process.log(),
@@ -59,12 +62,12 @@ impl Operator {
         }
     }
 
-    /// A kubeconfig of its service account: whoever uses it has its rights.
+    /// Returns a kubeconfig of its service account, which grants its rights.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// Its process, if it runs as one.
+    /// Returns its process id, if it runs as a process.
     pub fn pid(&self) -> Option<u32> {
         match &self.place {
             Running::Process(process) => process.pid(),
@@ -72,27 +75,29 @@ impl Operator {
         }
     }
 
-    /// Kills the process without warning, as a crash would. Nobody starts it again.
+    /// Kills the process without warning, as a crash would. Nothing starts it again.
     ///
     /// # Errors
-    /// When it does not run, or in the cluster, where the kubelet starts it again: [`OperatorPod::kill`].
+    /// When it does not run, or in the cluster, where the kubelet starts it again:
+    /// [`OperatorPod::kill`].
     pub fn kill(&self) -> Result<()> {
         self.process()?.kill()
     }
 
-    /// Asks the process to end, and waits until it has.
+    /// Sends the process SIGTERM, and waits until it has ended.
     ///
     /// # Errors
-    /// When it does not run, ends with an error, or not within 20 seconds; then it is killed. When it runs in the cluster.
+    /// When it does not run, ends with an error, or doesn't end within 20 seconds; then it is
+    /// killed. When it runs in the cluster.
     pub fn end(&self) -> Result<()> {
         self.process()?.end()
     }
 
-    /// Kills it where it runs, and waits until it runs again and is ready. In the cluster the kubelet starts every pod's container again, at once
-    /// only the first time.
+    /// Kills the operator, and waits until it runs again and is ready. In the cluster the kubelet
+    /// restarts every pod's container; only the first restart is immediate.
     ///
     /// # Errors
-    /// When it ends by itself, or is not ready in time; the message has its last words.
+    /// When it ends by itself, or is not ready in time; the message has the end of its log.
     pub async fn restart(&self) -> Result<()> {
         match &self.place {
             Running::Process(process) => process.restart().await,
@@ -100,10 +105,10 @@ impl Operator {
         }
     }
 
-    /// Its pods as they are now, in the order of their names; those that are being ended too.
+    /// Returns its present pods, in the order of their names, including terminating ones.
     ///
     /// # Errors
-    /// When the API server doesn't tell, or it runs as a process.
+    /// When the API server rejects the request, or the operator runs as a process.
     pub async fn pods(&self) -> Result<Vec<OperatorPod>> {
         match &self.place {
             Running::Process(_) => bail!("the operator runs as a process, not in pods: Settings::place"),
@@ -111,7 +116,7 @@ impl Operator {
         }
     }
 
-    /// The end of its log, of each pod.
+    /// Returns the end of its log, of each pod.
     pub fn last_words(&self) -> String {
         match &self.place {
             Running::Process(process) => process.last_words(),
@@ -119,7 +124,7 @@ impl Operator {
         }
     }
 
-    /// Its resident memory in bytes, of all its pods together.
+    /// Returns its resident memory in bytes, the sum of all pods.
     ///
     /// # Errors
     /// When it does not run.
@@ -131,7 +136,7 @@ impl Operator {
         pods.list().await?.iter().map(OperatorPod::resident_memory).sum()
     }
 
-    /// Fails when it ended by itself.
+    /// Fails when it has ended by itself.
     pub(super) async fn check_alive(&self) -> Result<()> {
         match &self.place {
             Running::Process(process) => process.check_alive(),
@@ -139,7 +144,7 @@ impl Operator {
         }
     }
 
-    /// Ends the process, if it is one and runs; pods end with the cluster.
+    /// Stops the process, if there is one; pods stop with the cluster.
     pub(super) fn finish(&self) -> Result<()> {
         match &self.place {
             Running::Process(process) => process.end(),

@@ -1,4 +1,4 @@
-//! What is outside of the cluster: stand-ins for GitHub, Slack and a registry.
+//! Everything outside of the cluster: stand-ins for GitHub, Slack and a registry.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -7,7 +7,8 @@ use github_stand_in::control::types::Limits;
 
 use super::web;
 
-/// The stand-in's REST API has a path before it, as Enterprise Server's has: who forgets it fails.
+/// The stand-in's REST API has a base path like Enterprise Server's, so that code which forgets it
+/// fails.
 const API_PATH: &str = "/api/v3";
 
 /// The stand-ins.
@@ -18,10 +19,11 @@ pub(super) struct Outside {
 }
 
 impl Outside {
-    /// Starts them on an address of this machine; GitHub's `unlimited` takes as much as anybody writes.
+    /// Starts the stand-ins on an address of this machine. `unlimited` removes GitHub's limits on
+    /// content.
     pub(super) async fn start(host: Ipv4Addr, unlimited: bool) -> Result<Self> {
         let listen = SocketAddr::from((host, 0));
-        // In the cluster the operator is reached by a name that the gateway knows.
+        // In the cluster the operator has a host name that only the gateway knows.
         let client = Some(web::client()?);
         let github = github_stand_in::Settings {
             listen,

@@ -1,5 +1,5 @@
-//! The operator in pods, as the chart installs it. Their processes are this machine's too: the node is in a network of its own, not on a machine of
-//! its own.
+//! The operator in pods, as the chart installs it. Their processes also belong to this machine: the
+//! node has a network of its own, but is not another machine.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -23,39 +23,40 @@ use crate::processes::last_lines;
 const CONTAINER: &str = "matinee";
 /// The container's port for health and metrics.
 const ADMIN_PORT: &str = "admin";
-/// How long a restart may take. The kubelet waits ten seconds before the second one, and twice as long before each further one.
+/// Longest time for a restart. The kubelet waits ten seconds before the second one, and twice as
+/// long before each further one.
 const READY_WITHIN: Duration = Duration::from_mins(2);
-/// Time between two looks whether one ended by itself.
+/// Interval of checks whether a pod ended by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A pod of the operator, as it was when it was asked about.
+/// A pod of the operator at the time it was read.
 #[derive(Clone, Debug)]
 pub struct OperatorPod {
-    /// Its name, which is also what the operator calls itself as holder of the lease.
+    /// Its name, which the operator also uses as holder of the lease.
     pub name: String,
-    /// Its address, which this machine reaches; empty before it has one.
+    /// Its address, which this machine can reach; empty before it has one.
     pub address: String,
     /// Whether it gets webhooks.
     pub ready: bool,
-    /// Whether it was asked to end.
+    /// Whether it is terminating.
     pub ending: bool,
-    /// How often its container was started again.
+    /// Number of restarts of its container.
     pub restarts: i32,
     /// The image of its container.
     pub image: String,
     admin_port: i32,
-    /// The folder that containerd keeps its running container's process in.
+    /// The folder of its running container's process in containerd.
     task: Option<PathBuf>,
     logs: PathBuf,
 }
 
 impl OperatorPod {
-    /// Where it serves health and metrics.
+    /// Returns the URL of its health and metrics.
     pub fn admin_url(&self) -> String {
         format!("http://{}:{}", self.address, self.admin_port)
     }
 
-    /// The id of its process on this machine.
+    /// Returns the id of its process on this machine.
     ///
     /// # Errors
     /// When its container doesn't run.
@@ -68,13 +69,14 @@ impl OperatorPod {
         pid.trim().parse().with_context(|| format!("{} holds no process id", file.display()))
     }
 
-    /// Kills its process without warning, as a crash would, unless it has ended meanwhile. The kubelet starts it again.
+    /// Kills its process without warning, as a crash would, unless it has already ended. The
+    /// kubelet starts it again.
     ///
     /// # Errors
-    /// When its container didn't run when it was asked about.
+    /// When its container didn't run at the time the pod was read.
     pub fn kill(&self) -> Result<()> {
         let pid = match self.pid() {
-            // containerd clears away what has ended.
+            // containerd removes the folders of ended processes.
             Err(_) if self.task.as_ref().is_some_and(|task| !task.join("init.pid").exists()) => return Ok(()),
             other => i32::try_from(other?)?,
         };
@@ -85,7 +87,7 @@ impl OperatorPod {
         }
     }
 
-    /// Resident memory of its process in bytes.
+    /// Returns the resident memory of its process in bytes.
     ///
     /// # Errors
     /// When its container doesn't run.
@@ -93,10 +95,10 @@ impl OperatorPod {
         process::resident_memory(self.pid()?)
     }
 
-    /// What its container wrote, in those of its lives that the kubelet remembers.
+    /// Returns its container's output, across the restarts whose logs the kubelet keeps.
     ///
     /// # Errors
-    /// When there is no log: the container was not started yet, or the pod is gone.
+    /// When there is no log: the container was not started yet, or the pod has been deleted.
     pub fn log(&self) -> Result<String> {
         let mut text = String::new();
         for log in logs_in(&self.logs)? {
@@ -111,7 +113,7 @@ impl OperatorPod {
 pub(super) struct Pods {
     api: Api<Pod>,
     url: String,
-    /// containerd's tasks and the logs of all pods.
+    /// Folders of containerd's tasks and of the logs of all pods.
     tasks: PathBuf,
     logs: PathBuf,
     looked: Mutex<Option<Instant>>,
@@ -172,7 +174,7 @@ impl Pods {
         }
     }
 
-    /// Kills all, and waits until all are ready again.
+    /// Kills all pods' processes, and waits until all are ready again.
     pub(super) async fn restart(&self) -> Result<()> {
         let before = self.list().await?;
         ensure!(!before.is_empty(), "no pod of the operator is there");
@@ -199,7 +201,8 @@ impl Pods {
         }
     }
 
-    /// Fails when a container ended by itself. Killing it is no such end, unless for want of memory.
+    /// Fails when a container has ended by itself. A SIGKILL by the test doesn't count, but one for
+    /// lack of memory does.
     pub(super) async fn check_alive(&self) -> Result<()> {
         {
             let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -233,14 +236,14 @@ impl Pods {
     }
 }
 
-/// 128 and the number of SIGKILL.
+/// Exit code after SIGKILL: 128 and the number of the signal.
 const KILLED: i32 = 137;
 
 fn container(pod: &Pod) -> Option<&ContainerStatus> {
     pod.status.as_ref()?.container_statuses.iter().flatten().find(|status| status.name == CONTAINER)
 }
 
-/// The end of what each pod of the operator says in its newest life, below a folder with the logs of all pods.
+/// Returns the end of each operator pod's newest log, from a folder with the logs of all pods.
 pub(super) fn last_words(logs: &Path) -> String {
     let mut words = String::new();
     for folder in fs::read_dir(logs).into_iter().flatten().flatten() {
@@ -255,7 +258,7 @@ pub(super) fn last_words(logs: &Path) -> String {
     words
 }
 
-/// The logs of a container, one for each of its lives, oldest first.
+/// Returns the logs of a container, one for each restart, oldest first.
 fn logs_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("no log in {}", folder.display()))?;
     let mut logs: Vec<(u32, PathBuf)> = entries
@@ -266,7 +269,8 @@ fn logs_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(logs.into_iter().map(|(_, path)| path).collect())
 }
 
-/// A line without what the kubelet's format puts before it: time, stream, and whether it is whole.
+/// Returns a line without the prefix of the kubelet's format: time, stream, and whether it is
+/// complete.
 fn spoken(line: &str) -> &str {
     line.splitn(4, ' ').nth(3).unwrap_or(line)
 }

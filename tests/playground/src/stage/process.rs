@@ -1,4 +1,5 @@
-//! The operator as a process: with the rights of its service account, nothing of this process's environment, and a log.
+//! The operator as a process, with the rights of its service account, without this process's
+//! environment variables, and with a log.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -17,9 +18,9 @@ use super::{SYSTEM, Settings};
 use crate::Playground;
 use crate::processes::{last_lines, spawn};
 
-/// How long a start may take until it is ready.
+/// Longest time from start to readiness.
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How long it may take to end when asked to: it gives its own work 15 seconds.
+/// Longest time for it to end after SIGTERM: it gives its own work 15 seconds.
 const END_WITHIN: Duration = Duration::from_secs(20);
 
 /// The operator's process.
@@ -38,7 +39,7 @@ pub(super) struct Process {
 #[derive(Default)]
 struct State {
     child: Option<Child>,
-    /// It was ended on purpose: that it doesn't run is no reason to give up waiting.
+    /// Whether it was stopped on purpose, so that a wait doesn't fail because it isn't running.
     meant_to_be_down: bool,
 }
 
@@ -51,7 +52,7 @@ impl Process {
     ) -> Result<Self> {
         let secret_file = playground.home.make("operator")?.join("webhook-secret");
         write_secret(&secret_file, told.webhook_secret)?;
-        // Both held at once, so that they differ.
+        // Both are held at once, so that they differ.
         let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
         let (address, admin) = (listeners[0].local_addr()?, listeners[1].local_addr()?);
         let mut arguments: Vec<String> = [
@@ -64,7 +65,8 @@ impl Process {
             ("--github-write-interval", seconds(settings.github_write_interval)?),
             ("--slack-api-url", told.slack_api_url.clone()),
             ("--slack-response-url", told.slack_response_url.clone()),
-            // The same in every life: it need not wait for its own Lease to expire.
+            // The identity stays the same across restarts, so that the operator needn't wait for
+            // its own Lease to expire.
             ("--identity", "stage".to_owned()),
             ("--config-map", SETTINGS.to_owned()),
             ("--log-format", "text".to_owned()),
@@ -91,22 +93,22 @@ impl Process {
         Ok(process)
     }
 
-    /// Where it serves, the same after a restart.
+    /// Returns its URL, which a restart keeps.
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Where it serves health and metrics, the same after a restart.
+    /// Returns the URL of its health and metrics, which a restart keeps.
     pub(super) fn admin_url(&self) -> String {
         format!("http://{}", self.admin)
     }
 
-    /// Its log, of all its lives.
+    /// Returns its log, across all restarts.
     pub(super) fn log(&self) -> &Path {
         &self.log
     }
 
-    /// Its process, if it runs.
+    /// Returns its process id, if it runs.
     pub(super) fn pid(&self) -> Option<u32> {
         self.state().child.as_ref().map(Child::id)
     }
@@ -124,10 +126,11 @@ impl Process {
         Ok(())
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends it SIGTERM, and waits until it has ended.
     ///
     /// # Errors
-    /// When it does not run, ends with an error, or not within 20 seconds; then it is killed.
+    /// When it does not run, ends with an error, or doesn't end within 20 seconds; then it is
+    /// killed.
     pub(super) fn end(&self) -> Result<()> {
         let mut state = self.state();
         if state.meant_to_be_down {
@@ -151,10 +154,10 @@ impl Process {
         bail!("the operator did not end within {} s of being asked to", END_WITHIN.as_secs())
     }
 
-    /// Starts it, and waits until it is ready. One that runs is killed first.
+    /// Starts it, and waits until it is ready. If it runs, it is killed first.
     ///
     /// # Errors
-    /// When it ends, or is not ready within 30 seconds; the message has its last words.
+    /// When it ends, or is not ready within 30 seconds; the message has the end of its log.
     pub(super) async fn restart(&self) -> Result<()> {
         if self.pid().is_some() {
             self.kill()?;
@@ -190,7 +193,7 @@ impl Process {
         }
     }
 
-    /// Fails when it ended by itself.
+    /// Fails when it has ended by itself.
     pub(super) fn check_alive(&self) -> Result<()> {
         let status = match &mut self.state().child {
             Some(child) => child.try_wait()?,
@@ -199,7 +202,7 @@ impl Process {
         status.map_or(Ok(()), |status| Err(self.ended(status)))
     }
 
-    /// The end of its log.
+    /// Returns the end of its log.
     pub(super) fn last_words(&self) -> String {
         last_lines(&self.log)
     }
@@ -222,7 +225,7 @@ impl Drop for Process {
     }
 }
 
-/// Resident memory of a process in bytes.
+/// Returns the resident memory of a process in bytes.
 pub(super) fn resident_memory(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
@@ -230,14 +233,14 @@ pub(super) fn resident_memory(pid: u32) -> Result<u64> {
     Ok(kibibytes * 1024)
 }
 
-/// A file that only this user can read.
+/// Writes a file that only this user can read.
 fn write_secret(path: &Path, secret: &str) -> Result<()> {
     use std::io::Write as _;
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     Ok(file.write_all(secret.as_bytes())?)
 }
 
-/// A duration as the operator's flags and the chart's values take it.
+/// Formats a duration for the operator's flags and the chart's values.
 pub(super) fn seconds(duration: Duration) -> Result<String> {
     if duration.subsec_nanos() != 0 {
         bail!("{duration:?} is given to the operator in whole seconds");

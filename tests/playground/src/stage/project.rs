@@ -1,4 +1,4 @@
-//! A team with a repository: what a test or the demo plays with.
+//! Projects: a team with a GitHub repository, for one test or the demo.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::{Image, sample};
 
 const TEMPLATE: &str = include_str!("../../manifests/stage/template.yaml");
 const REPOSITORY: &str = include_str!("../../manifests/stage/repository.yaml");
-/// How long the operator may take until it has looked at a new PreviewRepository.
+/// Longest time until the operator has reconciled a new PreviewRepository.
 const SEEN_WITHIN: Duration = Duration::from_mins(1);
 
-/// A project to make.
+/// A project to create.
 #[derive(Clone, Debug)]
 pub struct NewProject {
     name: String,
@@ -31,11 +31,13 @@ pub struct NewProject {
 }
 
 impl NewProject {
-    /// A repository `acme/<name>` with a webhook; in the namespace `team-<name>` a PreviewTemplate and a PreviewRepository, both
-    /// of that name, of the class [`CLASS`], whose every pull request has a preview of the sample application.
+    /// Returns the usual project: a repository `acme/<name>` with a webhook, and in the namespace
+    /// `team-<name>` a PreviewTemplate and a PreviewRepository of that name and of the class
+    /// [`CLASS`]. Each pull request has a preview of the sample application.
     ///
-    /// The sample shows the commit's first seven characters, the pull request's number, and the parameter `message`. Its
-    /// image is the deployment payload's `image`, else [`crate::Playground::sample_image`].
+    /// The sample shows the commit's first seven characters, the pull request's number, and the
+    /// parameter `message`. Its image is the deployment payload's `image`, else
+    /// [`crate::Playground::sample_image`].
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -50,43 +52,45 @@ impl NewProject {
         }
     }
 
-    /// The account the repository belongs to.
+    /// Sets the account that owns the repository.
     #[must_use]
     pub fn owner(mut self, owner: &str) -> Self {
         owner.clone_into(&mut self.owner);
         self
     }
 
-    /// The namespace of the team's objects.
+    /// Sets the namespace of the team's objects.
     #[must_use]
     pub fn namespace(mut self, namespace: &str) -> Self {
         namespace.clone_into(&mut self.namespace);
         self
     }
 
-    /// The PreviewClass that the usual PreviewRepository names.
+    /// Sets the PreviewClass that the usual PreviewRepository names.
     #[must_use]
     pub fn class(mut self, class: &str) -> Self {
         class.clone_into(&mut self.class);
         self
     }
 
-    /// The image in the usual template; may have holes: `localhost/shop:{{ sha }}`.
+    /// Sets the image in the usual template, which may have placeholders: `localhost/shop:{{ sha
+    /// }}`.
     #[must_use]
     pub fn image(mut self, image: &str) -> Self {
         image.clone_into(&mut self.image);
         self
     }
 
-    /// An environment variable of the container in the usual template; its value may have holes. By such variables the
-    /// sample application can be made to fail in every way: `CRASH_AFTER`, `START_DELAY`, `NEVER_READY` and others.
+    /// Adds an environment variable to the container in the usual template; its value may have
+    /// placeholders. Variables make the sample application fail in various ways: `CRASH_AFTER`,
+    /// `START_DELAY`, `NEVER_READY` and others.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// The PreviewTemplate, given or usual.
+    /// Returns the PreviewTemplate, given or usual.
     ///
     /// # Errors
     /// When the given one is no YAML.
@@ -102,7 +106,7 @@ impl NewProject {
         Ok(template)
     }
 
-    /// The PreviewRepository, given or usual.
+    /// Returns the PreviewRepository, given or usual.
     ///
     /// # Errors
     /// When the given one is no YAML.
@@ -117,21 +121,21 @@ impl NewProject {
         serde_saphyr::from_str(&yaml).context("the PreviewRepository is no YAML")
     }
 
-    /// A PreviewTemplate in place of the usual one, as YAML; its namespace may be left out.
+    /// Replaces the usual PreviewTemplate by this YAML, which may omit the namespace.
     #[must_use]
     pub fn template(mut self, yaml: &str) -> Self {
         self.template = Some(yaml.to_owned());
         self
     }
 
-    /// A PreviewRepository in place of the usual one, as YAML; its namespace may be left out.
+    /// Replaces the usual PreviewRepository by this YAML, which may omit the namespace.
     #[must_use]
     pub fn repository(mut self, yaml: &str) -> Self {
         self.repository = Some(yaml.to_owned());
         self
     }
 
-    /// Without a webhook: the operator learns of everything by its sweeps.
+    /// Omits the webhook, so that the operator gets all changes from its sweeps.
     #[must_use]
     pub fn without_webhook(mut self) -> Self {
         self.webhook = false;
@@ -139,7 +143,7 @@ impl NewProject {
     }
 }
 
-/// A team with a repository.
+/// A team with a GitHub repository.
 #[derive(Clone, Debug)]
 pub struct Project {
     /// The name of its objects.
@@ -153,11 +157,12 @@ pub struct Project {
 }
 
 impl Stage {
-    /// Makes a project, and waits until the operator has looked at its PreviewRepository, whatever it thinks of it: from then on
-    /// a webhook finds it.
+    /// Creates a project, and waits until the operator has reconciled its PreviewRepository with
+    /// any result. From then on the operator accepts its webhooks.
     ///
     /// # Errors
-    /// When an object is refused, a repository of that name exists, or the operator does not look at it.
+    /// When an object is rejected, a repository of that name exists, or the operator doesn't
+    /// reconcile it.
     pub async fn project(&self, new: NewProject) -> Result<Project> {
         let full_name = format!("{}/{}", new.owner, new.name);
         let github = self.github();
@@ -174,7 +179,7 @@ impl Stage {
         Ok(Project { name: new.name, namespace: new.namespace, repository: full_name, hook })
     }
 
-    /// Makes a webhook of a repository that tells the operator everything; answers its id.
+    /// Creates a webhook that sends all of a repository's events to the operator. Returns its id.
     ///
     /// # Errors
     /// When there is no such repository.
@@ -188,20 +193,20 @@ impl Stage {
         Ok(self.github().create_hook(repository, hook).await?)
     }
 
-    /// Makes a namespace, if there is none.
+    /// Creates a namespace if it is missing.
     ///
     /// # Errors
-    /// When the API server refuses it.
+    /// When the API server rejects it.
     pub async fn namespace(&self, name: &str) -> Result<()> {
         let metadata = json!({"name": name});
         apply_object(&self.client, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
             .await
     }
 
-    /// Applies an object in a namespace with the administrator's rights, and answers its name.
+    /// Applies an object in a namespace with the administrator's rights. Returns its name.
     ///
     /// # Errors
-    /// When it is refused; the message names it.
+    /// When it is rejected; the message names it.
     pub async fn apply_object_within(&self, namespace: &str, mut object: Value) -> Result<String> {
         object["metadata"]["namespace"] = namespace.into();
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
@@ -209,7 +214,7 @@ impl Stage {
         Ok(name)
     }
 
-    /// Waits until the operator has looked at a PreviewRepository as it is now.
+    /// Waits until the operator has reconciled a PreviewRepository's present generation.
     ///
     /// # Errors
     /// When it doesn't within a minute.
@@ -226,10 +231,11 @@ impl Stage {
         .await
     }
 
-    /// Puts the sample application where the node finds it under another name, as a build of a commit would.
+    /// Loads the sample application into the node under another image name, as a build of a commit
+    /// would.
     ///
     /// # Errors
-    /// When the node refuses it.
+    /// When the node rejects it.
     pub async fn publish(&self, image: &str) -> Result<()> {
         let Some(sample) = &self.playground.sample else { return Ok(()) };
         let files = [("/sample", sample.as_path())];

@@ -1,4 +1,4 @@
-//! The release: the chart, installed with Helm as users do it, and what it is told.
+//! The Helm release: the chart as users install it, and its values.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,16 +12,16 @@ use crate::{Playground, helm};
 
 /// The release's name.
 pub const RELEASE: &str = "matinee";
-/// The Secret with what webhooks are signed with.
+/// The Secret with the key that signs webhooks.
 pub(super) const WEBHOOK_SECRET: &str = "webhook";
-/// The chart's ConfigMap with what the operator follows while it runs.
+/// The chart's ConfigMap with the settings that the operator reads while it runs.
 pub(super) const SETTINGS: &str = "matinee-settings";
-/// How long installing may take.
+/// Longest time for the installation.
 const INSTALLED_WITHIN: &str = "2m";
-/// The host name of the chart's HTTPRoute, below the domain that previews are served in.
+/// The host name of the chart's HTTPRoute, below the domain of the previews.
 const HOST: &str = "matinee.preview.localhost";
 
-/// What of the world outside the cluster the operator is told.
+/// Facts outside the cluster that the chart's values need.
 pub(super) struct Told<'a> {
     pub(super) webhook_secret: &'a str,
     pub(super) slack_api_url: String,
@@ -33,15 +33,15 @@ pub(super) struct Told<'a> {
 pub struct Release {
     /// The chart's folder.
     pub chart: PathBuf,
-    /// The operator's image; none where it runs as a process.
+    /// The operator's image; `None` where it runs as a process.
     pub image: Option<String>,
-    /// The values it was installed with: files, the later of which win.
+    /// The values files of its installation, of which later ones override earlier ones.
     pub values: Vec<PathBuf>,
-    /// How long `helm install` took, with the wait until everything was ready.
+    /// Duration of `helm install`, including the wait until everything was ready.
     pub took: Duration,
 }
 
-/// Where the operator is reached when it runs in the cluster.
+/// Returns the operator's URL when it runs in the cluster.
 pub(super) fn url(playground: &Playground) -> String {
     format!("http://{HOST}:{}", playground.gateway_port())
 }
@@ -77,7 +77,8 @@ pub(super) async fn install(
     Ok(Release { chart, image, values, took: began.elapsed() })
 }
 
-/// What the chart is told. The stage makes its classes itself, since there are two; and when everything ends, nobody needs previews to end first.
+/// Returns the stage's values for the chart. The stage creates the classes itself, since there are
+/// two. It disables the teardown of previews, which are deleted with the whole cluster.
 fn usual_values(settings: &Settings, told: &Told<'_>, url: &str, image: Option<&str>) -> Result<Value> {
     let mut values = json!({
         "replicaCount": 0,
@@ -111,16 +112,17 @@ fn usual_values(settings: &Settings, told: &Told<'_>, url: &str, image: Option<&
 }
 
 impl Stage {
-    /// The installed chart.
+    /// Returns the installed chart.
     pub fn release(&self) -> &Release {
         &self.release
     }
 
-    /// Runs Helm with the administrator's rights in the namespace [`super::SYSTEM`]; what it prints. To upgrade:
-    /// `stage.helm(&["upgrade", RELEASE, chart, "--reuse-values", "--set", "replicaCount=2", "--wait"])`.
+    /// Runs Helm with the administrator's rights in the namespace [`super::SYSTEM`]. Returns its
+    /// output. To upgrade: `stage.helm(&["upgrade", RELEASE, chart, "--reuse-values", "--set",
+    /// "replicaCount=2", "--wait"])`.
     ///
     /// # Errors
-    /// When it fails; the message has what it wrote.
+    /// When it fails; the message has its output.
     pub async fn helm(&self, arguments: &[&str]) -> Result<String> {
         helm::run(self.playground.helm_command().await?.env("HELM_NAMESPACE", SYSTEM).args(arguments)).await
     }

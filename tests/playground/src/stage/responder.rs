@@ -1,4 +1,5 @@
-//! Answers in a preview's place where no pod runs: without it nothing on a simulated node would ever be ready.
+//! A server that answers in place of previews on a simulated node, where no pod runs and no preview
+//! would become ready otherwise.
 
 use std::net::SocketAddr;
 
@@ -19,7 +20,7 @@ impl Responder {
         let address = listener.local_addr()?;
         let app = Router::new().fallback(async || "no pod runs here: the node is simulated\n");
         let task = tokio::spawn(async move {
-            // Ends by being aborted only.
+            // Runs until it is aborted.
             let _ = axum::serve(listener, app).await;
         });
         Ok(Self { address, task })

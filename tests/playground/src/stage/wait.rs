@@ -1,4 +1,4 @@
-//! Waiting, with a good word when it was in vain.
+//! Waits for conditions, with a helpful error after a timeout.
 
 use std::fmt::Write as _;
 use std::future::Future;
@@ -11,16 +11,16 @@ use kube::api::{DynamicObject, ListParams};
 
 use super::{Project, Stage, conditions};
 
-/// Time between two looks.
+/// Interval of polling.
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Stage {
-    /// Polls `check` until it succeeds, at most for `bound`. A check that fails says not yet, and with its error what
-    /// there is instead: `bail!("the state is {state}")`.
+    /// Polls `check` until it succeeds, for `bound` at most. Let the check fail with the present
+    /// state as its error: `bail!("the state is {state}")`.
     ///
     /// # Errors
-    /// When the time is over, with the last reason that `check` gave and the operator's last words; at once when the
-    /// operator ended by itself.
+    /// When the time is over, with the last error of `check` and the end of the operator's log; at
+    /// once when the operator has ended by itself.
     pub async fn wait_for<F, T>(&self, what: &str, bound: Duration, mut check: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
@@ -80,7 +80,7 @@ impl Stage {
         }
     }
 
-    /// The conditions of every object of ours in a namespace, for messages.
+    /// Returns the conditions of all Matinee objects in a namespace, for messages.
     pub async fn explain(&self, namespace: &str) -> String {
         let mut text = format!("the objects in {namespace}:");
         for objects in [

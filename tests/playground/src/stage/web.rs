@@ -1,4 +1,4 @@
-//! Requests to URLs as a browser on this machine would make them.
+//! Requests to URLs as a browser on this machine sends them.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::Stage;
 
-/// What a URL answers.
+/// Answer of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -21,10 +21,11 @@ pub struct Answer {
 }
 
 impl Stage {
-    /// Asks a URL, once; names that end in `.localhost` are this machine's, as in a browser. Redirects are not followed.
+    /// Requests a URL once. As in a browser, names that end in `.localhost` are this machine's.
+    /// Redirects are not followed.
     ///
     /// # Errors
-    /// When there is no answer within 10 seconds. An answer of any status is one.
+    /// When there is no answer within 10 seconds. An answer of any status is a success.
     pub async fn fetch(&self, url: &str) -> Result<Answer> {
         let ask = async {
             let answer = self.web.get(url).send().await?;
@@ -35,11 +36,11 @@ impl Stage {
 }
 
 impl Stage {
-    /// Calls the stand-in's REST API as `gh api` would, with [`Stage::token`]; `path` is below the base URL, such as
-    /// `repos/acme/shop/deployments`. Answers the status and the body.
+    /// Calls the stand-in's REST API with [`Stage::token`], as `gh api` would; `path` is below the
+    /// base URL, such as `repos/acme/shop/deployments`. Returns the status and the body.
     ///
     /// # Errors
-    /// When there is no answer, or none in JSON. A refusal is an answer.
+    /// When there is no answer, or none in JSON. An answer with an error status is a success.
     pub async fn gh_api(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
         let url = format!("{}/{path}", self.github_api());
         let mut request = self
@@ -63,7 +64,8 @@ impl Stage {
     }
 }
 
-/// A client for this machine: no proxy, and no names other than of loopback.
+/// Returns a client for this machine: it uses no proxy and resolves all names to loopback or not at
+/// all.
 pub(super) fn client() -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder()
         .no_proxy()
@@ -79,7 +81,8 @@ impl Resolve for Loopback {
     fn resolve(&self, name: Name) -> Resolving {
         let name = name.as_str().to_ascii_lowercase();
         Box::pin(async move {
-            // Below `test` too: GitHub takes no webhook for a name that says itself that it is loopback.
+            // Names below `test` are included, because GitHub rejects a webhook whose name is a
+            // loopback name.
             if name == "localhost" || [".localhost", ".test"].iter().any(|zone| name.ends_with(zone)) {
                 let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                 return Ok(Box::new(std::iter::once(address)) as Addrs);

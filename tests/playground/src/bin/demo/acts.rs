@@ -1,4 +1,5 @@
-//! The pull request's acts: what somebody does on GitHub, and what must come of it.
+//! The acts of the pull request: what a person does on GitHub, and the effects that the demo
+//! checks.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,13 +13,13 @@ use crate::play::{BOUND, BRANCH, IMAGE, Play, branch, image_of, url_of};
 use crate::screen::took;
 use crate::timeline::Timeline;
 
-/// Longest time until a broken commit is reported, on a machine that does something else at the same time.
+/// Longest time until a broken commit is reported, on a busy machine.
 const REPORTED: Duration = Duration::from_mins(1);
 
 impl Play {
-    /// A pull request is opened and gets a URL that answers.
+    /// Act: a person opens a pull request, which gets a URL that answers.
     pub(crate) async fn open(&mut self) -> Result<()> {
-        // What the sweep finds in a new repository is none of the pull request's.
+        // The first sweep of a new repository doesn't count for the pull request.
         self.figures.settle(&self.stage).await?;
         self.screen.act("A pull request is opened");
         self.sha = self.commit("Add a shopping cart").await?;
@@ -58,7 +59,7 @@ impl Play {
         self.figures.memory(&self.stage).await
     }
 
-    /// A second commit is served at the same URL.
+    /// Act: a second commit is served at the same URL.
     pub(crate) async fn push(&mut self) -> Result<()> {
         self.screen.act("A second commit is pushed");
         let before = self.newest().await?;
@@ -71,7 +72,7 @@ impl Play {
         self.figures.end("update", measure, &self.stage, after).await
     }
 
-    /// A commit whose image does not exist fails with its cause, and the next one is fine again.
+    /// Act: a commit without an image fails with its cause, and the next one succeeds.
     pub(crate) async fn break_and_fix(&mut self) -> Result<()> {
         if !self.stage.serves() {
             self.screen
@@ -108,7 +109,7 @@ impl Play {
         self.inactive(failed.id).await
     }
 
-    /// Somebody creates a deployment with a payload by hand.
+    /// Act: a person creates a deployment with a payload by hand.
     pub(crate) async fn deploy_by_hand(&mut self) -> Result<()> {
         self.screen.act("Somebody creates a deployment by hand, with an image in its payload");
         let image = format!("{IMAGE}:nightly");
@@ -142,11 +143,11 @@ impl Play {
         self.inactive(before.id).await
     }
 
-    /// Events that change nothing, and a restart, write nothing.
+    /// Act: events without changes and a restart write nothing.
     pub(crate) async fn change_nothing(&mut self) -> Result<()> {
         self.screen
             .act("Nothing changes: a webhook comes twice, and the operator is killed and started again");
-        // What the acts before left to do is done first.
+        // The previous acts' pending work must not count for this one.
         self.figures.settle(&self.stage).await?;
         let measure = self.figures.begin(&self.stage).await?;
         let began = Instant::now();
@@ -172,7 +173,7 @@ impl Play {
         self.serves_head().await
     }
 
-    /// Ends everything.
+    /// Stops everything.
     pub(crate) async fn end(self) -> Result<()> {
         drop(self.timeline);
         drop(self.deployer);
@@ -192,7 +193,8 @@ impl Play {
     }
 }
 
-/// A new token for an installation is asked for by POST, but writes nothing that anybody sees.
+/// Returns whether a request writes. Requests for installation tokens are POSTs but change nothing
+/// visible.
 fn is_write(call: &Request) -> bool {
     call.method != "GET" && !call.path.ends_with("/access_tokens")
 }

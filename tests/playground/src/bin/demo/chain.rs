@@ -1,4 +1,5 @@
-//! The acts after the pull request: its preview goes, and what it was merged as goes to staging and to production.
+//! The acts after the merge: the preview is deleted, and the merge commit is deployed to staging
+//! and to production.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,13 @@ use crate::screen::{GREEN, YELLOW, took};
 
 /// The check that staging waits for.
 pub(crate) const CHECK: &str = "test";
-/// What the PreviewRepository says of production, less the second that GitHub's times leave out, and another for looking.
+/// The soak time of the PreviewRepository's production entry, less one second because GitHub's
+/// times are whole seconds, and less another for polling.
 const SOAKED: Duration = Duration::from_secs(1);
 
 impl Play {
-    /// The pull request is merged: its preview goes, and staging waits for the check of what it was merged as.
+    /// Act: a person merges the pull request, its preview is deleted, and staging waits for a check
+    /// of the merge commit.
     pub(crate) async fn merge(&mut self) -> Result<()> {
         self.screen.act("The pull request is merged");
         let repository = self.project.repository.clone();
@@ -47,7 +50,7 @@ impl Play {
         self.nothing_left().await?;
         self.holds("No object of the preview is left in the cluster");
         if self.stage.serves() {
-            // The gateway takes note of the route's end in its own time.
+            // The gateway drops the route after a moment.
             self.stage
                 .wait_for(&format!("{} answers 404", self.url), BOUND, async || {
                     let answer = self.stage.fetch(&self.url).await?;
@@ -60,7 +63,7 @@ impl Play {
         Ok(())
     }
 
-    /// The check passes, and staging is deployed.
+    /// Act: the check passes, and the merge commit is deployed to staging.
     pub(crate) async fn test(&mut self) -> Result<()> {
         self.screen.act(&format!("The check {CHECK} of the merge commit passes"));
         self.stage.publish(&image_of(&self.sha)).await?;
@@ -79,7 +82,8 @@ impl Play {
         self.reviewer_sees("staging", "success", "deployed to staging").await
     }
 
-    /// Staging was live for a while, and production is asked for; somebody else's tool carries it out.
+    /// Act: after the soak time in staging Matinee creates the deployment to production, and
+    /// another tool deploys it.
     pub(crate) async fn produce(&mut self) -> Result<()> {
         self.screen.act("production follows staging, and another tool deploys it");
         self.screen.aside(&format!(
@@ -97,7 +101,8 @@ impl Play {
         Ok(())
     }
 
-    /// What succeeded in staging is asked for in production, and deployed there; how long after staging's success it was asked for.
+    /// Waits until the commit that succeeded in staging is deployed to production. Returns the time
+    /// from staging's success to the deployment's creation.
     pub(crate) async fn followed(&mut self) -> Result<Duration> {
         let Some(staged) = self.staged.take() else { bail!("nothing was deployed to staging") };
         let asked = self
@@ -127,7 +132,7 @@ impl Play {
         Ok(after)
     }
 
-    /// The newest commit's deployment in an environment, once it has a state.
+    /// Returns the newest commit's deployment in an environment, once it has a state.
     pub(crate) async fn deployed_in(&self, environment: &str, state: &str) -> Result<Deployment> {
         let what = format!("{} in {environment} is {state}", &self.sha[..7]);
         let found = self
@@ -157,7 +162,8 @@ impl Play {
         Ok(all)
     }
 
-    /// Waits until the newest commit's request for production has succeeded with a URL; its name.
+    /// Waits until the newest commit's request for production has succeeded with a URL. Returns the
+    /// request's name.
     async fn succeeded(&self, url: &str) -> Result<String> {
         self.stage
             .wait_for("the request for production has succeeded", BOUND, async || {
@@ -172,7 +178,7 @@ impl Play {
             .await
     }
 
-    /// The newest commit's request for an environment.
+    /// Returns the newest commit's DeploymentRequest for an environment.
     pub(crate) async fn request(&self, environment: &str) -> Result<DynamicObject> {
         let all = self.stage.requests(&self.project.namespace).list(&ListParams::default()).await?.items;
         all.into_iter()
@@ -183,7 +189,7 @@ impl Play {
             .with_context(|| format!("there is no request for {} in {environment}", &self.sha[..7]))
     }
 
-    /// Waits until the newest commit shows how it stands in an environment, and shows that.
+    /// Waits until the newest commit's status for an environment has a state, and prints it.
     pub(crate) async fn reviewer_sees(&self, environment: &str, state: &str, word: &str) -> Result<()> {
         let path = format!("repos/{}/commits/{}/statuses", self.project.repository, self.sha);
         let context = format!("matinee/{environment}");

@@ -1,5 +1,6 @@
-//! Another team's deployer, which knows nothing but GitHub's API: it polls for deployments of one environment, carries the newest out, and
-//! tells GitHub. <https://docs.github.com/en/rest/deployments/deployments>
+//! Another team's deployer, which uses GitHub's API only: it polls for deployments of one
+//! environment, deploys the newest, and reports to GitHub.
+//! <https://docs.github.com/en/rest/deployments/deployments>
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -15,21 +16,21 @@ use tokio::task::JoinHandle;
 
 /// The environment that it deploys to.
 pub(crate) const ENVIRONMENT: &str = "production";
-/// Who it is on GitHub.
+/// Its login on GitHub.
 pub(crate) const LOGIN: &str = "shop-deployer";
-/// All that its token may.
+/// All permissions of its token.
 const PERMISSIONS: [(&str, &str); 2] = [("deployments", "write"), ("metadata", "read")];
-/// Time between two looks.
+/// Interval of polling.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The deployer, until dropped.
+/// The running deployer. It stops when dropped.
 pub(crate) struct Deployer {
     tasks: [JoinHandle<()>; 2],
     problem: Arc<OnceLock<String>>,
 }
 
 impl Deployer {
-    /// Gives it an account and a token of its own, and lets it begin.
+    /// Creates an account and a token for the deployer, and starts it.
     pub(crate) async fn start(stage: &Stage, repository: &str) -> Result<Self> {
         let github = stage.github();
         github.create_account(LOGIN, AccountKind::User).await?;
@@ -37,7 +38,7 @@ impl Deployer {
         let permissions = PERMISSIONS.map(|(name, level)| (name.to_owned(), level.to_owned())).into();
         let token = github.create_fine_grained_token(LOGIN, permissions).await?;
 
-        // Its "production": a server that says which commit it runs.
+        // Its "production": a server that returns the commit it runs.
         let runs = Arc::new(Mutex::new(String::from("nothing yet")));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://shop.localhost:{}", listener.local_addr()?.port());
@@ -45,7 +46,7 @@ impl Deployer {
         let page =
             async move || shown.lock().map_or_else(|_| String::new(), |sha| format!("revision: {sha}\n"));
         let server = tokio::spawn(async move {
-            // Ends by being aborted only.
+            // Runs until it is aborted.
             let _ = axum::serve(listener, Router::new().fallback(page)).await;
         });
 
@@ -64,7 +65,7 @@ impl Deployer {
         Ok(Self { tasks: [server, polls], problem })
     }
 
-    /// Fails when it gave up.
+    /// Fails when the deployer has given up.
     pub(crate) fn check(&self) -> Result<()> {
         match self.problem.get() {
             Some(problem) => bail!("{LOGIN} gave up: {problem}"),
@@ -81,7 +82,7 @@ impl Drop for Deployer {
     }
 }
 
-/// All it knows of the world.
+/// A client of GitHub's API.
 struct Api {
     http: Client,
     /// The URL of the repository's deployments.

@@ -1,28 +1,28 @@
-//! What ended the demo early, and what a person can do about it.
+//! Failures of the demo, each with a remedy for the person who ran it.
 
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 
-/// How far the demo had come when it failed.
+/// Phase of the demo in which it failed.
 #[derive(Clone, Debug)]
 pub(crate) enum Phase {
     /// Building the operator.
     Build,
     /// Starting the cluster, the stand-ins and the operator; the cluster's programs are built here.
     Start,
-    /// Something that the demo shows was not as claimed.
+    /// Playing the acts; a claim didn't hold.
     Play {
-        /// Where the logs of everything are, until the next start.
+        /// Folder with all logs, until the next start.
         logs: PathBuf,
     },
-    /// Ending everything after the last act.
+    /// Stopping everything after the last act.
     End,
-    /// A signal ended it.
+    /// A signal ended the demo.
     Interrupted,
 }
 
 impl Phase {
-    /// Turns an error into the failure of this phase.
+    /// Returns a function that turns an error into a failure of this phase.
     pub(crate) fn failed<E: Into<Problem>>(&self) -> impl FnOnce(E) -> Failure + use<E> {
         let phase = self.clone();
         move |error| Failure { problem: error.into(), phase }
@@ -57,16 +57,16 @@ impl Display for Problem {
     }
 }
 
-/// Why the demo failed.
+/// Failure of the demo.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What went wrong.
+    /// The error.
     pub(crate) problem: Problem,
     phase: Phase,
 }
 
 impl Failure {
-    /// What a person can do about it, in one sentence.
+    /// Returns the remedy, in one sentence.
     pub(crate) fn remedy(&self) -> String {
         match &self.phase {
             Phase::Build => "Correct what the compiler names, then run `cargo demo` again.".to_owned(),

@@ -1,4 +1,5 @@
-//! The figures: what was written to the cluster and asked of GitHub in each part of a preview's life, and how long it took.
+//! Measurements: writes to the cluster, requests to GitHub, and times in each part of a preview's
+//! life.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,12 @@ use playground::{Mark, Write};
 
 use crate::play::BOUND;
 
-/// For so long nothing is written and nothing asked before a part counts as over.
+/// A part is over after this time without a write or a request.
 const QUIET: Duration = Duration::from_millis(1500);
-/// Time between two looks.
+/// Interval of polling.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Everything measured.
+/// All measurements.
 #[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) parts: Vec<Part>,
@@ -24,32 +25,33 @@ pub(crate) struct Figures {
     pub(crate) memory: Option<u64>,
 }
 
-/// Where a part began.
+/// Beginning of a part.
 #[derive(Clone, Copy)]
 pub(crate) struct Measure {
     mark: Mark,
-    /// Requests to GitHub so far.
+    /// Number of requests to GitHub so far.
     sequence: u64,
     at: Timestamp,
 }
 
-/// What happened in a part of a preview's life.
+/// Measurements of one part of a preview's life.
 pub(crate) struct Part {
     pub(crate) name: &'static str,
-    /// When it began.
+    /// Its beginning.
     pub(crate) at: Timestamp,
-    /// What the operator wrote to the cluster, in its own name and others'. What was refused is not in it.
+    /// The operator's writes to the cluster, including those with impersonation and without
+    /// rejected ones.
     pub(crate) writes: Vec<Write>,
-    /// What the operator asked of GitHub.
+    /// The operator's requests to GitHub.
     pub(crate) calls: Vec<Request>,
-    /// Until what it was for was there.
+    /// Time until the part's goal was reached.
     pub(crate) took: Duration,
 }
 
 impl Measure {
     async fn look(&self, stage: &Stage) -> Result<(Vec<Write>, Vec<Request>)> {
         let mut writes = stage.writes(self.mark)?;
-        // A lease is held by renewing it: a sign of life, and no work.
+        // Renewing a lease is a sign of life and not work.
         writes.retain(|write| write.code < 400 && write.resource != "leases");
         let mut calls = stage.github().requests().await?;
         calls.retain(|call| call.sequence > self.sequence && is_operators(call));
@@ -64,14 +66,14 @@ impl Figures {
         Ok(Measure { mark: stage.mark(), sequence, at: Timestamp::now() })
     }
 
-    /// Waits until the operator has nothing more to write or to ask.
+    /// Waits until the operator neither writes nor sends requests any more.
     pub(crate) async fn settle(&self, stage: &Stage) -> Result<()> {
         let measure = self.begin(stage).await?;
         quiet(stage, measure).await?;
         Ok(())
     }
 
-    /// Ends a part, once the operator has nothing more to write or to ask.
+    /// Ends a part, once the operator neither writes nor sends requests any more.
     pub(crate) async fn end(
         &mut self,
         name: &'static str,
@@ -84,7 +86,8 @@ impl Figures {
         Ok(())
     }
 
-    /// Waits until the operator has looked through the repository's pull requests and deployments since.
+    /// Waits until the operator has swept the repository's pull requests and deployments since the
+    /// part's beginning.
     pub(crate) async fn swept(&self, stage: &Stage, measure: &Measure) -> Result<()> {
         stage
             .wait_for("the operator sweeps", BOUND, async || {
@@ -101,35 +104,35 @@ impl Figures {
             .await
     }
 
-    /// Records the operator's memory.
+    /// Measures the operator's memory.
     pub(crate) async fn memory(&mut self, stage: &Stage) -> Result<()> {
         self.memory = Some(stage.operator().resident_memory().await?);
         Ok(())
     }
 
-    /// Records a time of which there is one.
+    /// Records a time that is measured once.
     pub(crate) fn time(&mut self, what: &str, took: Duration) {
         self.times.push((what.to_owned(), took));
     }
 
-    /// The newest part of a name.
+    /// Returns the newest part of a name.
     pub(crate) fn newest(&self, name: &str) -> Option<&Part> {
         self.parts.iter().rfind(|part| part.name == name)
     }
 
-    /// All parts of a name.
+    /// Returns all parts of a name.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Part> {
         self.parts.iter().filter(move |part| part.name == name)
     }
 }
 
 impl Part {
-    /// Time from its beginning to the first write that fits.
+    /// Returns the time from the part's beginning to the first write that satisfies `fits`.
     pub(crate) fn first_write(&self, fits: impl Fn(&Write) -> bool) -> Option<Duration> {
         self.since(self.writes.iter().find(|write| fits(write))?.at)
     }
 
-    /// Time from its beginning to the last write of a template's object.
+    /// Returns the time from the part's beginning to the last write of a template's object.
     pub(crate) fn applied(&self) -> Option<Duration> {
         self.since(self.writes.iter().rfind(|write| write.as_user.is_some())?.at)
     }
@@ -139,7 +142,7 @@ impl Part {
     }
 }
 
-/// Everything since a mark, once nothing more came for a while.
+/// Returns everything since a mark, once nothing has been added for a while.
 async fn quiet(stage: &Stage, measure: Measure) -> Result<(Vec<Write>, Vec<Request>)> {
     let deadline = Instant::now() + BOUND;
     let mut found = measure.look(stage).await?;
@@ -158,7 +161,7 @@ async fn quiet(stage: &Stage, measure: Measure) -> Result<(Vec<Write>, Vec<Reque
     Ok(found)
 }
 
-/// The operator is the App; somebody by hand is a user.
+/// Returns whether the operator sent a request. The operator is the App; a person is a user.
 fn is_operators(call: &Request) -> bool {
     call.who.starts_with("installation ") || call.who.starts_with("app ")
 }

@@ -1,4 +1,4 @@
-//! The act before the pull request: what the platform team did with Helm.
+//! The act before the pull request: the platform team installs Matinee with Helm.
 
 use anyhow::{Context as _, Result, ensure};
 use playground::stage::{Place, RELEASE, SYSTEM};
@@ -8,7 +8,7 @@ use crate::play::Play;
 use crate::screen::took;
 
 impl Play {
-    /// The chart is installed.
+    /// Act: the chart is installed.
     pub(crate) async fn installed(&self) -> Result<()> {
         let release = self.stage.release();
         self.screen.act("Matinee is installed with Helm");

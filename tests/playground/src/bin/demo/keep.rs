@@ -1,4 +1,4 @@
-//! Leaving everything running, with a preview in it.
+//! The option `--keep`: leaves everything running with a preview in it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,9 +13,9 @@ use crate::slack::HOTFIX;
 use crate::timeline::Timeline;
 
 impl Play {
-    /// Prepares a preview for being left running, and says how to reach everything.
+    /// Prepares a preview to be left running, and prints how to reach everything.
     pub(crate) async fn keep(&mut self) -> Result<()> {
-        // Nobody builds images for commits that are pushed by hand.
+        // No build makes images for commits that are pushed by hand.
         let any = NewProject::new(&self.project.name).template_object()?;
         self.stage.apply_object_within(&self.project.namespace, any).await?;
         self.stage
@@ -69,7 +69,7 @@ impl Play {
         Ok(())
     }
 
-    /// The hotfix becomes a pull request, and has a preview.
+    /// Opens a pull request from the hotfix, which gets a preview.
     async fn open_again(&mut self) -> Result<()> {
         self.screen.act("The hotfix becomes a pull request");
         let printed = match self.timeline.take() {

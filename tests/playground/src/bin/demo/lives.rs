@@ -1,4 +1,4 @@
-//! Plain lives of previews, for the figures: opened, live, closed, gone.
+//! Complete lives of previews for the figures: opened, live, closed, deleted.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use playground::stage::{Project, Stage};
 use crate::figures::Figures;
 use crate::play::{BOUND, gone, image_of};
 
-/// How many lives the figures are taken from.
+/// Number of lives in the figures.
 pub(crate) const COUNT: usize = 5;
 
-/// One life.
+/// Plays one life.
 pub(crate) async fn life(stage: &Stage, project: &Project, figures: &mut Figures) -> Result<()> {
     let github = stage.github();
     let repository = &project.repository;

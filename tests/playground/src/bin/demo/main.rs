@@ -1,8 +1,10 @@
-//! The main job, end to end, on a real cluster of its own: a pull request is opened on a stand-in for GitHub, gets a URL
-//! that answers, follows its commits, tells of a broken one, and leaves nothing behind when it is merged. What it was merged
-//! as goes to staging once it was tested, and on to production, which another tool deploys; a hotfix is sent there from Slack.
+//! Matinee's main job from end to end, on a real cluster of its own. A pull request on a stand-in
+//! for GitHub gets a URL that answers. The preview follows its commits and reports a broken one,
+//! and the merge deletes it. The merge commit is deployed to staging once it was tested, and on to
+//! production, which another tool deploys. A hotfix is deployed there from Slack.
 //!
-//! Every claim is checked. The first one that does not hold ends the demo with exit code 1, and the last line says what a person can do.
+//! The demo checks every claim. The first claim that does not hold ends it with exit code 1, and
+//! the last line says what a person can do.
 
 mod acts;
 mod chain;
@@ -73,12 +75,13 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Plays until the end or a signal. What a signal means depends on whether the play is over and only goes on running.
+/// Plays until the end or a signal. A signal is a failure during the play, and the regular end
+/// after it.
 async fn until_signalled(arguments: &Arguments, screen: &Arc<Screen>) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Phase::Start.failed())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Phase::Start.failed())?;
     let kept = Kept::default();
-    // Whatever was started is ended when the future that holds it is dropped.
+    // Dropping the future ends everything that it has started.
     let mut demo = std::pin::pin!(demo(arguments, screen, &kept));
     loop {
         tokio::select! {
@@ -92,7 +95,7 @@ async fn until_signalled(arguments: &Arguments, screen: &Arc<Screen>) -> Result<
     }
 }
 
-/// Whether everything was shown and only goes on running, and a signal for its end.
+/// Whether the play is over and the stage keeps running, and the signal to end it.
 #[derive(Default)]
 struct Kept {
     running: AtomicBool,
@@ -100,13 +103,13 @@ struct Kept {
 }
 
 impl Kept {
-    /// Goes on running until somebody ends it.
+    /// Keeps running until [`Self::end`] is called.
     async fn run(&self) {
         self.running.store(true, Ordering::Release);
         self.over.notified().await;
     }
 
-    /// Ends it, and says whether it was running.
+    /// Ends it. Returns whether it was running.
     fn end(&self) -> bool {
         self.over.notify_one();
         self.running.swap(false, Ordering::AcqRel)

@@ -1,10 +1,10 @@
-//! The picture of a run in the README: what was printed, as an SVG.
+//! The README's picture of a run: the demo's output as SVG.
 
 use std::fmt::Write as _;
 
 /// Characters in a line of the picture.
 const COLUMNS: usize = 120;
-/// Spaces before what goes on from the line above.
+/// Indentation of continued lines, in characters.
 const INDENT: usize = 14;
 /// Height of a line, in pixels.
 const LINE: usize = 18;
@@ -18,7 +18,7 @@ const WIDTH: usize = 1010;
 /// A character, and the SGR parameter that it is printed with; empty for none.
 type Cell = (char, String);
 
-/// A picture of lines that were printed with terminal colours.
+/// Returns a picture of lines with terminal colours.
 pub(crate) fn svg(lines: &[String]) -> String {
     let text = lines.iter().flat_map(|line| line.split('\n')).map(cells);
     let mut rows: Vec<Vec<Cell>> = text.skip_while(Vec::is_empty).flat_map(|line| wrapped(&line)).collect();
@@ -39,7 +39,7 @@ pub(crate) fn svg(lines: &[String]) -> String {
     svg
 }
 
-/// The text without colours.
+/// Returns the text without colours.
 pub(crate) fn plain(line: &str) -> String {
     line.split('\n')
         .map(|line| cells(line).into_iter().map(|(c, _)| c).collect::<String>())
@@ -63,7 +63,7 @@ fn cells(line: &str) -> Vec<Cell> {
     cells
 }
 
-/// The line in rows of the picture's width.
+/// Wraps a line to the picture's width.
 fn wrapped(line: &[Cell]) -> Vec<Vec<Cell>> {
     let (first, rest) = line.split_at(line.len().min(COLUMNS));
     let indent = || std::iter::repeat_n((' ', String::new()), INDENT);

@@ -1,4 +1,4 @@
-//! What the acts have in common: the stage, how far the play is, and what is looked at again and again.
+//! Common parts of the acts: the stage, the state of the play, and repeated checks.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,14 +15,14 @@ use crate::figures::Figures;
 use crate::screen::Screen;
 use crate::timeline::Timeline;
 
-/// How long anything may take on a slow machine.
+/// Longest time for anything on a slow machine.
 pub(crate) const BOUND: Duration = Duration::from_secs(90);
-/// Where every commit's image is found, as a build in CI would have pushed it.
+/// Name of every commit's image, as a build in CI would push it.
 pub(crate) const IMAGE: &str = "localhost/matinee/shop";
-/// The head of the pull request.
+/// The pull request's head branch.
 pub(crate) const BRANCH: &str = "shopping-cart";
 
-/// The stage, and how far the play is.
+/// The stage, and the state of the play.
 pub(crate) struct Play {
     pub(crate) stage: Stage,
     pub(crate) screen: Arc<Screen>,
@@ -30,17 +30,18 @@ pub(crate) struct Play {
     pub(crate) figures: Figures,
     pub(crate) timeline: Option<Timeline>,
     pub(crate) pull: u64,
-    /// The commit that the play is about: the head of the pull request, then what it was merged as, then a hotfix.
+    /// The present commit: first the head of the pull request, then its merge commit, then a
+    /// hotfix.
     pub(crate) sha: String,
-    /// Where it is served.
+    /// The URL that serves it.
     pub(crate) url: String,
     /// The preview's namespace.
     pub(crate) namespace: String,
     /// UID of the preview's `PreviewEnvironment`.
     pub(crate) uid: String,
-    /// What deploys to production.
+    /// The deployer of production.
     pub(crate) deployer: Option<Deployer>,
-    /// When staging was seen to succeed with the newest commit.
+    /// When the demo saw staging succeed with the newest commit.
     pub(crate) staged: Option<Instant>,
 }
 
@@ -67,7 +68,8 @@ impl Play {
         })
     }
 
-    /// Makes a commit on top of the newest one that is only on a branch of nobody's interest yet: a build comes first.
+    /// Creates a commit on top of the newest one, on a branch that triggers nothing, so that its
+    /// image is built first.
     pub(crate) async fn commit(&self, message: &str) -> Result<String> {
         let onto = (!self.sha.is_empty()).then(|| self.sha.clone());
         let branch = "being-built".to_owned();
@@ -77,7 +79,8 @@ impl Play {
         Ok(self.stage.github().push_commit(&self.project.repository, new).await?)
     }
 
-    /// Pushes a commit whose image was built, waits for its success, and tells how long that took.
+    /// Pushes a commit whose image has been built, and waits for its success. Returns how long that
+    /// took.
     pub(crate) async fn push_good(&mut self, message: &str) -> Result<Duration> {
         self.sha = self.commit(message).await?;
         self.stage.publish(&image_of(&self.sha)).await?;
@@ -90,7 +93,7 @@ impl Play {
         Ok(after)
     }
 
-    /// The clock on the timeline begins anew.
+    /// Restarts the timeline's clock.
     pub(crate) async fn clock(&self) -> Instant {
         let began = Instant::now();
         if let Some(timeline) = &self.timeline {
@@ -105,7 +108,7 @@ impl Play {
         deployment
     }
 
-    /// What is said next comes after what happened.
+    /// Prints what has happened, so that the next line comes after it.
     pub(crate) async fn catch_up(&self) {
         if let Some(timeline) = &self.timeline {
             timeline.catch_up().await;
@@ -131,7 +134,7 @@ impl Play {
         Ok(())
     }
 
-    /// No deployment of the pull request's environment is active.
+    /// Checks that no deployment of the pull request's environment is active.
     pub(crate) async fn all_inactive(&self) -> Result<()> {
         let environment = github_environment(self.pull);
         for deployment in self.stage.github().deployments(&self.project.repository).await? {
@@ -142,13 +145,13 @@ impl Play {
         Ok(())
     }
 
-    /// The URL shows the newest commit.
+    /// Checks that the URL serves the newest commit.
     pub(crate) async fn serves_head(&self) -> Result<()> {
         if !self.stage.serves() {
             return Ok(());
         }
         let wanted = format!("revision: {}", &self.sha[..7]);
-        // The gateway may still send a request to a pod that is being ended.
+        // The gateway may still send a request to a terminating pod.
         let answer = self
             .stage
             .wait_for(&format!("{} answers \"{wanted}\"", self.url), BOUND, async || {
@@ -166,7 +169,7 @@ impl Play {
         gone(&self.stage, &self.project, environment, namespace).await
     }
 
-    /// No object is left that was made for the pull request's preview.
+    /// Checks that no object of the pull request's preview is left.
     pub(crate) async fn nothing_left(&self) -> Result<()> {
         let labelled = ListParams::default().labels(&format!("matinee.dev/environment-uid={}", self.uid));
         let namespaces: Api<Namespace> = Api::all(self.stage.client().clone());
@@ -202,7 +205,7 @@ impl Play {
     }
 }
 
-/// Waits until a pull request's environment, its requests and its namespace are gone.
+/// Waits until a pull request's environment, its requests and its namespace have been deleted.
 pub(crate) async fn gone(stage: &Stage, project: &Project, environment: &str, namespace: &str) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(stage.client().clone());
     stage
@@ -229,12 +232,12 @@ pub(crate) async fn gone(stage: &Stage, project: &Project, environment: &str, na
         .await
 }
 
-/// The image of a commit.
+/// Returns the image of a commit.
 pub(crate) fn image_of(sha: &str) -> String {
     format!("{IMAGE}:{}", &sha[..7])
 }
 
-/// A pull request's environment on GitHub.
+/// Returns the name of a pull request's environment on GitHub.
 pub(crate) fn github_environment(pull: u64) -> String {
     format!("preview/pr-{pull}")
 }

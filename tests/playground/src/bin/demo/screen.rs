@@ -1,4 +1,4 @@
-//! What is printed, and how: colours on a terminal only.
+//! Prints to standard output, with colours on a terminal only.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
@@ -16,25 +16,25 @@ pub(crate) const GREEN: &str = "32";
 pub(crate) const YELLOW: &str = "33";
 pub(crate) const BLUE: &str = "34";
 
-/// The parts of the playground's and the stage's start that what is ready took.
+/// Parts of the start of playground and stage that take time even when all programs are built.
 const READY: [&str; 4] = ["start", "images and accounts", "helm install", "operator"];
 
 /// Standard output.
 pub(crate) struct Screen {
     colours: bool,
     began: Instant,
-    /// Every line with its colours, where they are recorded.
+    /// Every printed line with its colours, if the screen records them.
     record: Option<Mutex<Vec<String>>>,
 }
 
 impl Screen {
-    /// A screen that records what it shows, or doesn't.
+    /// Creates a screen, which records what it prints if `records` is true.
     pub(crate) fn new(records: bool) -> Self {
         let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Self { colours, began: Instant::now(), record: records.then(Mutex::default) }
     }
 
-    /// A line; nobody looking is fine.
+    /// Prints a line. A closed output is no error.
     pub(crate) fn line(&self, text: &str) {
         if let Some(record) = &self.record {
             record.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
@@ -43,20 +43,20 @@ impl Screen {
         let _ = writeln!(std::io::stdout(), "{shown}");
     }
 
-    /// Forgets what was recorded.
+    /// Deletes the record.
     pub(crate) fn clear_record(&self) {
         if let Some(record) = &self.record {
             record.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 
-    /// What was recorded.
+    /// Returns the record.
     pub(crate) fn record(&self) -> Vec<String> {
         let record = self.record.as_ref();
         record.map(|record| record.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
     }
 
-    /// The text in a colour.
+    /// Returns the text in a colour.
     pub(crate) fn paint(&self, colour: &str, text: &str) -> String {
         if self.colours || self.record.is_some() {
             format!("\x1b[{colour}m{text}\x1b[0m")
@@ -70,18 +70,18 @@ impl Screen {
         self.line("");
     }
 
-    /// The headline of an act.
+    /// Prints the headline of an act.
     pub(crate) fn act(&self, text: &str) {
         self.line("");
         self.line(&self.paint(BOLD, &format!("── {text}")));
     }
 
-    /// Something on the way, such as what is being built.
+    /// Prints progress, such as the program that is being built.
     pub(crate) fn aside(&self, text: &str) {
         self.line(&self.paint(DIM, &format!("   {text}")));
     }
 
-    /// A claim that was found to hold.
+    /// Prints a claim that holds.
     pub(crate) fn holds(&self, text: &str) {
         self.line(&format!(" {} {text}", self.paint(GREEN, "✓")));
     }
@@ -91,7 +91,7 @@ impl Screen {
         self.line(&self.paint(BOLD, &format!("{text} It took {}.", took(self.began.elapsed()))));
     }
 
-    /// What went wrong, and on a line of its own what a person can do.
+    /// Prints a failure, and its remedy on a line of its own.
     pub(crate) fn failed(&self, failure: &Failure) {
         let sign = self.paint(RED, "✗");
         let sign = if self.colours { sign } else { picture::plain(&sign) };
@@ -99,7 +99,7 @@ impl Screen {
         let _ = writeln!(std::io::stderr(), "  {}", failure.remedy());
     }
 
-    /// Where everything is, once it runs.
+    /// Prints the URLs of a started stage.
     pub(crate) fn started(&self, stage: &Stage) {
         let playground = stage.playground();
         let start = playground
@@ -118,7 +118,7 @@ impl Screen {
     }
 }
 
-/// A duration for people.
+/// Formats a duration.
 pub(crate) fn took(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds < 1.0 {

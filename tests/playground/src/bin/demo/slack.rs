@@ -1,4 +1,4 @@
-//! The act in Slack: a hotfix is deployed by a command, and goes the same way as everything else.
+//! The act in Slack: a command deploys a hotfix, along the same way as everything else.
 
 use std::time::Instant;
 
@@ -11,16 +11,17 @@ use crate::chain::CHECK;
 use crate::play::{BOUND, Play, branch, image_of, url_of};
 use crate::screen::{BLUE, took};
 
-/// Where the hotfix is.
+/// The hotfix's branch.
 pub(crate) const HOTFIX: &str = "hotfix";
-/// Who types the command, in Slack and on GitHub.
+/// The person who types the command, in Slack and on GitHub.
 const USER: &str = "mona";
 const LOGIN: &str = "monalisa";
-/// Who answers.
+/// The app that answers.
 const APP: &str = "Matinee";
 
 impl Play {
-    /// Somebody deploys a branch from Slack, is answered at once, and again when it is live.
+    /// Act: a person deploys a branch from Slack, and gets an answer at once and another when it is
+    /// live.
     pub(crate) async fn fix_from_slack(&mut self) -> Result<()> {
         self.screen.act("A hotfix is deployed from Slack");
         let repository = self.project.repository.clone();
@@ -66,11 +67,11 @@ impl Play {
         self.serves_head().await?;
         self.asked_for_by_slack().await?;
         self.followed().await?;
-        // What follows is measured alone.
+        // The following measurement must not include earlier work.
         self.figures.settle(&self.stage).await
     }
 
-    /// Waits for the later answer to a command that has a text.
+    /// Waits for a later answer to a command that contains a text.
     async fn responded(&self, invocation: &Invocation, word: &str) -> Result<String> {
         self.stage
             .wait_for("Slack is told that it is live", BOUND, async || {
@@ -85,7 +86,7 @@ impl Play {
             .await
     }
 
-    /// Waits for the message to a user in the channel that has a text.
+    /// Waits for a message to a user in the channel that contains a text.
     async fn posted(&self, user: &str, word: &str) -> Result<String> {
         self.stage
             .wait_for("the channel is told that it is live", BOUND, async || {
@@ -109,7 +110,7 @@ impl Play {
         Ok(())
     }
 
-    /// A message as Slack shows it.
+    /// Prints a message as Slack shows it.
     fn said(&self, who: &str, text: &str) {
         let text = text.replace("<http", "http").replace('>', "");
         self.screen.line(&format!("   {}  {text}", self.screen.paint(BLUE, who)));

@@ -10,7 +10,7 @@ use playground::stage::github::types::Request;
 use crate::figures::{Figures, Part};
 use crate::screen::{Screen, took};
 
-/// Prints everything measured.
+/// Prints all measurements.
 pub(crate) async fn print(figures: &Figures, stage: &Stage, screen: &Screen, markdown: bool) {
     let rows = rows(figures, stage).await;
     if markdown {
@@ -77,7 +77,7 @@ async fn rows(figures: &Figures, stage: &Stage) -> Vec<(String, String)> {
     rows
 }
 
-/// The middle one, and the ends where there are several.
+/// Returns the median, with minimum and maximum if there are several times.
 fn spread(mut times: Vec<Duration>) -> String {
     times.sort();
     match (times.first(), times.get(times.len() / 2), times.last()) {
@@ -89,7 +89,7 @@ fn spread(mut times: Vec<Duration>) -> String {
     }
 }
 
-/// How many, and which. Events are for people who look on, and are counted apart.
+/// Returns number and kinds of writes. Events are for people and are counted separately.
 fn writes(all: &[Write]) -> String {
     let (events, others): (Vec<&Write>, Vec<&Write>) =
         all.iter().partition(|write| write.resource == "events");
@@ -119,7 +119,7 @@ fn count(names: impl Iterator<Item = String>) -> String {
     parts.join(", ")
 }
 
-/// A path without the repository, numbers and values: what kind of call it is.
+/// Returns a path without the repository, numbers and values, which identifies the kind of request.
 fn pattern(path: &str) -> String {
     let (path, query) = path.split_once('?').map_or((path, ""), |(path, query)| (path, query));
     let mut parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();

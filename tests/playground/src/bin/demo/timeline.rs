@@ -1,4 +1,5 @@
-//! What happens on GitHub, printed as it happens: the pull request's timeline, and the environments that every pull request comes to.
+//! Prints what happens on GitHub while it happens: the pull request's timeline, and the
+//! environments to which merge commits are deployed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,12 +12,12 @@ use tokio::task::JoinHandle;
 use crate::play::github_environment;
 use crate::screen::{BLUE, GREEN, RED, Screen, YELLOW};
 
-/// The environments besides pull requests' own.
+/// The environments that don't belong to a pull request.
 const STANDING: [&str; 2] = ["staging", "production"];
-/// How often GitHub is asked.
+/// Interval of polling.
 const PAUSE: Duration = Duration::from_millis(40);
 
-/// Prints what is new about one pull request and the standing environments, until dropped.
+/// Prints new entries of one pull request and of the standing environments, until dropped.
 pub(crate) struct Timeline {
     reader: Arc<Mutex<Reader>>,
     task: JoinHandle<()>,
@@ -32,7 +33,8 @@ struct Reader {
 }
 
 impl Timeline {
-    /// Follows a pull request, from after the entry that was printed last; times are relative to `began`.
+    /// Follows a pull request, beginning after the entry that was printed last; times are relative
+    /// to `began`.
     pub(crate) fn follow(
         github: Client,
         screen: Arc<Screen>,
@@ -52,19 +54,19 @@ impl Timeline {
         Self { reader, task }
     }
 
-    /// Prints what is new now, so that what is said next comes after it.
+    /// Prints new entries now, so that the next line comes after them.
     pub(crate) async fn catch_up(&self) {
         self.reader.lock().await.read().await;
     }
 
-    /// Ends it; the entry that was printed last.
+    /// Stops following. Returns the sequence number of the entry that was printed last.
     pub(crate) async fn stop(self) -> u64 {
         let mut reader = self.reader.lock().await;
         reader.read().await;
         reader.printed
     }
 
-    /// From here on times are relative to `began`.
+    /// Makes times relative to `began` from now on.
     pub(crate) async fn restart_clock(&self, began: Instant) {
         let mut reader = self.reader.lock().await;
         reader.read().await;
@@ -80,7 +82,7 @@ impl Drop for Timeline {
 
 impl Reader {
     async fn read(&mut self) {
-        // Asked again soon; that the stand-in is gone shows elsewhere.
+        // The next poll comes soon; other code reports a stand-in that has stopped.
         let Ok(entries) = self.github.repository_timeline(&self.repository).await else { return };
         for entry in entries.iter().filter(|entry| entry.sequence > self.printed && self.concerns(entry)) {
             let time = self.began.elapsed().as_secs_f64();
@@ -89,7 +91,8 @@ impl Reader {
         self.printed = entries.iter().map(|entry| entry.sequence).max().unwrap_or(self.printed);
     }
 
-    /// Deployments are told by their environment: a merge commit is no commit of the pull request.
+    /// Returns whether an entry is to be printed. Deployments are recognized by their environment,
+    /// since a merge commit is no commit of the pull request.
     fn concerns(&self, entry: &TimelineEntry) -> bool {
         let Some(environment) = entry.environment.as_deref() else { return entry.pull == Some(self.pull) };
         STANDING.contains(&environment) || environment == github_environment(self.pull)
