@@ -1,4 +1,4 @@
-//! The program from outside: what it says and how it ends.
+//! The program's command line: output and exit codes.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
 use std::process::{Command, Output};

@@ -1,4 +1,4 @@
-//! `crds/`, and the chart, hold what `src/api/` defines.
+//! The files in `crds/` and in the chart match the definitions in `src/api/`.
 #![allow(clippy::unwrap_used)] // helpers outside of `#[test]` functions are test code too
 
 use std::collections::BTreeMap;
@@ -8,7 +8,8 @@ use std::process::Command;
 use matinee::api::custom_resource_definitions;
 use serde_json::Value;
 
-/// Where they are committed: for everybody, and for the chart, which can hold no file from outside of its folder.
+/// Folders of the committed definitions: for users, and for the chart, which can't contain files
+/// from outside of its folder.
 const FOLDERS: [&str; 2] = ["crds", "charts/matinee/files/crds"];
 
 fn crds(arguments: &[&str]) -> String {
@@ -26,7 +27,7 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What `crds/` should hold, written into an empty folder.
+/// Returns the files that `crds/` should have, written into an empty folder.
 fn written(name: &str) -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     assert_eq!(crds(&["--write", folder.to_str().unwrap()]), "");

@@ -1,4 +1,5 @@
-//! What the documentation shows is what there is: its examples fit the schema, and its reasons are the code's.
+//! The documentation matches the code: its examples fit the schemas, and its reasons are those of
+//! the code.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
 use std::collections::BTreeSet;
@@ -38,7 +39,7 @@ fn typed<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_value(example(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The fields of an object that its schema doesn't have, and would drop.
+/// Returns the fields of an object that its schema lacks, so that the API server would drop them.
 fn unknown_fields(path: &str, schema: &Value, value: &Value) -> Vec<String> {
     if schema["x-kubernetes-preserve-unknown-fields"] == true {
         return Vec::new();
@@ -98,7 +99,7 @@ fn a_field_that_there_is_not_is_found() {
     );
 }
 
-/// The PreviewRepositories of the guides, which are stages of one and the same.
+/// The guides' PreviewRepositories, which are stages of the same one.
 const REPOSITORIES: [&str; 4] = ["repository.yaml", "staging.yaml", "chain.yaml", "another-deployer.yaml"];
 
 #[test]
@@ -157,7 +158,7 @@ fn the_guides_show_the_examples_as_they_are() {
         let text = read(&format!("docs/{guide}"));
         for name in names {
             let example = read(&format!("docs/examples/{name}"));
-            // A step of a list indents what it shows.
+            // Blocks in a step of a list are indented.
             let indented: Vec<String> =
                 example.lines().map(|line| format!("   {line}").trim_end().to_owned()).collect();
             assert!(
@@ -185,7 +186,7 @@ fn the_guides_list_every_command_as_it_is_written() {
             let usage = usage.replace("&lt;", "<").replace("&gt;", ">");
             assert!(text.contains(&format!("| `{usage}` |")), "{guide} doesn't list {usage}");
         }
-        // And each that a guide gives as an example is understood.
+        // The parser accepts each command that a guide gives as an example.
         let listed = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
         for usage in listed.filter(|usage| usage.contains("<environment>")) {
             let example = usage.replace("<environment>", "staging").replace("<reason>", "why");
@@ -207,7 +208,7 @@ fn the_guide_to_the_app_tells_every_permission_event_and_flag() {
             .iter()
             .position(|row| row.contains(&format!("(`{name}`)")))
             .unwrap_or_else(|| panic!("no {name}"));
-        // A second level is in the row below.
+        // The second level is in the next row.
         let highest = rows[at..]
             .iter()
             .take(2)
@@ -238,7 +239,7 @@ fn the_script_and_the_workflow_can_be_read() {
     assert_eq!(workflow["permissions"]["deployments"], "write");
     let deploy = &workflow["jobs"]["deploy"];
     assert_eq!(deploy["environment"], Value::Null, "that would be another deployment");
-    // What somebody typed is never part of a program.
+    // User input must never be part of a script.
     for step in deploy["steps"].as_array().unwrap() {
         assert!(!step["run"].as_str().unwrap_or_default().contains("${{"), "{step}");
     }
@@ -284,7 +285,7 @@ fn links_between_files_lead_somewhere() {
     }
 }
 
-/// The anchor that GitHub makes of a heading.
+/// Returns GitHub's anchor for a heading.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
@@ -308,7 +309,7 @@ fn the_readme_lists_every_flag() {
     }
 }
 
-/// Reasons that stand for a condition that is as it should be, and need no row in a table.
+/// Reasons of conditions that are as they should be, which need no row in a table.
 const FINE: [&str; 8] =
     ["Ready", "Valid", "Applied", "Healthy", "Reachable", "Allowed", "Accepted", "Synced"];
 #[test]
@@ -336,7 +337,8 @@ fn the_guide_knows_no_reason_that_there_is_not() {
     }
 }
 
-/// Whatever publishes an event names its type and reason, or the reason comes from what deletes an environment.
+/// Checks the events in the guide. The code names an event's type and reason where it publishes the
+/// event, or the reason is a cause for which an environment is deleted.
 #[test]
 fn the_guide_knows_every_event_of_the_code() {
     let guide = read("docs/troubleshooting.md");
@@ -377,13 +379,14 @@ fn the_guide_knows_every_event_of_the_code() {
         assert_eq!(told, kind, "type of the event {reason}");
     }
     for reason in rows.iter().flat_map(|(reasons, _)| reasons) {
-        // Those of the condition `Ready`, which no place in the code names together with an event.
+        // These are reasons of the condition `Ready`, which no place in the code names together
+        // with an event.
         let of_ready = ["Ready", "Succeeded"].contains(reason);
         assert!(of_ready || published.iter().any(|(known, _)| known == reason), "nobody publishes {reason}");
     }
 }
 
-/// The reasons in the first columns of the tables on troubleshooting.
+/// Returns the reasons in the first columns of the tables on troubleshooting.
 fn documented() -> BTreeSet<String> {
     let guide = read("docs/troubleshooting.md");
     let rows = guide.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
@@ -393,7 +396,7 @@ fn documented() -> BTreeSet<String> {
     reasons
 }
 
-/// Reasons that the code gives, with the file.
+/// Returns the reasons in the code, with their files.
 fn reasons() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (file, tokens) in sources() {
@@ -419,7 +422,7 @@ fn reasons() -> Vec<(String, String)> {
     found
 }
 
-/// The code of `src/core` and `src/controllers`, without tests.
+/// Returns the code of `src/core` and `src/controllers`, without tests.
 fn sources() -> Vec<(String, TokenStream)> {
     let mut files = Vec::new();
     let mut folders = vec![root().join("src/core"), root().join("src/controllers")];
@@ -439,7 +442,7 @@ fn sources() -> Vec<(String, TokenStream)> {
     files
 }
 
-/// Calls back for every string literal, with the last tokens before it, separated by spaces.
+/// Calls `found` with every string literal and the last tokens before it, separated by spaces.
 fn collect(tokens: TokenStream, found: &mut impl FnMut(&str, &str)) {
     let mut before = Vec::new();
     walk(tokens, &mut before, found);

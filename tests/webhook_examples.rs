@@ -1,6 +1,8 @@
-//! Every example that GitHub's community has collected of what `api.github.com` really sends goes through the parser.
+//! The parser accepts every example of real webhooks from `api.github.com` that GitHub's community
+//! has collected.
 //!
-//! The examples are the npm package `@octokit/webhooks-examples`, fetched with `npm pack` on first use and kept below the target directory.
+//! The examples are the npm package `@octokit/webhooks-examples`, which is downloaded with `npm
+//! pack` on first use and kept below the target directory.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
@@ -17,11 +19,11 @@ use sha2::{Digest as _, Sha512};
 
 const PACKAGE: &str = "@octokit/webhooks-examples@7.6.1";
 const ARCHIVE: &str = "octokit-webhooks-examples-7.6.1.tgz";
-/// The `integrity` that the registry gives for the archive, in hexadecimal.
+/// The registry's `integrity` of the archive, in hexadecimal.
 const SHA512: &str = "0dee94dd707a3b70ed09aedb2a008ccd31dd7a8a6aa99e92362bcc6099caeb989eaca2f502734803\
                       4b644580914bb970193efdd9df8fb3559b7c796ca3a3329d";
 
-/// The archive's bytes if they are the right ones.
+/// Returns the archive if its hash is right.
 fn archive(folder: &Path) -> Result<PathBuf, String> {
     let path = folder.join(ARCHIVE);
     let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -37,7 +39,8 @@ fn succeed(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
-/// What `api.github.com` sends: a list of events, each with examples. Fetched by the first test that asks.
+/// Returns the examples from `api.github.com`: a list of events, each with examples. The first test
+/// that needs them downloads them.
 fn examples() -> &'static [Value] {
     static EXAMPLES: OnceLock<Vec<Value>> = OnceLock::new();
     EXAMPLES.get_or_init(fetched)
@@ -46,7 +49,8 @@ fn examples() -> &'static [Value] {
 fn fetched() -> Vec<Value> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let path = archive(cache).unwrap_or_else(|_| {
-        // Fetched beside its place and moved into it, so that an interrupted run leaves nothing that looks complete.
+        // The download is moved to its place when it is complete, so an interrupted run never looks
+        // complete.
         let fetched = cache.join(format!("webhook-examples-{}", std::process::id()));
         std::fs::create_dir_all(&fetched).unwrap();
         succeed(Command::new("npm").args(["pack", "--silent", PACKAGE]).current_dir(&fetched));
@@ -96,7 +100,7 @@ fn each_of_the_329_examples_is_an_event_or_ignored_and_none_is_an_error() {
                     assert!(reason.contains(event), "{reason}");
                 }
                 Parsed::Event(what) => {
-                    // Nothing tells when somebody asked for a check to run again.
+                    // No field says when a person requested a check to run again.
                     let timed = event != "ping" && action != "rerequested";
                     let at = happened_at(event, example.to_string().as_bytes());
                     assert_eq!(at.is_some(), timed, "when {event} {action} happened: {at:?}");
@@ -118,7 +122,8 @@ fn each_of_the_329_examples_is_an_event_or_ignored_and_none_is_an_error() {
     assert_eq!(events, expected.into());
 }
 
-/// Every example of a comment is one on an issue. As it would be on a pull request, it becomes an event.
+/// Every example of a comment is on an issue. The test turns it into one on a pull request, which
+/// becomes an event.
 #[test]
 fn a_comment_on_a_pull_request_is_an_event() {
     let mut seen = 0;
@@ -135,7 +140,7 @@ fn a_comment_on_a_pull_request_is_an_event() {
     assert_eq!(seen, 5);
 }
 
-/// Checks that an event is what the example says, and names its kind.
+/// Checks that an event matches the example. Returns its kind.
 fn as_it_stands(what: &Event, event: &str, example: &Value) -> &'static str {
     if let Some(repository) = what.repository() {
         assert_eq!(repository.to_string(), example["repository"]["full_name"]);

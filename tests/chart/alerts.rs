@@ -1,4 +1,5 @@
-//! Each alert fires when it should, and not when it shouldn't, as Prometheus itself judges the series in `alerts.yaml`.
+//! Each alert fires when it should, and only then: promtool evaluates the rules on the series in
+//! `alerts.yaml`.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ fn they_fire_when_they_should_and_else_not() {
     let folder = folder("alerts");
     let objects = objects(&["--set", "metrics.prometheusRule.enabled=true"]);
     let rules = serde_json::to_string(&objects.get("PrometheusRule", "matinee")["spec"]).unwrap();
-    // JSON is YAML, too.
+    // JSON is YAML.
     std::fs::write(folder.join("rules.yaml"), rules).unwrap();
     std::fs::copy(root().join("tests/chart/alerts.yaml"), folder.join("tests.yaml")).unwrap();
     let promtool = promtool();

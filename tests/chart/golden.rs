@@ -1,10 +1,11 @@
-//! What is rendered, word by word, so that a change of the chart shows what it changes in a cluster.
+//! Golden files of the rendered chart, so that a change of the chart shows what it changes in a
+//! cluster.
 
 use std::path::Path;
 
 use crate::helm::{Objects, chart, root, text};
 
-/// Fails when a file isn't what it should be; with `UPDATE` set, makes it so.
+/// Fails when a file differs from `expected`; with `UPDATE` set, writes the file.
 pub fn check(path: &str, expected: &str) {
     let file = root().join(path);
     if std::env::var_os("UPDATE").is_some() {
@@ -23,7 +24,7 @@ pub fn check(path: &str, expected: &str) {
     }
 }
 
-/// The definitions are compared with the code elsewhere.
+/// Another test compares the definitions with the code.
 const WITHOUT_DEFINITIONS: &str = "crds.enabled=false";
 
 #[test]
@@ -31,7 +32,7 @@ fn the_defaults_render_as_they_did() {
     let text = text(&["--set", WITHOUT_DEFINITIONS]);
     let secret = Objects::parse(&text).get("Secret", "matinee-webhook")["data"]["secret"].clone();
     let secret = secret.as_str().unwrap();
-    // 48 characters in base64, and another each time.
+    // 48 random bytes in base64.
     assert_eq!(secret.len(), 64);
     check("tests/chart/default.yaml", &text.replace(secret, "GENERATED"));
 }
@@ -40,7 +41,7 @@ fn the_defaults_render_as_they_did() {
 fn everything_at_once_renders_as_it_did() {
     let values = chart().join("ci/full-values.yaml");
     let text = text(&["--set", WITHOUT_DEFINITIONS, "-f", values.to_str().unwrap()]);
-    // The dashboard stands in a file of its own.
+    // The dashboard is in a file of its own.
     let dashboard = std::fs::read_to_string(chart().join("files/dashboard.json")).unwrap();
     let indented = format!("\n    {}", dashboard.trim().replace('\n', "\n    "));
     assert!(text.contains(&indented), "the dashboard is not what its file is");

@@ -1,4 +1,4 @@
-//! Rendering, and looking things up in what was rendered.
+//! Renders the chart, and finds objects in the result.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -7,30 +7,30 @@ use serde_json::Value;
 
 use crate::programs::{self, run};
 
-/// The namespace that tests install into.
+/// The namespace of the tests' releases.
 pub const NAMESPACE: &str = "matinee-system";
 
-/// This repository.
+/// Returns this repository's folder.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The chart's folder.
+/// Returns the chart's folder.
 pub fn chart() -> PathBuf {
     root().join("charts/matinee")
 }
 
-/// A file of this repository.
+/// Reads a file of this repository.
 pub fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// A YAML file of this repository.
+/// Reads a YAML file of this repository.
 pub fn yaml(path: &str) -> Value {
     serde_saphyr::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The files with values that are rendered, too, besides the defaults.
+/// Returns the files of values with which the chart is rendered, besides the defaults.
 pub fn value_files() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(chart().join("ci")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -39,12 +39,12 @@ pub fn value_files() -> Vec<PathBuf> {
     files
 }
 
-/// The text of all objects of the release `matinee`, with these arguments added.
+/// Renders all objects of the release `matinee` with these additional arguments.
 pub fn text(arguments: &[&str]) -> String {
     text_of(&chart(), "matinee", arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
 }
 
-/// The same of any chart and release; or what Helm says is wrong.
+/// Renders any chart and release. Returns the text, or Helm's error.
 pub fn text_of(chart: &Path, release: &str, arguments: &[&str]) -> Result<String, String> {
     let mut all = vec!["template", release, chart.to_str().unwrap(), "--namespace", NAMESPACE];
     all.extend(arguments);
@@ -56,7 +56,7 @@ pub fn text_of(chart: &Path, release: &str, arguments: &[&str]) -> Result<String
     }
 }
 
-/// The notes of the release `matinee`. No cluster is asked.
+/// Returns the notes of the release `matinee`, without a cluster.
 pub fn notes(arguments: &[&str]) -> String {
     let chart = chart();
     let fixed = ["install", "matinee", chart.to_str().unwrap(), "--namespace", NAMESPACE, "--dry-run=client"];
@@ -77,14 +77,14 @@ impl Deref for Objects {
 }
 
 impl Objects {
-    /// Those in a text.
+    /// Parses the objects in a text.
     pub fn parse(text: &str) -> Self {
         let all: Vec<Value> =
             serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         Self(all.into_iter().filter(|object| !object.is_null()).collect())
     }
 
-    /// The only one of its kind with this name, if there is one.
+    /// Returns the only object of this kind and name, if there is one.
     pub fn find(&self, kind: &str, name: &str) -> Option<&Value> {
         let mut found =
             self.iter().filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
@@ -93,18 +93,18 @@ impl Objects {
         first
     }
 
-    /// The one that must be there.
+    /// Returns the object of this kind and name, which must exist.
     pub fn get(&self, kind: &str, name: &str) -> &Value {
         self.find(kind, name).unwrap_or_else(|| panic!("no {kind} {name}"))
     }
 }
 
-/// The objects of the release `matinee`.
+/// Returns the objects of the release `matinee`.
 pub fn objects(arguments: &[&str]) -> Objects {
     Objects::parse(&text(arguments))
 }
 
-/// The objects with the defaults, and with each file of values.
+/// Returns the objects with the defaults, and with each file of values.
 pub fn every_rendering() -> Vec<(String, Objects)> {
     let mut all = vec![("defaults".to_owned(), objects(&[]))];
     for file in value_files() {
@@ -116,7 +116,7 @@ pub fn every_rendering() -> Vec<(String, Objects)> {
     all
 }
 
-/// What an object is called in a failure.
+/// Returns an object's kind and name, for messages.
 pub fn called(object: &Value) -> String {
     format!(
         "{} {}",
@@ -125,7 +125,7 @@ pub fn called(object: &Value) -> String {
     )
 }
 
-/// The list at a place, empty if there is none.
+/// Returns a list; empty if the value is none.
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

@@ -1,4 +1,5 @@
-//! The chart, rendered by Helm as users do. `UPDATE=1 cargo test --test chart` writes what is generated and the golden files.
+//! Tests of the chart, rendered by Helm as users do. `UPDATE=1 cargo test --test chart` writes
+//! generated and golden files.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
 mod alerts;

@@ -1,4 +1,4 @@
-//! Alerts, dashboard and the page about them speak of the same metrics and the same alerts.
+//! The alerts, the dashboard and their page name the same metrics and the same alerts.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::helm::{list, objects, read, yaml};
 
 const PAGE: &str = "docs/monitoring.md";
 
-/// The metrics in the table of the page, which is the list of all there are.
+/// Returns the metrics in the page's table, which lists all metrics.
 fn documented() -> BTreeSet<String> {
     let page = read(PAGE);
     let (_, rest) = page.split_once("\n## Metrics\n").unwrap();
@@ -19,7 +19,8 @@ fn documented() -> BTreeSet<String> {
     names
 }
 
-/// The metrics in a query: words that begin like one of ours. What a histogram is stored as counts as the histogram.
+/// Returns the metrics in a query: words with a prefix of Matinee's metrics. Series of a histogram
+/// count as the histogram.
 fn in_query(query: &str) -> BTreeSet<String> {
     let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words
@@ -35,7 +36,7 @@ fn alerts() -> Vec<Value> {
     list(&yaml("charts/matinee/files/alerts.yaml")).to_vec()
 }
 
-/// The queries of the dashboard, and what fills in its variables.
+/// Returns the queries of the dashboard and of its variables.
 fn dashboard() -> Vec<String> {
     fn walk(value: &Value, found: &mut Vec<String>) {
         match value {
@@ -75,7 +76,7 @@ fn every_metric_that_is_asked_for_is_documented() {
 fn every_metric_is_shown_somewhere() {
     let shown: BTreeSet<String> = dashboard().iter().flat_map(|query| in_query(query)).collect();
     for metric in documented() {
-        // It only tells of restarts, which Kubernetes shows.
+        // This metric only shows restarts, which Kubernetes shows as well.
         let elsewhere = metric == "process_start_time_seconds";
         assert!(elsewhere || shown.contains(&metric), "the dashboard doesn't show {metric}");
     }

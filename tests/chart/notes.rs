@@ -1,10 +1,10 @@
-//! What is printed after installing: its commands work as they stand, once their gaps are filled.
+//! The notes after an installation: their commands work once their placeholders are filled in.
 
 use std::process::{Command, Output};
 
 use crate::helm::notes;
 
-/// The arguments of the only line that begins with this command.
+/// Returns the arguments of the only line that begins with this command.
 fn arguments(notes: &str, command: &str) -> Option<Vec<String>> {
     let mut lines = notes.lines().filter_map(|line| line.trim().strip_prefix(command));
     let line = lines
@@ -61,7 +61,7 @@ fn the_doctor_looks_at_what_the_release_is_called() {
         let expected: Vec<&str> =
             flags.into_iter().zip(expected).flat_map(|(flag, name)| [flag, name]).collect();
         assert_eq!(arguments, expected);
-        // It knows the flags, and gets as far as looking for a cluster.
+        // The program accepts the flags and fails only for lack of a cluster.
         let said = String::from_utf8(matinee(&["doctor"], &arguments).stderr).unwrap();
         assert!(said.contains("no Kubernetes cluster to look at"), "{said}");
     }

@@ -1,4 +1,4 @@
-//! What holds for the objects of every rendering.
+//! Properties of all objects, in every rendering.
 
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use crate::helm::{NAMESPACE, Objects, called, chart, every_rendering, list, objects, text_of, value_files};
 use crate::programs::{helm, run};
 
-/// What is in no namespace, and why it has to be there at all: the definitions, rights in namespaces that aren't there yet, and what bounds them.
+/// Kinds of cluster-wide objects, which the chart can't do without: the definitions, rights in
+/// namespaces that don't exist yet, and the policies that confine those rights.
 const OF_THE_CLUSTER: [&str; 5] = [
     "CustomResourceDefinition",
     "ClusterRole",
@@ -38,7 +39,7 @@ fn the_chart_has_no_flaw_that_helm_finds() {
     }
 }
 
-/// The object as Kubernetes' own types hold it: what they don't know is lost on the way.
+/// Converts an object to Kubernetes' own type and back, which drops unknown fields.
 fn kept<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
     let typed: T =
         serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{}: {error}", called(object)));
@@ -66,7 +67,8 @@ fn kubernetes_knows_every_field() {
                 "ClusterRoleBinding" => kept::<rbac::ClusterRoleBinding>(object),
                 "ValidatingAdmissionPolicy" => kept::<ValidatingAdmissionPolicy>(object),
                 "ValidatingAdmissionPolicyBinding" => kept::<ValidatingAdmissionPolicyBinding>(object),
-                // Compared with the code elsewhere, and others' kinds, whose types aren't here.
+                // Another test compares the definitions with the code; the other kinds have no
+                // types here.
                 "CustomResourceDefinition" | "HTTPRoute" | "ServiceMonitor" | "PrometheusRule" => continue,
                 other => panic!("{values}: the chart has a {other}"),
             };
@@ -135,7 +137,7 @@ fn names_follow_the_release_and_fit() {
         let objects = Objects::parse(&text_of(&chart(), release, &arguments).unwrap());
         for object in objects.iter() {
             let name = object["metadata"]["name"].as_str().unwrap();
-            // The one in the program, and those that classes refer to.
+            // The program's own fixed name, and the Secrets to which classes refer.
             let fixed = ["matinee-deployer", "github", "slack"].contains(&name);
             assert!(fixed || name.starts_with(prefix), "{release} {set}: {}", called(object));
             assert!(name.len() <= 63, "{name}");
@@ -212,7 +214,7 @@ fn a_budget_comes_with_the_second_replica_and_spreading_is_always_there() {
     }
 }
 
-/// Whether it begins and ends as it has to, and has nothing else between (a DNS label, as every kind takes it).
+/// Returns whether a text is a DNS label, which every kind accepts as a name.
 fn is_name(text: &str) -> bool {
     text.len() <= 63
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))

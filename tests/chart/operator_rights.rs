@@ -1,4 +1,5 @@
-//! What the chart grants the operator is what the operator needs: `matinee doctor` asks for the same list.
+//! The chart grants the operator exactly the rights that it needs: `matinee doctor` checks the same
+//! list.
 
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use matinee::core::doctor::rights::{Own, Place, Right, UNNEEDED, needed, uncovered};
@@ -6,7 +7,7 @@ use serde_json::from_value;
 
 use crate::helm::objects;
 
-/// The rules that are granted: of the `ClusterRole` and of the Role named `matinee`.
+/// Returns the granted rules: of the `ClusterRole` and of the Role named `matinee`.
 fn granted(arguments: &[&str]) -> (Vec<PolicyRule>, Vec<PolicyRule>) {
     let objects = objects(arguments);
     let rules = |kind: &str| -> Vec<PolicyRule> {
@@ -15,7 +16,7 @@ fn granted(arguments: &[&str]) -> (Vec<PolicyRule>, Vec<PolicyRule>) {
     (rules("ClusterRole"), rules("Role"))
 }
 
-/// Everything, with the names that the chart gives.
+/// Returns all needed rights, with the chart's names.
 fn all_needed() -> Vec<Right<'static>> {
     needed(&Own { secrets: vec!["github"], lease: Some("matinee"), config_map: Some("matinee-settings") })
 }
@@ -35,7 +36,7 @@ fn the_secrets_can_be_narrowed_to_those_that_classes_name() {
     assert_eq!(uncovered(&other, &everywhere, &own).len(), 1);
 }
 
-/// What the chart grants and the list doesn't know would never be checked.
+/// The doctor would never check a right that the chart grants and the list lacks.
 #[test]
 fn the_list_knows_every_rule_of_the_chart() {
     let (everywhere, own) = granted(&[]);
@@ -51,7 +52,7 @@ fn the_list_knows_every_rule_of_the_chart() {
     }
 }
 
-/// Every group, resource and verb of a rule.
+/// Returns every combination of group, resource and verb in a rule.
 fn every(rule: &PolicyRule) -> Vec<(&str, &str, &str)> {
     let mut all = Vec::new();
     for group in rule.api_groups.iter().flatten() {

@@ -1,4 +1,4 @@
-//! The pods: what they are allowed, what they are started with, and when they are started anew.
+//! The pods: their security settings, their arguments, and the changes that restart them.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::helm::{Objects, called, chart, every_rendering, list, objects};
 
-/// The specs of all pods, with what they belong to.
+/// Returns the specs of all pods, with the objects that own them.
 fn pods(objects: &Objects) -> Vec<(String, &Value)> {
     objects
         .iter()
@@ -18,7 +18,8 @@ fn pods(objects: &Objects) -> Vec<(String, &Value)> {
         .collect()
 }
 
-/// <https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>, as far as a pod can break it; and more.
+/// Checks <https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted> in all
+/// fields of a pod, and more.
 #[test]
 fn they_fit_the_restricted_standard() {
     for (values, objects) in every_rendering() {
@@ -55,7 +56,7 @@ fn they_fit_the_restricted_standard() {
     }
 }
 
-/// Names of the flags of `matinee run`.
+/// Returns the names of the flags of `matinee run`.
 fn flags() -> Vec<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_matinee")).args(["run", "--help"]).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
@@ -65,7 +66,7 @@ fn flags() -> Vec<String> {
         .collect()
 }
 
-/// What the program says when it is started with these arguments where there is neither a cluster nor a Secret.
+/// Returns the program's output with these arguments, without a cluster and a Secret.
 fn said(arguments: &[&str]) -> String {
     let mut program = Command::new(env!("CARGO_BIN_EXE_matinee"));
     let output = program.args(arguments).env_clear().env("KUBECONFIG", "/dev/null").output().unwrap();
@@ -82,7 +83,7 @@ fn the_program_takes_every_argument() {
             let arguments: Vec<&str> = arguments.collect();
             let said = said(&arguments);
             let taken = match arguments[0] {
-                // All settings are checked, and only the file isn't here.
+                // The program accepts all settings and misses only the file.
                 "run" => {
                     let problems: Vec<&str> = said.lines().skip(1).collect();
                     problems.len() == 1 && problems[0].contains("--webhook-secret-file")
@@ -106,7 +107,7 @@ fn every_setting_of_the_program_can_be_set() {
     for flag in flags() {
         let by_variable = match flag.as_str() {
             "--help" => continue,
-            // In the ConfigMap, so that it changes without a restart.
+            // This flag is in the ConfigMap, so that a change needs no restart.
             "--log" => "--config-map",
             "--namespace" => "MATINEE_NAMESPACE",
             "--identity" => "MATINEE_IDENTITY",

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use tokio::runtime::Runtime;
 
-/// Helm, as the playground has it.
+/// Returns the playground's Helm.
 pub fn helm() -> &'static Path {
     static HELM: LazyLock<PathBuf> = LazyLock::new(|| {
         Runtime::new().unwrap().block_on(playground::helm(|line| eprintln!("{line}"))).unwrap()
@@ -14,7 +14,7 @@ pub fn helm() -> &'static Path {
     &HELM
 }
 
-/// Prometheus' promtool, as the playground has it.
+/// Returns the playground's promtool, a tool of Prometheus.
 pub fn promtool() -> &'static Path {
     static PROMTOOL: LazyLock<PathBuf> = LazyLock::new(|| {
         Runtime::new().unwrap().block_on(playground::promtool(|line| eprintln!("{line}"))).unwrap()
@@ -22,7 +22,7 @@ pub fn promtool() -> &'static Path {
     &PROMTOOL
 }
 
-/// Runs it; the output, whatever came of it.
+/// Runs a program. Returns its output, also when it fails.
 pub fn run(program: &Path, arguments: &[&str]) -> Output {
     Command::new(program)
         .args(arguments)
@@ -30,7 +30,7 @@ pub fn run(program: &Path, arguments: &[&str]) -> Output {
         .unwrap_or_else(|error| panic!("{}: {error}", program.display()))
 }
 
-/// A folder of its own for a test.
+/// Returns a folder of its own for a test.
 pub fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chart-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! What a release is made of has one version, and its workflows may do what they need and no more.
+//! All parts of a release have one version, and its workflows have only the rights that they need.
 
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ fn workflows_pin_what_they_use_and_say_what_they_may() {
         let path = format!(".github/workflows/{}", entry.unwrap().file_name().to_str().unwrap());
         let workflow = yaml(&path);
         seen += 1;
-        // A job has what it asks for and nothing else.
+        // Each job has only the permissions that it requests.
         assert_eq!(workflow["permissions"], serde_json::json!({}), "{path}");
         for (name, job) in workflow["jobs"].as_object().unwrap() {
             assert!(job["permissions"].is_object(), "{path}: {name} says no permissions");
@@ -46,7 +46,7 @@ fn workflows_pin_what_they_use_and_say_what_they_may() {
             for step in list(&job["steps"]) {
                 pinned(&path, &step["uses"]);
                 let script = step["run"].as_str().unwrap_or_default();
-                // What stands in an expression would be a part of the program.
+                // A shell would execute the text that an expression inserts.
                 assert!(!script.contains("${{"), "{path}: {name}: {script}");
                 if step["uses"].as_str().is_some_and(|uses| uses.starts_with("actions/checkout@")) {
                     assert_eq!(step["with"]["persist-credentials"], false, "{path}: {name}");
@@ -57,7 +57,8 @@ fn workflows_pin_what_they_use_and_say_what_they_may() {
     assert_eq!(seen, 3);
 }
 
-/// To a commit, since a tag can be moved to another, with the version that it is.
+/// Checks that a workflow uses an action by commit, because a tag can be moved, with its version in
+/// a comment.
 fn pinned(path: &str, uses: &Value) {
     let Some((_, commit)) = uses.as_str().map(|uses| uses.split_once('@').unwrap_or((uses, ""))) else {
         return;

@@ -1,10 +1,10 @@
-//! Who is given which rights.
+//! The rights that the chart grants, and to whom.
 
 use serde_json::{Value, json};
 
 use crate::helm::{Objects, called, chart, every_rendering, list, objects};
 
-/// All rules, with the role they are in.
+/// Returns all rules, with the roles that have them.
 fn rules(objects: &Objects) -> Vec<(String, &Value)> {
     let roles =
         objects.iter().filter(|object| ["Role", "ClusterRole"].iter().any(|kind| object["kind"] == *kind));
@@ -15,7 +15,7 @@ fn has(rule: &Value, field: &str, word: &str) -> bool {
     list(&rule[field]).iter().any(|entry| entry == word)
 }
 
-/// Roles that somebody has in the whole cluster.
+/// Returns the roles that are bound in the whole cluster.
 fn everywhere(objects: &Objects) -> Vec<String> {
     let bindings = objects.iter().filter(|object| object["kind"] == "ClusterRoleBinding");
     bindings.map(|binding| format!("ClusterRole {}", binding["roleRef"]["name"].as_str().unwrap())).collect()
@@ -130,7 +130,7 @@ fn the_hooks_may_do_what_they_do_and_no_more() {
             {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "resourceNames": ["matinee-deployer"], "verbs": ["get"]},
         ])
     );
-    // They are there while the hook runs, and not after.
+    // These exist only while the hook runs.
     for object in objects.iter().filter(|object| {
         ["matinee-class", "matinee-teardown"].iter().any(|name| object["metadata"]["name"] == *name)
     }) {
@@ -176,7 +176,8 @@ fn the_operator_is_held_to_the_namespaces_of_previews() {
         let binding = bindings.iter().find(|binding| binding["spec"]["policyName"] == *name).unwrap();
         assert_eq!(binding["spec"]["validationActions"], json!(["Deny"]));
     }
-    // Everything that it may write outside its own kinds and namespace is held.
+    // The policies confine everything that the operator may write outside its own kinds and
+    // namespace.
     let written = objects(&[]);
     for rule in list(&written.get("ClusterRole", "matinee")["rules"]) {
         let own = [json!("matinee.dev"), json!("events.k8s.io")].contains(&rule["apiGroups"][0]);
@@ -210,7 +211,7 @@ fn the_operator_is_held_to_the_namespaces_of_previews() {
 fn what_teams_may_deploy_can_be_set() {
     let none = objects(&["--set", "rbac.deployer.rules=null"]);
     assert!(none.find("ClusterRole", "matinee-deployer-usual").is_none());
-    // The cluster adds up its rules, and would fight over them with whoever writes others.
+    // The cluster aggregates the role's rules, and would overwrite rules that others set.
     assert_eq!(none.get("ClusterRole", "matinee-deployer")["rules"], Value::Null);
     let label = "matinee.dev/aggregate-to-deployer";
     let usual = objects(&[]);

@@ -1,4 +1,4 @@
-//! The chart as part of another.
+//! The chart as a dependency of another chart.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::helm::{NAMESPACE, Objects, chart, text_of};
 use crate::programs::folder;
 
-/// A chart that has this one as its only dependency.
+/// Creates a chart whose only dependency is this one.
 fn parent(values: &str) -> std::path::PathBuf {
     let parent = folder("parent");
     std::fs::create_dir_all(parent.join("charts")).unwrap();

@@ -1,4 +1,4 @@
-//! `values.yaml` is where values are described: the reference and the schema take their words from there.
+//! `values.yaml` describes the values: the reference and the schema copy its comments.
 
 use std::fmt::Write as _;
 
@@ -10,18 +10,18 @@ use crate::programs::folder;
 
 const VALUES: &str = "charts/matinee/values.yaml";
 const SCHEMA: &str = "charts/matinee/values.schema.json";
-/// Begins the reference.
+/// Beginning of the reference.
 const HEAD: &str = "# Values of the chart\n\nGenerated from [values.yaml](../charts/matinee/values.yaml) by `UPDATE=1 cargo test --test chart`.\n";
 
-/// A value that has a comment, or should.
+/// A value that has a comment, or should have one.
 struct Entry {
-    /// Names from the root on.
+    /// Keys from the root to the value.
     path: Vec<String>,
     /// The comment above it; empty if there is none.
     comment: String,
 }
 
-/// Every key of the file, in its order, with the comment that stands right above it.
+/// Returns every key of the file in its order, with the comment right above it.
 fn entries(text: &str) -> Vec<Entry> {
     let (mut entries, mut path, mut comment) = (Vec::<Entry>::new(), Vec::new(), Vec::new());
     for line in text.lines() {
@@ -35,7 +35,7 @@ fn entries(text: &str) -> Vec<Entry> {
             content.split_once(':').map(|(key, _)| key).filter(|key| key.chars().all(char::is_alphanumeric));
         if let Some(key) = key {
             path.truncate(depth);
-            // Deeper than a list is no value of its own.
+            // Keys inside of a list are not values of their own.
             if path.len() == depth {
                 path.push(key.to_owned());
                 entries.push(Entry { path: path.clone(), comment: comment.join(" ") });
@@ -46,7 +46,8 @@ fn entries(text: &str) -> Vec<Entry> {
     entries
 }
 
-/// Those with a comment. What is inside of one whose parts have none, such as a probe, is a part of its value.
+/// Returns the values with a comment. If the parts of a value have none, such as those of a probe,
+/// they belong to the value.
 fn described() -> Vec<Entry> {
     entries(&read(VALUES)).into_iter().filter(|entry| !entry.comment.is_empty()).collect()
 }
@@ -97,7 +98,7 @@ fn the_reference_says_what_the_comments_say() {
     check("docs/values.md", &page);
 }
 
-/// Blocks of YAML in a page, without their indentation.
+/// Returns the blocks of YAML in a page, without their indentation.
 fn blocks(page: &str) -> Vec<String> {
     let parts = page.split("```yaml\n").skip(1);
     parts.map(|part| part.split("```").next().unwrap().to_owned()).collect()
@@ -112,7 +113,7 @@ fn the_values_that_guides_show_are_values() {
         for block in blocks(&read(page)) {
             let values: Value =
                 serde_saphyr::from_str(&block).unwrap_or_else(|error| panic!("{page}: {error}"));
-            // What is for another tool says so at once.
+            // A file for another tool has none of the chart's keys.
             if values.as_object().unwrap().keys().any(|name| defaults.get(name).is_none()) {
                 assert!(block.starts_with("spec:"), "{page} shows what is no value: {block}");
                 continue;
@@ -146,7 +147,7 @@ fn the_schema_knows_no_value_that_there_is_not() {
     fn walk(path: &mut Vec<String>, schema: &Value, defaults: &Value, missing: &mut Vec<String>) {
         for (name, part) in schema["properties"].as_object().into_iter().flatten() {
             path.push(name.clone());
-            // What only a parent chart sets, for itself.
+            // Only a parent chart sets this value, for itself.
             if path.join(".") != "enabled" {
                 if defaults.get(name).is_none() {
                     missing.push(path.join("."));

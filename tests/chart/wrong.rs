@@ -1,4 +1,4 @@
-//! Values that can't be used, and what is said about them.
+//! Invalid values, and the error messages about them.
 
 use crate::helm::{chart, text_of};
 
@@ -147,6 +147,6 @@ fn what_is_just_in_range_is_taken() {
 fn an_older_cluster_is_refused() {
     let error = refused(&["--kube-version", "1.32.9"]);
     assert!(error.contains("requires kubeVersion: >=1.33.0-0"), "{error}");
-    // As clouds call theirs.
+    // Clouds have versions like this.
     text_of(&chart(), "matinee", &["--kube-version", "v1.33.1-gke.1234"]).unwrap();
 }

@@ -1,4 +1,5 @@
-//! `matinee github connect` against the GitHub stand-in, with a person who reads the terminal and fills in GitHub's pages.
+//! Tests of `matinee github connect` with the stand-in for GitHub, and with a person who reads the
+//! terminal and fills in GitHub's pages.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
 mod run;
@@ -24,7 +25,7 @@ use serde_json::Value;
 
 use run::Run;
 
-/// GitHub with an organization that has two repositories.
+/// Starts GitHub with an organization that has two repositories.
 async fn github() -> StandIn {
     let settings = Settings { base_path: "/api/v3".to_owned(), ..Settings::default() };
     let github = StandIn::start(settings).await.unwrap();
@@ -36,7 +37,7 @@ async fn github() -> StandIn {
     github
 }
 
-/// A folder of a test, empty at its beginning.
+/// Creates an empty folder for a test.
 fn folder(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("connect-{name}"));
     let _ = std::fs::remove_dir_all(&path);
@@ -44,7 +45,7 @@ fn folder(name: &str) -> PathBuf {
     path
 }
 
-/// Runs it in a folder, without a cluster.
+/// Runs the command in a folder, without a cluster.
 fn run(folder: &Path, github_url: &str, arguments: &[&str]) -> Run {
     let arguments = [&["--github-url", github_url, "--output-dir", "secrets"], arguments].concat();
     Run::start(folder, None, &arguments).unwrap()
@@ -60,7 +61,7 @@ fn value(secret: &Secret, key: &str) -> String {
     String::from_utf8(secret.data.as_ref().unwrap()[key].0.clone()).unwrap()
 }
 
-/// Fails when something secret was said.
+/// Fails when the output contains a secret.
 fn nothing_secret(said: &str, secrets: &[&Secret]) {
     for secret in secrets {
         for (key, value) in secret.data.as_ref().unwrap().iter().filter(|(key, _)| *key != "appId") {
@@ -71,7 +72,7 @@ fn nothing_secret(said: &str, secrets: &[&Secret]) {
     }
 }
 
-/// Whatever is sent somewhere.
+/// Requests that a receiver got.
 type Arrived = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
 async fn receiver() -> (u16, Arrived) {
@@ -98,7 +99,7 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     let naming = browser.submit(&offer, &[]).await.unwrap();
     assert!(naming.text.contains("Create GitHub App for acme"), "{}", naming.text);
     assert!(naming.text.contains("value=\"Matinee acme\""), "{}", naming.text);
-    // Back from GitHub, the browser is led to where the App is installed.
+    // GitHub redirects back, and the program redirects to the page on which the App is installed.
     let installing = browser.submit(&naming, &[("name", "Acme previews")]).await.unwrap();
     assert!(installing.url.ends_with("/apps/acme-previews/installations/new"), "{}", installing.url);
     connect.line("Waiting until it is installed").await.unwrap();
@@ -113,14 +114,14 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     assert_eq!(app.metadata.namespace.as_deref(), Some("matinee-system"));
     assert!(value(&app, "privateKey").starts_with("-----BEGIN RSA PRIVATE KEY-----"));
     assert!(said.contains(&format!("with the id {}", value(&app, "appId"))), "{said}");
-    // What comes last is a class that can be applied as it stands.
+    // The output ends with a class that can be applied unchanged.
     let class: Value = serde_saphyr::from_str(&said[said.find("apiVersion:").unwrap()..]).unwrap();
     assert_eq!(class["spec"]["forge"]["github"]["secretName"], "github");
     assert_eq!(class["spec"]["forge"]["github"]["url"], github.api_url());
     assert_eq!(class["spec"]["grants"][0]["repositories"], serde_json::json!(["acme/*"]));
     assert_eq!(class["spec"]["grants"][0]["namespaces"], serde_json::json!(["team-*"]));
 
-    // GitHub signs with what is in the Secret, and sends it to where the operator listens.
+    // GitHub signs with the Secret's content, and sends events to the operator's URL.
     github.control().settle(Duration::from_secs(10)).await.unwrap();
     let secret = WebhookSecret::new(value(&webhook, "current").as_bytes()).unwrap();
     let arrived = arrived.lock().unwrap().clone();
@@ -183,7 +184,7 @@ async fn a_key_that_can_not_be_stored_is_saved() {
     let mut connect = run(&folder, github.html_url(), &arguments);
     let offer = connect.page(&browser).await.unwrap();
     let naming = browser.submit(&offer, &[]).await.unwrap();
-    // Somebody else takes the place meanwhile.
+    // Somebody else creates the file in the meantime.
     std::fs::write(folder.join("secrets/matinee-webhook.yaml"), "theirs").unwrap();
     let back = browser.submit(&naming, &[]).await.unwrap();
     assert!(back.status == 500 && back.text.contains("terminal"), "{}", back.text);
@@ -223,7 +224,8 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_a_refused_code_told() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("POST /app-manifests/…/conversions"), "the code is not told: {said}");
 
-    // Done, but the answer never came: the code is used up, and the App to be deleted.
+    // The exchange succeeds, but its answer is lost: the code is used up, and the person has to
+    // delete the App.
     github.control().break_next("POST", "/app-manifests/*", FaultEffect::CloseAfter).await.unwrap();
     let again = ["--organization=acme", "--without-webhook", "--replace"];
     let mut connect = run(&folder, github.html_url(), &again);
@@ -314,7 +316,7 @@ fn bad_settings_are_told_all_at_once() {
     for flag in ["--github-url:", "--webhook-url:", "--listen:"] {
         assert!(said.contains(flag), "{said}");
     }
-    // Without a cluster there is no place for the Secrets.
+    // Without a cluster the Secrets can't be stored.
     let output = matinee(&["github", "connect", "--without-webhook"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();

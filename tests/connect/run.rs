@@ -1,4 +1,4 @@
-//! `matinee github connect` at work, as who sits before the terminal sees it.
+//! Runs `matinee github connect` as a person at the terminal does.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -10,10 +10,10 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// How long anything may take that takes a moment on a machine with nothing else to do.
+/// Longest time for anything that takes a moment on an idle machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The program at work, and what it said so far.
+/// The running program, and its output so far.
 pub struct Run {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -21,7 +21,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Starts it in a folder, with this cluster and nothing else of this process's environment.
+    /// Starts the program in a folder, with this cluster and without this process's environment
+    /// variables.
     pub fn start(folder: &Path, kubeconfig: Option<&Path>, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_matinee"));
         command.args(["github", "connect"]).args(arguments).env_clear().current_dir(folder);
@@ -40,7 +41,7 @@ impl Run {
         Ok(line)
     }
 
-    /// Waits until a line holds a text, and answers it trimmed.
+    /// Waits for a line that contains a text. Returns it without surrounding space.
     pub async fn line(&mut self, part: &str) -> Result<String> {
         let found = timeout(PATIENCE, async {
             while let Some(line) = self.next().await? {
@@ -54,13 +55,13 @@ impl Run {
         found.with_context(|| format!("no line with \"{part}\": {}", self.said))
     }
 
-    /// Opens the page whose URL it prints.
+    /// Opens the page whose URL the program prints.
     pub async fn page(&mut self, browser: &Browser) -> Result<Page> {
         let url = self.line("http://127.0.0.1:").await?;
         browser.get(&url).await
     }
 
-    /// Waits for its end: exit code, and what it said on both outputs.
+    /// Waits for the program's end. Returns the exit code, standard output and standard error.
     pub async fn end(mut self) -> Result<(Option<i32>, String, String)> {
         let rest = timeout(PATIENCE, async {
             while self.next().await?.is_some() {}
@@ -71,7 +72,7 @@ impl Run {
         Ok((output.status.code(), self.said, String::from_utf8(output.stderr)?))
     }
 
-    /// Ctrl-C.
+    /// Interrupts the program, as Ctrl-C does.
     pub fn interrupt(&self) -> Result<()> {
         let pid = self.child.id().context("it has ended")?.to_string();
         ensure!(std::process::Command::new("kill").args(["-INT", &pid]).status()?.success());

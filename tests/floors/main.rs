@@ -1,6 +1,8 @@
-//! The house has five floors, and each uses only those below: a door that leads upstairs fails here.
+//! The crate has five layers, called floors, and each uses only those below it. A path to a higher
+//! floor fails here.
 //!
-//! Read from the tokens of every file in `src/`, so that paths in comments and strings don't count and those in macros do.
+//! The test reads the tokens of every file in `src/`: paths in comments and strings don't count,
+//! and paths in macros do.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
 mod paths;

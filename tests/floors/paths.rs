@@ -2,14 +2,15 @@
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// A path as written, with `use` trees taken apart; a glob ends in `*`, another name for it in `as`.
+/// A path as written, with `use` trees split into paths. A glob ends in `*`, a renamed import in
+/// `as`.
 pub struct Found {
     pub path: Vec<String>,
-    /// Names of the modules that it is written in, from the crate's root.
+    /// Names of its modules from the crate's root.
     pub module: Vec<String>,
 }
 
-/// Every path in the code of the module.
+/// Returns every path in the code of the module.
 pub fn paths(code: &str, module: &[String]) -> Vec<Found> {
     let tokens: TokenStream = code.parse().unwrap_or_else(|error| panic!("{module:?}: {error}"));
     let mut found = Vec::new();
@@ -37,7 +38,7 @@ fn scan(tokens: TokenStream, module: &[String], found: &mut Vec<Found>) {
     }
 }
 
-/// Reads the path that begins at an identifier or a `*`, records it behind its prefix, and returns where it ends.
+/// Records the path that begins at an identifier or a `*`, with its prefix. Returns where it ends.
 fn path(
     trees: &[TokenTree],
     start: usize,
@@ -69,7 +70,7 @@ fn path(
     at
 }
 
-/// The part of a `use` tree in braces.
+/// Records the part of a `use` tree in braces.
 fn branches(group: &Group, prefix: &[String], module: &[String], found: &mut Vec<Found>) {
     let trees: Vec<TokenTree> = group.stream().into_iter().collect();
     let mut at = 0;
@@ -77,7 +78,7 @@ fn branches(group: &Group, prefix: &[String], module: &[String], found: &mut Vec
         match &trees[at] {
             tree if is_word_or_star(tree) => {
                 at = path(&trees, at, prefix, module, found);
-                // The new name is no path.
+                // The new name is not a path.
                 at += usize::from(matches!(trees.get(at - 1), Some(TokenTree::Ident(word)) if word == "as"));
             }
             _ => at += 1,

@@ -1,4 +1,4 @@
-//! Which paths may stand in which file.
+//! Rules for the paths that a file may contain.
 
 use crate::paths::{Found, paths};
 
@@ -16,7 +16,8 @@ const FLOORS: [(&str, u8); 10] = [
     ("main", 4),
 ];
 
-/// Modules that only compute: the ground floor, the metrics, and the decisions about GitHub that no other floor needs.
+/// Modules without side effects: the ground floor, the metrics, and the decisions about GitHub that
+/// no other floor needs.
 const PURE: [&str; 10] = [
     "api",
     "core",
@@ -30,10 +31,11 @@ const PURE: [&str; 10] = [
     "adapters::github::write_order",
 ];
 
-/// What adapters have in common, which is itself no way to an outside system.
+/// Common modules of adapters, which don't reach an outside system themselves.
 const SHARED_BY_ADAPTERS: [&str; 2] = ["http", "tls"];
 
-/// What decisions can't be made with, as beginnings of paths: clients, files, processes, and async.
+/// Paths that are forbidden in modules without side effects, by their beginnings: clients, files,
+/// processes, and async.
 const NOT_PURE: [&str; 24] = [
     "tokio",
     "tokio_util",
@@ -61,7 +63,7 @@ const NOT_PURE: [&str; 24] = [
     "option_env",
 ];
 
-/// The same, that is told by how a path ends.
+/// More forbidden paths, by their ends.
 const NOT_PURE_AT_THE_END: [&str; 9] = [
     "Instant::now",
     "SystemTime::now",
@@ -74,7 +76,7 @@ const NOT_PURE_AT_THE_END: [&str; 9] = [
     "UnixListener",
 ];
 
-/// Imports through which anything could come in unseen.
+/// Imports that would hide what they bring in.
 const NOT_PURE_AS_A_WHOLE: [&str; 6] =
     ["kube::*", "kube::api::*", "std::*", "std::time::*", "std::net::*", "kube::as"];
 
@@ -82,7 +84,7 @@ fn floor(module: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
 }
 
-/// What is wrong with a file, given by its path below `src/`: one line each.
+/// Returns the violations in a file, given by its path below `src/`: one line each.
 pub fn violations(file: &str, code: &str) -> Vec<String> {
     let mut module: Vec<String> = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
     if module.last().is_some_and(|last| last == "mod") {
@@ -115,7 +117,7 @@ fn violation(found: &Found) -> Option<String> {
         let is_in = |pure: &&str| module == **pure || module.starts_with(&format!("{pure}::"));
         return PURE.iter().any(|pure| is_in(&pure)).then(|| impure(found)).flatten();
     };
-    // `crate` alone, as in `pub(crate)`.
+    // `crate` alone occurs in `pub(crate)`.
     let first = target.first()?;
     let Some(target_floor) = floor(first) else {
         return Some(format!("\"{first}\" has no floor: give it one in tests/floors/rules.rs"));
@@ -133,7 +135,8 @@ fn violation(found: &Found) -> Option<String> {
     }
 }
 
-/// The path from the crate's root; `None` for one that leads out of the crate, or that begins in the same module.
+/// Returns the path from the crate's root; `None` for a path that leaves the crate or begins in the
+/// same module.
 fn in_this_crate(found: &Found) -> Option<Vec<String>> {
     let mut base = match found.path.first()?.as_str() {
         "crate" | "matinee" => Vec::new(),

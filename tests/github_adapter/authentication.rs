@@ -1,4 +1,4 @@
-//! Who Matinee is to GitHub: as an App and with a token, and what happens when that ends.
+//! Authentication with GitHub, as an App and with a token, and its failures.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,7 @@ use crate::world::{World, permissions};
 
 const NOW: Duration = Duration::ZERO;
 
-/// Opens a pull request and tells its number.
+/// Opens a pull request. Returns its number.
 async fn pull_request(world: &World) -> i64 {
     world.control.push("acme/shop", "feature").await.unwrap();
     let pull = world.control.open_pull_request("acme/shop", "feature").await.unwrap();
@@ -147,7 +147,7 @@ async fn a_wrong_key_is_told_and_the_right_one_used_as_soon_as_it_is_there() {
     let error = world.forge().await.err().unwrap();
     assert!(matches!(error, ForgeError::Credentials(_)), "{error:?}");
     assert!(error.to_string().contains("\"privateKey\" in Secret \"github\""), "{error}");
-    // At once, not when the Secret is due to be read again: GitHub's 401 has it read.
+    // The adapter reads the Secret again at GitHub's 401, not only when it is due.
     world.secrets.set(&[("appId", &id), ("privateKey", &world.app.private_key)]);
     world.forge().await.unwrap();
 }
@@ -187,7 +187,7 @@ async fn a_token_that_cannot_be_had_is_a_failure_of_one_request_not_of_all() {
     forge.open_pull_requests(&shop()).await.unwrap();
 }
 
-/// A server that knows one token.
+/// Starts a server that accepts one token.
 async fn knows(token: &str) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("GET"))
@@ -221,12 +221,13 @@ async fn a_refused_token_is_told_without_being_repeated() {
 async fn a_new_token_in_the_secret_is_used_by_a_forge_that_is_long_lived() {
     let server = knows("new").await;
     let secrets = Memory::with(&[("token", "old")]);
-    // None of what follows is due to be read again for its age.
+    // Nothing in this test is old enough to be read again.
     let settings = GithubSettings { secret_max_age: Duration::from_mins(1), ..hurried() };
     let forges = GithubForges::new(Arc::clone(&secrets) as _, settings, Metrics::default());
     let forge = forges.forge(&connection(&server.uri()), &shop()).await.unwrap();
     secrets.set(&[("token", "new")]);
-    // The old one is still remembered; GitHub refuses it, the Secret is read again, and the new one serves.
+    // The adapter still has the old token: GitHub rejects it, the adapter reads the Secret again
+    // and uses the new token.
     forge.pull_request(&shop(), 7, NOW).await.unwrap();
     assert_eq!(server.received_requests().await.unwrap().len(), 2);
     let reads = secrets.reads.load(Ordering::SeqCst);
@@ -258,7 +259,7 @@ async fn a_missing_secret_is_told() {
     assert!(error.to_string().contains("no Secret \"github\""), "{error}");
 }
 
-/// Keeps what is logged.
+/// A log in memory.
 #[derive(Clone, Default)]
 struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
 
@@ -274,7 +275,8 @@ impl std::io::Write for Log {
 
 #[tokio::test]
 async fn no_secret_is_logged_or_said() {
-    // For the whole program: one for this thread alone misses what another thread happens to log first.
+    // The log is for the whole program: one for this thread alone would miss events that another
+    // thread logs first.
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()

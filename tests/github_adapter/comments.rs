@@ -43,7 +43,7 @@ async fn a_command_is_seen_reacted_to_and_answered() {
     assert_eq!(forge.recent_comments(&shop()).await.unwrap().version, seen.version);
     assert_eq!(world.answers().await, (vec![304], 0));
 
-    // Twice is no mistake.
+    // Adding a reaction twice is not an error.
     for emoji in [Emoji::Eyes, Emoji::Eyes, Emoji::PlusOne] {
         forge.react(&shop(), id, emoji).await.unwrap();
     }
@@ -52,7 +52,7 @@ async fn a_command_is_seen_reacted_to_and_answered() {
 
     let made = forge.create_comment(&shop(), 1, "Deployed: ünïcode & `code`").await.unwrap();
     assert_eq!((made.author.as_str(), made.bot, made.on_pull_request), ("matinee[bot]", true, true));
-    // An edit in the same second as the comment can't be told by the times.
+    // An edit within the second of the comment's creation can't be recognized by the times.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     forge.edit_comment(&shop(), made.id, "Deployed again").await.unwrap();
     let all = forge.comments(&shop(), 1).await.unwrap();
@@ -70,7 +70,7 @@ async fn all_comments_of_one_pull_request_but_a_hundred_of_the_repository() {
         world.control.comment("acme/shop", 1, "mona", &format!("comment {number}")).await.unwrap();
     }
     assert_eq!(forge.comments(&shop(), 1).await.unwrap().len(), 100);
-    // The first page is full, and stays as it is when a second follows.
+    // The first page is full, and doesn't change when a second page follows.
     world.control.comment("acme/shop", 1, "mona", "the last").await.unwrap();
     let all = forge.comments(&shop(), 1).await.unwrap();
     assert_eq!((all.len(), all[100].body.as_str()), (101, "the last"));
@@ -97,7 +97,7 @@ async fn a_comment_whose_answer_is_lost_is_not_written_twice() {
     }
 }
 
-/// Whether an error is of the right kind.
+/// Checks an error's variant.
 type Meaning = fn(&ForgeError) -> bool;
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Commits: checks of them, branches and other names for them, and statuses.
+//! Commits: their checks, branches and other refs, and statuses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,8 @@ async fn checks_of_both_kinds_are_read_over_all_pages_and_unchanged_ones_are_fre
     }
     control.conclude_check("acme/shop", &sha, "run-007", "skipped").await.unwrap();
     control.conclude_check("acme/shop", &sha, "run-008", "cancelled").await.unwrap();
-    // Older statuses of a context don't count, whatever their case. Another has the name of a check run.
+    // Only the newest status of a context counts, whatever its case. Another context has the name
+    // of a check run.
     for (context, state) in
         [("CI/Build", "failure"), ("run-007", "error"), ("ci/build", "pending"), ("ci/build", "success")]
     {
@@ -48,7 +49,7 @@ async fn checks_of_both_kinds_are_read_over_all_pages_and_unchanged_ones_are_fre
     world.forget().await;
     assert_eq!(forge.checks(&shop(), &sha).await.unwrap(), checks);
     assert_eq!(world.answers().await, (vec![304, 304, 304], 0));
-    // Of another commit nothing is said yet.
+    // Another commit has no checks yet.
     assert_eq!(forge.checks(&shop(), &control.head("acme/shop", "main").await.unwrap()).await.unwrap(), []);
 }
 
@@ -100,7 +101,7 @@ async fn branches_are_read_over_all_pages_also_when_a_page_begins_after_a_full_o
     assert_eq!(full.items.len(), 100);
     assert!(full.items.contains(&Branch { name: "b/42".into(), sha: main.clone() }));
     assert_eq!(forge.branches(&shop()).await.unwrap().version, full.version);
-    // The first page stays as it is.
+    // The first page doesn't change.
     let sha = world.control.push("acme/shop", "zzz").await.unwrap();
     let more = forge.branches(&shop()).await.unwrap();
     assert!(more.version > full.version);
@@ -127,7 +128,8 @@ async fn a_branch_is_found_by_its_very_name() {
     let next = world.control.push("acme/shop", "feature/ü#1").await.unwrap();
     assert_eq!(forge.branch(&shop(), "feature/ü#1").await.unwrap().unwrap().sha, next);
 
-    // GitHub redirects from the old name to the new one. What is asked for is gone all the same, until it is made again.
+    // GitHub redirects from the old name to the new one. The adapter must still report the old
+    // branch as missing, until it is created again.
     world.control.rename_branch("acme/shop", "feature/ü#1", "feature/two").await.unwrap();
     for _ in 0..2 {
         assert_eq!(forge.branch(&shop(), "feature/ü#1").await.unwrap(), None);
@@ -188,7 +190,7 @@ async fn only_a_missing_commit_is_none() {
         (json_answer(404, &json!({"message": "Not Found"})), Some(Ok(None))),
         (json_answer(422, &json!({"message": "Validation Failed"})), None),
         (json_answer(409, &json!({"message": "Git PreviewRepository is empty."})), None),
-        // JSON, as from a proxy that drops the media type.
+        // JSON without its media type, as from a proxy that drops it.
         (json_answer(200, &json!({"sha": "a".repeat(40)})), None),
     ] {
         let server = MockServer::start().await;

@@ -1,4 +1,4 @@
-//! What is counted of requests to GitHub.
+//! Metrics of requests to GitHub.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::support::{
 
 const PULL: &str = "/repos/acme/shop/pulls/7";
 
-/// Value of a series, `None` when it isn't there.
+/// Returns the value of a series; `None` when it doesn't exist.
 fn value(metrics: &Metrics, series: &str) -> Option<f64> {
     let text = metrics.encode().unwrap();
     text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
@@ -60,7 +60,7 @@ async fn requests_are_counted_by_method_and_code_and_the_rate_limit_is_shown() {
 
 #[tokio::test]
 async fn a_request_without_an_answer_has_no_code() {
-    // Nobody listens there any more.
+    // Nothing listens on this port any more.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let metrics = Metrics::default();
     let forge = counted_forge_at(&format!("http://{free}"), hurried(), metrics.clone()).await.unwrap();
@@ -95,7 +95,7 @@ async fn writes_are_counted_while_they_wait_and_by_how_long_they_waited() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), both_wait).await.unwrap();
-    // Whoever goes away waits no longer.
+    // An aborted request doesn't wait any longer.
     third.abort();
     assert!(third.await.unwrap_err().is_cancelled());
     assert_eq!(value(&metrics, queued), Some(1.));

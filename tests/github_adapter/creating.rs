@@ -1,4 +1,5 @@
-//! Creating deployments: what is sent, what each answer means, and that nothing is ever sent twice.
+//! Creation of deployments: the request, the meaning of each answer, and that no request is sent
+//! twice.
 
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ async fn everything_github_would_decide_otherwise_is_sent() {
     assert_eq!(sent[0]["description"].as_str().unwrap().chars().count(), 140);
 }
 
-/// Whether an error is of the right kind.
+/// Checks an error's variant.
 type Meaning = fn(&ForgeError) -> bool;
 
 #[tokio::test]
@@ -145,7 +146,7 @@ async fn a_caller_that_goes_away_takes_what_waits_along_and_nothing_else() {
     arrived(&server, "POST", 1).await;
     let waiting = of("waiting");
     tokio::task::yield_now().await;
-    // One leaves while its request is under way, one while it waits.
+    // One caller is aborted while its request is under way, the other while it waits.
     sent.abort();
     waiting.abort();
     let next = of("next").await.unwrap().unwrap();

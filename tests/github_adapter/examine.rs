@@ -1,4 +1,4 @@
-//! What `matinee doctor` sees of GitHub, and how it is judged.
+//! What `matinee doctor` reads from GitHub, and its findings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,8 @@ fn find<'a>(findings: &'a [Finding], what: &str) -> &'a Finding {
     found.unwrap_or_else(|| panic!("no \"{what}\" in {findings:#?}"))
 }
 
-/// A world whose Secret holds another App: with these events, and a webhook if there is a URL.
+/// Creates a world whose Secret has another App, with these events, and with a webhook if there is
+/// a URL.
 async fn hooked(url: Option<&str>, events: &[&str]) -> World {
     let world = World::new().await;
     let new = NewApp {

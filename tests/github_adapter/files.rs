@@ -1,4 +1,4 @@
-//! The files that a pull request changes, and its commits.
+//! The changed files of a pull request, and its commits.
 
 use github_stand_in::control::types::NewPush;
 use matinee::ports::ForgeError;
@@ -27,7 +27,7 @@ async fn files_are_read_over_all_pages_with_their_previous_names() {
             .all(|name| names.iter().any(|n| n == name))
     );
 
-    // The first page was full; now a second follows.
+    // The first page was full; a second one follows.
     control.push_files("acme/shop", "feature", &[("zzz.txt", "last\n")]).await.unwrap();
     let names = forge.changed_files(&shop(), number).await.unwrap();
     assert_eq!((names.len(), names.last().map(String::as_str)), (102, Some("zzz.txt")));

@@ -1,4 +1,4 @@
-//! A preview's life as GitHub sees it, against the stand-in.
+//! A preview's life on GitHub, with the stand-in.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ async fn an_answer_lost_on_the_way_is_unknown_and_found_by_looking() {
     let at = "/repos/acme/shop/deployments";
     let wanted = NewDeployment { sha: sha.clone(), ..new_deployment() };
     for (effect, done) in [(FaultEffect::CloseBefore, 0), (FaultEffect::CloseAfter, 1)] {
-        // A connection that was used before, and one that is new.
+        // The fault hits a reused connection and a new one.
         forge.open_pull_requests(&shop()).await.unwrap();
         world.control.reset_requests().await.unwrap();
         world.control.break_next("POST", at, effect).await.unwrap();
@@ -98,7 +98,7 @@ async fn unchanged_listings_are_free() {
     }
     let asked = world.requests("GET", "/repos/acme/shop/pulls*").await;
     assert_eq!(asked.iter().filter(|request| request.counted).count(), 1, "{asked:?}");
-    // A new token has other ETags; what they stand for is the same.
+    // A new token leads to other ETags for the same content.
     world.control.expire_installation_tokens().await.unwrap();
     assert_eq!(forge.open_pull_requests(&shop()).await.unwrap().version, first.version);
     world.control.close("acme/shop", 2).await.unwrap();
@@ -122,7 +122,7 @@ async fn more_than_a_page_of_pull_requests_and_deployments() {
     assert_eq!(forge.open_pull_requests(&shop()).await.unwrap().version, listing.version);
     let pages = world.requests("GET", "/repos/acme/shop/pulls*").await;
     assert_eq!(pages.iter().map(|page| page.status).collect::<Vec<_>>(), [200, 200, 304, 304]);
-    // The second page empties, then there is one no more.
+    // The second page becomes empty, and then no longer exists.
     world.control.close("acme/shop", 1).await.unwrap();
     assert_eq!(forge.open_pull_requests(&shop()).await.unwrap().items.len(), 100);
     world.control.set_ref("acme/shop", "refs/heads/last", &sha).await.unwrap();

@@ -1,4 +1,4 @@
-//! Rate limits: GitHub's word is obeyed, reads fail fast, writes wait.
+//! Rate limits: the adapter obeys GitHub's headers, reads fail at once, writes wait.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ fn secondary(status: u16) -> ResponseTemplate {
     json_answer(status, &json!({"message": "You have exceeded a secondary rate limit."}))
 }
 
-/// An answer after which, or with which, nothing is left for so many seconds.
+/// Adds headers of an exhausted rate limit, which is reset after so many seconds.
 fn exhausted(answer: ResponseTemplate, seconds: i64) -> ResponseTemplate {
     answer
         .insert_header("x-ratelimit-remaining", "0")
@@ -86,7 +86,7 @@ async fn a_waiting_status_yields_to_a_newer_one_while_a_limit_lasts() {
     assert_eq!(states, ["queued", "success"], "the queued one was turned away and isn't sent again");
 }
 
-/// When the limit ends that a read met.
+/// Returns when the rate limit that a read met is reset.
 fn limited(read: Result<PullRequest, ForgeError>) -> Timestamp {
     match read {
         Err(ForgeError::RateLimited { until }) => until,
@@ -103,12 +103,12 @@ async fn at_the_primary_limit_nothing_is_sent_before_its_reset() {
     for _ in 0..5 {
         let wait =
             limited(forge.pull_request(&shop(), 7, Duration::ZERO).await).duration_since(Timestamp::now());
-        // Were it waited for, nothing of it would be left.
+        // If the adapter had waited, no time would be left.
         assert!(wait > SignedDuration::from_secs(1) && wait < SignedDuration::from_secs(61), "{wait:?}");
     }
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
 
-    // A write waits by itself.
+    // A write waits for the reset.
     let server = MockServer::start().await;
     let answers = vec![exhausted(refused, 5), json_answer(200, &pull_request_json(7))];
     in_turn(&server, "GET", PULL, answers).await;
@@ -129,13 +129,13 @@ async fn after_the_last_request_none_is_tried() {
     let next = forge.pull_request(&shop(), 7, Duration::ZERO).await;
     assert!(matches!(next, Err(ForgeError::RateLimited { .. })), "{next:?}");
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
-    // What is known is still told.
+    // Known answers are still available.
     forge.pull_request(&shop(), 7, Duration::from_mins(1)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_caller_that_goes_away_at_a_limit_is_not_sent_later() {
-    // It leaves while it waits for the limit's end, or before the limit's answer is there.
+    // The caller is aborted while it waits for the reset, or before the rejection arrives.
     for delay in [0, 1] {
         let server = MockServer::start().await;
         let refused = secondary(403).insert_header("retry-after", "1");
@@ -185,7 +185,7 @@ async fn a_server_that_does_not_answer_is_asked_by_one_read_at_a_time() {
     let came = in_turn(&server, "GET", at, vec![slow]).await;
     let settings = GithubSettings { timeout: Duration::from_millis(500), ..hurried() };
     let forge = forge_at(&server.uri(), settings).await.unwrap();
-    // Each of another pull request: none shares another's answer.
+    // Each read is of another pull request, so that they share no answer.
     let forge = &forge;
     let read = |number: i64| async move {
         let began = Instant::now();
@@ -202,7 +202,7 @@ async fn a_server_that_does_not_answer_is_asked_by_one_read_at_a_time() {
     }
     let asked = came.lock().unwrap().len();
     let ((_, probe), others) = tokio::join!(list(), async {
-        // The probe goes first.
+        // The first read is the probe.
         tokio::time::sleep(Duration::from_millis(50)).await;
         futures::future::join_all((1..=20).map(read)).await
     });

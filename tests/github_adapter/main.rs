@@ -1,4 +1,4 @@
-//! The GitHub adapter against answers made byte by byte, and against the stand-in for GitHub.
+//! Tests of the GitHub adapter, with prepared answers and with the stand-in for GitHub.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests too
 

@@ -1,4 +1,4 @@
-//! Reads: paging, conditional requests, what is missing or null, and messages.
+//! Reads: pages, conditional requests, missing and null fields, and error messages.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn pages_are_followed_below_a_base_path_whatever_host_and_path_the_links_n
             )
             .mount(&server)
             .await;
-        // One moved from the first page to the second while they were read.
+        // An item moves from the first page to the second between the two requests.
         Mock::given(method("GET"))
             .and(path(&at))
             .and(query_param("page", "2"))
@@ -67,7 +67,8 @@ async fn an_unchanged_page_is_not_sent_again_and_the_version_tells_changes() {
     let server = MockServer::start().await;
     let page = |tag: &str, body: Value| json_answer(200, &body).insert_header("etag", tag);
     let listing = json!([deployment_json(2), deployment_json(1)]);
-    // In turn by the ETag sent: first, unchanged, unchanged under another ETag (as after a new token), changed.
+    // Answers by the ETag sent: first, unchanged, unchanged under another ETag (as after a new
+    // token), changed.
     let given = || Mock::given(method("GET")).and(path(DEPLOYMENTS));
     given()
         .and(header("if-none-match", "W/\"1\""))
@@ -122,7 +123,8 @@ async fn one_pull_request_is_asked_for_once_by_many() {
     let answers = join_all((0..100).map(|_| forge.pull_request(&repository, 7, recent))).await;
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().number == 7));
     assert_eq!(bodies(&server, "GET").await.len(), 1);
-    // Who wants it as it is now doesn't get an older answer, but asks conditionally.
+    // A caller that needs the present state gets no older answer, but a conditional request is
+    // enough.
     assert_eq!(forge.pull_request(&repository, 7, Duration::ZERO).await.unwrap().number, 7);
     let requests = server.received_requests().await.unwrap();
     assert_eq!(requests.len(), 2);
@@ -137,7 +139,8 @@ async fn a_failure_is_shared_by_those_who_wait_for_it() {
     let (forge, repository) = (forge(&server).await, shop());
     let answers = join_all((0..100).map(|_| forge.pull_request(&repository, 7, Duration::ZERO))).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(ForgeError::Unknown(_)))));
-    // One of the first, and one of all who came after it was put.
+    // One request by the first caller, and one for all callers that came after the first request
+    // was sent.
     assert_eq!(bodies(&server, "GET").await.len(), 2);
 }
 

@@ -1,4 +1,4 @@
-//! What somebody may do in a repository.
+//! Roles of users in a repository.
 
 use std::time::Duration;
 

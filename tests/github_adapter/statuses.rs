@@ -1,4 +1,4 @@
-//! Deployment statuses: what is sent, in which order, and what isn't sent at all.
+//! Deployment statuses: the requests, their order, and statuses that need no request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::{
     json_answer, new_deployment, report, shop,
 };
 
-/// Accepts every status, the first request of all only after a while.
+/// Accepts every status, but delays the answer to the very first request.
 async fn slow_start(server: &MockServer) {
     let any = || Mock::given(matchers::method("POST")).and(matchers::path_regex("/statuses$"));
     let accepted = json_answer(201, &json!({"id": 1, "state": "queued"}));
@@ -126,7 +126,7 @@ async fn the_same_is_never_posted_twice_in_a_row() {
     slow_start(&server).await;
     let forge = forge(&server).await;
     let queued = || report(1, DeploymentState::Queued, "");
-    // While the first is under way, nobody knows yet whether the second is needed.
+    // While the first request is under way, it is unknown whether the second is needed.
     let (first, second) = (send(&forge, queued()), send(&forge, queued()));
     arrived(&server, "POST", 1).await;
     let third = send(&forge, queued());
@@ -151,7 +151,7 @@ async fn after_an_unknown_outcome_the_same_may_be_sent_again() {
     forge.create_deployment_status(&shop(), &queued).await.unwrap();
     let lost = forge.create_deployment_status(&shop(), &success).await;
     assert!(matches!(lost, Err(ForgeError::Unknown(_))), "{lost:?}");
-    // GitHub may show either by now.
+    // GitHub may show either status.
     forge.create_deployment_status(&shop(), &queued).await.unwrap();
     assert_eq!(bodies(&server, "POST").await.len(), 3);
 }

@@ -1,4 +1,4 @@
-//! Secrets in memory, settings in a hurry, and a server that answers as told.
+//! Secrets in memory, settings with short times, and a server with prepared answers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-/// The token of the byte-level tests. Nothing that is logged or said may hold it.
+/// The token for tests with prepared answers. No log and no message may contain it.
 pub const TOKEN: &str = "ghs_opaque.and-long_0123456789";
 
 type Data = BTreeMap<String, Vec<u8>>;
@@ -57,7 +57,7 @@ impl Secrets for Memory {
     }
 }
 
-/// Everything that takes seconds with GitHub takes milliseconds here.
+/// Returns settings with milliseconds where GitHub needs seconds.
 pub fn hurried() -> GithubSettings {
     GithubSettings {
         timeout: Duration::from_secs(2),
@@ -89,12 +89,13 @@ pub async fn counted_forge_at(
     forges.forge(&connection(url), &shop()).await
 }
 
-/// A forge with a token, at a server that answers as told.
+/// Returns a forge with a token, for a server with prepared answers.
 pub async fn forge(server: &MockServer) -> Arc<dyn Forge> {
     forge_at(&server.uri(), hurried()).await.unwrap()
 }
 
-/// Answers each request with the next of the list, the last one again and again, and remembers when they came.
+/// Answers each request with the next item of the list, repeats the last one, and records when the
+/// requests arrived.
 pub struct InTurn {
     answers: Vec<ResponseTemplate>,
     came: Arc<Mutex<Vec<Instant>>>,
@@ -108,7 +109,7 @@ impl Respond for InTurn {
     }
 }
 
-/// Has requests answered in turn; what comes back fills with the times they came at.
+/// Mounts the answers on the server. Returns the list of arrival times.
 pub async fn in_turn(
     server: &MockServer,
     verb: &str,
@@ -121,7 +122,7 @@ pub async fn in_turn(
     came
 }
 
-/// The bodies of the requests with that method, in order.
+/// Returns the bodies of the requests with that method, in order.
 pub async fn bodies(server: &MockServer, verb: &str) -> Vec<Value> {
     let requests = server.received_requests().await.unwrap();
     requests
@@ -131,7 +132,7 @@ pub async fn bodies(server: &MockServer, verb: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Waits until so many requests with that method have come.
+/// Waits until this many requests with that method have arrived.
 pub async fn arrived(server: &MockServer, verb: &str, count: usize) {
     while bodies(server, verb).await.len() < count {
         tokio::time::sleep(Duration::from_millis(5)).await;

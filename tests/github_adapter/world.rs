@@ -1,4 +1,4 @@
-//! The stand-in for GitHub with a repository, an App installed on it, and a way to reach it.
+//! The stand-in for GitHub with a repository and an installed App, and an adapter for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct World {
     pub forges: GithubForges,
 }
 
-/// What an App needs to do all that the adapter does.
+/// Returns the App permissions that the adapter needs.
 pub fn permissions() -> Permissions {
     let pairs = [
         ("checks", "read"),
@@ -38,14 +38,14 @@ pub fn permissions() -> Permissions {
     BTreeMap::from(pairs.map(|(name, level)| (name.to_owned(), level.to_owned())))
 }
 
-/// The same without one of them.
+/// Returns these permissions without one of them.
 pub fn permissions_without(name: &str) -> Permissions {
     let mut permissions = permissions();
     assert!(permissions.remove(name).is_some(), "{name}");
     permissions
 }
 
-/// A repository that nobody reads without permission.
+/// Returns the name of a private repository.
 pub fn secret() -> RepositoryName {
     "acme/secret".parse().unwrap()
 }
@@ -76,7 +76,8 @@ impl World {
         self.forges.forge(&connection(self.stand_in.api_url()), &shop()).await
     }
 
-    /// The requests so far whose method and path these are, with `*` at the end for any rest.
+    /// Returns the requests so far with this method and path, in which `*` at the end matches any
+    /// rest.
     pub async fn requests(&self, method: &str, path: &str) -> Vec<Request> {
         let all = self.control.requests().await.unwrap();
         let fits = |request: &Request| match path.strip_suffix('*') {
@@ -86,7 +87,7 @@ impl World {
         all.into_iter().filter(|request| request.method == method && fits(request)).collect()
     }
 
-    /// A world whose App lacks a permission, with the private repository [`secret`].
+    /// Creates a world whose App lacks a permission, with the private repository [`secret`].
     pub async fn lacking(permission: &str) -> (Self, Arc<dyn Forge>) {
         let world = Self::with(Settings::default(), hurried(), permissions_without(permission)).await;
         let new =
@@ -96,19 +97,20 @@ impl World {
         (world, forge)
     }
 
-    /// Forgets the requests so far.
+    /// Deletes the record of requests.
     pub async fn forget(&self) {
         self.control.reset_requests().await.unwrap();
     }
 
-    /// The answers since [`Self::forget`], and how many of them counted against the rate limit.
+    /// Returns the statuses of answers since [`Self::forget`], and how many requests counted
+    /// against the rate limit.
     pub async fn answers(&self) -> (Vec<u16>, usize) {
         let all = self.control.requests().await.unwrap();
         let counted = all.iter().filter(|request| request.counted).count();
         (all.into_iter().map(|request| request.status).collect(), counted)
     }
 
-    /// How many tokens were asked for.
+    /// Returns the number of requests for tokens.
     pub async fn tokens(&self) -> usize {
         self.requests("POST", "/app/installations/*").await.len()
     }

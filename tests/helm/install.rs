@@ -1,4 +1,4 @@
-//! What is there once the chart is installed.
+//! The state of the cluster after the chart's installation.
 
 use anyhow::{Context as _, Result, ensure};
 use kube::api::PostParams;
@@ -17,7 +17,7 @@ async fn helm_test_says_that_all_is_well(stage: &Stage) -> Result<()> {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8(said).context("Helm prints no UTF-8")?;
     ensure!(output.status.success() && said.contains("Succeeded"), "{said}");
-    // The doctor's own words.
+    // The doctor confirms it.
     ensure!(said.contains("Rights of the operator") && !said.contains('✗'), "{said}");
     Ok(())
 }
@@ -26,7 +26,7 @@ async fn a_preview_comes_and_goes(stage: &Stage) -> Result<()> {
     let project = stage.project(NewProject::new("helm-life")).await?;
     let (pull, deployment) = live(stage, &project, "feature").await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
-    // What a status links to is served through the chart's HTTPRoute.
+    // The chart's HTTPRoute serves the page to which a status links.
     let log = deployment.statuses.last().map(|status| status.log_url.clone()).context("no status")?;
     let page = stage.fetch(&log).await?;
     ensure!(page.status == 200 && page.body.contains("preview/pr-1"), "{log}: {page:?}");
@@ -34,14 +34,15 @@ async fn a_preview_comes_and_goes(stage: &Stage) -> Result<()> {
     gone(stage, &project, pull.number).await
 }
 
-/// The API server is asked, where it enforces the standard.
+/// Creates the pods in a namespace in which the API server enforces the standard.
 async fn the_pods_pass_restricted(stage: &Stage) -> Result<()> {
     let (leader, _) = replicas(stage).await?;
     let pod = stage.objects("v1", "Pod", Some(SYSTEM)).get(&leader.name).await?;
     let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "helm-restricted", "labels": labels}});
     stage.apply(&namespace.to_string()).await?;
-    // Without it no pod is admitted, whatever it asks for; it comes a moment after its namespace.
+    // The API server rejects all pods until the namespace's default account exists, which takes a
+    // moment.
     let accounts = stage.objects("v1", "ServiceAccount", Some("helm-restricted"));
     stage
         .wait_for("the namespace has its account", SOON, async || Ok(accounts.get("default").await?))

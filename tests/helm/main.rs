@@ -1,5 +1,7 @@
-//! Life with Helm: the chart installed into a real cluster, two replicas of the operator as pods on its node; what users do with a release, and what
-//! befalls one. `cargo test --test helm -- replicas` runs those whose name contains `replicas`, in their order, one after the other.
+//! Tests with Helm: the chart is installed in a real cluster, and two replicas of the operator run
+//! as pods on its node. They cover what users do with a release, and its failures. `cargo test
+//! --test helm -- replicas` runs the tests whose name contains `replicas`, one after the other in
+//! their order.
 
 #[path = "../cluster/harness.rs"]
 #[allow(dead_code)] // shared with the cluster tests, which need more of it
@@ -39,7 +41,7 @@ fn settings() -> Settings {
         place: Place::Cluster { replicas: 2 },
         values: json!({"teardown": {"enabled": true, "timeout": "2m"}}),
         sweep_interval: Duration::from_secs(5),
-        // Tests wait for what is told to GitHub; its limits have tests of their own.
+        // The tests wait for GitHub's statuses; the write limits have tests of their own.
         github_write_interval: Duration::ZERO,
         record_writes: true,
         ..Settings::new(env!("CARGO_BIN_EXE_matinee"))
@@ -47,6 +49,6 @@ fn settings() -> Settings {
 }
 
 fn main() -> ExitCode {
-    // There is one release.
+    // The tests share one release, so they run one at a time.
     harness::run(GROUPS, settings, 1)
 }

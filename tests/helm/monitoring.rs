@@ -1,4 +1,4 @@
-//! A real Prometheus with the chart's own rules, at the replicas' own metrics.
+//! A real Prometheus with the chart's rules scrapes the replicas' metrics.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use crate::pods::{replicas, set};
 
 tests![every_metric_is_scraped_and_alerts_fire(node)];
 
-/// A server on loopback, with a folder of its own. Ended when dropped.
+/// A server on loopback with a folder of its own. It stops when dropped.
 struct Prometheus {
     child: Child,
     folder: PathBuf,
@@ -80,7 +80,8 @@ impl Prometheus {
     }
 }
 
-/// The chart's rules, as a release with the Prometheus operator would get them, in a hurry: no alert waits.
+/// Returns the chart's rules for a release with the Prometheus operator, without the waiting times
+/// of alerts.
 async fn rules(stage: &Stage) -> Result<Value> {
     let chart = stage.release().chart.to_str().context("path")?.to_owned();
     let values = std::fs::read_to_string(stage.release().chart.join("values.yaml"))?;
@@ -115,7 +116,7 @@ async fn every_metric_is_scraped_and_alerts_fire(stage: &Stage) -> Result<()> {
         })
         .await?;
 
-    // A life, so that everything has been counted.
+    // A complete life of a preview, so that every metric has counted something.
     let project = stage.project(NewProject::new("helm-metrics")).await?;
     let (pull, deployment) = live(stage, &project, "feature").await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
@@ -147,7 +148,7 @@ async fn every_metric_is_scraped_and_alerts_fire(stage: &Stage) -> Result<()> {
     let leaders = prometheus.ask(stage, "query?query=sum(matinee_leader)").await?;
     ensure!(leaders["data"]["result"][0]["value"][1] == "1", "{leaders}");
 
-    // Every rule can be evaluated.
+    // Prometheus can evaluate every rule.
     let found = prometheus.ask(stage, "rules").await?;
     let rules = found["data"]["groups"][0]["rules"].as_array().context("no rules")?;
     ensure!(rules.len() >= 10, "{} rules", rules.len());
@@ -155,7 +156,7 @@ async fn every_metric_is_scraped_and_alerts_fire(stage: &Stage) -> Result<()> {
         ensure!(rule["health"] == "ok", "{}: {}", rule["name"], rule["lastError"]);
     }
 
-    // Somebody signs with another secret.
+    // The hook signs with another secret.
     let hook = NewHook {
         url: stage.operator().webhook_url(),
         secret: Some("another secret than the one it knows".to_owned()),
@@ -181,7 +182,7 @@ async fn every_metric_is_scraped_and_alerts_fire(stage: &Stage) -> Result<()> {
     let fired = prometheus.fires(stage, "MatineeDraining").await;
     set(stage, "drain", Value::Null).await?;
     fired?;
-    // Nobody to be scraped.
+    // There is no target to scrape.
     stage
         .helm(&[
             "upgrade",

@@ -1,4 +1,4 @@
-//! The operator's replicas: which leads, and how they come and go.
+//! The operator's replicas: leadership, deletion and restarts.
 
 use std::time::{Duration, Instant};
 
@@ -9,19 +9,21 @@ use serde_json::Value;
 
 /// Replicas of the release.
 pub const REPLICAS: usize = 2;
-/// What a hand-over may take at most, whatever befalls the leader: the Lease's 15 seconds, three looks of the other replica two seconds apart, and
-/// what a slow machine adds. How long it takes exactly is tested where time is simulated, in `controllers/leader/tests.rs`.
+/// Longest time of a hand-over after any failure of the leader: the Lease's 15 seconds, three polls
+/// by the other replica two seconds apart, and a margin for slow machines. The tests in
+/// `controllers/leader/tests.rs` check the exact times with a simulated clock.
 pub const HAND_OVER: Duration = Duration::from_secs(15 + 3 * 2 + 15);
-/// How long pods may take to come and go.
+/// Longest time for pods to be replaced.
 pub const ROLLED: Duration = Duration::from_mins(2);
 
-/// Who holds the Lease.
+/// Returns the holder of the Lease.
 pub async fn leader(stage: &Stage) -> Result<Option<String>> {
     let lease = stage.objects("coordination.k8s.io/v1", "Lease", Some(SYSTEM)).get(RELEASE).await?;
     Ok(lease.data["spec"]["holderIdentity"].as_str().map(str::to_owned))
 }
 
-/// The replica that leads, and the others. Waits until all are ready, none is ending, and one of them leads.
+/// Waits until all replicas are ready, none is terminating, and one of them leads. Returns the
+/// leader and the others.
 pub async fn replicas(stage: &Stage) -> Result<(OperatorPod, Vec<OperatorPod>)> {
     let deadline = Instant::now() + ROLLED;
     loop {
@@ -46,7 +48,7 @@ async fn at_rest(stage: &Stage) -> Result<(OperatorPod, Vec<OperatorPod>)> {
     }
 }
 
-/// Deletes a pod: with its grace period, or without a word.
+/// Deletes a pod, with its grace period or without.
 pub async fn delete(stage: &Stage, pod: &OperatorPod, gracefully: bool) -> Result<()> {
     let parameters =
         if gracefully { DeleteParams::default() } else { DeleteParams::default().grace_period(0) };
@@ -54,7 +56,7 @@ pub async fn delete(stage: &Stage, pod: &OperatorPod, gracefully: bool) -> Resul
     Ok(())
 }
 
-/// Waits until another one leads; how long that took.
+/// Waits until another replica leads. Returns how long that took.
 pub async fn handed_over(stage: &Stage, from: &OperatorPod) -> Result<Duration> {
     let began = Instant::now();
     loop {
@@ -72,7 +74,7 @@ pub async fn handed_over(stage: &Stage, from: &OperatorPod) -> Result<Duration> 
     }
 }
 
-/// Changes the ConfigMap with settings that count while the operator runs.
+/// Changes a setting in the ConfigMap that the running operator reads.
 pub async fn set(stage: &Stage, key: &str, value: Value) -> Result<()> {
     let patch = Patch::Merge(serde_json::json!({"data": {key: value}}));
     let settings = stage.objects("v1", "ConfigMap", Some(SYSTEM));

@@ -1,4 +1,4 @@
-//! Two replicas: both take in what happens, one acts, and when it goes the other goes on where it was.
+//! Two replicas: both receive events, one acts on them, and when it ends the other continues.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ tests![
     a_leader_that_loses_the_lease_ends(node),
 ];
 
-/// Where a replica takes webhooks, past the Service that would choose one.
+/// Returns the URL of a replica's webhooks, which bypasses the Service that would choose a replica.
 fn webhooks(pod: &OperatorPod) -> String {
     format!("http://{}:8080/webhooks/github", pod.address)
 }
@@ -55,14 +55,16 @@ async fn every_replica_takes_webhooks(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// The leader has read the pull request a moment ago, when it was open; what another replica hears makes that reading worth nothing.
+/// The leader has read the pull request a moment ago, when it was open. An event at the other
+/// replica must invalidate that reading.
 async fn a_close_that_another_replica_heard_of_counts_at_once(stage: &Stage) -> Result<()> {
     let (_, others) = replicas(stage).await?;
     let project = stage.project(NewProject::new("helm-close").without_webhook()).await?;
     hook(stage, &project, &others[0]).await?;
     let pull = open(stage, &project, "feature").await?;
     stage.deployed(&project, &pull.sha, "success", SOON).await?;
-    // GitHub's times are of whole seconds: a change in the same one can't be told from no change.
+    // GitHub's times are whole seconds: a change within the same second can't be told from no
+    // change.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     stage.github().close(&project.repository, pull.number).await?;
     let closed = std::time::Instant::now();
@@ -108,7 +110,7 @@ async fn slack_is_answered_by_the_replica_that_was_asked(stage: &Stage) -> Resul
         .await
 }
 
-/// Pull requests whose previews are being made while the leader goes.
+/// Opens pull requests whose previews are being deployed while the leader ends.
 async fn begun(stage: &Stage, name: &str) -> Result<(Project, Vec<Pull>)> {
     let project = stage.project(NewProject::new(name)).await?;
     let mut pulls = Vec::new();
@@ -125,7 +127,7 @@ async fn begun(stage: &Stage, name: &str) -> Result<(Project, Vec<Pull>)> {
     Ok((project, pulls))
 }
 
-/// All came to be, and GitHub was told everything once.
+/// Checks that all previews were deployed and that no status was reported twice.
 async fn all_came_once(stage: &Stage, project: &Project, pulls: &[Pull]) -> Result<()> {
     for pull in pulls {
         let deployment = stage.deployed(project, &pull.sha, "success", END).await?;
@@ -145,7 +147,7 @@ async fn a_leader_that_is_gone_is_followed_and_nothing_is_done_twice(stage: &Sta
     let (old, _) = replicas(stage).await?;
     let (project, pulls) = begun(stage, "helm-gone").await?;
     delete(stage, &old, false).await?;
-    // It isn't left the moment that the kubelet would give it.
+    // The process doesn't get the grace period that the kubelet would give it.
     old.kill()?;
     let took = handed_over(stage, &old).await?;
     eprintln!("the leader was gone without a word: another led after {:.1} s", took.as_secs_f64());
@@ -158,7 +160,8 @@ async fn a_leader_that_ends_hands_over_and_nothing_is_done_twice(stage: &Stage) 
     let (project, pulls) = begun(stage, "helm-ends").await?;
     delete(stage, &old, true).await?;
     let took = handed_over(stage, &old).await?;
-    // Five seconds of it pass before it is told, so that no webhook is sent to it any more.
+    // The first five seconds pass before the process gets the signal, so that no webhook is sent to
+    // it any more.
     eprintln!("the leader was asked to end: another led after {:.1} s", took.as_secs_f64());
     all_came_once(stage, &project, &pulls).await?;
     replicas(stage).await.map(drop)
@@ -171,7 +174,7 @@ async fn a_leader_that_loses_the_lease_ends(stage: &Stage) -> Result<()> {
         .objects("coordination.k8s.io/v1", "Lease", Some(SYSTEM))
         .patch(RELEASE, &PatchParams::default(), &Patch::Merge(taken))
         .await?;
-    // Not the stage's own wait, which would take the end of a process for a failure.
+    // The stage's own wait would take the end of a process for a failure.
     let began = std::time::Instant::now();
     loop {
         let pods = stage.operator().pods().await?;
@@ -184,7 +187,7 @@ async fn a_leader_that_loses_the_lease_ends(stage: &Stage) -> Result<()> {
         ensure!(began.elapsed() < HAND_OVER, "it goes on without the Lease: {now:#?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // A fresh pod in its place, so that nobody stumbles over the one that ended.
+    // A new pod replaces it, so that later tests don't fail because of a pod that ended.
     let replaced = stage.operator().pods().await?;
     let replaced = replaced.iter().find(|pod| pod.name == old.name).context("the pod is gone")?;
     delete(stage, replaced, false).await?;

@@ -1,4 +1,4 @@
-//! Settings that count while the operator runs.
+//! Settings that the running operator reads.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use playground::stage::{NewProject, OperatorPod, Stage};
@@ -33,10 +33,10 @@ async fn the_log_level_changes_without_a_restart(stage: &Stage) -> Result<()> {
         says(pod, "INFO", "info,matinee=debug").await?;
     }
     says(&leader, "DEBUG", "GET /repos/").await?;
-    // What is no filter changes nothing, and is told.
+    // An invalid filter changes nothing, and the operator reports it.
     set(stage, "logOverride", json!("no=such=thing")).await?;
     says(&leader, "WARN", "no=such=thing").await?;
-    // Without it the chart's own value counts again.
+    // Without the override the chart's own value holds again.
     set(stage, "logOverride", Value::Null).await?;
     says(&others[0], "INFO", "\"filter\":\"info\"").await?;
     let (now, _) = replicas(stage).await?;

@@ -1,4 +1,5 @@
-//! The end of a release: with previews, without, and with those that are to stay. Last of all tests; it installs again what it takes away.
+//! Uninstallation: with previews, without, and with previews that stay. This is the last of all
+//! tests; it reinstalls what it uninstalls.
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use crate::pods::replicas;
 
 tests![uninstalling_takes_every_preview_along_unless_told_otherwise(node)];
 
-/// Kinds that a release may leave something of, cluster-wide ones with no namespace.
+/// Kinds of objects that a release may leave behind; cluster-wide ones have no namespace.
 const KINDS: [(&str, &str, Option<&str>); 12] = [
     ("apps/v1", "Deployment", Some(SYSTEM)),
     ("batch/v1", "Job", Some(SYSTEM)),
@@ -40,7 +41,7 @@ async fn install(stage: &Stage, set: &[&str]) -> Result<()> {
     stage.helm(&arguments).await.map(drop)
 }
 
-/// What is left of the release, as kind and name. Objects that others made are not its own.
+/// Returns what is left of the release, as kind and name. Objects that others created don't count.
 async fn left(stage: &Stage) -> Result<Vec<String>> {
     let mut left = Vec::new();
     for (version, kind, namespace) in KINDS {
@@ -56,7 +57,7 @@ async fn left(stage: &Stage) -> Result<Vec<String>> {
     Ok(left)
 }
 
-/// Pods have a moment to end.
+/// Checks that nothing is left of the release. Pods have a moment to end.
 async fn nothing_left_of_release(stage: &Stage) -> Result<()> {
     stage
         .wait_for("nothing is left of the release", SOON, async || {
@@ -68,7 +69,7 @@ async fn nothing_left_of_release(stage: &Stage) -> Result<()> {
 }
 
 async fn uninstalling_takes_every_preview_along_unless_told_otherwise(stage: &Stage) -> Result<()> {
-    // A class of the release, which goes with it.
+    // A class of the release, which is deleted with it.
     let usual = stage.classes().get(playground::stage::CLASS).await?;
     let values =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("own-class-{}.json", std::process::id()));
@@ -88,7 +89,8 @@ async fn uninstalling_takes_every_preview_along_unless_told_otherwise(stage: &St
     let began = Instant::now();
     stage.helm(&["uninstall", RELEASE, "--wait", "--timeout", "3m"]).await?;
     eprintln!("uninstalled with two previews in {:.1} s", began.elapsed().as_secs_f64());
-    // No environment, no namespace, no active deployment. The pull requests are open, so what asked for them stays.
+    // No environment, no namespace and no active deployment is left. The pull requests are still
+    // open, so their DeploymentRequests stay.
     for number in [first.number, second.number] {
         let namespace =
             stage.objects("v1", "Namespace", None).get_opt(&namespace_of(&project, number)).await?;
@@ -101,14 +103,14 @@ async fn uninstalling_takes_every_preview_along_unless_told_otherwise(stage: &St
     ensure!(environments.items.is_empty(), "{environments:#?}");
     nothing_left_of_release(stage).await?;
     ensure!(stage.classes().get_opt("of-release").await?.is_none(), "the release's class is left");
-    // What people wrote is theirs.
+    // Objects that people wrote stay.
     ensure!(
         stage.repositories(&project.namespace).get_opt(&project.name).await?.is_some(),
         "the PreviewRepository went"
     );
     ensure!(stage.classes().get_opt(playground::stage::CLASS).await?.is_some(), "the team's class went");
 
-    // Installed again, it goes on: the pull requests are still open.
+    // Reinstalled, the operator continues: the pull requests are still open.
     install(stage, &[]).await?;
     for pull in [&first, &second] {
         let deployment = stage.deployed(&project, &pull.sha, "success", SOON).await?;
@@ -117,13 +119,14 @@ async fn uninstalling_takes_every_preview_along_unless_told_otherwise(stage: &St
         gone(stage, &project, pull.number).await?;
     }
 
-    // Without previews it takes no time worth speaking of.
+    // Without previews the uninstallation is quick.
     let began = Instant::now();
     stage.helm(&["uninstall", RELEASE, "--wait", "--timeout", "3m"]).await?;
     eprintln!("uninstalled without previews in {:.1} s", began.elapsed().as_secs_f64());
     nothing_left_of_release(stage).await?;
 
-    // Told not to, it leaves them alone, and the next installation finds them as they are.
+    // With the teardown disabled, the previews stay, and the next installation finds them
+    // unchanged.
     install(stage, &["teardown.enabled=false"]).await?;
     let (third, deployment) = live(stage, &project, "three").await?;
     let uid = environment(stage, &project, third.number).await?.uid();

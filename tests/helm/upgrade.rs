@@ -1,4 +1,4 @@
-//! Upgrades and rollbacks with previews running: the operator's pods are replaced, and nothing else is touched.
+//! Upgrades and rollbacks with live previews: only the operator's pods are replaced.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,11 +20,11 @@ tests![
     the_default_class_comes_with_an_upgrade(node),
 ];
 
-/// A field that the older definition doesn't have, and that nothing on the stage uses: opening hours.
+/// A field that the older definition lacks and that nothing on the stage uses: opening hours.
 const YOUNG: &str = "hours";
 const REPOSITORIES: &str = "previewrepositories.matinee.dev";
 
-/// Removes a property of that name, wherever it is; how many there were.
+/// Removes all properties of that name at any depth. Returns their number.
 fn remove(schema: &mut Value, name: &str) -> usize {
     match schema {
         Value::Object(fields) => {
@@ -39,7 +39,7 @@ fn remove(schema: &mut Value, name: &str) -> usize {
     }
 }
 
-/// The chart as it was before a field was added.
+/// Creates the chart as it was before a field was added.
 fn older_chart(stage: &Stage) -> Result<PathBuf> {
     let older = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("older-chart-{}", std::process::id()));
     copy(&stage.release().chart, &older)?;
@@ -70,7 +70,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Upgrades to a chart, with the values of the stage and some more. Waits for all of it.
+/// Upgrades to a chart, with the values of the stage and some more, and waits until the upgrade is
+/// complete.
 pub async fn upgrade(stage: &Stage, chart: &Path, set: &[&str]) -> Result<()> {
     let mut arguments =
         vec!["upgrade", RELEASE, chart.to_str().context("path")?, "--wait", "--timeout", "3m"];
@@ -80,14 +81,14 @@ pub async fn upgrade(stage: &Stage, chart: &Path, set: &[&str]) -> Result<()> {
     stage.helm(&arguments).await.map(drop)
 }
 
-/// Whether the definition in the cluster has the field.
+/// Returns whether the definition in the cluster has the field.
 async fn has_young_field(stage: &Stage) -> Result<bool> {
     let definitions = stage.objects("apiextensions.k8s.io/v1", "CustomResourceDefinition", None);
     let mut definition = definitions.get(REPOSITORIES).await?.data;
     Ok(remove(&mut definition, YOUNG) > 0)
 }
 
-/// UIDs of the pods of a preview.
+/// Returns the UIDs of the pods of a preview.
 async fn pods(stage: &Stage, project: &Project, number: u64) -> Result<BTreeMap<String, String>> {
     let pods = stage.objects("v1", "Pod", Some(&namespace_of(project, number)));
     let pods = pods.list(&ListParams::default()).await?;
@@ -117,7 +118,7 @@ async fn an_upgrade_from_an_older_definition_and_back_disturbs_nothing(stage: &S
         ensure!(has_young_field(stage).await? == has_field, "after the {what} the definition is another one");
         let (new, _) = replicas(stage).await?;
         ensure!(new.name != old.name, "the {what} replaced no pod");
-        // The new leader visits everything, and sweeps.
+        // The new leader reconciles everything, and sweeps.
         swept(stage, &project).await?;
         let after = versions(stage, &project, number).await?;
         ensure!(after == before, "the {what} changed objects:\nbefore {before:#?}\nafter {after:#?}");
@@ -152,10 +153,10 @@ async fn the_default_class_comes_with_an_upgrade(stage: &Stage) -> Result<()> {
     if made.data["spec"] != *spec {
         bail!("the class has {}, not {spec}", made.data["spec"]);
     }
-    // Applied again it stays the same object.
+    // Applying it again doesn't replace the object.
     stage.helm(&arguments).await?;
     ensure!(stage.classes().get("from-chart").await?.uid() == made.uid(), "the class was made anew");
-    // Who may apply it is gone with the Job.
+    // The right to apply it is deleted with the Job.
     let roles = stage.objects("rbac.authorization.k8s.io/v1", "ClusterRole", None);
     ensure!(roles.get_opt(&format!("{RELEASE}-class")).await?.is_none(), "the hook's rights are left");
     fs::remove_file(values)?;

@@ -1,5 +1,5 @@
-//! What goes through a proxy, and what doesn't. The program that goes through it is this one, started again with the variables that name it:
-//! they can't be set for a process that runs.
+//! Connections that use a proxy, and connections that don't. The test starts itself again as the
+//! client, with the proxy's environment variables, which can't be set for a running process.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
 mod through;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 use world::World;
 
-/// Set in the process that goes through the proxy.
+/// Marks the process that uses the proxy.
 const THROUGH: &str = "MATINEE_TEST_THROUGH_PROXY";
 
 fn main() -> ExitCode {
@@ -42,7 +42,7 @@ fn all_through_it() {
         said,
         ["github reached", "registry reached", "slack reached", "kubernetes reached", "preview not reached"]
     );
-    // "mona:s3cret", as curl would send it too.
+    // "mona:s3cret" in base64, as curl would send it.
     let with = |target: &str| format!("{target} Basic bW9uYTpzM2NyZXQ=");
     let asked = ["github.test:443", "registry.test:443", "slack.test:443", "api.test:6443"].map(with);
     assert_eq!(world.asked(), asked, "a preview is asked directly");

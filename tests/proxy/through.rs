@@ -1,4 +1,5 @@
-//! What is asked by the process that the variables are set for: one line for each, of whether it was reached.
+//! The client process, in which the variables are set. It prints one line for each server, which
+//! says whether it was reached.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use matinee::ports::{
     Chat as _, ChatError, ClusterError, ForgeError, Forges as _, Prober as _, Registry as _, Secrets,
 };
 
-/// Everything behind the proxy answers 404.
+/// Sends a request to each server. Everything behind the proxy answers 404.
 pub async fn ask_all() {
     for (name, answer) in [
         ("github", github().await),

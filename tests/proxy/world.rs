@@ -1,4 +1,4 @@
-//! A proxy that makes tunnels, whatever their name, to a server that answers everything with 404.
+//! A proxy whose tunnels, for any host name, lead to a server that answers everything with 404.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -23,7 +23,7 @@ pub struct World {
 
 #[derive(Default)]
 struct Proxy {
-    /// Whom tunnels were asked to, and with which credentials.
+    /// Targets of requested tunnels, with the credentials sent.
     asked: Mutex<Vec<String>>,
     refuses: AtomicBool,
 }
@@ -52,7 +52,7 @@ impl World {
         world
     }
 
-    /// The proxy's URL, with credentials if there are any.
+    /// Returns the proxy's URL, with credentials if there are any.
     pub fn url(&self, credentials: &str) -> String {
         let at = if credentials.is_empty() { "" } else { "@" };
         format!("http://{credentials}{at}127.0.0.1:{}", self.port)
@@ -78,7 +78,7 @@ impl World {
         std::fs::write(self.folder.join("kubeconfig"), config).unwrap();
     }
 
-    /// What the program says, line by line, that is started with these variables and no others.
+    /// Runs the client with these variables and no others. Returns the lines of its output.
     pub fn run(&self, variables: &[(&str, &str)]) -> Vec<String> {
         let output = Command::new(std::env::current_exe().unwrap())
             .env_clear()
@@ -95,7 +95,7 @@ impl World {
         String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
     }
 
-    /// Whom tunnels were asked to, each once, in order.
+    /// Returns the targets of requested tunnels, each once, in order.
     pub fn asked(&self) -> Vec<String> {
         let mut asked = self.proxy.asked.lock().unwrap().clone();
         asked.dedup();
@@ -153,7 +153,7 @@ async fn serve(tls: TlsAcceptor) -> u16 {
     port
 }
 
-/// A request's head.
+/// Reads a request's head.
 async fn head(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! Whether an image is there, and what comes instead of an answer.
+//! Whether an image exists, and answers that don't say it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Registries that want the operator to do something else for them.
+//! Registries that try to abuse the operator.
 
 use matinee::adapters::registry::{RegistryClient, RegistrySettings};
 use registry_stand_in::control::types::{Authentication, FaultEffect, NewFault};
@@ -54,7 +54,7 @@ async fn a_host_that_is_allowed_is_asked_for_that_registry_only() {
     }
     invalid(&other.pr_7(None).await);
     assert!(issuer.control().requests().await.unwrap().is_empty());
-    // What the issuer makes is no token of this registry's.
+    // The issuer's tokens are not valid at this registry.
     refused(&allowed.pr_7(None).await);
     assert_eq!(issuer.control().requests().await.unwrap().len(), 1);
 }
@@ -98,7 +98,7 @@ async fn redirects_to_others_are_not_followed() {
         let error = world.pr_7(Some(&mona())).await;
         assert!(invalid(&error).contains("which isn't followed"), "{location}: {error:?}");
     }
-    // Nor does the token endpoint send on whoever asks it.
+    // The token endpoint must not redirect the adapter either.
     let headers = [("location".to_owned(), format!("http://127.0.0.1:{port}/token"))].into();
     let effect = FaultEffect::Answer { status: 307, headers, body: String::new() };
     world.control.break_next("/token", effect).await.unwrap();
@@ -109,7 +109,7 @@ async fn redirects_to_others_are_not_followed() {
 #[tokio::test]
 async fn addresses_of_this_machine_and_its_link_are_not_asked() {
     let world = World::start(Authentication::Open).await;
-    // Numbers that a resolver would read as addresses are addresses.
+    // A resolver reads numbers as addresses, so they count as addresses.
     for host in [
         "169.254.169.254",
         "0.0.0.0:5000",
@@ -175,7 +175,7 @@ async fn answers_that_hold_no_token_are_told_without_being_shown() {
         assert!(error.to_string().contains("token") || body.len() > 1000, "{error}");
         assert!(!error.to_string().contains("internal"), "{error}");
     }
-    // A name that OAuth has for it, and no word of how long.
+    // The answer uses OAuth's name for the token and has no lifetime.
     world.control.set_authentication(Authentication::Open).await.unwrap();
     let effect =
         FaultEffect::Answer { status: 200, headers: [].into(), body: "{\"access_token\":\"t\"}".into() };

@@ -1,4 +1,4 @@
-//! Rate limits are kept until they end.
+//! The adapter keeps rate limits until they end.
 
 use jiff::{SignedDuration, Timestamp};
 use matinee::ports::RegistryError;
@@ -6,7 +6,7 @@ use registry_stand_in::control::types::{Authentication, FaultEffect};
 
 use crate::support::{World, mona};
 
-/// Seconds until a limit ends.
+/// Returns the seconds until a limit ends.
 fn wait(result: &Result<bool, RegistryError>) -> i64 {
     match result {
         Err(RegistryError::RateLimited { until }) => until
@@ -29,7 +29,7 @@ async fn nothing_is_sent_before_a_limit_ends() {
         assert_eq!(world.pr_7(None).await, limited);
         assert_eq!(world.ask("acme/other", None).await, limited);
         assert_eq!(world.requests().await, [""; 0]);
-        // Somebody else's requests are counted apart.
+        // Requests with other credentials are counted separately.
         assert_eq!(world.pr_7(Some(&mona())).await, Ok(true));
         let Err(RegistryError::RateLimited { until }) = limited else { unreachable!() };
         let left = until.duration_since(Timestamp::now());

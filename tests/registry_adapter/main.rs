@@ -1,4 +1,4 @@
-//! The registry adapter against the stand-in for a registry.
+//! Tests of the registry adapter, with the stand-in for a registry.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests too
 

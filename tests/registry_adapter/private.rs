@@ -15,7 +15,8 @@ async fn what_is_public_is_seen_with_a_token_for_anybody() {
     let (none, token, with) =
         (format!("HEAD {PR_7} none 401"), "GET /token none 200", format!("HEAD {PR_7} bearer 200"));
     assert_eq!(world.requests().await, [&*none, token, &with]);
-    // From then on it is known how, and the token is good for a while.
+    // From then on the adapter knows the kind of authentication, and the token is valid for a
+    // while.
     assert_eq!(world.pr_7(None).await, Ok(true));
     assert_eq!(world.ask("acme/shop:pr-8", None).await, Ok(false));
     assert_eq!(world.requests().await, [&*with, "HEAD /v2/acme/shop/manifests/pr-8 bearer 404"]);
@@ -51,10 +52,10 @@ async fn what_is_private_needs_the_right_credentials() {
         }
         assert_eq!(world.pr_7(Some(&mona())).await, Ok(true));
         assert_eq!(world.ask("acme/shop:pr-8", Some(&mona())).await, Ok(false));
-        // What mona may see is not shown to others with her token.
+        // A caller without mona's credentials must not see with her token what she may see.
         refused(&world.pr_7(None).await);
         refused(&world.pr_7(Some(&credentials("mona", "wrong"))).await);
-        // A password that was changed is seen at once.
+        // A changed password takes effect at once.
         assert_eq!(world.pr_7(Some(&mona())).await, Ok(true));
         world.control.put_user("mona", "another").await.unwrap();
         world.control.expire_tokens().await.unwrap();
@@ -108,7 +109,7 @@ async fn a_token_is_not_used_to_its_last_moment() {
     let world = World::start_with(stand_in, settings()).await;
     assert_eq!(world.pr_7(None).await, Ok(true));
     world.requests().await;
-    // The last tenth of its life, which it is still good in.
+    // The token is in the last tenth of its life, in which it is still valid.
     tokio::time::sleep(Duration::from_millis(910)).await;
     assert_eq!(world.pr_7(None).await, Ok(true));
     assert_eq!(world.requests().await, ["GET /token none 200", &format!("HEAD {PR_7} bearer 200")]);

@@ -9,10 +9,10 @@ use registry_stand_in::control::Client;
 use registry_stand_in::control::types::{Authentication, FaultEffect, NewImage, Request, Visibility};
 use registry_stand_in::{Settings, StandIn};
 
-/// The password of every user. No error may hold it.
+/// The password of every user. No error may contain it.
 pub const PASSWORD: &str = "s3cret-Passw0rd";
 
-/// The manifest of the image that is there.
+/// The path of the existing image's manifest.
 pub const PR_7: &str = "/v2/acme/shop/manifests/pr-7";
 
 pub struct World {
@@ -29,13 +29,13 @@ pub fn credentials(username: &str, password: &str) -> Credentials {
     Credentials { username: username.into(), password: password.into() }
 }
 
-/// Mona may pull everything.
+/// Returns the credentials of mona, who may pull everything.
 pub fn mona() -> Credentials {
     credentials("mona", PASSWORD)
 }
 
 impl World {
-    /// A registry with the public image `acme/shop:pr-7`.
+    /// Starts a registry with the public image `acme/shop:pr-7`.
     pub async fn start(authentication: Authentication) -> Self {
         Self::start_with(Settings { authentication, ..Settings::default() }, settings()).await
     }
@@ -52,18 +52,18 @@ impl World {
         self.control.set_visibility("acme/shop", Visibility::Private).await.unwrap();
     }
 
-    /// Asks for an image of this registry, over plain HTTP.
+    /// Looks up an image of this registry, over plain HTTP.
     pub async fn ask(&self, image: &str, credentials: Option<&Credentials>) -> Result<bool, RegistryError> {
         let image = format!("{}/{image}", self.stand_in.host());
         ask(&self.client, &image, credentials, true).await
     }
 
-    /// Asks for `acme/shop:pr-7`.
+    /// Looks up `acme/shop:pr-7`.
     pub async fn pr_7(&self, credentials: Option<&Credentials>) -> Result<bool, RegistryError> {
         self.ask("acme/shop:pr-7", credentials).await
     }
 
-    /// The requests so far, as `HEAD /path none 401`; forgets them.
+    /// Returns the requests so far, as `HEAD /path none 401`, and deletes the record.
     pub async fn requests(&self) -> Vec<String> {
         let all = self.control.requests().await.unwrap();
         self.control.reset_requests().await.unwrap();
@@ -74,7 +74,7 @@ impl World {
         all.iter().map(line).collect()
     }
 
-    /// The next request for a manifest is answered so.
+    /// Sets the answer to the next request for a manifest.
     pub async fn answer_next(&self, status: u16, headers: &[(&str, &str)]) {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let effect = FaultEffect::Answer { status, headers, body: String::new() };
@@ -94,7 +94,7 @@ pub async fn ask(
     result
 }
 
-/// Hosts on which the registry's token endpoint may be.
+/// Returns the hosts that may have the registry's token endpoint.
 pub fn token_hosts(registry: &str, host: &str) -> TokenHosts {
     [(registry.to_owned(), [host.to_owned()].into())].into()
 }

@@ -10,15 +10,16 @@ use tokio::time::timeout;
 use super::client::{delivery, head};
 use super::served::{Served, limits, secret};
 
-/// Bytes that a client can't get rid of unless somebody reads them.
+/// A number of bytes that sockets can't buffer, so that a client can send them only if the server
+/// reads them.
 const MORE_THAN_SOCKETS_HOLD: usize = 20_000_000;
 
-/// The usual limits of size, and none of time that a slow machine could reach.
+/// Returns the usual limits of size, and limits of time that a slow machine doesn't reach.
 fn patient() -> Limits {
     Limits { body_time: Duration::from_secs(30), request_time: Duration::from_secs(40), ..limits() }
 }
 
-/// A body of a handled event, blown up to a size.
+/// Returns a body of a handled event, padded to a size.
 fn body(size: usize) -> Vec<u8> {
     let mut body = br#"{"action":"created","deployment":{"id":5,"sha":"c","environment":"preview"},"repository":{"full_name":"acme/shop"},"filler":""#.to_vec();
     body.resize(size - 2, b'x');
@@ -32,7 +33,7 @@ async fn an_announced_size_over_the_limit_is_answered_413_before_anything_is_rea
     for length in [25 * 1024 * 1024 + 1, 1_u64 << 60] {
         let length = length.to_string();
         let signature = format!("sha256={}", "0".repeat(64));
-        // Not one byte of the body is sent.
+        // The client sends no byte of the body.
         let answer =
             served.ask(head(&[("Content-Length", &length), ("X-Hub-Signature-256", &signature)])).await;
         assert_eq!((answer.status, answer.header("connection")), (413, Some("close")));
@@ -43,7 +44,8 @@ async fn an_announced_size_over_the_limit_is_answered_413_before_anything_is_rea
 
 #[tokio::test]
 async fn a_body_of_the_documented_largest_size_is_taken_in() {
-    // Size alone is tried here: without optimization, hashing it may take longer than GitHub waits.
+    // This test is about size alone: without optimization, hashing may take longer than GitHub
+    // waits.
     let patience = Duration::from_mins(1);
     let limits = Limits { body_time: patience, request_time: patience, ..Limits::default() };
     let served = Served::with(limits).await;
@@ -56,7 +58,7 @@ async fn a_body_of_the_documented_largest_size_is_taken_in() {
 async fn an_announced_size_over_the_limit_is_answered_even_to_a_client_that_sends_it_all() {
     let served = Served::with(patient()).await;
     for size in [100_001, MORE_THAN_SOCKETS_HOLD] {
-        // Of what isn't read, the signature isn't either.
+        // The server doesn't check the signature of a body that it doesn't read.
         let signature = sign(&secret(), b"");
         let length = size.to_string();
         let header = head(&[("Content-Length", &length), ("X-Hub-Signature-256", &signature)]);
@@ -69,7 +71,7 @@ async fn an_announced_size_over_the_limit_is_answered_even_to_a_client_that_send
     assert_eq!(answer.status, 202, "{}", answer.message);
 }
 
-/// The body in chunks, which announce no size beforehand.
+/// Returns the body in chunks, which announce no size.
 fn chunked(body: &[u8], signature: &str) -> Vec<u8> {
     let mut request = head(&[
         ("Transfer-Encoding", "chunked"),
@@ -111,12 +113,12 @@ async fn a_body_that_does_not_arrive_in_time_is_answered_408() {
     assert_eq!((answer.status, answer.header("connection")), (408, Some("close")));
     assert!(answer.message.contains("500ms"), "{}", answer.message);
     assert!(began.elapsed() >= Duration::from_millis(500) && began.elapsed() < Duration::from_secs(5));
-    // What comes late changes nothing.
+    // Late bytes change nothing.
     let _ = client.0.write_all(last).await;
     served.nothing_was_applied();
 }
 
-/// A byte now and then does not prolong the time.
+/// Single bytes now and then don't extend the time.
 #[tokio::test]
 async fn a_body_that_trickles_in_is_answered_408_too() {
     let served = Served::with(limits()).await;
@@ -176,17 +178,18 @@ async fn a_body_that_breaks_off_has_no_effect() {
 #[tokio::test]
 async fn bodies_share_a_bounded_memory_and_what_does_not_fit_is_asked_to_come_again() {
     let served = Served::with(patient()).await;
-    // Promises take no memory.
+    // An announced length takes no memory.
     let mut promise = served.client().await;
     promise.send(head(&[("Content-Length", "100000"), ("X-Hub-Signature-256", &sign(&secret(), b""))])).await;
-    // 149,000 of 150,000 bytes are held.
+    // 149,000 of 150,000 bytes are in use.
     let request = delivery(&secret(), &body(74_500), &[("X-GitHub-Event", "deployment")]);
     let (start, last) = request.split_at(request.len() - 1);
     let (mut first, mut second) = (served.client().await, served.client().await);
     first.send(start).await;
     second.send(start).await;
     let third = delivery(&secret(), &body(2_000), &[("X-GitHub-Event", "deployment")]);
-    // The first two are read by tasks of their own: until they hold their share the third still fits.
+    // Tasks of their own read the first two bodies: until they have reserved their share, the third
+    // still fits.
     let refused = timeout(Duration::from_secs(20), async {
         loop {
             let answer = served.ask(&third).await;

@@ -1,4 +1,4 @@
-//! An HTTP client simple enough to send what no library would.
+//! An HTTP client simple enough to send requests that no library would.
 
 use std::net::SocketAddr;
 
@@ -25,7 +25,7 @@ impl Client {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// The next answer; `None` when the connection ends without one.
+    /// Reads the next answer; `None` when the connection ends without one.
     pub async fn answer(&mut self) -> Option<Answer> {
         let mut read = Vec::new();
         let end = loop {
@@ -61,7 +61,8 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
-/// The head of a delivery with the headers GitHub sends, those of the same name replaced by `changes` (left out where the value is empty).
+/// Returns the head of a delivery with GitHub's headers. `changes` replaces headers, or removes
+/// those with an empty value.
 pub fn head(changes: &[(&str, &str)]) -> String {
     let mut headers = vec![
         ("Host", "matinee.example.com"),
@@ -82,7 +83,7 @@ pub fn head(changes: &[(&str, &str)]) -> String {
     format!("POST /webhooks/github HTTP/1.1\r\n{}\r\n", lines.concat())
 }
 
-/// A whole delivery: signed, with its length, and with `changes` to the headers.
+/// Returns a complete delivery: signed, with its length, and with `changes` to the headers.
 pub fn delivery(secret: &WebhookSecret, body: &[u8], changes: &[(&str, &str)]) -> Vec<u8> {
     let (signature, length) = (sign(secret, body), body.len().to_string());
     let mut all = vec![("X-Hub-Signature-256", signature.as_str()), ("Content-Length", length.as_str())];

@@ -1,4 +1,4 @@
-//! What each kind of delivery is answered with.
+//! The answers to each kind of delivery.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,7 +196,7 @@ async fn an_effect_that_takes_too_long_is_answered_503_in_time() {
     let answer = served.ask(delivery(&secret(), &opened(), &[])).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("30")));
     assert!(answer.message.contains("in time"), "{}", answer.message);
-    // The effect was given up, not left running.
+    // The server has cancelled the effect.
     served.intake.gate.add_permits(1);
     tokio::task::yield_now().await;
     assert_eq!(served.intake.gate.available_permits(), 1);
@@ -211,7 +211,7 @@ async fn other_methods_and_paths_are_told_apart() {
         ("PUT /webhooks/github", 405),
         ("POST /", 404),
         ("GET /webhooks/github/", 404),
-        // On another address.
+        // These paths are served on another address.
         ("GET /healthz", 404),
         ("GET /readyz", 404),
         ("GET /metrics", 404),
@@ -239,11 +239,11 @@ async fn each_delivery_is_counted_by_event_and_result() {
         ["applied", "ignored", "refused", "failed"].map(|result| served.webhooks("pull_request", result)),
         [1, 0, 2, 2]
     );
-    // Names of events that aren't known make no series of their own.
+    // Unknown events don't get series of their own.
     assert_eq!((served.webhooks("other", "ignored"), served.webhooks("other", "refused")), (1, 1));
     assert!(!served.metrics.encode().unwrap().contains("of_tomorrow"));
     assert!((served.counted("matinee_webhook_duration_seconds_count") - 7.).abs() < 0.1);
-    // Only of what was applied, and it is an old one.
+    // The lag is counted only for applied deliveries, and this one is old.
     assert!((served.counted("matinee_webhook_lag_seconds_count") - 1.).abs() < 0.1);
     assert!(served.counted("matinee_webhook_lag_seconds_sum") > 3_600.);
 }

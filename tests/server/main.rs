@@ -1,4 +1,5 @@
-//! The server over a real socket, as GitHub and its imitators meet it: exact statuses, and what reached the intake.
+//! Tests of the server over a real socket, with clients that behave like GitHub or imitate it:
+//! exact statuses, and the events that reach the intake.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
 mod bounds;

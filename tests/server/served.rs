@@ -1,4 +1,4 @@
-//! A server on a port of its own, and an intake that records what it is given.
+//! A server on a port of its own, and an intake that records its events.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Answer, Client};
 
-/// Records events; answers what it was told to, after it was let through.
+/// Records events, and answers as prepared after its gate has a permit.
 pub struct Recorder {
     pub events: Mutex<Vec<Event>>,
-    /// Which delivery reported each of them.
+    /// The delivery that reported each of them.
     pub deliveries: Mutex<Vec<Option<Delivery>>>,
     pub result: Mutex<Result<String, IntakeError>>,
-    /// One permit lets one event through.
+    /// Each permit lets one event pass.
     pub gate: Semaphore,
 }
 
@@ -39,7 +39,7 @@ impl Intake for Recorder {
     }
 }
 
-/// Takes what the secret signed, and records it.
+/// Records commands that are signed with the secret.
 #[derive(Default)]
 pub struct Counter {
     pub forms: Mutex<Vec<Vec<u8>>>,
@@ -72,7 +72,7 @@ pub fn secret() -> WebhookSecret {
     WebhookSecret::new(b"It's a Secret to Everybody\n").unwrap()
 }
 
-/// Limits within which a test needs no patience: 100 kB, half a second.
+/// Returns limits that a test reaches quickly: 100 kB, half a second.
 pub fn limits() -> Limits {
     Limits {
         body: 100_000,
@@ -85,7 +85,7 @@ pub fn limits() -> Limits {
 }
 
 impl Served {
-    /// With the limits of production.
+    /// Starts a server with the limits of production.
     pub async fn start() -> Self {
         Self::with(Limits::default()).await
     }
@@ -119,14 +119,14 @@ impl Served {
         Client::connect(self.address).await
     }
 
-    /// Sends bytes on a new connection and reads the answer.
+    /// Sends bytes on a new connection, and reads the answer.
     pub async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
         let mut client = self.client().await;
         client.send(request).await;
         client.answer().await.unwrap()
     }
 
-    /// Value of a series.
+    /// Returns the value of a series.
     #[track_caller]
     pub fn counted(&self, series: &str) -> f64 {
         let text = self.metrics.encode().unwrap();
@@ -134,7 +134,7 @@ impl Served {
         value.unwrap_or_else(|| panic!("{series} is not in\n{text}"))
     }
 
-    /// Deliveries of an event that ended so.
+    /// Returns the number of deliveries of an event with this result.
     #[track_caller]
     pub fn webhooks(&self, event: &str, result: &str) -> u64 {
         let count = self.counted(&format!("matinee_webhooks_total{{event=\"{event}\",result=\"{result}\"}}"));

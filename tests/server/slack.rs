@@ -1,4 +1,4 @@
-//! What each kind of slash command is answered with.
+//! The answers to each kind of slash command.
 
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -53,7 +53,7 @@ async fn a_signed_command_is_answered_with_what_slack_shows() {
 #[tokio::test]
 async fn what_slack_did_not_sign_is_refused_before_it_is_read() {
     let served = Served::start().await;
-    // The body never comes, and the answer does.
+    // The body never arrives, and the server answers anyway.
     let answer = served.ask(request(&[], 50, b"")).await;
     refused(&served, &answer, 401, "X-Slack-Request-Timestamp is missing");
     assert_eq!(served.webhooks("slack", "refused"), 1);

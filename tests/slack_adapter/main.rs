@@ -1,4 +1,4 @@
-//! The Slack adapter and the reading of commands, against the stand-in for Slack.
+//! Tests of the Slack adapter and of the parser of commands, with the stand-in for Slack.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests too
 

@@ -1,4 +1,4 @@
-//! Messages by the Web API.
+//! Messages through the Web API.
 
 use std::time::Duration;
 

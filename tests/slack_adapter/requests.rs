@@ -1,4 +1,4 @@
-//! What Slack sends is taken for Slack's and read, and what somebody else sends isn't.
+//! Requests from Slack are accepted and parsed; forged ones are rejected.
 
 use matinee::core::slack::{Parsed, RequestError};
 use slack_stand_in::control::types::{Forgery, Sees, Typed};
@@ -37,7 +37,8 @@ async fn a_forgery_is_told_by_its_reason() {
         (Forgery::WrongSecret, RequestError::Mismatch),
         (Forgery::TamperedBody, RequestError::Mismatch),
         (Forgery::Timestamp { seconds: -310 }, RequestError::Stale),
-        // As far from the bound as a slow machine needs: until it arrives, it comes nearer.
+        // The distance from the bound leaves room for a slow machine, on which the time comes
+        // nearer until the request arrives.
         (Forgery::Timestamp { seconds: 400 }, RequestError::Stale),
         (Forgery::Unsigned, RequestError::NoSignature),
     ] {

@@ -1,4 +1,4 @@
-//! Answers to commands by their response URL.
+//! Answers to commands through their response URL.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ fn word(result: Result<(), ChatError>) -> String {
     }
 }
 
-/// A server that isn't Slack's, and would say ok.
+/// Starts a server that isn't Slack's and would answer ok.
 async fn elsewhere() -> MockServer {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string("ok")).mount(&server).await;
@@ -158,7 +158,7 @@ async fn nobody_else_is_asked() {
         let error = world.chat.respond(&foreign, &text("x")).await.unwrap_err();
         assert!(matches!(&error, ChatError::NotSent(_)) && !error.may_pass(), "{foreign}: {error:?}");
     }
-    // Unless told otherwise, only Slack itself is asked.
+    // By default the adapter sends requests to Slack only.
     let chat = SlackChat::new(&SlackSettings::default()).unwrap();
     let error = chat.respond(&url, &text("x")).await.unwrap_err();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Where to answer, and tokens, are in nothing that is logged or said.
+//! No log and no message contains a response URL or a token.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ impl Write for Log {
     }
 }
 
-// One thread, so that the log has everything that is done here.
+// The test runs on one thread, so that the log has everything.
 #[tokio::test]
 async fn no_secret_is_logged_or_said() {
     let log = Log::default();

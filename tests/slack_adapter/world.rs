@@ -1,4 +1,5 @@
-//! The stand-in for Slack with a command in it, an adapter that knows the way there, and what the command's receiver made of requests.
+//! The stand-in for Slack with a command, an adapter for it, and a receiver that parses the
+//! command's requests.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use slack_stand_in::control::Client;
 use slack_stand_in::control::types::{App, Channel, Invocation, NewChannel, Typed};
 use slack_stand_in::{Settings, StandIn};
 
-/// What the receiver made of the requests so far.
+/// Results of the receiver's parsing so far.
 pub type Made = Arc<Mutex<Vec<Result<Parsed, RequestError>>>>;
 
 pub struct World {
@@ -60,17 +61,17 @@ impl World {
         Self { stand_in, control, app, channel, made, chat }
     }
 
-    /// Mona types something in the channel `deploys`.
+    /// Types a command as mona in the channel `deploys`.
     pub async fn typed(&self, text: &str) -> Invocation {
         self.control.type_command(Typed::new("mona", "deploys", text)).await.unwrap()
     }
 
-    /// What the receiver made of the last request.
+    /// Returns the result of parsing the last request.
     pub fn last(&self) -> Result<Parsed, RequestError> {
         self.made.lock().unwrap().last().unwrap().clone()
     }
 
-    /// The last request, which must be a command.
+    /// Returns the last request, which must be a command.
     pub fn command(&self) -> SlashCommand {
         match self.last() {
             Ok(Parsed::Command(command)) => *command,
@@ -82,13 +83,13 @@ impl World {
         self.app.bot_token.clone().into()
     }
 
-    /// Posts into the channel `deploys`.
+    /// Posts to the channel `deploys`.
     pub async fn post(&self, message: &str, update: Option<&str>) -> Result<String, ChatError> {
         self.chat.post(&self.token(), &self.channel.id, &text(message), update).await
     }
 }
 
-/// Receives commands as the operator would: by core alone.
+/// Starts a receiver that parses commands as the operator does, with nothing but core.
 async fn receiver(secret: WebhookSecret, made: Made) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/slack", listener.local_addr().unwrap());

@@ -1,5 +1,5 @@
-//! A collector of our own sees what a webhook leaves behind. The program that is traced is this one, started again with the variables that
-//! OpenTelemetry defines: they can't be set for a process that runs.
+//! A collector receives the trace of a webhook. The test starts itself again as the traced program,
+//! with OpenTelemetry's environment variables, which can't be set for a running process.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers outside of `#[test]` functions are test code too
 
 #[allow(dead_code)] // shared with the tests of the server
@@ -35,7 +35,7 @@ use served::{Served, secret};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Set in the process that is traced.
+/// Marks the traced process.
 const TRACED: &str = "MATINEE_TEST_TRACED";
 
 fn main() -> ExitCode {
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// Takes two deliveries, and ends.
+/// Receives two deliveries, and ends.
 fn traced() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (traces, layer) = traces::start(runtime.handle()).unwrap().unzip();
@@ -86,7 +86,7 @@ impl Secrets for Token {
     }
 }
 
-/// Asks for a pull request that there isn't.
+/// Reads a pull request that doesn't exist.
 async fn ask_github() {
     let github = wiremock::MockServer::start().await;
     let connection = GithubConnection { url: github.uri(), secret_name: "github".into() };
@@ -96,7 +96,7 @@ async fn ask_github() {
     assert!(matches!(forge.pull_request(&shop, 7, Duration::ZERO).await, Err(ForgeError::NotFound(_))));
 }
 
-/// What a collector was sent, with the headers.
+/// Requests to the collector, with their headers.
 type Received = Arc<Mutex<Vec<(HeaderMap, ExportTraceServiceRequest)>>>;
 
 async fn take(State(received): State<Received>, headers: HeaderMap, body: Bytes) {
@@ -104,7 +104,7 @@ async fn take(State(received): State<Received>, headers: HeaderMap, body: Bytes)
     received.lock().unwrap().push((headers, request));
 }
 
-/// Runs the traced program with a collector, and returns what that received.
+/// Runs the traced program with a collector. Returns the requests to the collector.
 fn run(variables: &[(&str, &str)]) -> Vec<(HeaderMap, ExportTraceServiceRequest)> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let received = Received::default();
@@ -119,7 +119,7 @@ fn run(variables: &[(&str, &str)]) -> Vec<(HeaderMap, ExportTraceServiceRequest)
     let status = Command::new(std::env::current_exe().unwrap())
         .env(TRACED, "1")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"))
-        // So that nothing is sent before the end, however long that takes.
+        // The program sends nothing before its end, however long it runs.
         .env("OTEL_BSP_SCHEDULE_DELAY", "600000")
         .envs(variables.iter().copied())
         .status()

@@ -1,4 +1,4 @@
-//! Who asks, and what they may.
+//! Authentication and authorization of requests.
 
 use axum::http::header::{self, HeaderMap};
 use base64::Engine as _;
@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::state::State;
 
-/// What a request says about who sends it.
+/// Credentials in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Authorization {
     None,
@@ -15,11 +15,11 @@ pub(crate) enum Authorization {
         password: String,
     },
     Bearer(String),
-    /// Something that is neither.
+    /// Another scheme.
     Other,
 }
 
-/// Returns the header `Authorization`.
+/// Parses the header `Authorization`.
 pub(crate) fn authorization(headers: &HeaderMap) -> Authorization {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Authorization::None };
     let Some((scheme, rest)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
@@ -46,8 +46,8 @@ impl State {
         self.users.get(username).is_some_and(|user| user.password == password)
     }
 
-    /// Returns whether somebody may pull from a repository. What isn't there is hidden from who may
-    /// not see what is private.
+    /// Returns whether a user may pull from a repository. A missing repository looks like a private
+    /// one to users without access.
     pub(crate) fn may_pull(&self, username: Option<&str>, name: &str) -> bool {
         let public = self.repositories.get(name).is_some_and(|repository| !repository.private);
         public

@@ -1,6 +1,7 @@
-//! A stand-in for an OCI registry: the pulling side of manifests and the token authentication that registries share, stateful, as strict as
-//! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md> and <https://distribution.github.io/distribution/spec/auth/token/>,
-//! known from outside by HTTP alone.
+//! A stand-in for an OCI registry: pulling of manifests, and the token authentication that
+//! registries share. It is stateful, as strict as
+//! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md> and
+//! <https://distribution.github.io/distribution/spec/auth/token/>, and used by HTTP alone.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

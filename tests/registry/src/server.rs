@@ -1,4 +1,4 @@
-//! Starting and stopping, and what every request passes: the log and the faults.
+//! Starts and stops the stand-in. Every request passes the log and the faults.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,19 +18,20 @@ use crate::control::types::{Authentication, FaultEffect};
 use crate::state::State;
 use crate::{answer, control, token, v2};
 
-/// How to start.
+/// Settings of a stand-in.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where to listen; port 0 picks a free one.
+    /// Address to listen on; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// How it wants to see who asks.
+    /// Kind of authentication that it requires.
     pub authentication: Authentication,
-    /// How long a token lives.
+    /// Lifetime of a token.
     pub token_lifetime: Duration,
 }
 
 impl Default for Settings {
-    /// Tokens that live as long as the specification says when an answer doesn't: 60 seconds.
+    /// Returns settings in which tokens live 60 seconds, which the specification assumes when an
+    /// answer has no `expires_in`.
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -40,13 +41,13 @@ impl Default for Settings {
     }
 }
 
-/// Why the stand-in could not start.
+/// An error of starting the stand-in.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}; choose another address or port 0")]
 pub struct StartError {
     /// The address.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     pub source: std::io::Error,
 }
 
@@ -58,7 +59,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Starts one with nothing in it.
+    /// Starts an empty stand-in.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let failed = |source| StartError { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
@@ -75,7 +76,7 @@ impl StandIn {
         self.address
     }
 
-    /// Host and port as they stand in the name of an image.
+    /// Returns host and port, as in the name of an image.
     pub fn host(&self) -> String {
         self.address.to_string()
     }
@@ -92,7 +93,7 @@ impl Drop for StandIn {
     }
 }
 
-/// The state, and the address of which URLs are made when a request names none.
+/// The state, and the base address of URLs for requests without a host.
 #[derive(Debug)]
 pub(crate) struct World {
     state: Mutex<State>,
@@ -100,14 +101,14 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Returns the state. A panic elsewhere while it was locked is no reason to stop everything.
+    /// Locks the state. A panic of another holder doesn't stop the stand-in.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 async fn accept(listener: TcpListener, router: Router) {
-    // Dropped with this task, and its connections with it.
+    // The connections are dropped with this task.
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
@@ -133,7 +134,7 @@ async fn accept(listener: TcpListener, router: Router) {
     }
 }
 
-/// The connection is to be closed without an answer.
+/// Error that closes the connection without an answer.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("closed as a fault demands")]
 struct Closed;
@@ -143,7 +144,7 @@ async fn serve(router: Router, request: hyper::Request<hyper::body::Incoming>) -
     if response.extensions().get::<Closed>().is_some() { Err(Closed) } else { Ok(response) }
 }
 
-/// Everything but the control API: logged, then broken or answered.
+/// Handles everything but the control API: logs the request, then applies a fault or answers it.
 async fn registry(Shared(world): Shared<Arc<World>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let method = parts.method.as_str();
@@ -189,7 +190,7 @@ async fn registry(Shared(world): Shared<Arc<World>>, request: Request) -> Respon
         }
     };
     world.lock().answered(sequence, response.status().as_u16());
-    // A HEAD is answered as the GET would be, short of the body.
+    // A HEAD gets the answer to the GET without the body.
     if method == "HEAD" {
         let (head, _) = response.into_parts();
         return Response::from_parts(head, axum::body::Body::empty());

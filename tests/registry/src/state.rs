@@ -1,4 +1,4 @@
-//! Everything the stand-in knows.
+//! The state of the stand-in.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::Settings;
 use crate::access::{Authorization, authorization};
 use crate::control::types::{Authentication, FaultEffect, NewFault, NewImage, NewUser, Request};
 
-/// How many requests are kept; older ones go.
+/// The number of requests kept; older ones are dropped.
 const KEPT: usize = 10_000;
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct Manifest {
     pub(crate) body: String,
 }
 
-/// What a token allows, and until when.
+/// Scope and expiry of a token.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) pulls: Vec<String>,
@@ -61,8 +61,8 @@ impl State {
         }
     }
 
-    /// Puts a manifest in place, as a push would, and returns its digest. Two images differ as
-    /// their names and `content` do.
+    /// Stores a manifest, as a push would. Returns its digest. Two images differ if their names or
+    /// their `content` do.
     pub(crate) fn put_image(&mut self, new: NewImage) -> String {
         let annotations = json!({
             "org.opencontainers.image.ref.name": format!("{}:{}", new.name, new.tag),
@@ -90,7 +90,7 @@ impl State {
         digest
     }
 
-    /// Removes a tag and, unless another tag has it, its manifest. Whether it was there.
+    /// Removes a tag and, unless another tag has it, its manifest. Returns whether it existed.
     pub(crate) fn remove_image(&mut self, name: &str, tag: &str) -> bool {
         let Some(repository) = self.repositories.get_mut(name) else { return false };
         let Some(digest) = repository.tags.remove(tag) else { return false };
@@ -100,7 +100,7 @@ impl State {
         true
     }
 
-    /// Notes that a request arrived and returns its place.
+    /// Records a request's arrival. Returns its sequence number.
     pub(crate) fn log(&mut self, parts: &Parts) -> u64 {
         let text = |headers: &HeaderMap, name| {
             let values: Vec<_> =
@@ -130,7 +130,7 @@ impl State {
         self.sequence
     }
 
-    /// Notes how a request ended.
+    /// Records a request's outcome.
     pub(crate) fn answered(&mut self, sequence: u64, status: u16) {
         if let Some(entry) = self.requests.iter_mut().rev().find(|entry| entry.sequence == sequence) {
             entry.status = status;
@@ -145,7 +145,7 @@ impl State {
         self.requests.clear();
     }
 
-    /// Returns the effect of the first fault that hits a request, used up by one.
+    /// Returns the effect of the first fault that matches a request, and counts the hit.
     pub(crate) fn take_fault(&mut self, method: &str, path: &str) -> Option<FaultEffect> {
         let hit = self.faults.iter_mut().find(|fault| {
             fault.times > 0

@@ -13,10 +13,10 @@ use crate::answer::error;
 use crate::server::World;
 use crate::state::{State, Token};
 
-/// Whom tokens are for.
+/// The service for which tokens are valid.
 pub(crate) const SERVICE: &str = "registry.test";
 
-/// Makes a token that allows as much of what is asked for as whoever asks may do: nothing, if it comes to that.
+/// Creates a token with the part of the requested scope that the caller is allowed, possibly none.
 pub(crate) fn answer(world: &World, parts: &Parts) -> Response {
     if parts.method != Method::GET {
         return error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "the operation is unsupported");
@@ -61,7 +61,7 @@ pub(crate) fn answer(world: &World, parts: &Parts) -> Response {
 }
 
 impl State {
-    /// Returns a token that was given out and has not expired.
+    /// Returns a token that was issued and has not expired.
     pub(crate) fn live_token(&self, token: &str) -> Option<&Token> {
         self.tokens.get(token).filter(|token| token.expires > Instant::now())
     }

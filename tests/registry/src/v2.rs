@@ -28,7 +28,7 @@ pub(crate) fn answer(world: &World, path: &str, parts: &Parts) -> Response {
             Err(refusal) => *refusal,
         };
     }
-    // A repository may have a segment "manifests" itself.
+    // The repository's name may have a segment "manifests" itself.
     let Some((name, reference)) = rest
         .strip_prefix('/')
         .and_then(|rest| rest.rsplit_once("/manifests/"))
@@ -62,7 +62,8 @@ fn manifest(state: &State, name: &str, reference: &str, headers: &HeaderMap) -> 
     let Some((digest, manifest)) = found else {
         return unknown("manifest unknown to registry");
     };
-    // As the registry `distribution` does: https://github.com/distribution/distribution/blob/main/registry/handlers/manifests.go
+    // The registry `distribution` does the same:
+    // https://github.com/distribution/distribution/blob/main/registry/handlers/manifests.go
     if !accepts(headers, &manifest.media_type) {
         return unknown(&format!("{} found, but the header Accept does not support it", manifest.media_type));
     }
@@ -88,8 +89,8 @@ fn plain(status: StatusCode, body: &str) -> Response {
     response
 }
 
-/// Returns whether a type is named in `Accept`, in one header or several. Like real registries,
-/// this one knows no `*/*`.
+/// Returns whether `Accept` names a type, in one header or several. Like real registries, this one
+/// doesn't support `*/*`.
 fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     headers
         .get_all(header::ACCEPT)
@@ -99,7 +100,8 @@ fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
         .any(|one| one.split(';').next().is_some_and(|one| one.trim() == media_type))
 }
 
-/// Lets a request pass that may pull from the repository, or with none may be here at all.
+/// Checks that a request may pull from the repository or, without a repository, that it is
+/// authenticated.
 fn admit(state: &State, world: &World, parts: &Parts, name: Option<&str>) -> Result<(), Box<Response>> {
     let unauthorized = |failure: Option<&str>| {
         let mut response = error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required");
@@ -156,7 +158,9 @@ fn alphanumeric(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit()
 }
 
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*`, as the specification has it.
+/// Returns whether a text matches
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*`, as in the
+/// specification.
 pub(crate) fn is_name(name: &str) -> bool {
     name.split('/').all(|segment| {
         let bytes = segment.as_bytes();
@@ -169,7 +173,7 @@ pub(crate) fn is_name(name: &str) -> bool {
     })
 }
 
-/// `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
+/// Returns whether a text matches `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
 pub(crate) fn is_tag(tag: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     tag.len() <= 128

@@ -1,4 +1,4 @@
-//! One request, one answer, one connection.
+//! HTTP with one request and one answer per connection.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -7,12 +7,12 @@ use std::time::Duration;
 use crate::settings::Settings;
 use crate::{page, upstream};
 
-/// A request's head may be this many bytes long; a body is not read.
+/// Longest head of a request, in bytes; bodies are not read.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// A client may be silent this long.
+/// Longest time that a client may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is answered.
+/// An answer to a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// Status code and reason.
@@ -29,7 +29,7 @@ impl Answer {
     }
 }
 
-/// Reads one request from the connection and answers it. A client that goes away is nobody's problem.
+/// Reads one request from the connection and answers it. A client that disconnects is not an error.
 pub(crate) fn answer(mut connection: TcpStream, settings: &Settings) {
     let _ = connection.set_read_timeout(Some(PATIENCE));
     let _ = connection.set_write_timeout(Some(PATIENCE));
@@ -65,7 +65,7 @@ pub(crate) fn answer(mut connection: TcpStream, settings: &Settings) {
     let _ = connection.write_all(&bytes);
 }
 
-/// Everything up to the empty line, or as much as fits; nothing when the client went away.
+/// Reads up to the empty line, or as much as fits. Returns `None` when the client disconnects.
 fn read_head(connection: &mut TcpStream) -> Option<Vec<u8>> {
     let mut head = Vec::new();
     let mut part = [0; 2048];
@@ -78,7 +78,7 @@ fn read_head(connection: &mut TcpStream) -> Option<Vec<u8>> {
     Some(head)
 }
 
-/// What to answer to a request for `path`, which may carry a query.
+/// Returns the answer to a request for `path`, which may have a query.
 fn respond(method: &str, path: &str, accept: &str, settings: &Settings) -> Answer {
     if !matches!(method, "GET" | "HEAD") {
         return Answer::plain("405 Method Not Allowed", "only GET and HEAD\n");

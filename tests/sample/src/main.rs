@@ -1,8 +1,9 @@
-//! A sample application: an HTTP server small enough to be the only file of a container image, whose behaviour is set
-//! by environment variables (see [`settings::Settings`]) so that a preview of it can be made to fail in every way a
-//! real one does.
+//! A sample application: an HTTP server small enough to be the only file of a container image.
+//! Environment variables set its behaviour (see [`settings::Settings`]), so that a preview of it
+//! can fail in all the ways real applications do.
 //!
-//! Called with the argument `pause` it serves nothing and sleeps until told to stop: the sandbox container of a pod.
+//! With the argument `pause` it is the sandbox container of a pod: it serves nothing and sleeps
+//! until it gets a signal.
 
 mod http;
 mod page;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn run(argument: Option<&str>) -> Result<(), String> {
-    // The kernel ignores signals without a handler for process 1, which this is in a container.
+    // In a container this is process 1, for which the kernel ignores signals without a handler.
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| format!("cannot handle signals: {e}"))?;
     match argument {
         None => {}
@@ -63,7 +64,7 @@ fn run(argument: Option<&str>) -> Result<(), String> {
         });
     }
     thread::sleep(settings.start_delay);
-    // Written to, or the kernel would only promise it.
+    // The memory is written to, because the kernel allocates it only then.
     let memory = vec![1_u8; settings.memory * 1024 * 1024];
     std::hint::black_box(&memory);
     serve(settings)
@@ -78,7 +79,8 @@ fn serve(settings: Settings) -> Result<(), String> {
     let settings = Arc::new(settings);
     for connection in listener.incoming() {
         let Ok(connection) = connection else {
-            // Out of file descriptors: closing connections frees them, spinning would not.
+            // There are no free file descriptors: closing connections frees some, and spinning
+            // would not.
             thread::sleep(Duration::from_millis(50));
             continue;
         };
@@ -93,7 +95,7 @@ fn crash() -> ! {
     std::process::exit(1);
 }
 
-/// Writes a line for the container's log; a closed log is no reason to stop.
+/// Writes a line to the container's log; a closed log is not an error.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,10 +1,10 @@
-//! What `/` shows, to a browser and to `curl`.
+//! The content of `/`, for browsers and for `curl`.
 
 use std::fmt::Write as _;
 
 use crate::settings::Settings;
 
-/// The answer as plain text, one fact per line.
+/// Returns the content as plain text, one fact per line.
 pub(crate) fn text(settings: &Settings) -> String {
     let mut lines = format!("revision: {}\n", settings.revision);
     for (name, value) in facts(settings) {
@@ -13,7 +13,7 @@ pub(crate) fn text(settings: &Settings) -> String {
     lines
 }
 
-/// The answer as a page of its own, with nothing to load.
+/// Returns the content as a complete page that loads nothing else.
 pub(crate) fn html(settings: &Settings) -> String {
     let revision = escape(&settings.revision);
     let mut rows = String::new();

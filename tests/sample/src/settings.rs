@@ -1,8 +1,8 @@
-//! The environment variables, checked.
+//! Parses and checks the environment variables.
 
 use std::time::Duration;
 
-/// How this run of the sample behaves.
+/// Behaviour of this run of the sample.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// `REVISION`: shown in the answer.
@@ -11,7 +11,7 @@ pub(crate) struct Settings {
     pub(crate) pull_request: String,
     /// `MESSAGE`: shown in the answer; may be empty.
     pub(crate) message: String,
-    /// `PORT`: where it listens, on all addresses; 8080 unless set. 0 picks a free one.
+    /// `PORT`: the port to listen on, on all addresses; 8080 unless set. 0 picks a free one.
     pub(crate) port: u16,
     /// `START_DELAY`: seconds before it listens, at most a day.
     pub(crate) start_delay: Duration,
@@ -20,11 +20,11 @@ pub(crate) struct Settings {
     /// `COMPLETE_AFTER`: seconds until it ends with code 0, as a Job does, at most a day; 0 means
     /// at once.
     pub(crate) complete_after: Option<Duration>,
-    /// `MEMORY`: mebibytes that it fills before it listens, at most 1,024, on top of the few it needs.
+    /// `MEMORY`: mebibytes to fill before it listens, at most 1,024, besides its own few.
     pub(crate) memory: usize,
     /// `NEVER_READY`: `/healthz` answers 503.
     pub(crate) never_ready: bool,
-    /// `UPSTREAM`: `host:port` of another sample, whose answer `/upstream` gives.
+    /// `UPSTREAM`: `host:port` of another sample, whose answer `/upstream` returns.
     pub(crate) upstream: Option<String>,
 }
 
@@ -32,10 +32,10 @@ const MOST_MEMORY: usize = 1_024;
 const LONGEST_SECONDS: u64 = 24 * 60 * 60;
 
 impl Settings {
-    /// Reads the settings; `variable` looks one up. A variable set to nothing counts as not set.
+    /// Parses the settings; `variable` looks one up. An empty variable counts as not set.
     ///
     /// # Errors
-    /// A text naming the variable, its value and what it may be.
+    /// A text with the variable, its value and the allowed values.
     pub(crate) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let text = |name: &str| variable(name).filter(|value| !value.is_empty());
         let seconds = |name: &str| -> Result<Option<Duration>, String> {

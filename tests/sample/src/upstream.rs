@@ -1,17 +1,19 @@
-//! Asks another sample, to show that one component of a preview reaches another by name.
+//! Sends a request to another sample, which shows that components of a preview reach one another by
+//! name.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(5);
-/// An answer longer than this many bytes is cut.
+/// Longest answer in bytes; the rest is cut.
 const LONGEST: u64 = 64 * 1024;
 
-/// The body that `/` of the sample at `address` (`host:port`) answers.
+/// Returns the body of `/` from the sample at `address` (`host:port`).
 ///
 /// # Errors
-/// A text with what went wrong: the name does not resolve, no connection, no answer, or another status than 200.
+/// A text with the cause: the name does not resolve, no connection, no answer, or a status other
+/// than 200.
 pub(crate) fn fetch(address: &str) -> Result<String, String> {
     let targets = address.to_socket_addrs().map_err(|e| format!("cannot resolve: {e}"))?;
     let mut connection = Err("resolves to nothing".to_owned());

@@ -1,4 +1,4 @@
-//! Runs the program as a container would, and looks at what it does.
+//! Runs the program as a container would, and checks its behaviour.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Ends the program when a test fails half-way.
+/// The running program, which is killed when a test fails.
 struct Sample(Child);
 
 impl Drop for Sample {
@@ -34,7 +34,7 @@ impl Sample {
         line
     }
 
-    /// The port it says it listens on.
+    /// Returns the port on which the program says it listens.
     fn port(&mut self) -> u16 {
         let line = self.next_line();
         line.trim().rsplit(' ').next().unwrap().parse().unwrap_or_else(|_| panic!("no port in `{line}`"))
@@ -45,7 +45,7 @@ impl Sample {
         assert!(status.success());
     }
 
-    /// The exit code, waited for at most 30 seconds.
+    /// Waits for the exit code, at most 30 seconds.
     fn code(&mut self) -> Option<i32> {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -135,7 +135,7 @@ fn listens_only_after_its_delay_and_can_be_ended_within() {
     let _ = sample.port();
     assert!(started.elapsed() >= Duration::from_secs(1));
     let mut endless = Sample::start(&[], &[("PORT", "0"), ("START_DELAY", "86400")]);
-    // Ended before its handler is in place, it dies of the signal instead: both are at once.
+    // A signal before the handler is installed kills the program, which ends at once either way.
     endless.terminate();
     assert!(matches!(endless.code(), Some(0) | None));
 }
@@ -150,7 +150,8 @@ fn a_bad_setting_is_refused_by_name() {
 #[test]
 fn pause_sleeps_until_told() {
     let mut sample = Sample::start(&["pause"], &[("PORT", "web")]);
-    // No output to wait for: what is looked for is the handler of SIGTERM (bit 14) in the process's state.
+    // There is no output to wait for, so the test looks for the handler of SIGTERM (bit 14) in the
+    // process's state.
     let status = format!("/proc/{}/status", sample.0.id());
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {

@@ -1,4 +1,4 @@
-//! Slash commands: what is sent when somebody types one, and what they see of the answer.
+//! Slash commands: the request for a typed command, and what the user sees of its answer.
 //! <https://docs.slack.dev/interactivity/implementing-slash-commands>
 
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ use crate::responses::message;
 use crate::state::{Invoked, State, now, random_text};
 use crate::world::World;
 
-/// How long a request URL has to answer.
+/// The time a request URL has to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How much of an answer is kept, in bytes.
+/// The part of an answer that is kept, in bytes.
 const KEPT: usize = 64 * 1024;
 
 /// Why a command could not be typed.
@@ -29,7 +29,7 @@ pub(crate) enum Unknown {
     Slash(String),
 }
 
-/// Somebody types a command. Returns when it was answered, or the time for that is over.
+/// Types a command as a user. Returns after its answer or its timeout.
 pub(crate) async fn typed(world: &World, typed: Typed) -> Result<Invocation, Unknown> {
     let (url, form, secret, mut invoked) = {
         let mut state = world.lock();
@@ -68,7 +68,7 @@ pub(crate) async fn typed(world: &World, typed: Typed) -> Result<Invocation, Unk
             answer: Answer::default(),
         };
         let invoked = Invoked { shown, path, born: Instant::now(), expired: false, used: 0 };
-        // Before it is sent: the receiver may use the response URL at once.
+        // It is stored before it is sent, because the receiver may use the response URL at once.
         state.invocations.push(invoked.clone());
         (url, form, secret, invoked)
     };
@@ -81,7 +81,7 @@ pub(crate) async fn typed(world: &World, typed: Typed) -> Result<Invocation, Unk
     Ok(invoked.shown)
 }
 
-/// Slack looks whether a command's request URL has a good certificate.
+/// Sends Slack's check of the certificate of a command's request URL.
 pub(crate) async fn check_certificate(world: &World, command: &str) -> Result<Answer, Unknown> {
     let (url, form, secret) = {
         let state = world.lock();
@@ -93,7 +93,7 @@ pub(crate) async fn check_certificate(world: &World, command: &str) -> Result<An
     Ok(send(world, &url, form, &secret, None).await)
 }
 
-/// Returns the command, and what was typed after it.
+/// Splits a line into the command and its text.
 fn split(line: &str) -> Result<(&str, &str), Unknown> {
     let line = line.trim();
     if !line.starts_with('/') {
@@ -162,7 +162,7 @@ async fn send(world: &World, url: &str, form: String, secret: &str, forgery: Opt
     answer
 }
 
-/// What whoever typed the command sees of an answer. Everything but 200 is a failure, whatever it says.
+/// Returns what the user sees of an answer. Every status but 200 is a failure, whatever the body.
 fn read(status: u16, content_type: String, body: String) -> Answer {
     let json = content_type.to_ascii_lowercase().starts_with("application/json");
     let parsed: Option<Value> = if json { serde_json::from_str(&body).ok() } else { None };
@@ -191,7 +191,7 @@ fn failed(error: &reqwest::Error) -> Answer {
 }
 
 impl State {
-    /// Returns a command that was typed.
+    /// Returns a typed command by its number.
     pub(crate) fn invoked(&mut self, id: u64) -> Option<&mut Invoked> {
         self.invocations.iter_mut().find(|invoked| invoked.shown.id == id)
     }

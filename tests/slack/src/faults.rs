@@ -1,9 +1,9 @@
-//! What goes wrong on request.
+//! Faults that tests request.
 
 use crate::control::types::{FaultEffect, NewFault};
 use crate::state::State;
 
-/// A fault with the number of requests it is still to hit.
+/// A fault with the number of requests that it still has to hit.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     path: String,
@@ -18,7 +18,7 @@ impl From<NewFault> for Fault {
 }
 
 impl State {
-    /// Returns the effect of the first fault that hits a request, used up by one.
+    /// Returns the effect of the first fault that matches a request, and counts the hit.
     pub(crate) fn take_fault(&mut self, path: &str) -> Option<FaultEffect> {
         let hit = self.faults.iter_mut().find(|fault| fault.left > 0 && matches(&fault.path, path))?;
         hit.left -= 1;
@@ -28,7 +28,7 @@ impl State {
     }
 }
 
-/// Returns whether a path fits a pattern, in which `*` at the end stands for any rest.
+/// Returns whether a path matches a pattern, in which `*` at the end matches any rest.
 fn matches(pattern: &str, path: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => path.starts_with(start),

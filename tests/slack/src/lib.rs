@@ -1,5 +1,5 @@
-//! A stand-in for Slack: the parts of slash commands, response URLs and the Web API that Matinee lives with, stateful and
-//! as strict as the documentation, known from outside by HTTP alone.
+//! A stand-in for Slack: the parts of slash commands, response URLs and the Web API that Matinee
+//! uses. It is stateful, as strict as the documentation, and used by HTTP alone.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {

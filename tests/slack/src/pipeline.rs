@@ -1,4 +1,5 @@
-//! What happens to every request around its endpoint: faults, the log, and which part of Slack it is for.
+//! Processing of every request around its endpoint: faults, the log, and routing to a part of
+//! Slack.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::{api, responses};
 /// The largest body of a request, in bytes.
 const MAX_BODY: usize = 1 << 20;
 
-/// In a response's extensions: close the connection instead of sending it.
+/// Response extension that closes the connection instead of sending the response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hangup;
 
@@ -29,7 +30,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Returns a header's text; none when it's missing or no text.
+    /// Returns a header's text; `None` when it is missing or not text.
     pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -41,14 +42,14 @@ impl Call {
     }
 }
 
-/// An answer.
+/// A reply to a request.
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// JSON.
     Json(StatusCode, Value),
     /// Text.
     Text(StatusCode, &'static str),
-    /// `429`, for so many seconds.
+    /// `429` with `Retry-After` in seconds.
     Limited(u64),
 }
 

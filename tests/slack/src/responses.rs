@@ -1,9 +1,10 @@
 //! Response URLs: five answers within 30 minutes
 //! (<https://docs.slack.dev/interactivity/handling-user-interaction#message_responses>).
 //!
-//! Refusals of a body are those of incoming webhooks, whose form the body has
-//! (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors>). How a URL that is worn out is refused isn't
-//! documented; it is a 404 with `{"ok":false,"error":"expired_url"}` or `"used_url"`, as clients report it.
+//! A body is rejected as by incoming webhooks, whose format it has
+//! (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors>).
+//! The documentation doesn't say how Slack rejects an expired or used URL. Clients report a 404
+//! with `{"ok":false,"error":"expired_url"}` or `"used_url"`, which the stand-in sends too.
 
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ fn read(call: &Call) -> Result<Response, &'static str> {
     message(&body)
 }
 
-/// Returns a message as a response URL and the immediate answer to a command take it.
+/// Parses a message in the format of response URLs and of immediate answers to commands.
 pub(crate) fn message(body: &Value) -> Result<Response, &'static str> {
     let Value::Object(fields) = body else { return Err("invalid_payload") };
     let flag = |name: &str| match fields.get(name) {

@@ -1,4 +1,4 @@
-//! Starting and stopping.
+//! Starts and stops the stand-in.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,16 +16,18 @@ use crate::control;
 use crate::pipeline::{self, Hangup};
 use crate::world::World;
 
-/// How to start.
+/// Settings of a stand-in.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where to listen; port 0 picks a free one.
+    /// Address to listen on; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// How others reach it, such as `http://10.0.0.1:3001`, when it isn't the address it listens on. All response URLs begin so.
+    /// Base URL for others, such as `http://10.0.0.1:3001`, when it differs from the address to
+    /// listen on. All response URLs begin with it.
     pub public_url: Option<String>,
-    /// How long a response URL is good. 30 minutes on Slack.
+    /// Lifetime of a response URL; 30 minutes on Slack.
     pub response_window: Duration,
-    /// What sends commands, when the usual client can't: one that knows names the system doesn't. It must not follow redirects.
+    /// Client that sends commands, when the usual one can't: for example one that resolves names
+    /// which the system doesn't know. It must not follow redirects.
     pub client: Option<reqwest::Client>,
 }
 
@@ -40,18 +42,18 @@ impl Default for Settings {
     }
 }
 
-/// Why the stand-in could not start.
+/// An error of starting the stand-in.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address is taken or not this machine's.
+    /// The address is in use or not this machine's.
     #[error("cannot listen on {address}: {source}; choose another address or port 0")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The HTTP client for commands could not be made.
+    /// The HTTP client for commands could not be created.
     #[error("cannot make the HTTP client for commands: {0}")]
     Client(#[from] reqwest::Error),
 }
@@ -65,7 +67,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Starts one with a workspace and an app in it, and nothing else.
+    /// Starts a stand-in with a workspace and an app in it.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let failed = |source| StartError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
@@ -86,12 +88,12 @@ impl StandIn {
         self.address
     }
 
-    /// What stands for `https://hooks.slack.com/`: every response URL is below it.
+    /// Returns the base of all response URLs, which corresponds to `https://hooks.slack.com/`.
     pub fn response_url(&self) -> String {
         format!("{}/commands/", self.url)
     }
 
-    /// What stands for `https://slack.com/api/`.
+    /// Returns the URL that corresponds to `https://slack.com/api/`.
     pub fn api_url(&self) -> String {
         format!("{}/api/", self.url)
     }
@@ -106,10 +108,10 @@ impl StandIn {
         control::Client::new(&self.control_url())
     }
 
-    /// Stops: closes the socket and every connection. Returns when that is done.
+    /// Closes the socket and every connection. Returns when that is done.
     pub async fn stop(mut self) {
         self.task.abort();
-        // An aborted task ends with an error that says just that.
+        // An aborted task returns an error that says only that.
         let _ = (&mut self.task).await;
     }
 }
@@ -121,7 +123,7 @@ impl Drop for StandIn {
 }
 
 async fn accept(listener: TcpListener, router: Router) {
-    // Dropped with this task, and its connections with it.
+    // The connections are dropped with this task.
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
@@ -147,7 +149,7 @@ async fn accept(listener: TcpListener, router: Router) {
     }
 }
 
-/// The connection is to be closed without an answer.
+/// Error that closes the connection without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("closed as a fault demands")]
 struct Closed;

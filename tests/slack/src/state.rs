@@ -1,4 +1,4 @@
-//! What there is: one workspace with one app in it, people, channels, commands and messages.
+//! The state of the stand-in: one workspace with one app, people, channels, commands and messages.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use chrono::{SecondsFormat, Utc};
 use crate::control::types::{App, Channel, Invocation, Limits, Message, NewChannel, Request, Response, User};
 use crate::faults::Fault;
 
-/// How many requests are kept; older ones go.
+/// The number of requests kept; older ones are dropped.
 const KEPT: usize = 100_000;
 
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct State {
     pub(crate) commands: BTreeMap<String, String>,
     pub(crate) users: Vec<User>,
     pub(crate) channels: Vec<Channel>,
-    /// When something was last posted, by the channel's id.
+    /// Times of the last posts, by the channel's id.
     pub(crate) posted: BTreeMap<String, Instant>,
     pub(crate) invocations: Vec<Invoked>,
     pub(crate) responses: Vec<Response>,
@@ -27,18 +27,18 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) faults: Vec<Fault>,
     pub(crate) log: Vec<Request>,
-    /// The last number given.
+    /// The last number issued.
     count: u64,
 }
 
-/// What a bot token may do.
+/// Scopes of a bot token.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Token {
     pub(crate) scopes: Vec<String>,
     pub(crate) revoked: bool,
 }
 
-/// A command that was typed, with its response URL's life.
+/// A typed command, with the state of its response URL.
 #[derive(Clone, Debug)]
 pub(crate) struct Invoked {
     pub(crate) shown: Invocation,
@@ -77,18 +77,18 @@ impl State {
         state
     }
 
-    /// Returns an id that no other object has, of Slack's form.
+    /// Returns a new id in Slack's format.
     pub(crate) fn id(&mut self, kind: char) -> String {
         format!("{kind}0{:08X}A", 0x2147_4836 + self.number() * 7)
     }
 
-    /// Returns a number that was not given before.
+    /// Returns a new number.
     pub(crate) fn number(&mut self) -> u64 {
         self.count += 1;
         self.count
     }
 
-    /// Returns a new bot token.
+    /// Creates a bot token.
     pub(crate) fn add_token(&mut self, scopes: Vec<String>) -> String {
         let number = self.number();
         let text = format!("xoxb-{}-{}-{}", 2_147_483_600 + number, 4_147_483_600 + number, random_text(24));
@@ -96,7 +96,7 @@ impl State {
         text
     }
 
-    /// Returns the account of that name, created if missing.
+    /// Returns the account of that name, which is created if missing.
     pub(crate) fn user(&mut self, name: &str) -> User {
         if let Some(user) = self.users.iter().find(|user| user.name == name) {
             return user.clone();
@@ -106,7 +106,8 @@ impl State {
         user
     }
 
-    /// Returns the channel of that name, made public and with the app in it when missing.
+    /// Returns the channel of that name, which is created as public and with the app in it if
+    /// missing.
     pub(crate) fn channel(&mut self, name: &str) -> Channel {
         if let Some(channel) = self.channels.iter().find(|channel| channel.name == name) {
             return channel.clone();
@@ -114,7 +115,7 @@ impl State {
         self.set_channel(NewChannel { name: name.to_owned(), ..NewChannel::default() })
     }
 
-    /// Makes a channel, or changes the one of that name.
+    /// Creates a channel, or changes the existing one of that name.
     pub(crate) fn set_channel(&mut self, new: NewChannel) -> Channel {
         let NewChannel { name, private, member, archived } = new;
         let known = self.channels.iter().position(|channel| channel.name == name);
@@ -130,12 +131,12 @@ impl State {
         channel
     }
 
-    /// Returns a message's `ts`, which no other message has.
+    /// Returns a new `ts` for a message.
     pub(crate) fn ts(&mut self) -> String {
         format!("{}.{:06}", Utc::now().timestamp(), self.number() % 1_000_000)
     }
 
-    /// Notes that a request arrived and returns its place. How it ended is told later.
+    /// Records a request's arrival. Returns its sequence number, for [`Self::ended`].
     pub(crate) fn arrived(&mut self, method: &str, path: &str, user_agent: &str) -> u64 {
         if self.log.len() == KEPT {
             self.log.remove(0);
@@ -152,7 +153,7 @@ impl State {
         sequence
     }
 
-    /// Notes how a request ended.
+    /// Records a request's outcome.
     pub(crate) fn ended(&mut self, sequence: u64, status: u16) {
         if let Some(entry) = self.log.iter_mut().rev().find(|entry| entry.sequence == sequence) {
             entry.status = status;
@@ -160,12 +161,12 @@ impl State {
     }
 }
 
-/// Now, as RFC 3339 has it.
+/// Returns the present time in RFC 3339.
 pub(crate) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// `length` random letters and digits, from the operating system's source of randomness.
+/// Returns `length` random letters and digits from the operating system's random source.
 pub(crate) fn random_text(length: usize) -> String {
     let mut text = String::with_capacity(length + 32);
     while text.len() < length {

@@ -1,18 +1,18 @@
-//! The state with what surrounds it: the lock and the HTTP client for commands.
+//! The state and its surroundings: the lock, and the HTTP client for commands.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::state::State;
 
-/// Everything one running stand-in consists of.
+/// Everything that belongs to a running stand-in.
 #[derive(Debug)]
 pub(crate) struct World {
     state: Mutex<State>,
     pub(crate) client: reqwest::Client,
-    /// What every response URL begins with, without a trailing slash.
+    /// The base of every response URL, without a trailing slash.
     pub(crate) url: String,
-    /// How long a response URL is good.
+    /// Lifetime of a response URL.
     pub(crate) response_window: Duration,
 }
 
@@ -27,7 +27,7 @@ impl World {
         Ok(Self { state: Mutex::new(State::new()), client, url, response_window })
     }
 
-    /// Returns the state. A panic elsewhere while it was locked is no reason to stop everything.
+    /// Locks the state. A panic of another holder doesn't stop the stand-in.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! A client of the control API whose methods read as what happens on a registry.
+//! A client of the control API. Its methods are named after events on a registry.
 
 use reqwest::Method;
 use serde::Serialize;
@@ -7,20 +7,20 @@ use serde_json::Value;
 
 use super::types::{Authentication, FaultEffect, Image, NewFault, NewImage, NewUser, Request, Visibility};
 
-/// The control API as seen by tests. Cheap to clone.
+/// Client of the control API for tests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     base: String,
     http: reqwest::Client,
 }
 
-/// Why something could not be done.
+/// An error of the control API.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The stand-in could not be reached, or its answer not read.
+    /// The stand-in could not be reached, or its answer could not be read.
     #[error("cannot reach the stand-in: {0}")]
     Http(#[from] reqwest::Error),
-    /// The stand-in refused.
+    /// The stand-in rejected the request.
     #[error("{method} {path} was refused with {status}: {message}")]
     Refused {
         /// The method.
@@ -29,7 +29,7 @@ pub enum ControlError {
         path: String,
         /// The answer's HTTP status.
         status: u16,
-        /// Why.
+        /// The stand-in's explanation.
         message: String,
     },
 }
@@ -37,17 +37,17 @@ pub enum ControlError {
 type Result<T> = std::result::Result<T, ControlError>;
 
 impl Client {
-    /// Returns a client of the control API at a base URL, such as `http://127.0.0.1:5000/_control`.
+    /// Creates a client of the control API at a base URL, such as `http://127.0.0.1:5000/_control`.
     pub fn new(base: &str) -> Self {
         Self { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
     }
 
-    /// Sets how it wants to see who asks.
+    /// Sets the kind of authentication that the registry requires.
     pub async fn set_authentication(&self, authentication: Authentication) -> Result<()> {
         self.ask(Method::PUT, "/authentication", Some(&authentication)).await
     }
 
-    /// Puts an image in place, as a push would.
+    /// Stores an image, as a push would.
     pub async fn put_image(&self, new: NewImage) -> Result<Image> {
         self.ask(Method::POST, "/images", Some(&new)).await
     }
@@ -57,12 +57,12 @@ impl Client {
         self.ask(Method::DELETE, &format!("/images/{tag}/{name}"), None::<&()>).await
     }
 
-    /// Creates a repository public, as new ones are, or private.
+    /// Makes a repository public, as new ones are, or private.
     pub async fn set_visibility(&self, name: &str, visibility: Visibility) -> Result<()> {
         self.ask(Method::PUT, &format!("/visibility/{name}"), Some(&visibility)).await
     }
 
-    /// Adds a user who may pull from all private repositories, or gives one another password.
+    /// Adds a user who may pull from all private repositories, or changes a user's password.
     pub async fn put_user(&self, name: &str, password: &str) -> Result<()> {
         let user = NewUser { password: password.to_owned(), repositories: None };
         self.put_user_with(name, &user).await
@@ -73,27 +73,27 @@ impl Client {
         self.ask(Method::PUT, &format!("/users/{name}"), Some(user)).await
     }
 
-    /// Removes a user. Tokens they have stay good.
+    /// Removes a user. The user's tokens stay valid.
     pub async fn remove_user(&self, name: &str) -> Result<()> {
         self.ask(Method::DELETE, &format!("/users/{name}"), None::<&()>).await
     }
 
-    /// Lets all tokens expire now.
+    /// Expires all tokens.
     pub async fn expire_tokens(&self) -> Result<()> {
         self.ask(Method::DELETE, "/tokens", None::<&()>).await
     }
 
-    /// Lets the next request whose path begins so go wrong.
+    /// Applies a fault to the next request whose path begins with `path`.
     pub async fn break_next(&self, path: &str, effect: FaultEffect) -> Result<()> {
         self.add_fault(NewFault { method: None, path: path.to_owned(), times: 1, effect }).await
     }
 
-    /// Lets requests go wrong.
+    /// Adds a fault.
     pub async fn add_fault(&self, new: NewFault) -> Result<()> {
         self.ask(Method::POST, "/faults", Some(&new)).await
     }
 
-    /// Lets nothing go wrong any more.
+    /// Removes all faults.
     pub async fn clear_faults(&self) -> Result<()> {
         self.ask(Method::DELETE, "/faults", None::<&()>).await
     }
@@ -104,7 +104,7 @@ impl Client {
         self.ask(Method::GET, "/requests", None::<&()>).await
     }
 
-    /// Forgets the requests so far.
+    /// Deletes the record of requests.
     pub async fn reset_requests(&self) -> Result<()> {
         self.ask(Method::DELETE, "/requests", None::<&()>).await
     }

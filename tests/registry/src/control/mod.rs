@@ -1,4 +1,4 @@
-//! The control API: how tests make things happen on the stand-in. It is no part of a registry.
+//! The control API, with which tests act on the stand-in. Registries have no such API.
 
 mod client;
 pub(crate) mod server;

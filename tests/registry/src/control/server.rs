@@ -30,7 +30,7 @@ pub(crate) fn router() -> Router<Arc<World>> {
         })
 }
 
-/// Why the control API did not do something.
+/// An error of the control API.
 struct Sorry(StatusCode, String);
 
 impl IntoResponse for Sorry {
@@ -42,7 +42,7 @@ impl IntoResponse for Sorry {
 type Said<T> = Result<Json<T>, Sorry>;
 type Shared = State<Arc<World>>;
 
-/// A JSON body, with an error that says what is wrong with it.
+/// A JSON body, rejected with an explanation when it is invalid.
 struct Input<T>(T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {

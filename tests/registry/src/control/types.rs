@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// How a registry wants to see who asks.
+/// Kind of authentication that a registry requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Authentication {
-    /// Not at all; nothing is private.
+    /// None; no repository is private.
     Open,
-    /// A token in every request, which anybody gets for what is public.
+    /// A token in every request, which anybody gets for public repositories.
     Bearer,
     /// Username and password in every request.
     Basic,
 }
 
-/// What kind of manifest an image is.
+/// Kind of an image's manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -32,7 +32,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Its media type.
+    /// Returns its media type.
     pub fn media_type(self) -> &'static str {
         match self {
             Self::OciManifest => "application/vnd.oci.image.manifest.v1+json",
@@ -46,7 +46,7 @@ impl Kind {
         matches!(self, Self::OciIndex | Self::DockerList)
     }
 
-    /// Returns the media type of what it refers to.
+    /// Returns the media type of the objects to which it refers.
     pub(crate) fn child(self) -> &'static str {
         match self {
             Self::OciManifest => "application/vnd.oci.image.config.v1+json",
@@ -57,43 +57,43 @@ impl Kind {
     }
 }
 
-/// An image to put in place.
+/// An image to store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewImage {
-    /// The repository, which is made when it isn't there, as `acme/shop`.
+    /// The repository, such as `acme/shop`; created if missing.
     pub name: String,
-    /// The tag, which is moved when it is there.
+    /// The tag, which is moved if it exists.
     pub tag: String,
-    /// Tells it from others of the same name.
+    /// Text that distinguishes the image from others of the same name.
     #[serde(default)]
     pub content: String,
-    /// What it is.
+    /// The kind of its manifest.
     #[serde(default)]
     pub kind: Kind,
 }
 
 impl NewImage {
-    /// Returns an OCI image manifest.
+    /// Returns an image with an OCI image manifest.
     pub fn new(name: &str, tag: &str) -> Self {
         Self { name: name.to_owned(), tag: tag.to_owned(), content: String::new(), kind: Kind::default() }
     }
 }
 
-/// An image that is in place.
+/// A stored image.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Image {
     /// Digest of its manifest, as `sha256:…`.
     pub digest: String,
 }
 
-/// Whether a repository is everybody's.
+/// Whether a repository is public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
-    /// Anybody may pull.
+    /// Everybody may pull.
     Public,
-    /// Only users who may.
+    /// Only users with access may pull.
     Private,
 }
 
@@ -103,24 +103,24 @@ pub enum Visibility {
 pub struct NewUser {
     /// The password.
     pub password: String,
-    /// The private repositories they may pull from; all when none.
+    /// The private repositories from which the user may pull; all when left out.
     #[serde(default)]
     pub repositories: Option<Vec<String>>,
 }
 
-/// What is to go wrong.
+/// A fault for matching requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewFault {
-    /// Only requests with this method.
+    /// The method; any when left out.
     #[serde(default)]
     pub method: Option<String>,
-    /// Only requests whose path begins so.
+    /// Beginning of the path.
     pub path: String,
-    /// How many requests it hits.
+    /// The number of requests to hit.
     #[serde(default = "once")]
     pub times: u32,
-    /// What happens to them.
+    /// The fault's effect on them.
     pub effect: FaultEffect,
 }
 
@@ -128,11 +128,11 @@ fn once() -> u32 {
     1
 }
 
-/// What happens to a request that a fault hits.
+/// Effect of a fault on a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultEffect {
-    /// It is answered with this.
+    /// The request gets this answer.
     Answer {
         /// The HTTP status.
         status: u16,
@@ -143,24 +143,24 @@ pub enum FaultEffect {
         #[serde(default)]
         body: String,
     },
-    /// It is answered 429.
+    /// The request is answered with 429.
     RateLimit {
-        /// The seconds of `Retry-After`, if it is to be there.
+        /// The seconds of `Retry-After`; the header is missing when left out.
         retry_after: Option<u64>,
     },
     /// The connection is closed without an answer.
     Close,
-    /// It is answered late.
+    /// The answer is delayed.
     Delay {
         /// Milliseconds.
         ms: u64,
     },
 }
 
-/// One request the registry got.
+/// A request to the registry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
-    /// Its place among all requests, from 1.
+    /// Its position among all requests, from 1.
     pub sequence: u64,
     /// The method.
     pub method: String,
@@ -170,7 +170,7 @@ pub struct Request {
     pub status: u16,
     /// `none`, `basic`, `bearer` or `other`.
     pub authorization: String,
-    /// The username of Basic, whether the password was right or not.
+    /// The username of Basic, whatever the password.
     pub username: Option<String>,
     /// The header `Accept`; several are joined.
     pub accept: String,

@@ -1,4 +1,4 @@
-//! Who may pull, and how they show who they are.
+//! Authentication, and rights to pull.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn pull(world: &World, token: &Said) -> Said {
     send(world.request(Method::GET, PR_7).header("accept", OCI).bearer_auth(token)).await
 }
 
-/// A world whose `acme/shop` is mona's, and not lisa's.
+/// Creates a world in which mona has access to `acme/shop` and lisa has not.
 async fn private(authentication: Authentication) -> World {
     let world = World::start(authentication).await;
     world.control.set_visibility("acme/shop", Visibility::Private).await.unwrap();

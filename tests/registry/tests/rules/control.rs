@@ -1,4 +1,4 @@
-//! Faults, the log of requests, and what the control API refuses.
+//! Faults, the log of requests, and errors of the control API.
 
 use std::time::{Duration, Instant};
 

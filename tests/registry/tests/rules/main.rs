@@ -1,4 +1,4 @@
-//! The rules of a registry, each broken once.
+//! Every rule of the stand-in for a registry, checked over HTTP.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests are tests too
 

@@ -1,11 +1,11 @@
-//! Block Kit, as far as it can be wrong: <https://docs.slack.dev/reference/block-kit/blocks>.
+//! Validation of Block Kit: <https://docs.slack.dev/reference/block-kit/blocks>.
 
 use serde_json::Value;
 
 /// Most blocks of a message.
 const MOST: usize = 50;
 
-/// Returns the blocks of a message: an array, or a string that holds one. None when left out.
+/// Parses the blocks of a message: an array, or a string that contains one. `None` when left out.
 pub(crate) fn read(value: Option<&Value>) -> Result<Option<Vec<Value>>, &'static str> {
     let parsed;
     let value = match value {

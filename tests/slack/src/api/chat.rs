@@ -9,9 +9,9 @@ use super::{Arguments, Refusal, blocks};
 use crate::control::types::{Channel, Message};
 use crate::state::{State, now};
 
-/// A longer text is cut when it is posted.
+/// Slack cuts a longer text when it is posted.
 const LONGEST_POSTED: usize = 40_000;
-/// A longer text is refused when a message is changed.
+/// Slack rejects a longer text when a message is updated.
 const LONGEST_UPDATED: usize = 4_000;
 /// <https://docs.slack.dev/apis/web-api/rate-limits>: one message per second per channel.
 const GAP: Duration = Duration::from_secs(1);
@@ -68,7 +68,7 @@ pub(super) fn update(state: &mut State, arguments: &Arguments) -> Result<Value, 
     if !text.is_empty() {
         message.text = text;
     }
-    // Left out, those that are there stay.
+    // Without this argument the existing blocks stay.
     if let Some(blocks) = blocks {
         message.blocks = blocks;
     }
@@ -83,8 +83,8 @@ fn word<'a>(arguments: &'a Arguments, name: &str) -> &'a str {
     arguments.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Returns the channel, if the app can write into it. A private one that it isn't in can't be seen
-/// either.
+/// Returns the channel, if the app can write into it. It can't see a private channel that it isn't
+/// in.
 fn writable(state: &State, fits: impl Fn(&Channel) -> bool) -> Result<Channel, Refusal> {
     let visible = |channel: &&Channel| fits(channel) && (channel.member || !channel.private);
     let channel = state.channels.iter().find(visible).ok_or("channel_not_found")?;
@@ -97,7 +97,7 @@ fn writable(state: &State, fits: impl Fn(&Channel) -> bool) -> Result<Channel, R
     Ok(channel.clone())
 }
 
-/// Text and blocks, if there are any.
+/// Parses text and blocks, if there are any.
 fn content(arguments: &Arguments) -> Result<(String, Option<Vec<Value>>), Refusal> {
     let text = match arguments.get("text") {
         None | Some(Value::Null) => String::new(),

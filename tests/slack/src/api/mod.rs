@@ -1,4 +1,4 @@
-//! The Web API: <https://docs.slack.dev/apis/web-api>. Whatever is wrong with a call, the answer is 200 with `ok` false.
+//! The Web API: <https://docs.slack.dev/apis/web-api>. Errors are answered with 200 and `ok` false.
 
 pub(crate) mod blocks;
 mod chat;
@@ -12,7 +12,7 @@ use crate::state::State;
 /// A call's arguments.
 pub(crate) type Arguments = Map<String, Value>;
 
-/// What is wrong with a call: Slack's word, and what is said besides.
+/// Rejection of a call: Slack's error code, and further fields.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     Word(&'static str),
@@ -52,7 +52,7 @@ pub(crate) fn answer(state: &mut State, method: &str, call: &Call) -> Reply {
     Reply::Json(StatusCode::OK, body)
 }
 
-/// Reads the arguments and checks the token.
+/// Parses the arguments and checks the token.
 fn prepare(state: &State, call: &Call) -> Result<Arguments, Refusal> {
     let json = match call.content_type().as_deref() {
         Some("application/json") => true,
@@ -72,7 +72,7 @@ fn prepare(state: &State, call: &Call) -> Result<Arguments, Refusal> {
             .collect()
     };
     let bearer = call.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    // With JSON the token is taken from the header alone.
+    // With a JSON body, only the header may have the token.
     let token = bearer.or_else(|| if json { None } else { arguments.get("token")?.as_str() });
     let token = state.tokens.get(token.ok_or("not_authed")?).ok_or("invalid_auth")?;
     if token.revoked {

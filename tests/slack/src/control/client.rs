@@ -1,4 +1,4 @@
-//! A client of the control API whose methods read as what happens on Slack.
+//! A client of the control API. Its methods are named after events on Slack.
 
 use reqwest::Method;
 use serde::Serialize;
@@ -10,20 +10,20 @@ use super::types::{
     NewToken, Request, Response, Token, Typed,
 };
 
-/// The control API as seen by tests. Cheap to clone.
+/// Client of the control API for tests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     base: String,
     http: reqwest::Client,
 }
 
-/// Why something could not be done.
+/// An error of the control API.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The stand-in could not be reached, or its answer not read.
+    /// The stand-in could not be reached, or its answer could not be read.
     #[error("cannot reach the stand-in: {0}")]
     Http(#[from] reqwest::Error),
-    /// The stand-in refused.
+    /// The stand-in rejected the request.
     #[error("{method} {path} was refused with {status}: {message}")]
     Refused {
         /// The method.
@@ -32,7 +32,7 @@ pub enum ControlError {
         path: String,
         /// The answer's HTTP status.
         status: u16,
-        /// Why.
+        /// The stand-in's explanation.
         message: String,
     },
 }
@@ -40,7 +40,7 @@ pub enum ControlError {
 type Result<T> = std::result::Result<T, ControlError>;
 
 impl Client {
-    /// Returns a client of the control API at a base URL, such as `http://127.0.0.1:3001/_control`.
+    /// Creates a client of the control API at a base URL, such as `http://127.0.0.1:3001/_control`.
     pub fn new(base: &str) -> Self {
         Self { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
     }
@@ -50,18 +50,18 @@ impl Client {
         self.get("/app").await
     }
 
-    /// Gives the app a command, or the command another request URL.
+    /// Adds a command to the app, or changes the command's request URL.
     pub async fn set_command(&self, command: &str, request_url: &str) -> Result<()> {
         let new = NewCommand { command: command.to_owned(), request_url: request_url.to_owned() };
         self.ask(Method::PUT, "/commands", Some(&new)).await
     }
 
-    /// Makes a channel, or changes the one of that name.
+    /// Creates a channel, or changes the existing one of that name.
     pub async fn set_channel(&self, new: NewChannel) -> Result<Channel> {
         self.ask(Method::PUT, "/channels", Some(&new)).await
     }
 
-    /// Makes a bot token with these scopes.
+    /// Creates a bot token with these scopes.
     pub async fn create_token(&self, scopes: &[&str]) -> Result<String> {
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let made: Token = self.ask(Method::POST, "/tokens", Some(&NewToken { scopes })).await?;
@@ -73,23 +73,23 @@ impl Client {
         self.ask(Method::DELETE, "/tokens", Some(&Token { token: token.to_owned() })).await
     }
 
-    /// Somebody types a command. Returns when it was answered, at the latest after 3000 ms.
+    /// Types a command as a user. Returns after its answer, at the latest after 3000 ms.
     pub async fn type_command(&self, typed: Typed) -> Result<Invocation> {
         self.ask(Method::POST, "/invocations", Some(&typed)).await
     }
 
-    /// Slack looks whether the command's request URL has a good certificate.
+    /// Sends Slack's check of the certificate of a command's request URL.
     pub async fn check_certificate(&self, command: &str) -> Result<Answer> {
         let new = NewCommand { command: command.to_owned(), request_url: String::new() };
         self.ask(Method::POST, "/certificate-checks", Some(&new)).await
     }
 
-    /// Returns every command that was typed, oldest first.
+    /// Returns every typed command, oldest first.
     pub async fn invocations(&self) -> Result<Vec<Invocation>> {
         self.get("/invocations").await
     }
 
-    /// Ends the time in which a command may be answered.
+    /// Expires the response URL of a command.
     pub async fn expire(&self, invocation: u64) -> Result<()> {
         self.ask(Method::POST, &format!("/invocations/{invocation}/expire"), None::<&()>).await
     }
@@ -99,7 +99,7 @@ impl Client {
         self.get("/responses").await
     }
 
-    /// Returns every message in a channel, oldest first, as it is now.
+    /// Returns every message in a channel in its present state, oldest first.
     pub async fn messages(&self) -> Result<Vec<Message>> {
         self.get("/messages").await
     }
@@ -109,22 +109,22 @@ impl Client {
         self.get("/requests").await
     }
 
-    /// Sets the limits and forgets what was counted so far.
+    /// Sets the limits and resets the counters.
     pub async fn set_limits(&self, limits: Limits) -> Result<()> {
         self.ask(Method::PUT, "/limits", Some(&limits)).await
     }
 
-    /// Lets the next request with this path go wrong; `*` at its end stands for any rest.
+    /// Applies a fault to the next request with this path; `*` at its end matches any rest.
     pub async fn break_next(&self, path: &str, effect: FaultEffect) -> Result<()> {
         self.add_fault(NewFault { path: path.to_owned(), times: None, effect }).await
     }
 
-    /// Lets requests go wrong.
+    /// Adds a fault.
     pub async fn add_fault(&self, new: NewFault) -> Result<()> {
         self.ask(Method::POST, "/faults", Some(&new)).await
     }
 
-    /// Lets nothing go wrong any more.
+    /// Removes all faults.
     pub async fn clear_faults(&self) -> Result<()> {
         self.ask(Method::DELETE, "/faults", None::<&()>).await
     }

@@ -1,4 +1,4 @@
-//! The control API: how tests make things happen on the stand-in. It is no part of Slack.
+//! The control API, with which tests act on the stand-in. Slack has no such API.
 
 mod client;
 pub(crate) mod server;

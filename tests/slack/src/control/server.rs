@@ -101,7 +101,7 @@ async fn clear_faults(State(world): Here) -> Said<()> {
     Ok(Json(()))
 }
 
-/// Why the control API did not do something.
+/// An error of the control API.
 #[derive(Debug)]
 struct Sorry {
     status: StatusCode,
@@ -130,10 +130,10 @@ impl From<Unknown> for Sorry {
     }
 }
 
-/// What a control endpoint answers.
+/// Result of a control endpoint.
 type Said<T> = Result<Json<T>, Sorry>;
 
-/// A JSON body, with an error that says what is wrong with it.
+/// A JSON body, rejected with an explanation when it is invalid.
 struct Input<T>(T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {

@@ -1,4 +1,4 @@
-//! What the control API takes and answers, shared by its server and its client.
+//! Request and response types of the control API, shared by its server and its client.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use serde_json::Value;
 /// The app, and the workspace it is installed in.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct App {
-    /// The app's id, as `A0…`.
+    /// The app's id, such as `A0…`.
     pub api_app_id: String,
-    /// The workspace's id, as `T0…`.
+    /// The workspace's id, such as `T0…`.
     pub team_id: String,
     /// The workspace's name in its URL.
     pub team_domain: String,
-    /// What requests are signed with.
+    /// The secret that signs requests.
     pub signing_secret: String,
     /// The deprecated `token` of every request.
     pub verification_token: String,
@@ -28,20 +28,20 @@ pub struct App {
 pub struct NewCommand {
     /// The command, with its slash.
     pub command: String,
-    /// Where it is sent.
+    /// Its request URL.
     pub request_url: String,
 }
 
 /// A person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct User {
-    /// As `U0…`.
+    /// Its id, such as `U0…`.
     pub id: String,
     /// The name.
     pub name: String,
 }
 
-/// A channel to make, or to change.
+/// A channel to create or change.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewChannel {
@@ -64,7 +64,7 @@ impl Default for NewChannel {
 /// A channel.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Channel {
-    /// As `C0…`.
+    /// Its id, such as `C0…`.
     pub id: String,
     /// The name, without `#`.
     pub name: String,
@@ -80,7 +80,7 @@ pub struct Channel {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewToken {
-    /// Its scopes, as `chat:write`.
+    /// Its scopes, such as `chat:write`.
     pub scopes: Vec<String>,
 }
 
@@ -88,72 +88,72 @@ pub struct NewToken {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
-    /// The token itself, as `xoxb-…`.
+    /// The token itself, such as `xoxb-…`.
     pub token: String,
 }
 
-/// What somebody types.
+/// A line that a user types.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Typed {
-    /// Who; created if missing.
+    /// The user; created if missing.
     pub user: String,
     /// The channel's name; created if missing, with the app in it.
     pub channel: String,
     /// The line: `/deploy acme/shop@main to staging`.
     pub text: String,
-    /// What isn't right about the request; nothing when left out.
+    /// The forgery in the request; none when left out.
     #[serde(default)]
     pub forgery: Option<Forgery>,
 }
 
 impl Typed {
-    /// Returns a line typed by somebody in a channel.
+    /// Returns a line that a user types in a channel.
     pub fn new(user: &str, channel: &str, text: &str) -> Self {
         Self { user: user.to_owned(), channel: channel.to_owned(), text: text.to_owned(), forgery: None }
     }
 
-    /// Returns the same as somebody sends it who isn't Slack.
+    /// Returns the line with a forgery, as if Slack hadn't sent it.
     #[must_use]
     pub fn forged(self, forgery: Forgery) -> Self {
         Self { forgery: Some(forgery), ..self }
     }
 }
 
-/// What isn't right about a request.
+/// Forgery in a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Forgery {
     /// It is signed with another secret.
     WrongSecret,
-    /// It is signed well, for a time so many seconds after now; before now when negative.
+    /// It is signed correctly, for a time this many seconds after now; before now when negative.
     Timestamp {
         /// Seconds.
         seconds: i64,
     },
-    /// Somebody else's `user_id` was put into the body after it was signed.
+    /// The body got another user's `user_id` after it was signed.
     TamperedBody,
     /// It has no signature.
     Unsigned,
 }
 
-/// A command that was typed.
+/// A typed command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Invocation {
     /// Its number.
     pub id: u64,
-    /// When, RFC 3339.
+    /// Its time, RFC 3339.
     pub at: String,
     /// The fields of the form, in order.
     pub fields: Vec<(String, String)>,
-    /// Where it may be answered later.
+    /// The URL for later answers.
     pub response_url: String,
-    /// What was answered at once.
+    /// The immediate answer.
     pub answer: Answer,
 }
 
 impl Invocation {
-    /// Returns a field of the form, empty when it isn't there.
+    /// Returns a field of the form; empty when it is missing.
     pub fn field(&self, name: &str) -> &str {
         self.fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
     }
@@ -168,19 +168,19 @@ pub struct Answer {
     pub content_type: String,
     /// The body.
     pub body: String,
-    /// The body as JSON, if it is said to be JSON and is.
+    /// The body as JSON, if its content type says so and it is valid.
     pub json: Option<Value>,
-    /// How long it took, in milliseconds.
+    /// The duration until the answer, in milliseconds.
     pub milliseconds: u64,
-    /// What whoever typed the command sees.
+    /// What the user sees.
     pub sees: Sees,
 }
 
-/// What whoever typed a command sees of its immediate answer.
+/// What the user sees of the immediate answer to a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sees {
-    /// Nothing, besides what was typed.
+    /// Nothing but the typed line.
     #[default]
     Nothing,
     /// A message.
@@ -192,24 +192,25 @@ pub enum Sees {
         /// The blocks.
         blocks: Vec<Value>,
     },
-    /// That it failed: `operation_timeout` when there was no answer within 3000 ms, `dispatch_failed` for everything else.
+    /// An error: `operation_timeout` when there was no answer within 3000 ms, `dispatch_failed` for
+    /// everything else.
     Error(String),
 }
 
-/// A later answer to a command, which was taken.
+/// A later answer to a command, which Slack accepted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Response {
-    /// The command that was typed.
+    /// The number of the command.
     pub invocation: u64,
-    /// Which of its answers it is, from 1.
+    /// Its number among the answers to the command, from 1.
     pub number: u32,
-    /// When, RFC 3339.
+    /// Its time, RFC 3339.
     pub at: String,
     /// `ephemeral` or `in_channel`.
     pub response_type: String,
-    /// Whether it takes the place of the answer before.
+    /// Whether it replaces the previous answer.
     pub replace_original: bool,
-    /// Whether it takes away the answer before.
+    /// Whether it deletes the previous answer.
     pub delete_original: bool,
     /// The text.
     pub text: String,
@@ -220,7 +221,7 @@ pub struct Response {
 /// A message in a channel.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Message {
-    /// What it is known by, in its channel.
+    /// Its identifier in its channel.
     pub ts: String,
     /// The channel's id.
     pub channel: String,
@@ -232,36 +233,37 @@ pub struct Message {
     pub blocks: Vec<Value>,
     /// When it was posted, RFC 3339.
     pub at: String,
-    /// How often it was changed.
+    /// The number of its updates.
     pub updates: u32,
 }
 
-/// Limits that are in force.
+/// Limits in force.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Whether `chat.postMessage` takes one message per second and channel, and answers 429 to more.
+    /// Whether `chat.postMessage` accepts one message per second and channel, and answers 429 to
+    /// more.
     pub one_message_per_second: bool,
 }
 
-/// What goes wrong with requests that match.
+/// A fault for matching requests.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewFault {
-    /// The path; `*` at its end stands for any rest: `/commands/*`, `/api/chat.postMessage`.
+    /// The path; `*` at its end matches any rest: `/commands/*`, `/api/chat.postMessage`.
     pub path: String,
-    /// How many requests it hits; 1 when left out.
+    /// The number of requests to hit; 1 when left out.
     #[serde(default)]
     pub times: Option<u32>,
-    /// What happens to them.
+    /// The fault's effect on them.
     pub effect: FaultEffect,
 }
 
-/// What a fault does to a request.
+/// Effect of a fault on a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultEffect {
-    /// It is answered so and not processed.
+    /// The request gets this answer and is not processed.
     Answer {
         /// The HTTP status.
         status: u16,
@@ -272,20 +274,20 @@ pub enum FaultEffect {
         #[serde(default)]
         body: String,
     },
-    /// The connection is closed and nothing is processed.
+    /// The connection is closed and the request is not processed.
     CloseBefore,
-    /// It is processed, and the connection closed instead of answering.
+    /// The request is processed, and the connection is closed without an answer.
     CloseAfter,
-    /// It is processed after so many milliseconds.
+    /// The request is processed after this many milliseconds.
     DelayMs(u64),
 }
 
-/// A request that came to a response URL or the Web API.
+/// A request to a response URL or the Web API.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
-    /// Grows from request to request.
+    /// Its sequence number, which grows from request to request.
     pub sequence: u64,
-    /// When, RFC 3339.
+    /// Its time, RFC 3339.
     pub at: String,
     /// The method.
     pub method: String,

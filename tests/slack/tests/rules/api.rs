@@ -138,10 +138,10 @@ async fn arguments_come_as_json_or_as_a_form() {
         assert_eq!(send(with(content_type, body)).await.error(), word, "{content_type:?}");
     }
     assert_eq!(world.control.messages().await.unwrap()[1].text, "a b&c");
-    // In a form the token may be a field.
+    // A form may have the token as a field.
     let request = world.request(&url).header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(send(request.body(format!("{form}&token={token}"))).await.body["ok"], true);
-    // JSON without its charset is taken with a warning.
+    // Slack accepts JSON without a charset with a warning.
     let said = send(with(Some("application/json"), json)).await;
     assert_eq!((&said.body["ok"], &said.body["warning"]), (&json!(true), &json!("missing_charset")));
 }

@@ -1,4 +1,4 @@
-//! Faults on request, the log of requests, and the control API's own errors.
+//! Requested faults, the log of requests, and the control API's own errors.
 
 use std::time::{Duration, Instant};
 

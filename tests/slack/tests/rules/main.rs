@@ -1,4 +1,4 @@
-//! Every rule of the stand-in, over HTTP, as its users see it.
+//! Every rule of the stand-in, checked over HTTP.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,4 +1,4 @@
-//! Something that receives commands, and a second opinion on their signatures.
+//! A receiver of commands, and an independent check of their signatures.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
-/// One request that arrived.
+/// A request that arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
     headers: BTreeMap<String, String>,
@@ -20,12 +20,12 @@ impl Arrived {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    /// The fields of the form, in order.
+    /// Returns the fields of the form, in order.
     pub(crate) fn form(&self) -> Vec<(String, String)> {
         form_urlencoded::parse(self.body.as_bytes()).into_owned().collect()
     }
 
-    /// The signature that these bytes should have, as `openssl` computes it, which shares no code with the stand-in.
+    /// Returns the expected signature by `openssl`, which shares no code with the stand-in.
     pub(crate) fn signature(&self, secret: &str) -> String {
         use std::io::Write as _;
         use std::process::{Command, Stdio};
@@ -42,7 +42,7 @@ impl Arrived {
     }
 }
 
-/// What a receiver answers.
+/// A prepared answer of a receiver.
 #[derive(Clone, Debug)]
 struct Planned {
     status: u16,
@@ -51,7 +51,7 @@ struct Planned {
     after: Duration,
 }
 
-/// Something that receives commands.
+/// A receiver of commands.
 #[derive(Clone, Default)]
 pub(crate) struct Receiver {
     arrived: Arc<Mutex<Vec<Arrived>>>,
@@ -69,7 +69,7 @@ impl Receiver {
         receiver
     }
 
-    /// The last request.
+    /// Returns the last request.
     pub(crate) fn last(&self) -> Arrived {
         self.arrived.lock().unwrap().last().unwrap().clone()
     }

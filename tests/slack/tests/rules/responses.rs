@@ -20,7 +20,7 @@ async fn five_answers_are_taken_and_no_sixth() {
     let texts: Vec<_> =
         world.control.responses().await.unwrap().into_iter().map(|one| (one.number, one.text)).collect();
     assert_eq!(texts, [1, 2, 3, 4, 5].map(|number| (number, number.to_string())));
-    // Another command has a count of its own.
+    // Each command has a counter of its own.
     let url = world.typed("/deploy").await.response_url;
     assert_eq!(world.post(&url, &json!({"text": "1"})).await.status, 200);
 }

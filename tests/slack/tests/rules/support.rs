@@ -1,4 +1,4 @@
-//! A stand-in with a command in it, and a small HTTP client for its response URLs and Web API.
+//! Starts a stand-in with a command, and has a small HTTP client for its response URLs and Web API.
 
 use reqwest::RequestBuilder;
 use reqwest::header::HeaderMap;
@@ -18,7 +18,7 @@ pub(crate) struct World {
     http: reqwest::Client,
 }
 
-/// What was answered.
+/// An answer of the stand-in.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) status: u16,
@@ -28,7 +28,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Slack's word for what is wrong.
+    /// Returns Slack's error code.
     pub(crate) fn error(&self) -> &str {
         self.body["error"].as_str().unwrap_or_default()
     }
@@ -47,7 +47,7 @@ pub(crate) async fn start_with(settings: Settings) -> World {
 }
 
 impl World {
-    /// Mona types something in the channel `deploys`.
+    /// Types a command as mona in the channel `deploys`.
     pub(crate) async fn typed(&self, text: &str) -> Invocation {
         self.control.type_command(Typed::new("mona", "deploys", text)).await.unwrap()
     }
@@ -60,7 +60,7 @@ impl World {
         send(self.request(url).json(body)).await
     }
 
-    /// A call of the Web API with the app's bot token.
+    /// Calls the Web API with the app's bot token.
     pub(crate) async fn call(&self, method: &str, body: &Value) -> Said {
         self.call_with(&self.app.bot_token, method, body).await
     }
@@ -69,7 +69,7 @@ impl World {
         send(self.request(&self.method(method)).bearer_auth(token).json(body)).await
     }
 
-    /// A method's URL.
+    /// Returns a method's URL.
     pub(crate) fn method(&self, method: &str) -> String {
         format!("{}{method}", self.stand_in.api_url())
     }
