@@ -6,7 +6,7 @@
 #   docker buildx build --target program --output type=local,dest=dist .
 ARG RUST_VERSION=1.95
 
-# Compiles on this machine for the other one, which is many times faster than emulating it.
+# Cross-compiles on the build platform, which is many times faster than emulating the target.
 FROM --platform=$BUILDPLATFORM rust:${RUST_VERSION}-bookworm AS build
 ARG TARGETARCH
 RUN case "$TARGETARCH" in \
@@ -19,9 +19,10 @@ RUN read -r target gcc libc < /target \
  && if [ "$(dpkg --print-architecture)" = "$TARGETARCH" ]; then gcc=gcc; libc=libc6-dev; fi \
  && apt-get install --yes --no-install-recommends "$gcc" "$libc" \
  && rustup target add "$target"
-# Writes the crates that the program is made of into it, where scanners of images find them. Outside of /src, whose flags aren't for it.
+# cargo-auditable embeds the list of crates in the program, where image scanners find it. It is built outside of /src,
+# because that folder's compiler flags are not for it.
 RUN cargo install --quiet --locked --version 0.7.5 cargo-auditable
-# The compiler and linker of each; which of them is used follows from the target.
+# Compiler and linker of each target; cargo uses those of the target it builds for.
 ENV CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
     CC_x86_64_unknown_linux_gnu=x86_64-linux-gnu-gcc \
@@ -34,7 +35,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
  && cargo auditable build --locked --release --package matinee --features otel --target "$target" \
  && install -D -m 0755 "target/$target/release/matinee" /out/matinee
 
-# The program alone, for whoever wants no image.
+# The program alone, without an image.
 FROM scratch AS program
 COPY --from=build /out/matinee /matinee
 

@@ -225,7 +225,7 @@ fn the_guide_to_the_app_tells_every_permission_event_and_flag() {
     let help = String::from_utf8(help).unwrap();
     let flags = help.split_whitespace().filter(|word| word.starts_with("--") && *word != "--help");
     for flag in flags.map(|word| word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric())) {
-        assert!(text.contains(&format!("`{flag}`")), "docs/github-app.md doesn't tell {flag}");
+        assert!(text.contains(&format!("`{flag}`")), "docs/github-app.md lacks {flag}");
     }
 }
 
@@ -321,7 +321,7 @@ fn the_guide_knows_every_reason_of_the_code() {
             missing.insert(format!("{reason} ({file})"));
         }
     }
-    assert!(missing.is_empty(), "docs/troubleshooting.md doesn't tell of: {missing:?}");
+    assert!(missing.is_empty(), "docs/troubleshooting.md lacks {missing:?}");
 }
 
 #[test]
@@ -333,7 +333,7 @@ fn the_guide_knows_no_reason_that_there_is_not() {
         });
     }
     for reason in documented() {
-        assert!(literals.contains(&reason), "docs/troubleshooting.md tells of {reason}, which src/ doesn't");
+        assert!(literals.contains(&reason), "docs/troubleshooting.md has {reason}, which src/ lacks");
     }
 }
 

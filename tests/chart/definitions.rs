@@ -21,7 +21,7 @@ fn they_are_those_of_the_code_with_labels() {
         expected["metadata"]["labels"] = rendered["metadata"]["labels"].clone();
         expected["metadata"]["annotations"] =
             json!({"helm.sh/resource-policy": "keep", "example.com/a": "b"});
-        // Too long to be shown.
+        // The value is too long to print.
         assert!(
             *rendered == expected,
             "{name}: see CONTRIBUTING.md for how charts/matinee/files/crds is written"

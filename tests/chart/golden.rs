@@ -32,7 +32,7 @@ fn the_defaults_render_as_they_did() {
     let text = text(&["--set", WITHOUT_DEFINITIONS]);
     let secret = Objects::parse(&text).get("Secret", "matinee-webhook")["data"]["secret"].clone();
     let secret = secret.as_str().unwrap();
-    // 48 random bytes in base64.
+    // 48 random characters, which are base64 in the Secret.
     assert_eq!(secret.len(), 64);
     check("tests/chart/default.yaml", &text.replace(secret, "GENERATED"));
 }

@@ -137,7 +137,7 @@ fn names_follow_the_release_and_fit() {
         let objects = Objects::parse(&text_of(&chart(), release, &arguments).unwrap());
         for object in objects.iter() {
             let name = object["metadata"]["name"].as_str().unwrap();
-            // The program's own fixed name, and the Secrets to which classes refer.
+            // The operator's code has the first name, and classes refer to the other two.
             let fixed = ["matinee-deployer", "github", "slack"].contains(&name);
             assert!(fixed || name.starts_with(prefix), "{release} {set}: {}", called(object));
             assert!(name.len() <= 63, "{name}");

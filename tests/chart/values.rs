@@ -113,7 +113,7 @@ fn the_values_that_guides_show_are_values() {
         for block in blocks(&read(page)) {
             let values: Value =
                 serde_saphyr::from_str(&block).unwrap_or_else(|error| panic!("{page}: {error}"));
-            // A file for another tool has none of the chart's keys.
+            // A block with keys that the chart lacks is for another tool, and begins with `spec:`.
             if values.as_object().unwrap().keys().any(|name| defaults.get(name).is_none()) {
                 assert!(block.starts_with("spec:"), "{page} shows what is no value: {block}");
                 continue;

@@ -72,7 +72,7 @@ fn a_value_of_another_type_or_out_of_range_is_refused() {
         assert!(error.contains(expected), "{set}: {error}");
         assert!(
             !set.starts_with("webhook.secret") || !error.contains("'short'"),
-            "a secret is told: {error}"
+            "the error contains a secret: {error}"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Whatever the API server or GitHub answers: the object and the pull request show the cause within
-//! seconds, and never a value of a Secret or variable.
+//! The object and the pull request show within seconds what the API server or GitHub answers,
+//! whatever it is, and never a value of a Secret or variable.
 
 use std::time::Duration;
 

@@ -291,7 +291,7 @@ async fn what_could_not_be_answered_is_not_carried_out_again(stage: &Stage) -> R
     let commands = stage.objects("matinee.dev/v1alpha1", "DeploymentCommand", Some(&project.namespace));
     let carried_out = async |count: usize| {
         stage
-            .wait_for(&format!("{count} commands are carried out and not answered"), SOON, async || {
+            .wait_for(&format!("{count} commands are executed and not answered"), SOON, async || {
                 let all = commands.list(&ListParams::default()).await?.items;
                 let is = |command: &DynamicObject, kind: &str, wanted: &str| {
                     condition(command, kind).is_some_and(|found| found.status == wanted)

@@ -81,7 +81,7 @@ async fn an_app_is_made_stored_and_carries_out_a_preview(stage: &Stage) -> Resul
     ensure!(code == Some(0) && errors.is_empty(), "{code:?}: {said}{errors}");
     let (keys, key) = stored(stage, "connected", "privateKey").await?;
     ensure!(keys == ["appId", "privateKey"], "{keys:?}");
-    ensure!(!said.contains(&key) && !said.contains(stage.webhook_secret()), "it told secrets");
+    ensure!(!said.contains(&key) && !said.contains(stage.webhook_secret()), "the output contains secrets");
     let (keys, secret) = stored(stage, "connected-webhook", "secret").await?;
     ensure!(keys == ["secret"] && secret == stage.webhook_secret(), "{keys:?}");
 
@@ -140,7 +140,7 @@ async fn a_secret_that_is_there_is_replaced_only_when_asked(stage: &Stage) -> Re
     let (keys, secret) = stored(stage, "replaced-webhook", "secret").await?;
     ensure!(keys == ["secret"] && secret.len() == 40, "{keys:?}");
     let labels = secrets(stage).get("replaced").await?.metadata.labels.unwrap_or_default();
-    ensure!(labels.contains_key("mine"), "its labels are gone: {labels:?}");
+    ensure!(labels.contains_key("mine"), "the labels were removed: {labels:?}");
     Ok(())
 }
 

@@ -186,6 +186,6 @@ async fn what_happened_while_it_was_down_is_learned(stage: &Stage) -> Result<()>
     stage.deployed(&project, &new.sha, "success", SOON).await?;
     gone(stage, &project, closed.number).await?;
     let after = environment(stage, &project, kept.number).await?;
-    ensure!(before.metadata.uid == after.metadata.uid, "the environment was made again");
+    ensure!(before.metadata.uid == after.metadata.uid, "the environment was recreated");
     Ok(())
 }

@@ -91,7 +91,7 @@ async fn a_secondary_limit_delays_and_nothing_is_lost(stage: &Stage) -> Result<(
     let mut told = states(&deployment);
     ensure!(told.last() == Some(&"success"), "{told:?}");
     told.dedup();
-    ensure!(told.len() == deployment.statuses.len(), "told twice: {told:?}");
+    ensure!(told.len() == deployment.statuses.len(), "a state was reported twice: {told:?}");
     github.close(&project.repository, pull.number).await?;
     gone(stage, &project, pull.number).await
 }

@@ -109,7 +109,7 @@ fn told(error: &anyhow::Error) -> String {
     causes.join("\n\nbecause: ")
 }
 
-/// What all tests share. The first test that runs starts the stage.
+/// The common state of all tests. The first test that runs starts the stage.
 struct Shared {
     runtime: Handle,
     settings: fn() -> Settings,

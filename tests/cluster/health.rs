@@ -107,7 +107,7 @@ async fn an_image_that_is_not_there_fails_and_a_push_mends_it(stage: &Stage) -> 
     let mended = stage.deployed(&project, &sha, "success", SOON).await?;
     ensure!(
         !states(&mended).contains(&"failure"),
-        "the old failure is told of the new commit: {:?}",
+        "the new commit shows the old failure: {:?}",
         states(&mended)
     );
     shows(stage, url_of(&mended)?, &sha[..7]).await?;
@@ -222,7 +222,7 @@ async fn a_slow_start_succeeds_in_the_end(stage: &Stage) -> Result<()> {
     let began = Instant::now();
     let pull = open(stage, &project, "feature").await?;
     let deployment = stage.deployed(&project, &pull.sha, "success", SOON).await?;
-    ensure!(began.elapsed() > Duration::from_secs(12), "it was told before it was true");
+    ensure!(began.elapsed() > Duration::from_secs(12), "success was reported too early");
     let told = states(&deployment);
     ensure!(!told.contains(&"failure") && !told.contains(&"error"), "slow is not broken: {told:?}");
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await

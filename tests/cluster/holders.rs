@@ -110,7 +110,7 @@ async fn told(
 
 async fn unchanged(stage: &Stage, before: &DynamicObject, project: &Project, number: u64) -> Result<()> {
     let after = environment(stage, project, number).await?;
-    ensure!(before.metadata.uid == after.metadata.uid, "the environment was made again");
+    ensure!(before.metadata.uid == after.metadata.uid, "the environment was recreated");
     ensure!(before.metadata.generation == after.metadata.generation, "the environment was changed");
     let namespace = stage.objects("v1", "Namespace", None).get(&namespace_of(project, number)).await?;
     ensure!(namespace.labels().get(OWNER_LABEL) == before.metadata.uid.as_ref(), "{:?}", namespace.labels());
@@ -134,7 +134,7 @@ async fn of_two_that_would_have_one_namespace_the_older_has_it(stage: &Stage) ->
     // The teardown of the younger environment leaves the older one's namespace alone.
     stage.github().close(&other.repository, late.number).await?;
     stage
-        .wait_for("the younger one is gone", SOON, async || {
+        .wait_for("the younger one is deleted", SOON, async || {
             let found = stage.environments(&other.namespace).list(&ListParams::default()).await?.items;
             ensure!(found.is_empty(), "{}", found.iter().map(conditions).collect::<String>());
             Ok(())
@@ -188,7 +188,7 @@ async fn somebody_elses_namespace_is_never_touched(stage: &Stage) -> Result<()> 
 
     stage.github().close(&project.repository, pull.number).await?;
     stage
-        .wait_for("the environment is gone", SOON, async || {
+        .wait_for("the environment is deleted", SOON, async || {
             let found = environments.get_opt(&name_of(&project, pull.number)).await?;
             ensure!(found.is_none(), "it is there");
             Ok(())
@@ -224,7 +224,7 @@ async fn a_namespace_made_anew_by_somebody_else_is_not_taken_for_ones_own(stage:
     refused(stage, &environments, &name_of(&project, pull.number), "Applied", "NamespaceTaken").await?;
     stage.github().close(&project.repository, pull.number).await?;
     stage
-        .wait_for("the environment is gone", SOON, async || {
+        .wait_for("the environment is deleted", SOON, async || {
             let found = environments.get_opt(&name_of(&project, pull.number)).await?;
             ensure!(found.is_none(), "it is there");
             Ok(())

@@ -98,7 +98,7 @@ async fn the_statuses_tell_the_way(stage: &Stage, deployment: &Deployment) -> Re
         [&["in_progress", "success"], &["queued", "in_progress", "success"], &["queued", "success"]];
     ensure!(
         ways.contains(&told.as_slice()) || told == ["success"],
-        "each state is told once, and forward only: {told:?}"
+        "states are reported once and in order: {told:?}"
     );
     for status in &deployment.statuses {
         ensure!(status.description.chars().count() <= 140, "{status:?}");
@@ -192,7 +192,7 @@ async fn it_stays_gone(stage: &Stage, project: &Project, number: u64) -> Result<
     let count = |deployments: &[Deployment]| -> usize {
         deployments.iter().map(|deployment| deployment.statuses.len() + 1).sum()
     };
-    ensure!(count(&before) == count(&after), "told after the end: {after:#?}");
+    ensure!(count(&before) == count(&after), "a status was reported after the end: {after:#?}");
     Ok(())
 }
 
@@ -219,7 +219,7 @@ async fn a_push_moves_the_url_to_the_new_revision(stage: &Stage) -> Result<()> {
         );
     }
     let same = stage.objects("v1", "Namespace", None).get(&namespace_of(&project, pull.number)).await?;
-    ensure!(same.uid() == namespace.uid(), "the namespace was made again");
+    ensure!(same.uid() == namespace.uid(), "the namespace was recreated");
     let found = environment(stage, &project, pull.number).await?;
     let history = found.data["status"]["history"].as_array().cloned().unwrap_or_default();
     ensure!(history.len() == 3 && history[0]["sha"] == sha.as_str(), "{history:#?}");
@@ -259,7 +259,7 @@ async fn reopening_brings_it_back_and_merging_ends_it(stage: &Stage) -> Result<(
             ensure!(found.metadata.deletion_timestamp.is_none(), "{} is being deleted", found.name_any());
             ensure!(
                 found.data["spec"]["revision"]["deploymentId"] == live[0].id,
-                "{} carries out {}, {} is live",
+                "{} deploys {}, {} is live",
                 found.name_any(),
                 found.data["spec"]["revision"]["deploymentId"],
                 live[0].id
@@ -304,7 +304,7 @@ async fn closed_twice(stage: &Stage, project: &Project, number: u64) -> Result<b
     let deliveries = github.deliveries(project.hook.context("no hook")?).await?;
     let closes = deliveries.iter().filter(|delivery| delivery.action.as_deref() == Some("closed"));
     let times: Vec<_> = closes.map(|close| &close.payload["pull_request"]["updated_at"]).collect();
-    let [.., first, second] = times[..] else { bail!("told of {} closes", times.len()) };
+    let [.., first, second] = times[..] else { bail!("{} closes were reported", times.len()) };
     ensure!(first.is_string(), "no time of a close: {first}");
     Ok(first == second)
 }
@@ -378,7 +378,7 @@ async fn an_object_taken_out_of_the_template_is_removed(stage: &Stage) -> Result
     let after = deployments_of(stage, &project, &github_environment(pull.number)).await?;
     ensure!(
         after.len() == 1 && states(&after[0]) == states(&first),
-        "no new deployment, and nothing new to tell: {after:#?}"
+        "no new deployment and no new status: {after:#?}"
     );
     Ok(())
 }

@@ -132,7 +132,7 @@ async fn a_template_broken_later_takes_nothing_away(stage: &Stage) -> Result<()>
     stage.apply_object_within(&project.namespace, broken).await?;
     stalls(stage, &project, &pull, ("Validated", "TemplateInvalid"), &["replicas", "many"]).await?;
     let after = environment(stage, &project, pull.number).await?;
-    ensure!(after.uid() == before.uid(), "the environment was made again");
+    ensure!(after.uid() == before.uid(), "the environment was recreated");
     let inventory = |of: &DynamicObject| of.data["status"]["inventory"].clone();
     ensure!(inventory(&after) == inventory(&before), "{}", inventory(&after));
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;

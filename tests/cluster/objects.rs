@@ -285,7 +285,7 @@ async fn an_object_that_is_changed_over_and_over_is_left(stage: &Stage) -> Resul
     let environments = stage.environments(&project.namespace);
     let environment_name = name_of(&project, pull.number);
     stage
-        .wait_for("the condition Applied tells of it", SOON, async || {
+        .wait_for("the condition Applied reports it", SOON, async || {
             let found = environments.get(&environment_name).await?;
             match condition(&found, "Applied") {
                 Some(applied) if applied.status == "True" && applied.reason == "FieldsContested" => {

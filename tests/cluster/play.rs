@@ -68,7 +68,7 @@ pub fn states(deployment: &Deployment) -> Vec<&str> {
 
 /// Fails when a state was reported while GitHub already showed it.
 pub fn once(told: &[&str]) -> Result<()> {
-    ensure!(told.windows(2).all(|pair| pair[0] != pair[1]), "a state was told twice: {told:?}");
+    ensure!(told.windows(2).all(|pair| pair[0] != pair[1]), "a state was reported twice: {told:?}");
     Ok(())
 }
 
@@ -143,7 +143,7 @@ pub async fn refused(
 pub async fn gone(stage: &Stage, project: &Project, number: u64) -> Result<()> {
     let result = stage
         .wait_for(
-            &format!("everything of pull request {number} of {} is gone", project.repository),
+            &format!("everything of pull request {number} of {} is deleted", project.repository),
             END,
             async || nothing_left(stage, project, number).await,
         )

@@ -1,5 +1,5 @@
-//! What the operator must not do, in the API server's own words: each test tries it with the
-//! operator's credentials.
+//! Rights that the operator must not have: each test tries something with the operator's
+//! credentials, and checks the API server's own words.
 
 use anyhow::{Result, bail, ensure};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -242,7 +242,7 @@ async fn a_network_policy_goes_when_the_class_wants_none(stage: &Stage) -> Resul
     ensure!(policies.get_opt("matinee").await?.is_some(), "there is none to begin with");
     stage.class_like(name, |class| class["isolation"]["network"] = json!({"policy": "None"})).await?;
     stage
-        .wait_for("the network policy is gone", SOON, async || {
+        .wait_for("the network policy is deleted", SOON, async || {
             ensure!(policies.get_opt("matinee").await?.is_none(), "it is there");
             Ok(())
         })

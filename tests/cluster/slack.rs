@@ -41,14 +41,14 @@ fn said(invocation: &Invocation) -> String {
 /// Waits until an answer with a text arrives at a command's response URL.
 async fn responded(stage: &Stage, invocation: &Invocation, text: &str) -> Result<()> {
     stage
-        .wait_for(&format!("Slack is told \"{text}\""), SOON, async || {
+        .wait_for(&format!("Slack gets \"{text}\""), SOON, async || {
             let all = stage.slack().responses().await?;
             let ours: Vec<_> = all
                 .iter()
                 .filter(|response| response.invocation == invocation.id)
                 .map(|response| response.text.clone())
                 .collect();
-            ensure!(ours.iter().any(|response| response.contains(text)), "it was told {ours:?}");
+            ensure!(ours.iter().any(|response| response.contains(text)), "it got {ours:?}");
             ensure!(ours.len() <= 5, "{} answers", ours.len());
             Ok(())
         })
@@ -72,7 +72,7 @@ async fn a_command_from_slack_deploys_and_is_told_when_it_is_done(stage: &Stage)
     ensure!(by["origin"] == "Slack" && by["login"] == "ada", "{by}");
     // The channel has one message, which Matinee updates.
     stage
-        .wait_for("the channel is told", SOON, async || {
+        .wait_for("the channel has the message", SOON, async || {
             let all = stage.slack().messages().await?;
             let ours: Vec<_> = all
                 .iter()
@@ -143,7 +143,7 @@ async fn slack_locks_and_unlocks_and_tells_where(stage: &Stage) -> Result<()> {
     let command = typed(stage, "grace-in-slack", "unlock acme/slack-lock production").await?;
     responded(stage, &command, "production").await?;
     stage
-        .wait_for("the lock is gone", SOON, async || {
+        .wait_for("the lock is removed", SOON, async || {
             let repository = stage.repositories(&project.namespace).get(&project.name).await?;
             match repository.data["spec"]["locks"].as_array() {
                 Some(locks) if !locks.is_empty() => bail!("{locks:?}"),

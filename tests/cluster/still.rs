@@ -122,7 +122,7 @@ async fn a_hundred_repositories_are_swept_for_nothing(stage: &Stage) -> Result<(
         repositories.delete(&format!("hundred-{index}"), &DeleteParams::default()).await?;
     }
     stage
-        .wait_for("the hundred PreviewRepositories are gone", END, async || {
+        .wait_for("the hundred PreviewRepositories are deleted", END, async || {
             let left = repositories.list(&ListParams::default()).await?.items.len();
             // The project's own PreviewRepository stays.
             ensure!(left == 1, "{left} are left");
@@ -150,7 +150,7 @@ async fn a_restart_writes_nothing(stage: &Stage) -> Result<()> {
     let written = writes(stage, &project, number, mark)?;
     ensure!(written.is_empty(), "the operator wrote: {written:#?}");
     let asked = calls(stage, &project, already).await?;
-    ensure!(asked.iter().all(|call| call.starts_with("GET ")), "the operator told GitHub again: {asked:#?}");
+    ensure!(asked.iter().all(|call| call.starts_with("GET ")), "X);
     let read: Vec<_> = asked.iter().filter(|call| !call.ends_with(" 304")).collect();
     // Pull requests, deployments, comments.
     ensure!(read.len() <= 3, "three listings are all a restart has to read, it was {read:#?}");
@@ -159,7 +159,7 @@ async fn a_restart_writes_nothing(stage: &Stage) -> Result<()> {
     let old = web.get("web").await?.uid();
     web.delete("web", &DeleteParams::default()).await?;
     stage
-        .wait_for("the Deployment is made again", SOON, async || {
+        .wait_for("the Deployment is recreated", SOON, async || {
             ensure!(web.get("web").await?.uid() != old, "it is the old one still");
             Ok(())
         })
@@ -253,7 +253,7 @@ async fn what_somebody_deletes_comes_back(stage: &Stage) -> Result<()> {
         let ours = ours.with_context(|| format!("no {kind} in {namespace}"))?;
         objects.delete(&ours.name_any(), &DeleteParams::default()).await?;
         stage
-            .wait_for(&format!("{kind} {} is made again", ours.name_any()), SOON, async || {
+            .wait_for(&format!("{kind} {} is recreated", ours.name_any()), SOON, async || {
                 let again = objects.get(&ours.name_any()).await?;
                 ensure!(again.uid() != ours.uid(), "it is the old one still");
                 ensure!(again.labels().contains_key(crate::play::OWNER_LABEL), "{:?}", again.labels());

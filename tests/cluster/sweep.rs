@@ -86,7 +86,7 @@ async fn one_deployment_per_commit(
         let mut told = states(deployment);
         told.sort_unstable();
         told.dedup();
-        ensure!(told.len() == deployment.statuses.len(), "a state was told twice: {:?}", states(deployment));
+        ensure!(told.len() == deployment.statuses.len(), "a state is there twice: {:?}", states(deployment));
     }
     Ok(())
 }

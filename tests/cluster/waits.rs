@@ -1,4 +1,4 @@
-//! What only takes time is no failure: a node, a Secret, a gateway without a controller. The
+//! Waiting is no failure: for a node, for a Secret, for a gateway without a controller. The
 //! environment recovers as soon as the missing object exists.
 
 use std::sync::Arc;

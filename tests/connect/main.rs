@@ -222,7 +222,7 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_a_refused_code_told() {
     connect.interrupt().unwrap();
     let (code, said, _) = connect.end().await.unwrap();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("POST /app-manifests/…/conversions"), "the code is not told: {said}");
+    assert!(said.contains("POST /app-manifests/…/conversions"), "the remedy lacks the code: {said}");
 
     // The exchange succeeds, but its answer is lost: the code is used up, and the person has to
     // delete the App.

@@ -71,7 +71,7 @@ async fn an_answer_lost_on_the_way_is_unknown_and_found_by_looking() {
     let at = "/repos/acme/shop/deployments";
     let wanted = NewDeployment { sha: sha.clone(), ..new_deployment() };
     for (effect, done) in [(FaultEffect::CloseBefore, 0), (FaultEffect::CloseAfter, 1)] {
-        // The fault hits a reused connection and a new one.
+        // This read leaves an open connection, which the next request reuses.
         forge.open_pull_requests(&shop()).await.unwrap();
         world.control.reset_requests().await.unwrap();
         world.control.break_next("POST", at, effect).await.unwrap();

@@ -104,7 +104,7 @@ async fn slack_is_answered_by_the_replica_that_was_asked(stage: &Stage) -> Resul
             let all = stage.slack().responses().await?;
             let ours: Vec<_> =
                 all.iter().filter(|one| one.invocation == command.id).map(|one| &one.text).collect();
-            ensure!(ours.iter().any(|text| text.contains(url)), "it was told {ours:?}");
+            ensure!(ours.iter().any(|text| text.contains(url)), "it got {ours:?}");
             Ok(())
         })
         .await
@@ -184,7 +184,7 @@ async fn a_leader_that_loses_the_lease_ends(stage: &Stage) -> Result<()> {
             ensure!(log.contains("this replica leads no more: somebody-else holds the Lease now"), "{log}");
             break;
         }
-        ensure!(began.elapsed() < HAND_OVER, "it goes on without the Lease: {now:#?}");
+        ensure!(began.elapsed() < HAND_OVER, "it still runs without the Lease: {now:#?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     // A new pod replaces it, so that later tests don't fail because of a pod that ended.

@@ -127,7 +127,7 @@ async fn an_upgrade_from_an_older_definition_and_back_disturbs_nothing(stage: &S
         ensure!(written.is_empty(), "after the {what} the operator wrote: {written:#?}");
         let asked = calls(stage, &project, already).await?;
         let changing: Vec<_> = asked.iter().filter(|call| !call.starts_with("GET ")).collect();
-        ensure!(changing.is_empty(), "after the {what} GitHub was told: {changing:#?}");
+        ensure!(changing.is_empty(), "after the {what} the operator wrote to GitHub: {changing:#?}");
         shows(stage, &url, "").await?;
     }
     stage.github().close(&project.repository, number).await?;
@@ -155,7 +155,7 @@ async fn the_default_class_comes_with_an_upgrade(stage: &Stage) -> Result<()> {
     }
     // Applying it again doesn't replace the object.
     stage.helm(&arguments).await?;
-    ensure!(stage.classes().get("from-chart").await?.uid() == made.uid(), "the class was made anew");
+    ensure!(stage.classes().get("from-chart").await?.uid() == made.uid(), "the class was recreated");
     // The right to apply it is deleted with the Job.
     let roles = stage.objects("rbac.authorization.k8s.io/v1", "ClusterRole", None);
     ensure!(roles.get_opt(&format!("{RELEASE}-class")).await?.is_none(), "the hook's rights are left");

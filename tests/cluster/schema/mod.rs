@@ -1,4 +1,5 @@
-//! What the API server accepts, rejects and prints of the custom resources.
+//! Checks which objects the API server accepts and rejects, and what it prints of the custom
+//! resources.
 
 mod bounds;
 mod rules;

@@ -57,7 +57,7 @@ fn listen_anywhere() -> Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")
 }
 
-/// What the start of the control plane needs.
+/// Inputs of the control plane's start.
 pub(crate) struct ControlPlane<'a> {
     pub(crate) home: &'a Home,
     pub(crate) programs: &'a Programs,

@@ -104,7 +104,7 @@ fn is_zombie(pid: i32) -> bool {
         .is_none_or(|rest| matches!(rest.trim_start().chars().next(), Some('Z' | 'X') | None))
 }
 
-/// Removes the sockets of containerd's shims, which are outside its own folders. Those of an
+/// Removes the sockets of containerd's shims, which are outside its own folders. Sockets of an
 /// ordinary containerd may be beside them, so each one is looked up.
 fn remove_shim_sockets(run: &Path) {
     let tasks = run.join("containerd/state/io.containerd.runtime.v2.task/k8s.io");

@@ -1,4 +1,4 @@
-//! A cluster from its start to its end, and after a killed one.
+//! A cluster from start to end, and a start after a killed run.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
@@ -17,11 +17,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-/// Held by each test from its start to its end. The playground's own lock isn't enough: it is free between the death of a killed run and the
-/// start of the next one, and whoever looks for traces of another run then finds those of the killed one.
+/// Lock that each test holds from its start to its end. The playground's own lock isn't enough: it
+/// is free between the death of a killed run and the next start, and a search for traces of another
+/// run would find those of the killed one in that time.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// Polls until there is an answer; says at the end what there was instead.
+/// Polls until `check` succeeds. Panics with its last error after a timeout.
 async fn eventually<F, T>(what: &str, seconds: u64, mut check: impl FnMut() -> F) -> T
 where
     F: Future<Output = Result<T, String>>,
@@ -36,7 +37,7 @@ where
     }
 }
 
-/// Asks the gateway for a URL as curl would: by its name on loopback.
+/// Requests a URL from the gateway as curl would, with its host name on loopback.
 async fn get(port: u16, host: &str, path: &str) -> Result<String, String> {
     let exchange = async {
         let mut connection = TcpStream::connect(("127.0.0.1", port)).await?;
@@ -60,19 +61,20 @@ async fn available(client: &Client, name: &str) {
     .await;
 }
 
-/// The namespace goes away for good: the controllers that see to that work.
+/// Deletes the namespace and waits until it no longer exists, for which the controllers have to
+/// work.
 async fn delete_namespace(client: &Client) {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     namespaces.delete("lifecycle", &DeleteParams::default()).await.unwrap();
-    eventually("the namespace is gone", 90, async || match namespaces.get_opt("lifecycle").await {
+    eventually("the namespace is deleted", 90, async || match namespaces.get_opt("lifecycle").await {
         Ok(None) => Ok(()),
         other => Err(format!("{:?}", other.map(|namespace| namespace.and_then(|n| n.status)))),
     })
     .await;
 }
 
-/// What there is of a playground on this machine, looked for without its help. Another one may have started as soon as
-/// ours had ended: its traces are not ours, so the look is taken when none runs.
+/// Returns the traces of a playground on this machine, found without its help. Another playground
+/// may start as soon as the test's own has stopped, so the search holds the lock while none runs.
 fn traces() -> Vec<String> {
     let claim = std::fs::File::open("/var/lib/matinee-playground/lock");
     if let Ok(claim) = &claim {
@@ -95,7 +97,7 @@ fn traces() -> Vec<String> {
         ("find", vec!["/var/log/containers", "/var/lib/cni", "-ls"]),
         ("ps", vec!["-eww", "-o", "args"]),
     ] {
-        // Not every machine has each of them; what it lacks can't hold traces.
+        // Some machines lack one of these programs; then there can't be traces of its kind.
         if let Ok(output) = Command::new(program).args(&arguments).output() {
             look(program, &String::from_utf8_lossy(&output.stdout));
         }
@@ -171,7 +173,7 @@ async fn a_preview_lives_in_a_playground_that_follows_a_killed_one_and_leaves_no
     assert!(logs.join("kube-apiserver.log").is_file(), "the logs stay");
 }
 
-/// The API server gets a container's output from kubelet.
+/// Checks that the API server gets a container's output from kubelet.
 async fn logs_can_be_read(client: &Client) {
     let pods: Api<Pod> = Api::namespaced(client.clone(), "lifecycle");
     let front = pods.list(&ListParams::default().labels("app=front")).await.unwrap().items.remove(0);
@@ -182,7 +184,7 @@ async fn logs_can_be_read(client: &Client) {
 async fn an_image_that_is_not_there_is_told_of(client: &Client) {
     playground::apply(client, include_str!("missing.yaml")).await.unwrap();
     let pods: Api<Pod> = Api::namespaced(client.clone(), "lifecycle");
-    eventually("a missing image is told of", 60, async || {
+    eventually("a missing image is reported", 60, async || {
         let pod = pods.get("missing").await.map_err(|e| e.to_string())?;
         let status = pod.status.unwrap_or_default();
         let containers = status.container_statuses.unwrap_or_default();
@@ -207,7 +209,8 @@ async fn a_simulated_node_needs_nothing_of_the_machine() {
     playground.sample_image().await.unwrap();
     playground::apply(&client, include_str!("preview.yaml")).await.unwrap();
     available(&client, "front").await;
-    // The gateway knows the route and the pod behind it, and fails at once rather than asking a stranger.
+    // The gateway knows the route and its pod, and fails at once instead of sending the request
+    // elsewhere.
     eventually("the gateway refuses", 60, async || {
         match get(playground.gateway_port(), "x.preview.localhost", "/").await {
             Err(answer) if answer.starts_with("HTTP/1.1 502") => Ok(()),

@@ -34,7 +34,7 @@ pub(crate) enum Identity {
 /// Rights that an endpoint requires.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Need {
-    /// One of these permissions is enough for an App's or fine-grained token.
+    /// Permissions of which one is enough for an App's or fine-grained token.
     pub(crate) any_of: &'static [&'static str],
     /// Whether the permission must be `write`.
     pub(crate) write: bool,

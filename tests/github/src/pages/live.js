@@ -1,4 +1,4 @@
-// Fetches the page again and replaces what is marked as live, so that forms keep what is typed into them.
+// Reloads the page and replaces only the parts marked as live, so that forms keep their input.
 "use strict";
 setInterval(async () => {
   if (document.hidden) return;

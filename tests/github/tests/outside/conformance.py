@@ -10,11 +10,11 @@ import sys
 
 from jsonschema import Draft202012Validator
 
-# Where GitHub's description is known to differ from what GitHub answers.
+# Known differences between GitHub's description and GitHub's answers.
 INACCURATE = [
-    # Written as both a user and an enterprise at once.
+    # The description demands a user and an enterprise at once.
     r"GET /app/installations 200: \d+/account: '(name|slug|created_at|updated_at)' is a required property",
-    # A label without a description has null there, as it is described everywhere else.
+    # A label without a description has null, as described in all other places.
     r"GET /repos/.*/pulls 200: \d+/labels/\d+/description: None is not of type 'string'",
 ]
 
@@ -28,7 +28,7 @@ def translate(node):
     node = {key: translate(value) for key, value in node.items() if key not in ("example", "examples")}
     if node.pop("nullable", False) is True:
         return {"anyOf": [{"type": "null"}, node]}
-    # A union of shapes may overlap: GitHub writes `oneOf` where it means any.
+    # The alternatives may overlap: GitHub writes `oneOf` where it means `anyOf`.
     if "oneOf" in node:
         node["anyOf"] = node.pop("oneOf")
     return node
@@ -43,12 +43,12 @@ def main():
         for method, operation in methods.items():
             if not isinstance(operation, dict) or "responses" not in operation:
                 continue
-            # A ref, path or branch may have slashes.
+            # A ref, path or branch may contain slashes.
             pattern = re.sub(r"\{(ref|path|branch|basehead)\}", "\0", template)
             pattern = re.sub(r"\{[^}]*\}", "[^/]+", re.escape(pattern).replace(r"\{", "{").replace(r"\}", "}"))
             pattern = pattern.replace("\0", ".+").replace("\\\x00", ".+")
             operations.append((method.upper(), template, re.compile(f"^{pattern}$"), operation))
-    # Literal segments win over parameters.
+    # Literal segments take precedence over parameters.
     operations.sort(key=lambda one: (one[1].count("{"), -len(one[1])))
 
     def check(what, schema, value):
@@ -68,7 +68,7 @@ def main():
         if not error.context:
             yield error
             return
-        # Of several shapes tell the one that fits best, which is not the null one.
+        # Of several alternatives report the errors of the closest one, never those of null.
         best = {}
         for one in error.context:
             best.setdefault(one.schema_path[0], []).append(one)
@@ -107,7 +107,7 @@ def main():
                 print(f"{what}: no such status")
                 wrong += 1
                 continue
-            # Problems common to all endpoints are described once.
+            # The description has errors that all endpoints share only once.
             response = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/basic-error"}}}}
         if "$ref" in response:
             response = description["components"]["responses"][response["$ref"].split("/")[-1]]

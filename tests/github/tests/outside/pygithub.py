@@ -22,7 +22,7 @@ def refused(status, call, words):
     raise AssertionError(f"not refused with {status}: {words}")
 
 
-# Retries are off: what is refused is to be seen.
+# Retries are off, so that the test sees each rejection.
 client = Github(
     auth=Auth.Token(token), base_url=api, retry=None, seconds_between_requests=0, seconds_between_writes=0
 )
@@ -119,7 +119,7 @@ assert repo.compare("main", "feature").ahead_by == 2
 assert repo.get_collaborator_permission("acme") == "admin"
 refused(403, lambda: repo.create_check_run("a", sha), "You must authenticate via a GitHub App")
 
-# As an App.
+# Authentication as an App.
 with open(key_file, encoding="utf-8") as file:
     key = file.read()
 integration = GithubIntegration(auth=Auth.AppAuth(int(app_id), key), base_url=api)
@@ -135,7 +135,7 @@ refused(403, lambda: theirs.delete_environment("production"), "Resource not acce
 stranger = Github(auth=Auth.Token("ghp_wrong"), base_url=api, retry=None)
 refused(401, lambda: stranger.get_repo("acme/shop"), "Bad credentials")
 
-# The end.
+# Closing, reopening and merging the pull request.
 pull.edit(state="closed")
 assert repo.get_pull(1).state == "closed"
 pull.edit(state="open")

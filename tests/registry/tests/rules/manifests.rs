@@ -78,7 +78,7 @@ async fn a_type_that_is_not_accepted_is_not_found() {
         for wrong in ["", "*/*", "application/json"] {
             send(ask(wrong)).await.refused(404, "MANIFEST_UNKNOWN");
         }
-        // Several headers are one list.
+        // Several `Accept` headers count as one list.
         let two = ask("text/html").header("accept", kind.media_type());
         assert_eq!(send(two).await.status, 200);
     }

@@ -172,11 +172,11 @@ pub struct Answer {
     pub json: Option<Value>,
     /// The duration until the answer, in milliseconds.
     pub milliseconds: u64,
-    /// What the user sees.
+    /// The answer as the user sees it.
     pub sees: Sees,
 }
 
-/// What the user sees of the immediate answer to a command.
+/// The immediate answer to a command as the user sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sees {

@@ -82,7 +82,7 @@ pub struct NewPush {
     /// The commit's message.
     #[serde(default)]
     pub message: Option<String>,
-    /// Who pushes; the repository's owner when left out.
+    /// The login that pushes; the repository's owner when left out.
     #[serde(default)]
     pub author: Option<String>,
     /// The commit to start from instead of the branch's head: a force push.

@@ -1,4 +1,4 @@
-//! What tests read: deployments, timelines, requests, and the limits in force.
+//! Types for reading deployments, timelines, requests, and the limits in force.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
