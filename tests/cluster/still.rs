@@ -150,7 +150,7 @@ async fn a_restart_writes_nothing(stage: &Stage) -> Result<()> {
     let written = writes(stage, &project, number, mark)?;
     ensure!(written.is_empty(), "the operator wrote: {written:#?}");
     let asked = calls(stage, &project, already).await?;
-    ensure!(asked.iter().all(|call| call.starts_with("GET ")), "X);
+    ensure!(asked.iter().all(|call| call.starts_with("GET ")), "it wrote to GitHub again: {asked:#?}");
     let read: Vec<_> = asked.iter().filter(|call| !call.ends_with(" 304")).collect();
     // Pull requests, deployments, comments.
     ensure!(read.len() <= 3, "three listings are all a restart has to read, it was {read:#?}");
