@@ -1,5 +1,6 @@
 //! GitHub's nouns as the decisions see them: only the fields that a decision reads, in tolerant form.
 
+use crate::api::DeploymentState;
 use std::fmt;
 use std::str::FromStr;
 
@@ -125,14 +126,82 @@ pub struct Deployment {
 pub struct DeploymentStatus {
     /// Its id, which only grows.
     pub id: i64,
-    /// GitHub's word: `queued`, `pending`, `in_progress`, `success`, `failure`, `error` or `inactive`.
-    pub state: String,
+    /// The state that its creator gave it.
+    pub state: StatusState,
     /// What its creator says of it; empty when nothing.
     pub description: String,
     /// Where the environment is reached.
     pub environment_url: Option<String>,
     /// When it was created, in RFC 3339.
     pub created_at: String,
+}
+
+/// State of a deployment status. <https://docs.github.com/rest/deployments/statuses>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusState {
+    /// `queued`
+    Queued,
+    /// `pending`
+    Pending,
+    /// `in_progress`
+    InProgress,
+    /// `success`
+    Success,
+    /// `failure`
+    Failure,
+    /// `error`
+    Error,
+    /// `inactive`
+    Inactive,
+    /// A word that GitHub's API doesn't document yet.
+    Other(String),
+}
+
+impl StatusState {
+    /// The word that GitHub's API uses.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Queued => "queued",
+            Self::Pending => "pending",
+            Self::InProgress => "in_progress",
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Error => "error",
+            Self::Inactive => "inactive",
+            Self::Other(word) => word,
+        }
+    }
+
+    /// Returns whether the deployment has neither succeeded nor failed yet.
+    pub const fn is_under_way(&self) -> bool {
+        matches!(self, Self::Queued | Self::Pending | Self::InProgress)
+    }
+
+    /// Returns whether the deployment failed.
+    pub const fn is_failed(&self) -> bool {
+        matches!(self, Self::Failure | Self::Error)
+    }
+}
+
+impl From<&str> for StatusState {
+    fn from(word: &str) -> Self {
+        match word {
+            "queued" => Self::Queued,
+            "pending" => Self::Pending,
+            "in_progress" => Self::InProgress,
+            "success" => Self::Success,
+            "failure" => Self::Failure,
+            "error" => Self::Error,
+            "inactive" => Self::Inactive,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+impl PartialEq<DeploymentState> for StatusState {
+    fn eq(&self, state: &DeploymentState) -> bool {
+        self.as_str() == state.as_github()
+    }
 }
 
 /// How a check of a commit stands.
