@@ -4,88 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
 
+use crate::adapters::github::permissions::{EVENTS, Feature, Level, PERMISSIONS, Permission};
 use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
 use crate::core::doctor::{Finding, some_of};
 
 /// How many users of a feature are named.
 const NAMED: usize = 3;
-
-/// How much of something a permission lets do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Read,
-    Write,
-}
-
-impl Level {
-    fn of(text: &str) -> Option<Self> {
-        match text {
-            "read" => Some(Self::Read),
-            "write" | "admin" => Some(Self::Write),
-            _ => None,
-        }
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        }
-    }
-}
-
-/// What a permission or an event is needed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Feature {
-    Everything,
-    Previews,
-    Push,
-    Slack,
-    Checks,
-    Image,
-    Gates,
-    Chain,
-    Commands,
-}
-
-impl Feature {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Everything => "everything",
-            Self::Previews => "trigger.pullRequest",
-            Self::Push => "trigger.push",
-            Self::Slack => "spec.slack",
-            Self::Checks => "gates.checks",
-            Self::Image => "gates.image",
-            Self::Gates => "gates and locks",
-            Self::Chain => "what follows other environments",
-            Self::Commands => "commands in comments",
-        }
-    }
-}
-
-/// GitHub's word, the name in its settings, the level, and what needs it.
-const PERMISSIONS: [(&str, &str, Level, &[Feature]); 8] = [
-    ("metadata", "Metadata", Level::Read, &[Feature::Everything]),
-    ("deployments", "Deployments", Level::Write, &[Feature::Everything]),
-    ("pull_requests", "Pull requests", Level::Read, &[Feature::Previews]),
-    ("pull_requests", "Pull requests", Level::Write, &[Feature::Commands]),
-    ("issues", "Issues", Level::Write, &[Feature::Commands]),
-    ("contents", "Contents", Level::Read, &[Feature::Push, Feature::Slack]),
-    ("checks", "Checks", Level::Read, &[Feature::Checks]),
-    ("statuses", "Commit statuses", Level::Write, &[Feature::Gates]),
-];
-
-/// GitHub's word, the name in its settings, and what needs it. A check suite says nothing that its check runs didn't.
-const EVENTS: [(&str, &str, &[Feature]); 7] = [
-    ("deployment", "Deployments", &[Feature::Everything]),
-    ("pull_request", "Pull requests", &[Feature::Previews]),
-    ("deployment_status", "Deployment statuses", &[Feature::Chain]),
-    ("push", "Pushes", &[Feature::Push]),
-    ("check_run", "Check runs", &[Feature::Checks, Feature::Image]),
-    ("status", "Statuses", &[Feature::Checks, Feature::Image]),
-    ("issue_comment", "Issue comments", &[Feature::Commands]),
-];
 
 /// Permissions as GitHub tells them, each `read`, `write` or `admin`.
 pub type Permissions = BTreeMap<String, String>;
@@ -165,11 +89,8 @@ fn granted(permissions: &Permissions, word: &str) -> Option<Level> {
 
 /// The permissions that are needed and not granted, by GitHub's word.
 pub(super) fn missing(permissions: &Permissions, uses: &Uses) -> BTreeSet<&'static str> {
-    let needed = PERMISSIONS.iter().filter(|(.., features)| uses.who(features).is_some());
-    needed
-        .filter(|(word, _, level, _)| granted(permissions, word) < Some(*level))
-        .map(|(word, ..)| *word)
-        .collect()
+    let needed = PERMISSIONS.iter().filter(|row| uses.who(row.features).is_some());
+    needed.filter(|row| granted(permissions, row.word) < Some(row.level)).map(|row| row.word).collect()
 }
 
 /// Judges an App's permissions: a problem for each that somebody needs, and what is too much.
@@ -187,7 +108,7 @@ pub fn permissions(
     let commands_wanted = subscribed.iter().any(|event| event == "issue_comment");
     let mut findings = Vec::new();
     let mut unused = Vec::new();
-    for (word, name, level, features) in PERMISSIONS {
+    for Permission { word, title: name, level, features, .. } in PERMISSIONS {
         if granted(permissions, word) >= Some(level) {
             continue;
         }
@@ -212,9 +133,8 @@ pub fn permissions(
     if findings.is_empty() {
         findings.push(Finding::ok("permissions", "the App has all that are needed"));
     }
-    let most = |word: &str| {
-        PERMISSIONS.iter().filter(|(known, ..)| *known == word).map(|(_, _, level, _)| *level).max()
-    };
+    let most =
+        |word: &str| PERMISSIONS.iter().filter(|known| known.word == word).map(|known| known.level).max();
     let more: Vec<String> = permissions
         .iter()
         .filter(|(word, level)| Level::of(level) > most(word))
@@ -240,9 +160,9 @@ pub fn permissions(
 pub fn events(subscribed: &[String], settings: &str, uses: &Uses) -> Vec<Finding> {
     let mut findings: Vec<Finding> = EVENTS
         .iter()
-        .filter(|(word, ..)| !subscribed.iter().any(|event| event == word))
-        .filter_map(|(_, name, features)| {
-            let who = uses.who(features)?;
+        .filter(|row| !subscribed.iter().any(|event| event == row.word))
+        .filter_map(|row| {
+            let (name, who) = (row.title, uses.who(row.features)?);
             Some(Finding::warning(
                 "events",
                 format!(

@@ -2,79 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use serde::Serialize;
 use url::{Host, Url};
+
+use crate::adapters::github::permissions::{Part, events, permissions};
 
 /// Longest name of a GitHub App, in characters.
 pub const LONGEST_NAME: usize = 34;
 /// Where GitHub sends webhooks: the path of the webhook's "Payload URL".
 pub const WEBHOOK_PATH: &str = "/webhooks/github";
-
-/// What Matinee can be used for and an App may go without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// Commands in comments.
-    Commands,
-    /// Gates and locks.
-    Gates,
-    /// Deployments of what was pushed to a branch, or of a branch or tag that somebody names in Slack.
-    Pushes,
-}
-
-impl Part {
-    /// Every part.
-    pub const ALL: [Self; 3] = [Self::Commands, Self::Gates, Self::Pushes];
-
-    /// As it is written in the flag.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Commands => "commands",
-            Self::Gates => "gates",
-            Self::Pushes => "pushes",
-        }
-    }
-
-    const fn permissions(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Commands => &[("issues", "write"), ("pull_requests", "write")],
-            Self::Gates => &[("checks", "read"), ("statuses", "write")],
-            Self::Pushes => &[("contents", "read")],
-        }
-    }
-
-    const fn events(self) -> &'static [&'static str] {
-        match self {
-            Self::Commands => &["issue_comment"],
-            Self::Gates => &["check_run", "check_suite", "status"],
-            Self::Pushes => &["push"],
-        }
-    }
-}
-
-impl FromStr for Part {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|part| part.word() == text).ok_or_else(|| {
-            let words = Self::ALL.map(Self::word).join(", ");
-            format!("\"{text}\" is not what an App can go without: write some of {words}")
-        })
-    }
-}
-
-/// Repository permissions of an App with these parts; without any it can do previews of pull requests.
-pub fn permissions(parts: &BTreeSet<Part>) -> BTreeMap<&'static str, &'static str> {
-    let base = [("deployments", "write"), ("metadata", "read"), ("pull_requests", "read")];
-    base.into_iter().chain(parts.iter().flat_map(|part| part.permissions().iter().copied())).collect()
-}
-
-/// Webhook events of an App with these parts. Each is one that a permission of the same part allows: GitHub refuses others.
-pub fn events(parts: &BTreeSet<Part>) -> BTreeSet<&'static str> {
-    let base = ["deployment", "deployment_status", "pull_request"];
-    base.into_iter().chain(parts.iter().flat_map(|part| part.events().iter().copied())).collect()
-}
 
 /// What is posted to GitHub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

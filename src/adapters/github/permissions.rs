@@ -1,0 +1,194 @@
+//! Which permissions and webhook events a GitHub App needs, and for what: one table for `matinee github connect`, for the doctor and for the
+//! guide to the App.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+/// What Matinee can be used for and an App may go without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Commands in comments.
+    Commands,
+    /// Gates and locks.
+    Gates,
+    /// Deployments of what was pushed to a branch, or of a branch or tag that somebody names in Slack.
+    Pushes,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Self; 3] = [Self::Commands, Self::Gates, Self::Pushes];
+
+    /// As it is written in the flag.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Commands => "commands",
+            Self::Gates => "gates",
+            Self::Pushes => "pushes",
+        }
+    }
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|part| part.word() == text).ok_or_else(|| {
+            let words = Self::ALL.map(Self::word).join(", ");
+            format!("\"{text}\" is not what an App can go without: write some of {words}")
+        })
+    }
+}
+
+/// How much of something a permission lets do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// To read.
+    Read,
+    /// To write, and to read.
+    Write,
+}
+
+impl Level {
+    /// Reads the word that GitHub uses.
+    pub fn of(text: &str) -> Option<Self> {
+        match text {
+            "read" => Some(Self::Read),
+            "write" | "admin" => Some(Self::Write),
+            _ => None,
+        }
+    }
+
+    /// The word that GitHub uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// What a permission or an event is needed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Feature {
+    /// Whatever Matinee does.
+    Everything,
+    /// Previews of pull requests.
+    Previews,
+    /// Deployments of pushes.
+    Push,
+    /// Commands in Slack.
+    Slack,
+    /// The gate `checks`.
+    Checks,
+    /// The gate `image`.
+    Image,
+    /// Commit statuses of requests that wait.
+    Gates,
+    /// Deployments that follow those of other environments.
+    Chain,
+    /// Commands in comments.
+    Commands,
+}
+
+impl Feature {
+    /// What people call it: a field of a PreviewRepository or a class, where there is one.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Everything => "everything",
+            Self::Previews => "trigger.pullRequest",
+            Self::Push => "trigger.push",
+            Self::Slack => "spec.slack",
+            Self::Checks => "gates.checks",
+            Self::Image => "gates.image",
+            Self::Gates => "gates and locks",
+            Self::Chain => "what follows other environments",
+            Self::Commands => "commands in comments",
+        }
+    }
+}
+
+/// A permission of an App.
+#[derive(Clone, Copy, Debug)]
+pub struct Permission {
+    /// GitHub's word for it.
+    pub word: &'static str,
+    /// Its name in GitHub's settings.
+    pub title: &'static str,
+    /// The level that is needed.
+    pub level: Level,
+    /// The part that needs it; every App needs one without a part.
+    pub part: Option<Part>,
+    /// What it is needed with.
+    pub features: &'static [Feature],
+}
+
+/// A webhook event that an App subscribes to.
+#[derive(Clone, Copy, Debug)]
+pub struct Subscription {
+    /// GitHub's word for it.
+    pub word: &'static str,
+    /// Its name in GitHub's settings.
+    pub title: &'static str,
+    /// The part that needs it. GitHub rejects an event whose permission the App doesn't have, so both belong to one part.
+    pub part: Option<Part>,
+    /// What it is needed with.
+    pub features: &'static [Feature],
+}
+
+const fn permission(
+    word: &'static str,
+    title: &'static str,
+    level: Level,
+    part: Option<Part>,
+    features: &'static [Feature],
+) -> Permission {
+    Permission { word, title, level, part, features }
+}
+
+/// Every permission that Matinee makes use of. Where a permission has two rows, the one with the higher level comes last.
+pub const PERMISSIONS: [Permission; 8] = [
+    permission("metadata", "Metadata", Level::Read, None, &[Feature::Everything]),
+    permission("deployments", "Deployments", Level::Write, None, &[Feature::Everything]),
+    permission("pull_requests", "Pull requests", Level::Read, None, &[Feature::Previews]),
+    permission("pull_requests", "Pull requests", Level::Write, Some(Part::Commands), &[Feature::Commands]),
+    permission("issues", "Issues", Level::Write, Some(Part::Commands), &[Feature::Commands]),
+    permission("contents", "Contents", Level::Read, Some(Part::Pushes), &[Feature::Push, Feature::Slack]),
+    permission("checks", "Checks", Level::Read, Some(Part::Gates), &[Feature::Checks]),
+    permission("statuses", "Commit statuses", Level::Write, Some(Part::Gates), &[Feature::Gates]),
+];
+
+const fn event(
+    word: &'static str,
+    title: &'static str,
+    part: Option<Part>,
+    features: &'static [Feature],
+) -> Subscription {
+    Subscription { word, title, part, features }
+}
+
+/// Every event that Matinee makes use of. Check suites aren't among them: they say nothing that their check runs don't say.
+pub const EVENTS: [Subscription; 7] = [
+    event("deployment", "Deployments", None, &[Feature::Everything]),
+    event("pull_request", "Pull requests", None, &[Feature::Previews]),
+    event("deployment_status", "Deployment statuses", None, &[Feature::Chain]),
+    event("push", "Pushes", Some(Part::Pushes), &[Feature::Push]),
+    event("check_run", "Check runs", Some(Part::Gates), &[Feature::Checks, Feature::Image]),
+    event("status", "Statuses", Some(Part::Gates), &[Feature::Checks, Feature::Image]),
+    event("issue_comment", "Issue comments", Some(Part::Commands), &[Feature::Commands]),
+];
+
+fn is_in(part: Option<Part>, parts: &BTreeSet<Part>) -> bool {
+    part.is_none_or(|part| parts.contains(&part))
+}
+
+/// Repository permissions of an App with these parts; without any it can do previews of pull requests.
+pub fn permissions(parts: &BTreeSet<Part>) -> BTreeMap<&'static str, &'static str> {
+    let rows = PERMISSIONS.iter().filter(|row| is_in(row.part, parts));
+    rows.map(|row| (row.word, row.level.as_str())).collect()
+}
+
+/// Webhook events of an App with these parts.
+pub fn events(parts: &BTreeSet<Part>) -> BTreeSet<&'static str> {
+    EVENTS.iter().filter(|row| is_in(row.part, parts)).map(|row| row.word).collect()
+}
