@@ -1,8 +1,9 @@
-//! Counts and conditions of what runs pods.
+//! Counts and conditions of workloads.
 
 use super::*;
 
-/// The Deployment with other fields in its status; JSON merge, null removes.
+/// Returns the Deployment with a changed status. `status` is a JSON merge patch; null removes a
+/// field.
 fn deployment(status: &Value) -> World {
     let mut world = World::new(DEPLOYMENT);
     merge(&mut world, status);
@@ -72,7 +73,7 @@ fn the_progress_deadline_is_a_failure_with_the_pods_cause() {
             "Deployment/web, container web: readiness probe hasn't succeeded, no progress within its progress deadline (GET :8080/healthz)"
         )
     );
-    // Available after all.
+    // It is available after all.
     merge(&mut world, &serde_json::json!({"availableReplicas": 1}));
     assert_eq!(world.verdict(5), Verdict::Ready);
 }
@@ -174,7 +175,7 @@ fn a_refusal_of_the_old_revision_is_not_this_ones() {
         &serde_json::json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "violates PodSecurity"}]}),
     );
     assert!(matches!(world.verdict(2), Verdict::Progressing { .. }));
-    // The Deployment's word is taken only without its ReplicaSet.
+    // The Deployment's condition counts only without its ReplicaSet.
     world.replica_sets.clear();
     assert!(matches!(world.verdict(2), Verdict::Failed { reason, .. } if reason == "FailedCreate"));
 }
@@ -303,7 +304,7 @@ fn a_job_that_failed_says_why() {
             "Job/migrate, container web: crashed with exit code 3, Job has reached the specified backoff limit (registry.example/web:1)"
         )
     );
-    // A try that failed is no failure of the Job.
+    // A failed pod doesn't make the Job fail.
     assert!(
         matches!(job("active: 1, failed: 1", &[crashed]).verdict(5), Verdict::Progressing { reason, .. } if reason == "Crashed")
     );
