@@ -242,7 +242,7 @@ mod tests {
              512Mi: lower the one or raise the other"
         );
         let both = wrong(&json!({"defaultRequests": {"cpu": "2", "memory": "1Gi"}})).unwrap();
-        assert!(both.contains("[cpu]") && both.contains("[memory]"), "every mistake is told: {both}");
+        assert!(both.contains("[cpu]") && both.contains("[memory]"), "not every mistake is reported: {both}");
         assert_eq!(wrong(&json!({"defaultRequests": {"memory": "1Gi"}, "defaultLimits": {}})), None);
     }
 

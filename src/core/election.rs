@@ -223,7 +223,7 @@ mod tests {
     fn it_leads_no_more_once_it_could_not_renew_in_time() {
         let one = leading();
         assert!(matches!(one.next(at(9), NOON), Step::Write(_)));
-        let Step::Lost(why) = one.next(at(10), NOON) else { panic!("it goes on") };
+        let Step::Lost(why) = one.next(at(10), NOON) else { panic!("it still leads") };
         assert_eq!(why, "the Lease could not be renewed within 10 s");
         // The holder stops before another replica takes over.
         assert!(Terms::default().renew_within < Terms::default().duration);

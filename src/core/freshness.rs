@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(found(Some(&record), OPEN), None);
         assert_eq!(found(Some(&record), BEFORE), None);
         let other = found(Some(&record), CLOSED).expect("another state of the same second");
-        assert_eq!(reported(Some(&other), OPEN, "a"), None, "the delivery is known still");
+        assert_eq!(reported(Some(&other), OPEN, "a"), None, "the record keeps the delivery");
         assert_eq!(found(Some(&record), AFTER).as_deref(), Some(AFTER));
     }
 
@@ -244,7 +244,7 @@ mod tests {
         let missing = gone(Some(&known), at(1));
         assert!(is_gone(&missing) && is_gone_since(&missing, at(0)), "{missing}");
         assert_eq!(reported(Some(&missing), OPEN, "a"), None);
-        let again = found(Some(&missing), CLOSED).expect("it is there");
+        let again = found(Some(&missing), CLOSED).expect("a sweep finds it again");
         for (version, delivery) in [(OPEN, "a"), (CLOSED, "b")] {
             assert_eq!(reported(Some(&again), version, delivery), None, "{delivery} sent again");
         }

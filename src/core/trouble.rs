@@ -171,13 +171,13 @@ mod tests {
         );
         let again = list.clone();
         set(&mut list, &KINDS, &STAGES, &[], &trouble(false), 1, at(60));
-        assert_eq!(list, again, "the same trouble is no change");
+        assert_eq!(list, again, "the same trouble changes nothing");
 
         conditions::set(&mut list, "Allowed", ConditionStatus::True, "Allowed", "", 1, at(0));
         conditions::set(&mut list, READY, ConditionStatus::Unknown, "Creating", "", 1, at(0));
         set(&mut list, &KINDS, &STAGES, &["Creating"], &trouble(false), 1, at(60));
         assert_eq!(shown(&list)[3..], [("True", "Allowed"), github]);
-        assert_eq!(shown(&list)[0], ("Unknown", "Creating"), "a reason that others go by is kept");
+        assert_eq!(shown(&list)[0], ("Unknown", "Creating"), "a kept reason stays");
         assert_eq!(list[0].message, "GitHub did not answer: 502");
 
         // A stage that waits for a change keeps its reason.

@@ -195,11 +195,7 @@ mod tests {
                 "namespace preview-shop-pr-1 isn't deleted yet: configmaps, pods in it with the finalizers example.com/hold"
             )
         );
-        assert_eq!(
-            later,
-            status(&environment, &deletion, at(50)),
-            "nothing that changes from one look to the next"
-        );
+        assert_eq!(later, status(&environment, &deletion, at(50)), "time alone changes nothing");
         environment.status = Some(later);
         assert_eq!(
             still_deleting(&environment),

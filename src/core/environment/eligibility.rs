@@ -349,7 +349,7 @@ mod tests {
             HEAD,
             false,
         );
-        assert_eq!(by_hand, Verdict::Allowed, "who creates a deployment by hand needs no label");
+        assert_eq!(by_hand, Verdict::Allowed, "a deployment created by hand needs no label");
         let elsewhere = PullRequest { base_branch: "release".into(), ..pull_request() };
         assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &elsewhere)), "NotSelected");
     }
@@ -383,7 +383,7 @@ mod tests {
         let Verdict::Refused(mistake) =
             judged(trigger.clone(), &ClassPullRequests::default(), &pull_request())
         else {
-            panic!("not refused");
+            panic!("not rejected");
         };
         assert_eq!(mistake.reason, PATTERN_INVALID);
         for place in ["baseBranches[1] \"release-[\"", "baseBranches[2] \"?\""] {
@@ -424,7 +424,7 @@ mod tests {
         let commits = [old.clone(), HEAD.to_owned()];
         assert_eq!(never_the_head(12_345, &old, &commits), None);
         let many: Vec<String> = (0..250).map(|number| format!("{number:040x}")).collect();
-        assert_eq!(never_the_head(12_345, &stranger, &many), None, "the list is not whole");
+        assert_eq!(never_the_head(12_345, &stranger, &many), None, "the list may be incomplete");
         let mistake = never_the_head(12_345, &stranger, &commits).unwrap();
         assert_eq!(mistake.reason, NOT_THE_HEAD);
         assert!(
@@ -484,7 +484,7 @@ mod tests {
                 assert_eq!(
                     reason(&judged(trigger, &class, &pull_request)),
                     wanted,
-                    "asked {asked}, allowed {allowed}"
+                    "requested {asked}, allowed {allowed}"
                 );
             }
         }

@@ -3,9 +3,10 @@
 //! The start comes from timestamps in the objects, so a restart of Matinee doesn't change it:
 //! 1. The creation of the DeploymentRequest, when a webhook or sweep reported the change.
 //! 2. If gates held the request, or it had a start time, or it was rerun: the time at which Matinee
-//!    decided to create its deployment. The wait before that is for checks, people and opening hours.
-//! 3. Without a request, because somebody else created the deployment: the time at which the revision
-//!    was first seen.
+//!    decided to create its deployment. The wait before that is for checks, people and opening
+//!    hours.
+//! 3. Without a request, because somebody else created the deployment: the time at which the
+//!    revision was first seen.
 //!
 //! The API stores times in whole seconds, so the result can be up to one second too long.
 

@@ -45,7 +45,8 @@ pub struct Admitted<'a> {
 /// Checks the PreviewRepository, the entry and the class of an environment.
 ///
 /// # Errors
-/// `RepositoryMissing`, `EnvironmentUnknown`, `ClassMissing`, `RepositoryNotAllowed`, `NamespaceNotAllowed`, `EnvironmentClaimed`.
+/// `RepositoryMissing`, `EnvironmentUnknown`, `ClassMissing`, `RepositoryNotAllowed`,
+/// `NamespaceNotAllowed`, `EnvironmentClaimed`.
 pub fn admit<'a>(
     namespace: &str,
     repository_name: &str,

@@ -636,8 +636,8 @@ mod tests {
         };
         let a = conclude(None, &visit(&one, 0), with_url(), &answered(500));
         let b = conclude(Some(&a), &visit(&one, 1), with_url(), &answered(503));
-        assert_eq!(a.report, b.report, "GitHub is told once");
-        assert!(is_only_news(Some(&a), &b), "the object soon, but not at once");
+        assert_eq!(a.report, b.report, "the report to GitHub stays the same");
+        assert!(is_only_news(Some(&a), &b), "only the words of the failure differ");
         let c = conclude(Some(&b), &visit(&one, 2), with_url(), &failed());
         assert_ne!(b.report, c.report, "another cause");
         assert!(!is_only_news(Some(&b), &c));
@@ -694,7 +694,7 @@ mod tests {
             let next = revision(id);
             status = conclude(Some(&status), &visit(&next, id), with_url(), &failed());
         }
-        assert_eq!(states(&status).last(), Some(&(1, Success)), "it serves still");
+        assert_eq!(states(&status).last(), Some(&(1, Success)), "it still serves");
         let last = revision(13);
         let status = conclude(Some(&status), &visit(&last, 13), with_url(), &Progress::Ready);
         let all: Vec<_> = (1..=12).rev().map(|id| (id, Inactive)).collect();
@@ -722,7 +722,7 @@ mod tests {
         let c = conclude(Some(&b), &visit(&one, 2), with_hosts(&[]), &Progress::Ready);
         assert_eq!((c.url, c.host, c.hosts.len()), (None, None, 0));
         assert_eq!(c.report[0].environment_url, None);
-        assert_eq!(deployment_status::untold(&c.report, &a.report).len(), 1, "GitHub's link is taken away");
+        assert_eq!(deployment_status::untold(&c.report, &a.report).len(), 1, "GitHub's link is removed");
     }
 
     #[test]

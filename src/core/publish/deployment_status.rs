@@ -317,11 +317,7 @@ mod tests {
         };
         let (then, long_before) = ("2026-01-02T02:59:00Z", "2026-01-01T00:00:00Z");
         let mut recent: Vec<Deployment> = (1..=10).map(|id| deployment(id, "Staging", long_before)).collect();
-        assert_eq!(
-            passed_over(&environment, &recent, "ours"),
-            [6, 8],
-            "between those it knows, and none newer"
-        );
+        assert_eq!(passed_over(&environment, &recent, "ours"), [6, 8], "only those between known ones");
         recent[3].created_at = then.to_owned();
         assert_eq!(passed_over(&environment, &recent, "ours"), [4, 6, 8], "just before the environment");
         recent[5].environment = "production".to_owned();

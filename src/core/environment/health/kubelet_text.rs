@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn ids_go_and_digests_stay() {
         let id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-        assert_eq!(tidy(&format!("container {id} is gone")), "container … is gone");
+        assert_eq!(tidy(&format!("container {id} failed")), "container … failed");
         assert_eq!(tidy(&format!("image a@sha256:{id}: gone")), format!("image a@sha256:{id}: gone"));
         assert_eq!(tidy("no deadbeef here"), "no deadbeef here");
     }

@@ -194,11 +194,11 @@ mod tests {
         assert!(known.is_kept(&marked(deployment(3, "a", &json!([scaled.clone()])))));
         assert!(
             known.is_kept(&deployment(3, "a", &json!([scaled.clone()]))),
-            "also as the API server answers"
+            "also in the API server's response"
         );
         assert!(!known.is_kept(&marked(deployment(1, "b", &json!([scaled])))), "the image is drift");
         let nameless = by("", Some("scale"), EARLY, &replicas);
-        assert!(known.is_kept(&marked(deployment(3, "a", &json!([nameless])))), "whoever scaled it");
+        assert!(known.is_kept(&marked(deployment(3, "a", &json!([nameless])))), "a nameless client");
         let edited = by("kubectl-edit", None, EARLY, &replicas);
         assert!(!known.is_kept(&marked(deployment(3, "a", &json!([edited])))), "not through scale");
         let status = by("kubelet", Some("status"), EARLY, &json!({"f:status": {}}));
@@ -219,7 +219,7 @@ mod tests {
         let left = own(json!({"f:spec": {"f:template": {"f:image": {}}}}));
         assert!(known.is_kept(&marked(deployment(3, "a", &json!([left.clone(), scaled])))));
         assert!(!known.is_kept(&marked(deployment(3, "a", &json!([left])))), "not through scale");
-        assert!(!known.is_kept(&marked(deployment(1, "a", &json!([])))), "its managed fields are gone");
+        assert!(!known.is_kept(&marked(deployment(1, "a", &json!([])))), "no managed fields");
     }
 
     #[test]

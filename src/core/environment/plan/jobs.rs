@@ -201,6 +201,6 @@ mod tests {
         assert!(is_finished(Some(&record), &running("app:1"), &revision(1)));
         assert!(!is_finished(Some(&record), &running("app:2"), &revision(1)), "another content");
         assert!(!is_finished(Some(&record), &running("app:1"), &revision(2)), "another deployment");
-        assert!(!is_finished(None, &running("app:1"), &revision(1)), "it never ended");
+        assert!(!is_finished(None, &running("app:1"), &revision(1)), "it never finished");
     }
 }

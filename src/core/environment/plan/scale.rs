@@ -129,7 +129,7 @@ mod tests {
             assert_eq!(
                 applied(&next, Some(&live(&web, 3, false)), &autoscaled),
                 Some(3),
-                "nothing resets it"
+                "no apply resets it"
             );
         }
     }

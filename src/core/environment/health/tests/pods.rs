@@ -180,7 +180,7 @@ fn trouble_that_lasts_is_reported_while_it_is_waited_for() {
     assert_eq!((early.trouble, early.look_again_after), (None, Some(Duration::from_secs(2))));
     let trouble = world.at(12).trouble.expect("trouble");
     assert!(trouble.starts_with("Deployment/web: no node takes the pod"), "{trouble}");
-    assert_eq!(world.at(302).trouble, None, "a failure tells it");
+    assert_eq!(world.at(302).trouble, None, "the failure reports it");
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn what_is_only_not_there_yet_in_a_new_namespace_has_a_grace() {
             matches!(&early.verdict, Verdict::Progressing { reason, .. } if reason == "FailedCreate"),
             "{early:?}"
         );
-        assert_eq!(early.look_again_after, Some(Duration::from_secs(9)), "then it is reported");
+        assert_eq!(early.look_again_after, Some(Duration::from_secs(9)), "the report is due then");
         assert!(matches!(world.verdict(120), Verdict::Progressing { .. }));
         assert!(matches!(world.verdict(121), Verdict::Failed { .. }));
     }
@@ -272,9 +272,9 @@ fn a_finished_job_that_was_removed_stays_what_it_was() {
     assert_eq!(world.verdict(700), Verdict::Ready);
     world.live[0].as_mut().unwrap().metadata.deletion_timestamp =
         Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(1)));
-    assert_eq!(world.verdict(700), Verdict::Ready, "it is being removed");
+    assert_eq!(world.verdict(700), Verdict::Ready, "its TTL deletes it");
     world.live[0] = None;
-    assert_eq!(world.verdict(700), Verdict::Ready, "it is gone");
+    assert_eq!(world.verdict(700), Verdict::Ready, "it has been deleted");
     world.entries[0].finished = Some(finished(Some("BackoffLimitExceeded")));
     assert_eq!(
         world.verdict(5),
