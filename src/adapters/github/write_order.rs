@@ -1,6 +1,7 @@
 //! Which write to GitHub is sent next, and when: one queue per installation, so that its limits hold whatever the number of previews.
 //!
-//! - One write at a time, with a gap between them, and within GitHub's budgets for requests that create content.
+//! - One write at a time, and within GitHub's budgets for requests that create content. After a quiet time a few writes follow each other
+//!   at once; then there is a gap between them.
 //! - Of several writes waiting to say how one thing stands (the status of a deployment, the text of a comment, the status of a commit in one
 //!   context) only the newest is sent; it takes the older one's place.
 //! - `failure` and `error` of deployments go first, then `success`, then new deployments, then comments and commit statuses, then reactions,
@@ -33,8 +34,10 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// How fast writes may follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// From the end of a write to the start of the next.
+    /// Time after which one more write may be sent, from the end of a write on.
     pub gap: Duration,
+    /// Writes that may follow each other without a gap after a quiet time of as many gaps; at least 1.
+    pub burst: u32,
     /// Writes within any minute; at least 1.
     pub per_minute: usize,
     /// Writes within any hour; at least 1.
@@ -44,19 +47,23 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// What GitHub documents: 1 s between writes, 80 per minute and 500 per hour.
+    /// What GitHub documents: 80 writes per minute and 500 per hour, and 1 s between "a large number" of them, which five aren't.
+    /// <https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests>
     fn default() -> Self {
-        Self { gap: Duration::from_secs(1), per_minute: 80, per_hour: 500, capacity: 10_000 }
+        Self { gap: Duration::from_secs(1), burst: 5, per_minute: 80, per_hour: 500, capacity: 10_000 }
     }
 }
 
 impl Pace {
-    /// GitHub's documented pace with another gap. Whoever asks for less than a second between writes speaks to a server without GitHub's limits
+    /// GitHub's documented pace with another gap; one longer than usual holds for every write. Whoever asks for less than a second between writes speaks to a server without GitHub's limits
     /// (Enterprise Server has none unless they are switched on), so the budgets per minute and hour are raised too, beyond what one operator writes.
     pub fn with_gap(gap: Duration) -> Self {
         let usual = Self::default();
-        if gap >= usual.gap {
-            return Self { gap, ..usual };
+        if gap > usual.gap {
+            return Self { gap, burst: 1, ..usual };
+        }
+        if gap == usual.gap {
+            return usual;
         }
         Self { gap, per_minute: 10_000, per_hour: 100_000, ..usual }
     }
@@ -230,6 +237,8 @@ pub struct Outbox<J> {
     sending: Option<InFlight>,
     /// When the writes of the last hour ended, oldest first.
     ended: VecDeque<Duration>,
+    /// When a gap has passed for each write that was sent (the "theoretical arrival time" of the generic cell rate algorithm).
+    gaps_end: Duration,
     /// Those of them that used each share.
     of_shares: [VecDeque<Duration>; Share::ALL.len()],
     /// What GitHub shows for each deployment, as far as it is known.
@@ -247,6 +256,7 @@ impl<J> Outbox<J> {
             subjects: HashMap::new(),
             sending: None,
             ended: VecDeque::new(),
+            gaps_end: Duration::ZERO,
             of_shares: Default::default(),
             shown: LruCache::new(REMEMBERED),
         }
@@ -364,6 +374,7 @@ impl<J> Outbox<J> {
 
     fn ended(&mut self, now: Duration, share: Option<Share>) {
         self.sending = None;
+        self.gaps_end = self.gaps_end.max(now) + self.pace.gap;
         let most = self.pace.per_hour.max(self.pace.per_minute);
         let of_share = share.map(|share| &mut self.of_shares[share as usize]);
         let lists = std::iter::once(&mut self.ended).chain(of_share);
@@ -377,8 +388,9 @@ impl<J> Outbox<J> {
 
     /// When gap and budgets allow the next write.
     fn earliest(&self, now: Duration) -> Duration {
-        let Pace { gap, per_minute, per_hour, .. } = self.pace;
-        after(&self.ended, [(1, gap), (per_minute, MINUTE), (per_hour, HOUR)], now)
+        let Pace { gap, burst, per_minute, per_hour, .. } = self.pace;
+        let gap_passed = self.gaps_end.saturating_sub(gap * burst.saturating_sub(1));
+        after(&self.ended, [(per_minute, MINUTE), (per_hour, HOUR)], now).max(gap_passed)
     }
 
     /// When a share of the budgets allows its next write.

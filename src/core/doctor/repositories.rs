@@ -43,7 +43,7 @@ fn stalled(repository: &PreviewRepository) -> Option<Finding> {
             format!("PreviewRepository {namespace}/{name}"),
             format!("{}: {}", condition.reason, cut(&condition.message, SHOWN)),
             format!(
-                "docs/troubleshooting.md explains {}; `kubectl -n {namespace} describe repository {name}`",
+                "docs/troubleshooting.md explains {}; `kubectl -n {namespace} describe previewrepository {name}`",
                 condition.reason
             ),
         )

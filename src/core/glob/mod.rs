@@ -17,7 +17,7 @@ use self::pattern::Pattern;
 /// For names in which nothing else has a meaning: repositories and namespaces of a class, hosts of
 /// registries.
 pub fn matches(glob: &str, text: &str) -> bool {
-    Pattern::glob(glob).matches(text)
+    Pattern::glob(glob).is_some_and(|pattern| pattern.matches(text))
 }
 
 /// Like [`matches`], without regard to case: for names that GitHub compares so.

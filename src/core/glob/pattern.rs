@@ -1,89 +1,111 @@
-//! One pattern, read into steps, and the text that it matches.
+//! One pattern, read into a regular expression. The crate `regex` matches in a time that grows with
+//! the text alone, whatever the pattern.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
+use regex::Regex;
+
 /// A pattern that has been read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
-    steps: Vec<Step>,
+#[derive(Clone, Debug)]
+pub(super) struct Pattern(Regex);
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
 }
 
-/// A step of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
-    /// One character.
-    One(Unit),
-    /// Zero or one character.
-    Optional(Unit),
-    /// One or more characters.
-    Repeated(Unit),
-    /// Any characters but `/`.
-    Star,
-    /// Any characters.
-    Any,
-    /// Beginning of any folders: none, or those of [`Step::InFolders`], which always follows.
-    Folders,
-    /// Any characters, up to and with a `/`.
-    InFolders,
+impl Eq for Pattern {}
+
+/// A regular expression while it is written.
+#[derive(Default)]
+struct Expression {
+    text: String,
+    /// Where the last single character begins, to which `?` and `+` may refer.
+    unit: Option<usize>,
+    /// Whether a part of the path begins here.
+    begins_part: bool,
 }
 
-/// What stands for one character.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Unit {
-    /// This character.
-    Char(char),
-    /// One of these ranges, whose ends belong to them.
-    Class(Vec<(char, char)>),
-}
+impl Expression {
+    fn new() -> Self {
+        Self { begins_part: true, ..Self::default() }
+    }
 
-impl Unit {
-    fn takes(&self, c: char) -> bool {
-        match self {
-            Self::Char(wanted) => *wanted == c,
-            Self::Class(ranges) => ranges.iter().any(|(first, last)| (*first..=*last).contains(&c)),
+    fn character(&mut self, c: char) {
+        self.unit = Some(self.text.len());
+        self.text.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
+        self.begins_part = c == '/';
+    }
+
+    /// One of these ranges, whose ends belong to them. All are ASCII letters or digits.
+    fn class(&mut self, ranges: &[(char, char)]) {
+        self.unit = Some(self.text.len());
+        self.text.push('[');
+        for (first, last) in ranges {
+            self.text.extend([*first, '-', *last]);
         }
+        self.text.push(']');
+        self.begins_part = false;
+    }
+
+    /// Any number of something.
+    fn any(&mut self, expression: &str, begins_part: bool) {
+        self.text.push_str(expression);
+        self.unit = None;
+        self.begins_part = begins_part;
+    }
+
+    /// Zero or one, or one or more, of the character before it. Returns false where there is none.
+    fn repeat(&mut self, how: char) -> bool {
+        let is_unit = self.unit.take().is_some();
+        self.text.push(how);
+        self.begins_part = false;
+        is_unit
+    }
+
+    fn pattern(&self) -> Result<Pattern, String> {
+        let whole = format!(r"\A(?s:{})\z", self.text);
+        Regex::new(&whole).map(Pattern).map_err(|_| "it is too long; use fewer characters".to_owned())
     }
 }
 
 impl Pattern {
-    /// Reads a glob, in which only `*` means something else than itself.
-    pub(super) fn glob(text: &str) -> Self {
-        let mut steps = Vec::with_capacity(text.len());
+    /// Reads a glob, in which only `*` means something else than itself. `None`: it is too long.
+    pub(super) fn glob(text: &str) -> Option<Self> {
+        let mut expression = Expression::new();
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
             if c == '*' {
-                stars(&mut steps, &mut rest, |_| false);
+                stars(&mut expression, &mut rest, |_| false);
             } else {
-                steps.push(Step::One(Unit::Char(c)));
+                expression.character(c);
             }
         }
-        Self { steps }
+        expression.pattern().ok()
     }
 
     /// Reads a filter pattern of GitHub Actions, without the `!` that negates it. The error says
     /// what is wrong, and the remedy.
     pub(super) fn actions(text: &str) -> Result<Self, String> {
-        let mut steps = Vec::with_capacity(text.len());
+        let mut expression = Expression::new();
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
             match c {
-                '*' => stars(&mut steps, &mut rest, |c| matches!(c, '?' | '+')),
+                '*' => stars(&mut expression, &mut rest, |c| matches!(c, '?' | '+')),
                 '?' | '+' => {
-                    let Some(Step::One(unit)) = steps.pop() else {
+                    if !expression.repeat(c) {
                         let number = if c == '?' { "zero or one" } else { "one or more" };
                         return Err(format!(
                             "{c} stands for {number} of the character before it, and there is none; write \\{c} for the character itself, or * for \
                              any characters"
                         ));
-                    };
-                    steps.push(if c == '?' { Step::Optional(unit) } else { Step::Repeated(unit) });
-                }
-                '[' => steps.push(Step::One(Unit::Class(class(&mut rest)?))),
-                '\\' => match rest.next() {
-                    Some(escaped) if !escaped.is_ascii_alphanumeric() => {
-                        steps.push(Step::One(Unit::Char(escaped)));
                     }
+                }
+                '[' => expression.class(&class(&mut rest)?),
+                '\\' => match rest.next() {
+                    Some(escaped) if !escaped.is_ascii_alphanumeric() => expression.character(escaped),
                     Some(escaped) => {
                         return Err(format!(
                             "\\{escaped} means nothing; \\ comes before a special character that stands for itself, as \\*"
@@ -91,110 +113,42 @@ impl Pattern {
                     }
                     None => return Err("\\ is the last character; write \\\\ for a backslash".to_owned()),
                 },
-                _ => steps.push(Step::One(Unit::Char(c))),
+                _ => expression.character(c),
             }
         }
-        Ok(Self { steps })
+        expression.pattern()
     }
 
-    /// Returns whether the whole text matches. Takes at most as many steps as the text has
-    /// characters times the pattern's: all ways through the pattern are followed at once, none is
-    /// tried again.
+    /// Returns whether the whole text matches.
     pub(super) fn matches(&self, text: &str) -> bool {
-        let mut states = States::new(self.steps.len());
-        let mut next = States::new(self.steps.len());
-        self.enter(0, &mut states);
-        for c in text.chars() {
-            next.clear();
-            for &state in &states.active {
-                match self.steps.get(state) {
-                    Some(Step::One(unit) | Step::Optional(unit)) if unit.takes(c) => {
-                        self.enter(state + 1, &mut next);
-                    }
-                    Some(Step::Repeated(unit)) if unit.takes(c) => {
-                        next.add(state);
-                        self.enter(state + 1, &mut next);
-                    }
-                    Some(Step::Star) if c != '/' => self.enter(state, &mut next),
-                    Some(Step::Any) => self.enter(state, &mut next),
-                    Some(Step::InFolders) => {
-                        next.add(state);
-                        if c == '/' {
-                            self.enter(state + 1, &mut next);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            std::mem::swap(&mut states, &mut next);
-            if states.active.is_empty() {
-                return false;
-            }
-        }
-        states.active.contains(&self.steps.len())
-    }
-
-    /// Adds a state, and those that can be reached from it without any text.
-    fn enter(&self, state: usize, states: &mut States) {
-        let mut open = vec![state];
-        while let Some(state) = open.pop() {
-            if !states.add(state) {
-                continue;
-            }
-            match self.steps.get(state) {
-                Some(Step::Optional(_) | Step::Star | Step::Any) => open.push(state + 1),
-                Some(Step::Folders) => open.extend([state + 1, state + 2]),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// The steps that may come next.
-struct States {
-    active: Vec<usize>,
-    is_active: Vec<bool>,
-}
-
-impl States {
-    fn new(steps: usize) -> Self {
-        Self { active: Vec::with_capacity(steps + 1), is_active: vec![false; steps + 1] }
-    }
-
-    fn clear(&mut self) {
-        for state in self.active.drain(..) {
-            self.is_active[state] = false;
-        }
-    }
-
-    /// Returns whether it is new.
-    fn add(&mut self, state: usize) -> bool {
-        if std::mem::replace(&mut self.is_active[state], true) {
-            return false;
-        }
-        self.active.push(state);
-        true
+        self.0.is_match(text)
     }
 }
 
 /// Reads stars, of which the first has been read. A `/` after two of them, where a part of the path
 /// begins, belongs to them, unless what follows it is about that `/` alone.
-fn stars(steps: &mut Vec<Step>, rest: &mut Peekable<Chars<'_>>, is_about_the_slash: impl Fn(char) -> bool) {
+fn stars(
+    expression: &mut Expression,
+    rest: &mut Peekable<Chars<'_>>,
+    is_about_the_slash: impl Fn(char) -> bool,
+) {
     let mut count = 1;
     while rest.next_if_eq(&'*').is_some() {
         count += 1;
     }
     if count == 1 {
-        steps.push(Step::Star);
+        expression.any("[^/]*", false);
         return;
     }
-    let begins = matches!(steps.last(), None | Some(Step::One(Unit::Char('/')) | Step::InFolders));
     let mut after = rest.clone();
-    if begins && after.next() == Some('/') && !after.peek().copied().is_some_and(is_about_the_slash) {
+    if expression.begins_part
+        && after.next() == Some('/')
+        && !after.peek().copied().is_some_and(is_about_the_slash)
+    {
         *rest = after;
-        steps.extend([Step::Folders, Step::InFolders]);
+        expression.any("(?:.*/)?", true);
     } else {
-        steps.push(Step::Any);
+        expression.any(".*", false);
     }
 }
 

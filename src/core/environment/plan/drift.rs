@@ -26,6 +26,8 @@ const ANNOTATION_SCALED_BY: &str = "matinee.dev/live-scaled-by";
 /// In-memory annotation: the last manager, other than Matinee, that changed something that a
 /// fingerprint covers.
 const ANNOTATION_CHANGED_BY: &str = "matinee.dev/live-changed-by";
+/// Name of a manager that gives none.
+const UNKNOWN: &str = "unknown";
 /// Prefix of Matinee's own field managers.
 const OWN_MANAGERS: &str = "matinee-";
 
@@ -84,13 +86,20 @@ fn hash_but(value: &Value, but: &str, of: &str, hasher: &mut DefaultHasher) {
     }
 }
 
-/// Returns the manager that set `spec.replicas` through the subresource `scale`.
+/// Returns the manager that set `spec.replicas` through the subresource `scale`. For a scaling to 0
+/// it returns [`UNKNOWN`]: a `Scale` leaves a 0 out, so the API server records no manager for it and
+/// removes the field from its previous owner.
 pub fn scaled_by(object: &DynamicObject) -> Option<String> {
-    let scales = |entry: &&ManagedFieldsEntry| {
-        entry.subresource.as_deref() == Some("scale")
-            && fields(entry).and_then(|fields| fields.pointer("/f:spec/f:replicas")).is_some()
+    let owns = |entry: &&ManagedFieldsEntry| {
+        fields(entry).and_then(|fields| fields.pointer("/f:spec/f:replicas")).is_some()
     };
-    note(object, ANNOTATION_SCALED_BY).or_else(|| Some(manager(object.managed_fields().iter().find(scales)?)))
+    let scales = |entry: &&ManagedFieldsEntry| entry.subresource.as_deref() == Some("scale") && owns(entry);
+    let managed = object.managed_fields();
+    let to_zero =
+        || replicas(object) == Some(0) && !managed.is_empty() && !managed.iter().any(|entry| owns(&entry));
+    note(object, ANNOTATION_SCALED_BY)
+        .or_else(|| managed.iter().find(scales).map(manager))
+        .or_else(|| to_zero().then(|| UNKNOWN.to_owned()))
 }
 
 /// Returns the last manager, other than Matinee, that changed something that a fingerprint covers.
@@ -115,10 +124,10 @@ fn fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
     entry.fields_v1.as_ref().map(|fields| &fields.0)
 }
 
-/// Returns the name of a manager: `unknown` for a client with neither a field manager nor a user
+/// Returns the name of a manager: [`UNKNOWN`] for a client with neither a field manager nor a user
 /// agent.
 fn manager(entry: &ManagedFieldsEntry) -> String {
-    entry.manager.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+    entry.manager.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| UNKNOWN.to_owned())
 }
 
 /// Facts about an object in the API server's response to its apply.
@@ -218,6 +227,9 @@ mod tests {
         let scaled = by("kubectl", Some("scale"), LATE, &json!({"f:spec": {"f:replicas": {}}}));
         let left = own(json!({"f:spec": {"f:template": {"f:image": {}}}}));
         assert!(known.is_kept(&marked(deployment(3, "a", &json!([left.clone(), scaled])))));
+        assert!(known.is_kept(&marked(deployment(0, "a", &json!([left.clone()])))), "scaled to 0");
+        let edited = by("kubectl-edit", None, LATE, &json!({"f:spec": {"f:replicas": {}}}));
+        assert!(!known.is_kept(&marked(deployment(0, "a", &json!([left.clone(), edited])))), "edited to 0");
         assert!(!known.is_kept(&marked(deployment(3, "a", &json!([left])))), "not through scale");
         assert!(!known.is_kept(&marked(deployment(1, "a", &json!([])))), "no managed fields");
     }
