@@ -35,7 +35,7 @@ const CALLING: &str = "failed calling webhook \"";
 /// Beginning of its message about a webhook that converts between versions of a kind.
 const CONVERTING: &str = "conversion webhook for ";
 
-/// What an error of the Kubernetes API means for the request.
+/// Meaning of a Kubernetes API error for its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// The object or the account's rights are wrong: the same request would be rejected again.

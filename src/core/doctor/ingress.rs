@@ -6,11 +6,11 @@ use kube::ResourceExt as _;
 use super::{Finding, Unread, some_of};
 use crate::api::IngressRouting;
 
-/// Annotation of the default IngressClass.
+/// Annotation of the default `IngressClass`.
 /// <https://kubernetes.io/docs/concepts/services-networking/ingress/#default-ingress-class>
 const DEFAULT: &str = "ingressclass.kubernetes.io/is-default-class";
 
-/// Checks that the cluster has the IngressClass that a class names, or a default one.
+/// Checks that the cluster has the `IngressClass` that a class names, or a default one.
 pub fn check(routing: &IngressRouting, classes: &Result<Vec<IngressClass>, Unread>) -> Finding {
     let classes = match classes {
         Err(unread) => return unread.finding("IngressClass"),

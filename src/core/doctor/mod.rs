@@ -37,7 +37,7 @@ pub struct Finding {
     pub what: String,
     /// Result of the check.
     pub verdict: Verdict,
-    /// What the check found, on one line; never a secret.
+    /// Result in words, on one line; never a secret.
     pub message: String,
     /// Remedy; every warning and every problem has one.
     #[serde(skip_serializing_if = "Option::is_none")]

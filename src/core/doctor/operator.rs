@@ -12,7 +12,7 @@ use crate::core::environment::plan::DEPLOYER;
 /// How long a lease may be overdue. It allows for small differences of clocks and of reading times.
 const OVERDUE: SignedDuration = SignedDuration::from_secs(5);
 
-/// Checks that the ClusterRole with which Matinee applies templates exists.
+/// Checks that the `ClusterRole` with which Matinee applies templates exists.
 pub fn deployer_role(role: &Looked<ClusterRole>) -> Finding {
     let what = format!("ClusterRole {DEPLOYER}");
     match role {

@@ -202,7 +202,7 @@ fn allows(rule: &PolicyRule, right: &Right<'_>) -> bool {
             .is_none_or(|names| right.name.is_some_and(|name| names.iter().any(|one| one == name)))
 }
 
-/// Returns the rights that the rules don't grant. `everywhere` are the rules of ClusterRoles bound
+/// Returns the rights that the rules don't grant. `everywhere` are the rules of `ClusterRole`s bound
 /// in the whole cluster, `own` those that apply in the operator's namespace.
 pub fn uncovered<'a>(rights: &[Right<'a>], everywhere: &[PolicyRule], own: &[PolicyRule]) -> Vec<Right<'a>> {
     let covered = |right: &Right<'_>| {

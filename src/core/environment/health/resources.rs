@@ -22,7 +22,7 @@ const FIRST_WORD: Duration = Duration::from_secs(10);
 /// Longest part of a route's rejection to use as the cause, in characters.
 const MAX_REFUSAL: usize = 60;
 
-/// Health of a PersistentVolumeClaim. It must be bound if a pod uses it. Most storage classes bind
+/// Health of a `PersistentVolumeClaim`. It must be bound if a pod uses it. Most storage classes bind
 /// a claim only for its first pod, so an unused claim may stay pending forever without harm.
 pub(super) fn claim(live: &DynamicObject, seen: &Observation<'_>) -> Health {
     match text(&live.data, "/status/phase") {
@@ -181,7 +181,7 @@ impl<'v> Parent<'v> {
     }
 }
 
-/// Health of a CustomResourceDefinition. It is ready when the API server serves its kind.
+/// Health of a `CustomResourceDefinition`. It is ready when the API server serves its kind.
 pub(super) fn definition(live: &DynamicObject) -> Health {
     let said = |kind: &str| condition(&live.data, kind);
     if let Some(refused) = said("NamesAccepted").filter(|names| names.is("False")) {

@@ -87,7 +87,7 @@ fn hash_but(value: &Value, but: &str, of: &str, hasher: &mut DefaultHasher) {
 }
 
 /// Returns the manager that set `spec.replicas` through the subresource `scale`. For a scaling to 0
-/// it returns [`UNKNOWN`]: a `Scale` leaves a 0 out, so the API server records no manager for it and
+/// it returns `unknown`: a `Scale` leaves a 0 out, so the API server records no manager for it and
 /// removes the field from its previous owner.
 pub fn scaled_by(object: &DynamicObject) -> Option<String> {
     let owns = |entry: &&ManagedFieldsEntry| {
@@ -124,7 +124,7 @@ fn fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
     entry.fields_v1.as_ref().map(|fields| &fields.0)
 }
 
-/// Returns the name of a manager: [`UNKNOWN`] for a client with neither a field manager nor a user
+/// Returns the name of a manager: `unknown` for a client with neither a field manager nor a user
 /// agent.
 fn manager(entry: &ManagedFieldsEntry) -> String {
     entry.manager.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| UNKNOWN.to_owned())

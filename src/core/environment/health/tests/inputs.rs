@@ -1,5 +1,5 @@
-//! Objects that a pod needs and something else creates: Secrets, ConfigMaps, pull secrets, service
-//! accounts.
+//! Objects that a pod needs and something else creates: Secrets, `ConfigMap`s, pull secrets,
+//! service accounts.
 
 use super::*;
 
