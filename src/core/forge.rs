@@ -1,5 +1,6 @@
 //! GitHub's objects, with only the fields that decisions read.
 
+use crate::api::DeploymentState;
 use std::fmt;
 use std::str::FromStr;
 
@@ -126,15 +127,82 @@ pub struct Deployment {
 pub struct DeploymentStatus {
     /// Its id; ids only increase.
     pub id: i64,
-    /// GitHub's value: `queued`, `pending`, `in_progress`, `success`, `failure`, `error` or
-    /// `inactive`.
-    pub state: String,
+    /// State that its creator gave it.
+    pub state: StatusState,
     /// Description by its creator; may be empty.
     pub description: String,
     /// URL of the environment.
     pub environment_url: Option<String>,
     /// When it was created, in RFC 3339.
     pub created_at: String,
+}
+
+/// State of a deployment status. <https://docs.github.com/rest/deployments/statuses>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusState {
+    /// `queued`
+    Queued,
+    /// `pending`
+    Pending,
+    /// `in_progress`
+    InProgress,
+    /// `success`
+    Success,
+    /// `failure`
+    Failure,
+    /// `error`
+    Error,
+    /// `inactive`
+    Inactive,
+    /// A value that GitHub's API doesn't document yet.
+    Other(String),
+}
+
+impl StatusState {
+    /// Returns the value in GitHub's API.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Queued => "queued",
+            Self::Pending => "pending",
+            Self::InProgress => "in_progress",
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Error => "error",
+            Self::Inactive => "inactive",
+            Self::Other(word) => word,
+        }
+    }
+
+    /// Whether the deployment has neither succeeded nor failed yet.
+    pub const fn is_under_way(&self) -> bool {
+        matches!(self, Self::Queued | Self::Pending | Self::InProgress)
+    }
+
+    /// Whether the deployment failed.
+    pub const fn is_failed(&self) -> bool {
+        matches!(self, Self::Failure | Self::Error)
+    }
+}
+
+impl From<&str> for StatusState {
+    fn from(word: &str) -> Self {
+        match word {
+            "queued" => Self::Queued,
+            "pending" => Self::Pending,
+            "in_progress" => Self::InProgress,
+            "success" => Self::Success,
+            "failure" => Self::Failure,
+            "error" => Self::Error,
+            "inactive" => Self::Inactive,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+impl PartialEq<DeploymentState> for StatusState {
+    fn eq(&self, state: &DeploymentState) -> bool {
+        self.as_str() == state.as_github()
+    }
 }
 
 /// State of a check of a commit.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
 use crate::core::cause::Cause;
 use crate::core::deployment::payload::Mark;
-use crate::core::forge::{Deployment, DeploymentStatus, same_environment};
+use crate::core::forge::{Deployment, DeploymentStatus, StatusState, same_environment};
 
 /// GitHub's limit on the description of a deployment status, in characters.
 pub const DESCRIPTION_LIMIT: usize = 140;
@@ -121,7 +121,7 @@ pub fn is_shown(newest: &DeploymentStatus, wanted: &DeploymentReport) -> bool {
         environment_url: newest.environment_url.clone(),
         ..wanted.clone()
     };
-    newest.state == wanted.state.as_github() && !is_news(&shown, wanted)
+    newest.state == wanted.state && !is_news(&shown, wanted)
 }
 
 /// Returns the deployments for which an earlier process may have created a status without recording
@@ -194,8 +194,8 @@ pub fn orphaned<'a>(
 }
 
 /// Whether a deployment with this newest state has finished or is live.
-pub fn is_settled(state: Option<&str>) -> bool {
-    state.is_some_and(|state| !matches!(state, "queued" | "pending" | "in_progress"))
+pub fn is_settled(state: Option<&StatusState>) -> bool {
+    state.is_some_and(|state| !state.is_under_way())
 }
 
 /// Returns what GitHub shows, as a sentence: of the current deployment, or of the newest reported

@@ -5,7 +5,7 @@ use kube::ResourceExt as _;
 use super::{pushes, repeats};
 use crate::api::{DeploymentRequest, DeploymentRequestSpec, Origin, find_condition};
 use crate::core::conditions::READY;
-use crate::core::forge::{Branch, Deployment};
+use crate::core::forge::{Branch, Deployment, StatusState};
 
 /// A request gives way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +42,10 @@ pub fn by_branch(request: &DeploymentRequestSpec, head: Option<&Branch>) -> Opti
 }
 
 /// Whether a request that another environment's deployment led to gives way, since a newer deployment of another commit there succeeded or is
-/// under way. `newer`: deployments of that environment, each with the state of its newest status in GitHub's words, `None` when it has none.
+/// under way. `newer`: deployments of that environment, each with the state of its newest status, `None` when it has none.
 pub fn by_source<'a>(
     request: &DeploymentRequestSpec,
-    newer: impl IntoIterator<Item = (&'a Deployment, Option<&'a str>)>,
+    newer: impl IntoIterator<Item = (&'a Deployment, Option<&'a StatusState>)>,
 ) -> Option<Superseded> {
     let asked = &request.requested_by;
     let id = asked.deployment_id.filter(|_| asked.origin == Origin::DeploymentStatus)?;
@@ -53,9 +53,7 @@ pub fn by_source<'a>(
         .into_iter()
         // A request's name is made from its commit: the same commit deployed once more leads to this same request.
         .filter(|(deployment, _)| deployment.id > id && deployment.sha != request.sha)
-        .filter(|(_, state)| {
-            state.is_none_or(|state| matches!(state, "success" | "queued" | "pending" | "in_progress"))
-        })
+        .filter(|(_, state)| state.is_none_or(|state| *state == StatusState::Success || state.is_under_way()))
         .max_by_key(|(deployment, _)| deployment.id)
         .map(|(deployment, _)| {
             superseded(format!(

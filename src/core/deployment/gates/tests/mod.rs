@@ -1,10 +1,10 @@
 //! The gates, judged in a world that is written as users write it.
 
 mod chain;
+mod commit_status;
 mod hours;
 mod pushes;
-mod supersede;
-mod tell;
+mod supersession;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
