@@ -30,23 +30,23 @@ const MAX_REASON: usize = 1_024;
 pub enum Summary {
     /// Everything is as desired. kstatus: `Current`.
     Ready {
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: String,
-        /// For people.
+        /// Message for people.
         message: String,
     },
     /// Work is in progress, or waits for something that changes by itself. kstatus: `InProgress`.
     Reconciling {
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: String,
-        /// For people.
+        /// Message for people.
         message: String,
     },
     /// Work waits until somebody changes something. kstatus: `Failed`.
     Stalled {
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: String,
-        /// For people.
+        /// Message for people.
         message: String,
     },
 }

@@ -24,9 +24,9 @@ pub enum Verdict {
     /// The pull request is closed, or its labels or base branch don't select it any more. Matinee
     /// deletes its environment.
     Over {
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: &'static str,
-        /// For people.
+        /// Message for people.
         message: String,
     },
 }

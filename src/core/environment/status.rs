@@ -69,9 +69,9 @@ pub enum Progress {
     Waiting {
         /// The incomplete stage.
         stage: Stage,
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: String,
-        /// For people.
+        /// Message for people.
         message: String,
     },
     /// The workloads failed, or the URL doesn't respond. A new revision fixes it, or the workloads
@@ -79,7 +79,7 @@ pub enum Progress {
     Failed {
         /// The stage that failed.
         stage: Stage,
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: String,
         /// The cause.
         message: Cause,
@@ -89,9 +89,9 @@ pub enum Progress {
     Interrupted {
         /// The stage that the reconcile reached.
         stage: Stage,
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: &'static str,
-        /// For people.
+        /// Message for people.
         message: String,
     },
     /// The user made a mistake.
