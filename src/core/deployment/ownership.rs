@@ -14,7 +14,7 @@ use crate::core::naming;
 const ADMIT: &str = "ask the platform team to add it, or name another class";
 
 /// The class of a PreviewRepository among all classes: the one that it names, else the default one; of several defaults the newest, as of
-/// several default StorageClasses. <https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass>
+/// several default `StorageClass` objects. <https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass>
 pub fn class_of<'a, C: AsRef<PreviewClass>>(
     repository: &PreviewRepository,
     classes: &'a [C],
