@@ -38,8 +38,8 @@ use super::{ClassHealth, Duration};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewClassSpec {
-    /// PreviewRepositories that may use the class. Each grant admits its repositories in its
-    /// namespaces. From 1 to 100.
+    /// Grants of the class. Each grant lets a PreviewRepository in one of its namespaces use one of
+    /// its repositories. From 1 to 100.
     #[schemars(length(min = 1, max = 100))]
     pub grants: Vec<Grant>,
     /// Host of the repositories, and the credentials that Matinee uses there.
@@ -69,7 +69,7 @@ pub struct PreviewClassSpec {
     pub slack: Option<SlackConnection>,
 }
 
-/// Repositories, and the namespaces in which a PreviewRepository may use them.
+/// GitHub repositories, and the namespaces whose PreviewRepository objects may use them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Grant {
@@ -239,7 +239,8 @@ pub struct GatewayRouting {
     /// Namespace of the Gateway. A preview's NetworkPolicy allows traffic from this namespace.
     #[schemars(length(min = 1, max = 63))]
     pub namespace: String,
-    /// Name of the Gateway's listener that each HTTPRoute attaches to. Default: all matching listeners.
+    /// Name of the Gateway's listener that each HTTPRoute attaches to. Default: all matching
+    /// listeners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub section_name: Option<String>,

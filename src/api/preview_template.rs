@@ -21,7 +21,7 @@ use super::common::{conditions_schema, never_observed};
     namespaced,
     status = "PreviewTemplateStatus",
     derive = "PartialEq",
-    doc = "Objects of one environment, with expressions, and the Services that the preview's URLs lead to.",
+    doc = "Objects of one environment, with expressions, and the Services that its URLs lead to.",
     printcolumn(
         name = "Ready",
         type_ = "string",
