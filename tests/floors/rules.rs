@@ -114,7 +114,7 @@ fn violation(found: &Found) -> Option<String> {
     let Some(target) = in_this_crate(found) else {
         let module = found.module.join("::");
         let is_in = |pure: &&str| module == **pure || module.starts_with(&format!("{pure}::"));
-        return PURE.iter().any(|pure| is_in(&pure)).then(|| impure(found)).flatten();
+        return PURE.iter().any(is_in).then(|| impure(found)).flatten();
     };
     // `crate` alone, as in `pub(crate)`.
     let first = target.first()?;
