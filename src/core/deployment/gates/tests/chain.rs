@@ -216,7 +216,7 @@ fn what_is_not_through_in_time_ends_the_request() {
     let unreachable = both(CheckState::Passed, Answer::Unreachable("ghcr.io doesn't answer".to_owned()));
     assert_eq!(over(IMAGE_FOUND, &unreachable), "ImageTimedOut");
     assert_eq!(world.judge(&both(CheckState::Passed, Answer::Found)).summary, Summary::Open);
-    // Time that a request has to let pass anyway doesn't count.
+    // The time before `notBefore` doesn't count.
     world.request.not_before = Some(Time(deadline));
     assert_eq!(reason(&world.verdict(CHECKS_PASSED, &open)), "ChecksPending");
 }
@@ -290,7 +290,7 @@ fn a_refusal_goes_before_what_is_waited_for() {
     let mut world = World::new(&json!({"checks": ["build"], "approvals": 1}));
     let facts = checks(vec![check("build", failed("timed_out"))]);
     assert!(matches!(world.judge(&facts).summary, Summary::Refused { reason: "ChecksFailed", .. }));
-    // What isn't needed doesn't count.
+    // A gate that isn't set doesn't count.
     world.repository.environments[2].gates = None;
     assert_eq!(world.judge(&facts).summary, Summary::Open);
 }
