@@ -1,9 +1,9 @@
-//! One pattern, read into steps, and the text that it matches.
+//! A single pattern: parses it into steps and matches text against them.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// A pattern that has been read.
+/// A parsed pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     steps: Vec<Step>,
@@ -22,18 +22,19 @@ enum Step {
     Star,
     /// Any characters.
     Any,
-    /// Beginning of any folders: none, or those of [`Step::InFolders`], which always follows.
+    /// Start of any number of folders: skips them, or enters [`Step::InFolders`], which always
+    /// follows.
     Folders,
-    /// Any characters, up to and with a `/`.
+    /// Any characters up to and including a `/`.
     InFolders,
 }
 
-/// What stands for one character.
+/// A matcher for one character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Unit {
     /// This character.
     Char(char),
-    /// One of these ranges, whose ends belong to them.
+    /// Any character in one of these inclusive ranges.
     Class(Vec<(char, char)>),
 }
 
@@ -47,7 +48,7 @@ impl Unit {
 }
 
 impl Pattern {
-    /// Reads a glob, in which only `*` means something else than itself.
+    /// Parses a glob, in which only `*` is special.
     pub(super) fn glob(text: &str) -> Self {
         let mut steps = Vec::with_capacity(text.len());
         let mut rest = text.chars().peekable();
@@ -61,8 +62,8 @@ impl Pattern {
         Self { steps }
     }
 
-    /// Reads a filter pattern of GitHub Actions, without the `!` that negates it. The error says
-    /// what is wrong, and the remedy.
+    /// Parses a filter pattern of GitHub Actions, without a leading `!`. The error says what is
+    /// wrong, and the remedy.
     pub(super) fn actions(text: &str) -> Result<Self, String> {
         let mut steps = Vec::with_capacity(text.len());
         let mut rest = text.chars().peekable();
@@ -97,9 +98,8 @@ impl Pattern {
         Ok(Self { steps })
     }
 
-    /// Returns whether the whole text matches. Takes at most as many steps as the text has
-    /// characters times the pattern's: all ways through the pattern are followed at once, none is
-    /// tried again.
+    /// Returns whether the whole text matches. It follows all paths through the pattern at once and
+    /// never backtracks, so it takes at most the text's length times the pattern's length steps.
     pub(super) fn matches(&self, text: &str) -> bool {
         let mut states = States::new(self.steps.len());
         let mut next = States::new(self.steps.len());
@@ -134,7 +134,7 @@ impl Pattern {
         states.active.contains(&self.steps.len())
     }
 
-    /// Adds a state, and those that can be reached from it without any text.
+    /// Adds a state, and the states that can be reached from it without consuming a character.
     fn enter(&self, state: usize, states: &mut States) {
         let mut open = vec![state];
         while let Some(state) = open.pop() {
@@ -150,7 +150,7 @@ impl Pattern {
     }
 }
 
-/// The steps that may come next.
+/// The set of active states.
 struct States {
     active: Vec<usize>,
     is_active: Vec<bool>,
@@ -167,7 +167,7 @@ impl States {
         }
     }
 
-    /// Returns whether it is new.
+    /// Adds a state and returns whether it was new.
     fn add(&mut self, state: usize) -> bool {
         if std::mem::replace(&mut self.is_active[state], true) {
             return false;
@@ -177,8 +177,9 @@ impl States {
     }
 }
 
-/// Reads stars, of which the first has been read. A `/` after two of them, where a part of the path
-/// begins, belongs to them, unless what follows it is about that `/` alone.
+/// Parses a run of stars whose first star has been consumed. Two or more stars include a following
+/// `/` if they are at the beginning of a path segment, unless the character after that `/` modifies
+/// it.
 fn stars(steps: &mut Vec<Step>, rest: &mut Peekable<Chars<'_>>, is_about_the_slash: impl Fn(char) -> bool) {
     let mut count = 1;
     while rest.next_if_eq(&'*').is_some() {
@@ -198,7 +199,7 @@ fn stars(steps: &mut Vec<Step>, rest: &mut Peekable<Chars<'_>>, is_about_the_sla
     }
 }
 
-/// Reads what is in brackets, of which the first has been read.
+/// Parses a bracket expression whose opening bracket has been consumed.
 fn class(rest: &mut Peekable<Chars<'_>>) -> Result<Vec<(char, char)>, String> {
     const OWN: &str = "write \\[ for the character itself";
     let mut ranges = Vec::new();
