@@ -32,7 +32,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Follows every write to its end, whatever happens to it.
+/// Tracks every write to its end.
 #[derive(Default)]
 struct Ends(HashMap<usize, usize>);
 
@@ -45,7 +45,8 @@ impl Ends {
 }
 
 proptest! {
-    /// Whatever comes: each write ends exactly once, the pace is kept, nothing less urgent overtakes, and of each thing one write waits.
+    /// For any sequence of steps, each write ends exactly once, the pace is kept, no write
+    /// overtakes a more urgent one, and at most one write waits for each subject.
     #[test]
     fn every_write_ends_once_and_the_pace_is_kept(steps in prop::collection::vec(any_step(), 1..120)) {
         let pace = Pace { gap: seconds(2), per_minute: 5, per_hour: 20, capacity: 6 };
@@ -71,7 +72,7 @@ proptest! {
                 Step::Pass(by) => now += seconds(by),
                 Step::Send(_) | Step::TurnedAway => match outbox.next(now, Duration::ZERO) {
                     Next::Send(sending) => {
-                        // Nothing is overtaken but what has a share, which may be used up.
+                        // Only a write whose share is used up may be overtaken.
                         let mut rest = outbox.waiting.iter().filter(|(_, (_, write, _))| {
                             write.share().is_none_or(|share| sending.write.share() == Some(share))
                         });

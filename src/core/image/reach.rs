@@ -125,8 +125,7 @@ pub fn may_connect(host: &str, address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             // Addresses of "this network" (RFC 791, section 3.2) reach this machine too.
             let nowhere = v4.octets()[0] == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast();
-            // Metadata services of Alibaba Cloud and Oracle Cloud. Those of other clouds are
-            // link-local.
+            // Alibaba Cloud and Oracle Cloud. The metadata services of other clouds are link-local.
             let metadata = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)].contains(&v4);
             !(nowhere || metadata)
         }

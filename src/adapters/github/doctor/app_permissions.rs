@@ -1,4 +1,5 @@
-//! What a GitHub App has to be allowed and told, by what PreviewRepositories and classes make use of. The tables are those of the README.
+//! The permissions and events that a GitHub App needs for the features in use by
+//! PreviewRepositories and classes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +8,10 @@ use kube::ResourceExt as _;
 use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
 use crate::core::doctor::{Finding, some_of};
 
-/// How many users of a feature are named.
+/// Most users of a feature that a finding names.
 const NAMED: usize = 3;
 
-/// How much of something a permission lets do.
+/// The level of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
     Read,
@@ -34,7 +35,7 @@ impl Level {
     }
 }
 
-/// What a permission or an event is needed with.
+/// A feature that needs permissions or events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Feature {
     Everything,
@@ -64,7 +65,8 @@ impl Feature {
     }
 }
 
-/// GitHub's word, the name in its settings, the level, and what needs it.
+/// GitHub's key of a permission, its name in the settings, the level, and the features that need
+/// it.
 const PERMISSIONS: [(&str, &str, Level, &[Feature]); 8] = [
     ("metadata", "Metadata", Level::Read, &[Feature::Everything]),
     ("deployments", "Deployments", Level::Write, &[Feature::Everything]),
@@ -76,7 +78,8 @@ const PERMISSIONS: [(&str, &str, Level, &[Feature]); 8] = [
     ("statuses", "Commit statuses", Level::Write, &[Feature::Gates]),
 ];
 
-/// GitHub's word, the name in its settings, and what needs it. A check suite says nothing that its check runs didn't.
+/// GitHub's key of an event, its name in the settings, and the features that need it. `check_suite`
+/// isn't among them, since `check_run` reports the same.
 const EVENTS: [(&str, &str, &[Feature]); 7] = [
     ("deployment", "Deployments", &[Feature::Everything]),
     ("pull_request", "Pull requests", &[Feature::Previews]),
@@ -87,15 +90,15 @@ const EVENTS: [(&str, &str, &[Feature]); 7] = [
     ("issue_comment", "Issue comments", &[Feature::Commands]),
 ];
 
-/// Permissions as GitHub tells them, each `read`, `write` or `admin`.
+/// Permissions as GitHub returns them, each `read`, `write` or `admin`.
 pub type Permissions = BTreeMap<String, String>;
 
-/// Who makes use of what.
+/// The objects that use each feature.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uses(BTreeMap<Feature, BTreeSet<String>>);
 
 impl Uses {
-    /// Of these PreviewRepositories and classes.
+    /// Collects the features in use by these PreviewRepositories and classes.
     pub fn of(repositories: &[PreviewRepository], classes: &[PreviewClass]) -> Self {
         let mut uses = Self::default();
         for repository in repositories {
@@ -121,7 +124,7 @@ impl Uses {
         self.0.entry(feature).or_default().insert(user.to_owned());
     }
 
-    /// Who needs one of the features, for people; `None` when nobody does.
+    /// Names the users of these features in a message; `None` when nobody uses them.
     fn who(&self, features: &[Feature]) -> Option<String> {
         if features.contains(&Feature::Everything) {
             return Some(Feature::Everything.name().to_owned());
@@ -163,7 +166,7 @@ fn granted(permissions: &Permissions, word: &str) -> Option<Level> {
     permissions.get(word).and_then(|level| Level::of(level))
 }
 
-/// The permissions that are needed and not granted, by GitHub's word.
+/// Returns the permissions that are needed but not granted, by GitHub's keys.
 pub(super) fn missing(permissions: &Permissions, uses: &Uses) -> BTreeSet<&'static str> {
     let needed = PERMISSIONS.iter().filter(|(.., features)| uses.who(features).is_some());
     needed
@@ -172,7 +175,8 @@ pub(super) fn missing(permissions: &Permissions, uses: &Uses) -> BTreeSet<&'stat
         .collect()
 }
 
-/// Judges an App's permissions: a problem for each that somebody needs, and what is too much.
+/// Judges an App's permissions: a problem for each missing one that is needed, and a note on each
+/// that is too much.
 pub fn permissions(
     permissions: &Permissions,
     subscribed: &[String],
@@ -236,7 +240,8 @@ pub fn permissions(
     findings
 }
 
-/// Judges what an App with a webhook is told of. What it isn't told, the sweep finds.
+/// Judges the events that an App with a webhook is subscribed to. Without an event, only the sweep
+/// finds the change.
 pub fn events(subscribed: &[String], settings: &str, uses: &Uses) -> Vec<Finding> {
     let mut findings: Vec<Finding> = EVENTS
         .iter()

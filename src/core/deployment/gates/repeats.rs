@@ -158,7 +158,7 @@ mod tests {
             // The first deployment of each commit isn't counted.
             assert!(within.count() <= MOST + 2, "from {begins}");
         }
-        assert!(known.len() > 2 * MOST, "it goes on: {}", known.len());
+        assert!(known.len() > 2 * MOST, "the loop continues: {}", known.len());
     }
 
     #[test]

@@ -201,7 +201,7 @@ fn what_is_not_through_in_time_ends_the_request() {
     let Verdict::Waiting { again, .. } = world.verdict(CHECKS_PASSED, &open) else { panic!("it waits") };
     assert_eq!(again, Some(deadline));
     let Verdict::Waiting { again, .. } = world.verdict(IMAGE_FOUND, &open) else { panic!("it waits") };
-    assert_eq!(again, Some(world.now + SignedDuration::from_secs(30)), "nothing tells of a push");
+    assert_eq!(again, Some(world.now + SignedDuration::from_secs(30)), "registries report no pushes");
     world.now = deadline - SignedDuration::from_secs(1);
     let Summary::Waiting { again, message, .. } = world.judge(&open).summary else { panic!("it waits") };
     assert_eq!(again, Some(deadline));
