@@ -17,13 +17,14 @@ const FLOORS: [(&str, u8); 10] = [
 ];
 
 /// Modules that only compute: the ground floor, the metrics, and the decisions about GitHub that no other floor needs.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "api",
     "core",
     "metrics",
     "adapters::github::circuit_breaker",
     "adapters::github::doctor",
     "adapters::github::json",
+    "adapters::github::permissions",
     "adapters::github::rate_limits",
     "adapters::github::registration",
     "adapters::github::webhook",

@@ -77,7 +77,7 @@ async fn writes_are_counted_while_they_wait_and_by_how_long_they_waited() {
     }
     let metrics = Metrics::default();
     let mut settings = hurried();
-    settings.pace = Pace { gap: Duration::from_secs(2), ..Pace::default() };
+    settings.pace = Pace { gap: Duration::from_secs(2), burst: 1, ..Pace::default() };
     let forge = counted_forge_at(&server.uri(), settings, metrics.clone()).await.unwrap();
     let queued = "matinee_github_writes_queued{credentials=\"github\"}";
     let write = |id| {

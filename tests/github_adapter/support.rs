@@ -61,7 +61,7 @@ impl Secrets for Memory {
 pub fn hurried() -> GithubSettings {
     GithubSettings {
         timeout: Duration::from_secs(2),
-        pace: Pace { gap: Duration::from_millis(20), ..Pace::default() },
+        pace: Pace { gap: Duration::from_millis(20), burst: 1, ..Pace::default() },
         secondary_wait: Duration::from_millis(100),
         secret_max_age: Duration::from_millis(200),
         ..GithubSettings::default()

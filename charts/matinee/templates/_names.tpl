@@ -1,12 +1,12 @@
-{{/* Names, labels and what else of metadata is the same everywhere. */}}
+{{/* Names, labels and other metadata that all objects share. */}}
 
 {{- define "matinee.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimAll "-." -}}
 {{- end -}}
 
 {{/*
-A name that every kind takes: a Service's has no dots and begins with a letter, while a release's may be otherwise. Short enough that the
-longest suffix still fits into a label.
+A name that is valid for every kind: the name of a Service has no dots and begins with a letter; the name of a release may have dots and begin
+with a digit. It is so short that it fits into a label with the longest suffix.
 */}}
 {{- define "matinee.fullname" -}}
 {{- $name := .Values.fullnameOverride -}}
@@ -48,14 +48,14 @@ longest suffix still fits into a label.
 {{- ternary .Values.webhook.existingSecret.keys (list "secret") (ne .Values.webhook.existingSecret.name "") | toJson -}}
 {{- end -}}
 
-{{/* What never changes in an object's life. Takes root and component. */}}
+{{/* Labels that never change during an object's life. Takes root and component. */}}
 {{- define "matinee.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "matinee.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
-{{/* Takes root, component and labels. */}}
+{{/* All labels of an object. Takes root, component and labels. */}}
 {{- define "matinee.labels" -}}
 {{- $labels := include "matinee.selectorLabels" . | fromYaml -}}
 {{- $fixed := dict
@@ -67,8 +67,8 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
 {{/*
-What stands below `metadata`. Takes root, name, component; and, if there are any, labels, annotations, namespace, and cluster: true for
-what is in no namespace.
+The fields of an object's `metadata`. Takes root, name and component; optionally labels, annotations and namespace; and cluster: true for
+objects without a namespace.
 */}}
 {{- define "matinee.metadata" -}}
 name: {{ .name }}

@@ -1,4 +1,4 @@
-{{/* What the operator's pods and those of the hooks have in common. */}}
+{{/* Parts of a pod that the operator and the hooks share. */}}
 
 {{- define "matinee.image" -}}
 {{- $registry := default .Values.image.registry .Values.global.imageRegistry -}}
@@ -11,7 +11,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The lists of the chart and of a parent chart together; an entry is an object with a name, or a name. */}}
+{{/* The pull secrets of the chart and of a parent chart. An entry is an object with a name, or a name. */}}
 {{- define "matinee.imagePullSecrets" -}}
 {{- $secrets := list -}}
 {{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
@@ -23,7 +23,7 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* Where pods run, the same for all. */}}
+{{/* Scheduling and DNS of all pods. */}}
 {{- define "matinee.placement" -}}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . }}
@@ -50,7 +50,7 @@ dnsConfig:
 {{- end -}}
 
 {{/*
-The spec of a pod that runs one command to its end. Takes root, name, account and args; and, if there are any, volumes and mounts.
+The spec of a pod that runs one command until it exits. Takes root, name, account and args; optionally volumes and mounts.
 */}}
 {{- define "matinee.commandPod" -}}
 restartPolicy: Never

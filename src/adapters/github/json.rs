@@ -147,7 +147,7 @@ impl From<DeploymentStatusJson> for DeploymentStatus {
     fn from(json: DeploymentStatusJson) -> Self {
         Self {
             id: json.id,
-            state: json.state,
+            state: json.state.as_str().into(),
             description: json.description,
             environment_url: json.environment_url.filter(|url| !url.is_empty()),
             created_at: json.created_at,

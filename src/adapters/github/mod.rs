@@ -13,6 +13,7 @@ pub mod doctor;
 mod installation;
 mod json;
 mod path;
+pub mod permissions;
 mod rate;
 mod rate_gate;
 mod rate_limits;

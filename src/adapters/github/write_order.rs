@@ -1,8 +1,9 @@
 //! The order and pace of writes to GitHub. There is one queue per installation, so that GitHub's
 //! limits hold for any number of previews.
 //!
-//! - One write is sent at a time, with a gap after it, and within GitHub's budgets for requests
-//!   that create content.
+//! - One write is sent at a time, within GitHub's budgets for requests that create content. After a
+//!   quiet time a few writes are sent without a gap; further writes are sent with a gap between
+//!   them.
 //! - Of several waiting writes about the same thing (the status of a deployment, the text of a
 //!   comment, or the status of a commit in one context) only the newest is sent. It takes the older
 //!   one's place in the queue.
@@ -40,8 +41,11 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 /// Limits on the pace of writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Time from the end of a write to the start of the next.
+    /// Time after the end of a write until one more write may be sent.
     pub gap: Duration,
+    /// Most writes without a gap. As many are possible after a quiet time of as many gaps. At least
+    /// 1.
+    pub burst: u32,
     /// Most writes within any minute; at least 1.
     pub per_minute: usize,
     /// Most writes within any hour; at least 1.
@@ -51,21 +55,26 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// Returns the limits that GitHub documents: 1 s between writes, 80 per minute and 500 per
-    /// hour.
+    /// Returns the limits that GitHub documents: 80 writes per minute and 500 per hour. GitHub asks
+    /// for 1 s between "a large number" of writes; five aren't a large number.
+    /// <https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests>
     fn default() -> Self {
-        Self { gap: Duration::from_secs(1), per_minute: 80, per_hour: 500, capacity: 10_000 }
+        Self { gap: Duration::from_secs(1), burst: 5, per_minute: 80, per_hour: 500, capacity: 10_000 }
     }
 }
 
 impl Pace {
-    /// Returns GitHub's limits with another gap. A gap of less than a second is for a server
-    /// without GitHub's limits (Enterprise Server has none by default), so the budgets per minute
-    /// and hour are raised too, beyond what one operator writes.
+    /// Returns GitHub's limits with another gap. A gap that is longer than the default applies
+    /// after every write. A gap of less than a second is for a server without GitHub's limits
+    /// (Enterprise Server has none by default), so the budgets per minute and hour are raised too,
+    /// beyond what one operator writes.
     pub fn with_gap(gap: Duration) -> Self {
         let usual = Self::default();
-        if gap >= usual.gap {
-            return Self { gap, ..usual };
+        if gap > usual.gap {
+            return Self { gap, burst: 1, ..usual };
+        }
+        if gap == usual.gap {
+            return usual;
         }
         Self { gap, per_minute: 10_000, per_hour: 100_000, ..usual }
     }
@@ -242,7 +251,10 @@ pub struct Outbox<J> {
     sending: Option<InFlight>,
     /// End times of the writes of the last hour, oldest first.
     ended: VecDeque<Duration>,
-    /// The same for the writes of each share.
+    /// When a gap has passed for each write that was sent (the "theoretical arrival time" of the
+    /// generic cell rate algorithm).
+    gaps_end: Duration,
+    /// The same as `ended`, for the writes of each share.
     of_shares: [VecDeque<Duration>; Share::ALL.len()],
     /// The newest status of each deployment that GitHub is known to show.
     shown: LruCache<i64, DeploymentReport>,
@@ -259,6 +271,7 @@ impl<J> Outbox<J> {
             subjects: HashMap::new(),
             sending: None,
             ended: VecDeque::new(),
+            gaps_end: Duration::ZERO,
             of_shares: Default::default(),
             shown: LruCache::new(REMEMBERED),
         }
@@ -379,6 +392,7 @@ impl<J> Outbox<J> {
 
     fn ended(&mut self, now: Duration, share: Option<Share>) {
         self.sending = None;
+        self.gaps_end = self.gaps_end.max(now) + self.pace.gap;
         let most = self.pace.per_hour.max(self.pace.per_minute);
         let of_share = share.map(|share| &mut self.of_shares[share as usize]);
         let lists = std::iter::once(&mut self.ended).chain(of_share);
@@ -392,8 +406,9 @@ impl<J> Outbox<J> {
 
     /// Returns when gap and budgets permit the next write.
     fn earliest(&self, now: Duration) -> Duration {
-        let Pace { gap, per_minute, per_hour, .. } = self.pace;
-        after(&self.ended, [(1, gap), (per_minute, MINUTE), (per_hour, HOUR)], now)
+        let Pace { gap, burst, per_minute, per_hour, .. } = self.pace;
+        let gap_passed = self.gaps_end.saturating_sub(gap * burst.saturating_sub(1));
+        after(&self.ended, [(per_minute, MINUTE), (per_hour, HOUR)], now).max(gap_passed)
     }
 
     /// Returns when a share of the budgets permits its next write.

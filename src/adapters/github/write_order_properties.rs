@@ -48,8 +48,8 @@ proptest! {
     /// For any sequence of steps, each write ends exactly once, the pace is kept, no write
     /// overtakes a more urgent one, and at most one write waits for each subject.
     #[test]
-    fn every_write_ends_once_and_the_pace_is_kept(steps in prop::collection::vec(any_step(), 1..120)) {
-        let pace = Pace { gap: seconds(2), per_minute: 5, per_hour: 20, capacity: 6 };
+    fn every_write_ends_once_and_the_pace_is_kept(burst in 1..4_u32, steps in prop::collection::vec(any_step(), 1..120)) {
+        let pace = Pace { gap: seconds(2), burst, per_minute: 5, per_hour: 20, capacity: 6 };
         let mut outbox: Outbox<usize> = Outbox::new(pace);
         let (mut ends, mut pushed, mut tickets) = (Ends::default(), 0, VecDeque::new());
         let (mut now, mut sent): (Duration, Vec<Duration>) = (seconds(0), Vec::new());
@@ -99,7 +99,14 @@ proptest! {
             prop_assert!(subjects.is_empty());
             prop_assert!(outbox.len() <= pace.capacity);
         }
-        for (count, window) in [(2, pace.gap), (6, MINUTE), (21, HOUR)] {
+        // The burst, and one more write after each gap.
+        for gaps in 1..4 {
+            for some in sent.windows((burst + gaps) as usize) {
+                let (first, last) = (some[0], some[some.len() - 1]);
+                prop_assert!(last >= first + pace.gap * gaps, "{} within {:?}", some.len(), pace.gap * gaps);
+            }
+        }
+        for (count, window) in [(6, MINUTE), (21, HOUR)] {
             for some in sent.windows(count) {
                 prop_assert!(some[count - 1] >= some[0] + window, "{} within {:?}", count, window);
             }

@@ -30,7 +30,7 @@ fn commit(sha: &str, context: &str) -> Write {
 }
 
 fn quick() -> Pace {
-    Pace { gap: seconds(1), per_minute: 1000, per_hour: 1000, capacity: 100 }
+    Pace { gap: seconds(1), burst: 1, per_minute: 1000, per_hour: 1000, capacity: 100 }
 }
 
 fn waits(pushed: Pushed<&'static str>) -> (Ticket, Option<&'static str>) {
@@ -172,6 +172,36 @@ fn deployments_to_create_are_never_merged() {
 }
 
 #[test]
+fn a_burst_after_quiet_then_one_write_per_gap() {
+    let mut outbox = Outbox::new(Pace { burst: 3, ..quick() });
+    for _ in 0..20 {
+        waits(outbox.push(Write::Create, "create"));
+    }
+    let mut sent_at = Vec::new();
+    let mut now = seconds(100);
+    while sent_at.len() < 6 {
+        match outbox.next(now, Duration::ZERO) {
+            Next::Send(sending) => {
+                sent_at.push(now);
+                outbox.sent(now, sending, Outcome::Accepted);
+            }
+            Next::Wait(until) => now = until,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(sent_at, [100, 100, 100, 101, 102, 103].map(seconds));
+    // After a quiet time of two gaps, two writes are sent without a gap.
+    now += seconds(2);
+    for expected in [true, true, false] {
+        let next = outbox.next(now, Duration::ZERO);
+        assert_eq!(matches!(next, Next::Send(_)), expected, "{next:?}");
+        if let Next::Send(sending) = next {
+            outbox.sent(now, sending, Outcome::Accepted);
+        }
+    }
+}
+
+#[test]
 fn one_at_a_time_and_a_gap_after_the_end_of_each() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(Write::Create, "a"));
@@ -185,7 +215,8 @@ fn one_at_a_time_and_a_gap_after_the_end_of_each() {
 
 #[test]
 fn budgets_per_minute_and_per_hour_hold() {
-    let mut outbox = Outbox::new(Pace { gap: Duration::ZERO, per_minute: 3, per_hour: 5, capacity: 100 });
+    let mut outbox =
+        Outbox::new(Pace { gap: Duration::ZERO, burst: 1, per_minute: 3, per_hour: 5, capacity: 100 });
     let mut times = Vec::new();
     for _ in 0..7 {
         waits(outbox.push(Write::Create, "x"));
@@ -207,7 +238,8 @@ fn budgets_per_minute_and_per_hour_hold() {
 
 #[test]
 fn answers_leave_two_thirds_of_the_budgets_to_deployments() {
-    let mut outbox = Outbox::new(Pace { gap: seconds(1), per_minute: 30, per_hour: 90, capacity: 1000 });
+    let mut outbox =
+        Outbox::new(Pace { gap: seconds(1), burst: 1, per_minute: 30, per_hour: 90, capacity: 1000 });
     for _ in 0..MOST_ANSWERS / 2 {
         waits(outbox.push(Write::Comment, "answer"));
         waits(outbox.push(Write::React, "answer"));
@@ -243,7 +275,8 @@ fn answers_leave_two_thirds_of_the_budgets_to_deployments() {
 
 #[test]
 fn answers_alone_wait_until_their_share_allows_one() {
-    let mut outbox = Outbox::new(Pace { gap: seconds(1), per_minute: 3, per_hour: 300, capacity: 10 });
+    let mut outbox =
+        Outbox::new(Pace { gap: seconds(1), burst: 1, per_minute: 3, per_hour: 300, capacity: 10 });
     waits(outbox.push(Write::Comment, "first"));
     waits(outbox.push(Write::Comment, "second"));
     let sending = send(&mut outbox, seconds(1));
@@ -265,7 +298,8 @@ fn answers_that_wait_leave_room_for_deployments() {
 
 #[test]
 fn commit_statuses_have_a_share_of_their_own() {
-    let mut outbox = Outbox::new(Pace { gap: seconds(1), per_minute: 30, per_hour: 90, capacity: 1_000 });
+    let mut outbox =
+        Outbox::new(Pace { gap: seconds(1), burst: 1, per_minute: 30, per_hour: 90, capacity: 1_000 });
     for number in 0..100 {
         waits(outbox.push(
             Write::CommitStatus(CommitContext::new(&shop(), &format!("{number:040}"), "matinee/staging")),

@@ -12,7 +12,7 @@ use crate::controllers::runner::Failure;
 use crate::controllers::{request, write};
 use crate::core::chatops;
 use crate::core::chatops::{Command, CommandError, Reply, Resolved};
-use crate::core::forge::PullRequest;
+use crate::core::forge::{PullRequest, StatusState};
 use crate::core::naming;
 use crate::core::trouble;
 use crate::ports::{Actor, ClusterError};
@@ -117,7 +117,7 @@ async fn promoted(
         return Ok(Err(cannot("NothingToPromote", message)));
     };
     for deployment in visit.forge.deployments(&visit.name, &place, None).await? {
-        if visit.forge.deployment_state(&visit.name, deployment.id).await?.as_deref() == Some("success") {
+        if visit.forge.deployment_state(&visit.name, deployment.id).await? == Some(StatusState::Success) {
             return Ok(Ok(deployment.sha));
         }
     }

@@ -9,6 +9,7 @@ use crate::controllers::request;
 use crate::controllers::runner::Failure;
 use crate::core::chatops;
 use crate::core::chatops::{Reply, Row};
+use crate::core::forge::StatusState;
 use crate::core::naming;
 
 /// What is known of one environment.
@@ -66,10 +67,10 @@ async fn look<'a>(
         let statuses = visit.forge.deployment_statuses(&visit.name, newest.id).await?;
         let status = statuses.items.first();
         found.sha = Some(newest.sha.clone());
-        let state = match status.map(|status| status.state.as_str()) {
-            Some("success") => "live",
-            Some("failure" | "error") => "failed",
-            Some("inactive") => "gone",
+        let state = match status.map(|status| &status.state) {
+            Some(StatusState::Success) => "live",
+            Some(state) if state.is_failed() => "failed",
+            Some(StatusState::Inactive) => "gone",
             Some(_) => "under way",
             None => "asked for",
         };

@@ -17,7 +17,7 @@ use self::pattern::Pattern;
 /// Globs are used for names in which only `*` has a meaning: repositories and namespaces of a
 /// class, and hosts of registries.
 pub fn matches(glob: &str, text: &str) -> bool {
-    Pattern::glob(glob).matches(text)
+    Pattern::glob(glob).is_some_and(|pattern| pattern.matches(text))
 }
 
 /// Like [`matches`], but ignores case, for names that GitHub compares without regard to case.

@@ -1,90 +1,111 @@
-//! A single pattern: parses it into steps and matches text against them.
+//! A single pattern, translated into a regular expression. The crate `regex` matches in a time that
+//! grows only with the length of the text, for any pattern.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
+use regex::Regex;
+
 /// A parsed pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
-    steps: Vec<Step>,
+#[derive(Clone, Debug)]
+pub(super) struct Pattern(Regex);
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
 }
 
-/// A step of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
-    /// One character.
-    One(Unit),
-    /// Zero or one character.
-    Optional(Unit),
-    /// One or more characters.
-    Repeated(Unit),
-    /// Any characters but `/`.
-    Star,
-    /// Any characters.
-    Any,
-    /// Start of any number of folders: skips them, or enters [`Step::InFolders`], which always
-    /// follows.
-    Folders,
-    /// Any characters up to and including a `/`.
-    InFolders,
+impl Eq for Pattern {}
+
+/// A regular expression under construction.
+#[derive(Default)]
+struct Expression {
+    text: String,
+    /// Start of the last single character in `text`, to which a following `?` or `+` applies.
+    unit: Option<usize>,
+    /// Whether a path segment begins here.
+    begins_part: bool,
 }
 
-/// A matcher for one character.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Unit {
-    /// This character.
-    Char(char),
-    /// Any character in one of these inclusive ranges.
-    Class(Vec<(char, char)>),
-}
+impl Expression {
+    fn new() -> Self {
+        Self { begins_part: true, ..Self::default() }
+    }
 
-impl Unit {
-    fn takes(&self, c: char) -> bool {
-        match self {
-            Self::Char(wanted) => *wanted == c,
-            Self::Class(ranges) => ranges.iter().any(|(first, last)| (*first..=*last).contains(&c)),
+    fn character(&mut self, c: char) {
+        self.unit = Some(self.text.len());
+        self.text.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
+        self.begins_part = c == '/';
+    }
+
+    /// Appends any character in one of these inclusive ranges of ASCII letters or digits.
+    fn class(&mut self, ranges: &[(char, char)]) {
+        self.unit = Some(self.text.len());
+        self.text.push('[');
+        for (first, last) in ranges {
+            self.text.extend([*first, '-', *last]);
         }
+        self.text.push(']');
+        self.begins_part = false;
+    }
+
+    /// Appends an expression for any number of characters.
+    fn any(&mut self, expression: &str, begins_part: bool) {
+        self.text.push_str(expression);
+        self.unit = None;
+        self.begins_part = begins_part;
+    }
+
+    /// Appends `?` or `+` to the last character. Returns false when there is no such character.
+    fn repeat(&mut self, how: char) -> bool {
+        let is_unit = self.unit.take().is_some();
+        self.text.push(how);
+        self.begins_part = false;
+        is_unit
+    }
+
+    fn pattern(&self) -> Result<Pattern, String> {
+        let whole = format!(r"\A(?s:{})\z", self.text);
+        Regex::new(&whole).map(Pattern).map_err(|_| "it is too long; use fewer characters".to_owned())
     }
 }
 
 impl Pattern {
-    /// Parses a glob, in which only `*` is special.
-    pub(super) fn glob(text: &str) -> Self {
-        let mut steps = Vec::with_capacity(text.len());
+    /// Parses a glob, in which only `*` is special; `None` when the glob is too long.
+    pub(super) fn glob(text: &str) -> Option<Self> {
+        let mut expression = Expression::new();
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
             if c == '*' {
-                stars(&mut steps, &mut rest, |_| false);
+                stars(&mut expression, &mut rest, |_| false);
             } else {
-                steps.push(Step::One(Unit::Char(c)));
+                expression.character(c);
             }
         }
-        Self { steps }
+        expression.pattern().ok()
     }
 
     /// Parses a filter pattern of GitHub Actions, without a leading `!`. The error says what is
     /// wrong, and the remedy.
     pub(super) fn actions(text: &str) -> Result<Self, String> {
-        let mut steps = Vec::with_capacity(text.len());
+        let mut expression = Expression::new();
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
             match c {
-                '*' => stars(&mut steps, &mut rest, |c| matches!(c, '?' | '+')),
+                '*' => stars(&mut expression, &mut rest, |c| matches!(c, '?' | '+')),
                 '?' | '+' => {
-                    let Some(Step::One(unit)) = steps.pop() else {
+                    if !expression.repeat(c) {
                         let number = if c == '?' { "zero or one" } else { "one or more" };
                         return Err(format!(
                             "{c} stands for {number} of the character before it, and there is none; write \\{c} for the character itself, or * for \
                              any characters"
                         ));
-                    };
-                    steps.push(if c == '?' { Step::Optional(unit) } else { Step::Repeated(unit) });
-                }
-                '[' => steps.push(Step::One(Unit::Class(class(&mut rest)?))),
-                '\\' => match rest.next() {
-                    Some(escaped) if !escaped.is_ascii_alphanumeric() => {
-                        steps.push(Step::One(Unit::Char(escaped)));
                     }
+                }
+                '[' => expression.class(&class(&mut rest)?),
+                '\\' => match rest.next() {
+                    Some(escaped) if !escaped.is_ascii_alphanumeric() => expression.character(escaped),
                     Some(escaped) => {
                         return Err(format!(
                             "\\{escaped} means nothing; \\ comes before a special character that stands for itself, as \\*"
@@ -92,110 +113,43 @@ impl Pattern {
                     }
                     None => return Err("\\ is the last character; write \\\\ for a backslash".to_owned()),
                 },
-                _ => steps.push(Step::One(Unit::Char(c))),
+                _ => expression.character(c),
             }
         }
-        Ok(Self { steps })
+        expression.pattern()
     }
 
-    /// Returns whether the whole text matches. It follows all paths through the pattern at once and
-    /// never backtracks, so it takes at most the text's length times the pattern's length steps.
+    /// Returns whether the whole text matches.
     pub(super) fn matches(&self, text: &str) -> bool {
-        let mut states = States::new(self.steps.len());
-        let mut next = States::new(self.steps.len());
-        self.enter(0, &mut states);
-        for c in text.chars() {
-            next.clear();
-            for &state in &states.active {
-                match self.steps.get(state) {
-                    Some(Step::One(unit) | Step::Optional(unit)) if unit.takes(c) => {
-                        self.enter(state + 1, &mut next);
-                    }
-                    Some(Step::Repeated(unit)) if unit.takes(c) => {
-                        next.add(state);
-                        self.enter(state + 1, &mut next);
-                    }
-                    Some(Step::Star) if c != '/' => self.enter(state, &mut next),
-                    Some(Step::Any) => self.enter(state, &mut next),
-                    Some(Step::InFolders) => {
-                        next.add(state);
-                        if c == '/' {
-                            self.enter(state + 1, &mut next);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            std::mem::swap(&mut states, &mut next);
-            if states.active.is_empty() {
-                return false;
-            }
-        }
-        states.active.contains(&self.steps.len())
-    }
-
-    /// Adds a state, and the states that can be reached from it without consuming a character.
-    fn enter(&self, state: usize, states: &mut States) {
-        let mut open = vec![state];
-        while let Some(state) = open.pop() {
-            if !states.add(state) {
-                continue;
-            }
-            match self.steps.get(state) {
-                Some(Step::Optional(_) | Step::Star | Step::Any) => open.push(state + 1),
-                Some(Step::Folders) => open.extend([state + 1, state + 2]),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// The set of active states.
-struct States {
-    active: Vec<usize>,
-    is_active: Vec<bool>,
-}
-
-impl States {
-    fn new(steps: usize) -> Self {
-        Self { active: Vec::with_capacity(steps + 1), is_active: vec![false; steps + 1] }
-    }
-
-    fn clear(&mut self) {
-        for state in self.active.drain(..) {
-            self.is_active[state] = false;
-        }
-    }
-
-    /// Adds a state and returns whether it was new.
-    fn add(&mut self, state: usize) -> bool {
-        if std::mem::replace(&mut self.is_active[state], true) {
-            return false;
-        }
-        self.active.push(state);
-        true
+        self.0.is_match(text)
     }
 }
 
 /// Parses a run of stars whose first star has been consumed. Two or more stars include a following
 /// `/` if they are at the beginning of a path segment, unless the character after that `/` modifies
 /// it.
-fn stars(steps: &mut Vec<Step>, rest: &mut Peekable<Chars<'_>>, is_about_the_slash: impl Fn(char) -> bool) {
+fn stars(
+    expression: &mut Expression,
+    rest: &mut Peekable<Chars<'_>>,
+    is_about_the_slash: impl Fn(char) -> bool,
+) {
     let mut count = 1;
     while rest.next_if_eq(&'*').is_some() {
         count += 1;
     }
     if count == 1 {
-        steps.push(Step::Star);
+        expression.any("[^/]*", false);
         return;
     }
-    let begins = matches!(steps.last(), None | Some(Step::One(Unit::Char('/')) | Step::InFolders));
     let mut after = rest.clone();
-    if begins && after.next() == Some('/') && !after.peek().copied().is_some_and(is_about_the_slash) {
+    if expression.begins_part
+        && after.next() == Some('/')
+        && !after.peek().copied().is_some_and(is_about_the_slash)
+    {
         *rest = after;
-        steps.extend([Step::Folders, Step::InFolders]);
+        expression.any("(?:.*/)?", true);
     } else {
-        steps.push(Step::Any);
+        expression.any(".*", false);
     }
 }
 

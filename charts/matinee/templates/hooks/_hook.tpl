@@ -1,4 +1,4 @@
-{{/* Annotations of a hook's objects, which are there only while it runs. Takes events and weight. */}}
+{{/* Annotations of a hook's objects, which exist only while the hook runs. Takes events and weight. */}}
 {{- define "matinee.hook" -}}
 helm.sh/hook: {{ .events }}
 helm.sh/hook-weight: {{ .weight | quote }}

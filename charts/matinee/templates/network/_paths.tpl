@@ -1,4 +1,4 @@
-{{/* What is reached from outside; nothing else of the port is. Each path is taken exactly, but for what is below /environments. */}}
+{{/* The paths of the port that are reachable from outside. Each path matches exactly, except /environments, which matches as a prefix. */}}
 {{- define "matinee.paths" -}}
 - {path: /webhooks/github, below: false}
 - {path: /slack/commands, below: false}

@@ -5,90 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
 
+use crate::adapters::github::permissions::{EVENTS, Feature, Level, PERMISSIONS, Permission};
 use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
 use crate::core::doctor::{Finding, some_of};
 
 /// Most users of a feature that a finding names.
 const NAMED: usize = 3;
-
-/// The level of a permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Read,
-    Write,
-}
-
-impl Level {
-    fn of(text: &str) -> Option<Self> {
-        match text {
-            "read" => Some(Self::Read),
-            "write" | "admin" => Some(Self::Write),
-            _ => None,
-        }
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        }
-    }
-}
-
-/// A feature that needs permissions or events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Feature {
-    Everything,
-    Previews,
-    Push,
-    Slack,
-    Checks,
-    Image,
-    Gates,
-    Chain,
-    Commands,
-}
-
-impl Feature {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Everything => "everything",
-            Self::Previews => "trigger.pullRequest",
-            Self::Push => "trigger.push",
-            Self::Slack => "spec.slack",
-            Self::Checks => "gates.checks",
-            Self::Image => "gates.image",
-            Self::Gates => "gates and locks",
-            Self::Chain => "what follows other environments",
-            Self::Commands => "commands in comments",
-        }
-    }
-}
-
-/// GitHub's key of a permission, its name in the settings, the level, and the features that need
-/// it.
-const PERMISSIONS: [(&str, &str, Level, &[Feature]); 8] = [
-    ("metadata", "Metadata", Level::Read, &[Feature::Everything]),
-    ("deployments", "Deployments", Level::Write, &[Feature::Everything]),
-    ("pull_requests", "Pull requests", Level::Read, &[Feature::Previews]),
-    ("pull_requests", "Pull requests", Level::Write, &[Feature::Commands]),
-    ("issues", "Issues", Level::Write, &[Feature::Commands]),
-    ("contents", "Contents", Level::Read, &[Feature::Push, Feature::Slack]),
-    ("checks", "Checks", Level::Read, &[Feature::Checks]),
-    ("statuses", "Commit statuses", Level::Write, &[Feature::Gates]),
-];
-
-/// GitHub's key of an event, its name in the settings, and the features that need it. `check_suite`
-/// isn't among them, since `check_run` reports the same.
-const EVENTS: [(&str, &str, &[Feature]); 7] = [
-    ("deployment", "Deployments", &[Feature::Everything]),
-    ("pull_request", "Pull requests", &[Feature::Previews]),
-    ("deployment_status", "Deployment statuses", &[Feature::Chain]),
-    ("push", "Pushes", &[Feature::Push]),
-    ("check_run", "Check runs", &[Feature::Checks, Feature::Image]),
-    ("status", "Statuses", &[Feature::Checks, Feature::Image]),
-    ("issue_comment", "Issue comments", &[Feature::Commands]),
-];
 
 /// Permissions as GitHub returns them, each `read`, `write` or `admin`.
 pub type Permissions = BTreeMap<String, String>;
@@ -168,11 +90,8 @@ fn granted(permissions: &Permissions, word: &str) -> Option<Level> {
 
 /// Returns the permissions that are needed but not granted, by GitHub's keys.
 pub(super) fn missing(permissions: &Permissions, uses: &Uses) -> BTreeSet<&'static str> {
-    let needed = PERMISSIONS.iter().filter(|(.., features)| uses.who(features).is_some());
-    needed
-        .filter(|(word, _, level, _)| granted(permissions, word) < Some(*level))
-        .map(|(word, ..)| *word)
-        .collect()
+    let needed = PERMISSIONS.iter().filter(|row| uses.who(row.features).is_some());
+    needed.filter(|row| granted(permissions, row.word) < Some(row.level)).map(|row| row.word).collect()
 }
 
 /// Judges an App's permissions: a problem for each missing one that is needed, and a note on each
@@ -191,7 +110,7 @@ pub fn permissions(
     let commands_wanted = subscribed.iter().any(|event| event == "issue_comment");
     let mut findings = Vec::new();
     let mut unused = Vec::new();
-    for (word, name, level, features) in PERMISSIONS {
+    for Permission { word, title: name, level, features, .. } in PERMISSIONS {
         if granted(permissions, word) >= Some(level) {
             continue;
         }
@@ -216,9 +135,8 @@ pub fn permissions(
     if findings.is_empty() {
         findings.push(Finding::ok("permissions", "the App has all that are needed"));
     }
-    let most = |word: &str| {
-        PERMISSIONS.iter().filter(|(known, ..)| *known == word).map(|(_, _, level, _)| *level).max()
-    };
+    let most =
+        |word: &str| PERMISSIONS.iter().filter(|known| known.word == word).map(|known| known.level).max();
     let more: Vec<String> = permissions
         .iter()
         .filter(|(word, level)| Level::of(level) > most(word))
@@ -245,9 +163,9 @@ pub fn permissions(
 pub fn events(subscribed: &[String], settings: &str, uses: &Uses) -> Vec<Finding> {
     let mut findings: Vec<Finding> = EVENTS
         .iter()
-        .filter(|(word, ..)| !subscribed.iter().any(|event| event == word))
-        .filter_map(|(_, name, features)| {
-            let who = uses.who(features)?;
+        .filter(|row| !subscribed.iter().any(|event| event == row.word))
+        .filter_map(|row| {
+            let (name, who) = (row.title, uses.who(row.features)?);
             Some(Finding::warning(
                 "events",
                 format!(

@@ -2,81 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use serde::Serialize;
 use url::{Host, Url};
+
+use crate::adapters::github::permissions::{Part, events, permissions};
 
 /// Most characters of a GitHub App's name.
 pub const LONGEST_NAME: usize = 34;
 /// Path of the URL to which GitHub sends webhooks.
 pub const WEBHOOK_PATH: &str = "/webhooks/github";
-
-/// An optional part of Matinee that needs more permissions and events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// Commands in comments.
-    Commands,
-    /// Gates and locks.
-    Gates,
-    /// Deployments of pushed branches, and of refs that users name in Slack.
-    Pushes,
-}
-
-impl Part {
-    /// All parts.
-    pub const ALL: [Self; 3] = [Self::Commands, Self::Gates, Self::Pushes];
-
-    /// Returns the part's name in the command line flag.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Commands => "commands",
-            Self::Gates => "gates",
-            Self::Pushes => "pushes",
-        }
-    }
-
-    const fn permissions(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Commands => &[("issues", "write"), ("pull_requests", "write")],
-            Self::Gates => &[("checks", "read"), ("statuses", "write")],
-            Self::Pushes => &[("contents", "read")],
-        }
-    }
-
-    const fn events(self) -> &'static [&'static str] {
-        match self {
-            Self::Commands => &["issue_comment"],
-            Self::Gates => &["check_run", "check_suite", "status"],
-            Self::Pushes => &["push"],
-        }
-    }
-}
-
-impl FromStr for Part {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|part| part.word() == text).ok_or_else(|| {
-            let words = Self::ALL.map(Self::word).join(", ");
-            format!("\"{text}\" is not what an App can go without: write some of {words}")
-        })
-    }
-}
-
-/// Returns the repository permissions of an App with these parts. Without any part, the App can do
-/// previews of pull requests.
-pub fn permissions(parts: &BTreeSet<Part>) -> BTreeMap<&'static str, &'static str> {
-    let base = [("deployments", "write"), ("metadata", "read"), ("pull_requests", "read")];
-    base.into_iter().chain(parts.iter().flat_map(|part| part.permissions().iter().copied())).collect()
-}
-
-/// Returns the webhook events of an App with these parts. A permission of the same part covers each
-/// event, since GitHub rejects other events.
-pub fn events(parts: &BTreeSet<Part>) -> BTreeSet<&'static str> {
-    let base = ["deployment", "deployment_status", "pull_request"];
-    base.into_iter().chain(parts.iter().flat_map(|part| part.events().iter().copied())).collect()
-}
 
 /// The manifest that is posted to GitHub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

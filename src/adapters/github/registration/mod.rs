@@ -8,5 +8,5 @@ pub mod manifest;
 pub mod place;
 
 pub use kept::{Kept, class_snippet};
-pub use manifest::{Manifest, Part};
+pub use manifest::Manifest;
 pub use place::Place;

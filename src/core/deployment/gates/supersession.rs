@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 use super::{pushes, repeats};
 use crate::api::{DeploymentRequest, DeploymentRequestSpec, Origin, find_condition};
 use crate::core::conditions::READY;
-use crate::core::forge::{Branch, Deployment};
+use crate::core::forge::{Branch, Deployment, StatusState};
 
 /// The reason why a request is superseded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +45,10 @@ pub fn by_branch(request: &DeploymentRequestSpec, head: Option<&Branch>) -> Opti
 
 /// Returns whether a request that follows another environment's deployment is superseded because a
 /// newer deployment of another commit there succeeded or is in progress. `newer` are deployments of
-/// that environment, each with the state of its newest status in GitHub's words, or `None` when it
-/// has no status.
+/// that environment, each with the state of its newest status, or `None` when it has no status.
 pub fn by_source<'a>(
     request: &DeploymentRequestSpec,
-    newer: impl IntoIterator<Item = (&'a Deployment, Option<&'a str>)>,
+    newer: impl IntoIterator<Item = (&'a Deployment, Option<&'a StatusState>)>,
 ) -> Option<Superseded> {
     let asked = &request.requested_by;
     let id = asked.deployment_id.filter(|_| asked.origin == Origin::DeploymentStatus)?;
@@ -58,9 +57,7 @@ pub fn by_source<'a>(
         // The request's name contains its commit, so another deployment of the same commit leads to
         // this same request.
         .filter(|(deployment, _)| deployment.id > id && deployment.sha != request.sha)
-        .filter(|(_, state)| {
-            state.is_none_or(|state| matches!(state, "success" | "queued" | "pending" | "in_progress"))
-        })
+        .filter(|(_, state)| state.is_none_or(|state| *state == StatusState::Success || state.is_under_way()))
         .max_by_key(|(deployment, _)| deployment.id)
         .map(|(deployment, _)| {
             superseded(format!(

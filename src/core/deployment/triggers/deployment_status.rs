@@ -9,7 +9,7 @@ use crate::api::{
     DeploymentStatusTrigger, Origin, PreviewRepository, RepositoryEnvironment, RequestedBy, TriggerState,
 };
 use crate::core::deployment::{ownership, promotion};
-use crate::core::forge::{Deployment, DeploymentStatus};
+use crate::core::forge::{Deployment, DeploymentStatus, StatusState};
 use crate::core::naming;
 
 pub(super) fn changes(
@@ -79,12 +79,11 @@ pub(super) fn changes(
     changes
 }
 
-/// Returns whether GitHub's word for a state is the one that the trigger wants.
-/// <https://docs.github.com/rest/deployments/statuses>
-fn is_wanted(state: TriggerState, word: &str) -> bool {
-    match state {
-        TriggerState::Success => word == "success",
-        TriggerState::Failure => matches!(word, "failure" | "error"),
+/// Returns whether a status has the state that a trigger names.
+fn is_wanted(wanted: TriggerState, state: &StatusState) -> bool {
+    match wanted {
+        TriggerState::Success => *state == StatusState::Success,
+        TriggerState::Failure => state.is_failed(),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Tests of the gates, with objects in the YAML form that users write.
 
 mod chain;
+mod commit_status;
 mod hours;
 mod pushes;
-mod supersede;
-mod tell;
+mod supersession;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};

@@ -47,8 +47,14 @@ impl Play {
         self.nothing_left().await?;
         self.holds("No object of the preview is left in the cluster");
         if self.stage.serves() {
-            let answer = self.stage.fetch(&self.url).await?;
-            ensure!(answer.status == 404, "the preview's URL still answers {answer:?}");
+            // The gateway takes note of the route's end in its own time.
+            self.stage
+                .wait_for(&format!("{} answers 404", self.url), BOUND, async || {
+                    let answer = self.stage.fetch(&self.url).await?;
+                    ensure!(answer.status == 404, "{answer:?}");
+                    Ok(())
+                })
+                .await?;
             self.holds("The preview's URL answers 404, from the gateway");
         }
         Ok(())

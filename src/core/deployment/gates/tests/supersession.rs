@@ -4,7 +4,7 @@ use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, DeploymentR
 use crate::core::deployment::gates::supersession::{
     by_branch, by_request, by_source, is_replaced, overtaken, surplus, waits,
 };
-use crate::core::forge::{Branch, Deployment};
+use crate::core::forge::{Branch, Deployment, StatusState};
 
 fn spec(requested_by: Value) -> DeploymentRequestSpec {
     DeploymentRequestSpec {
@@ -65,10 +65,14 @@ fn a_link_of_a_chain_gives_way_to_a_newer_deployment_of_its_source() {
         (4, "2", Some("success"), false),
     ] {
         let newer = deployment(id, sha);
-        assert_eq!(by_source(&led_to(5), [(&newer, state)]).is_some(), gives_way, "{id} {sha} {state:?}");
+        assert_eq!(
+            by_source(&led_to(5), [(&newer, state.map(StatusState::from).as_ref())]).is_some(),
+            gives_way,
+            "{id} {sha} {state:?}"
+        );
     }
     let newer = deployment(6, "2");
-    assert_eq!(by_source(&pushed("main"), [(&newer, Some("success"))]), None);
+    assert_eq!(by_source(&pushed("main"), [(&newer, Some(&StatusState::Success))]), None);
 }
 
 #[test]
