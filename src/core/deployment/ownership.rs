@@ -15,7 +15,7 @@ use crate::core::naming;
 const ADMIT: &str = "ask the platform team to add it, or name another class";
 
 /// Returns the class of a PreviewRepository: the one that it names, else the default class. Of
-/// several default classes it is the newest, as with StorageClasses.
+/// several default classes it is the newest, as with `StorageClass` objects.
 /// <https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass>
 pub fn class_of<'a, C: AsRef<PreviewClass>>(
     repository: &PreviewRepository,
