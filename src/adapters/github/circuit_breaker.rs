@@ -71,7 +71,7 @@ mod tests {
         breaker.note(Admission::Probe, Some(false));
         assert_eq!(breaker.admit(), Admission::Probe);
         breaker.note(Admission::Probe, None);
-        assert_eq!(breaker.admit(), Admission::Probe, "the previous one was given up");
+        assert_eq!(breaker.admit(), Admission::Probe, "the previous probe was cancelled");
         breaker.note(Admission::Probe, Some(true));
         assert_eq!([breaker.admit(), breaker.admit()], [Admission::Open; 2]);
     }

@@ -253,13 +253,13 @@ mod tests {
         assert_eq!(deployment(Value::String(object.to_string())).payload, object);
         assert_eq!(deployment(json!("")).payload, Value::Null);
         assert_eq!(deployment(json!("null")).payload, Value::Null);
-        assert_eq!(deployment(json!("12")).payload, json!("12"), "a word is not taken for a number");
+        assert_eq!(deployment(json!("12")).payload, json!("12"), "a string does not become a number");
         assert_eq!(deployment(json!("{broken")).payload, json!("{broken"));
         assert_eq!(deployment(Value::Null).payload, Value::Null);
         assert_eq!(deployment(json!(" \n")).payload, Value::Null);
         assert_eq!(deployment(json!("nightly")).payload, json!("nightly"));
         assert_eq!(deployment(json!("[1]")).payload, json!([1]));
-        assert_eq!(deployment(Value::Null).id, 9_007_199_254_740_993, "ids are beyond what a float holds");
+        assert_eq!(deployment(Value::Null).id, 9_007_199_254_740_993, "ids exceed the precision of a float");
     }
 
     #[test]
@@ -270,7 +270,7 @@ mod tests {
             assert_eq!(deployment(encoded.clone()).payload, object, "encoded {times} times");
             encoded = Value::String(encoded.to_string());
         }
-        assert_eq!(deployment(encoded.clone()).payload, encoded, "there is an end");
+        assert_eq!(deployment(encoded.clone()).payload, encoded, "decoding stops");
         let word = Value::String(json!("nightly").to_string());
         assert_eq!(deployment(word.clone()).payload, word);
     }

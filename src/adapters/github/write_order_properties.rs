@@ -94,7 +94,7 @@ proptest! {
             prop_assert_eq!(outbox.turns.len(), outbox.waiting.len());
             let mut subjects: Vec<_> =
                 outbox.waiting.values().filter_map(|(_, write, _)| write.subject()).collect();
-            prop_assert_eq!(subjects.len(), outbox.subjects.len(), "two wait to say the same");
+            prop_assert_eq!(subjects.len(), outbox.subjects.len(), "two waiting writes have the same subject");
             subjects.retain(|subject| !outbox.subjects.contains_key(subject));
             prop_assert!(subjects.is_empty());
             prop_assert!(outbox.len() <= pace.capacity);

@@ -266,10 +266,10 @@ fn answers_leave_two_thirds_of_the_budgets_to_deployments() {
     }
     let count = |of: &str| sent.iter().filter(|job| **job == of).count();
     assert_eq!(count("answer"), 30, "a third of the hour's budget");
-    assert_eq!(count("create") + count("in progress"), 60, "the rest of it");
+    assert_eq!(count("create") + count("in progress"), 60, "the rest of the hour's budget");
     assert!(
         sent[..14].contains(&"in progress"),
-        "a status of a deployment waits for no answer beyond a minute's share"
+        "answers delay a deployment status by at most a minute's share"
     );
 }
 

@@ -391,7 +391,7 @@ mod tests {
         let mut view = View::default();
         assert!(view.put(&kind, &at_version("99")));
         assert!(view.put(&kind, &at_version("101")));
-        assert!(!view.put(&kind, &at_version("100")), "a write's answer that the watch overtook");
+        assert!(!view.put(&kind, &at_version("100")), "an answer older than the watch event");
         assert!(!view.put(&kind, &at_version("101")));
         assert_eq!(view.objects[&kind].values().next().unwrap().resource_version().unwrap(), "101");
         assert!(view.put(&kind, &Arc::new(namespace("made again"))));
@@ -432,7 +432,7 @@ mod tests {
         assert!(view.is_gone("old") && !view.is_gone("new"));
         assert_eq!(view.objects[&kind].values().filter_map(|left| left.uid()).collect::<Vec<_>>(), ["new"]);
         assert!(view.went(&kind, &namespace("new")).is_some());
-        assert!(!view.answered(&kind, &Arc::new(namespace("new"))), "a write's answer that its end overtook");
+        assert!(!view.answered(&kind, &Arc::new(namespace("new"))), "an answer after the deletion");
         assert!(view.objects[&kind].is_empty());
         assert!(view.watched(&kind, &Arc::new(namespace("new"))), "it has its label again");
         assert!(!view.is_gone("new"));

@@ -73,7 +73,7 @@ mod tests {
             "r.example/acme/shop:0123456"
         );
         assert_eq!(filled("r.example/a:1").unwrap(), "r.example/a:1");
-        assert_eq!(filled("{{ parameters.tag }}").unwrap(), "{{ sha }}", "what fills a hole is no template");
+        assert_eq!(filled("{{ parameters.tag }}").unwrap(), "{{ sha }}", "a value is not a template");
         assert_eq!(filled("{{ pr.number if pr is defined else 'none' }}").unwrap(), "none");
     }
 

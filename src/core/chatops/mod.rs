@@ -32,7 +32,7 @@ pub enum Place {
     Slack,
 }
 
-/// A parsed command. Names of environments are as the user wrote them until [`resolve`] looks them
+/// A parsed command. Names of environments are as the user wrote them until [`resolve()`] looks them
 /// up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {

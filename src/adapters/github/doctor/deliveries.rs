@@ -219,7 +219,7 @@ mod tests {
             Finding::ok("deliveries", "the last 2 arrived")
         );
         let again = attempts(&[(202, "OK", "a"), (503, "", "a")]);
-        assert_eq!(again.verdict, Verdict::Ok, "another attempt made up for it");
+        assert_eq!(again.verdict, Verdict::Ok, "the redelivery succeeded");
         assert_eq!(attempts(&[]).verdict, Verdict::Warning);
     }
 

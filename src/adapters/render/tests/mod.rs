@@ -342,7 +342,7 @@ fn a_payload_that_is_no_object_is_refused_where_it_is_read_and_nowhere_else() {
                 "{message}"
             );
         }
-        assert!(rendered(payload, "{{ sha }}").is_ok(), "another tool's payload is nobody's mistake");
+        assert!(rendered(payload, "{{ sha }}").is_ok(), "another tool's payload is no error");
     }
     assert!(rendered(Value::Null, "{{ payload.image | default('x') }}").is_ok());
 }

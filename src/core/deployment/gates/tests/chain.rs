@@ -282,7 +282,7 @@ fn all_that_is_waited_for_is_told_in_one_short_sentence() {
     assert_eq!(message, "waits: to be live in staging first; 1 of 2 approvals (grace); check build");
     world.now += SignedDuration::from_mins(5);
     let later = world.judge(&facts);
-    assert_eq!(later, evaluation, "messages hold nothing that changes from one look to the next");
+    assert_eq!(later, evaluation, "messages do not change from one reconcile to the next");
 }
 
 #[test]
