@@ -50,8 +50,8 @@ impl Gate {
         }
     }
 
-    /// Returns the end of the rate limit that an error reports, which may be a limit outside of this
-    /// gate; zero for other errors.
+    /// Returns the end of the rate limit that an error reports, which may be a limit outside of
+    /// this gate; zero for other errors.
     pub fn wait_for(&self, error: &ForgeError) -> Duration {
         let ForgeError::RateLimited { until } = error else { return Duration::ZERO };
         let wait = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();

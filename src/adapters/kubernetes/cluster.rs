@@ -272,8 +272,8 @@ impl Cluster for KubeCluster {
         let same = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let parameters = DeleteParams::background().preconditions(same);
         match self.send::<serde_json::Value>(actor, request.delete(name, &parameters), None).await {
-            // 404: the object has been deleted. Conflict: another object has its name by now. In both
-            // cases the object with this UID no longer exists.
+            // 404: the object has been deleted. Conflict: another object has its name by now. In
+            // both cases the object with this UID no longer exists.
             Ok(_) | Err(ClusterError::Refused { code: 404, .. } | ClusterError::Conflict(_)) => Ok(()),
             Err(error) => Err(error),
         }

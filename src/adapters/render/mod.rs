@@ -2,9 +2,9 @@
 //!
 //! - Placeholders `{{ expression }}` may be in string values, and in the keys of string maps
 //!   (labels, annotations, selectors and data). Objects are parsed before they are rendered, so a
-//!   value can never change their structure, and values aren't searched for placeholders. The braces
-//!   themselves are written as `{{ "{{" }}`. Statements (`{% %}`) and comments (`{# #}`) are plain
-//!   text, since shell scripts and configuration files often contain them.
+//!   value can never change their structure, and values aren't searched for placeholders. The
+//!   braces themselves are written as `{{ "{{" }}`. Statements (`{% %}`) and comments (`{# #}`) are
+//!   plain text, since shell scripts and configuration files often contain them.
 //! - A string that consists of one placeholder takes the type of its expression; in any other
 //!   string the value becomes text. Parameters are given as strings. Whole numbers and booleans in
 //!   canonical form (`2`, `-1`, `true`; not `007`, `1.10` or `yes`) are numbers and booleans in

@@ -32,8 +32,8 @@ pub enum Place {
     Slack,
 }
 
-/// A parsed command. Names of environments are as the user wrote them until [`resolve()`] looks them
-/// up.
+/// A parsed command. Names of environments are as the user wrote them until [`resolve()`] looks
+/// them up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Deploy to an environment: the pull request's head, or in Slack the commit that the ref

@@ -6,8 +6,8 @@ use super::{Command, CommandError, Resolved};
 use crate::api::{self, DeploymentRequestSpec, Origin, RequestedBy};
 use crate::core::naming;
 
-/// Characters of the DeploymentCommand's UID in the request's name. The same command always leads to
-/// the same request; another command for the same commit leads to another request.
+/// Characters of the DeploymentCommand's UID in the request's name. The same command always leads
+/// to the same request; another command for the same commit leads to another request.
 const UID: usize = 8;
 
 /// Returns name and spec of the request for a command; `None` when the command requests no

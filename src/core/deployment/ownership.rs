@@ -33,7 +33,8 @@ pub fn class_of<'a, C: AsRef<PreviewClass>>(
     })
 }
 
-/// Checks that a grant of the class admits the PreviewRepository: its GitHub repository in its namespace.
+/// Checks that a grant of the class admits the PreviewRepository: its GitHub repository, and its
+/// namespace.
 pub fn class_admits(class: &PreviewClass, repository: &PreviewRepository) -> Result<(), Mistake> {
     let namespace = repository.namespace().unwrap_or_default();
     let name = repository.name_any();

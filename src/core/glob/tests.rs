@@ -234,7 +234,7 @@ fn a_star_stands_for_anything_but_a_slash() {
     }
 }
 
-/// Most of these are the examples of GitHub's documentation.
+/// Mostly the examples in GitHub's documentation.
 #[test]
 fn two_stars_stand_for_anything() {
     for (pattern, texts) in [

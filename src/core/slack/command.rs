@@ -85,7 +85,7 @@ pub enum FormError {
     Long {
         /// The field.
         field: &'static str,
-        /// Most characters it may have.
+        /// Most characters that the field may have.
         most: usize,
     },
     /// A field that must be exact has white space or a control character.

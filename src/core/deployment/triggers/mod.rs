@@ -20,7 +20,7 @@ use crate::core::event::Event;
 use crate::core::forge::RepositoryName;
 use crate::core::naming;
 
-/// One change to make in the cluster.
+/// A change to the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// Write a `DeploymentRequest`, since a trigger wants a deployment.

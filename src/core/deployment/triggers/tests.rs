@@ -34,7 +34,7 @@ fn of(event: &Event, repositories: &[PreviewRepository]) -> Vec<Change> {
     changes(event, &repositories.iter().collect::<Vec<_>>(), "cluster-1")
 }
 
-/// The requests among the changes, as namespace, name and spec.
+/// Returns the requests among the changes, as namespace, name and spec.
 fn requests(
     event: &Event,
     repositories: &[PreviewRepository],
