@@ -1,25 +1,26 @@
-//! Which permissions and webhook events a GitHub App needs, and for what: one table for `matinee github connect`, for the doctor and for the
-//! guide to the App.
+//! The permissions and webhook events that a GitHub App needs, and the features that need them.
+//! This table is the source for `matinee github connect`, for `matinee doctor` and for the guide to
+//! the App.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-/// What Matinee can be used for and an App may go without.
+/// An optional part of Matinee that needs more permissions and events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// Commands in comments.
     Commands,
     /// Gates and locks.
     Gates,
-    /// Deployments of what was pushed to a branch, or of a branch or tag that somebody names in Slack.
+    /// Deployments of pushed branches, and of refs that users name in Slack.
     Pushes,
 }
 
 impl Part {
-    /// Every part.
+    /// All parts.
     pub const ALL: [Self; 3] = [Self::Commands, Self::Gates, Self::Pushes];
 
-    /// As it is written in the flag.
+    /// Returns the part's name in the command line flag.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Commands => "commands",
@@ -40,17 +41,17 @@ impl FromStr for Part {
     }
 }
 
-/// How much of something a permission lets do.
+/// The level of a permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// To read.
+    /// Read access.
     Read,
-    /// To write, and to read.
+    /// Read and write access.
     Write,
 }
 
 impl Level {
-    /// Reads the word that GitHub uses.
+    /// Parses GitHub's word for a level.
     pub fn of(text: &str) -> Option<Self> {
         match text {
             "read" => Some(Self::Read),
@@ -59,7 +60,7 @@ impl Level {
         }
     }
 
-    /// The word that GitHub uses.
+    /// Returns GitHub's word for the level.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -68,10 +69,10 @@ impl Level {
     }
 }
 
-/// What a permission or an event is needed with.
+/// A feature that needs permissions or events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
-    /// Whatever Matinee does.
+    /// Every use of Matinee.
     Everything,
     /// Previews of pull requests.
     Previews,
@@ -92,7 +93,8 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// What people call it: a field of a PreviewRepository or a class, where there is one.
+    /// Returns the feature's name for users: a field of a PreviewRepository or a class, if there is
+    /// one.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Everything => "everything",
@@ -111,28 +113,29 @@ impl Feature {
 /// A permission of an App.
 #[derive(Clone, Copy, Debug)]
 pub struct Permission {
-    /// GitHub's word for it.
+    /// GitHub's key of the permission.
     pub word: &'static str,
     /// Its name in GitHub's settings.
     pub title: &'static str,
-    /// The level that is needed.
+    /// The required level.
     pub level: Level,
-    /// The part that needs it; every App needs one without a part.
+    /// The part that needs the permission; `None` if every App needs it.
     pub part: Option<Part>,
-    /// What it is needed with.
+    /// The features that need the permission.
     pub features: &'static [Feature],
 }
 
 /// A webhook event that an App subscribes to.
 #[derive(Clone, Copy, Debug)]
 pub struct Subscription {
-    /// GitHub's word for it.
+    /// GitHub's key of the event.
     pub word: &'static str,
     /// Its name in GitHub's settings.
     pub title: &'static str,
-    /// The part that needs it. GitHub rejects an event whose permission the App doesn't have, so both belong to one part.
+    /// The part that needs the event; `None` if every App needs it. GitHub rejects an event without
+    /// its permission, so both belong to the same part.
     pub part: Option<Part>,
-    /// What it is needed with.
+    /// The features that need the event.
     pub features: &'static [Feature],
 }
 
@@ -146,7 +149,8 @@ const fn permission(
     Permission { word, title, level, part, features }
 }
 
-/// Every permission that Matinee makes use of. Where a permission has two rows, the one with the higher level comes last.
+/// All permissions that Matinee uses. If a permission has two rows, the one with the higher level
+/// is the later one.
 pub const PERMISSIONS: [Permission; 8] = [
     permission("metadata", "Metadata", Level::Read, None, &[Feature::Everything]),
     permission("deployments", "Deployments", Level::Write, None, &[Feature::Everything]),
@@ -167,7 +171,8 @@ const fn event(
     Subscription { word, title, part, features }
 }
 
-/// Every event that Matinee makes use of. Check suites aren't among them: they say nothing that their check runs don't say.
+/// All events that Matinee uses. `check_suite` isn't among them, since `check_run` reports the
+/// same.
 pub const EVENTS: [Subscription; 7] = [
     event("deployment", "Deployments", None, &[Feature::Everything]),
     event("pull_request", "Pull requests", None, &[Feature::Previews]),
@@ -182,13 +187,14 @@ fn is_in(part: Option<Part>, parts: &BTreeSet<Part>) -> bool {
     part.is_none_or(|part| parts.contains(&part))
 }
 
-/// Repository permissions of an App with these parts; without any it can do previews of pull requests.
+/// Returns the repository permissions of an App with these parts. Without any part, the App can do
+/// previews of pull requests.
 pub fn permissions(parts: &BTreeSet<Part>) -> BTreeMap<&'static str, &'static str> {
     let rows = PERMISSIONS.iter().filter(|row| is_in(row.part, parts));
     rows.map(|row| (row.word, row.level.as_str())).collect()
 }
 
-/// Webhook events of an App with these parts.
+/// Returns the webhook events of an App with these parts.
 pub fn events(parts: &BTreeSet<Part>) -> BTreeSet<&'static str> {
     EVENTS.iter().filter(|row| is_in(row.part, parts)).map(|row| row.word).collect()
 }

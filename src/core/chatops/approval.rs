@@ -1,15 +1,16 @@
-//! Which requests somebody can approve.
+//! Approvals: which requests somebody may approve.
 
 use super::CommandError;
 use crate::api::{DeploymentRequest, Gates, find_condition};
 use crate::core::conditions::READY;
 use crate::core::deployment::gates::supersession;
 
-/// Checks that an approval of a request counts. `gates` are those of its environment.
+/// Checks that an approval of a request by `by` counts. `gates` are those of the request's
+/// environment.
 ///
 /// # Errors
-/// `NothingToApprove` with what became of the request, or that no approval is needed;
-/// `OwnDeployment` for whoever asked for it.
+/// `NothingToApprove` when the request doesn't wait or needs no approval, with the reason;
+/// `OwnDeployment` when `by` is the requester.
 pub fn approvable(request: &DeploymentRequest, gates: Option<&Gates>, by: &str) -> Result<(), CommandError> {
     let nothing = |message: String| CommandError { reason: "NothingToApprove", message, usage: None };
     if request.metadata.deletion_timestamp.is_some() {
@@ -29,7 +30,7 @@ pub fn approvable(request: &DeploymentRequest, gates: Option<&Gates>, by: &str) 
     Ok(())
 }
 
-/// What became of a request that doesn't wait any more.
+/// Returns the reason why a request no longer waits, for a message.
 fn ended(request: &DeploymentRequest) -> String {
     let ready = request.status.as_ref().and_then(|status| find_condition(&status.conditions, READY));
     let (reason, message) =

@@ -1,4 +1,5 @@
-//! What a GitHub App has to be allowed and told, by what PreviewRepositories and classes make use of. The tables are those of the README.
+//! The permissions and events that a GitHub App needs for the features in use by
+//! PreviewRepositories and classes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +9,18 @@ use crate::adapters::github::permissions::{EVENTS, Feature, Level, PERMISSIONS, 
 use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
 use crate::core::doctor::{Finding, some_of};
 
-/// How many users of a feature are named.
+/// Most users of a feature that a finding names.
 const NAMED: usize = 3;
 
-/// Permissions as GitHub tells them, each `read`, `write` or `admin`.
+/// Permissions as GitHub returns them, each `read`, `write` or `admin`.
 pub type Permissions = BTreeMap<String, String>;
 
-/// Who makes use of what.
+/// The objects that use each feature.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uses(BTreeMap<Feature, BTreeSet<String>>);
 
 impl Uses {
-    /// Of these PreviewRepositories and classes.
+    /// Collects the features in use by these PreviewRepositories and classes.
     pub fn of(repositories: &[PreviewRepository], classes: &[PreviewClass]) -> Self {
         let mut uses = Self::default();
         for repository in repositories {
@@ -45,7 +46,7 @@ impl Uses {
         self.0.entry(feature).or_default().insert(user.to_owned());
     }
 
-    /// Who needs one of the features, for people; `None` when nobody does.
+    /// Names the users of these features in a message; `None` when nobody uses them.
     fn who(&self, features: &[Feature]) -> Option<String> {
         if features.contains(&Feature::Everything) {
             return Some(Feature::Everything.name().to_owned());
@@ -87,13 +88,14 @@ fn granted(permissions: &Permissions, word: &str) -> Option<Level> {
     permissions.get(word).and_then(|level| Level::of(level))
 }
 
-/// The permissions that are needed and not granted, by GitHub's word.
+/// Returns the permissions that are needed but not granted, by GitHub's keys.
 pub(super) fn missing(permissions: &Permissions, uses: &Uses) -> BTreeSet<&'static str> {
     let needed = PERMISSIONS.iter().filter(|row| uses.who(row.features).is_some());
     needed.filter(|row| granted(permissions, row.word) < Some(row.level)).map(|row| row.word).collect()
 }
 
-/// Judges an App's permissions: a problem for each that somebody needs, and what is too much.
+/// Judges an App's permissions: a problem for each missing one that is needed, and a note on each
+/// that is too much.
 pub fn permissions(
     permissions: &Permissions,
     subscribed: &[String],
@@ -156,7 +158,8 @@ pub fn permissions(
     findings
 }
 
-/// Judges what an App with a webhook is told of. What it isn't told, the sweep finds.
+/// Judges the events that an App with a webhook is subscribed to. Without an event, only the sweep
+/// finds the change.
 pub fn events(subscribed: &[String], settings: &str, uses: &Uses) -> Vec<Finding> {
     let mut findings: Vec<Finding> = EVENTS
         .iter()

@@ -1,4 +1,5 @@
-//! Which of the requests for one place is carried out: one whose deployment isn't created yet gives way to a newer one.
+//! Supersession: a request whose deployment isn't created yet gives way to a newer request for the
+//! same environment.
 
 use kube::ResourceExt as _;
 
@@ -7,12 +8,12 @@ use crate::api::{DeploymentRequest, DeploymentRequestSpec, Origin, find_conditio
 use crate::core::conditions::READY;
 use crate::core::forge::{Branch, Deployment, StatusState};
 
-/// A request gives way.
+/// The reason why a request is superseded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superseded {
-    /// CamelCase.
+    /// Reason of the condition, in CamelCase.
     pub reason: &'static str,
-    /// By what, for people.
+    /// Message for users that names what supersedes the request.
     pub message: String,
 }
 
@@ -20,15 +21,16 @@ fn superseded(message: String) -> Superseded {
     Superseded { reason: "Superseded", message }
 }
 
-/// Whether two requests are for the same place: the same environment of the same PreviewRepository, for the same pull request or for none.
+/// Returns whether two requests are for the same place: the same environment of the same
+/// PreviewRepository, and the same pull request or none.
 pub fn same_place(one: &DeploymentRequestSpec, other: &DeploymentRequestSpec) -> bool {
     one.repository_ref == other.repository_ref
         && one.environment == other.environment
         && one.pull_request == other.pull_request
 }
 
-/// Whether a request that a push asked for gives way, since its commit isn't its branch's head any more. `head`: the branch as just read from
-/// GitHub, `None` when it is gone.
+/// Returns whether a request from a push is superseded because its commit is no longer the head of
+/// its branch. `head` is the branch as just read from GitHub, `None` when the branch was deleted.
 pub fn by_branch(request: &DeploymentRequestSpec, head: Option<&Branch>) -> Option<Superseded> {
     let asked = &request.requested_by;
     let branch = asked.branch.as_deref().filter(|_| asked.origin == Origin::Push)?;
@@ -41,8 +43,9 @@ pub fn by_branch(request: &DeploymentRequestSpec, head: Option<&Branch>) -> Opti
     }
 }
 
-/// Whether a request that another environment's deployment led to gives way, since a newer deployment of another commit there succeeded or is
-/// under way. `newer`: deployments of that environment, each with the state of its newest status, `None` when it has none.
+/// Returns whether a request that follows another environment's deployment is superseded because a
+/// newer deployment of another commit there succeeded or is in progress. `newer` are deployments of
+/// that environment, each with the state of its newest status, or `None` when it has no status.
 pub fn by_source<'a>(
     request: &DeploymentRequestSpec,
     newer: impl IntoIterator<Item = (&'a Deployment, Option<&'a StatusState>)>,
@@ -51,7 +54,8 @@ pub fn by_source<'a>(
     let id = asked.deployment_id.filter(|_| asked.origin == Origin::DeploymentStatus)?;
     newer
         .into_iter()
-        // A request's name is made from its commit: the same commit deployed once more leads to this same request.
+        // The request's name contains its commit, so another deployment of the same commit leads to
+        // this same request.
         .filter(|(deployment, _)| deployment.id > id && deployment.sha != request.sha)
         .filter(|(_, state)| state.is_none_or(|state| *state == StatusState::Success || state.is_under_way()))
         .max_by_key(|(deployment, _)| deployment.id)
@@ -63,11 +67,11 @@ pub fn by_source<'a>(
         })
 }
 
-/// Whether a request gives way to another one for the same place that was created later, and that somebody asked for explicitly or that came
-/// about in the same way. `others`: all requests of its namespace.
+/// Returns whether a request is superseded by a later one for the same place that is explicit or
+/// has the same origin. `others` are all requests of its namespace.
 ///
-/// What a head decides is left to it: requests for one pull request, and for one branch, can't tell by their age which commit is the head
-/// after a push back to an older one.
+/// Requests for the head of a pull request or of a branch are not compared by age here: after a
+/// push back to an older commit, the older request is the one for the head.
 pub fn by_request<'a>(
     request: &'a DeploymentRequest,
     others: impl IntoIterator<Item = &'a DeploymentRequest>,
@@ -86,7 +90,8 @@ pub fn by_request<'a>(
         .map(|other| superseded(format!("request {} is newer", other.name_any())))
 }
 
-/// Whether a request waits for what its gates ask about: its deployment, or the next run of it, isn't created yet.
+/// Returns whether a request still waits for its gates: its deployment, or the deployment of its
+/// next run, isn't created yet.
 pub fn waits(request: &DeploymentRequest) -> bool {
     const PAST: [&str; 10] = [
         "Creating",
@@ -104,9 +109,10 @@ pub fn waits(request: &DeploymentRequest) -> bool {
     find_condition(&status.conditions, READY).is_none_or(|ready| !PAST.contains(&ready.reason.as_str()))
 }
 
-/// Whether another commit was deployed after this request's by a request that came about in the same way: then, if this one's commit is the
-/// head of its pull request again, it was pushed back. What somebody asked for explicitly isn't undone by that. `others`: all requests of its
-/// namespace. Of pushes, [`pushes::is_to_run_again`] decides.
+/// Returns whether a request of the same origin deployed another commit after this request's
+/// deployment. If this request's commit is now the head of its pull request again, somebody pushed
+/// back to it. Explicit requests don't count. `others` are all requests of its namespace. For
+/// pushes, [`pushes::is_to_run_again`] decides.
 pub fn overtaken<'a>(
     request: &DeploymentRequest,
     others: impl IntoIterator<Item = &'a DeploymentRequest>,
@@ -121,7 +127,8 @@ pub fn overtaken<'a>(
     })
 }
 
-/// Whether a newer deployment for the same place succeeded than the request's, whose id is given. `others`: all requests of its namespace.
+/// Returns whether a deployment for the same place that is newer than deployment `id` of the
+/// request succeeded. `others` are all requests of its namespace.
 pub fn is_replaced<'a>(
     request: &DeploymentRequest,
     id: i64,
@@ -139,9 +146,10 @@ pub(super) fn deployment(request: &DeploymentRequest) -> Option<i64> {
     request.status.as_ref().and_then(|status| status.deployment_id)
 }
 
-/// Of the requests for one place, those that may be forgotten. Kept are the `kept` newest, and of each way in which requests come about (for pushes:
-/// of each branch) the one that was asked for last and the one that was deployed last: without the request for a branch's head, the next sweep
-/// would ask for that head again, and without the one that was deployed last, a push back would not be seen as one.
+/// Returns those of the requests for one place that may be deleted. The `kept` newest ones stay.
+/// For each origin (for pushes, each branch), the request with the last push and the request with
+/// the last deployment stay too: without the request for a branch head the next sweep would create
+/// it again, and without the last deployed one a push back would not be recognised.
 pub fn surplus<'a>(requests: &[&'a DeploymentRequest], kept: usize) -> Vec<&'a DeploymentRequest> {
     let way = |request: &DeploymentRequest| {
         let by = &request.spec.requested_by;
@@ -171,7 +179,8 @@ fn gives_way(request: &DeploymentRequestSpec, other: &DeploymentRequestSpec) -> 
     }
 }
 
-/// Deployments are told apart by their ids, which grow; what GitHub says of them may come in any order.
+/// Requests that follow deployments are ordered by the ids of those deployments, which grow.
+/// GitHub's events about them may arrive in any order.
 fn is_later(request: &DeploymentRequest, other: &DeploymentRequest) -> bool {
     let (own, its) = (&request.spec.requested_by, &other.spec.requested_by);
     if own.origin == Origin::DeploymentStatus
@@ -187,7 +196,8 @@ fn is_later(request: &DeploymentRequest, other: &DeploymentRequest) -> bool {
     age(other) > age(request)
 }
 
-/// When it was created, in whole seconds as the API tells it, and what decides between two of the same second.
+/// Returns the creation time, in whole seconds as the Kubernetes API has it, and the UID to order
+/// two requests of the same second.
 fn age(request: &DeploymentRequest) -> (Option<jiff::Timestamp>, Option<String>) {
     (request.metadata.creation_timestamp.as_ref().map(|time| time.0), request.uid())
 }
@@ -196,7 +206,7 @@ pub(super) fn was_superseded(request: &DeploymentRequest) -> bool {
     is_ready(request, "Superseded")
 }
 
-/// Whether that is the reason of its `Ready`.
+/// Returns whether the request's condition `Ready` has that reason.
 pub(super) fn is_ready(request: &DeploymentRequest, reason: &str) -> bool {
     request
         .status
