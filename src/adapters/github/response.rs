@@ -23,7 +23,7 @@ pub(super) struct Call {
     pub path: String,
     /// The body, in JSON.
     pub body: Option<Bytes>,
-    /// ETag of the version that is known already.
+    /// `ETag` of the version that is known already.
     pub etag: Option<String>,
     /// The repository of the request, for messages.
     pub repository: Option<RepositoryName>,

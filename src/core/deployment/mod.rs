@@ -5,4 +5,5 @@ pub mod gates;
 pub mod ownership;
 pub mod payload;
 pub mod promotion;
+pub mod reason;
 pub mod triggers;

@@ -134,7 +134,7 @@ mod tests {
                     "checks": "read", "contents": "read", "deployments": "write", "issues": "write",
                     "metadata": "read", "pull_requests": "write", "statuses": "write",
                 },
-                "default_events": ["check_run", "check_suite", "deployment", "deployment_status", "issue_comment",
+                "default_events": ["check_run", "deployment", "deployment_status", "issue_comment",
                     "pull_request", "push", "status"],
             })
         );

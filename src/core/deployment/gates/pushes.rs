@@ -9,8 +9,9 @@ use kube::ResourceExt as _;
 
 use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, DeploymentRequestSpec, Origin};
 use crate::core::deployment::gates::supersession::{
-    by_request, deployment, is_ready, same_place, was_superseded,
+    by_request, deployment, same_place, was_superseded,
 };
+use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::Branch;
 
 /// When a branch moved to a commit, by GitHub's clock in whole seconds, and when Matinee received
@@ -170,7 +171,7 @@ pub fn next_record(
     let gave_way = deployment(request).is_none()
         && was_superseded(request)
         && by_request(request, all.iter().copied()).is_none();
-    let is_over = was_superseded(request) || is_ready(request, "Succeeded");
+    let is_over = was_superseded(request) || RequestReason::of(request) == Some(RequestReason::Succeeded);
     (gave_way || (is_over && is_to_run_again(request, all)))
         .then(|| format!("{} {}", seen(request).record(), push.received))
 }

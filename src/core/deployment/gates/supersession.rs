@@ -3,9 +3,9 @@
 
 use kube::ResourceExt as _;
 
-use super::{pushes, repeats};
-use crate::api::{DeploymentRequest, DeploymentRequestSpec, Origin, find_condition};
-use crate::core::conditions::READY;
+use super::pushes;
+use crate::api::{DeploymentRequest, DeploymentRequestSpec, Origin};
+use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::{Branch, Deployment, StatusState};
 
 /// The reason why a request is superseded.
@@ -18,7 +18,7 @@ pub struct Superseded {
 }
 
 fn superseded(message: String) -> Superseded {
-    Superseded { reason: "Superseded", message }
+    Superseded { reason: RequestReason::Superseded.as_str(), message }
 }
 
 /// Returns whether two requests are for the same place: the same environment of the same
@@ -93,20 +93,7 @@ pub fn by_request<'a>(
 /// Returns whether a request still waits for its gates: its deployment, or the deployment of its
 /// next run, isn't created yet.
 pub fn waits(request: &DeploymentRequest) -> bool {
-    const PAST: [&str; 10] = [
-        "Creating",
-        "Deploying",
-        "Succeeded",
-        "DeploymentFailed",
-        "Inactive",
-        "Superseded",
-        "Refused",
-        repeats::REASON,
-        "ChecksTimedOut",
-        "ImageTimedOut",
-    ];
-    let Some(status) = &request.status else { return true };
-    find_condition(&status.conditions, READY).is_none_or(|ready| !PAST.contains(&ready.reason.as_str()))
+    RequestReason::of(request).is_none()
 }
 
 /// Returns whether a request of the same origin deployed another commit after this request's
@@ -138,7 +125,7 @@ pub fn is_replaced<'a>(
         other.namespace() == request.namespace()
             && same_place(&other.spec, &request.spec)
             && deployment(other) > Some(id)
-            && is_ready(other, "Succeeded")
+            && RequestReason::of(other) == Some(RequestReason::Succeeded)
     })
 }
 
@@ -203,14 +190,5 @@ fn age(request: &DeploymentRequest) -> (Option<jiff::Timestamp>, Option<String>)
 }
 
 pub(super) fn was_superseded(request: &DeploymentRequest) -> bool {
-    is_ready(request, "Superseded")
-}
-
-/// Returns whether the request's condition `Ready` has that reason.
-pub(super) fn is_ready(request: &DeploymentRequest, reason: &str) -> bool {
-    request
-        .status
-        .as_ref()
-        .and_then(|status| find_condition(&status.conditions, READY))
-        .is_some_and(|ready| ready.reason == reason)
+    RequestReason::of(request) == Some(RequestReason::Superseded)
 }
