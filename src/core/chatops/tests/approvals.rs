@@ -47,7 +47,7 @@ fn an_approval_of_what_has_ended_says_how_it_ended() {
         (
             "ChecksTimedOut",
             "not through in time: check test",
-            "timed out: not through in time: check test; ask",
+            "timed out: not through in time: check test; request",
         ),
         ("ImageTimedOut", "not there in time: image x", "timed out"),
         ("Superseded", "commit 2 is the head of main now", "superseded: commit 2"),
