@@ -8,9 +8,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, DeploymentRequestSpec, Origin};
-use crate::core::deployment::gates::supersession::{
-    by_request, deployment, same_place, was_superseded,
-};
+use crate::core::deployment::gates::supersession::{by_request, deployment, same_place, was_superseded};
 use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::Branch;
 
