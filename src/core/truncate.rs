@@ -11,6 +11,11 @@ pub fn cut(text: &str, max: usize) -> String {
     short
 }
 
+/// Returns the first seven characters of a commit's SHA, as GitHub shows it.
+pub fn short_sha(sha: &str) -> String {
+    sha.chars().take(7).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,10 +20,9 @@ use serde_json::json;
 
 use crate::adapters::http::proxy::Proxies;
 use crate::core::api_error::{self, Meaning, SentValues};
+use crate::core::environment::plan::DEPLOYER;
 use crate::ports::{Actor, Cluster, ClusterError, Secrets};
 
-/// Service account in each preview namespace that applies user objects.
-const DEPLOYER: &str = "matinee-deployer";
 /// Timeout of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 

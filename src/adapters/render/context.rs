@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::hole::OWN_BRACES;
 use crate::core::environment::resolved::Target;
+use crate::core::truncate::short_sha;
 
 /// Top-level names. The first one doesn't exist without a pull request.
 pub(super) const TOP: [&str; 11] = [
@@ -47,7 +48,7 @@ impl Names {
         let payload = if target.payload.is_object() { target.payload.clone() } else { json!({}) };
         let mut context = json!({
             "sha": target.sha,
-            "shortSha": target.sha.chars().take(7).collect::<String>(),
+            "shortSha": short_sha(&target.sha),
             "repository": target.repository,
             "environment": target.environment,
             "host": target.host,

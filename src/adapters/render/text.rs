@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::hole::{Piece, pieces};
 use crate::core::environment::resolved::About;
+use crate::core::truncate::short_sha;
 
 /// Most characters of the rendered text.
 const LONGEST: usize = 1_024;
@@ -14,7 +15,7 @@ const LONGEST: usize = 1_024;
 pub(super) fn fill(environment: &Environment<'static>, text: &str, about: &About) -> Result<String, String> {
     let mut context = json!({
         "sha": about.sha,
-        "shortSha": about.sha.chars().take(7).collect::<String>(),
+        "shortSha": short_sha(&about.sha),
         "repository": about.repository,
         "environment": about.environment,
         "parameters": about.parameters,

@@ -11,6 +11,7 @@ use crate::core::chatops;
 use crate::core::chatops::{Reply, Row};
 use crate::core::forge::StatusState;
 use crate::core::naming;
+use crate::core::truncate::short_sha;
 
 /// What is known of one environment.
 struct Found<'a> {
@@ -92,7 +93,7 @@ fn waiting(visit: &Visit<'_>, entry: &RepositoryEnvironment) -> Option<String> {
     });
     let waiting = requests.iter().filter_map(|request| {
         let (status, _, message) = request::ready(request)?;
-        let sha: String = request.spec.sha.chars().take(7).collect();
+        let sha = short_sha(&request.spec.sha);
         (status == "Unknown" && !message.is_empty()).then(|| format!("{sha} {message}"))
     });
     let all: Vec<String> = waiting.collect();

@@ -8,6 +8,7 @@ use crate::api::{
 use crate::core::environment::resolved::Mistake;
 use crate::core::forge::PullRequest;
 use crate::core::glob::{Filter, FilterOf};
+use crate::core::truncate::short_sha;
 
 /// Result of the check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +114,7 @@ pub fn never_the_head(number: i64, sha: &str, commits: &[String]) -> Option<Mist
 }
 
 fn short(sha: &str) -> String {
-    format!("commit {}", sha.chars().take(7).collect::<String>())
+    format!("commit {}", short_sha(sha))
 }
 
 /// Why a trigger doesn't select a pull request.

@@ -14,6 +14,7 @@ use crate::core::conditions::Summary;
 use crate::core::environment::resolved::Mistake;
 use crate::core::publish::deployment_status;
 use crate::core::trouble;
+use crate::core::truncate::short_sha;
 
 /// The references, names and template are valid.
 pub const VALIDATED: &str = "Validated";
@@ -161,7 +162,7 @@ pub fn conclude(
     let (skipped, trouble) = (findings.skipped, findings.trouble);
     let mut status = own(before);
     status.observed_generation = visit.generation;
-    status.short_sha = Some(visit.revision.sha.chars().take(7).collect());
+    status.short_sha = Some(short_sha(&visit.revision.sha));
     status.verified = findings.verified.or(status.verified);
     // A template without endpoints has no URL.
     if findings.hosts.as_ref().is_some_and(Vec::is_empty) {

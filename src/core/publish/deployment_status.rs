@@ -7,6 +7,7 @@ use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
 use crate::core::cause::Cause;
 use crate::core::deployment::payload::Mark;
 use crate::core::forge::{Deployment, DeploymentStatus, StatusState, same_environment};
+use crate::core::truncate::short_sha;
 
 /// GitHub's limit on the description of a deployment status, in characters.
 pub const DESCRIPTION_LIMIT: usize = 140;
@@ -28,8 +29,7 @@ pub fn superseded(sha: &str, by: &str) -> String {
     if by.eq_ignore_ascii_case(sha) {
         return "superseded by a newer deployment of this commit".to_owned();
     }
-    let by: String = by.chars().take(7).collect();
-    format!("superseded by {by}")
+    format!("superseded by {}", short_sha(by))
 }
 
 /// Returns the report of a superseded or closed deployment.

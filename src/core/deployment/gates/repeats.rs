@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::Origin;
 use crate::core::deployment::payload::Mark;
 use crate::core::forge::{Deployment, same_environment};
+use crate::core::truncate::short_sha;
 
 /// Reason of a request that is held back.
 pub const REASON: &str = "DeploymentLoop";
@@ -84,7 +85,7 @@ pub fn hold(next: Next<'_>, known: &[Deployment], now: Timestamp) -> Option<Hold
     }
     // One more deployment fits when this one is older than the window.
     let until = repeats[repeats.len() - MOST].checked_add(WINDOW).unwrap_or(now);
-    let short: String = next.sha.chars().take(7).collect();
+    let short = short_sha(next.sha);
     let message = format!(
         "{MOST} deployments to {} within an hour repeated commits that were deployed there: {short} is deployed again at {until} at the \
          earliest. Push a new commit or give /deploy to deploy at once",
