@@ -139,7 +139,7 @@ async fn ended(
     let asked_for = || {
         context.requests.find(|request| {
             request.namespace() == environment.namespace()
-                && triggers::same_place(&request.spec, spec)
+                && triggers::is_request_of(&request.spec, spec)
                 && request.spec.sha == spec.revision.sha
         })
     };
@@ -168,7 +168,7 @@ fn was_head(environment: &PreviewEnvironment, context: &Context) -> bool {
     let is_requested = || {
         context.requests.find(|request| {
             request.namespace() == environment.namespace()
-                && triggers::same_place(&request.spec, &environment.spec)
+                && triggers::is_request_of(&request.spec, &environment.spec)
                 && request.spec.requested_by.origin == Origin::PullRequest
                 && request.spec.sha == revision.sha
         })

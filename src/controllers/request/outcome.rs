@@ -37,7 +37,7 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
     let request = visit.request;
     let ours = visit.context.environments.find(|environment| {
         environment.namespace() == request.namespace()
-            && triggers::same_place(&request.spec, &environment.spec)
+            && triggers::is_request_of(&request.spec, &environment.spec)
     });
     let ours = ours.map(|ours| visit.context.fresh_environments.of(ours));
     let known = ours.as_ref().and_then(|environment| environment.status.as_ref());

@@ -41,7 +41,7 @@ pub fn waited_since<'a>(
     let asked_for = |request: &&DeploymentRequest| {
         let deployment = request.status.as_ref().and_then(|status| status.deployment_id);
         request.namespace() == environment.namespace()
-            && triggers::same_place(&request.spec, &environment.spec)
+            && triggers::is_request_of(&request.spec, &environment.spec)
             && request.spec.sha == revision.sha
             // The deployment may be reported before its id is recorded.
             && deployment.is_none_or(|id| Some(id) == revision.deployment_id)

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, DeploymentRequestSpec, Origin};
-use crate::core::deployment::gates::supersession::{by_request, deployment, same_place, was_superseded};
+use crate::core::deployment::gates::supersession::{
+    by_request, deployment, have_same_environment, was_superseded,
+};
 use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::Branch;
 
@@ -121,7 +123,7 @@ fn others<'a>(
         other.metadata.deletion_timestamp.is_none()
             && other.uid() != request.uid()
             && other.namespace() == request.namespace()
-            && same_place(&other.spec, &request.spec)
+            && have_same_environment(&other.spec, &request.spec)
     })
 }
 
@@ -136,7 +138,7 @@ pub fn known<'a>(
         .filter(|known| {
             known.metadata.deletion_timestamp.is_none()
                 && known.namespace().as_deref() == Some(namespace)
-                && same_place(&known.spec, spec)
+                && have_same_environment(&known.spec, spec)
                 && known.spec.sha == spec.sha
                 && is_of_branch(known, spec.requested_by.branch.as_deref())
         })
@@ -223,7 +225,7 @@ pub(super) fn twin<'a>(
             && other.uid() != request.uid()
             && other.metadata.deletion_timestamp.is_none()
             && other.namespace() == request.namespace()
-            && same_place(&other.spec, &request.spec)
+            && have_same_environment(&other.spec, &request.spec)
             && other.spec.sha == request.spec.sha
             && other.spec.requested_by.branch != request.spec.requested_by.branch
             && order(other) < order(request)

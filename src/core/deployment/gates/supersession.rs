@@ -23,7 +23,7 @@ fn superseded(message: String) -> Superseded {
 
 /// Returns whether two requests are for the same place: the same environment of the same
 /// PreviewRepository, and the same pull request or none.
-pub fn same_place(one: &DeploymentRequestSpec, other: &DeploymentRequestSpec) -> bool {
+pub fn have_same_environment(one: &DeploymentRequestSpec, other: &DeploymentRequestSpec) -> bool {
     one.repository_ref == other.repository_ref
         && one.environment == other.environment
         && one.pull_request == other.pull_request
@@ -83,7 +83,9 @@ pub fn by_request<'a>(
     others
         .into_iter()
         .filter(|other| other.metadata.deletion_timestamp.is_none() && other.uid() != request.uid())
-        .filter(|other| other.namespace() == request.namespace() && same_place(&request.spec, &other.spec))
+        .filter(|other| {
+            other.namespace() == request.namespace() && have_same_environment(&request.spec, &other.spec)
+        })
         .filter(|other| gives_way(&request.spec, &other.spec) && is_later(request, other))
         .filter(|other| !was_superseded(other))
         .max_by_key(|other| age(other))
@@ -107,7 +109,7 @@ pub fn overtaken<'a>(
     let Some(id) = deployment(request) else { return false };
     others.into_iter().any(|other| {
         other.namespace() == request.namespace()
-            && same_place(&other.spec, &request.spec)
+            && have_same_environment(&other.spec, &request.spec)
             && other.spec.requested_by.origin == request.spec.requested_by.origin
             && other.spec.sha != request.spec.sha
             && deployment(other) > Some(id)
@@ -123,7 +125,7 @@ pub fn is_replaced<'a>(
 ) -> bool {
     others.into_iter().any(|other| {
         other.namespace() == request.namespace()
-            && same_place(&other.spec, &request.spec)
+            && have_same_environment(&other.spec, &request.spec)
             && deployment(other) > Some(id)
             && RequestReason::of(other) == Some(RequestReason::Succeeded)
     })

@@ -123,7 +123,7 @@ pub fn changes(event: &Event, repositories: &[&PreviewRepository], cluster: &str
 
 /// Returns whether a request is for the same place as an environment: the same entry of the same
 /// PreviewRepository, and the same pull request or none.
-pub fn same_place(request: &DeploymentRequestSpec, environment: &PreviewEnvironmentSpec) -> bool {
+pub fn is_request_of(request: &DeploymentRequestSpec, environment: &PreviewEnvironmentSpec) -> bool {
     request.repository_ref == environment.repository_ref
         && request.environment == environment.environment
         && request.pull_request == environment.pull_request
