@@ -17,7 +17,7 @@ use crate::core::environment::resolved::{About, Mistake, Target};
 use crate::core::event::Event;
 use crate::core::forge::{
     Branch, Check, Comment, Deployment, DeploymentStatus, Emoji, NewCommitStatus, NewDeployment, PullRequest,
-    RepositoryName, RepositoryRole,
+    RepositoryName, RepositoryRole, StatusState,
 };
 use crate::core::freshness::Delivery;
 use crate::core::image::{Credentials, ImageReference};
@@ -101,12 +101,12 @@ pub trait Forge: Send + Sync {
         repository: &RepositoryName,
         deployment_id: i64,
     ) -> Result<Listing<DeploymentStatus>, ForgeError>;
-    /// The state of the newest status of a deployment, in GitHub's words; `None` when it has none.
+    /// The state of the newest status of a deployment; `None` when it has none.
     async fn deployment_state(
         &self,
         repository: &RepositoryName,
         deployment_id: i64,
-    ) -> Result<Option<String>, ForgeError> {
+    ) -> Result<Option<StatusState>, ForgeError> {
         let statuses = self.deployment_statuses(repository, deployment_id).await?;
         Ok(statuses.items.first().map(|status| status.state.clone()))
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use matinee::adapters::github::registration::manifest::{Part, events, permissions};
+use matinee::adapters::github::permissions::{Part, events, permissions};
 use matinee::adapters::render::MinijinjaRenderer;
 use matinee::api::{
     DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewRepository, PreviewTemplate,

@@ -165,7 +165,7 @@ fn as_it_stands(what: &Event, event: &str, example: &Value) -> &'static str {
             is_deployment(deployment, &example["deployment"]);
             let json = &example["deployment_status"];
             assert_eq!(status.id, json["id"]);
-            assert_eq!(status.state, json["state"]);
+            assert_eq!(status.state.as_str(), json["state"]);
             assert_eq!(status.description, json["description"]);
             assert_eq!(status.created_at, json["created_at"]);
             "deployment status"

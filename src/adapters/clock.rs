@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::ports::Clock;
 
-/// The time as the machine has it.
+/// A clock that returns the machine's time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

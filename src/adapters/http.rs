@@ -1,4 +1,5 @@
-//! What requests over HTTP have in common: name resolution, TLS, the proxy on the way, the client that keeps connections, and errors with their causes.
+//! HTTP for all adapters: name resolution, TLS, proxies, a client with persistent connections, and
+//! errors with their causes.
 
 pub(super) mod proxy;
 
@@ -18,10 +19,11 @@ use tower::Service;
 use self::proxy::{Connector, Proxies};
 use super::tls;
 
-/// Addresses of a name that are used at most.
+/// Most addresses of a name that are used.
 const MOST_ADDRESSES: usize = 8;
 
-/// The addresses of a name. `localhost` and names below it are this machine, whatever name servers say (RFC 6761, section 6.3).
+/// Resolves a name. `localhost` and names below it are this machine, even if name servers disagree
+/// (RFC 6761, section 6.3).
 pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     if name == "localhost" || name.ends_with(".localhost") {
@@ -33,14 +35,15 @@ pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, St
     if found.is_empty() { Err(format!("{host} has no address")) } else { Ok(found) }
 }
 
-/// HTTP/1.1 over such connections, by TLS where the URL says `https`, and then through the proxy that the environment names for it.
+/// Returns an HTTP/1.1 connector that adds TLS for `https` URLs, through the proxy that the
+/// environment sets for them.
 pub(super) fn https<R>(mut direct: HttpConnector<R>) -> Result<Https<R>, String>
 where
     Connector<R>: Service<Uri>,
 {
     let tls = tls::client_config()?;
     let tls = || HttpsConnectorBuilder::new().with_tls_config((*tls).clone()).https_or_http().enable_http1();
-    // The scheme is the TLS layer's matter.
+    // The TLS layer handles the scheme.
     direct.enforce_http(false);
     let mut to_proxy = HttpConnector::new();
     to_proxy.enforce_http(false);
@@ -49,14 +52,16 @@ where
     Ok(tls().wrap_connector(connector))
 }
 
-/// Connections for HTTP and HTTPS.
+/// A connector for HTTP and HTTPS.
 pub(super) type Https<R = GaiResolver> = HttpsConnector<Connector<R>>;
 
-/// A client for HTTP and HTTPS that keeps connections, follows no redirect, and repeats nothing that was sent.
+/// A client for HTTP and HTTPS that keeps connections open, follows no redirects and retries
+/// nothing.
 pub(super) type HttpClient<B> = Client<TimeoutConnector<Https>, B>;
 
-/// A client whose connections are given up after `timeout` without a byte, and attempts to connect after half of it. A request as a
-/// whole is not bounded. Needs a running tokio runtime.
+/// Creates a client. A connection is closed after `timeout` without a byte, and an attempt to
+/// connect is given up after half of it. The whole request has no timeout. It needs a running tokio
+/// runtime.
 pub(super) fn client<B>(timeout: Duration) -> Result<HttpClient<B>, String>
 where
     B: Body + Send,
@@ -72,7 +77,8 @@ where
         .build(connector))
 }
 
-/// An error with what caused it: the outermost alone says little.
+/// Returns an error's message with those of its causes, since the outermost message alone says
+/// little.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

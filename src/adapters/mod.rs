@@ -1,4 +1,4 @@
-//! One module per outside system; each fulfils ports.
+//! Adapters: one module per external system. Each implements some of the ports.
 
 pub mod clock;
 pub mod github;

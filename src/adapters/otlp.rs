@@ -1,5 +1,5 @@
-//! Traces to a collector, by OTLP over HTTP: over the same kind of client as everything else, so that no second one gets into the program.
-//! <https://opentelemetry.io/docs/specs/otlp/#otlphttp>
+//! Sends traces to a collector by OTLP over HTTP. It uses the HTTP client of the other adapters, so
+//! that the binary has no second one. <https://opentelemetry.io/docs/specs/otlp/#otlphttp>
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,24 +12,25 @@ use tokio::runtime::Handle;
 
 use super::http::{HttpClient, causes, client};
 
-/// The largest answer that is read: it says how many spans were refused, and why.
+/// Most bytes of an answer, which says how many spans were rejected, and why.
 const LARGEST: usize = 1 << 20;
 
-/// Sends what the exporter has, on a runtime of which the exporter's own thread knows nothing.
+/// Sends the exporter's requests on the tokio runtime, which the exporter's own thread doesn't
+/// have.
 #[derive(Debug)]
 pub struct CollectorClient {
     client: HttpClient<Full<Bytes>>,
     runtime: Handle,
     timeout: Duration,
-    /// What went wrong last: the same is said once.
+    /// The last problem, so that the same one is logged once.
     problem: Mutex<Option<String>>,
 }
 
 impl CollectorClient {
-    /// A client whose requests take no longer than `timeout`.
+    /// Creates a client. `timeout` bounds each request.
     ///
     /// # Errors
-    /// When this machine's certificate authorities can't be read.
+    /// This machine's certificate authorities can't be read.
     pub fn new(runtime: Handle, timeout: Duration) -> Result<Self, String> {
         let client = {
             let _entered = runtime.enter();
@@ -38,12 +39,12 @@ impl CollectorClient {
         Ok(Self { client, runtime, timeout, problem: Mutex::default() })
     }
 
-    /// Says what went wrong, once; the exporter itself says nothing.
+    /// Logs a problem once, since the exporter itself logs nothing.
     fn note(&self, problem: Option<String>) {
         let mut last = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
         match &problem {
-            Some(text) if problem != *last => tracing::warn!("traces are lost: {text}"),
-            None if last.is_some() => tracing::info!("traces are taken again"),
+            Some(text) if problem != *last => tracing::warn!(error = text, "failed to export traces"),
+            None if last.is_some() => tracing::info!("traces are exported again"),
             _ => {}
         }
         *last = problem;

@@ -1,4 +1,5 @@
-//! What Linux says of this process, in `/proc`. <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
+//! Resource usage of this process, from Linux's `/proc`.
+//! <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
 
 use std::fs;
 
@@ -6,20 +7,20 @@ use rustix::param::{clock_ticks_per_second, page_size};
 
 use crate::metrics::ProcessFacts;
 
-/// What this process uses now; `None` where there is no such `/proc`.
+/// Returns the present resource usage; `None` without a Linux `/proc`.
 pub fn facts() -> Option<ProcessFacts> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     let machine = fs::read_to_string("/proc/stat").ok()?;
-    // The descriptor that reads the folder is one of them.
+    // The descriptor that lists the folder counts itself.
     let open_fds = fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1);
     read(&stat, &machine, u64::try_from(open_fds).ok()?, clock_ticks_per_second(), page_size())
 }
 
 fn read(stat: &str, machine: &str, open_fds: u64, ticks: u64, page: usize) -> Option<ProcessFacts> {
-    // The program's name stands in brackets, and may hold spaces and brackets.
+    // The program's name is in brackets and may contain spaces and brackets.
     let (_, rest) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
-    // The first two fields are before the bracket, and they are counted from 1.
+    // Fields are numbered from 1, and the first two are before the closing bracket.
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
     #[allow(clippy::cast_precision_loss)] // exact for millions of years
     let seconds = |count: u64| count as f64 / ticks as f64;

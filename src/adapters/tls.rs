@@ -1,5 +1,5 @@
-//! TLS for requests to GitHub, to Slack and to registries: ring, and the certificate authorities this machine trusts. For requests to
-//! previews: ring, and any certificate.
+//! TLS with ring. Requests to GitHub, Slack and registries trust this machine's certificate
+//! authorities; requests to previews accept any certificate.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,8 +11,9 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 static CONFIG: LazyLock<Result<Arc<ClientConfig>, String>> = LazyLock::new(build);
 static ANY_CERTIFICATE: LazyLock<Result<Arc<ClientConfig>, String>> = LazyLock::new(build_any_certificate);
 
-/// The one client configuration. Authorities are read once, from where `SSL_CERT_FILE` and `SSL_CERT_DIR` point, else from the
-/// system's usual places; with none there, HTTPS requests fail and plain HTTP still works.
+/// Returns the shared client configuration. Certificate authorities are read once, from
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` if they are set, else from the system's default locations.
+/// Without any, HTTPS requests fail and plain HTTP still works.
 pub fn client_config() -> Result<Arc<ClientConfig>, String> {
     CONFIG.clone()
 }
@@ -32,10 +33,11 @@ fn build() -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config))
 }
 
-/// A client configuration that takes any certificate: of an authority unknown to this machine, expired, or for another name.
+/// Returns a client configuration that accepts any certificate: from an unknown authority, expired,
+/// or for another name.
 ///
-/// For requests that send nothing secret, and of whose answer nothing but the status counts. Who stands between could do no more than let
-/// a preview look as if it answered.
+/// It is only for requests that send no secrets and use nothing of the answer but the status. An
+/// attacker in the middle could only make a preview look reachable.
 pub(super) fn any_certificate() -> Result<Arc<ClientConfig>, String> {
     ANY_CERTIFICATE.clone()
 }
@@ -51,7 +53,7 @@ fn build_any_certificate() -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config))
 }
 
-/// Takes any certificate, whose key has to be the server's all the same.
+/// Accepts any certificate, but still verifies that the server has its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

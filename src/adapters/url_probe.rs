@@ -1,4 +1,4 @@
-//! Requests to previews: does the URL answer? And where do their names lead?
+//! Requests to previews: probes their URLs and resolves their host names.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -19,25 +19,26 @@ use super::http::resolve;
 use super::tls;
 use crate::ports::Prober;
 
-/// Bytes of an answer's head that are read at most.
+/// Most bytes of an answer's head.
 const LARGEST_HEAD: usize = 64 << 10;
 
-/// Asks a URL for its status: one `GET` over a connection of its own, of whose answer only the head is read. No redirect is followed, and no
-/// certificate is verified: the request shows whether a route leads to the preview, and sends no secret.
+/// Probes a URL: one `GET` on a new connection, of which only the head of the answer is read. It
+/// follows no redirects and accepts any certificate, since it only shows whether a route leads to
+/// the preview, and sends no secret.
 #[derive(Clone, Debug)]
 pub struct WebProber {
     timeout: Duration,
 }
 
 impl Default for WebProber {
-    /// Five seconds.
+    /// Returns a prober with a timeout of five seconds.
     fn default() -> Self {
         Self::new(Duration::from_secs(5))
     }
 }
 
 impl WebProber {
-    /// `timeout` bounds a probe from name resolution to the answer's head.
+    /// Creates a prober. `timeout` covers a probe from name resolution to the answer's head.
     pub fn new(timeout: Duration) -> Self {
         Self { timeout }
     }
@@ -53,7 +54,7 @@ impl Prober for WebProber {
     }
 }
 
-/// The addresses that a name leads to from here, in order and each once; within `timeout`.
+/// Resolves a name from here, within `timeout`. The addresses are sorted and unique.
 pub async fn addresses(name: &str, timeout: Duration) -> Result<Vec<IpAddr>, String> {
     let found = tokio::time::timeout(timeout, resolve(name, 0))
         .await
@@ -87,7 +88,7 @@ async fn ask(url: &str, address: Option<&str>) -> Result<u16, String> {
         }
     };
     let stream = connect(&addresses).await?;
-    // Without user information, if the URL has any.
+    // User information in the URL is left out.
     let name = authority.as_str().rsplit('@').next().unwrap_or_default();
     let request = Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
         .header(header::HOST, name)
@@ -105,7 +106,7 @@ async fn ask(url: &str, address: Option<&str>) -> Result<u16, String> {
     }
 }
 
-/// All addresses at once, so that one that doesn't answer can't use up the time.
+/// Connects to all addresses at once, so that an address that doesn't answer can't use up the time.
 async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, String> {
     let attempts = addresses.iter().map(|address| {
         Box::pin(async move {
@@ -126,7 +127,7 @@ where
         .map_err(|error| error.to_string())?;
     let answer = sender.send_request(request);
     tokio::pin!(answer, connection);
-    // The connection does the work; it may be done before the answer is taken.
+    // The connection drives the request, and may end before the answer is taken.
     let answer = tokio::select! {
         biased;
         answer = &mut answer => answer,
@@ -151,7 +152,8 @@ mod tests {
 
     use super::*;
 
-    /// Answers one request with these bytes, keeps the connection open, and gives the request's head.
+    /// Answers one request with these bytes, keeps the connection open, and returns the request's
+    /// head.
     async fn server(answer: &'static [u8]) -> (u16, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -161,7 +163,7 @@ mod tests {
             let length = stream.read(&mut head).await.unwrap();
             stream.write_all(answer).await.unwrap();
             if !answer.is_empty() {
-                // Until the other side hangs up.
+                // Waits until the client closes the connection.
                 let _ = stream.read(&mut [0; 16]).await;
             }
             String::from_utf8_lossy(&head[..length]).into_owned()
@@ -228,7 +230,7 @@ mod tests {
         assert!(error.contains("TLS"), "{error}");
     }
 
-    /// A TLS server with a certificate that nobody trusts, for another name; it answers one request.
+    /// Starts a TLS server with an untrusted certificate for another name. It answers one request.
     async fn secure_server(versions: &[&'static rustls::SupportedProtocolVersion]) -> u16 {
         let key = rcgen::KeyPair::generate().unwrap();
         let names = vec!["elsewhere.example".to_owned()];
@@ -267,7 +269,7 @@ mod tests {
     #[tokio::test]
     async fn a_handshake_that_fails_is_no_answer() {
         let port = secure_server(&[&rustls::version::TLS13]).await;
-        // It speaks TLS and is asked for plain HTTP, and the other way round.
+        // Plain HTTP to a TLS server, and TLS to a plain HTTP server.
         assert!(WebProber::default().probe(&format!("http://localhost:{port}"), None).await.is_err());
         let (port, _) = server(b"").await;
         let error = WebProber::default().probe(&format!("https://localhost:{port}"), None).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Pieces that several custom resources share.
+//! Types that several custom resources share.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
@@ -13,40 +13,41 @@ pub struct LocalReference {
     pub name: String,
 }
 
-/// A value for one of a template's parameters.
+/// Value of one template parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Parameter {
-    /// Name under which templates find the value, as `parameters.<name>`.
+    /// Name of the parameter. A template reads the value as `parameters.<name>`.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
     pub name: String,
-    /// The value. A template turns `"2"` into the number 2 where the whole string is one expression.
+    /// Value of the parameter, always a string. If a template field consists of one expression
+    /// only, Matinee converts the result, so `"2"` becomes the number 2.
     #[schemars(length(max = 4096))]
     pub value: String,
 }
 
-/// A pull request of the PreviewRepository.
+/// Pull request in the GitHub repository of the PreviewRepository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PullRequestReference {
-    /// Its number.
+    /// Number of the pull request.
     #[schemars(range(min = 1))]
     pub number: i64,
 }
 
-/// The three values of a condition's status.
+/// Status of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionStatus {
-    /// The condition holds.
+    /// The condition is met.
     True,
-    /// The condition doesn't hold.
+    /// The condition isn't met.
     False,
-    /// It is not known yet.
+    /// Matinee doesn't know yet whether the condition is met.
     Unknown,
 }
 
 impl ConditionStatus {
-    /// The text that Kubernetes uses.
+    /// Returns the status as the Kubernetes API writes it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::True => "True",
@@ -56,12 +57,13 @@ impl ConditionStatus {
     }
 }
 
-/// The condition of that type, if it is there.
+/// Returns the condition of the given type, if the list has one.
 pub fn find_condition<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
     conditions.iter().find(|condition| condition.type_ == kind)
 }
 
-/// Schema of a list of conditions: a map keyed by type, as the Kubernetes API conventions have it.
+/// Returns the schema of a list of conditions: a map keyed by type, as the Kubernetes API
+/// conventions require. At most 32 items.
 pub(super) fn conditions_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "array",
@@ -72,7 +74,7 @@ pub(super) fn conditions_schema(generator: &mut schemars::SchemaGenerator) -> sc
     })
 }
 
-/// What `observedGeneration` says of an object that was never looked at.
+/// Returns the `observedGeneration` of an object that Matinee hasn't reconciled yet.
 pub(super) const fn never_observed() -> i64 {
     -1
 }

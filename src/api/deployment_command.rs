@@ -1,4 +1,4 @@
-//! `DeploymentCommand`: something that somebody told Matinee to do, in a comment or from Slack.
+//! `DeploymentCommand`: a command that a person gave in a comment or in Slack.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::common::{conditions_schema, never_observed};
 use super::{LocalReference, PullRequestReference};
 
-/// Something that somebody told Matinee to do. It is carried out once, and answered where it was said.
+/// Command that a person gave in a pull request comment or in Slack. Matinee executes it once and
+/// answers in the same place.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "matinee.dev",
@@ -21,7 +22,7 @@ use super::{LocalReference, PullRequestReference};
     namespaced,
     status = "DeploymentCommandStatus",
     derive = "PartialEq",
-    doc = "Something that somebody told Matinee to do, in a comment or from Slack.",
+    doc = "Command that a person gave in a pull request comment or in Slack.",
     printcolumn(name = "Text", type_ = "string", json_path = ".spec.text"),
     printcolumn(name = "By", type_ = "string", json_path = ".spec.login"),
     printcolumn(name = "PR", type_ = "integer", json_path = ".spec.comment.pullRequest.number"),
@@ -44,63 +45,65 @@ use super::{LocalReference, PullRequestReference};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentCommandSpec {
-    /// The PreviewRepository, in the same namespace.
+    /// PreviewRepository in the same namespace.
     pub repository_ref: LocalReference,
-    /// The command, as it was written: `/deploy staging`.
+    /// Text of the command as the person wrote it, for example `/deploy staging`.
     #[schemars(length(min = 1, max = 1000))]
     pub text: String,
-    /// GitHub login of who gave it.
+    /// GitHub login of the person who gave the command.
     #[schemars(length(min = 1, max = 100))]
     pub login: String,
-    /// The comment it stands in.
+    /// Comment that contains the command. Exactly one of `comment` and `slack` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<CommentReference>,
-    /// Where in Slack it was given.
+    /// Slack user and channel that the command came from. Exactly one of `comment` and `slack` is
+    /// set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slack: Option<SlackReference>,
 }
 
-/// A comment on a pull request.
+/// Comment on a pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommentReference {
-    /// Its id.
+    /// ID of the comment on GitHub.
     pub id: i64,
-    /// The pull request.
+    /// Pull request that the comment belongs to.
     pub pull_request: PullRequestReference,
 }
 
-/// Where in Slack a command was given.
+/// Slack user and channel that a command came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SlackReference {
-    /// Id of the user.
+    /// ID of the Slack user who gave the command.
     #[schemars(length(min = 1, max = 50))]
     pub user: String,
-    /// Id of the channel.
+    /// ID of the Slack channel in which the user gave the command.
     #[schemars(length(min = 1, max = 50))]
     pub channel: String,
 }
 
-/// How far a command came.
+/// Progress of a command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentCommandStatus {
-    /// Generation that the conditions are about; -1 before the first look.
+    /// Generation that the conditions describe; -1 before the first reconcile.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
-    /// `Understood`, `Authorized`, `CarriedOut`, `Answered`, and `Ready`, `Reconciling`, `Stalled`.
+    /// Conditions: one for each step (`Understood`, `Authorized`, `CarriedOut`, `Answered`), and
+    /// `Ready`, `Reconciling`, `Stalled`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
-    /// The request that came of it.
+    /// DeploymentRequest that Matinee created for the command, in the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_ref: Option<LocalReference>,
-    /// Id of the comment that answers it, or timestamp of the message in Slack.
+    /// ID of the comment with the answer, or timestamp of the message in the Slack channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 50))]
     pub reply: Option<String>,
-    /// What the answer says now.
+    /// Current text of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub answer: Option<String>,

@@ -1,4 +1,5 @@
-//! `DeploymentRequest`: one wanted GitHub deployment, and the write-ahead record of creating it.
+//! `DeploymentRequest`: a request for one GitHub deployment, and the write-ahead record of its
+//! creation.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -8,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::common::{conditions_schema, never_observed};
 use super::{LocalReference, Parameter, PullRequestReference};
 
-/// One wanted GitHub deployment. It runs once; its conditions tell how far it came.
+/// Request for one GitHub deployment. Matinee creates the deployment after all gates pass, and
+/// follows it until it ends.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "matinee.dev",
@@ -23,7 +25,7 @@ use super::{LocalReference, Parameter, PullRequestReference};
     namespaced,
     status = "DeploymentRequestStatus",
     derive = "PartialEq",
-    doc = "One wanted GitHub deployment, and the record of creating it.",
+    doc = "Request for one GitHub deployment, and the record of its creation.",
     printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment"),
     printcolumn(name = "PR", type_ = "integer", json_path = ".spec.pullRequest.number"),
     printcolumn(name = "SHA", type_ = "string", json_path = ".spec.sha", priority = 1),
@@ -43,130 +45,145 @@ use super::{LocalReference, Parameter, PullRequestReference};
 #[x_kube(validation = Rule::new("self == oldSelf").message("spec is immutable: a request runs once; create another one"))]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentRequestSpec {
-    /// The PreviewRepository, in the same namespace.
+    /// PreviewRepository in the same namespace.
     pub repository_ref: LocalReference,
-    /// Name of the environment in the PreviewRepository.
+    /// Name of the environment in the PreviewRepository's `spec.environments`.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub environment: String,
-    /// The commit to deploy.
+    /// Full SHA of the commit to deploy.
     #[schemars(regex(pattern = r"^[0-9a-f]{40,64}$"), length(max = 64))]
     pub sha: String,
-    /// The pull request that the commit is the head of.
+    /// Pull request whose head is the commit. Leave it out for an environment that doesn't belong
+    /// to a pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequestReference>,
-    /// Who asked, and how. Default: by hand.
+    /// Origin of the request, and the person or event behind it. Default: `origin: Manual`.
     #[serde(default)]
     pub requested_by: RequestedBy,
-    /// Values for the template's parameters, over those of the PreviewRepository. They travel in the deployment's payload.
+    /// Values of template parameters. They override the values in the PreviewRepository. Matinee
+    /// passes them on in the deployment's payload. At most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub parameters: Vec<Parameter>,
-    /// Passes by the gates `after` and `hours`. Checks, image, approvals and locks hold all the same.
+    /// Whether the request bypasses the gates `after` and `hours`. The gates `checks`, `image` and
+    /// `approvals`, and locks, still apply. Default: `false`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub force: bool,
-    /// The deployment isn't created before this time.
+    /// Earliest time at which Matinee creates the deployment. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Time>,
 }
 
-/// How a request came about.
+/// Origin of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Origin {
-    /// A pull request matched a trigger.
+    /// A pull request matched a `pullRequest` trigger.
     PullRequest,
-    /// A branch that a trigger follows has a new head.
+    /// A branch that a `push` trigger follows has a new head.
     Push,
-    /// Another environment's deployment reached the state that a trigger follows.
+    /// A deployment of another environment reached the state that a `deploymentStatus` trigger
+    /// follows.
     DeploymentStatus,
-    /// A command in a comment.
+    /// A person gave a command in a pull request comment.
     Comment,
-    /// A command from Slack.
+    /// A person gave a command in Slack.
     Slack,
-    /// Somebody created the object by hand.
+    /// A person or tool created the object directly.
     #[default]
     Manual,
 }
 
-/// Who asked for a deployment, and how.
+/// Origin of a request, and the person or event behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestedBy {
-    /// How the request came about.
+    /// Origin of the request: `PullRequest`, `Push` and `DeploymentStatus` are triggers, `Comment`
+    /// and `Slack` are commands, and `Manual` is a request that a person or tool created directly.
+    /// Default: `Manual`.
     #[serde(default)]
     pub origin: Origin,
-    /// GitHub login of who asked, where there is one.
+    /// GitHub login of the person who requested the deployment, if there is one. This person's own
+    /// approval doesn't count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub login: Option<String>,
-    /// Branch whose head the commit was, for [`Origin::Push`].
+    /// Branch whose head was the commit. Only for `origin: Push`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub branch: Option<String>,
-    /// Id of the other environment's deployment, for [`Origin::DeploymentStatus`].
+    /// ID of the other environment's GitHub deployment. Only for `origin: DeploymentStatus`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<i64>,
-    /// Name of the DeploymentCommand, for [`Origin::Comment`] and [`Origin::Slack`].
+    /// Name of the DeploymentCommand in the same namespace. Only for `origin: Comment` and `origin:
+    /// Slack`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub command: Option<String>,
 }
 
-/// How far a request came.
+/// Progress of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentRequestStatus {
-    /// Generation that the conditions are about; -1 before the first look.
+    /// Generation that the conditions describe; -1 before the first reconcile.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
-    /// `Allowed`, one for each gate (`Unlocked`, `NotBeforeReached`, `WithinHours`, `PriorEnvironmentSucceeded`, `Approved`, `ChecksPassed`, `ImageFound`), `Created`,
-    /// `Succeeded`, `Reported` (once it has a commit status), and `Ready`, `Reconciling`, `Stalled`.
+    /// Conditions: `Allowed`; one for each gate (`Unlocked`, `NotBeforeReached`, `WithinHours`,
+    /// `PriorEnvironmentSucceeded`, `Approved`, `ChecksPassed`, `ImageFound`); `Created`;
+    /// `Succeeded`; `Reported`, if the request has a commit status; and `Ready`, `Reconciling`,
+    /// `Stalled`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
-    /// Written before the deployment is created: from here on it may exist, and is looked for before any further try.
+    /// Record that Matinee is about to create the deployment. Matinee writes it first. From then on
+    /// the deployment may exist, so Matinee searches GitHub for it before each attempt to create
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
-    /// Value of the annotation `matinee.dev/pull-request-updated-at` that the pull request was last read because of.
+    /// Value that the annotation `matinee.dev/pull-request-updated-at` had when Matinee last read
+    /// the pull request. A different value makes Matinee read it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<String>,
-    /// For [`Origin::Push`]: when the branch came to this commit, as it was known when the request last dealt with that.
+    /// Record of the push that made the commit the head of the branch, as of the last time Matinee
+    /// processed it. Only for `origin: Push`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub pushed_at: Option<String>,
-    /// How often the request was run again because its commit became the head again after another one was deployed.
+    /// Number of times Matinee deployed the commit again because it became the head again after
+    /// another commit was deployed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reruns: i64,
-    /// Id of the GitHub deployment.
+    /// ID of the GitHub deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<i64>,
-    /// Who approved this commit's deployment.
+    /// Approvals of this deployment, one for each person. At most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["login"]))]
     pub approvals: Vec<Approval>,
-    /// What the commit status on GitHub was last made to say, as `<state>: <description>`.
+    /// Content of the last commit status that Matinee wrote to GitHub, as `<state>: <description>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub told: Option<String>,
 }
 
-/// Somebody approved.
+/// Approval by one person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
-    /// GitHub login.
+    /// GitHub login of the person.
     #[schemars(length(min = 1, max = 100))]
     pub login: String,
-    /// When.
+    /// Time of the approval.
     pub time: Time,
 }
 
-/// The record that a deployment is about to be created.
+/// Record that Matinee is about to create a GitHub deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Intent {
-    /// When it was recorded.
+    /// Time of the record.
     pub time: Time,
-    /// Name of the environment on GitHub.
+    /// Name of the environment on GitHub under which Matinee creates the deployment.
     #[serde(default)]
     pub environment: String,
 }

@@ -1,4 +1,4 @@
-//! Lengths of time as people write them in a manifest: `90s`, `20m`, `1h30m`, `7d`.
+//! Durations as people write them in a manifest: `90s`, `20m`, `1h30m`, `7d`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,8 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// A length of time in whole seconds, written like `20m` or `1h30m`; units are `s`, `m`, `h` and `d` (24 hours).
+/// Duration in whole seconds, written like `20m` or `1h30m`. The units are `s`, `m`, `h` and `d`
+/// (24 hours).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Duration(std::time::Duration);
@@ -15,15 +16,15 @@ pub struct Duration(std::time::Duration);
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 impl Duration {
-    /// A duration of that many seconds.
+    /// Returns a duration of the given number of seconds.
     pub const fn from_secs(seconds: u64) -> Self {
         Self(std::time::Duration::from_secs(seconds))
     }
-    /// A duration of that many hours.
+    /// Returns a duration of the given number of hours.
     pub const fn from_hours(hours: u64) -> Self {
         Self::from_secs(hours * 3_600)
     }
-    /// The standard library's type.
+    /// Returns the duration as the standard library's type.
     pub const fn as_std(self) -> std::time::Duration {
         self.0
     }

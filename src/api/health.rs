@@ -1,24 +1,27 @@
-//! `health` of a `PreviewClass`: how long a preview may take.
+//! `health` of a `PreviewClass`: deadlines of previews.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Duration;
 
-/// How long a preview may take to become ready, and how long Matinee waits for others before it reports a failure.
+/// Deadlines and grace periods after which Matinee reports a preview as failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClassHealth {
-    /// Time from a revision's first reconcile after which an object that isn't ready has failed. A longer `progressDeadlineSeconds`
-    /// of a Deployment, `activeDeadlineSeconds` of a Job or Pod, or startup probe extends it. Once all objects are ready, the
-    /// preview's URLs have this time again to answer.
+    /// Time until an object that isn't ready counts as failed, counted from the first reconcile of
+    /// a revision. A longer `progressDeadlineSeconds` of a Deployment, `activeDeadlineSeconds` of a
+    /// Job or Pod, or startup probe extends it. When all objects are ready, the preview's URLs have
+    /// the same time again to respond. Must be longer than zero. Default: `10m`.
     #[schemars(extend("x-kubernetes-validations" = [longer_than_zero()]))]
     pub deadline: Duration,
-    /// Time for the scheduler to find a node for a pod: an autoscaler adds one, a volume is provisioned. `0s` reports a pod that
-    /// no node takes as failed at once.
+    /// Time that the scheduler has to place a pod, for example while an autoscaler adds a node or a
+    /// volume is provisioned. `0s` reports an unschedulable pod as failed immediately. Default:
+    /// `5m`.
     pub scheduling_grace: Duration,
-    /// Time for another controller to create what a pod needs and the template doesn't have: a Secret, a `ConfigMap`, a key in one
-    /// of them, a pull secret, a `ServiceAccount`. `0s` reports what is missing as failed at once.
+    /// Time that other controllers have to create an object that a pod needs and the template
+    /// doesn't contain: a Secret, a ConfigMap, a key in one of them, an image pull secret or a
+    /// ServiceAccount. `0s` reports a missing object as failed immediately. Default: `2m`.
     pub missing_input_grace: Duration,
 }
 
@@ -32,7 +35,8 @@ impl Default for ClassHealth {
     }
 }
 
-/// The rule of a time that can't be zero. A container's `default` and `KubeSchema` don't go together, so it is written out.
+/// Returns the CEL rule that a duration is longer than zero. The rule is written by hand because
+/// `KubeSchema` doesn't support a container's `default`.
 fn longer_than_zero() -> serde_json::Value {
     serde_json::json!({
         "rule": "self.matches('[1-9]')",

@@ -1,8 +1,11 @@
-//! The nouns: the custom resources of the API group `matinee.dev/v1alpha1`.
+//! Custom resources of the API group `matinee.dev/v1alpha1`.
 //!
-//! Conventions: conditions instead of phases, read as kstatus reads them (`Ready`, `Reconciling`, `Stalled`); every list and
-//! string bounded; signed integers only; rules that need two fields are CEL rules in the schema, so that the API server refuses
-//! what can't work and no admission webhook is needed.
+//! Conventions:
+//! - Objects have conditions and no phase. kstatus can read them (`Ready`, `Reconciling`,
+//!   `Stalled`).
+//! - Every list and string is bounded, and integers are signed.
+//! - Rules that compare two fields are CEL rules in the schema. The API server rejects an object
+//!   that breaks them, so Matinee needs no admission webhook.
 
 mod common;
 mod deployment_command;
@@ -53,45 +56,54 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt as _;
 
-/// The API group of every custom resource.
+/// API group of all custom resources.
 pub const GROUP: &str = "matinee.dev";
-/// The one served version.
+/// Only served version.
 pub const VERSION: &str = "v1alpha1";
-/// Finalizer on a [`PreviewEnvironment`]: a namespaced object can't own its namespace, so the controller removes it first.
+/// Finalizer of a [`PreviewEnvironment`]. A namespaced object can't own a namespace, so Matinee
+/// deletes the preview's namespace before it removes the finalizer.
 pub const FINALIZER: &str = "matinee.dev/teardown";
-/// Label on everything that belongs to an environment: the UID of its [`PreviewEnvironment`]. Checked before any delete.
+/// Label on every object of an environment, with the UID of its [`PreviewEnvironment`]. Matinee
+/// checks it before it deletes an object.
 pub const LABEL_ENVIRONMENT_UID: &str = "matinee.dev/environment-uid";
-/// Label naming the [`PreviewEnvironment`] (for people and selectors; ownership is decided by the UID).
+/// Label with the name of the [`PreviewEnvironment`], for people and selectors. The UID label
+/// decides ownership.
 pub const LABEL_ENVIRONMENT: &str = "matinee.dev/environment";
-/// Label naming the namespace of the [`PreviewEnvironment`].
+/// Label with the namespace of the [`PreviewEnvironment`].
 pub const LABEL_ENVIRONMENT_NAMESPACE: &str = "matinee.dev/environment-namespace";
-/// Label naming the [`PreviewRepository`] on what was made for it.
+/// Label with the name of the [`PreviewRepository`] that an object was created for.
 pub const LABEL_REPOSITORY: &str = "matinee.dev/repository";
-/// Label with the pull request's number on what was made for it.
+/// Label with the number of the pull request that an object was created for.
 pub const LABEL_PULL_REQUEST: &str = "matinee.dev/pull-request";
-/// Annotation on a [`DeploymentRequest`] and a [`PreviewEnvironment`]: what was last heard of the pull request (see [`heard`](crate::core::freshness)), so
-/// that a draft made ready is looked at again.
+/// Annotation on a [`DeploymentRequest`] and a [`PreviewEnvironment`]: the newest reported state of
+/// the pull request (see [`freshness`](crate::core::freshness)). A new value enqueues the object, for
+/// example when a draft is ready for review.
 pub const ANNOTATION_PULL_REQUEST_UPDATED: &str = "matinee.dev/pull-request-updated-at";
-/// Annotation on a [`DeploymentRequest`]: when something was last heard of what its gates wait for, or of its deployment.
+/// Annotation on a [`DeploymentRequest`]: when GitHub last reported an event that concerns its
+/// gates or its deployment.
 pub const ANNOTATION_NEWS: &str = "matinee.dev/news-at";
-/// Annotation on every applied object: the digest of what was applied, so that an unchanged plan makes no write.
+/// Annotation on every applied object: the digest of the applied content. Matinee writes nothing
+/// while the digest of the plan is the same.
 pub const ANNOTATION_DIGEST: &str = "matinee.dev/applied-digest";
-/// Annotation on an applied Job: the digest of what can't be changed of it, so that one that has to
-/// be replaced is known before it is refused.
+/// Annotation on an applied Job: the digest of its immutable fields. A different digest shows that
+/// the Job has to be replaced, before the API server rejects the update.
 pub const ANNOTATION_FIXED_DIGEST: &str = "matinee.dev/fixed-digest";
-/// Annotation on a custom resource in a template: what makes it ready (see [`ready_when`](crate::core::environment::ready_when)). The one
-/// annotation of the group that is the template author's to set.
+/// Annotation on a custom resource in a template: the requirements that make it ready (see
+/// [`ready_when`](crate::core::environment::ready_when)). It is the only annotation of the group that a template
+/// author sets.
 pub const ANNOTATION_READY_WHEN: &str = "matinee.dev/ready-when";
 
-/// Annotation on a [`PreviewClass`]: `true` on the class of every [`PreviewRepository`] that names none.
+/// Annotation on a [`PreviewClass`]: `true` makes it the class of every [`PreviewRepository`] that
+/// has no `className`.
 pub const ANNOTATION_DEFAULT_CLASS: &str = "matinee.dev/is-default-class";
 
-/// Every custom resource definition, in the order in which a person reads them.
+/// Returns all custom resource definitions, in the order in which a person reads them.
 ///
-/// `status.observedGeneration` defaults to -1, so a client that waits for a status can't take an object that was never looked
-/// at for one that is ready (the convention kstatus relies on).
+/// `status.observedGeneration` defaults to -1. kstatus relies on this convention: a client that
+/// waits for an object never takes an object without a reconcile for a ready one.
 ///
-/// Nothing is nullable: `field:` with nothing behind it is the same as no `field`, to rules and defaults too.
+/// No field is nullable. For rules and defaults, a field without a value (`field:`) is the same as
+/// no field.
 pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
     let mut all = vec![
         PreviewClass::crd(),
@@ -122,7 +134,8 @@ pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
     all
 }
 
-/// Takes `nullable` off a schema and everything in it: the API server then drops nulls before it looks at rules and defaults.
+/// Removes `nullable` from a schema and everything in it. The API server then drops nulls before it
+/// applies rules and defaults.
 fn drop_nulls(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     for property in schema.properties.iter_mut().flat_map(BTreeMap::values_mut) {

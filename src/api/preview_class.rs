@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::common::{conditions_schema, never_observed};
 use super::{ClassHealth, Duration};
 
-/// Who may have previews, and within which limits: the platform team's half of the configuration.
+/// Trust and limits of previews: the platform team's part of the configuration.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "matinee.dev",
@@ -22,7 +22,7 @@ use super::{ClassHealth, Duration};
     category = "matinee",
     status = "PreviewClassStatus",
     derive = "PartialEq",
-    doc = "Who may have previews, where they are reached and within which limits.",
+    doc = "Trust and limits of previews, set by the platform team.",
     printcolumn(name = "Domain", type_ = "string", json_path = ".spec.routing.domain"),
     printcolumn(
         name = "Ready",
@@ -38,45 +38,49 @@ use super::{ClassHealth, Duration};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewClassSpec {
-    /// Who may use the class: each grant admits its repositories in its namespaces.
+    /// Grants of the class. Each grant lets a PreviewRepository in one of its namespaces use one of
+    /// its repositories. From 1 to 100.
     #[schemars(length(min = 1, max = 100))]
     pub grants: Vec<Grant>,
-    /// Where the repositories are hosted, and as whom Matinee works there.
+    /// Host of the repositories, and the credentials that Matinee uses there.
     pub forge: ForgeConnection,
-    /// Under which names and through what previews are reached.
+    /// Host names and URLs of previews, and the Gateway or ingress controller that serves them.
     pub routing: Routing,
-    /// What a preview may do and use.
+    /// Limits of a preview's namespace: pod security, resources and network.
     #[serde(default)]
     pub isolation: Isolation,
-    /// Which kinds of pull request may have previews at all. A PreviewRepository has to ask for them too.
+    /// Kinds of pull request that may have previews. A preview also needs the corresponding setting
+    /// in `trigger.pullRequest` of the PreviewRepository.
     #[serde(default)]
     pub pull_requests: ClassPullRequests,
-    /// How long previews live.
+    /// Lifetime of previews of pull requests.
     #[serde(default)]
     pub lifetime: ClassLifetime,
-    /// How long previews may take to become ready.
+    /// Deadlines of previews until they are ready.
     #[serde(default)]
     pub health: ClassHealth,
-    /// Registries that the operator may ask for images, for the gate `image`. A PreviewRepository can't have it ask any other.
+    /// Registries that Matinee may query for the gate `image`. Matinee never queries a registry
+    /// that isn't in this list. At most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["host"]))]
     pub registries: Vec<Registry>,
-    /// The Slack workspace whose slash commands are listened to.
+    /// Slack workspace whose slash commands Matinee accepts. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slack: Option<SlackConnection>,
 }
 
-/// PreviewRepositories, and the namespaces in which PreviewRepository objects may name them.
+/// GitHub repositories, and the namespaces whose PreviewRepository objects may use them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Grant {
-    /// Repositories: `owner/name` globs, where `*` stands for any characters but `/`. Case is ignored.
+    /// Repositories on GitHub, as `owner/name` globs. `*` matches any characters except `/`. Case
+    /// is ignored.
     #[schemars(
         length(min = 1, max = 100),
         inner(length(min = 3, max = 140), regex(pattern = r"^[A-Za-z0-9._*-]+/[A-Za-z0-9._*-]+$"))
     )]
     pub repositories: Vec<String>,
-    /// Namespaces: globs.
+    /// Kubernetes namespaces of PreviewRepository objects, as globs. `*` matches any characters.
     #[schemars(
         length(min = 1, max = 100),
         inner(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9*-]+$"))
@@ -84,46 +88,52 @@ pub struct Grant {
     pub namespaces: Vec<String>,
 }
 
-/// The host of the repositories.
+/// Host of the repositories.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ForgeConnection {
-    /// GitHub, or GitHub Enterprise Server.
+    /// Connection to GitHub.com or GitHub Enterprise Server.
     pub github: GithubConnection,
 }
 
-/// An image registry.
+/// Image registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Registry {
-    /// Its host, and port if it isn't the usual one, as it stands in an image's name; `docker.io` for Docker Hub.
+    /// Host of the registry as it appears in an image name, with `:port` if the port isn't the
+    /// default one. `docker.io` is Docker Hub.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$"))]
     pub host: String,
-    /// Name of a Secret of type `kubernetes.io/dockerconfigjson` in the operator's own namespace. None: it is asked anonymously.
+    /// Name of a Secret of type `kubernetes.io/dockerconfigjson` in the operator's own namespace.
+    /// Default: Matinee queries the registry anonymously.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: Option<String>,
-    /// Whether it is spoken to by plain HTTP: for registries on one machine.
+    /// Whether Matinee uses plain HTTP, for a registry on the same machine. Default: `false`.
     #[serde(default)]
     pub insecure: bool,
 }
 
-/// A Slack workspace.
+/// Slack workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SlackConnection {
-    /// Name of a Secret in the operator's own namespace, with `signingSecret` and, optionally, `botToken`.
+    /// Name of a Secret in the operator's own namespace. It has the key `signingSecret` and,
+    /// optionally, `botToken`.
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: String,
-    /// Who in Slack is who on GitHub. Nobody else may command.
+    /// Source of the mapping from Slack users to GitHub logins. Only users in the mapping may give
+    /// commands.
     pub users_from: SlackUsers,
-    /// Id of the channel that results are posted to, with the bot token.
+    /// ID of the channel to which Matinee posts results with the bot token. Default: Matinee posts
+    /// to no channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50), regex(pattern = r"^[A-Z0-9]+$"))]
     pub channel: Option<String>,
 }
 
-/// Where it stands who in Slack is who on GitHub: each key is the id of a Slack user (`U0123ABCD`), each value a GitHub login.
+/// Source of the mapping from Slack users to GitHub logins. Each key is the ID of a Slack user
+/// (`U0123ABCD`), and each value is a GitHub login. Exactly one field is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.configMapName) != has(self.secretName)").message("set exactly one of usersFrom.configMapName and usersFrom.secretName"))]
@@ -138,16 +148,17 @@ pub struct SlackUsers {
     pub secret_name: Option<String>,
 }
 
-/// How GitHub is reached, and as whom.
+/// URL of GitHub, and the credentials that Matinee uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GithubConnection {
-    /// Base URL of the REST API, with a path for GitHub Enterprise Server (`https://ghe.example.com/api/v3`).
+    /// Base URL of the REST API. For GitHub Enterprise Server the URL has a path:
+    /// `https://ghe.example.com/api/v3`. Default: `https://api.github.com`.
     #[serde(default = "github_com")]
     #[schemars(length(max = 512), regex(pattern = r"^https?://[^\s?#]+$"))]
     pub url: String,
-    /// Name of a Secret in the operator's own namespace, with either `token`, or `appId` and `privateKey` (PEM) and, optionally,
-    /// `installationId`.
+    /// Name of a Secret in the operator's own namespace. It has either the key `token`, or the keys
+    /// `appId` and `privateKey` (PEM) and, optionally, `installationId`.
     #[schemars(length(min = 1, max = 253))]
     pub secret_name: String,
 }
@@ -156,25 +167,25 @@ fn github_com() -> String {
     "https://api.github.com".to_owned()
 }
 
-/// `http` or `https`.
+/// Scheme of a URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Scheme {
     /// Plain HTTP, for clusters on one machine.
     Http,
-    /// HTTPS, ended at the gateway or ingress.
+    /// HTTPS. The gateway or ingress controller terminates TLS.
     #[default]
     Https,
 }
 
 impl Scheme {
-    /// The scheme as it stands in a URL.
+    /// Returns the scheme as it is written in a URL.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
         }
     }
-    /// The port that a URL of the scheme need not name.
+    /// Returns the default port of the scheme.
     pub const fn default_port(self) -> i32 {
         match self {
             Self::Http => 80,
@@ -183,76 +194,83 @@ impl Scheme {
     }
 }
 
-/// Under which names and through what previews are reached.
+/// Host names and URLs of previews, and the Gateway or ingress controller that serves them. Exactly
+/// one of `gateway` and `ingress` is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.gateway) != has(self.ingress)").message("set exactly one of gateway and ingress: a preview is routed through one of them"))]
 pub struct Routing {
-    /// Domain whose names, one label deep (`*.<domain>`), lead to the gateway or ingress.
+    /// Domain of the previews' host names. Each host name is one label below it, so DNS has to
+    /// resolve `*.<domain>` to the gateway or ingress controller.
     #[schemars(
         length(min = 1, max = 190),
         regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$")
     )]
     pub domain: String,
-    /// Scheme of the preview's URL.
+    /// Scheme of a preview's URL: `Http` or `Https`. Default: `Https`.
     #[serde(default)]
     pub scheme: Scheme,
-    /// Port of the preview's URL, where it isn't the scheme's own.
+    /// Port of a preview's URL. Default: the default port of the scheme.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
-    /// `host:port` the operator connects to when it checks that a URL answers, in place of what name resolution gives. For
-    /// networks in which the operator can't reach the public name.
+    /// Address (`host:port`) that Matinee connects to when it checks a preview's URL. Set it in
+    /// networks in which the operator can't reach the public host name. Default: the address that
+    /// DNS returns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 3, max = 260), regex(pattern = r"^[^\s/]+:[0-9]{1,5}$"))]
     pub probe_address: Option<String>,
-    /// Route through a Gateway with an HTTPRoute.
+    /// Gateway API: Matinee creates an HTTPRoute for each endpoint and attaches it to a shared
+    /// Gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<GatewayRouting>,
-    /// Route through an Ingress.
+    /// Ingress: Matinee creates an Ingress for each endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<IngressRouting>,
 }
 
-/// The shared Gateway that `HTTPRoutes` attach to.
+/// Shared Gateway that each HTTPRoute attaches to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayRouting {
     /// Name of the Gateway.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Namespace of the Gateway. Traffic from this namespace is let into previews.
+    /// Namespace of the Gateway. A preview's NetworkPolicy allows traffic from this namespace.
     #[schemars(length(min = 1, max = 63))]
     pub namespace: String,
-    /// Name of one listener; default: every listener that fits.
+    /// Name of the Gateway's listener that each HTTPRoute attaches to. Default: all matching
+    /// listeners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub section_name: Option<String>,
 }
 
-/// The ingress controller that serves previews.
+/// Ingress controller that serves previews.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IngressRouting {
-    /// Name of the `IngressClass`; default: the cluster's.
+    /// Name of the `IngressClass`. Default: the cluster's default `IngressClass`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub class_name: Option<String>,
-    /// Namespace of the ingress controller. Traffic from this namespace is let into previews.
+    /// Namespace of the ingress controller. A preview's NetworkPolicy allows traffic from this
+    /// namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub namespace: Option<String>,
-    /// Annotations for each Ingress, such as a certificate issuer.
+    /// Annotations of each Ingress, for example a certificate issuer. At most 20.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 20), extend("additionalProperties" = {"type": "string", "maxLength": 4096}))]
     pub annotations: BTreeMap<String, String>,
-    /// Ask for TLS, with the certificate in a Secret of this name in the preview's namespace.
+    /// Name of the Secret with the TLS certificate, in the preview's namespace. If it is set, each
+    /// Ingress has a `tls` section. Default: no `tls` section.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub tls_secret_name: Option<String>,
 }
 
-/// A level of the Pod Security Standards, enforced by the API server on the preview's namespace.
+/// Level of the Pod Security Standards. The API server enforces it in the preview's namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PodSecurityLevel {
     /// No restriction.
@@ -275,22 +293,23 @@ impl PodSecurityLevel {
     }
 }
 
-/// What a preview may do and use.
+/// Limits of a preview's namespace: pod security, resources and network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Isolation {
-    /// Pod Security Standard of the namespace.
+    /// Level of the Pod Security Standards that the API server enforces in the namespace:
+    /// `Privileged`, `Baseline` or `Restricted`. Default: `Restricted`.
     pub pod_security: PodSecurityLevel,
     /// Hard limits of the namespace's ResourceQuota, by resource name.
     #[schemars(schema_with = "quantities")]
     pub quota: BTreeMap<String, Quantity>,
-    /// Requests that a container without its own gets.
+    /// Default resource requests of a container that sets none, by resource name.
     #[schemars(schema_with = "quantities")]
     pub default_requests: BTreeMap<String, Quantity>,
-    /// Limits that a container without its own gets.
+    /// Default resource limits of a container that sets none, by resource name.
     #[schemars(schema_with = "quantities")]
     pub default_limits: BTreeMap<String, Quantity>,
-    /// What previews may reach and be reached from.
+    /// Network traffic to and from previews.
     pub network: NetworkIsolation,
 }
 
@@ -319,7 +338,7 @@ impl Default for Isolation {
     }
 }
 
-/// Amounts by the name of a resource, as Kubernetes writes them and none negative.
+/// Returns the schema of a map from resource names to Kubernetes quantities that aren't negative.
 /// <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>
 fn quantities(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
@@ -333,31 +352,37 @@ fn quantities(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// Whether a NetworkPolicy closes the namespace.
+/// Mode of a preview's NetworkPolicy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum NetworkPolicyMode {
-    /// Deny all, then allow: the preview's own pods, DNS, the gateway, and what the class lists.
+    /// Deny all traffic except traffic among the preview's own pods, DNS, traffic from the gateway
+    /// or ingress controller, and the address ranges of the class.
     #[default]
     DefaultDeny,
-    /// No NetworkPolicy.
+    /// Create no NetworkPolicy.
     None,
 }
 
-/// What previews may reach and be reached from.
+/// Network traffic to and from previews.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NetworkIsolation {
-    /// Whether a NetworkPolicy closes the namespace.
+    /// Mode of the NetworkPolicy in a preview's namespace. `DefaultDeny` allows only traffic among
+    /// the preview's own pods, DNS, traffic from the gateway or ingress controller, and the address
+    /// ranges below. `None` creates no NetworkPolicy. Default: `DefaultDeny`.
     pub policy: NetworkPolicyMode,
-    /// Address ranges (CIDR) that may reach previews besides the gateway's namespace, for gateways on the host network.
+    /// Address ranges (CIDR) that may connect to previews, in addition to the namespace of the
+    /// gateway or ingress controller. Set it for a gateway on the host network. At most 50.
     #[schemars(length(max = 50), inner(length(max = 50)), extend("x-kubernetes-validations" = [address_ranges()]))]
     pub ingress_from: Vec<String>,
-    /// Address ranges (CIDR) that previews may reach, such as `0.0.0.0/0` for the Internet.
+    /// Address ranges (CIDR) that previews may connect to, for example `0.0.0.0/0` for the
+    /// Internet. At most 50.
     #[schemars(length(max = 50), inner(length(max = 50)), extend("x-kubernetes-validations" = [address_ranges()]))]
     pub egress_to: Vec<String>,
 }
 
-/// The rule of a list of address ranges. A container's `default` and `KubeSchema` don't go together, so it is written out.
+/// Returns the CEL rule that a list has address ranges only. The rule is written by hand because
+/// `KubeSchema` doesn't support a container's `default`.
 fn address_ranges() -> serde_json::Value {
     serde_json::json!({
         "rule": "self.all(range, isCIDR(range))",
@@ -365,35 +390,40 @@ fn address_ranges() -> serde_json::Value {
     })
 }
 
-/// Allow or deny.
+/// Permission of the platform team.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Permission {
-    /// Not allowed, whatever a PreviewRepository says.
+    /// Not allowed, even if a PreviewRepository requests it.
     #[default]
     Deny,
-    /// Allowed where a PreviewRepository asks for it.
+    /// Allowed if a PreviewRepository requests it.
     Allow,
 }
 
-/// Which kinds of pull request may have previews.
+/// Kinds of pull request that may have previews. `Deny` forbids the kind. `Allow` lets a
+/// PreviewRepository enable it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClassPullRequests {
-    /// Pull requests whose head is in another repository: code by people without write permission.
+    /// Pull requests from forks: the head is in another repository, so people without write
+    /// permission can change the code. `Deny` or `Allow`. Default: `Deny`.
     pub forks: Permission,
-    /// Drafts.
+    /// Draft pull requests. `Deny` or `Allow`. Default: `Deny`.
     pub drafts: Permission,
-    /// Pull requests opened by bots.
+    /// Pull requests that a bot opened. `Deny` or `Allow`. Default: `Deny`.
     pub bots: Permission,
 }
 
-/// How long previews live.
+/// Lifetime of previews of pull requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClassLifetime {
-    /// Time after the last revision at which a preview of a pull request is deleted, where its PreviewRepository says nothing.
+    /// Time after which Matinee deletes a preview, counted from the first reconcile of its newest
+    /// revision. It applies if neither the PreviewRepository nor the PreviewEnvironment sets
+    /// `lifetime`. Default: `7d`.
     pub delete_after: Duration,
-    /// The longest time a PreviewRepository may ask for.
+    /// Longest `deleteAfter` of a PreviewRepository or PreviewEnvironment. Matinee shortens a
+    /// longer one to this value. Default: `30d`.
     pub max_delete_after: Duration,
 }
 
@@ -403,14 +433,14 @@ impl Default for ClassLifetime {
     }
 }
 
-/// What the operator found when it last looked at the class.
+/// Result of the last reconcile of the class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewClassStatus {
-    /// Generation that the conditions are about; -1 before the first look.
+    /// Generation that the conditions describe; -1 before the first reconcile.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
-    /// `Ready`, `Reconciling`, `Stalled`.
+    /// Conditions: `Ready`, `Reconciling`, `Stalled`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

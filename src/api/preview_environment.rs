@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::common::{conditions_schema, never_observed};
 use super::{Duration, LocalReference, Parameter, PullRequestReference};
 
-/// One live environment: a revision of a repository, carried out in a namespace of its own.
+/// One live environment: a revision of a repository, deployed to its own namespace.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "matinee.dev",
@@ -25,7 +25,7 @@ use super::{Duration, LocalReference, Parameter, PullRequestReference};
     namespaced,
     status = "PreviewEnvironmentStatus",
     derive = "PartialEq",
-    doc = "One live environment: a revision of a repository, in a namespace of its own.",
+    doc = "One live environment: a revision of a repository, deployed to its own namespace.",
     printcolumn(name = "PR", type_ = "integer", json_path = ".spec.pullRequest.number"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
@@ -39,70 +39,76 @@ use super::{Duration, LocalReference, Parameter, PullRequestReference};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(oldSelf.revision.deploymentId) || (has(self.revision.deploymentId) && self.revision.deploymentId >= oldSelf.revision.deploymentId)").message("revision.deploymentId never goes back: an older deployment can't take the place of a newer one; create a new deployment of the older commit"), validation = Rule::new("has(self.pullRequest) == has(oldSelf.pullRequest) && (!has(self.pullRequest) || self.pullRequest.number == oldSelf.pullRequest.number)").message("pullRequest.number is immutable: an environment belongs to one pull request"))]
 pub struct PreviewEnvironmentSpec {
-    /// The PreviewRepository, in the same namespace.
+    /// PreviewRepository in the same namespace.
     pub repository_ref: LocalReference,
-    /// Name of the environment in the PreviewRepository.
+    /// Name of the environment in the PreviewRepository's `spec.environments`.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub environment: String,
     /// Name of the environment on GitHub.
     #[schemars(length(min = 1, max = 255))]
     pub github_environment: String,
-    /// The pull request, if the environment is one's.
+    /// Pull request that the environment belongs to. Leave it out for an environment that doesn't
+    /// belong to a pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequestReference>,
-    /// What is deployed.
+    /// Revision to deploy: commit, GitHub deployment and parameters.
     pub revision: Revision,
-    /// How long the environment lives; overrides the PreviewRepository.
+    /// Lifetime of the environment. It overrides the PreviewRepository's `lifetime`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<Lifetime>,
 }
 
-/// What is known of the pull request. Written by whoever opened it, so trusted nowhere.
+/// Pull request as GitHub reported it. The author of the pull request controls these values, so
+/// Matinee trusts none of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PullRequestSource {
-    /// Its number.
+    /// Number of the pull request.
     #[schemars(range(min = 1))]
     pub number: i64,
     /// Name of the head branch.
     #[serde(default)]
     #[schemars(length(max = 255))]
     pub branch: String,
-    /// Login of the author.
+    /// GitHub login of the author.
     #[serde(default)]
     #[schemars(length(max = 100))]
     pub author: String,
-    /// Labels.
+    /// Labels of the pull request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 100)))]
     pub labels: Vec<String>,
-    /// Whether the head is in another repository (by id), or its repository is gone.
+    /// Whether the pull request is from a fork: the head is in another repository (compared by ID),
+    /// or the head's repository has been deleted.
     #[serde(default)]
     pub fork: bool,
-    /// Whether it is a draft.
+    /// Whether the pull request is a draft.
     #[serde(default)]
     pub draft: bool,
-    /// Whether a bot opened it.
+    /// Whether a bot opened the pull request.
     #[serde(default)]
     pub bot: bool,
 }
 
-/// What is deployed.
+/// Revision to deploy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Revision {
-    /// The commit.
+    /// Full SHA of the commit.
     #[schemars(regex(pattern = r"^[0-9a-f]{40,64}$"), length(max = 64))]
     pub sha: String,
-    /// Id of the GitHub deployment that is carried out; none for an environment made by hand, which is reported nowhere.
+    /// ID of the GitHub deployment. Leave it out for an environment that you create yourself:
+    /// Matinee then reports nothing to GitHub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<i64>,
-    /// The deployment's payload without Matinee's own part: whoever may create deployments may set it. Templates read it as `payload`, if it is an
-    /// object; any other is a mistake where a template reads it.
+    /// Payload of the GitHub deployment without Matinee's own part. Everybody who may create
+    /// deployments controls it. A template reads it as `payload`. If a template reads a payload
+    /// that isn't an object, Matinee rejects the environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_value")]
     pub payload: Option<Value>,
-    /// Values for the template's parameters, over those of the PreviewRepository: whoever asked for the deployment gave them.
+    /// Values of template parameters, from the request for the deployment. They override the values
+    /// in the PreviewRepository. At most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub parameters: Vec<Parameter>,
@@ -112,107 +118,114 @@ fn any_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "x-kubernetes-preserve-unknown-fields": true })
 }
 
-/// How long an environment lives.
+/// Lifetime of an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lifetime {
-    /// Time after the last revision at which the environment is deleted. The class bounds it.
+    /// Time after which Matinee deletes the environment, counted from the first reconcile of its
+    /// newest revision. The class's `lifetime.maxDeleteAfter` limits it.
     pub delete_after: Duration,
 }
 
-/// What the operator made of an environment.
+/// State of an environment as Matinee last observed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewEnvironmentStatus {
-    /// Generation that the conditions are about; -1 before the first look.
+    /// Generation that the conditions describe; -1 before the first reconcile.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
-    /// `Ready`, `Reconciling`, `Stalled`, and one per stage: `Validated`, `Applied`, `Healthy`, `Reachable`, `Reported`.
+    /// Conditions: `Ready`, `Reconciling`, `Stalled`, and one for each stage: `Validated`,
+    /// `Applied`, `Healthy`, `Reachable`, `Reported`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
-    /// What GitHub said of the pull request when it was last asked.
+    /// Result of the last check of the pull request on GitHub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verification>,
-    /// Where the environment is reached; none for a template without endpoints.
+    /// URL of the first endpoint. Absent if the template has no endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Host name of the environment; none for a template without endpoints.
+    /// Host name of the first endpoint. Absent if the template has no endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// The host name of each endpoint. No other environment can have any of them.
+    /// Host names of all endpoints. Matinee gives no other environment any of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// First seven characters of the commit that the status is about.
+    /// First seven characters of the commit that the status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_sha: Option<String>,
-    /// When the environment is deleted, in RFC 3339.
+    /// Time at which Matinee deletes the environment, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiration_time: Option<String>,
-    /// The preview's namespace.
+    /// Namespace of the preview.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<NamespaceReference>,
-    /// Health of each applied object that has any.
+    /// Health of each applied object that has a health status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<Component>,
-    /// Everything applied, so that what a later revision no longer has can be removed.
+    /// Objects that Matinee applied. Matinee prunes an object that a later revision no longer
+    /// contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inventory: Vec<InventoryEntry>,
-    /// The last five attempts, newest first.
+    /// Attempts to deploy a revision, newest first. At most 5.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<Attempt>,
-    /// What GitHub should show: the current deployment, and those it superseded.
+    /// Deployment statuses that GitHub should show: the current deployment and the ones that it
+    /// superseded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["deploymentId"]))]
     pub report: Vec<DeploymentReport>,
-    /// What GitHub was last told, and acknowledged. Written by the reporter alone.
+    /// Deployment statuses that GitHub last acknowledged. Only the reporter writes this field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["deploymentId"]))]
     pub reported: Vec<DeploymentReport>,
 }
 
-/// What GitHub said of the pull request, and about which revision it was asked.
+/// Result of a check of the pull request on GitHub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verification {
-    /// The commit it was asked about.
+    /// Commit that was checked.
     pub sha: String,
-    /// The deployment it was asked about.
+    /// ID of the GitHub deployment that was checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<i64>,
-    /// Value of the annotation `matinee.dev/pull-request-updated-at` it was asked because of.
+    /// Value that the annotation `matinee.dev/pull-request-updated-at` had at the check. A
+    /// different value makes Matinee check again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<String>,
-    /// Generations of the PreviewRepository and the `PreviewClass` that the answer was judged by.
+    /// Generations of the PreviewRepository and the PreviewClass at the check.
     #[serde(default)]
     pub judged_by: String,
-    /// Whether a trigger of Matinee's asked for the deployment, so that the environment ends when the trigger no longer selects the pull request.
+    /// Whether a trigger requested the deployment. If so, Matinee deletes the environment when the
+    /// trigger no longer selects the pull request.
     #[serde(default)]
     pub triggered: bool,
-    /// Why the pull request may not have the environment; none when it may.
+    /// Reason why the pull request may not have the environment. Absent if it may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
-    /// The pull request.
+    /// Pull request as GitHub reported it.
     pub pull_request: PullRequestSource,
 }
 
-/// Why something is not done.
+/// Reason of a rejection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
-    /// `CamelCase`, as a condition's reason.
+    /// Reason in CamelCase, as in a condition.
     pub reason: String,
-    /// For people.
+    /// Message for people.
     pub message: String,
 }
 
-/// The namespace of an environment.
+/// Namespace of an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceReference {
-    /// Its name.
+    /// Name of the namespace.
     pub name: String,
-    /// Its UID, so that a namespace made again under the same name isn't taken for it.
+    /// UID of the namespace. It tells the namespace from one that was created later under the same
+    /// name.
     pub uid: String,
 }
 
@@ -220,13 +233,13 @@ pub struct NamespaceReference {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Component {
-    /// Kind and name, as `Deployment/web`.
+    /// Kind and name of the object, as `Deployment/web`.
     pub name: String,
-    /// Whether it is ready.
+    /// Whether the object is ready.
     pub ready: bool,
-    /// Why it is as it is: CamelCase.
+    /// Reason in CamelCase.
     pub reason: String,
-    /// The same for people.
+    /// Message for people, with the cause if the object isn't ready.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
@@ -235,71 +248,73 @@ pub struct Component {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryEntry {
-    /// API version, as `apps/v1`.
+    /// API version of the object, as `apps/v1`.
     pub api_version: String,
-    /// Kind.
+    /// Kind of the object.
     pub kind: String,
-    /// Name; the namespace is the environment's.
+    /// Name of the object. Its namespace is the preview's namespace.
     pub name: String,
-    /// UID, checked before the object is removed.
+    /// UID of the object. Matinee checks it before it deletes the object.
     pub uid: String,
-    /// How a Job ended. One that is deleted later, as its `ttlSecondsAfterFinished` does, isn't
-    /// created again for the same revision.
+    /// Result of a finished Job. Matinee doesn't create the Job again for the same revision, even
+    /// if its `ttlSecondsAfterFinished` deletes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished: Option<FinishedJob>,
 }
 
-/// How a Job ended, and what it ran for.
+/// Result of a finished Job, and the revision that it ran for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FinishedJob {
-    /// The commit.
+    /// Full SHA of the commit.
     pub sha: String,
-    /// The GitHub deployment.
+    /// ID of the GitHub deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<i64>,
-    /// Digest of what was applied.
+    /// Digest of the applied Job.
     pub digest: String,
-    /// Why it failed, as the reason of its condition `Failed`; none when it completed.
+    /// Reason of the Job's condition `Failed`. Absent if the Job completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
 
-/// How an attempt ended.
+/// Result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Outcome {
-    /// It is going on.
+    /// The attempt is in progress.
     InProgress,
-    /// The environment answers.
+    /// The environment is ready and its URL responds.
     Succeeded,
     /// The workloads didn't become ready.
     Failed,
-    /// The configuration doesn't work.
+    /// The configuration is invalid.
     Invalid,
-    /// A newer revision came.
+    /// A newer revision replaced this one.
     Superseded,
 }
 
-/// One revision's attempt.
+/// Attempt to deploy one revision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempt {
-    /// The commit.
+    /// Full SHA of the commit.
     pub sha: String,
-    /// The GitHub deployment.
+    /// ID of the GitHub deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<i64>,
-    /// When it was first seen.
+    /// Time at which Matinee first observed the revision.
     pub start_time: Time,
-    /// When the environment was ready with it for the first time.
+    /// Time at which the environment was ready with the revision for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_time: Option<Time>,
-    /// When it ended.
+    /// Time at which the attempt ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
-    /// How it ended.
+    /// Result of the attempt: `InProgress`, `Succeeded`, `Failed` (the workloads didn't become
+    /// ready), `Invalid` (the configuration is invalid) or `Superseded` (a newer revision replaced
+    /// this one).
     pub outcome: Outcome,
-    /// The cause of a failure.
+    /// Cause of a failure, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
@@ -307,22 +322,22 @@ pub struct Attempt {
 /// State of a GitHub deployment status. <https://docs.github.com/rest/deployments/statuses>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum DeploymentState {
-    /// Accepted, not begun.
+    /// Matinee accepted the deployment and hasn't started it.
     Queued,
-    /// Being carried out.
+    /// Matinee is deploying.
     InProgress,
-    /// Live.
+    /// The environment is live.
     Success,
     /// The workloads failed.
     Failure,
-    /// It can't be carried out as configured.
+    /// The configuration is invalid.
     Error,
-    /// No longer live.
+    /// The deployment is no longer live.
     Inactive,
 }
 
 impl DeploymentState {
-    /// The word that GitHub's API uses.
+    /// Returns the state as GitHub's API writes it.
     pub const fn as_github(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -335,21 +350,22 @@ impl DeploymentState {
     }
 }
 
-/// What one GitHub deployment should show, or shows.
+/// Status of one GitHub deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentReport {
-    /// The deployment.
+    /// ID of the GitHub deployment.
     pub deployment_id: i64,
-    /// Its state.
+    /// State of the deployment: `Queued`, `InProgress`, `Success`, `Failure` (the workloads
+    /// failed), `Error` (the configuration is invalid) or `Inactive` (no longer live).
     pub state: DeploymentState,
-    /// At most 140 characters.
+    /// Description that GitHub shows. At most 140 characters.
     #[serde(default)]
     pub description: String,
-    /// The URL behind "View deployment".
+    /// URL of the "View deployment" button on GitHub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment_url: Option<String>,
-    /// The URL behind the details.
+    /// URL with details of the deployment, which GitHub links to as its log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_url: Option<String>,
 }

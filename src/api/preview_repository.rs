@@ -34,42 +34,45 @@ use super::{Duration, LocalReference, Parameter};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewRepositorySpec {
-    /// The repository, as `owner/name`. Case is ignored.
+    /// Repository on GitHub, as `owner/name`. Case is ignored.
     #[schemars(length(min = 3, max = 140), regex(pattern = r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$"))]
     pub repository: String,
-    /// Name of the PreviewClass whose trust and limits apply. Default: the class with the annotation `matinee.dev/is-default-class: "true"`; of
-    /// several, the newest.
+    /// Name of the PreviewClass whose trust and limits apply. Default: the class with the
+    /// annotation `matinee.dev/is-default-class: "true"`. If several classes have the annotation,
+    /// Matinee uses the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub class_name: Option<String>,
-    /// The repository's environments.
+    /// Environments of the repository. From 1 to 20.
     #[schemars(length(min = 1, max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub environments: Vec<RepositoryEnvironment>,
-    /// Environments to which nothing new is deployed for now. `/lock` and `/unlock` write here, and so may you.
+    /// Locks. Matinee creates no deployment for a locked environment. The commands `/lock` and
+    /// `/unlock` write here, and you can write here too. At most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["environment"]))]
     pub locks: Vec<Lock>,
 }
 
-/// Nothing new is deployed to an environment until this is taken away.
+/// Lock of one environment. Matinee creates no deployment for the environment until the lock is
+/// removed. A running environment keeps running.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lock {
     /// Name of the environment in this PreviewRepository.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub environment: String,
-    /// Who locked it: a GitHub login, or any name.
+    /// Person who locked the environment: a GitHub login or any other name.
     #[schemars(length(min = 1, max = 100))]
     pub by: String,
-    /// Why.
+    /// Reason for the lock, for people.
     #[schemars(length(min = 1, max = 500))]
     pub reason: String,
-    /// Since when.
+    /// Time of the lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_time: Option<Time>,
 }
 
-/// One environment of a repository: what asks for its deployments and what is deployed.
+/// One environment of a repository: the trigger of its deployments, their gates and their template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -79,44 +82,49 @@ pub struct Lock {
         .message("lifetime is for environments of pull requests: set trigger.pullRequest or remove lifetime")
 )]
 pub struct RepositoryEnvironment {
-    /// Name, unique in the repository.
+    /// Name of the environment, unique in the PreviewRepository.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub name: String,
-    /// Name of the environment on GitHub, in which `{number}` stands for the pull request's number. Default: `<name>/pr-{number}` for
-    /// environments of pull requests, else `<name>`.
+    /// Name of the environment on GitHub. `{number}` is a placeholder for the pull request's
+    /// number, and is required if the trigger is `pullRequest`. Default: `<name>/pr-{number}` for
+    /// environments of pull requests, otherwise `<name>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
     pub github_environment: Option<String>,
-    /// What asks for deployments. None: somebody else does.
+    /// Event that makes Matinee request a deployment. Default: none, and then a deployment comes
+    /// from a command, from a DeploymentRequest that you create, or from another tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<Trigger>,
-    /// What is deployed. None: another tool deploys.
+    /// Content that Matinee deploys. Default: none, and then another tool deploys and Matinee only
+    /// creates the deployment on GitHub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deploy: Option<Deploy>,
-    /// What must hold before a deployment is created. Deployments that somebody else creates pass by them.
+    /// Requirements that have to be met before Matinee creates a deployment. Deployments that a
+    /// person or another tool creates on GitHub bypass them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<Gates>,
-    /// Who may command it in comments and from Slack.
+    /// Permissions for commands in comments and from Slack.
     #[serde(default)]
     pub commands: Commands,
-    /// How long an environment lives.
+    /// Lifetime of environments of pull requests. Only for environments with `trigger.pullRequest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<RepositoryLifetime>,
 }
 
-/// Who may command an environment.
+/// Permissions for commands that concern an environment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Commands {
-    /// Role in the repository on GitHub that whoever commands must have, or a higher one. Approving takes it too.
+    /// Lowest role on GitHub that a person needs to give commands or to approve: `Write`,
+    /// `Maintain` or `Admin`. Default: `Write`.
     pub role: CommandRole,
 }
 
-/// A role in a repository that lets somebody command.
+/// Role in a GitHub repository.
 /// <https://docs.github.com/organizations/managing-user-access-to-your-organizations-repositories/managing-repository-roles/repository-roles-for-an-organization>
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum CommandRole {
-    /// Whoever may push.
+    /// People with write access.
     #[default]
     Write,
     /// Maintainers.
@@ -125,30 +133,34 @@ pub enum CommandRole {
     Admin,
 }
 
-/// What asks for deployments of an environment; exactly one field is set.
+/// Event that makes Matinee request a deployment. Exactly one field is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.pullRequest), has(self.push), has(self.deploymentStatus)].filter(set, set).size() == 1").message("set exactly one of trigger.pullRequest, trigger.push and trigger.deploymentStatus, or leave trigger out where somebody else creates the deployments"))]
 pub struct Trigger {
-    /// Each matching pull request has an environment of its own, which follows its head.
+    /// Pull requests: each selected pull request has its own environment, which follows the pull
+    /// request's head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequestTrigger>,
-    /// One environment follows the head of a branch.
+    /// Branches: the environment follows the head of a branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<PushTrigger>,
-    /// A commit that was deployed to another environment is deployed to this one: the links of a chain.
+    /// Promotion: Matinee deploys a commit to this environment after it was deployed to another
+    /// environment of this PreviewRepository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_status: Option<DeploymentStatusTrigger>,
 }
 
-/// Which branches are followed.
+/// Branches that an environment follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PushTrigger {
-    /// Branches, as filter patterns of GitHub Actions: `*` stands for any characters but `/`, `**` for any, `?` for zero or one of the character
-    /// before it, `+` for one or more, `[a-z]` for one of these, `\` takes a special character's meaning, and `!` in front excludes. The last
-    /// pattern that matches decides. Of several
-    /// branches that are selected, the newest push is deployed.
+    /// Branches that the environment follows, as filter patterns of GitHub Actions. `*` matches any
+    /// characters except `/`, and `**` matches any characters. `?` matches zero or one of the
+    /// preceding character, and `+` matches one or more. `[a-z]` matches one character of the
+    /// range, and `\` escapes a special character. A pattern that begins with `!` excludes
+    /// branches. The last matching pattern decides. If several branches are selected, Matinee
+    /// deploys the newest push. From 1 to 20.
     #[schemars(
         length(min = 1, max = 20),
         inner(length(min = 1, max = 255)),
@@ -157,73 +169,85 @@ pub struct PushTrigger {
     pub branches: Vec<String>,
 }
 
-/// Which deployments lead to one here.
+/// Deployments of another environment that cause a deployment to this one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentStatusTrigger {
-    /// Name of the environment in this PreviewRepository whose deployments are followed, whoever creates and carries them out.
+    /// Name of the environment in this PreviewRepository whose deployments Matinee follows.
+    /// Deployments that other tools create or deploy count too.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub environment: String,
-    /// State that the deployment has to reach.
+    /// State that the other environment's deployment has to reach: `Success` or `Failure`. Default:
+    /// `Success`.
     #[serde(default)]
     pub state: TriggerState,
-    /// Time for which it has to have been in that state, and the newest of its environment, before this one is asked for.
+    /// Time that the other environment's deployment has to stay in that state, and stay the newest
+    /// of its environment, before Matinee creates a deployment here. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soak: Option<Duration>,
 }
 
-/// A state of a deployment that leads to another one.
+/// State of a deployment that causes another deployment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TriggerState {
-    /// It is live.
+    /// The deployment is live.
     #[default]
     Success,
-    /// It failed.
+    /// The deployment failed.
     Failure,
 }
 
-/// What to do with a kind of pull request.
+/// Handling of a kind of pull request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Reaction {
-    /// No environment.
+    /// Create no environment.
     #[default]
     Ignore,
-    /// An environment, where the class allows it too.
+    /// Create an environment if the class allows it too.
     Deploy,
 }
 
-/// Which pull requests have an environment.
+/// Pull requests that have an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PullRequestTrigger {
-    /// Labels of which the pull request must bear one. Empty: no label is needed.
+    /// Labels that select a pull request: it needs at least one of them. Case is ignored. Default:
+    /// an empty list, which selects every pull request. At most 20.
     #[schemars(length(max = 20), inner(length(min = 1, max = 50)))]
     pub labels: Vec<String>,
-    /// Branches that the pull request may be based on, as filter patterns of GitHub Actions, like `trigger.push.branches`. Empty: any.
+    /// Base branches that select a pull request, as filter patterns like those of
+    /// `trigger.push.branches`. Default: an empty list, which selects every pull request. At most
+    /// 20.
     #[schemars(
         length(max = 20),
         inner(length(min = 1, max = 255)),
         extend("x-kubernetes-validations" = [filter_patterns(), not_only_exclusions()])
     )]
     pub base_branches: Vec<String>,
-    /// Files of which the pull request must change one, as filter patterns of GitHub Actions, like `trigger.push.branches`: each file that it
-    /// changes goes through all of them, and one file that is selected is enough. Empty: any.
+    /// Changed files that select a pull request, as filter patterns like those of
+    /// `trigger.push.branches`. Matinee applies the whole list to each changed file, and one
+    /// selected file is enough. Default: an empty list, which selects every pull request. At most
+    /// 50.
     #[schemars(
         length(max = 50),
         inner(length(min = 1, max = 255)),
         extend("x-kubernetes-validations" = [filter_patterns(), not_only_exclusions()])
     )]
     pub paths: Vec<String>,
-    /// Drafts.
+    /// Draft pull requests: `Ignore` creates no environment, and `Deploy` creates one if the class
+    /// allows it too. Default: `Ignore`.
     pub drafts: Reaction,
-    /// Pull requests opened by bots.
+    /// Pull requests that a bot opened: `Ignore` or `Deploy`, as for `drafts`. Default: `Ignore`.
     pub bots: Reaction,
-    /// Pull requests whose head is in another repository.
+    /// Pull requests from forks, whose head is in another repository: `Ignore` or `Deploy`, as for
+    /// `drafts`. Default: `Ignore`.
     pub forks: Reaction,
 }
 
-/// The rule that each item is a filter pattern. What no regular expression can tell, as `[z-a]`, a condition of the PreviewRepository does. A container's
-/// `default` and `KubeSchema` don't go together, so it is written out.
+/// Returns the CEL rule that each item is a filter pattern. A regular expression can't detect every
+/// mistake, for example `[z-a]`. Matinee reports the remaining mistakes in a condition of the
+/// PreviewRepository. The rule is written by hand because `KubeSchema` doesn't support a
+/// container's `default`.
 fn filter_patterns() -> serde_json::Value {
     serde_json::json!({
         "rule": r"self.all(pattern, pattern != '!' && pattern.matches(r'^!?(\*+|([^*?+\[\\]|\\[^A-Za-z0-9]|\[([A-Za-z0-9](-[A-Za-z0-9])?)+\])[?+]?)+$'))",
@@ -232,7 +256,7 @@ fn filter_patterns() -> serde_json::Value {
     })
 }
 
-/// The rule that something is selected.
+/// Returns the CEL rule that a list of filter patterns has one that selects something.
 fn not_only_exclusions() -> serde_json::Value {
     serde_json::json!({
         "rule": "size(self) == 0 || self.exists(pattern, !pattern.startsWith('!'))",
@@ -240,44 +264,48 @@ fn not_only_exclusions() -> serde_json::Value {
     })
 }
 
-/// What is deployed to an environment.
+/// Content that Matinee deploys to an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Deploy {
-    /// What the environment consists of.
+    /// Template with the objects of the environment.
     pub template: TemplateSource,
-    /// Values for the template's parameters.
+    /// Values of template parameters. At most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub parameters: Vec<Parameter>,
 }
 
-/// Where a template comes from.
+/// Source of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateSource {
-    /// A PreviewTemplate in the same namespace.
+    /// PreviewTemplate in the same namespace.
     #[serde(rename = "ref")]
     pub reference: LocalReference,
 }
 
-/// How long environments of pull requests live.
+/// Lifetime of environments of pull requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RepositoryLifetime {
-    /// Time after the last revision at which the environment is deleted. The class bounds it.
+    /// Time after which Matinee deletes the environment, counted from the first reconcile of its
+    /// newest revision. The class's `lifetime.maxDeleteAfter` limits it. Default: the class's
+    /// `lifetime.deleteAfter`.
     pub delete_after: Duration,
 }
 
-/// What the operator found when it last looked at the repository.
+/// Result of the last reconcile of the PreviewRepository.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewRepositoryStatus {
-    /// Generation that the conditions are about; -1 before the first look.
+    /// Generation that the conditions describe; -1 before the first reconcile.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
-    /// `Ready`, `Reconciling`, `Stalled`, `PromotionValid` (its environments' triggers lead to no loop), `Accepted` (no other PreviewRepository has its
-    /// environments) and `Synced` (GitHub could be read).
+    /// Conditions: `Ready`, `Reconciling`, `Stalled`; `PromotionValid`, whether the environments
+    /// that its triggers and gates name exist and form no loop; `Accepted`, whether no other
+    /// PreviewRepository holds its environments; and `Synced`, whether Matinee could read the
+    /// repository on GitHub.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::adapters::kubernetes::client;
 use crate::api::{self, DeploymentRequest, LABEL_REPOSITORY, PreviewClass, PreviewEnvironment};
 use crate::core;
-use crate::core::deployment::triggers::same_place;
+use crate::core::deployment::triggers::is_request_of;
 use crate::settings::{SERVICE_ACCOUNT_NAMESPACE, own_namespace};
 
 /// Longest time for one request.
@@ -164,7 +164,7 @@ async fn forget(client: &Client, gone: &[PreviewEnvironment]) -> anyhow::Result<
             there(bounded(everywhere.list(&ours)).await).context("DeploymentRequests can't be listed")?;
         let of_gone = |request: &DeploymentRequest| {
             gone.iter()
-                .any(|one| one.namespace() == request.namespace() && same_place(&request.spec, &one.spec))
+                .any(|one| one.namespace() == request.namespace() && is_request_of(&request.spec, &one.spec))
         };
         let left: Vec<_> = list.into_iter().flat_map(|list| list.items).filter(of_gone).collect();
         if left.is_empty() {

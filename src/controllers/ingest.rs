@@ -623,7 +623,7 @@ impl Source {
 
 /// Whether two requests are one, whoever asked: the same commit for the same environment.
 fn is_same(known: &DeploymentRequestSpec, spec: &DeploymentRequestSpec) -> bool {
-    supersession::same_place(known, spec) && known.sha == spec.sha
+    supersession::have_same_environment(known, spec) && known.sha == spec.sha
 }
 
 /// Whether two specs are of one environment, whatever is deployed to it.

@@ -69,7 +69,7 @@ impl Pokes {
             let Some(other) = context.requests.get(&reference) else { continue };
             let is_rival = other.metadata.uid != request.metadata.uid
                 && other.namespace() == request.namespace()
-                && supersession::same_place(&other.spec, &request.spec);
+                && supersession::have_same_environment(&other.spec, &request.spec);
             if is_rival {
                 self.requests.object(&other);
             }

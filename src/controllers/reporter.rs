@@ -428,7 +428,7 @@ async fn acknowledge(
     let asked = context.requests.state_filter(|request| {
         let known = request.status.as_ref().and_then(|status| status.deployment_id);
         request.namespace() == seen.namespace()
-            && triggers::same_place(&request.spec, &seen.spec)
+            && triggers::is_request_of(&request.spec, &seen.spec)
             && known.is_none_or(|known| known == id)
     });
     for request in asked {

@@ -27,7 +27,7 @@ use crate::core::environment::resolve;
 use crate::core::environment::resolve::Admitted;
 use crate::core::environment::resolved::Mistake;
 use crate::core::event::Event;
-use crate::core::forge::{Branch, Comment, Deployment, DeploymentStatus, RepositoryName};
+use crate::core::forge::{Branch, Comment, Deployment, DeploymentStatus, RepositoryName, StatusState};
 use crate::core::naming;
 use crate::core::naming::Belongs;
 use crate::core::publish::deployment_status;
@@ -426,7 +426,7 @@ async fn recent_deployment(
     // Whether one of ours is over, its request tells.
     if Mark::find(&deployment.payload).is_none() {
         let state = forge.deployment_state(name, deployment.id).await?;
-        if state.as_deref() == Some(DeploymentState::Inactive.as_github()) {
+        if state == Some(StatusState::Inactive) {
             return Ok(());
         }
     }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{Context, command, repository, request, write};
 use crate::api::{DeploymentCommand, DeploymentRequest, PreviewClass, PreviewRepository, PreviewTemplate};
 use crate::controllers::class_and_template;
+use crate::core::deployment::reason::RequestReason;
 use crate::core::trouble::{self, Trouble};
 use crate::ports::ClusterError;
 
@@ -154,7 +155,7 @@ impl Explained for PreviewRepository {
 impl Explained for DeploymentRequest {
     const MANAGER: &str = write::REQUEST;
     const STAGES: &[&str] = &request::STAGES;
-    const KEPT: &[&str] = &["Creating", "Deploying"];
+    const KEPT: &[&str] = &[RequestReason::Creating.as_str(), RequestReason::Deploying.as_str()];
 
     fn kinds() -> Vec<&'static str> {
         request::kinds()

@@ -1,24 +1,25 @@
-//! Why something failed, in parts. A text that has to be short leaves out the least important part, and never the cause.
+//! Cause of a failure, in parts, so that a short form can drop the least important part and always
+//! keep the cause itself.
 
 use std::fmt;
 use std::ops::Deref;
 
 use crate::core::truncate::cut;
 
-/// Shortest form of a detail that still says something, in characters.
+/// Shortest useful form of a detail, in characters.
 const MIN_DETAIL: usize = 16;
-/// Shortest form of a subject that still says something, in characters.
+/// Shortest useful form of a subject, in characters.
 const MIN_SUBJECT: usize = 8;
-/// Longest subject that stands before a cause that doesn't fit by itself, in characters.
+/// Longest subject in front of a cause that doesn't fit in full, in characters.
 const MAX_SUBJECT: usize = 40;
-/// Characters that stand for a commit or a digest.
+/// Length of an abbreviated commit or digest, in characters.
 const SHORT_HASH: usize = 7;
 
-/// A cause, what it happened to, and what else is known of it.
+/// Cause of a failure, the object that failed, and further details.
 ///
-/// It reads as one sentence, with the parts in the order of their importance:
-/// `Deployment/web, container web: image not found (registry.example.com/acme/shop:1): push it`. Two causes are equal when they read the
-/// same.
+/// It reads as one sentence with the parts in order of importance:
+/// `Deployment/web, container web: image not found (registry.example.com/acme/shop:1): push it`.
+/// Two causes are equal when their texts are equal.
 #[derive(Clone, Debug, Default)]
 pub struct Cause {
     parts: Box<Parts>,
@@ -48,55 +49,56 @@ struct Container {
 }
 
 impl Cause {
-    /// A cause in few words that are never left out, such as `image not found`.
+    /// Creates a cause from a few words that are never left out, such as `image not found`.
     pub fn new(what: impl Into<String>) -> Self {
         let parts = Parts { what: what.into(), ..Parts::default() };
         Self { parts: Box::new(parts), text: String::new() }.written()
     }
 
-    /// Which image, address or field; an empty text is none. A single word is shortened in its middle, several are cut at their end.
+    /// Sets the detail: the image, address or field. An empty text means no detail. The short form
+    /// cuts a single word in its middle and several words at their end.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.parts.detail = detail.into();
         self.written()
     }
 
-    /// What to do about it.
+    /// Sets the remedy: what the reader can do about it.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.parts.remedy = remedy.into();
         self.written()
     }
 
-    /// The words of the program that failed, which the short form leaves out.
+    /// Sets the output of the program that failed. The short form leaves it out.
     #[must_use]
     pub fn said(mut self, said: impl Into<String>) -> Self {
         self.parts.said = said.into();
         self.written()
     }
 
-    /// The object that failed.
+    /// Sets the object that failed.
     #[must_use]
     pub fn of(mut self, kind: &str, name: &str) -> Self {
         self.parts.object = Some(Object { kind: kind.to_owned(), name: name.to_owned() });
         self.written()
     }
 
-    /// The container that failed.
+    /// Sets the container that failed.
     #[must_use]
     pub fn in_container(mut self, name: &str) -> Self {
         self.parts.container = Some(Container { title: "container", name: name.to_owned() });
         self.written()
     }
 
-    /// The init container that failed.
+    /// Sets the init container that failed.
     #[must_use]
     pub fn in_init_container(mut self, name: &str) -> Self {
         self.parts.container = Some(Container { title: "init container", name: name.to_owned() });
         self.written()
     }
 
-    /// Adds what followed from the cause, such as `not ready within 10m`.
+    /// Adds a consequence of the cause, such as `not ready within 10m`.
     #[must_use]
     pub fn and(mut self, consequence: &str) -> Self {
         if self.parts.what.is_empty() {
@@ -107,20 +109,22 @@ impl Cause {
         self.written()
     }
 
-    /// The whole text, at most `max` characters long.
+    /// Cuts the whole text to at most `max` characters.
     #[must_use]
     pub fn bounded(mut self, max: usize) -> Self {
         self.text = cut(&self.text, max);
         self
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The text in at most `limit` characters and in one line. Left out first: the remedy, most of a commit or digest, the middle of an
-    /// image or address, then the detail and the subject. Only a cause that is too long by itself is cut.
+    /// Returns the text on one line, in at most `limit` characters. It shortens in this order: it
+    /// drops the remedy, abbreviates commits and digests, cuts the middle of an image or address,
+    /// then cuts the detail and the subject. It cuts the cause only when the cause alone is too
+    /// long.
     pub fn short(&self, limit: usize) -> String {
         let what = one_line(&self.parts.what);
         let detail = one_line(&self.parts.detail);
@@ -133,7 +137,7 @@ impl Cause {
             let forms = [(&detail, &remedy), (&briefly, &remedy), (&briefly, &String::new())];
             let fits = forms.iter().map(|(detail, remedy)| sentence(&head, detail, remedy));
             return fits.into_iter().find(|form| length(form) <= limit).unwrap_or_else(|| {
-                // The brackets and the space before them.
+                // Room for the parentheses and the space before them.
                 let room = room.saturating_sub(3);
                 if room < MIN_DETAIL { head } else { sentence(&head, &elided(&briefly, room), "") }
             });
@@ -142,7 +146,8 @@ impl Cause {
         cut(&joined(&subject.unwrap_or_default(), &short_hashes(&what)), limit)
     }
 
-    /// Names of what failed, from the one that says most to none; `room` is what the text leaves for one.
+    /// Names of the failed object, from the most informative one to none. `room` is the number of
+    /// characters that the rest of the text leaves.
     fn subjects(&self, room: usize) -> Vec<String> {
         let object = self.parts.object.as_ref();
         let name = object.map(|object| object.name.clone()).unwrap_or_default();
@@ -171,7 +176,7 @@ impl Cause {
         let object = self.parts.object.as_ref().map(Object::title);
         let container = self.parts.container.as_ref().map(Container::title);
         let subject: Vec<String> = object.into_iter().chain(container).collect();
-        // What stands in the cause already isn't repeated.
+        // Don't repeat output that the cause already ends with.
         let parts = &self.parts;
         let said = if parts.what.ends_with(&parts.said) { "" } else { parts.said.as_str() };
         let more = [parts.remedy.as_str(), said];
@@ -274,7 +279,7 @@ fn sentence(head: &str, detail: &str, more: &str) -> String {
     text
 }
 
-/// The text with commits and digests (40 or 64 hexadecimal digits) down to their first digits.
+/// Abbreviates commits and digests (40 or 64 hexadecimal digits) to their first digits.
 fn short_hashes(text: &str) -> String {
     let mut short = String::with_capacity(text.len());
     let mut run = String::new();
@@ -292,7 +297,8 @@ fn short_hashes(text: &str) -> String {
     short
 }
 
-/// The text in `max` characters. Of an image or address, its beginning and its end say most; of words, those that come first.
+/// Shortens the text to `max` characters. Of an image or address it keeps the beginning and the
+/// end, of a sentence the first words.
 fn elided(text: &str, max: usize) -> String {
     if length(text) <= max {
         return text.to_owned();

@@ -1,5 +1,5 @@
-//! Whether the limits of a class can be those of a namespace: what the API server would reject of its ResourceQuota and
-//! LimitRange, told before anything is made.
+//! Checks the limits of a class: finds what the API server would reject in the ResourceQuota and
+//! LimitRange of a namespace, before Matinee creates anything.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use kube::ResourceExt as _;
 use crate::api::PreviewClass;
 use crate::core::environment::resolved::Mistake;
 
-/// The class can't be carried out.
+/// Reason of a class with invalid limits.
 pub const CLASS_INVALID: &str = "ClassInvalid";
 
-/// Resources of a container that have no domain.
+/// Resources of a container whose names have no domain.
 const OF_CONTAINERS: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
-/// Resources that a ResourceQuota limits and that have no domain.
+/// Resources that a ResourceQuota limits and whose names have no domain.
 /// <https://kubernetes.io/docs/concepts/policy/resource-quotas/>
 const OF_QUOTAS: [&str; 19] = [
     "cpu",
@@ -37,7 +37,7 @@ const OF_QUOTAS: [&str; 19] = [
     "services.nodeports",
     "services.loadbalancers",
 ];
-/// Of these, and of everything that is counted, there are whole numbers.
+/// Resources with whole-number quantities, in addition to every object count.
 const COUNTED: [&str; 9] = [
     "pods",
     "resourcequotas",
@@ -49,10 +49,10 @@ const COUNTED: [&str; 9] = [
     "services.nodeports",
     "services.loadbalancers",
 ];
-/// Longest name of a resource after its domain.
+/// Longest name of a resource after its domain, in characters.
 const MAX_NAME: usize = 63;
 
-/// Everything that is wrong with the limits of a class.
+/// Checks the limits of a class.
 ///
 /// # Errors
 /// `ClassInvalid`; the message names every field.
@@ -94,7 +94,7 @@ pub fn check(class: &PreviewClass) -> Result<(), Mistake> {
     Err(Mistake { reason: CLASS_INVALID, message })
 }
 
-/// Requests above the limit of the same resource.
+/// Finds requests that are greater than the limit of the same resource.
 fn above<'a>(
     requests: &'a BTreeMap<String, Quantity>,
     limits: &'a BTreeMap<String, Quantity>,
@@ -111,7 +111,7 @@ fn above<'a>(
     })
 }
 
-/// Whether a resource is one of these, or has a domain as `example.com/gpu`.
+/// Whether a resource is in one of these lists, or has a domain, such as `example.com/gpu`.
 fn is_known(name: &str, plain: &[&str], beginnings: &[&str]) -> bool {
     let is_name = |text: &str| {
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
@@ -129,8 +129,8 @@ fn is_known(name: &str, plain: &[&str], beginnings: &[&str]) -> bool {
     }
 }
 
-/// An amount in billionths, which everything that Kubernetes knows is a whole number of; `None` when it is no amount.
-/// What is too much to count is the most that there is.
+/// Converts a quantity to billionths, the smallest unit of Kubernetes. Returns `None` for an
+/// invalid quantity. Saturates at the largest `u128`.
 fn amount_of(quantity: &Quantity) -> Option<u128> {
     let text = quantity.0.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -139,7 +139,7 @@ fn amount_of(quantity: &Quantity) -> Option<u128> {
     if whole.is_empty() && part.is_empty() || part.contains('.') {
         return None;
     }
-    // Digits, and how often they are to be divided by ten.
+    // The digits, and the power of ten to multiply them by.
     let digits: u128 = format!("{whole}{part}").parse().unwrap_or(u128::MAX);
     let mut tens = 9 - i32::try_from(part.len()).ok()?;
     let mut factor: u128 = 1;
@@ -164,7 +164,7 @@ fn amount_of(quantity: &Quantity) -> Option<u128> {
     }
     let amount = digits.saturating_mul(factor);
     let power = 10_u128.checked_pow(tens.unsigned_abs()).unwrap_or(u128::MAX);
-    // As Kubernetes rounds: up.
+    // Kubernetes rounds up.
     Some(if tens >= 0 { amount.saturating_mul(power) } else { amount.div_ceil(power) })
 }
 
@@ -242,7 +242,7 @@ mod tests {
              512Mi: lower the one or raise the other"
         );
         let both = wrong(&json!({"defaultRequests": {"cpu": "2", "memory": "1Gi"}})).unwrap();
-        assert!(both.contains("[cpu]") && both.contains("[memory]"), "every mistake is told: {both}");
+        assert!(both.contains("[cpu]") && both.contains("[memory]"), "not every mistake is reported: {both}");
         assert_eq!(wrong(&json!({"defaultRequests": {"memory": "1Gi"}, "defaultLimits": {}})), None);
     }
 

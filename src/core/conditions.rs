@@ -1,4 +1,5 @@
-//! Conditions of a status: set so that nothing changes that didn't change, and read by kstatus as they are meant.
+//! Sets the conditions of a status without needless changes, and in the way that kstatus reads
+//! them.
 //!
 //! <https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties>,
 //! <https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>
@@ -9,50 +10,52 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::api::{ConditionStatus, find_condition};
 use crate::core::truncate::cut;
 
-/// The object is as its spec wants it.
+/// The object is in the state that its spec describes.
 pub const READY: &str = "Ready";
-/// Work towards the spec is going on.
+/// Work towards the spec is in progress.
 pub const RECONCILING: &str = "Reconciling";
-/// No more progress without a change from outside.
+/// There is no progress until somebody changes something.
 pub const STALLED: &str = "Stalled";
-/// Reason of a condition that no reconcile has come to yet.
+/// Reason of a condition that no reconcile has reached yet.
 pub const NOT_REACHED: &str = "NotReached";
 
-/// Longest message of a condition, in characters. The API allows 32 KiB; a status is read by people and watched by many.
+/// Longest message of a condition, in characters. The API allows 32 KiB, but people read a status
+/// and many clients watch it.
 pub const MAX_MESSAGE: usize = 1_024;
-/// Longest reason of a condition, in bytes, as the API has it.
+/// Longest reason of a condition, in bytes. The API sets this limit.
 const MAX_REASON: usize = 1_024;
 
-/// What the three conditions that kstatus reads say together.
+/// Combined meaning of the three conditions that kstatus reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Summary {
-    /// Everything is as wanted. kstatus: `Current`.
+    /// Everything is as desired. kstatus: `Current`.
     Ready {
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: String,
-        /// For people.
+        /// Message for people.
         message: String,
     },
-    /// Under way, or waiting for something that changes by itself. kstatus: `InProgress`.
+    /// Work is in progress, or waits for something that changes by itself. kstatus: `InProgress`.
     Reconciling {
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: String,
-        /// For people.
+        /// Message for people.
         message: String,
     },
-    /// Waits for a change from outside. kstatus: `Failed`.
+    /// Work waits until somebody changes something. kstatus: `Failed`.
     Stalled {
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: String,
-        /// For people.
+        /// Message for people.
         message: String,
     },
 }
 
-/// Sets one condition, adding it at the end if it isn't there.
+/// Sets one condition. Appends it when it doesn't exist.
 ///
-/// `lastTransitionTime` becomes `now`, in whole seconds as the API writes it, only when the status changes. The message is cut at
-/// [`MAX_MESSAGE`] characters. A reason that the API would refuse (empty, or not `[A-Za-z][A-Za-z0-9_,:]*`) becomes `Unknown`.
+/// `lastTransitionTime` becomes `now`, in whole seconds as in the API, only when the status
+/// changes. The message is cut at [`MAX_MESSAGE`] characters. A reason that the API would reject
+/// (empty, or not `[A-Za-z][A-Za-z0-9_,:]*`) becomes `Unknown`.
 pub fn set(
     conditions: &mut Vec<Condition>,
     kind: &str,
@@ -85,8 +88,9 @@ pub fn set(
     }
 }
 
-/// Makes every condition of `kinds` present, those missing as `Unknown` with reason [`NOT_REACHED`], and puts them in that order; others
-/// follow in the order they had. Those already there keep what they say.
+/// Adds every missing condition of `kinds` as `Unknown` with reason [`NOT_REACHED`] and sorts them
+/// in that order. Other conditions follow in their present order. Existing conditions keep their
+/// content.
 pub fn initialize(conditions: &mut Vec<Condition>, kinds: &[&str], generation: i64, now: Timestamp) {
     for kind in kinds {
         if !conditions.iter().any(|condition| condition.type_ == *kind) {
@@ -98,8 +102,9 @@ pub fn initialize(conditions: &mut Vec<Condition>, kinds: &[&str], generation: i
     });
 }
 
-/// Sets `Ready`, `Reconciling` and `Stalled` so that they agree, for kstatus and for those who read `Ready` alone: `True` when ready,
-/// `Unknown` while it is open how it ends, `False` when it waits for a change.
+/// Sets `Ready`, `Reconciling` and `Stalled` consistently, for kstatus and for clients that read
+/// only `Ready`. `Ready` is `True` when ready, `Unknown` while the result is open, and `False` when
+/// work waits for a change.
 pub fn summarize(conditions: &mut Vec<Condition>, summary: &Summary, generation: i64, now: Timestamp) {
     use ConditionStatus::{False, True, Unknown};
     let (reason, message, [ready, reconciling, stalled]) = match summary {
@@ -114,8 +119,8 @@ pub fn summarize(conditions: &mut Vec<Condition>, summary: &Summary, generation:
     }
 }
 
-/// What is worth telling of: `Ready` as it is now, when it became `True` or `False`, or `False` for another reason. How far something is
-/// in between stands in the conditions and is no news.
+/// Returns `Ready` if it is worth an event: it became `True` or `False`, or it is `False` for
+/// another reason. Progress in between shows in the conditions only.
 pub fn news<'a>(before: &[Condition], after: &'a [Condition]) -> Option<&'a Condition> {
     let now = find_condition(after, READY)?;
     let same = |before: &Condition| before.status == now.status && before.reason == now.reason;
@@ -124,7 +129,7 @@ pub fn news<'a>(before: &[Condition], after: &'a [Condition]) -> Option<&'a Cond
     (!told).then_some(now)
 }
 
-/// Whether the API takes it as a condition's reason.
+/// Whether the API accepts the text as a condition's reason.
 pub fn is_reason(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ',' | ':');
     text.len() <= MAX_REASON
@@ -237,7 +242,8 @@ mod tests {
         assert_eq!(conditions, before);
     }
 
-    /// The three verdicts as kstatus reaches them: `Stalled` or `Reconciling` if `True`, else by `Ready`.
+    /// The three results of kstatus: `Stalled` or `Reconciling` when that condition is `True`,
+    /// otherwise the status of `Ready`.
     #[test]
     fn the_summary_is_what_kstatus_reads() {
         let (reason, message) = ("Because".to_owned(), "so".to_owned());

@@ -1,21 +1,23 @@
-//! Names for Kubernetes objects and hosts, made of names that were given elsewhere.
+//! Turns arbitrary names into names of Kubernetes objects and hosts.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-/// Longest DNS label, in characters (RFC 1123, which Kubernetes follows for names of namespaces).
+/// Longest DNS label, in characters (RFC 1123). Kubernetes applies it to names of namespaces.
 pub const MAX_LABEL: usize = 63;
-/// A hyphen and eight hexadecimal digits.
+/// Length of a hyphen and eight hexadecimal digits.
 const HASH: usize = 9;
 
-/// A DNS label (RFC 1123) of the parts, joined with hyphens: lower case letters, digits and hyphens, at most `max` characters (taken as the
-/// nearest of 16 to 63).
+/// Returns a DNS label (RFC 1123) made from the parts, joined with hyphens: lower-case letters,
+/// digits and hyphens, at most `max` characters (`max` is clamped to 16–63).
 ///
-/// Two inputs that differ in more than case get different labels: one that can't be used as it stands has its characters replaced
-/// by hyphens, is cut, and ends in eight hexadecimal digits of the SHA-256 of the input. So does one that already ends like
-/// that, or it could be given the name of another. Case makes no difference, as it makes none to GitHub; nor does it where one part ends and
-/// the next begins, so give a kind of name parts that can't be mistaken, as `pr-<number>-<repository>`.
+/// Inputs that differ in more than case get different labels. An input that isn't a valid label has
+/// its invalid characters replaced by hyphens, is cut, and gets a suffix of eight hexadecimal
+/// digits of the input's SHA-256. An input that already ends in such a suffix gets one too, because
+/// it could otherwise equal the label of another input. Case makes no difference, as on GitHub. The
+/// boundary between parts makes no difference either, so use unambiguous parts, such as
+/// `pr-<number>-<repository>`.
 pub fn dns_label(parts: &[&str], max: usize) -> String {
     let max = max.clamp(16, MAX_LABEL);
     let whole = parts.join("-").to_lowercase();
@@ -75,7 +77,7 @@ mod tests {
             let name = dns_label(&[nothing], 63);
             assert!(is_label(&name) && name.len() == 8, "{nothing:?} became {name}");
         }
-        // Given on purpose, the name made for another input is changed too.
+        // An input that equals the label of another input gets a suffix too.
         assert_ne!(dns_label(&[&dotted], 63), dotted);
     }
 

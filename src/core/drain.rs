@@ -1,11 +1,11 @@
-//! Whether everything is about to be removed: a key of the ConfigMap with settings.
+//! Drain mode: a key of the ConfigMap with Matinee's settings stops new work before an uninstall.
 
 use std::collections::BTreeMap;
 
-/// The key. `true` stops everything new.
+/// Key of the setting. With `true`, Matinee starts nothing new.
 pub const KEY: &str = "drain";
 
-/// Whether the ConfigMap says so.
+/// Whether the ConfigMap turns drain mode on.
 pub fn is_on(settings: &BTreeMap<String, String>) -> bool {
     settings.get(KEY).is_some_and(|value| value.trim() == "true")
 }

@@ -1,26 +1,29 @@
-//! Which replica leads: whoever holds the Lease, as in client-go's leader election
+//! Leader election: the replica that holds the Lease leads, as in client-go
 //! (<https://pkg.go.dev/k8s.io/client-go/tools/leaderelection>).
 //!
-//! How old another's Lease is, is told by the own clock alone, from the moment at which its content was first seen: clocks of nodes differ.
-//! Time is a duration since any fixed moment, given by the caller, and never goes back.
+//! Clocks of nodes differ. A replica therefore measures the age of another replica's Lease with its
+//! own clock only, from the moment at which it first saw the Lease's content. The caller gives the
+//! time as a duration since any fixed moment; it never decreases.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// How long things last.
+/// Durations of the election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// How long others leave a Lease alone that isn't renewed, in whole seconds.
+    /// How long other replicas wait for a renewal before they take the Lease over, in whole
+    /// seconds.
     pub duration: Duration,
-    /// How long the holder goes on without having renewed it. Shorter, so that it has ended its work before another begins.
+    /// How long the holder leads without a renewal. It is shorter than `duration`, so that the
+    /// holder has stopped its work before another replica takes over.
     pub renew_within: Duration,
-    /// Time between two looks, or two renewals.
+    /// Time between two reads or two renewals of the Lease.
     pub retry: Duration,
 }
 
 impl Default for Terms {
-    /// Those of Kubernetes' own controllers.
+    /// The values of Kubernetes' own controllers.
     fn default() -> Self {
         Self {
             duration: Duration::from_secs(15),
@@ -30,50 +33,51 @@ impl Default for Terms {
     }
 }
 
-/// What a Lease says.
+/// Content of a Lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Who holds it; nobody when it was given back, or never held.
+    /// Identity of the holder; `None` after a release, or when nobody ever held the Lease.
     pub holder: Option<String>,
-    /// How long it lasts after it was renewed.
+    /// How long the Lease is valid after a renewal.
     pub duration: Duration,
-    /// When it passed to its holder.
+    /// When the holder acquired it.
     pub acquired: Option<Timestamp>,
-    /// When it was last renewed.
+    /// When the holder last renewed it.
     pub renewed: Option<Timestamp>,
-    /// How often it has passed from one to another.
+    /// How often the Lease changed its holder.
     pub transitions: i32,
 }
 
-/// What to do next.
+/// Next step of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Write this, if the Lease is still as it was seen.
+    /// Write this record, unless the Lease has changed since it was read.
     Write(Record),
-    /// Look again later.
+    /// Read the Lease again later.
     Wait,
-    /// It was held, and is no more: all work has to end.
+    /// This replica has lost the Lease: stop all work. The text says why.
     Lost(String),
 }
 
-/// One replica's part in the election.
+/// State of one replica in the election.
 #[derive(Clone, Debug)]
 pub struct Election {
     me: String,
     terms: Terms,
     seen: Record,
     seen_since: Duration,
-    /// When the last renewal that succeeded was begun, while it leads.
+    /// When the last successful renewal was sent, while this replica leads.
     renewed: Option<Duration>,
 }
 
 impl Election {
-    /// A replica that doesn't lead. `me` is this replica's alone: a Lease that bears the name is taken to be of its own former life.
+    /// Creates a replica that doesn't lead. `me` must be unique to this replica: it takes a Lease
+    /// with this holder for its own, from before a restart.
     pub fn new(me: String, terms: Terms) -> Self {
         Self { me, terms, seen: Record::default(), seen_since: Duration::ZERO, renewed: None }
     }
 
-    /// Takes note of what the Lease says.
+    /// Records the content of the Lease.
     pub fn observe(&mut self, now: Duration, record: Record) {
         if record != self.seen {
             self.seen = record;
@@ -81,23 +85,23 @@ impl Election {
         }
     }
 
-    /// Takes note that the record was written; `begun` is when the request was sent.
+    /// Records that this replica wrote the Lease. `begun` is when it sent the request.
     pub fn wrote(&mut self, begun: Duration, record: Record) {
         self.observe(begun, record);
         self.renewed = Some(begun);
     }
 
-    /// Until when it leads at most, without another renewal; `None` when it doesn't lead.
+    /// Time until which this replica leads without another renewal; `None` when it doesn't lead.
     pub fn leads_until(&self) -> Option<Duration> {
         self.renewed.map(|renewed| renewed + self.terms.renew_within)
     }
 
-    /// Who leads, as far as was seen.
+    /// Holder of the Lease when it was last read.
     pub fn holder(&self) -> Option<&str> {
         self.seen.holder.as_deref()
     }
 
-    /// What to do, by what was seen so far.
+    /// Decides the next step from what was observed so far.
     pub fn next(&self, now: Duration, time: Timestamp) -> Step {
         match self.leads_until() {
             Some(until) => self.keep(now, time, until),
@@ -135,12 +139,13 @@ impl Election {
         })
     }
 
-    /// What to write when it leads no more, so that another need not wait; `None` when it doesn't lead.
+    /// Record to write when this replica stops leading, so that another one can take over without
+    /// waiting; `None` when it doesn't lead.
     pub fn release(&self, time: Timestamp) -> Option<Record> {
         self.renewed?;
         (self.holder() == Some(&self.me)).then(|| Record {
             holder: None,
-            // The API takes no zero.
+            // The API rejects zero.
             duration: Duration::from_secs(1),
             acquired: None,
             renewed: Some(time),
@@ -190,10 +195,10 @@ mod tests {
         let mut one = election();
         one.observe(at(100), held_by("b", 4));
         assert_eq!(one.next(at(114), NOON), Step::Wait);
-        // Seen again unchanged: the time goes on.
+        // The content is unchanged, so the Lease's age keeps growing.
         one.observe(at(114), held_by("b", 4));
         assert_eq!(one.next(at(115), NOON), Step::Write(held_by("a", 5)));
-        // Renewed: it begins anew, whatever the other's clock says.
+        // A renewal resets the age, whatever the other replica's clock says.
         one.observe(at(115), Record { renewed: Some(Timestamp::MIN), ..held_by("b", 4) });
         assert_eq!(one.next(at(129), NOON), Step::Wait);
     }
@@ -218,9 +223,9 @@ mod tests {
     fn it_leads_no_more_once_it_could_not_renew_in_time() {
         let one = leading();
         assert!(matches!(one.next(at(9), NOON), Step::Write(_)));
-        let Step::Lost(why) = one.next(at(10), NOON) else { panic!("it goes on") };
+        let Step::Lost(why) = one.next(at(10), NOON) else { panic!("it still leads") };
         assert_eq!(why, "the Lease could not be renewed within 10 s");
-        // It has ended before anybody else takes over.
+        // The holder stops before another replica takes over.
         assert!(Terms::default().renew_within < Terms::default().duration);
     }
 

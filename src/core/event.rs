@@ -1,13 +1,13 @@
-//! What happened on GitHub, wherever it was learned: from a webhook, or from a sweep.
+//! Events on GitHub, received in a webhook or found by a sweep.
 
 use jiff::Timestamp;
 
 use super::forge::{Comment, Deployment, DeploymentStatus, PullRequest, RepositoryName};
 
-/// Something that happened in a repository. It is a hint: what is created because of it is checked against GitHub first.
+/// Event in a repository. It is only a hint: Matinee checks with GitHub before it creates anything.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A pull request is now like this.
+    /// Somebody opened or changed a pull request.
     PullRequest {
         /// Its repository.
         repository: RepositoryName,
@@ -30,7 +30,7 @@ pub enum Event {
         /// The status.
         status: DeploymentStatus,
     },
-    /// A branch points to a commit now.
+    /// A branch points to another commit.
     Push {
         /// Its repository.
         repository: RepositoryName,
@@ -38,10 +38,11 @@ pub enum Event {
         branch: String,
         /// The commit.
         sha: String,
-        /// When the repository was last pushed to, by GitHub's clock and in whole seconds; `None` where nothing says so.
+        /// When the repository was last pushed to, by GitHub's clock and in whole seconds; `None`
+        /// when the source doesn't report it.
         pushed_at: Option<Timestamp>,
     },
-    /// Something about a commit's check runs or statuses changed.
+    /// A check run or status of a commit changed.
     Checks {
         /// Its repository.
         repository: RepositoryName,
@@ -55,12 +56,12 @@ pub enum Event {
         /// The comment.
         comment: Comment,
     },
-    /// GitHub tries out the webhook.
+    /// GitHub tests the webhook.
     Ping,
 }
 
 impl Event {
-    /// The repository in which it happened; a ping is about none.
+    /// Returns the repository of the event; a ping has none.
     pub const fn repository(&self) -> Option<&RepositoryName> {
         match self {
             Self::PullRequest { repository, .. }
@@ -74,12 +75,12 @@ impl Event {
     }
 }
 
-/// What a webhook's body was.
-#[allow(clippy::large_enum_variant)] // one at a time, taken apart at once
+/// Content of a webhook's body.
+#[allow(clippy::large_enum_variant)] // short-lived: one at a time
 #[derive(Clone, Debug, PartialEq)]
 pub enum Parsed {
-    /// Something to act on.
+    /// An event to handle.
     Event(Event),
-    /// Nothing Matinee acts on; the text says why, for the log and the delivery's answer.
+    /// Matinee ignores the body; the text says why, for the log and the response.
     Ignored(String),
 }

@@ -1,12 +1,13 @@
-//! GitHub's nouns as the decisions see them: only the fields that a decision reads, in tolerant form.
+//! GitHub's objects, with only the fields that decisions read.
 
+use crate::api::DeploymentState;
 use std::fmt;
 use std::str::FromStr;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// `owner/name` of a repository. Compared without regard to case, as GitHub does.
+/// `owner/name` of a repository. Comparisons ignore case, as GitHub does.
 #[derive(Clone, Debug, Eq)]
 pub struct RepositoryName {
     /// The user or organization.
@@ -49,7 +50,7 @@ impl FromStr for RepositoryName {
 
 /// A pull request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools)] // each is a fact of its own on GitHub
+#[allow(clippy::struct_excessive_bools)] // each is a separate fact on GitHub
 pub struct PullRequest {
     /// Number in its repository.
     pub number: i64,
@@ -59,35 +60,36 @@ pub struct PullRequest {
     pub head_sha: String,
     /// Head branch's name.
     pub head_branch: String,
-    /// Id of the head's repository; `None` when that repository is gone.
+    /// Id of the head's repository; `None` when that repository has been deleted.
     pub head_repository_id: Option<i64>,
-    /// Id of the repository it asks to merge into.
+    /// Id of the repository to merge into.
     pub base_repository_id: i64,
-    /// Branch it asks to merge into.
+    /// Branch to merge into.
     pub base_branch: String,
     /// Whether it is a draft.
     pub draft: bool,
-    /// Login of who opened it.
+    /// Login of its author.
     pub author: String,
-    /// Whether a bot opened it (`user.type` is `Bot`).
+    /// Whether its author is a bot (`user.type` is `Bot`).
     pub bot: bool,
     /// Names of its labels.
     pub labels: Vec<String>,
-    /// The commit that it was merged as; while it is open, one that GitHub makes to try the merge.
+    /// The commit that merged it. While it is open, GitHub's trial merge commit.
     pub merge_commit_sha: Option<String>,
     /// When GitHub last changed it, in RFC 3339.
     pub updated_at: String,
 }
 
 impl PullRequest {
-    /// Whether the head is somebody else's repository. Told by id, since a name can be taken over; a head whose repository is
-    /// gone counts as a fork.
+    /// Whether the head is in another repository. It compares ids, because somebody else can take
+    /// over a name. A head in a deleted repository counts as a fork.
     pub fn is_fork(&self) -> bool {
         self.head_repository_id != Some(self.base_repository_id)
     }
 
-    /// Tells its state from others: GitHub's time of the last change, and, since that is in whole seconds and two changes may be in one, a digest of
-    /// what counts here.
+    /// Identifies the state of the pull request: GitHub's time of the last change and a digest of
+    /// the fields that matter here. GitHub's time is in whole seconds, so two changes can have the
+    /// same time.
     pub fn version(&self) -> String {
         let mut labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
         labels.sort_unstable();
@@ -106,13 +108,13 @@ impl PullRequest {
 /// A deployment. <https://docs.github.com/rest/deployments/deployments>
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deployment {
-    /// Its id, which only grows.
+    /// Its id; ids only increase.
     pub id: i64,
     /// The commit.
     pub sha: String,
     /// Name of the environment, as its creator wrote it.
     pub environment: String,
-    /// The payload; a string that holds a JSON object or list has been parsed.
+    /// The payload, parsed if it is a string with a JSON object or list.
     pub payload: Value,
     /// Login of who created it.
     pub creator: String,
@@ -123,36 +125,104 @@ pub struct Deployment {
 /// A status of a deployment. <https://docs.github.com/rest/deployments/statuses>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeploymentStatus {
-    /// Its id, which only grows.
+    /// Its id; ids only increase.
     pub id: i64,
-    /// GitHub's word: `queued`, `pending`, `in_progress`, `success`, `failure`, `error` or `inactive`.
-    pub state: String,
-    /// What its creator says of it; empty when nothing.
+    /// State that its creator gave it.
+    pub state: StatusState,
+    /// Description by its creator; may be empty.
     pub description: String,
-    /// Where the environment is reached.
+    /// URL of the environment.
     pub environment_url: Option<String>,
     /// When it was created, in RFC 3339.
     pub created_at: String,
 }
 
-/// How a check of a commit stands.
+/// State of a deployment status. <https://docs.github.com/rest/deployments/statuses>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusState {
+    /// `queued`
+    Queued,
+    /// `pending`
+    Pending,
+    /// `in_progress`
+    InProgress,
+    /// `success`
+    Success,
+    /// `failure`
+    Failure,
+    /// `error`
+    Error,
+    /// `inactive`
+    Inactive,
+    /// A value that GitHub's API doesn't document yet.
+    Other(String),
+}
+
+impl StatusState {
+    /// Returns the value in GitHub's API.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Queued => "queued",
+            Self::Pending => "pending",
+            Self::InProgress => "in_progress",
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Error => "error",
+            Self::Inactive => "inactive",
+            Self::Other(word) => word,
+        }
+    }
+
+    /// Whether the deployment has neither succeeded nor failed yet.
+    pub const fn is_under_way(&self) -> bool {
+        matches!(self, Self::Queued | Self::Pending | Self::InProgress)
+    }
+
+    /// Whether the deployment failed.
+    pub const fn is_failed(&self) -> bool {
+        matches!(self, Self::Failure | Self::Error)
+    }
+}
+
+impl From<&str> for StatusState {
+    fn from(word: &str) -> Self {
+        match word {
+            "queued" => Self::Queued,
+            "pending" => Self::Pending,
+            "in_progress" => Self::InProgress,
+            "success" => Self::Success,
+            "failure" => Self::Failure,
+            "error" => Self::Error,
+            "inactive" => Self::Inactive,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+impl PartialEq<DeploymentState> for StatusState {
+    fn eq(&self, state: &DeploymentState) -> bool {
+        self.as_str() == state.as_github()
+    }
+}
+
+/// State of a check of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckState {
-    /// It has not ended yet.
+    /// It has not completed yet.
     Pending,
     /// It succeeded, or ended in a way that GitHub counts as passed (`success`, `neutral`, `skipped`).
     Passed,
-    /// It ended otherwise; GitHub's word for how, as `failure` or `timed_out`.
+    /// It completed otherwise. Holds GitHub's conclusion, such as `failure` or `timed_out`.
     Failed(String),
 }
 
-/// A check of a commit: a check run (<https://docs.github.com/rest/checks/runs>), or a commit status
-/// (<https://docs.github.com/rest/commits/statuses>), which are told apart by nothing but where they come from.
+/// A check of a commit: a check run (<https://docs.github.com/rest/checks/runs>) or a commit status
+/// (<https://docs.github.com/rest/commits/statuses>). Gates treat both alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// Name of the check run, or context of the status.
     pub name: String,
-    /// The newest of that name.
+    /// State of the newest one with that name.
     pub state: CheckState,
 }
 
@@ -168,17 +238,17 @@ pub struct Branch {
 /// A comment on an issue or a pull request. <https://docs.github.com/rest/issues/comments>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comment {
-    /// Its id, which only grows.
+    /// Its id; ids only increase.
     pub id: i64,
     /// Number of the issue or pull request.
     pub number: i64,
-    /// Whether that is known to be a pull request: an issue's comments command nothing.
+    /// Whether it is known to be on a pull request. Matinee ignores commands in comments on issues.
     pub on_pull_request: bool,
-    /// Login of who wrote it; empty when the account is gone.
+    /// Login of its author; empty when the account has been deleted.
     pub author: String,
     /// Whether a bot or an App wrote it.
     pub bot: bool,
-    /// Whether it was changed after it was written.
+    /// Whether it was edited.
     pub edited: bool,
     /// The text, in Markdown.
     pub body: String,
@@ -186,11 +256,11 @@ pub struct Comment {
     pub created_at: String,
 }
 
-/// What somebody may do in a repository, from least to most.
+/// Permission of a user in a repository, from least to most.
 /// <https://docs.github.com/rest/collaborators/collaborators#get-repository-permissions-for-a-user>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RepositoryRole {
-    /// Nothing, or nothing that GitHub told of.
+    /// No permission, or none that GitHub reported.
     None,
     /// Read.
     Read,
@@ -204,22 +274,22 @@ pub enum RepositoryRole {
     Admin,
 }
 
-/// The reactions that Matinee leaves on comments, in the words of the API.
+/// Reaction that Matinee adds to comments.
 /// <https://docs.github.com/rest/reactions/reactions#about-reactions>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Emoji {
-    /// 👀: the command was seen.
+    /// 👀: Matinee has read the command.
     Eyes,
-    /// 👍: it was carried out.
+    /// 👍: Matinee has executed the command.
     PlusOne,
-    /// 👎: it was refused.
+    /// 👎: Matinee has rejected the command.
     MinusOne,
-    /// 😕: it was not understood, or failed.
+    /// 😕: Matinee didn't understand the command, or it failed.
     Confused,
 }
 
 impl Emoji {
-    /// The word that GitHub's API uses.
+    /// Returns the value in GitHub's API.
     pub const fn as_github(self) -> &'static str {
         match self {
             Self::Eyes => "eyes",
@@ -233,18 +303,18 @@ impl Emoji {
 /// State of a commit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitState {
-    /// Something is waited for.
+    /// Matinee waits for something.
     Pending,
     /// Done.
     Success,
-    /// It may not be done.
+    /// The deployment isn't allowed.
     Failure,
-    /// It can't be done.
+    /// The deployment isn't possible.
     Error,
 }
 
 impl CommitState {
-    /// The word that GitHub's API uses.
+    /// Returns the value in GitHub's API.
     pub const fn as_github(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -258,17 +328,18 @@ impl CommitState {
 /// A commit status to create. <https://docs.github.com/rest/commits/statuses#create-a-commit-status>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCommitStatus {
-    /// What tells it from others of the commit; ignores case on GitHub.
+    /// Name that is unique among the statuses of a commit. GitHub ignores its case.
     pub context: String,
     /// Its state.
     pub state: CommitState,
     /// At most 140 characters.
     pub description: String,
-    /// Where details are.
+    /// URL with details.
     pub target_url: Option<String>,
 }
 
-/// A deployment to create. What is always the same (`auto_merge: false`, `required_contexts: []`) is the adapter's to add.
+/// A deployment to create. The GitHub client adds the constant fields (`auto_merge: false`,
+/// `required_contexts: []`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewDeployment {
     /// The commit, given as `ref`.
@@ -277,15 +348,15 @@ pub struct NewDeployment {
     pub environment: String,
     /// At most 140 characters.
     pub description: String,
-    /// What travels with it; a JSON object.
+    /// Payload: a JSON object.
     pub payload: Value,
-    /// Whether the environment goes away one day.
+    /// Whether the environment will be deleted one day.
     pub transient: bool,
-    /// Whether end users meet it.
+    /// Whether end users use it.
     pub production: bool,
 }
 
-/// The same environment name to GitHub: case is ignored.
+/// Whether two names are the same environment to GitHub, which ignores case.
 pub fn same_environment(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()
 }

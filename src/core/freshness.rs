@@ -1,9 +1,10 @@
-//! What an object records of its pull request, in the annotation `matinee.dev/pull-request-updated-at`: the pull request's
-//! [version](PullRequest::version), and the deliveries that reported it.
+//! Freshness of an object: what its annotation `matinee.dev/pull-request-updated-at` records of its
+//! pull request, namely the [version](PullRequest::version) and the deliveries that reported it.
 //!
-//! GitHub's times are whole seconds, and a pull request may be closed, reopened and closed again within one: then its version is what it was
-//! before. So each delivery counts, once: GitHub keeps a delivery's id when it sends the delivery again, and the record holds a digest of
-//! each delivery of its second. A sweep has no delivery; it compares versions alone.
+//! GitHub's times are in whole seconds. When a pull request is closed, reopened and closed again
+//! within one second, its version is the same as before. Each delivery therefore counts once.
+//! GitHub keeps a delivery's id when it redelivers, and the record holds a digest of each delivery
+//! of its second. A sweep has no delivery; it compares only versions.
 //!
 //! [`PullRequest::version`]: super::forge::PullRequest::version
 
@@ -12,9 +13,9 @@ use std::fmt;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-/// Stands for the version of a pull request that isn't among the open ones any more.
+/// Version of a pull request that isn't open any more.
 const GONE: &str = "- gone";
-/// Most deliveries that a record holds.
+/// Most deliveries in a record.
 const MOST_DELIVERIES: usize = 8;
 /// Length of a delivery's digest, in hexadecimal digits.
 const DIGEST: usize = 12;
@@ -24,7 +25,8 @@ const DIGEST: usize = 12;
 pub struct Delivery(String);
 
 impl Delivery {
-    /// The delivery whose header `X-GitHub-Delivery` has this value. GitHub sends a delivery again under the same id.
+    /// Creates the digest from the value of the header `X-GitHub-Delivery`. A redelivery has the
+    /// same id.
     pub fn new(id: &str) -> Self {
         Self(hex::encode(Sha256::digest(id))[..DIGEST].to_owned())
     }
@@ -36,7 +38,8 @@ impl fmt::Display for Delivery {
     }
 }
 
-/// The record after a delivery reported this version. `None`: the object knows the delivery, or a later state.
+/// Returns the record after a delivery reported this version. `None`: the object has recorded the
+/// delivery already, or a later state.
 pub fn reported(known: Option<&str>, version: &str, delivery: &str) -> Option<String> {
     let Some(known) = known else { return Some(format!("{version} {delivery}")) };
     if !is_gone(known) && time(known) < time(version) {
@@ -48,7 +51,8 @@ pub fn reported(known: Option<&str>, version: &str, delivery: &str) -> Option<St
     Some(with_deliveries(version, deliveries(known).chain([delivery])))
 }
 
-/// The record after a sweep found this version. `None`: the object knows it, or a later state.
+/// Returns the record after a sweep found this version. `None`: the object has recorded it already,
+/// or a later state.
 pub fn found(known: Option<&str>, version: &str) -> Option<String> {
     let Some(known) = known else { return Some(version.to_owned()) };
     if !is_gone(known) && time(known) < time(version) {
@@ -60,14 +64,15 @@ pub fn found(known: Option<&str>, version: &str) -> Option<String> {
     Some(with_deliveries(version, deliveries(known)))
 }
 
-/// The record after a sweep at `now` missed the pull request among the open ones. It may be among them the next time: then the deliveries of
-/// before are known still.
+/// Returns the record after a sweep at `now` didn't find the pull request among the open ones. The
+/// record keeps the earlier deliveries, because the next sweep may find the pull request again.
 pub fn gone(known: Option<&str>, now: Timestamp) -> String {
     let now = now.to_string();
     with_deliveries(GONE, deliveries(known.unwrap_or_default()).chain([now.as_str()]))
 }
 
-/// The record that has an object reconciled again at `now`, though nothing was reported.
+/// Returns a record that has the object reconciled again at `now`, although GitHub reported
+/// nothing.
 pub fn again(known: Option<&str>, now: Timestamp) -> String {
     let known = known.unwrap_or_default();
     let mut parts = known.split(' ').filter(|part| !part.is_empty());
@@ -76,7 +81,7 @@ pub fn again(known: Option<&str>, now: Timestamp) -> String {
     with_deliveries(&version, parts.chain([now.as_str()]))
 }
 
-/// Whether a record on an object says something that whoever knows another record doesn't know.
+/// Whether `record` contains something that `known` doesn't.
 pub fn is_news(known: Option<&str>, record: &str) -> bool {
     let Some(known) = known else { return true };
     if is_gone(record) {
@@ -91,7 +96,8 @@ pub fn is_news(known: Option<&str>, record: &str) -> bool {
     deliveries(record).any(|delivery| deliveries(known).all(|known| known != delivery))
 }
 
-/// A list of deliveries with one more, for an object that records nothing else. `None`: the delivery is in the list.
+/// Adds a delivery to the list of an object that records nothing else. `None`: the list contains
+/// the delivery already.
 pub fn delivered(known: Option<&str>, delivery: &str) -> Option<String> {
     let known: Vec<&str> = known.unwrap_or_default().split(' ').filter(|part| !part.is_empty()).collect();
     if known.contains(&delivery) {
@@ -100,13 +106,13 @@ pub fn delivered(known: Option<&str>, delivery: &str) -> Option<String> {
     Some(newest(known.into_iter().chain([delivery])).join(" "))
 }
 
-/// Whether a sweep missed it after that time.
+/// Whether a sweep after that time didn't find the pull request.
 pub fn is_gone_since(record: &str, since: Timestamp) -> bool {
     let when = missed_at(record).filter(|_| is_gone(record));
     when.and_then(|when| when.parse::<Timestamp>().ok()).is_some_and(|when| when > since)
 }
 
-/// When a sweep missed what is gone.
+/// When a sweep didn't find the pull request.
 fn missed_at(record: &str) -> Option<&str> {
     record.rsplit(' ').next()
 }
@@ -115,7 +121,8 @@ fn is_gone(record: &str) -> bool {
     record.starts_with(GONE)
 }
 
-/// GitHub's time, which sorts as text: RFC 3339 in UTC and whole seconds. What is gone has the earliest.
+/// Time of a record, which sorts as text: RFC 3339 in UTC, in whole seconds. A pull request that
+/// isn't open any more has the earliest time.
 fn time(record: &str) -> &str {
     record.split(' ').next().unwrap_or_default()
 }
@@ -150,7 +157,7 @@ mod tests {
         Timestamp::from_millisecond(milliseconds).unwrap()
     }
 
-    /// The record after these deliveries, each of which is new.
+    /// Returns the record after these deliveries, each of which is new.
     fn after(deliveries: &[(&str, &str)]) -> String {
         let record = deliveries.iter().fold(None, |known: Option<String>, (version, delivery)| {
             let next = reported(known.as_deref(), version, delivery);
@@ -202,7 +209,7 @@ mod tests {
         assert_eq!(found(Some(&record), OPEN), None);
         assert_eq!(found(Some(&record), BEFORE), None);
         let other = found(Some(&record), CLOSED).expect("another state of the same second");
-        assert_eq!(reported(Some(&other), OPEN, "a"), None, "the delivery is known still");
+        assert_eq!(reported(Some(&other), OPEN, "a"), None, "the record keeps the delivery");
         assert_eq!(found(Some(&record), AFTER).as_deref(), Some(AFTER));
     }
 
@@ -237,7 +244,7 @@ mod tests {
         let missing = gone(Some(&known), at(1));
         assert!(is_gone(&missing) && is_gone_since(&missing, at(0)), "{missing}");
         assert_eq!(reported(Some(&missing), OPEN, "a"), None);
-        let again = found(Some(&missing), CLOSED).expect("it is there");
+        let again = found(Some(&missing), CLOSED).expect("a sweep finds it again");
         for (version, delivery) in [(OPEN, "a"), (CLOSED, "b")] {
             assert_eq!(reported(Some(&again), version, delivery), None, "{delivery} sent again");
         }

@@ -1,4 +1,5 @@
-//! Every decision, as a pure function: no client, no clock, no environment variable, no async, and nothing of GitHub's wire format.
+//! Decisions of Matinee as pure functions: no client, no clock, no environment variable, no async,
+//! and nothing of GitHub's wire format.
 
 pub mod api_error;
 pub mod cause;

@@ -1,8 +1,10 @@
-//! Every name that is made from others: namespaces, hosts, URLs, objects, and environments on GitHub.
+//! Names made from other names: namespaces, hosts, URLs, objects, and environments on GitHub.
 //!
-//! Names made here are short and readable, so two different environments can come to the same one (`shop-a` with `b`, `shop` with
-//! `a-b`; the same PreviewRepository's name in two namespaces). Who holds a namespace or host is decided by UID, never by name. Objects of one
-//! namespace can't share a name, so [`claims`](crate::core::deployment::ownership) lets only one of two such entries have it.
+//! These names are short and readable, so two environments can get the same one: `shop-a` with `b`
+//! and `shop` with `a-b`, or PreviewRepositories of the same name in two namespaces. The UID, never
+//! the name, decides which environment owns a namespace or host. Objects in one namespace can't
+//! share a name, so [`ownership`](crate::core::deployment::ownership) gives the name to only one of
+//! two such entries.
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,27 +12,27 @@ use crate::api::{DeploymentRequestSpec, Endpoint, RepositoryEnvironment, Routing
 use crate::core::dns_label::{MAX_LABEL, dns_label};
 use crate::core::forge::same_environment;
 
-/// The longest value of a Kubernetes label, which is as long as a DNS label.
+/// Longest value of a Kubernetes label, which is as long as a DNS label.
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>
 const MAX_LABEL_VALUE: usize = MAX_LABEL;
-/// The longest host name. <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>
+/// Longest host name. <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>
 const MAX_HOST: usize = 253;
-/// The environment whose name is left out of namespaces and hosts.
+/// Name of the default environment. Namespaces and hosts leave it out.
 const USUAL_ENVIRONMENT: &str = "preview";
-/// Stands for the pull request's number in the name of an environment on GitHub.
+/// Placeholder for the pull request's number in the name of an environment on GitHub.
 const NUMBER: &str = "{number}";
 
-/// What the name of an environment on GitHub means to an environment of a PreviewRepository that it belongs to.
+/// Kind of environment that a name on GitHub refers to, within an entry of a PreviewRepository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Belongs {
-    /// It is that pull request's environment.
+    /// The environment of this pull request.
     PullRequest(i64),
-    /// It is the one environment there is.
+    /// The entry's only environment, shared by all.
     Standing,
 }
 
 impl Belongs {
-    /// The pull request's number, if the environment is one's.
+    /// Returns the pull request's number, if the environment belongs to one.
     pub const fn pull_request(self) -> Option<i64> {
         match self {
             Self::PullRequest(number) => Some(number),
@@ -39,9 +41,11 @@ impl Belongs {
     }
 }
 
-/// The preview's namespace: `preview-shop-pr-7`, `preview-shop-docs-pr-7`, `preview-shop-staging`. A DNS label.
+/// Returns the name of the preview's namespace, a DNS label: `preview-shop-pr-7`,
+/// `preview-shop-docs-pr-7`, `preview-shop-staging`.
 ///
-/// `repository` is the name of the PreviewRepository object, `environment` the name of its entry there.
+/// `repository` is the name of the PreviewRepository object, `environment` the name of its entry
+/// there.
 pub fn namespace(repository: &str, environment: &str, pull_request: Option<i64>) -> String {
     let text = match pull_request {
         Some(number) if environment == USUAL_ENVIRONMENT => format!("preview-{repository}-pr-{number}"),
@@ -51,8 +55,9 @@ pub fn namespace(repository: &str, environment: &str, pull_request: Option<i64>)
     dns_label(&[&text], MAX_LABEL)
 }
 
-/// Host name of the first endpoint: `pr-7-shop.<domain>`, `docs-pr-7-shop.<domain>`, `staging-shop.<domain>`. At most 253 characters,
-/// for domains of up to 190 as the schema has them; always one label deep, since a wildcard certificate covers no more.
+/// Returns the host name of the first endpoint: `pr-7-shop.<domain>`, `docs-pr-7-shop.<domain>`,
+/// `staging-shop.<domain>`. It has at most 253 characters for domains of at most 190, the limit in
+/// the schema. It is always one label deep, because a wildcard certificate covers only one.
 pub fn host(repository: &str, environment: &str, pull_request: Option<i64>, domain: &str) -> String {
     let text = match pull_request {
         Some(number) if environment == USUAL_ENVIRONMENT => format!("pr-{number}-{repository}"),
@@ -62,21 +67,22 @@ pub fn host(repository: &str, environment: &str, pull_request: Option<i64>, doma
     in_domain(&text, domain)
 }
 
-/// Host name of an endpoint that isn't the first: `<endpoint>-<host>`.
+/// Returns the host name of any endpoint but the first: `<endpoint>-<host>`.
 pub fn endpoint_host(endpoint: &str, host: &str) -> String {
     let (label, domain) = host.split_once('.').unwrap_or((host, ""));
     in_domain(&format!("{endpoint}-{label}"), domain)
 }
 
-/// Host name of each endpoint, in their order: the first has the environment's own, the others have
-/// names made from it. Empty without endpoints.
+/// Returns the host names of the endpoints, in their order. The first endpoint has the
+/// environment's host name, the others have names made from it. Empty without endpoints.
 pub fn hosts(host: &str, endpoints: &[Endpoint]) -> Vec<String> {
     let first = endpoints.first().map(|_| host.to_owned());
     let others = endpoints.iter().skip(1).map(|endpoint| endpoint_host(&endpoint.name, host));
     first.into_iter().chain(others).collect()
 }
 
-/// URL of a host under the class's scheme and port; without a path, and without the port that the scheme has anyway.
+/// Returns the URL of a host with the class's scheme and port, without a path. It leaves the
+/// scheme's default port out.
 pub fn url(routing: &Routing, host: &str) -> String {
     let scheme = routing.scheme.as_str();
     match routing.port {
@@ -85,7 +91,7 @@ pub fn url(routing: &Routing, host: &str) -> String {
     }
 }
 
-/// Name of the `PreviewEnvironment`: `shop-preview-pr-7`, `shop-staging`.
+/// Returns the name of the `PreviewEnvironment`: `shop-preview-pr-7`, `shop-staging`.
 pub fn preview_environment(repository: &str, environment: &str, pull_request: Option<i64>) -> String {
     match pull_request {
         Some(number) => format!("{repository}-{environment}-pr-{number}"),
@@ -93,8 +99,8 @@ pub fn preview_environment(repository: &str, environment: &str, pull_request: Op
     }
 }
 
-/// Whether objects of two entries can come to the same name. Each is given as the name of its PreviewRepository object and the entry; both are in
-/// one namespace.
+/// Whether objects of two entries can get the same name. Each entry comes with the name of its
+/// PreviewRepository object; both objects are in one namespace.
 pub fn can_clash(one: (&str, &RepositoryEnvironment), other: (&str, &RepositoryEnvironment)) -> bool {
     let [first, second] =
         [one, other].map(|(repository, entry)| preview_environment(repository, &entry.name, None));
@@ -109,13 +115,14 @@ fn is_of_a_pull_request(name: &str, base: &str) -> bool {
     pull_request_in(name, base).is_some()
 }
 
-/// The pull request for which a name is what comes of `base`.
+/// Returns the number of the pull request if the name is `<base>-pr-<number>`.
 fn pull_request_in(name: &str, base: &str) -> Option<i64> {
     let text = name.strip_prefix(base)?.strip_prefix("-pr-")?;
     text.parse::<i64>().ok().filter(|number| *number > 0 && number.to_string() == text)
 }
 
-/// What the name of a `PreviewEnvironment` means to an entry of a PreviewRepository of that name.
+/// Returns what the name of a `PreviewEnvironment` refers to within an entry of the
+/// PreviewRepository `repository`.
 pub fn meaning(name: &str, repository: &str, entry: &RepositoryEnvironment) -> Option<Belongs> {
     let base = preview_environment(repository, &entry.name, None);
     if is_of_pull_requests(entry) {
@@ -125,7 +132,8 @@ pub fn meaning(name: &str, repository: &str, entry: &RepositoryEnvironment) -> O
     }
 }
 
-/// Name of the `DeploymentRequest` for a commit: that of the `PreviewEnvironment` and the first 12 characters of the SHA.
+/// Returns the name of the `DeploymentRequest` for a commit: the name of the `PreviewEnvironment`
+/// and the first 12 characters of the SHA.
 pub fn deployment_request(
     repository: &str,
     environment: &str,
@@ -136,8 +144,9 @@ pub fn deployment_request(
     format!("{}-{sha}", preview_environment(repository, environment, pull_request))
 }
 
-/// Name of a `DeploymentRequest` whose own name another one has, as that of the same commit on another branch: with eight hexadecimal digits
-/// of what tells the two apart.
+/// Returns another name for a `DeploymentRequest` whose name is taken, for example by a request for
+/// the same commit on another branch. The suffix is eight hexadecimal digits of a hash of
+/// repository, environment, pull request, commit and branch.
 pub fn distinct_request(name: &str, spec: &DeploymentRequestSpec) -> String {
     let number = spec.pull_request.as_ref().map_or(0, |reference| reference.number);
     let branch = spec.requested_by.branch.as_deref().unwrap_or_default();
@@ -146,8 +155,9 @@ pub fn distinct_request(name: &str, spec: &DeploymentRequestSpec) -> String {
     format!("{name}-{}", short_hash(&whole))
 }
 
-/// Name of the environment on GitHub for a pull request, or for none. `None` when the entry has no such environment: a pull request's
-/// of an entry with one standing environment, or the other way round.
+/// Returns the name of the environment on GitHub for a pull request, or for none. `None` when the
+/// entry has no such environment: a pull request's environment of an entry with one shared
+/// environment, or the reverse.
 pub fn github_environment(environment: &RepositoryEnvironment, pull_request: Option<i64>) -> Option<String> {
     let pattern = github_pattern(environment);
     match (pattern.contains(NUMBER), pull_request) {
@@ -157,14 +167,14 @@ pub fn github_environment(environment: &RepositoryEnvironment, pull_request: Opt
     }
 }
 
-/// Name on GitHub of the environment that is meant from where a pull request, or none, stands: the one that all share, or the pull
-/// request's own.
+/// Returns the name on GitHub of the environment that a pull request, or none, refers to: the
+/// shared one if the entry has one, otherwise the pull request's own.
 pub fn place_seen_from(environment: &RepositoryEnvironment, pull_request: Option<i64>) -> Option<String> {
     github_environment(environment, None).or_else(|| github_environment(environment, pull_request))
 }
 
-/// Whether the name of an environment on GitHub belongs to this entry of a PreviewRepository, and what it means there. Case is ignored, as
-/// GitHub does.
+/// Returns what the name of an environment on GitHub refers to within this entry of a
+/// PreviewRepository, or `None` when it belongs to another. Ignores case, as GitHub does.
 pub fn pull_request_of(environment: &RepositoryEnvironment, github_name: &str) -> Option<Belongs> {
     let pattern = github_pattern(environment);
     let Some((before, _)) = pattern.split_once(NUMBER) else {
@@ -173,7 +183,8 @@ pub fn pull_request_of(environment: &RepositoryEnvironment, github_name: &str) -
     let lower = github_name.to_lowercase();
     let rest = lower.strip_prefix(&before.to_lowercase())?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    // What follows the number may begin with a digit too, so each length is tried and the whole name compared.
+    // The text after the number may begin with a digit too, so try each length and compare the
+    // whole name.
     (1..=digits)
         .filter_map(|length| rest[..length].parse::<i64>().ok())
         .filter(|number| *number > 0)
@@ -181,12 +192,13 @@ pub fn pull_request_of(environment: &RepositoryEnvironment, github_name: &str) -
         .map(Belongs::PullRequest)
 }
 
-/// Whether each pull request has an environment of its own of this entry.
+/// Whether each pull request has its own environment of this entry.
 pub fn is_of_pull_requests(environment: &RepositoryEnvironment) -> bool {
     github_pattern(environment).contains(NUMBER)
 }
 
-/// Name of the environment on GitHub as a PreviewRepository writes it, with `{number}` where each pull request has its own.
+/// Returns the name of the environment on GitHub as the PreviewRepository gives it, with `{number}`
+/// where each pull request has its own.
 pub fn github_pattern(environment: &RepositoryEnvironment) -> String {
     let of_pull_requests = environment.trigger.as_ref().is_some_and(|trigger| trigger.pull_request.is_some());
     match &environment.github_environment {
@@ -196,7 +208,8 @@ pub fn github_pattern(environment: &RepositoryEnvironment) -> String {
     }
 }
 
-/// A value for a Kubernetes label: the text itself where it may stand there, else what may of it, cut, with a hash of the whole.
+/// Returns a value for a Kubernetes label: the text itself if it is valid, otherwise its valid
+/// characters, cut, with a hash of the whole text.
 pub fn label_value(text: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let whole = text.len() <= MAX_LABEL_VALUE
@@ -210,9 +223,10 @@ pub fn label_value(text: &str) -> String {
     cut_and_hash(kept.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()), text, MAX_LABEL_VALUE)
 }
 
-/// A DNS label (RFC 1123) of at most `max` characters out of any text, for people to read. Other characters than letters and digits become
-/// a hyphen, many in a row one; too long a text is cut and gets a hash of the whole, and one without a single letter or digit becomes its
-/// hash. Unlike those of [`dns_label`], the labels of two texts can be the same (`Fix/1` and `fix-1`).
+/// Returns a readable DNS label (RFC 1123) of at most `max` characters for any text. Every run of
+/// characters other than letters and digits becomes one hyphen. A text that is too long is cut and
+/// gets a hash of the whole, and one without a letter or digit becomes its hash. Unlike with
+/// [`dns_label`], two texts can get the same label (`Fix/1` and `fix-1`).
 pub fn slug(text: &str, max: usize) -> String {
     let mut label = String::with_capacity(text.len());
     for c in text.chars() {
@@ -231,7 +245,8 @@ fn in_domain(text: &str, domain: &str) -> String {
     format!("{}.{domain}", dns_label(&[text], max))
 }
 
-/// The beginning of `kept` (ASCII), and eight hexadecimal digits of the SHA-256 of the whole text, in at most `max` characters.
+/// Returns the beginning of `kept` (ASCII) and eight hexadecimal digits of the SHA-256 of the whole
+/// text, in at most `max` characters.
 fn cut_and_hash(kept: &str, whole: &str, max: usize) -> String {
     let hash = short_hash(whole);
     let room = max.saturating_sub(hash.len() + 1).min(kept.len());
@@ -239,7 +254,7 @@ fn cut_and_hash(kept: &str, whole: &str, max: usize) -> String {
     if start.is_empty() { hash } else { format!("{start}-{hash}") }
 }
 
-/// Eight hexadecimal digits of the SHA-256.
+/// Returns eight hexadecimal digits of the text's SHA-256.
 fn short_hash(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     format!("{:08x}", digest.iter().take(4).fold(0_u32, |hash, byte| hash << 8 | u32::from(*byte)))
@@ -270,7 +285,8 @@ mod tests {
         assert_eq!(namespace("shop", "preview", Some(7)), "preview-shop-pr-7");
         assert_eq!(namespace("shop", "docs", Some(7)), "preview-shop-docs-pr-7");
         assert_eq!(namespace("shop", "staging", None), "preview-shop-staging");
-        // What can't stand in a label is replaced, with a hash so that `shop-web` has another.
+        // Characters that are invalid in a label are replaced, and a hash distinguishes the name
+        // from `shop-web`.
         assert_eq!(namespace("shop.web", "preview", Some(7)), "preview-shop-web-pr-7-ce49ef04");
         assert_eq!(host("shop", "preview", Some(7), "dev.example"), "pr-7-shop.dev.example");
         assert_eq!(host("shop", "docs", Some(7), "dev.example"), "docs-pr-7-shop.dev.example");
@@ -293,7 +309,7 @@ mod tests {
         let (previews, docs) = (entry("web", None, true), entry("web-docs", None, true));
         assert!(can_clash(("shop", &docs), ("shop-web", &entry("docs", None, true))));
         assert!(!can_clash(("shop", &previews), ("shop", &docs)));
-        // One pull request's environment, and one that is named like it.
+        // A pull request's environment, and a shared one with a similar name.
         for (standing, clashes) in [
             ("web-pr-7", true),
             ("web-pr-0", false),
@@ -393,7 +409,7 @@ mod tests {
         assert_eq!(place_seen_from(&staging, Some(1)).as_deref(), Some("staging"));
         assert_eq!(place_seen_from(&preview, Some(12)).as_deref(), Some("preview/pr-12"));
         assert_eq!(place_seen_from(&preview, None), None);
-        // Nobody triggers it here, but the name says that it is for pull requests.
+        // The entry has no trigger, but its name says that it is for pull requests.
         let by_hand = entry("docs", Some("Docs {number}0 of {number}"), false);
         assert_eq!(github_environment(&by_hand, Some(3)).as_deref(), Some("Docs 30 of 3"));
 

@@ -1,28 +1,30 @@
-//! The signature of a webhook: HMAC-SHA256 over the raw bytes of the body, as
-//! <https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries> has it.
+//! Signature of a webhook: HMAC-SHA256 over the raw bytes of the body.
+//! <https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries>
 
 use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// The header that carries the signature. (`X-Hub-Signature`, SHA-1, is not looked at.)
+/// Header with the signature. Matinee ignores `X-Hub-Signature`, which uses SHA-1.
 pub const SIGNATURE_HEADER: &str = "x-hub-signature-256";
 
-/// Fewest bytes of a secret: 128 bits, below which guessing it off line from one delivery becomes thinkable.
+/// Fewest bytes of a secret: 128 bits. An attacker who has one delivery could guess a shorter
+/// secret offline.
 pub const SHORTEST_SECRET: usize = 16;
 
 const SCHEME: &str = "sha256=";
 const DIGEST_LENGTH: usize = 32;
 
-/// A secret that GitHub signs deliveries with, or Slack its requests. Never shown, not even by `{:?}`.
+/// A secret with which GitHub signs deliveries, or Slack its requests. Never printed, not even by
+/// `{:?}`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret(Vec<u8>);
 
-/// Why something can't be a webhook secret.
+/// Why a text can't be a webhook secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// Nothing in it.
+    /// It is empty.
     #[error("it is empty")]
     Empty,
     /// Fewer than [`SHORTEST_SECRET`] bytes.
@@ -31,7 +33,7 @@ pub enum SecretError {
 }
 
 impl WebhookSecret {
-    /// The secret in a file's content: line ends around it are not part of it.
+    /// Reads the secret from a file's content, without line ends at its beginning and end.
     pub fn new(content: &[u8]) -> Result<Self, SecretError> {
         let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
         let start = content.iter().position(|byte| !is_line_end(byte)).ok_or(SecretError::Empty)?;
@@ -46,7 +48,8 @@ impl WebhookSecret {
         Ok(Self(secret.to_vec()))
     }
 
-    /// HMAC takes keys of every length, so `None` doesn't occur; it would only mean that this secret fits nothing.
+    /// HMAC accepts keys of any length, so `None` doesn't occur; it would mean that no signature
+    /// matches.
     fn mac(&self, parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
         for part in parts {
@@ -55,7 +58,7 @@ impl WebhookSecret {
         Some(mac)
     }
 
-    /// The hexadecimal digits of the signature of these parts, one after the other.
+    /// Returns the hexadecimal digits of the signature of the concatenated parts.
     pub(in crate::core) fn digits(&self, parts: &[&[u8]]) -> String {
         self.mac(parts).map(|mac| hex::encode(mac.finalize().into_bytes())).unwrap_or_default()
     }
@@ -67,58 +70,59 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// Why a delivery is not taken for GitHub's.
+/// Why a delivery isn't accepted as GitHub's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// No header.
+    /// The header is missing.
     #[error("the header X-Hub-Signature-256 is missing: set a secret on the webhook")]
     Missing,
-    /// A header that can't be a signature.
+    /// The header isn't a signature.
     #[error("the header X-Hub-Signature-256 must be \"sha256=\" and 64 hexadecimal digits")]
     Malformed,
-    /// A signature that none of the secrets gives.
+    /// None of the secrets gives this signature.
     #[error("the signature fits none of the secrets known here: set the same secret on both sides")]
     Mismatch,
 }
 
-/// A signature as the header gives it; not checked yet.
+/// Signature from the header, not verified yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; DIGEST_LENGTH]);
 
 impl Signature {
-    /// Reads the header's value. Can be done before the body is read.
+    /// Parses the header's value. Callers can do so before they read the body.
     pub fn from_header(value: Option<&[u8]>) -> Result<Self, SignatureError> {
         let value = value.ok_or(SignatureError::Missing)?;
         Self::after_scheme(SCHEME, value).ok_or(SignatureError::Malformed)
     }
 
-    /// The digest of which `value` has the hexadecimal digits, after a scheme such as `sha256=`.
+    /// Parses the hexadecimal digits of a digest, after a scheme such as `sha256=`.
     pub(in crate::core) fn after_scheme(scheme: &str, value: &[u8]) -> Option<Self> {
         let mut digest = [0; DIGEST_LENGTH];
         hex::decode_to_slice(value.strip_prefix(scheme.as_bytes())?, &mut digest).ok()?;
         Some(Self(digest))
     }
 
-    /// Whether one of the secrets signed exactly these parts, one after the other. Each comparison takes the same time wherever the
-    /// difference is.
+    /// Whether one of the secrets signed exactly the concatenated parts. Each comparison takes
+    /// constant time.
     pub(in crate::core) fn is_by_one_of(&self, secrets: &[WebhookSecret], parts: &[&[u8]]) -> bool {
         secrets.iter().any(|secret| secret.mac(parts).is_some_and(|mac| mac.verify_slice(&self.0).is_ok()))
     }
 }
 
 impl fmt::Debug for Signature {
-    // A valid signature lets the same body pass again: it belongs in no log.
+    // A valid signature would let a replay of the same body pass, so it must not appear in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Signature(…)")
     }
 }
 
-/// Whether one of the secrets signed exactly these bytes. Each comparison takes the same time wherever the difference is.
+/// Checks that one of the secrets signed exactly these bytes. Each comparison takes constant time.
 pub fn verify(secrets: &[WebhookSecret], signature: &Signature, body: &[u8]) -> Result<(), SignatureError> {
     if signature.is_by_one_of(secrets, &[body]) { Ok(()) } else { Err(SignatureError::Mismatch) }
 }
 
-/// The header's value for a body, as GitHub sends it: for tests, and for trying a webhook by hand.
+/// Returns the header's value for a body, as GitHub sends it. For tests, and to try a webhook by
+/// hand.
 pub fn sign(secret: &WebhookSecret, body: &[u8]) -> String {
     format!("{SCHEME}{}", secret.digits(&[body]))
 }

@@ -1,4 +1,5 @@
-//! What keeps a reconcile from its end though nobody made a mistake, and when an object says so.
+//! Trouble that interrupts a reconcile although the user made no mistake, and when Matinee writes
+//! it into an object's conditions.
 
 use std::time::Duration;
 
@@ -8,22 +9,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::conditions::{self, NOT_REACHED, READY, Summary};
 use crate::api::{ConditionStatus, find_condition};
 
-/// The Kubernetes API doesn't answer, or answers with a server error.
+/// The Kubernetes API doesn't respond, or responds with a server error.
 pub const CLUSTER_UNAVAILABLE: &str = "ClusterUnavailable";
-/// The Kubernetes API rejects what Matinee itself has to read or write.
+/// The Kubernetes API rejects a read or write that Matinee needs for itself.
 pub const CLUSTER_REJECTED: &str = "ClusterRejected";
-/// The API server can't reach a webhook that it has to ask.
+/// The API server can't reach an admission webhook.
 pub const WEBHOOK_UNAVAILABLE: &str = "AdmissionWebhookUnavailable";
-/// GitHub doesn't answer.
+/// GitHub doesn't respond.
 pub const GITHUB_UNAVAILABLE: &str = "GitHubUnavailable";
-/// GitHub's rate limit is reached.
+/// GitHub's rate limit is exceeded.
 pub const GITHUB_RATE_LIMITED: &str = "GitHubRateLimited";
-/// GitHub can't be read with these credentials.
+/// Matinee can't read from GitHub with these credentials.
 pub const NOT_READABLE: &str = "NotReadable";
-/// Something that passes in a moment doesn't pass.
+/// A brief condition lasts longer than usual.
 pub const WAITING: &str = "Waiting";
 
-/// Reasons of trouble that passes without a change to any object.
+/// Reasons of trouble that ends without a change to any object.
 pub const OUTAGES: [&str; 7] = [
     CLUSTER_UNAVAILABLE,
     CLUSTER_REJECTED,
@@ -34,30 +35,30 @@ pub const OUTAGES: [&str; 7] = [
     WAITING,
 ];
 
-/// For how long trouble that usually passes in a moment isn't worth a write.
+/// How long Matinee keeps brief trouble out of the conditions.
 const MOMENT: Duration = Duration::from_secs(5);
-/// For how long an object goes on saying how it was found last: an outage changes nothing about it.
+/// How long a settled object keeps its conditions during an outage, which changes nothing about it.
 const SETTLED: Duration = Duration::from_mins(1);
 
-/// What keeps a reconcile from its end. It is tried again.
+/// Trouble that interrupts a reconcile. Matinee retries the reconcile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     /// CamelCase, as a condition's reason.
     pub reason: &'static str,
-    /// The cause, without what changes from one try to the next.
+    /// The cause, without details that change between retries.
     pub message: String,
-    /// It usually passes in a moment.
+    /// Whether it usually ends within seconds.
     pub is_brief: bool,
 }
 
-/// Whether an object with these conditions says how it is: `Ready` is `True` or `False` about this generation.
+/// Whether these conditions give a result for this generation: `Ready` is `True` or `False`.
 pub fn is_settled(list: &[Condition], generation: i64) -> bool {
     find_condition(list, READY).is_some_and(|ready| {
         ready.status != ConditionStatus::Unknown.as_str() && ready.observed_generation == Some(generation)
     })
 }
 
-/// Whether trouble that has lasted for so long is written on an object that is settled, or isn't.
+/// Whether trouble has lasted long enough to write it into an object's conditions.
 pub fn is_due(trouble: &Trouble, is_settled: bool, lasts: Duration) -> bool {
     let patience = match (is_settled, trouble.is_brief) {
         (true, _) => SETTLED,
@@ -67,8 +68,9 @@ pub fn is_due(trouble: &Trouble, is_settled: bool, lasts: Duration) -> bool {
     lasts >= patience
 }
 
-/// Writes trouble into conditions: into the first of `stages` that isn't `True`, unless it waits for a change, and into
-/// `Ready`, which keeps a reason of `kept`.
+/// Writes trouble into the conditions: into the first of `stages` that isn't `True`, unless that
+/// one is `False` and thus waits for a change, and into `Ready`. `Ready` keeps its reason if it is
+/// in `kept`.
 pub fn set(
     list: &mut Vec<Condition>,
     kinds: &[&str],
@@ -169,16 +171,16 @@ mod tests {
         );
         let again = list.clone();
         set(&mut list, &KINDS, &STAGES, &[], &trouble(false), 1, at(60));
-        assert_eq!(list, again, "the same trouble is no change");
+        assert_eq!(list, again, "the same trouble changes nothing");
 
         conditions::set(&mut list, "Allowed", ConditionStatus::True, "Allowed", "", 1, at(0));
         conditions::set(&mut list, READY, ConditionStatus::Unknown, "Creating", "", 1, at(0));
         set(&mut list, &KINDS, &STAGES, &["Creating"], &trouble(false), 1, at(60));
         assert_eq!(shown(&list)[3..], [("True", "Allowed"), github]);
-        assert_eq!(shown(&list)[0], ("Unknown", "Creating"), "a reason that others go by is kept");
+        assert_eq!(shown(&list)[0], ("Unknown", "Creating"), "a kept reason stays");
         assert_eq!(list[0].message, "GitHub did not answer: 502");
 
-        // What waits for a change goes on saying for which.
+        // A stage that waits for a change keeps its reason.
         conditions::set(&mut list, "Created", ConditionStatus::False, "Refused", "no", 1, at(0));
         set(&mut list, &KINDS, &STAGES, &[], &trouble(false), 1, at(60));
         assert_eq!(shown(&list)[4], ("False", "Refused"));

@@ -1,6 +1,6 @@
-//! Text bounded for those who read it.
+//! Truncates text for display.
 
-/// The text, at most `max` characters long; one that is longer ends in `…`.
+/// Returns the text in at most `max` characters; a longer text is cut and ends in `…`.
 pub fn cut(text: &str, max: usize) -> String {
     if text.chars().nth(max).is_none() {
         return text.to_owned();
@@ -9,6 +9,11 @@ pub fn cut(text: &str, max: usize) -> String {
     short.truncate(short.trim_end().len());
     short.push('…');
     short
+}
+
+/// Returns the first seven characters of a commit's SHA, as GitHub shows it.
+pub fn short_sha(sha: &str) -> String {
+    sha.chars().take(7).collect()
 }
 
 #[cfg(test)]

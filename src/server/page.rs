@@ -11,6 +11,7 @@ use kube::ResourceExt as _;
 
 use super::Shared;
 use crate::api::PreviewEnvironment;
+use crate::core::truncate::short_sha;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2328}\
 table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}td,th{border-bottom:1px solid #d1d9e0;padding:.4rem .6rem;\
@@ -99,7 +100,7 @@ fn render(environment: &PreviewEnvironment) -> String {
     }
     body.push_str("<h2>Attempts</h2><table><tr><th>Commit</th><th>Since</th><th>Outcome</th><th></th></tr>");
     for attempt in &status.history {
-        let sha: String = attempt.sha.chars().take(7).collect();
+        let sha = short_sha(&attempt.sha);
         let _ = write!(
             body,
             "<tr><td><code>{}</code></td><td>{}</td><td>{:?}</td><td>{}</td></tr>",

@@ -52,7 +52,7 @@ fn the_package_tells_of_each() {
         match example["kind"].as_str().unwrap() {
             "PreviewClass" => drop(serde_json::from_value::<matinee::api::PreviewClass>(example).unwrap()),
             "PreviewRepository" => {
-                drop(serde_json::from_value::<matinee::api::PreviewRepository>(example).unwrap())
+                drop(serde_json::from_value::<matinee::api::PreviewRepository>(example).unwrap());
             }
             other => panic!("no example of {other} is expected"),
         }

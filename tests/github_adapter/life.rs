@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use github_stand_in::control::types::{FaultEffect, Limits, NewPullRequest};
 use matinee::api::DeploymentState;
-use matinee::core::forge::NewDeployment;
+use matinee::core::forge::{NewDeployment, StatusState};
 use matinee::ports::ForgeError;
 
 use crate::support::{new_deployment, report, shop};
@@ -42,7 +42,7 @@ async fn from_pull_request_to_inactive() {
     ] {
         forge.create_deployment_status(&shop(), &report).await.unwrap();
     }
-    assert_eq!(forge.deployment_state(&shop(), created.id).await.unwrap().as_deref(), Some("inactive"));
+    assert_eq!(forge.deployment_state(&shop(), created.id).await.unwrap(), Some(StatusState::Inactive));
     let shown = world.control.deployments("acme/shop").await.unwrap();
     let states: Vec<&str> = shown[0].statuses.iter().map(|status| status.state.as_str()).collect();
     assert_eq!(states, ["queued", "in_progress", "success", "inactive"]);

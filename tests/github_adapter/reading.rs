@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use matinee::core::forge::StatusState;
 use matinee::ports::ForgeError;
 use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path, query_param, query_param_is_missing};
@@ -196,7 +197,7 @@ async fn the_state_is_the_newest_status() {
     in_turn(&server, "GET", &format!("{DEPLOYMENTS}/1/statuses"), vec![json_answer(200, &statuses)]).await;
     in_turn(&server, "GET", &format!("{DEPLOYMENTS}/2/statuses"), vec![json_answer(200, &json!([]))]).await;
     let forge = forge(&server).await;
-    assert_eq!(forge.deployment_state(&shop(), 1).await.unwrap().as_deref(), Some("inactive"));
+    assert_eq!(forge.deployment_state(&shop(), 1).await.unwrap(), Some(StatusState::Inactive));
     let listing = forge.deployment_statuses(&shop(), 1).await.unwrap();
     assert_eq!(listing.items.iter().map(|status| status.id).collect::<Vec<_>>(), [3, 2, 1], "newest first");
     assert_eq!(forge.deployment_state(&shop(), 2).await.unwrap(), None);

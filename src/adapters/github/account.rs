@@ -1,4 +1,4 @@
-//! One API URL with one Secret.
+//! An account: one API URL with one Secret.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::core::forge::RepositoryName;
 use crate::metrics::Metrics;
 use crate::ports::{ClusterError, ForgeError, Secrets};
 
-/// For how many repositories the installation is remembered.
+/// Number of repositories whose installation is cached.
 const REPOSITORIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
-/// The way to GitHub, and the Secret that opens it.
+/// The connection to GitHub at one URL with the credentials of one Secret.
 pub(super) struct Account {
     pub settings: GithubSettings,
     pub transport: Transport,
@@ -33,7 +33,7 @@ pub(super) struct Account {
     pub secret_name: String,
     secrets: Arc<dyn Secrets>,
     credentials: Single<Arc<Credentials>>,
-    /// Limits of what the App does as itself; each installation has its own.
+    /// Rate limits of requests as the App itself. Each installation has its own.
     gate: Gate,
     installations: Singles<RepositoryName, Option<u64>>,
 }
@@ -63,13 +63,13 @@ impl Account {
         })
     }
 
-    /// What the Secret holds, or held not long ago.
+    /// Returns the Secret's credentials, cached for `secret_max_age`.
     pub async fn credentials(&self) -> Result<Arc<Credentials>, ForgeError> {
         let most = self.settings.secret_max_age;
         self.credentials.get(|_, age| age < most, |last| self.read(last)).await
     }
 
-    /// What the Secret holds by now, after GitHub refused this.
+    /// Returns the Secret's credentials after GitHub rejected those with the digest `refused`.
     pub async fn newer_credentials(&self, refused: &[u8; 32]) -> Result<Arc<Credentials>, ForgeError> {
         let most = self.settings.secret_max_age;
         let newer = |known: &Arc<Credentials>, age| age < most && known.digest != *refused;
@@ -88,7 +88,7 @@ impl Account {
             (Err(ClusterError::Refused { message, .. }), _) => {
                 return Err(ForgeError::Credentials(format!("Secret \"{name}\" can't be read: {message}")));
             }
-            // The API server is away for a moment: what was read before still holds.
+            // The API server doesn't answer, so the previous credentials stay in use.
             (Err(_), Some(last)) => return Ok(last),
             (Err(error), None) => {
                 return Err(ForgeError::Unknown(format!("Secret \"{name}\" was not read: {error}")));
@@ -97,7 +97,8 @@ impl Account {
         parse(name, &data).map(Arc::new)
     }
 
-    /// Sends a request as the App itself. A key that GitHub refuses is looked up once more: it may have been replaced.
+    /// Sends a request as the App itself. If GitHub rejects the key, the Secret is read again and
+    /// the request is repeated, since the key may have been replaced.
     pub async fn as_app(&self, call: &Call) -> Result<Answer, ForgeError> {
         let credentials = self.credentials().await?;
         let answer = self.signed(call, self.app(&credentials)?).await?;
@@ -124,7 +125,7 @@ impl Account {
     fn app<'a>(&self, credentials: &'a Credentials) -> Result<&'a App, ForgeError> {
         match &credentials.identity {
             Identity::App(app) => Ok(app),
-            // Only while somebody changes the Secret from one to the other.
+            // This happens only while somebody replaces an App by a token in the Secret.
             Identity::Token(_) => {
                 Err(ForgeError::Unknown(format!("Secret \"{}\" holds a token by now", self.secret_name)))
             }
@@ -138,8 +139,8 @@ impl Account {
         Ok(answer)
     }
 
-    /// The installation through which the repository is reached; `None` when it is a token's account. [`ForgeError::NotFound`] when
-    /// the App isn't installed there.
+    /// Returns the installation that serves the repository; `None` when the Secret has a token. It
+    /// is [`ForgeError::NotFound`] when the App isn't installed there.
     pub async fn installation(&self, repository: &RepositoryName) -> Result<Option<u64>, ForgeError> {
         let credentials = self.credentials().await?;
         let Identity::App(app) = &credentials.identity else { return Ok(None) };
@@ -166,12 +167,12 @@ impl Account {
         }
     }
 
-    /// Looks the installation up again next time: this one is gone.
+    /// Removes the installation from the cache, since it no longer exists.
     pub fn forget_installation(&self, repository: &RepositoryName) {
         self.installations.forget(repository);
     }
 
-    /// The request for a token of the installation.
+    /// Returns the request for a token of the installation.
     pub fn token_call(installation: u64) -> Call {
         let path = format!("/app/installations/{installation}/access_tokens");
         Call::new(Method::POST, path, "of an installed App")

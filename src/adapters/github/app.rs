@@ -1,4 +1,5 @@
-//! A GitHub App as itself: fetching its credentials once it was made from a manifest, and where it is installed.
+//! A GitHub App as itself: fetches its credentials after it was created from a manifest, and lists
+//! its installations.
 
 use std::sync::Arc;
 
@@ -19,28 +20,28 @@ use crate::api::GithubConnection;
 use crate::metrics::Metrics;
 use crate::ports::{ForgeError, Secrets};
 
-/// An App that was made from a manifest, with its credentials.
+/// An App that was created from a manifest, with its credentials.
 pub struct NewApp {
-    /// `appId`.
+    /// The App's id (`appId`).
     pub id: u64,
-    /// As it stands in URLs.
+    /// Name of the App in URLs.
     pub slug: String,
-    /// As people see it.
+    /// Name of the App for people.
     pub name: String,
-    /// The private key, PEM.
+    /// The private key in PEM format.
     pub pem: SecretString,
-    /// What its webhooks are signed with; GitHub makes one when there is a webhook.
+    /// Secret that signs the App's webhooks. GitHub creates one if the App has a webhook.
     pub webhook_secret: Option<SecretString>,
 }
 
-/// Where an App is installed.
+/// An installation of the App.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {
     /// The login of the account.
     pub account: String,
-    /// How many repositories it sees.
+    /// Number of repositories that the installation can access.
     pub repositories: u64,
-    /// Whether it sees all of the account's, those that come later too.
+    /// Whether the installation covers all repositories of the account, including future ones.
     pub all: bool,
 }
 
@@ -71,11 +72,12 @@ struct RepositoriesJson {
     total_count: u64,
 }
 
-/// Fetches the credentials of an App, which works once, and for an hour from when it was made.
+/// Fetches the credentials of an App. GitHub accepts a code once, within an hour of the App's
+/// creation.
 ///
 /// # Errors
-/// [`ForgeError::NotFound`] for a code that GitHub doesn't know, or not any more. [`ForgeError::Unknown`] when it may or may not
-/// have been used up.
+/// [`ForgeError::NotFound`] for a code that is unknown, used or expired. [`ForgeError::Unknown`]
+/// when the code may or may not have been used.
 pub async fn fetch_new_app(
     api_url: &str,
     code: &str,
@@ -87,7 +89,7 @@ pub async fn fetch_new_app(
     if !answer.status.is_success() {
         return Err(answer.error(&convert));
     }
-    // Without the reason, which may quote the body.
+    // The parser's message is left out, since it may quote the body.
     let json: NewAppJson = serde_json::from_slice(&answer.body)
         .map_err(|_| ForgeError::Invalid(format!("{}: answered without credentials", convert.name())))?;
     Ok(NewApp {
@@ -99,11 +101,11 @@ pub async fn fetch_new_app(
     })
 }
 
-/// An App, by its credentials.
+/// A GitHub App, authenticated by its credentials.
 pub struct GithubApp(Arc<Account>);
 
 impl GithubApp {
-    /// Nothing is read or sent yet.
+    /// Creates the App without reading the Secret or sending a request.
     pub fn new(
         connection: &GithubConnection,
         secrets: Arc<dyn Secrets>,
@@ -112,7 +114,7 @@ impl GithubApp {
         Ok(Self(Arc::new(Account::new(connection, secrets, settings, Metrics::default())?)))
     }
 
-    /// Has its webhooks signed with this secret, and sent as JSON.
+    /// Sets the secret that signs the App's webhooks, and JSON as their format.
     pub async fn set_webhook_secret(&self, secret: &SecretString) -> Result<(), ForgeError> {
         let body = json!({"secret": secret.expose_secret(), "content_type": "json"}).to_string();
         let set = Call {
@@ -123,7 +125,7 @@ impl GithubApp {
         if answer.status.is_success() { Ok(()) } else { Err(answer.error(&set)) }
     }
 
-    /// Where it is installed, a hundred places at most, those left out where it is suspended.
+    /// Lists at most a hundred installations, without the suspended ones.
     pub async fn installed(&self) -> Result<Vec<Installed>, ForgeError> {
         let path = format!("/app/installations{}", query(&[("per_page", "100")]));
         let list = Call::new(Method::GET, path, "of an App");

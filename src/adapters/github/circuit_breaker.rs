@@ -1,32 +1,32 @@
-//! A circuit breaker: whether a request may be sent to a server that doesn't answer. Each request
-//! to such a server takes as long as its timeout, so many of them would occupy every place that
-//! others need, too.
+//! A circuit breaker: decides whether to send a request to a server that doesn't answer. Each such
+//! request takes as long as its timeout, so many of them would use up the places of all other
+//! requests.
 
-/// Requests in a row without an answer that open the circuit.
+/// Number of consecutive unanswered requests that opens the circuit.
 const MOST_UNANSWERED: u32 = 3;
 
-/// Counts requests that were not answered.
+/// Counts consecutive unanswered requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CircuitBreaker {
     unanswered: u32,
-    /// One request finds out whether the server answers again.
+    /// Whether a probe is in flight.
     is_probing: bool,
 }
 
-/// How a request may be sent.
+/// The decision on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Like any other.
+    /// Send the request.
     Open,
-    /// As the only one, to find out whether the server answers again. Its end has to be noted, or
-    /// no other probe is sent.
+    /// Send the request as the only one, to find out whether the server answers again.
+    /// [`CircuitBreaker::note`] must be called with its result, or no other probe is sent.
     Probe,
-    /// Not now: the server has not answered, and another request finds out whether it does again.
+    /// Don't send the request: the server doesn't answer, and a probe is in flight.
     Refused,
 }
 
 impl CircuitBreaker {
-    /// Whether a request may be sent now.
+    /// Decides whether a request may be sent now.
     pub fn admit(&mut self) -> Admission {
         if self.unanswered < MOST_UNANSWERED {
             return Admission::Open;
@@ -38,7 +38,7 @@ impl CircuitBreaker {
         Admission::Probe
     }
 
-    /// Takes note of how a request ended. `None`: it was given up, or never sent.
+    /// Records the result of a request. `None` means that it was cancelled or never sent.
     pub fn note(&mut self, admission: Admission, answered: Option<bool>) {
         if admission == Admission::Probe {
             self.is_probing = false;
@@ -65,13 +65,13 @@ mod tests {
         }
         assert_eq!(breaker.admit(), Admission::Probe);
         assert_eq!(breaker.admit(), Admission::Refused);
-        // A request from before the circuit opened ends: the probe is still on its way.
+        // A request from before the circuit opened has ended, while the probe is still in flight.
         breaker.note(Admission::Open, Some(false));
         assert_eq!(breaker.admit(), Admission::Refused);
         breaker.note(Admission::Probe, Some(false));
         assert_eq!(breaker.admit(), Admission::Probe);
         breaker.note(Admission::Probe, None);
-        assert_eq!(breaker.admit(), Admission::Probe, "the previous one was given up");
+        assert_eq!(breaker.admit(), Admission::Probe, "the previous probe was cancelled");
         breaker.note(Admission::Probe, Some(true));
         assert_eq!([breaker.admit(), breaker.admit()], [Admission::Open; 2]);
     }

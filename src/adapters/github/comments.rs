@@ -1,4 +1,4 @@
-//! Comments, reactions to them, and what those who write them may do.
+//! Comments, reactions to them, and the permissions of their authors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +19,16 @@ use crate::adapters::github::write_queue::Queue;
 use crate::core::forge::{Comment, Emoji, RepositoryName, RepositoryRole};
 use crate::ports::{ForgeError, Listing};
 
-/// Issues: read would do too.
+/// Permission to read comments. "Issues: read" would do too.
 const READ: &str = "Pull requests: read";
-/// Issues: write would do too.
+/// Permission to write comments. "Issues: write" would do too.
 const COMMENT: &str = "Pull requests: write";
-/// What GitHub documents. <https://docs.github.com/rest/authentication/permissions-required-for-github-apps#repository-permissions-for-issues>
+/// Permission to react, as documented in
+/// <https://docs.github.com/rest/authentication/permissions-required-for-github-apps#repository-permissions-for-issues>.
 const REACT: &str = "Issues: write";
 const METADATA: &str = "Metadata: read";
 
-/// What is known of comments, and of those who write them.
+/// Caches of comments and of users' roles.
 pub(super) struct Comments {
     recent: Listings<Comment>,
     of_one: Listings<Comment>,
@@ -36,7 +37,7 @@ pub(super) struct Comments {
 }
 
 impl Comments {
-    /// A role is asked for again when what is known is older than this.
+    /// Creates empty caches. A role that is older than `role_max_age` is requested again.
     pub fn new(role_max_age: Duration) -> Self {
         Self {
             recent: Listings::new(up_to(512)),
@@ -75,7 +76,7 @@ impl Comments {
         repository: &RepositoryName,
         login: &str,
     ) -> Result<RepositoryRole, ForgeError> {
-        // Nobody's: the account is gone.
+        // The user's account was deleted.
         if !is_segment(login) {
             return Ok(RepositoryRole::None);
         }
@@ -127,7 +128,7 @@ pub(super) async fn react(
 ) -> Result<(), ForgeError> {
     let path = in_repository(repository, &format!("/issues/comments/{comment}/reactions"))?;
     let call = Call::post(repository, path, REACT, &json!({"content": emoji.as_github()}));
-    // 200 when it is there already.
+    // GitHub answers 200 when the reaction exists already.
     queue.send_always(Write::React, call, &[StatusCode::CREATED, StatusCode::OK]).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Commits: what names them, and what is said of them.
+//! Commits: resolves branches and refs, reads checks and statuses, and creates statuses.
 
 use std::sync::Arc;
 
@@ -26,11 +26,11 @@ const CONTENTS: &str = "Contents: read";
 const CHECKS: &str = "Checks: read";
 const STATUSES: &str = "Commit statuses: read";
 const WRITE_STATUSES: &str = "Commit statuses: write";
-/// The answer is the SHA alone, not all that the commit changes.
+/// Media type for an answer with only the SHA, without the commit's changes.
 /// <https://docs.github.com/rest/commits/commits#get-a-commit>
 const SHA: &str = "application/vnd.github.sha";
 
-/// What is known of commits.
+/// Caches of commits, their checks and branches.
 pub(super) struct Commits {
     runs: Listings<ListedCheck>,
     statuses: Listings<ListedCheck>,
@@ -68,7 +68,8 @@ impl Commits {
             |run| run.id,
             |page: CheckRunsJson| page.into(),
         );
-        // The combined status: the list of all statuses has every one that was ever set, a thousand of each context at most.
+        // The combined status has only the newest status of each context. The list of statuses
+        // would have all, up to a thousand for each context.
         let call = Call::get(repository, of("status?per_page=100")?, STATUSES);
         let statuses = self.statuses.list_in(
             requester,
@@ -105,14 +106,15 @@ impl Commits {
             in_repository(repository, &format!("/branches/{}", encode(name)))?,
             CONTENTS,
         );
-        // A repository that isn't there or can't be seen is "Not Found" alone.
+        // For a repository that doesn't exist or isn't visible, GitHub says only "Not Found".
         call.absent = |answer| answer.status == StatusCode::NOT_FOUND && answer.says("Branch not found");
         let read = |answer: &Answer, call: &Call| {
             if !answer.status.is_success() {
                 return Ok(None);
             }
             let branch: Branch = answer.json::<BranchJson>(call)?.into();
-            // A renamed branch redirects to its new name: there is none of the old one any more.
+            // GitHub redirects from the old name of a renamed branch to the new one. A branch with
+            // the old name no longer exists.
             Ok(Some(branch).filter(|branch| branch.name == name))
         };
         let known = self.branch.of((repository.clone(), name.to_owned()));
@@ -143,7 +145,7 @@ impl Commits {
             if !answer.status.is_success() {
                 return Ok(None);
             }
-            // SHA-1, or SHA-256 one day.
+            // GitHub may use SHA-256 in the future.
             match std::str::from_utf8(&answer.body).map(str::trim) {
                 Ok(sha)
                     if matches!(sha.len(), 40 | 64) && sha.bytes().all(|byte| byte.is_ascii_hexdigit()) =>

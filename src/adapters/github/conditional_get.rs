@@ -1,4 +1,5 @@
-//! One thing, by a conditional request. Unchanged it costs nothing of the rate limit (304).
+//! Conditional requests for a single resource. An unchanged resource (304) costs nothing of the
+//! rate limit.
 
 use http::StatusCode;
 
@@ -7,7 +8,7 @@ use crate::adapters::github::rate_limits::Lane;
 use crate::adapters::github::response::{Answer, Call};
 use crate::ports::ForgeError;
 
-/// A thing as GitHub told it last.
+/// A resource as GitHub last returned it.
 #[derive(Clone)]
 pub(super) struct Known<T> {
     etag: Option<String>,
@@ -15,7 +16,8 @@ pub(super) struct Known<T> {
 }
 
 impl<T> Known<T> {
-    /// The thing as it is now: `last`, or what `read` finds in the answer.
+    /// Returns the current resource: `last` if it is unchanged, else the result of `read` on the
+    /// answer.
     pub async fn ask(
         requester: &Requester,
         mut call: Call,

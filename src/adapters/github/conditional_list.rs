@@ -1,4 +1,5 @@
-//! Listings: all pages, each by a conditional request. An unchanged page costs nothing of the rate limit (304).
+//! Paginated lists, where each page is a conditional request. An unchanged page (304) costs nothing
+//! of the rate limit.
 
 use std::hash::Hash;
 use std::num::NonZeroUsize;
@@ -14,12 +15,13 @@ use crate::adapters::github::response::Call;
 use crate::adapters::github::single_flight::Singles;
 use crate::ports::{ForgeError, Listing};
 
-/// How many items a full page has; every request asks for that many.
+/// Items in a full page; every request sets this page size.
 const FULL: usize = 100;
-/// Pages of a hundred. A listing longer than that is an error: acting on a part would pass for acting on all.
+/// Most pages of a list. A longer list is an error, since a part must not be taken for the whole.
 const MOST_PAGES: usize = 100;
 
-/// Versions grow over all listings of the process, so that a listing that was forgotten and is read again has a new one.
+/// Versions grow across all lists of the process, so that a list that left the cache and is read
+/// again has a new version.
 static VERSION: AtomicU64 = AtomicU64::new(1);
 
 struct Page<T> {
@@ -35,30 +37,30 @@ struct Pages<T> {
     version: u64,
 }
 
-/// The listings of one kind of thing, remembered by path.
+/// A cache of lists of one type of item, by path.
 pub(super) struct Listings<T> {
     known: Singles<String, Arc<Pages<T>>>,
 }
 
-/// Which pages to read.
+/// The pages to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// All, of a listing that begins with what is new.
+    /// All pages of a list that begins with its newest items.
     All,
-    /// All, of a listing to whose end things are added: a full last page is read anew each time, since nothing in it changes when another
-    /// page follows it.
+    /// All pages of a list that ends with its newest items. A full last page is read each time
+    /// without a condition, since it doesn't change when another page follows it.
     Growing,
     First,
 }
 
 impl<T: Clone + PartialEq> Listings<T> {
-    /// Remembers that many listings.
+    /// Creates a cache of `capacity` lists.
     pub fn new(capacity: NonZeroUsize) -> Self {
         Self { known: Singles::new(capacity) }
     }
 
-    /// The listing as it is now. `call` asks for its first page. An item that moved from one page to the next while they were read
-    /// appears once; `id` tells items apart.
+    /// Returns the current list. `call` requests its first page. An item that moved to another page
+    /// between two requests appears once; `id` identifies items.
     pub async fn list<J, K>(
         &self,
         requester: &Requester,
@@ -74,7 +76,7 @@ impl<T: Clone + PartialEq> Listings<T> {
         self.list_in(requester, call, extent, id, items).await
     }
 
-    /// As [`Self::list`], of pages that are something else than an array.
+    /// Like [`Self::list`], for pages that aren't arrays.
     pub async fn list_in<P, K>(
         &self,
         requester: &Requester,
@@ -156,7 +158,7 @@ fn merge<T: Clone + PartialEq, K: Hash + Eq>(
     let mut seen = std::collections::HashSet::new();
     let items: Vec<T> =
         pages.iter().flat_map(|page| &page.items).filter(|item| seen.insert(id(item))).cloned().collect();
-    // Another ETag alone is no change: it differs by token too.
+    // A different ETag doesn't mean a change, since ETags also differ by token.
     match last.filter(|last| *last.items == items) {
         Some(last) => Pages { read: pages, items: Arc::clone(&last.items), version: last.version },
         None => {
@@ -165,7 +167,7 @@ fn merge<T: Clone + PartialEq, K: Hash + Eq>(
     }
 }
 
-/// The listing with what has the largest id first.
+/// Returns the list sorted by descending id.
 pub(super) fn newest_first<T: Clone>(listing: Listing<T>, id: impl Fn(&T) -> i64) -> Listing<T> {
     if listing.items.is_sorted_by(|a, b| id(a) >= id(b)) {
         return listing;

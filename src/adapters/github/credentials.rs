@@ -1,4 +1,4 @@
-//! What a Secret says about who Matinee is to GitHub.
+//! Reads credentials for GitHub from a Secret.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::ports::ForgeError;
 
-/// Who Matinee is to GitHub.
+/// The identity that Matinee has on GitHub.
 pub(super) enum Identity {
-    /// Whoever the token belongs to.
+    /// A token of a user.
     Token(SecretString),
     /// A GitHub App.
     App(App),
@@ -22,12 +22,12 @@ pub(super) enum Identity {
 pub(super) struct App {
     id: u64,
     key: EncodingKey,
-    /// The one installation to use; else it depends on the repository.
+    /// The only installation to use; `None` when the repository determines it.
     pub installation: Option<u64>,
 }
 
 impl App {
-    /// A signed token that authenticates as the App itself for some minutes.
+    /// Returns a signed token that authenticates as the App itself for some minutes.
     pub fn jwt(&self) -> Result<SecretString, ForgeError> {
         let jwt = create_jwt(AppId(self.id), &self.key)
             .map_err(|error| ForgeError::Credentials(format!("privateKey can't sign: {error}")))?;
@@ -35,14 +35,14 @@ impl App {
     }
 }
 
-/// A Secret, read.
+/// The parsed content of a Secret.
 pub(super) struct Credentials {
     pub identity: Identity,
-    /// Tells one content of the Secret from another.
+    /// Digest of the Secret's data, to detect changes.
     pub digest: [u8; 32],
 }
 
-/// Reads the data of the Secret of that name. The error names the Secret and the key, never what it holds.
+/// Parses the data of the Secret `name`. Errors name the Secret and the key, never the contents.
 pub(super) fn parse(name: &str, data: &BTreeMap<String, Vec<u8>>) -> Result<Credentials, ForgeError> {
     let wrong = |what: &str| ForgeError::Credentials(format!("Secret \"{name}\": {what}"));
     let text = |key: &str| match data.get(key).map(|bytes| std::str::from_utf8(bytes)) {

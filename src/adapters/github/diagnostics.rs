@@ -1,4 +1,5 @@
-//! Looks at a connection and changes nothing: what `matinee doctor` judges. Each installation's token is asked for, as the operator does.
+//! Examines a connection for `matinee doctor` and changes nothing. Like the operator, it requests a
+//! token of each installation.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,9 +23,9 @@ use crate::api::GithubConnection;
 use crate::metrics::Metrics;
 use crate::ports::{ForgeError, Secrets};
 
-/// Pages of installations that are read at most, of a hundred each.
+/// Most pages of installations that are read, of a hundred each.
 const PAGES: usize = 10;
-/// Installations whose tokens are tried at most.
+/// Most installations whose tokens are requested.
 const TRIED: usize = 20;
 
 #[derive(Deserialize)]
@@ -93,7 +94,7 @@ struct TokenJson {
     token: String,
 }
 
-/// What there is to see through the connection. Nothing that it gives holds a secret.
+/// Collects everything that can be observed through the connection. The result contains no secrets.
 pub async fn examine(
     connection: &GithubConnection,
     secrets: Arc<dyn Secrets>,
@@ -116,7 +117,8 @@ fn get(path: &str) -> Call {
     Call::new(Method::GET, path.to_owned(), "of an installed App")
 }
 
-/// By how much this machine's clock is ahead of the one that dated the answer, which has whole seconds. `asked` and `answered` are by this machine's.
+/// Returns by how much this machine's clock is ahead of the `Date` header, which has whole seconds.
+/// `asked` and `answered` are this machine's times.
 fn ahead(headers: &HeaderMap, asked: Timestamp, answered: Timestamp) -> Option<SignedDuration> {
     let date = headers.get(header::DATE)?.to_str().ok()?;
     let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
@@ -149,7 +151,7 @@ impl Examination {
         self.account.transport.send(call, bearer).await
     }
 
-    /// Sends the first request, whatever its answer, and compares clocks by it.
+    /// Sends the first request and compares clocks by its answer, even if that is an error.
     async fn first(
         &self,
         call: &Call,
@@ -176,7 +178,7 @@ impl Examination {
         let answer = self.first(&call, token, clock).await?;
         let login = match answer.status {
             StatusCode::OK => Some(answer.json::<AccountJson>(&call)?.login),
-            // Tokens of installations are nobody's.
+            // Tokens of installations belong to no user.
             StatusCode::FORBIDDEN => None,
             _ => return Err(answer.error(&call)),
         };
@@ -186,7 +188,8 @@ impl Examination {
         Ok(Token { login, scopes, rate: self.rate(token).await? })
     }
 
-    /// `None` where there is no limit, as on an Enterprise Server that has none.
+    /// Returns the rate limit; `None` when there is none, as on an Enterprise Server without
+    /// limits.
     async fn rate(&self, bearer: &SecretString) -> Result<Option<Rate>, ForgeError> {
         match self.read::<RateJson>(&get("/rate_limit"), bearer).await {
             Ok(RateJson { rate: RateFields { limit, remaining } }) => Ok(Some(Rate { limit, remaining })),
@@ -204,7 +207,7 @@ impl Examination {
         let call = get("/app");
         let answer = self.first(&call, jwt, clock).await?;
         if !answer.status.is_success() {
-            // 404 is what an unknown App gets.
+            // GitHub answers 404 to an unknown App.
             return Err(ForgeError::Credentials(format!("{}: {}", call.name(), answer.message())));
         }
         let app: AppJson = answer.json(&call)?;
@@ -265,7 +268,7 @@ impl Examination {
         if !answer.status.is_success() {
             return Err(answer.error(&call));
         }
-        // Without the reason, which may quote the body.
+        // The parser's message is left out, since it may quote the body.
         let json: TokenJson = serde_json::from_slice(&answer.body)
             .map_err(|_| call.unknown("answered without a token that can be read"))?;
         self.rate(&SecretString::from(json.token)).await
@@ -294,7 +297,8 @@ impl Examination {
     }
 }
 
-/// Where the owner of an App sets it up: `https://github.com/settings/apps/<slug>`, or that of an organization.
+/// Returns the URL of an App's settings: `https://github.com/settings/apps/<slug>`, or the one
+/// below its organization.
 fn settings_of(app: &AppJson) -> String {
     let host = app.html_url.split('/').take(3).collect::<Vec<_>>().join("/");
     match &app.owner {

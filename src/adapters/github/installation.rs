@@ -1,4 +1,4 @@
-//! What the controllers ask of GitHub, as requests.
+//! Requests that the controllers send to GitHub.
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -33,7 +33,8 @@ use crate::ports::{Forge, ForgeError, Listing};
 const PULL_REQUESTS: &str = "Pull requests: read";
 const DEPLOYMENTS: &str = "Deployments: read";
 const DEPLOY: &str = "Deployments: write";
-/// GitHub's bound on descriptions of deployments and of both kinds of status, in characters.
+/// GitHub's limit for the descriptions of deployments, deployment statuses and commit statuses, in
+/// characters.
 pub(super) const DESCRIPTION: usize = 140;
 
 pub(super) const fn up_to(count: usize) -> NonZeroUsize {
@@ -74,7 +75,7 @@ impl Installation {
         }
     }
 
-    /// Begins no write any more.
+    /// Stops the queue: no further write is started.
     pub fn close(&self) {
         self.queue.close();
     }
@@ -109,7 +110,8 @@ impl Forge for Installation {
         &self,
         repository: &RepositoryName,
     ) -> Result<Listing<PullRequest>, ForgeError> {
-        // Newest first, so that a new one changes the first page: were it appended to the last, a page that is full would look unchanged.
+        // With the newest first, a new pull request changes the first page. At the end of the list
+        // it would leave a full last page unchanged.
         let of = [("state", "open"), ("sort", "created"), ("direction", "desc"), ("per_page", "100")];
         let path = in_repository(repository, &format!("/pulls{}", query(&of)))?;
         let call = Call::get(repository, path, PULL_REQUESTS);
@@ -161,7 +163,7 @@ impl Forge for Installation {
         let id = |status: &DeploymentStatus| status.id;
         let listing =
             self.statuses.list::<DeploymentStatusJson, _>(&self.requester, call, Extent::First, id).await?;
-        // They come newest first, but that isn't documented; ids only grow.
+        // GitHub returns the newest first but doesn't document that order. Ids only grow.
         Ok(newest_first(listing, id))
     }
 
@@ -238,8 +240,9 @@ impl Forge for Installation {
             "payload": deployment.payload,
             "transient_environment": deployment.transient,
             "production_environment": deployment.production,
-            // The commit is deployed as it is, when Matinee's own gates say so: without these, GitHub merges the default branch
-            // into it (and creates no deployment), or refuses because some check hasn't passed.
+            // Matinee's own gates decide when the commit is deployed, unchanged. With GitHub's
+            // defaults, GitHub would merge the default branch into the commit (and create no
+            // deployment), or reject the deployment because a check hasn't passed.
             "auto_merge": false,
             "required_contexts": [],
         });
@@ -264,11 +267,13 @@ impl Forge for Installation {
         let mut body = json!({
             "state": report.state.as_github(),
             "description": report.description,
-            // With GitHub's default (true) a success makes earlier deployments of a lasting environment inactive, also when it
-            // arrives late, after a newer one's. Which deployment is superseded is the controllers' to say, for every environment.
+            // With GitHub's default (true), a success makes earlier deployments of a non-transient
+            // environment inactive, even if it arrives after the status of a newer deployment. The
+            // controllers decide for every environment which deployments are superseded.
             "auto_inactive": false,
         });
-        // Both on every status: GitHub shows what the latest one has. The environment's name isn't sent: it would rename it.
+        // Every status has both URLs, since GitHub shows those of the latest status. `environment`
+        // isn't sent, since it would rename the environment.
         for (name, url) in [("environment_url", &report.environment_url), ("log_url", &report.log_url)] {
             if let Some(url) = url {
                 body[name] = json!(url);

@@ -1,8 +1,11 @@
-//! GitHub's JSON, as far as it is read: the same for REST answers and webhook bodies. Only what a thing can't be told apart without is
-//! required; everything else may be missing or null, since GitHub sends null for what was deleted (a user, a fork) and adds fields at will.
+//! GitHub's JSON, in REST answers and webhook bodies. Only the fields that identify an object are
+//! required. All others may be missing or null, since GitHub sends null for deleted objects (a
+//! user, a fork) and may add fields at any time.
 //!
-//! Shapes: <https://docs.github.com/rest/pulls/pulls>, <https://docs.github.com/rest/deployments/deployments>,
-//! <https://docs.github.com/rest/deployments/statuses>, <https://docs.github.com/rest/issues/comments>.
+//! Schemas: <https://docs.github.com/rest/pulls/pulls>,
+//! <https://docs.github.com/rest/deployments/deployments>,
+//! <https://docs.github.com/rest/deployments/statuses>,
+//! <https://docs.github.com/rest/issues/comments>.
 
 pub mod comments;
 pub mod commits;
@@ -93,7 +96,7 @@ pub struct DeploymentStatusJson {
     created_at: String,
 }
 
-/// The default where the field is null (`#[serde(default)]` alone covers only a missing one).
+/// Reads null as the default. `#[serde(default)]` alone covers only a missing field.
 pub(super) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     from: D,
 ) -> Result<T, D::Error> {
@@ -144,7 +147,7 @@ impl From<DeploymentStatusJson> for DeploymentStatus {
     fn from(json: DeploymentStatusJson) -> Self {
         Self {
             id: json.id,
-            state: json.state,
+            state: json.state.as_str().into(),
             description: json.description,
             environment_url: json.environment_url.filter(|url| !url.is_empty()),
             created_at: json.created_at,
@@ -152,13 +155,13 @@ impl From<DeploymentStatusJson> for DeploymentStatus {
     }
 }
 
-/// How often a payload may have been encoded. Clients encode once too often, and some of them call
-/// each other.
+/// Most times that a payload may be encoded as a string. Clients encode once too often, and some of
+/// them call each other.
 const ENCODINGS: usize = 4;
 
-/// GitHub keeps a payload as it was sent: an object, or a string in which many clients put JSON,
-/// some of them JSON that is such a string again. No payload at all reads back as `""` or `{}`; the
-/// empty string becomes null. A string that holds anything else stays as it is.
+/// Decodes a payload. GitHub stores it as it was sent: an object, or a string into which many
+/// clients put JSON, sometimes more than once. A missing payload is returned as `""` or `{}`; the
+/// empty string becomes null here. Any other string is returned unchanged.
 fn payload(value: Value) -> Value {
     let Value::String(text) = &value else { return value };
     if text.trim().is_empty() {
@@ -250,13 +253,13 @@ mod tests {
         assert_eq!(deployment(Value::String(object.to_string())).payload, object);
         assert_eq!(deployment(json!("")).payload, Value::Null);
         assert_eq!(deployment(json!("null")).payload, Value::Null);
-        assert_eq!(deployment(json!("12")).payload, json!("12"), "a word is not taken for a number");
+        assert_eq!(deployment(json!("12")).payload, json!("12"), "a string does not become a number");
         assert_eq!(deployment(json!("{broken")).payload, json!("{broken"));
         assert_eq!(deployment(Value::Null).payload, Value::Null);
         assert_eq!(deployment(json!(" \n")).payload, Value::Null);
         assert_eq!(deployment(json!("nightly")).payload, json!("nightly"));
         assert_eq!(deployment(json!("[1]")).payload, json!([1]));
-        assert_eq!(deployment(Value::Null).id, 9_007_199_254_740_993, "ids are beyond what a float holds");
+        assert_eq!(deployment(Value::Null).id, 9_007_199_254_740_993, "ids exceed the precision of a float");
     }
 
     #[test]
@@ -267,7 +270,7 @@ mod tests {
             assert_eq!(deployment(encoded.clone()).payload, object, "encoded {times} times");
             encoded = Value::String(encoded.to_string());
         }
-        assert_eq!(deployment(encoded.clone()).payload, encoded, "there is an end");
+        assert_eq!(deployment(encoded.clone()).payload, encoded, "decoding stops");
         let word = Value::String(json!("nightly").to_string());
         assert_eq!(deployment(word.clone()).payload, word);
     }

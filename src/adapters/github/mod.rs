@@ -1,4 +1,4 @@
-//! GitHub over its REST API, by octocrab. <https://docs.github.com/rest>
+//! GitHub's REST API, through octocrab. <https://docs.github.com/rest>
 
 mod account;
 mod app;
@@ -13,6 +13,7 @@ pub mod doctor;
 mod installation;
 mod json;
 mod path;
+pub mod permissions;
 mod rate;
 mod rate_gate;
 mod rate_limits;
@@ -41,22 +42,23 @@ use crate::core::forge::RepositoryName;
 use crate::metrics::Metrics;
 use crate::ports::{Forge, ForgeError, Forges, Secrets};
 
-/// How GitHub is spoken to. The defaults are for GitHub as it is; tests are in more of a hurry.
+/// Settings of the connection to GitHub. The defaults suit GitHub; tests use shorter times.
 #[derive(Clone, Debug)]
 pub struct GithubSettings {
-    /// `User-Agent`, which GitHub requires.
+    /// The `User-Agent` header, which GitHub requires.
     pub user_agent: String,
-    /// Bounds one request from connecting to the last byte of the answer.
+    /// Timeout of one request, from connecting to the last byte of the answer.
     pub timeout: Duration,
-    /// How fast writes may follow each other.
+    /// Limits on the pace of writes.
     pub pace: Pace,
-    /// How long a secondary rate limit lasts that doesn't say so; it doubles while it goes on.
+    /// Duration of a secondary rate limit when GitHub doesn't say it; it doubles while the limit
+    /// continues.
     pub secondary_wait: Duration,
-    /// How long what a Secret held is used before it is read again.
+    /// How long the content of a Secret is used before the Secret is read again.
     pub secret_max_age: Duration,
-    /// How long it is remembered which installation serves a repository.
+    /// How long the installation of a repository is cached.
     pub installation_max_age: Duration,
-    /// How long it is remembered what somebody may do in a repository.
+    /// How long a user's permission in a repository is cached.
     pub permission_max_age: Duration,
 }
 
@@ -77,12 +79,13 @@ impl Default for GithubSettings {
 #[derive(Default)]
 struct Installations {
     all: HashMap<(String, String, Option<u64>), Arc<Installation>>,
-    /// No write is begun any more, with those that are still to come either.
+    /// Whether all queues are closed, including those of installations that are created later.
     closed: bool,
 }
 
-/// Every way to GitHub: per API URL and Secret an account, in it per installation a client with its cache, limits and queue. They
-/// live as long as this does; a Secret's new content is used without losing them.
+/// All connections to GitHub: an account for each API URL and Secret, and within it a client with
+/// cache, limits and queue for each installation. They live as long as this object; a change of a
+/// Secret keeps them.
 pub struct GithubForges {
     secrets: Arc<dyn Secrets>,
     settings: GithubSettings,
@@ -92,7 +95,7 @@ pub struct GithubForges {
 }
 
 impl GithubForges {
-    /// Nothing is read or sent yet.
+    /// Creates the object without reading a Secret or sending a request.
     pub fn new(secrets: Arc<dyn Secrets>, settings: GithubSettings, metrics: Metrics) -> Self {
         Self { secrets, settings, metrics, accounts: Mutex::default(), installations: Mutex::default() }
     }
@@ -136,7 +139,8 @@ impl Forges for GithubForges {
     }
 }
 
-/// A lock that a panic elsewhere doesn't spoil: what it guards is whole between statements.
+/// Locks a mutex even after a panic in another thread: the data is consistent between any two
+/// statements.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

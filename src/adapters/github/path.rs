@@ -1,4 +1,4 @@
-//! Paths and queries.
+//! Paths and queries of GitHub's API.
 
 use std::fmt::Write as _;
 
@@ -7,20 +7,21 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::core::forge::RepositoryName;
 use crate::ports::ForgeError;
 
-/// Everything but RFC 3986's unreserved characters, so `/` in a name is `%2F`.
+/// All characters except RFC 3986's unreserved ones, so that `/` in a name becomes `%2F`.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// One segment of a path, or one value of a query.
+/// Encodes a segment of a path or a value of a query.
 pub(super) fn encode(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// Whether a name can be a segment of a path. These are none, however they are written: they'd lead elsewhere.
+/// Returns whether a name can be a segment of a path. Dot segments can't, even when they are
+/// encoded, since they would change the path.
 pub(super) fn is_segment(name: &str) -> bool {
     !matches!(name, "" | "." | "..")
 }
 
-/// `/repos/<owner>/<name><rest>`. A name that would lead elsewhere is refused.
+/// Returns `/repos/<owner>/<name><rest>`. It is an error when a segment would change the path.
 pub(super) fn in_repository(repository: &RepositoryName, rest: &str) -> Result<String, ForgeError> {
     for part in [&repository.owner, &repository.name] {
         if !is_segment(part) {
@@ -30,7 +31,7 @@ pub(super) fn in_repository(repository: &RepositoryName, rest: &str) -> Result<S
     Ok(format!("/repos/{}/{}{rest}", encode(&repository.owner), encode(&repository.name)))
 }
 
-/// Segments of GitHub's paths that are words of its API.
+/// Fixed segments in the paths of GitHub's API.
 const WORDS: [&str; 18] = [
     "access_tokens",
     "app",
@@ -52,18 +53,19 @@ const WORDS: [&str; 18] = [
     "statuses",
 ];
 
-/// A path as GitHub documents it, with `{}` for every name and id, and without the query: what many requests have in common.
+/// Returns the template of a path: the path with `{}` for every name and id, and without the query,
+/// as GitHub documents it.
 pub(super) fn template(path: &str) -> String {
     let path = path.split('?').next().unwrap_or_default();
     let segments = path.split('/').enumerate().map(|(place, segment)| {
-        // What follows `/repos` is an owner and a name, whatever they are called.
+        // The two segments after `/repos` are owner and name, even if they equal a fixed segment.
         let is_name = path.starts_with("/repos/") && matches!(place, 2 | 3);
         if segment.is_empty() || (!is_name && WORDS.contains(&segment)) { segment } else { "{}" }
     });
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// A query, with `?`.
+/// Returns a query with its `?`.
 pub(super) fn query(pairs: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (name, value) in pairs {
@@ -73,8 +75,9 @@ pub(super) fn query(pairs: &[(&str, &str)]) -> String {
     text
 }
 
-/// The query of the `rel="next"` link in a `Link` header (RFC 8288). Only the query: the rest of the link leads to the host and path
-/// GitHub believes it is reached by, which a proxy or a base path makes wrong, and which may name the repository by id.
+/// Returns the query of the `rel="next"` link in a `Link` header (RFC 8288). The rest of the link
+/// is ignored: its host and path are GitHub's own, which are wrong behind a proxy or with a base
+/// path, and it may name the repository by id.
 pub(super) fn next_query(link: &str) -> Option<String> {
     let mut rest = link;
     while let Some((_, after)) = rest.split_once('<') {

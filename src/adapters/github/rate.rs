@@ -1,5 +1,5 @@
-//! What GitHub says is left of its rate limits. Each installation has a limit of its own; what is shown for their Secret is the one of
-//! which the least is left.
+//! Metrics of GitHub's rate limits. Each installation has its own limit; the metric of a Secret
+//! shows the scarcest of its installations' limits.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -8,17 +8,18 @@ use super::locked;
 use crate::adapters::github::response::Answer;
 use crate::metrics::Metrics;
 
-/// What is left of one limit.
+/// The state of one rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Left {
     remaining: u64,
     limit: u64,
-    /// When it is full again, in Unix time by GitHub's clock.
+    /// When the limit is reset, in Unix time by GitHub's clock.
     reset: u64,
 }
 
 impl Left {
-    /// `None` when the answer doesn't say, or speaks of another limit than that of the REST API as a whole.
+    /// Reads the limit from an answer; `None` when the answer has none, or one for another resource
+    /// than the REST API's `core`.
     /// <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#checking-the-status-of-your-rate-limit>
     fn of(answer: &Answer) -> Option<Self> {
         if answer.header("x-ratelimit-resource").is_some_and(|resource| resource != "core") {
@@ -32,19 +33,19 @@ impl Left {
         })
     }
 
-    /// Whether a smaller share of it is left than of the other.
+    /// Returns whether a smaller share of this limit is left than of the other.
     fn is_scarcer_than(&self, other: &Self) -> bool {
         u128::from(self.remaining) * u128::from(other.limit)
             < u128::from(other.remaining) * u128::from(self.limit)
     }
 }
 
-/// The limits of the installations of one Secret.
+/// The rate limits of the installations of one Secret.
 #[derive(Default)]
 pub(super) struct Rates(Mutex<HashMap<Option<u64>, Left>>);
 
 impl Rates {
-    /// Takes note of what an answer to an installation says.
+    /// Records the limit in an answer to an installation.
     pub fn note(&self, installation: Option<u64>, answer: &Answer, credentials: &str, metrics: &Metrics) {
         let Some(left) = Left::of(answer) else { return };
         let scarcest = self.scarcest(installation, left);
@@ -54,7 +55,8 @@ impl Rates {
     fn scarcest(&self, installation: Option<u64>, left: Left) -> Left {
         let mut known = locked(&self.0);
         known.insert(installation, left);
-        // A limit whose hour was over before this one's began is full again, and its installation may be gone.
+        // A limit that was reset before this limit's hour began is full again. Its installation may
+        // no longer exist.
         let hour_began = left.reset.saturating_sub(3_600);
         known.retain(|_, other| other.reset > hour_began);
         known.values().copied().fold(
@@ -83,7 +85,7 @@ mod tests {
         assert_eq!(rates.scarcest(Some(1), low), low);
         assert_eq!(rates.scarcest(Some(2), high), low);
         assert_eq!(rates.scarcest(Some(1), left(4_999, 5_000, 13_600)), high);
-        // Nobody asks for the second any more.
+        // The second installation sends no more requests.
         let later = left(4_998, 5_000, 17_200);
         assert_eq!(rates.scarcest(Some(1), later), later);
         let nothing = left(0, 0, 17_300);

@@ -1,4 +1,4 @@
-//! Rate limits, kept with a clock.
+//! Rate limits with a clock.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::adapters::github::rate_limits::{Lane, Limits};
 use crate::adapters::github::response::Answer;
 use crate::ports::ForgeError;
 
-/// Lets nothing through while a limit lasts.
+/// Holds back requests while a rate limit lasts.
 pub(super) struct Gate {
     start: Instant,
     limits: Mutex<Limits>,
@@ -21,7 +21,7 @@ impl Gate {
         Self { start: Instant::now(), limits: Mutex::new(Limits::new(minute)) }
     }
 
-    /// The time that limits and queue count in.
+    /// Returns the present time, in the time base of the limits and the queue.
     pub fn now(&self) -> Duration {
         self.start.elapsed()
     }
@@ -37,20 +37,21 @@ impl Gate {
         }
     }
 
-    /// Takes note of an answer; an error when a limit turned the request away.
+    /// Records an answer. It is an error when a rate limit rejected the request.
     pub fn note(&self, lane: Lane, answer: &Answer) -> Result<(), ForgeError> {
         let (verdict, now) = (answer.verdict(Timestamp::now()), self.now());
         match locked(&self.limits).note(now, lane, verdict) {
             Some(until) => {
                 let wait = until.saturating_sub(now);
-                tracing::warn!(?lane, ?verdict, seconds = wait.as_secs(), "GitHub rate limit");
+                tracing::warn!(?lane, ?verdict, seconds = wait.as_secs(), "GitHub rate limit reached");
                 Err(limited(wait))
             }
             None => Ok(()),
         }
     }
 
-    /// A limit met elsewhere on the way to this request.
+    /// Returns the end of the rate limit that an error reports, which may be a limit outside of
+    /// this gate; zero for other errors.
     pub fn wait_for(&self, error: &ForgeError) -> Duration {
         let ForgeError::RateLimited { until } = error else { return Duration::ZERO };
         let wait = Duration::try_from(until.duration_since(Timestamp::now())).unwrap_or_default();
@@ -58,7 +59,7 @@ impl Gate {
     }
 }
 
-/// The error for a limit that ends after this time.
+/// Returns the error for a limit that ends after this time.
 pub(super) fn limited(after: Duration) -> ForgeError {
     let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
     ForgeError::RateLimited { until: Timestamp::now().saturating_add(after).unwrap_or(Timestamp::MAX) }

@@ -1,44 +1,46 @@
-//! What GitHub's rate limits leave open: until when nothing may be sent.
+//! GitHub's rate limits: until when no request may be sent.
 //!
-//! The primary limit (5,000 requests an hour) stops everything until it is reset. A secondary limit stops what ran into it: a write stops
-//! the writes, a read stops both. It says how long, or it is a minute, doubling while it goes on.
+//! The primary limit (5,000 requests an hour) stops all requests until it is reset. A secondary
+//! limit on a write stops writes; one on a read stops everything. GitHub says how long it lasts;
+//! otherwise it lasts a minute, doubling while it continues.
 //! <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit>
 //!
-//! Time is a duration since any fixed moment, given by the caller, and never goes back.
+//! The caller gives the time as a duration since any fixed moment; it must never go backwards.
 
 use std::time::Duration;
 
-/// The longest time a limit is believed. GitHub's windows last an hour.
+/// Longest duration that is accepted for a limit. GitHub's windows last an hour.
 const LONGEST: Duration = Duration::from_hours(2);
-/// The shortest: a limit that has just ended by a clock a little off must not make a busy loop.
+/// Shortest duration of a limit. Without it, a limit that ends now by a slightly different clock
+/// would cause a busy loop.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// Which kind of request.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Changes nothing.
+    /// A request that changes nothing.
     Read,
-    /// Creates something.
+    /// A request that changes something.
     Write,
 }
 
-/// What an answer says about limits.
+/// Information about rate limits in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing.
+    /// No limit.
     Open,
-    /// The request was answered, and it was the last one before the limit is reset after this time.
+    /// The request was answered and used up the primary limit, which is reset after this time.
     LastOne(Duration),
-    /// Turned away by the primary limit, which is reset after this time.
+    /// The primary limit rejected the request. It is reset after this time.
     Primary(Duration),
-    /// Turned away by a secondary limit, for this time if it was said.
+    /// A secondary limit rejected the request, for this time if GitHub gave one.
     Secondary(Option<Duration>),
 }
 
-/// Until when nothing may be sent.
+/// Until when no request may be sent.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// How long a secondary limit lasts that doesn't say so.
+    /// Duration of a secondary limit when GitHub doesn't say it.
     minute: Duration,
     reads: Strikes,
     writes: Strikes,
@@ -51,12 +53,14 @@ struct Strikes {
 }
 
 impl Limits {
-    /// No limit yet. `minute` is how long a secondary limit lasts that doesn't say so: with GitHub, a minute.
+    /// Creates the state without any limit. `minute` is the duration of a secondary limit when
+    /// GitHub doesn't say it; GitHub documents a minute.
     pub fn new(minute: Duration) -> Self {
         Self { minute, reads: Strikes::default(), writes: Strikes::default() }
     }
 
-    /// When a request of that kind may be sent; not in the future when it may be now.
+    /// Returns when a request of that kind may be sent. The time isn't in the future if it may be
+    /// sent now.
     pub fn until(&self, lane: Lane) -> Duration {
         match lane {
             Lane::Read => self.reads.until,
@@ -64,7 +68,7 @@ impl Limits {
         }
     }
 
-    /// Takes note of an answer. When it was turned away: until when.
+    /// Records an answer. Returns until when to wait if a limit rejected the request.
     pub fn note(&mut self, now: Duration, lane: Lane, verdict: Verdict) -> Option<Duration> {
         let strikes = match lane {
             Lane::Read => &mut self.reads,

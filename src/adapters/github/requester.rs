@@ -1,4 +1,5 @@
-//! Requests in the name of an installation or a token: authenticated, within the limits.
+//! Sends requests as an installation or with a token: adds the credentials and respects the rate
+//! limits.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,17 +20,18 @@ use crate::adapters::github::response::{Answer, Call};
 use crate::adapters::github::single_flight::Single;
 use crate::ports::ForgeError;
 
-/// Requests at the same time; GitHub's secondary limit is at 100.
+/// Most concurrent requests; GitHub's secondary limit is 100.
 const CONCURRENT: usize = 10;
-/// A token is replaced this long before it expires, or when a tenth of its life is left, whichever is later.
+/// Margin before its expiry at which a token is replaced: one minute or a tenth of its life,
+/// whichever is shorter.
 const MARGIN: Duration = Duration::from_mins(1);
-/// GitHub's times are in whole seconds.
+/// Resolution of GitHub's times.
 const RESOLUTION: Duration = Duration::from_secs(1);
 
-/// Sends requests in the name of one installation, or of a token.
+/// Sends requests as one installation, or with a token.
 pub(super) struct Requester {
     pub account: Arc<Account>,
-    /// `None` with a token.
+    /// The installation; `None` with a token.
     installation: Option<u64>,
     token: Single<Bearer>,
     pub gate: Gate,
@@ -37,7 +39,7 @@ pub(super) struct Requester {
     breaker: Mutex<CircuitBreaker>,
 }
 
-/// A request that the circuit breaker let pass. Its end is noted also when its caller goes away.
+/// A request that the circuit breaker admitted. Its result is recorded even if the caller drops it.
 struct Admitted<'a> {
     breaker: &'a Mutex<CircuitBreaker>,
     admission: Admission,
@@ -59,11 +61,11 @@ impl Drop for Admitted<'_> {
 #[derive(Clone)]
 struct Bearer {
     value: SecretString,
-    /// Of the Secret it comes from.
+    /// Digest of the Secret that the token comes from.
     digest: [u8; 32],
-    /// When it is to be replaced; `None` for a token out of the Secret.
+    /// When to replace the token; `None` for a token from the Secret.
     until: Option<Instant>,
-    /// Tells one from another without looking at it.
+    /// When the token was requested; identifies it without comparing the secret value.
     issued: Instant,
 }
 
@@ -85,15 +87,20 @@ impl Requester {
         }
     }
 
-    /// Sends a request. A token that GitHub refuses (401: nothing was done) is replaced once. The answer is a 2xx or, to a conditional
-    /// request, a 304, or says that the thing isn't there, where the call takes that for an answer; everything else is the error it
-    /// stands for.
+    /// Sends a request. If GitHub rejects the token (401, so nothing was done), the token is
+    /// replaced once.
+    ///
+    /// Returns a 2xx, a 304 to a conditional request, or an answer that the resource doesn't exist
+    /// if `call.absent` accepts it.
+    ///
+    /// # Errors
+    /// The error that corresponds to any other answer.
     pub async fn send(&self, call: &Call, lane: Lane) -> Result<Answer, ForgeError> {
         self.gate.check(lane)?;
-        // A Secret that can't be read is no silence of GitHub's.
+        // An unreadable Secret must not count as an unanswered request.
         self.account.credentials().await?;
         let _place = self.places.acquire().await.map_err(|error| call.unknown(error))?;
-        // Others may have met a server that doesn't answer, or a limit, while this one waited.
+        // While this request waited, others may have met a rate limit or had no answer.
         let admitted = self.admit(call, lane)?;
         let answer = self.exchange(call, lane).await;
         let is_answered = match &answer {
@@ -114,8 +121,8 @@ impl Requester {
         }
     }
 
-    /// Whether a request may be sent to a server that has not answered others. A read occupies the
-    /// place of a reconcile while it waits. Writes come one at a time as it is.
+    /// Asks the circuit breaker about a request. It applies to reads only, since a waiting read
+    /// blocks a reconcile. Writes are sent one at a time anyway.
     fn admit(&self, call: &Call, lane: Lane) -> Result<Admitted<'_>, ForgeError> {
         let admission = match lane {
             Lane::Read => locked(&self.breaker).admit(),
@@ -128,7 +135,7 @@ impl Requester {
         Ok(Admitted { breaker: &self.breaker, admission, is_answered: None })
     }
 
-    /// Sends a request, once more with another token if that one is refused.
+    /// Sends a request, and repeats it with another token if the first token is rejected.
     async fn exchange(&self, call: &Call, lane: Lane) -> Result<Answer, ForgeError> {
         let bearer = self.bearer_for(call, None).await?;
         self.gate.check(lane)?;
@@ -142,7 +149,8 @@ impl Requester {
         Ok(answer)
     }
 
-    /// An installation that gives no token may have made room for another: next time it is looked up again.
+    /// Returns a token. If the installation gives none, it may have been replaced, so it is removed
+    /// from the cache.
     async fn bearer_for(&self, call: &Call, refused: Option<&Bearer>) -> Result<Bearer, ForgeError> {
         let bearer = self.bearer(refused).await;
         if let (Err(ForgeError::Credentials(_) | ForgeError::Forbidden(_)), Some(repository)) =
@@ -153,7 +161,7 @@ impl Requester {
         bearer
     }
 
-    /// A token that is good for a while, and isn't the one refused.
+    /// Returns a token that isn't about to expire and isn't the rejected one.
     async fn bearer(&self, refused: Option<&Bearer>) -> Result<Bearer, ForgeError> {
         let credentials = match refused {
             Some(bearer) if bearer.until.is_none() => self.account.newer_credentials(&bearer.digest).await?,
@@ -162,7 +170,7 @@ impl Requester {
         let fresh = |known: &Bearer, _| {
             known.digest == credentials.digest
                 && known.until.is_none_or(|until| Instant::now() < until)
-                // A token out of the Secret can't be replaced from here.
+                // Only an edit of the Secret replaces a token from the Secret.
                 && (known.until.is_none() || refused.is_none_or(|refused| refused.issued != known.issued))
         };
         match (&credentials.identity, self.installation) {
@@ -199,10 +207,10 @@ impl Requester {
         if !answer.status.is_success() {
             return Err(answer.error(&call));
         }
-        // Without the reason, which may quote the body.
+        // The parser's message is left out, since it may quote the body.
         let json: TokenJson = serde_json::from_slice(&answer.body)
             .map_err(|_| call.unknown("answered without a token that can be read"))?;
-        // By GitHub's clock both: this machine's may be off.
+        // Both times are by GitHub's clock, since this machine's clock may be wrong.
         let date = answer.header(header::DATE).and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
         let date = date.map_or_else(Timestamp::now, |date| date.timestamp());
         let life = json.expires_at.map_or(Duration::from_hours(1), |at| {

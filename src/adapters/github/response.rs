@@ -1,4 +1,4 @@
-//! A request to GitHub, and how its answer is read.
+//! Requests to GitHub, and the interpretation of its answers.
 
 use std::time::Duration;
 
@@ -19,30 +19,30 @@ use crate::ports::ForgeError;
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub method: Method,
-    /// Path and query below the base URL, encoded.
+    /// Encoded path and query below the base URL.
     pub path: String,
-    /// JSON.
+    /// The body, in JSON.
     pub body: Option<Bytes>,
-    /// The version that is already known.
+    /// `ETag` of the version that is known already.
     pub etag: Option<String>,
-    /// What it is about, for messages.
+    /// The repository of the request, for messages.
     pub repository: Option<RepositoryName>,
-    /// The App permission it needs, for messages.
+    /// The App permission that the request needs, for messages.
     pub permission: &'static str,
-    /// The media type asked for.
+    /// The requested media type.
     pub accept: &'static str,
-    /// Tells an answer that the thing isn't there from an error.
+    /// Returns whether an answer means that the resource doesn't exist and is not an error.
     pub absent: fn(&Answer) -> bool,
 }
 
-/// JSON, in the form that GitHub recommends to ask for.
+/// JSON, in the media type that GitHub recommends.
 pub(super) const JSON: &str = "application/vnd.github+json";
 
-/// Begins paths that hold a code.
+/// Prefix of paths that contain a code.
 pub(super) const CONVERSIONS: &str = "/app-manifests/";
 
 impl Call {
-    /// A request about no repository.
+    /// Creates a request that concerns no repository.
     pub fn new(method: Method, path: String, permission: &'static str) -> Self {
         Self {
             method,
@@ -69,7 +69,8 @@ impl Call {
         Self { method: Method::PATCH, ..Self::post(repository, path, permission, body) }
     }
 
-    /// Method and path, without the query, and without a code that credentials are had for.
+    /// Returns method and path, without the query and without the code that can be exchanged for
+    /// credentials.
     pub fn name(&self) -> String {
         if self.path.starts_with(CONVERSIONS) {
             return format!("{} {CONVERSIONS}…/conversions", self.method);
@@ -77,19 +78,20 @@ impl Call {
         format!("{} {}", self.method, self.path.split('?').next().unwrap_or_default())
     }
 
-    /// The error for an answer that could not be had or read.
+    /// Returns the error for a request without an answer, or with an unreadable one.
     pub fn unknown(&self, why: impl std::fmt::Display) -> ForgeError {
         ForgeError::Unknown(format!("{}: {why}", self.name()))
     }
 }
 
-/// An answer, with its body. Not to be shown as it is: one kind of body is a token.
+/// An answer with its body. It must not be logged, since the body may be a token.
 pub(super) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
+/// GitHub's error body.
 /// <https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#validation-failed>
 #[derive(Deserialize)]
 struct ErrorBody {
@@ -109,12 +111,13 @@ impl Answer {
         self.header(header::ETAG).map(str::to_owned)
     }
 
-    /// The query of the listing's next page.
+    /// Returns the query of the list's next page.
     pub fn next_query(&self) -> Option<String> {
         self.headers.get_all(header::LINK).iter().find_map(|link| next_query(link.to_str().ok()?))
     }
 
-    /// The body. A body that doesn't fit counts as no answer: the request may have taken effect.
+    /// Parses the body. An unreadable body counts as no answer, since the request may have taken
+    /// effect.
     pub fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ForgeError> {
         serde_json::from_slice(&self.body).map_err(|error| {
             call.unknown(format!("answered {} with a body not understood: {error}", self.status))
@@ -125,12 +128,12 @@ impl Answer {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// Whether GitHub's message holds these words.
+    /// Returns whether GitHub's message contains these words.
     pub fn says(&self, words: &str) -> bool {
         self.error_body().is_some_and(|body| body.message.contains(words))
     }
 
-    /// GitHub's own words, bounded and on one line.
+    /// Returns GitHub's message in one line of bounded length.
     pub fn message(&self) -> String {
         let Some(body) = self.error_body() else { return self.status.to_string() };
         let mut details = Vec::new();
@@ -153,8 +156,9 @@ impl Answer {
         cut(&format!("{} {line}", self.status.as_u16()), 500)
     }
 
-    /// What the answer says about rate limits, by the rules GitHub gives: `retry-after`, else `x-ratelimit-reset` when nothing
-    /// remains, else it doesn't say. `now` is only used where GitHub doesn't give its own time, so that clocks may differ.
+    /// Returns what the answer says about rate limits, by GitHub's rules: `retry-after`, else
+    /// `x-ratelimit-reset` if no requests remain, else nothing. `now` is used only when the answer
+    /// has no `Date`, so that different clocks don't matter.
     pub fn verdict(&self, now: Timestamp) -> Verdict {
         let exhausted = self.header("x-ratelimit-remaining") == Some("0");
         let reset = self.header("x-ratelimit-reset").and_then(|text| text.parse::<i64>().ok());
@@ -177,7 +181,8 @@ impl Answer {
         }
     }
 
-    /// A 403 is a limit or a missing permission, and the last request of the hour can meet the latter.
+    /// Returns whether a 403 is a rate limit. It may also be a missing permission, even on the last
+    /// request of the hour.
     fn is_limited(&self, exhausted: bool) -> bool {
         match self.status {
             StatusCode::TOO_MANY_REQUESTS => true,
@@ -199,7 +204,7 @@ impl Answer {
         }
     }
 
-    /// What the answer means when it isn't the one hoped for.
+    /// Returns the error for an answer that isn't a success.
     pub fn error(&self, call: &Call) -> ForgeError {
         let text = format!("{}: {}", call.name(), self.message());
         let of = call.repository.as_ref().map_or(String::new(), |repository| format!(" on {repository}"));
@@ -230,7 +235,7 @@ impl Answer {
     }
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`
+/// Parses an HTTP date, for example `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn http_date(text: &str) -> Option<Timestamp> {
     Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp())
 }

@@ -53,7 +53,7 @@ fn secondary_limits_say_how_long_or_do_not() {
 
 #[test]
 fn times_are_taken_by_the_clock_of_github() {
-    // 1,000,000,000 is 2001-09-09T01:46:40Z; this machine is an hour off.
+    // 1,000,000,000 is 2001-09-09T01:46:40Z. This machine's clock is an hour off.
     let date = ("date", "Sun, 09 Sep 2001 02:46:40 GMT");
     assert_eq!(
         verdict(429, &[date, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1000003610")], ""),

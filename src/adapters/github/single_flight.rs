@@ -1,4 +1,4 @@
-//! One request for many callers.
+//! Shares one request among many callers.
 
 use std::hash::Hash;
 use std::num::NonZeroUsize;
@@ -10,8 +10,9 @@ use lru::LruCache;
 use super::locked;
 use crate::ports::ForgeError;
 
-/// A value that one caller at a time asks for. Who waited meanwhile shares the answer, or the failure, as long as the question was
-/// put after they came: they see nothing older than if they had asked themselves.
+/// A cached value that only one caller at a time requests. Callers that waited share the result or
+/// the failure if the request began after they came, so nobody gets an older result than from a
+/// request of their own.
 pub(super) struct Single<T> {
     state: tokio::sync::Mutex<State<T>>,
 }
@@ -28,7 +29,8 @@ impl<T> Default for Single<T> {
 }
 
 impl<T: Clone> Single<T> {
-    /// The value, if `fresh` says so of it and its age, else what `fetch` makes of the last one.
+    /// Returns the value if `fresh` accepts it and its age; else the result of `fetch`, which gets
+    /// the last value.
     pub async fn get<F>(
         &self,
         fresh: impl Fn(&T, Duration) -> bool,
@@ -64,7 +66,7 @@ impl<T: Clone> Single<T> {
     }
 }
 
-/// A bounded number of [`Single`]s, each found by a key; the least recently used makes room.
+/// A bounded number of [`Single`]s by key. The least recently used one is dropped first.
 pub(super) struct Singles<K: Hash + Eq, T> {
     cells: Mutex<LruCache<K, Arc<Single<T>>>>,
 }
@@ -101,7 +103,8 @@ mod tests {
         let (single, count) = (Single::default(), AtomicUsize::new(0));
         let ask = || single.get(|_, _| false, |_| fetch(&count));
         let answers = join_all((0..100).map(|_| ask())).await;
-        // All but the first came after its question was put, and share another.
+        // All callers except the first came after the first request began, and share the second
+        // one.
         assert_eq!(answers[0], Ok(0));
         assert!(answers[1..].iter().all(|answer| *answer == Ok(1)), "{answers:?}");
         assert_eq!(ask().await, Ok(2));

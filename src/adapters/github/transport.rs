@@ -1,4 +1,4 @@
-//! Bytes to GitHub and back: one long-lived client per account.
+//! HTTP to GitHub: one long-lived client for each account.
 
 use std::time::{Duration, Instant};
 
@@ -16,18 +16,19 @@ use crate::adapters::http::{causes, client};
 use crate::metrics::Metrics;
 use crate::ports::ForgeError;
 
-/// The largest answer that is read: a page of a hundred deployments with large payloads stays far below.
+/// Most bytes of an answer. A page of a hundred deployments with large payloads is far below.
 const LARGEST: usize = 32 << 20;
-/// GitHub redirects a request once when a repository was renamed.
+/// Most redirects of a request. GitHub redirects once when a repository was renamed.
 const MOST_REDIRECTS: usize = 3;
 
-/// Octocrab over a client of our own making: its default one can't be built without certificate authorities, not even for plain HTTP,
-/// logs each failure as an error, and adds headers and credentials by rules that a base URL with a path breaks. Nothing here retries.
+/// Octocrab with a custom client. Octocrab's default client can't be built without certificate
+/// authorities, not even for plain HTTP. It also logs each failure as an error, and a base URL with
+/// a path breaks its rules for headers and credentials. Nothing here retries.
 pub(super) struct Transport {
     octocrab: Octocrab,
     /// Scheme and authority.
     origin: String,
-    /// What precedes every path: empty, or like `/api/v3`.
+    /// Prefix of every path: empty, or for example `/api/v3`.
     prefix: String,
     user_agent: String,
     timeout: Duration,
@@ -35,7 +36,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Needs a running tokio runtime. The error names the URL.
+    /// Creates the client. It needs a running tokio runtime. Errors name the URL.
     pub fn new(url: &str, settings: &GithubSettings, metrics: Metrics) -> Result<Self, ForgeError> {
         let bad = |why: &str| {
             ForgeError::Invalid(format!(
@@ -48,7 +49,7 @@ impl Transport {
             return Err(bad("neither http:// nor https://"));
         };
         if authority.as_str().contains('@') {
-            // Not repeated: it may hold a password.
+            // The error doesn't repeat the URL, which may contain a password.
             return Err(ForgeError::Invalid(
                 "the base URL of the REST API must not hold credentials: put them into the Secret".into(),
             ));
@@ -69,8 +70,8 @@ impl Transport {
         })
     }
 
-    /// Sends the request, once, and reads the whole answer, within the timeout. [`ForgeError::Unknown`] when there is none.
-    /// Without a bearer it is nobody's request.
+    /// Sends the request once and reads the whole answer, within the timeout. Without a bearer, the
+    /// request is anonymous. It is [`ForgeError::Unknown`] when there is no answer.
     pub async fn send<'a>(
         &self,
         call: &Call,
@@ -90,7 +91,7 @@ impl Transport {
         let (status, took) = (answer.as_ref().ok().map(|answer| answer.status.as_u16()), start.elapsed());
         self.metrics.github_request(call.method.as_str(), status, took);
         tracing::debug!(request = call.name(), status, milliseconds = took.as_millis(), "GitHub");
-        // For traces alone.
+        // The span is only for traces.
         let span = Span::current();
         span.record("status", status);
         if status.is_none_or(|status| status >= 500) {
@@ -99,8 +100,9 @@ impl Transport {
         answer
     }
 
-    /// A redirect says that nothing was done, so following one repeats nothing. It is followed only to the same host: whoever can
-    /// answer must not learn the token for another.
+    /// Sends a request and follows redirects. A redirect means that nothing was done, so following
+    /// it repeats nothing. Only redirects to the same host are followed, so that another host never
+    /// receives the token.
     async fn follow(&self, call: &Call, bearer: Option<&SecretString>) -> Result<Answer, ForgeError> {
         let mut target = format!("{}{}", self.prefix, call.path);
         for _ in 0..=MOST_REDIRECTS {

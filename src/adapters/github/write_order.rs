@@ -1,16 +1,21 @@
-//! Which write to GitHub is sent next, and when: one queue per installation, so that its limits hold whatever the number of previews.
+//! The order and pace of writes to GitHub. There is one queue per installation, so that GitHub's
+//! limits hold for any number of previews.
 //!
-//! - One write at a time, and within GitHub's budgets for requests that create content. After a quiet time a few writes follow each other
-//!   at once; then there is a gap between them.
-//! - Of several writes waiting to say how one thing stands (the status of a deployment, the text of a comment, the status of a commit in one
-//!   context) only the newest is sent; it takes the older one's place.
-//! - `failure` and `error` of deployments go first, then `success`, then new deployments, then comments and commit statuses, then reactions,
-//!   then the rest; first come, first served within each.
-//! - Comments and reactions use a third of the budgets at most: anybody may give a command, and
-//!   deployments wait for the same budget.
-//! - A deployment status that GitHub already shows isn't sent again. Comments and commit statuses are: others may have changed them.
+//! - One write is sent at a time, within GitHub's budgets for requests that create content. After a
+//!   quiet time a few writes are sent without a gap; further writes are sent with a gap between
+//!   them.
+//! - Of several waiting writes about the same thing (the status of a deployment, the text of a
+//!   comment, or the status of a commit in one context) only the newest is sent. It takes the older
+//!   one's place in the queue.
+//! - `failure` and `error` of deployments go first, then `success`, then new deployments, then
+//!   comments and commit statuses, then reactions, then the rest. Within each of these, the order
+//!   is first come, first served.
+//! - Comments and reactions use at most a third of the budgets, and so do commit statuses: anybody
+//!   may cause them, and deployments need the same budget.
+//! - A deployment status that GitHub already shows isn't sent again. Comments and commit statuses
+//!   are, since somebody else may have changed them.
 //!
-//! Time is a duration since any fixed moment, given by the caller, and never goes back.
+//! The caller gives the time as a duration since any fixed moment; it must never go backwards.
 //! Limits: <https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -24,30 +29,34 @@ use crate::core::forge::RepositoryName;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
-/// What strangers can cause may use one part of the budgets in this many, each kind of it by itself.
+/// Divisor of the budgets for each [`Share`]. Strangers can cause such writes, so they must not use
+/// up the whole budget.
 const BOUNDED_SHARE: usize = 3;
-/// Most answers to commands that wait at the same time. More would wait for hours, and take the places of deployments.
+/// Most waiting answers to commands. More would wait for hours, and keep deployments out of the
+/// queue.
 const MOST_ANSWERS: usize = 200;
-/// For how many deployments it is remembered what GitHub shows.
+/// Number of deployments whose status on GitHub is cached.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
-/// How fast writes may follow each other.
+/// Limits on the pace of writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Time after which one more write may be sent, from the end of a write on.
+    /// Time after the end of a write until one more write may be sent.
     pub gap: Duration,
-    /// Writes that may follow each other without a gap after a quiet time of as many gaps; at least 1.
+    /// Most writes without a gap. As many are possible after a quiet time of as many gaps. At least
+    /// 1.
     pub burst: u32,
-    /// Writes within any minute; at least 1.
+    /// Most writes within any minute; at least 1.
     pub per_minute: usize,
-    /// Writes within any hour; at least 1.
+    /// Most writes within any hour; at least 1.
     pub per_hour: usize,
-    /// Writes that may wait at the same time.
+    /// Most waiting writes.
     pub capacity: usize,
 }
 
 impl Default for Pace {
-    /// What GitHub documents: 80 writes per minute and 500 per hour, and 1 s between "a large number" of them, which five aren't.
+    /// Returns the limits that GitHub documents: 80 writes per minute and 500 per hour. GitHub asks
+    /// for 1 s between "a large number" of writes; five aren't a large number.
     /// <https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#pause-between-mutative-requests>
     fn default() -> Self {
         Self { gap: Duration::from_secs(1), burst: 5, per_minute: 80, per_hour: 500, capacity: 10_000 }
@@ -55,8 +64,10 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// GitHub's documented pace with another gap; one longer than usual holds for every write. Whoever asks for less than a second between writes speaks to a server without GitHub's limits
-    /// (Enterprise Server has none unless they are switched on), so the budgets per minute and hour are raised too, beyond what one operator writes.
+    /// Returns GitHub's limits with another gap. A gap that is longer than the default applies
+    /// after every write. A gap of less than a second is for a server without GitHub's limits
+    /// (Enterprise Server has none by default), so the budgets per minute and hour are raised too,
+    /// beyond what one operator writes.
     pub fn with_gap(gap: Duration) -> Self {
         let usual = Self::default();
         if gap > usual.gap {
@@ -72,9 +83,9 @@ impl Pace {
 /// A bounded part of the budgets, for writes that aren't part of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Share {
-    /// Comments and reactions, which anybody who comments causes.
+    /// Comments and reactions. Anybody who comments causes them.
     Answers,
-    /// Commit statuses, which anybody who pushes causes.
+    /// Commit statuses. Anybody who pushes causes them.
     CommitStatuses,
 }
 
@@ -82,7 +93,7 @@ impl Share {
     const ALL: [Self; 2] = [Self::Answers, Self::CommitStatuses];
 }
 
-/// What a write does.
+/// A write to GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
     /// Creates a deployment.
@@ -91,7 +102,7 @@ pub enum Write {
     Status(DeploymentReport),
     /// Writes a comment.
     Comment,
-    /// Changes the text of the comment of that id.
+    /// Changes the text of the comment with that id.
     EditComment(i64),
     /// Creates a commit status.
     CommitStatus(CommitContext),
@@ -99,17 +110,17 @@ pub enum Write {
     React,
 }
 
-/// What a commit status is about. Compared as GitHub does, which ignores case in all three.
+/// The commit, repository and context of a commit status. Comparison ignores case, as GitHub does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommitContext {
-    /// A commit may be in several repositories, and has statuses of its own in each.
+    /// The same commit may be in several repositories, with different statuses.
     repository: RepositoryName,
     sha: String,
     context: String,
 }
 
 impl CommitContext {
-    /// The context of a commit in a repository.
+    /// Creates the context of a commit in a repository.
     pub fn new(repository: &RepositoryName, sha: &str, context: &str) -> Self {
         Self { repository: repository.clone(), sha: sha.to_lowercase(), context: context.to_lowercase() }
     }
@@ -125,7 +136,8 @@ enum Urgency {
     Rest,
 }
 
-/// What a write says how it stands, so that a newer one makes it pointless.
+/// The thing that a write reports on. A newer write about the same thing makes an older one
+/// obsolete.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Subject {
     Deployment(i64),
@@ -149,7 +161,7 @@ impl Write {
         }
     }
 
-    /// The bounded share of the budgets that it uses, if it isn't part of a deployment.
+    /// Returns the share of the budgets that the write uses; `None` for writes of a deployment.
     const fn share(&self) -> Option<Share> {
         match self {
             Self::Comment | Self::EditComment(_) | Self::React => Some(Share::Answers),
@@ -168,65 +180,67 @@ impl Write {
     }
 }
 
-/// Names a write that was queued.
+/// Identifies a queued write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
 
-/// The urgency, then the place in line.
+/// Position in the queue: the urgency, then the place within that urgency.
 type Turn = (Urgency, u64);
 
-/// A write taken out to be sent; it goes back with [`Outbox::sent`], [`Outbox::give_back`] or [`Outbox::not_sent`].
+/// A write that is being sent. Return it with [`Outbox::sent`], [`Outbox::give_back`] or
+/// [`Outbox::not_sent`].
 #[derive(Debug)]
 pub struct Sending<J> {
     ticket: Ticket,
     turn: Turn,
     write: Write,
-    /// The caller's own.
+    /// The caller's data.
     pub job: J,
 }
 
-/// What a write that is being sent is about.
+/// The subject of the write that is being sent.
 #[derive(Debug, PartialEq, Eq)]
 struct InFlight {
     subject: Option<Subject>,
 }
 
-/// What became of a write that was queued.
+/// The result of queueing a write.
 #[derive(Debug)]
 pub enum Pushed<J> {
-    /// It waits. A waiting write that it takes the place of, if any, comes back: it is never sent.
+    /// The write waits. If it replaces a waiting write, that one's job is returned and never sent.
     Waits(Ticket, Option<J>),
-    /// GitHub shows it already. It comes back, and with it a waiting write that it would have taken the place of.
+    /// GitHub shows this status already. Its job is returned, and that of a waiting write that it
+    /// makes obsolete.
     AlreadyShown(J, Option<J>),
-    /// Too many wait; it comes back.
+    /// The queue is full. The job is returned.
     Full(J),
 }
 
-/// What to do next.
+/// The next step of the sender.
 #[derive(Debug)]
 pub enum Next<J> {
-    /// Send this.
+    /// Send this write.
     Send(Sending<J>),
-    /// Don't send this: GitHub shows it by now.
+    /// Don't send this write, since GitHub shows its status by now.
     AlreadyShown(J),
-    /// Nothing may be sent before that time.
+    /// Send nothing before that time.
     Wait(Duration),
-    /// Nothing waits, or one is being sent.
+    /// Do nothing: no write waits, or one is being sent.
     Nothing,
 }
 
-/// How GitHub took a write.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It took effect.
+    /// The write took effect.
     Accepted,
-    /// It had none.
+    /// The write had no effect.
     Refused,
-    /// It may have had.
+    /// The write may have taken effect.
     Unknown,
 }
 
-/// The queue. `J` is what the caller needs to carry a write out.
+/// The queue of writes. `J` is the caller's data for a write.
 #[derive(Debug)]
 pub struct Outbox<J> {
     pace: Pace,
@@ -235,18 +249,19 @@ pub struct Outbox<J> {
     turns: HashMap<Ticket, Turn>,
     subjects: HashMap<Subject, Turn>,
     sending: Option<InFlight>,
-    /// When the writes of the last hour ended, oldest first.
+    /// End times of the writes of the last hour, oldest first.
     ended: VecDeque<Duration>,
-    /// When a gap has passed for each write that was sent (the "theoretical arrival time" of the generic cell rate algorithm).
+    /// When a gap has passed for each write that was sent (the "theoretical arrival time" of the
+    /// generic cell rate algorithm).
     gaps_end: Duration,
-    /// Those of them that used each share.
+    /// The same as `ended`, for the writes of each share.
     of_shares: [VecDeque<Duration>; Share::ALL.len()],
-    /// What GitHub shows for each deployment, as far as it is known.
+    /// The newest status of each deployment that GitHub is known to show.
     shown: LruCache<i64, DeploymentReport>,
 }
 
 impl<J> Outbox<J> {
-    /// An empty queue.
+    /// Creates an empty queue.
     pub fn new(pace: Pace) -> Self {
         Self {
             pace,
@@ -262,12 +277,12 @@ impl<J> Outbox<J> {
         }
     }
 
-    /// How many wait.
+    /// Returns the number of waiting writes.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether nothing waits.
+    /// Returns whether no write waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -296,20 +311,21 @@ impl<J> Outbox<J> {
         Pushed::Waits(ticket, older)
     }
 
-    /// Takes a waiting write out for good. `None` when it doesn't wait (any more).
+    /// Removes a waiting write. `None` when it no longer waits.
     pub fn remove(&mut self, ticket: Ticket) -> Option<J> {
         let turn = *self.turns.get(&ticket)?;
         self.take(turn).map(|(_, _, job)| job)
     }
 
-    /// Takes everything that waits out for good.
+    /// Removes all waiting writes.
     pub fn clear(&mut self) -> Vec<J> {
         self.turns.clear();
         self.subjects.clear();
         std::mem::take(&mut self.waiting).into_values().map(|(_, _, job)| job).collect()
     }
 
-    /// What to do at `now`, with nothing sent before `not_before`. What is to be sent is out of the queue until it is given back.
+    /// Returns the next step at `now`, without sending anything before `not_before`. A write to
+    /// send leaves the queue.
     pub fn next(&mut self, now: Duration, not_before: Duration) -> Next<J> {
         if self.sending.is_some() {
             return Next::Nothing;
@@ -318,7 +334,8 @@ impl<J> Outbox<J> {
         let own = |write: &Write| write.share().map_or(now, |share| shares[share as usize]);
         let may_be_next = |write: &Write| own(write) <= now;
         let next = self.waiting.iter().find(|(_, (_, write, _))| may_be_next(write));
-        // Nothing waits but what has used its share up: the first that may be sent again.
+        // All waiting writes have used up their share. The next one is the first whose share
+        // recovers.
         let soonest = || self.waiting.iter().min_by_key(|(turn, (_, write, _))| (own(write), **turn));
         let Some((&turn, (_, write, _))) = next.or_else(soonest) else {
             return Next::Nothing;
@@ -338,7 +355,7 @@ impl<J> Outbox<J> {
         }
     }
 
-    /// A write was sent, and this became of it.
+    /// Records the result of a write that was sent.
     pub fn sent(&mut self, now: Duration, sending: Sending<J>, outcome: Outcome) -> J {
         self.ended(now, sending.write.share());
         if let Write::Status(report) = sending.write {
@@ -346,7 +363,7 @@ impl<J> Outbox<J> {
                 Outcome::Accepted => {
                     self.shown.put(report.deployment_id, report);
                 }
-                // GitHub shows the new one or the old one: neither may be taken for shown.
+                // GitHub may show the new status or the old one, so neither is known to be shown.
                 Outcome::Unknown => {
                     self.shown.pop(&report.deployment_id);
                 }
@@ -356,7 +373,8 @@ impl<J> Outbox<J> {
         sending.job
     }
 
-    /// A write was turned away by a limit: it waits again, in its old place. It comes back when a newer one took that meanwhile.
+    /// Queues a write again at its old place after a rate limit rejected it. If a newer write about
+    /// the same thing waits by now, its job is returned instead.
     pub fn give_back(&mut self, now: Duration, sending: Sending<J>) -> Option<J> {
         self.ended(now, sending.write.share());
         if sending.write.subject().is_some_and(|subject| self.subjects.contains_key(&subject)) {
@@ -366,7 +384,7 @@ impl<J> Outbox<J> {
         None
     }
 
-    /// A write was taken out, but nothing was sent.
+    /// Records that a write left the queue but wasn't sent.
     pub fn not_sent(&mut self, sending: Sending<J>) -> J {
         self.sending = None;
         sending.job
@@ -386,14 +404,14 @@ impl<J> Outbox<J> {
         }
     }
 
-    /// When gap and budgets allow the next write.
+    /// Returns when gap and budgets permit the next write.
     fn earliest(&self, now: Duration) -> Duration {
         let Pace { gap, burst, per_minute, per_hour, .. } = self.pace;
         let gap_passed = self.gaps_end.saturating_sub(gap * burst.saturating_sub(1));
         after(&self.ended, [(per_minute, MINUTE), (per_hour, HOUR)], now).max(gap_passed)
     }
 
-    /// When a share of the budgets allows its next write.
+    /// Returns when a share of the budgets permits its next write.
     fn earliest_of(&self, of: Share, now: Duration) -> Duration {
         let Pace { per_minute, per_hour, .. } = self.pace;
         let share = |budget: usize| (budget / BOUNDED_SHARE).max(1);
@@ -429,8 +447,8 @@ impl<J> Outbox<J> {
     }
 }
 
-/// The first moment from `now` on at which no window holds more than its count of writes, one for
-/// each moment in `ended`. A count is at least 1.
+/// Returns the earliest time from `now` on at which another write exceeds no window's count.
+/// `ended` has the times of earlier writes. A count is at least 1.
 fn after<const N: usize>(
     ended: &VecDeque<Duration>,
     windows: [(usize, Duration); N],

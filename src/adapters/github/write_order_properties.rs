@@ -32,7 +32,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Follows every write to its end, whatever happens to it.
+/// Tracks every write to its end.
 #[derive(Default)]
 struct Ends(HashMap<usize, usize>);
 
@@ -45,7 +45,8 @@ impl Ends {
 }
 
 proptest! {
-    /// Whatever comes: each write ends exactly once, the pace is kept, nothing less urgent overtakes, and of each thing one write waits.
+    /// For any sequence of steps, each write ends exactly once, the pace is kept, no write
+    /// overtakes a more urgent one, and at most one write waits for each subject.
     #[test]
     fn every_write_ends_once_and_the_pace_is_kept(burst in 1..4_u32, steps in prop::collection::vec(any_step(), 1..120)) {
         let pace = Pace { gap: seconds(2), burst, per_minute: 5, per_hour: 20, capacity: 6 };
@@ -71,7 +72,7 @@ proptest! {
                 Step::Pass(by) => now += seconds(by),
                 Step::Send(_) | Step::TurnedAway => match outbox.next(now, Duration::ZERO) {
                     Next::Send(sending) => {
-                        // Nothing is overtaken but what has a share, which may be used up.
+                        // Only a write whose share is used up may be overtaken.
                         let mut rest = outbox.waiting.iter().filter(|(_, (_, write, _))| {
                             write.share().is_none_or(|share| sending.write.share() == Some(share))
                         });
@@ -93,12 +94,12 @@ proptest! {
             prop_assert_eq!(outbox.turns.len(), outbox.waiting.len());
             let mut subjects: Vec<_> =
                 outbox.waiting.values().filter_map(|(_, write, _)| write.subject()).collect();
-            prop_assert_eq!(subjects.len(), outbox.subjects.len(), "two wait to say the same");
+            prop_assert_eq!(subjects.len(), outbox.subjects.len(), "two waiting writes have the same subject");
             subjects.retain(|subject| !outbox.subjects.contains_key(subject));
             prop_assert!(subjects.is_empty());
             prop_assert!(outbox.len() <= pace.capacity);
         }
-        // A burst, and one more after each gap.
+        // The burst, and one more write after each gap.
         for gaps in 1..4 {
             for some in sent.windows((burst + gaps) as usize) {
                 let (first, last) = (some[0], some[some.len() - 1]);

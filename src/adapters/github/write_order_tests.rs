@@ -47,7 +47,7 @@ fn send(outbox: &mut Outbox<&'static str>, now: Duration) -> Sending<&'static st
     }
 }
 
-/// Sends everything, a gap apart, and tells in which order.
+/// Sends all writes, a gap apart, and returns their order.
 fn drain(outbox: &mut Outbox<&'static str>) -> Vec<&'static str> {
     let mut order = Vec::new();
     let mut now = seconds(10_000);
@@ -100,12 +100,13 @@ fn only_the_newest_edit_of_a_comment_waits_and_it_keeps_the_place() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(Write::EditComment(1), "1 first"));
     waits(outbox.push(Write::EditComment(2), "2"));
-    // A deployment of the same number is something else.
+    // A deployment with the same number is another subject.
     assert_eq!(waits(outbox.push(status(1, DeploymentState::Success), "deployment 1")).1, None);
     assert_eq!(waits(outbox.push(Write::EditComment(1), "1 second")).1, Some("1 first"));
     let sending = send(&mut outbox, seconds(1));
     assert_eq!(outbox.sent(seconds(1), sending, Outcome::Accepted), "deployment 1");
-    // One that is being sent is followed, not replaced; turned away by a limit it yields.
+    // A newer write doesn't replace one that is being sent. If a rate limit rejects that one, it
+    // gives way to the newer write.
     let sending = send(&mut outbox, seconds(2));
     assert_eq!(waits(outbox.push(Write::EditComment(1), "1 third")).1, None);
     assert_eq!(outbox.give_back(seconds(2), sending), Some("1 second"));
@@ -189,7 +190,7 @@ fn a_burst_after_quiet_then_one_write_per_gap() {
         }
     }
     assert_eq!(sent_at, [100, 100, 100, 101, 102, 103].map(seconds));
-    // Two gaps of quiet are good for two writes.
+    // After a quiet time of two gaps, two writes are sent without a gap.
     now += seconds(2);
     for expected in [true, true, false] {
         let next = outbox.next(now, Duration::ZERO);
@@ -245,7 +246,7 @@ fn answers_leave_two_thirds_of_the_budgets_to_deployments() {
     }
     let mut now = seconds(0);
     let mut sent = Vec::new();
-    // A deployment every minute, each with a status that is the least urgent of all.
+    // A deployment every minute, each with a status of the lowest urgency.
     for minute in 0..60 {
         waits(outbox.push(Write::Create, "create"));
         waits(outbox.push(status(minute, DeploymentState::InProgress), "in progress"));
@@ -265,10 +266,10 @@ fn answers_leave_two_thirds_of_the_budgets_to_deployments() {
     }
     let count = |of: &str| sent.iter().filter(|job| **job == of).count();
     assert_eq!(count("answer"), 30, "a third of the hour's budget");
-    assert_eq!(count("create") + count("in progress"), 60, "the rest of it");
+    assert_eq!(count("create") + count("in progress"), 60, "the rest of the hour's budget");
     assert!(
         sent[..14].contains(&"in progress"),
-        "a status of a deployment waits for no answer beyond a minute's share"
+        "answers delay a deployment status by at most a minute's share"
     );
 }
 
@@ -366,7 +367,7 @@ fn what_is_shown_is_not_sent_again() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(status(1, DeploymentState::Queued), "first"));
     let sending = send(&mut outbox, seconds(1));
-    // Not known yet whether the first arrives: the second waits for that, and is then not sent.
+    // The result of the first write is unknown, so the second waits for it and then isn't sent.
     waits(outbox.push(status(1, DeploymentState::Queued), "second"));
     outbox.sent(seconds(1), sending, Outcome::Accepted);
     assert!(matches!(outbox.next(seconds(1), seconds(99)), Next::AlreadyShown("second")), "no need to wait");
@@ -374,9 +375,9 @@ fn what_is_shown_is_not_sent_again() {
         outbox.push(status(1, DeploymentState::Queued), "third"),
         Pushed::AlreadyShown("third", None)
     ));
-    // Anything that differs is sent.
+    // A report that differs in any field is sent.
     waits(outbox.push(Write::Status(report(1, DeploymentState::Queued, "position 2")), "fourth"));
-    // Back to what is shown: nothing is left to send.
+    // The report is again the one that GitHub shows, so nothing is sent.
     assert!(matches!(
         outbox.push(status(1, DeploymentState::Queued), "fifth"),
         Pushed::AlreadyShown("fifth", Some("fourth"))
@@ -438,7 +439,7 @@ fn a_removed_write_is_never_sent_and_hinders_nothing() {
     let sending = send(&mut outbox, seconds(1));
     assert_eq!(sending.job, "create");
     assert_eq!(outbox.not_sent(sending), "create");
-    // Nothing was sent, so there is no gap to keep.
+    // Nothing was sent, so no gap is needed.
     waits(outbox.push(status(1, DeploymentState::Failure), "failure again"));
     assert_eq!(send(&mut outbox, seconds(1)).job, "failure again");
 }

@@ -1,4 +1,5 @@
-//! The one queue through which all writes of an installation pass. Which is next is decided in `core::outbox`.
+//! The queue for all writes of an installation. [`write_order`](super::write_order) decides which
+//! write is next.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,23 +17,23 @@ use crate::adapters::github::response::{Answer, Call};
 use crate::adapters::github::write_order::{Next, Outbox, Outcome, Pace, Pushed, Sending, Ticket, Write};
 use crate::ports::ForgeError;
 
-/// What came of a write.
+/// The result of a write.
 pub(super) enum Written {
     /// GitHub answered.
     Answer(Answer),
-    /// Nothing was sent: GitHub shows it already.
+    /// Nothing was sent, since GitHub shows this status already.
     AlreadyShown,
 }
 
 struct Job {
     call: Call,
-    /// When it came.
+    /// When the write was queued.
     since: Duration,
     reply: oneshot::Sender<Result<Written, ForgeError>>,
 }
 
 impl Job {
-    /// Nobody may be waiting any more; that's fine.
+    /// Sends the result to the caller, who may have stopped waiting.
     fn reply(self, result: Result<Written, ForgeError>) {
         let _ = self.reply.send(result);
     }
@@ -40,31 +41,32 @@ impl Job {
 
 struct State {
     outbox: Outbox<Job>,
-    /// As how many waiting writes the outbox was last counted.
+    /// The number of waiting writes in the metrics.
     counted: i64,
-    /// Set while the sender has work, under the same lock as the outbox: so none is left behind.
+    /// Whether the sender runs. The lock of the outbox protects it, so no write is left in the
+    /// queue.
     running: bool,
     sender: Option<JoinHandle<()>>,
-    /// What a limit met outside the gate asks to wait for.
+    /// Until when a rate limit outside of the gate says to wait.
     not_before: Duration,
-    /// Nothing more is begun.
+    /// Whether the queue is closed.
     closed: bool,
 }
 
-/// Why a write was not begun.
+/// Returns the error for a write that wasn't started because the replica stops.
 fn ending() -> ForgeError {
     ForgeError::NotSent("this replica ends".to_owned())
 }
 
-/// Sends writes one after the other, in a task of its own: a caller that goes away takes its waiting write out of the queue, and
-/// can't break off one that is being sent.
+/// Sends writes one after the other in a separate task. A caller that stops waiting removes its
+/// write from the queue, but can't interrupt a write that is being sent.
 pub(super) struct Queue {
     requester: Arc<Requester>,
     state: Mutex<State>,
     changed: Notify,
 }
 
-/// The state, while nobody else has it. However the number of waiting writes changes, it is counted.
+/// The locked state. When it is unlocked, the number of waiting writes is recorded in the metrics.
 struct Counted<'a> {
     queue: &'a Queue,
     state: MutexGuard<'a, State>,
@@ -95,7 +97,7 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Takes the write out of the queue when its caller goes away.
+/// Removes the write from the queue when its caller stops waiting.
 struct Place<'a> {
     queue: &'a Queue,
     ticket: Ticket,
@@ -124,7 +126,7 @@ impl Queue {
         Counted { queue: self, state: locked(&self.state) }
     }
 
-    /// Waits for its turn, sends, and returns GitHub's answer.
+    /// Queues a write, sends it in its turn, and returns GitHub's answer.
     pub async fn write(self: &Arc<Self>, write: Write, call: Call) -> Result<Written, ForgeError> {
         let (reply, receiver) = oneshot::channel();
         let since = self.requester.gate.now();
@@ -155,7 +157,7 @@ impl Queue {
         }
     }
 
-    /// Begins no write any more: those that wait are turned away. What is being sent is sent to its end.
+    /// Closes the queue. Waiting writes are rejected; a write that is being sent is completed.
     pub fn close(&self) {
         let waiting = {
             let mut state = self.state();
@@ -168,7 +170,8 @@ impl Queue {
         }
     }
 
-    /// As [`Self::write`], for a write that is always sent, and is done when the answer has one of these statuses.
+    /// Like [`Self::write`], for a write that is always sent and that succeeds when the answer has
+    /// one of these statuses.
     pub async fn send_always(
         self: &Arc<Self>,
         write: Write,
@@ -182,7 +185,7 @@ impl Queue {
         }
     }
 
-    /// Sends until nothing waits.
+    /// Sends until no write waits.
     async fn run(self: Arc<Self>) {
         loop {
             let next = {
@@ -199,7 +202,8 @@ impl Queue {
                 Next::AlreadyShown(job) => job.reply(Ok(Written::AlreadyShown)),
                 Next::Wait(until) => {
                     let wait = until.saturating_sub(self.requester.gate.now());
-                    // Woken by something more urgent, which changes nothing about the time, or by something that needn't be sent.
+                    // A more urgent write, which doesn't change the time, or one that needn't be
+                    // sent may end this wait.
                     let _ = tokio::time::timeout(wait, self.changed.notified()).await;
                 }
                 Next::Send(sending) => self.send(sending).await,
@@ -208,7 +212,7 @@ impl Queue {
     }
 
     async fn send(&self, sending: Sending<Job>) {
-        // Its caller may have gone while it was sent before and turned away.
+        // The caller may have stopped waiting after a rate limit rejected the first attempt.
         if sending.job.reply.is_closed() {
             self.state().outbox.not_sent(sending);
             return;
@@ -233,7 +237,7 @@ impl Queue {
             }
             Err(_) => Outcome::Refused,
         };
-        // What a limit turned away waits on.
+        // A write that a rate limit rejected is only counted after its last attempt.
         self.requester.account.metrics.github_write_waited(waited);
         let job = state.outbox.sent(now, sending, outcome);
         drop(state);

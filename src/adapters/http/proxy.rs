@@ -1,5 +1,5 @@
-//! The proxy that HTTPS goes through where the environment names one. It is asked for a tunnel, so that it learns whom it leads to and
-//! nothing else. Plain HTTP never goes through it.
+//! The proxy that the environment sets for HTTPS. Matinee opens a tunnel through it (CONNECT), so
+//! the proxy sees only the target's host. Plain HTTP never uses the proxy.
 
 use std::env;
 use std::sync::Arc;
@@ -16,29 +16,30 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower::{Service, ServiceExt as _};
 
-/// This machine, to which no proxy leads.
+/// This machine, which is never reached through a proxy.
 const HERE: &str = "localhost,127.0.0.0/8,::1";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where a proxy is taken, by `HTTPS_PROXY` and `NO_PROXY`. Not to be shown: it may hold a password.
+/// The proxy settings from `HTTPS_PROXY` and `NO_PROXY`. They must not be logged, since they may
+/// contain a password.
 #[derive(Clone)]
 pub(in crate::adapters) struct Proxies {
     matcher: Arc<Matcher>,
-    /// What `HTTPS_PROXY` says, with its scheme.
+    /// URL in `HTTPS_PROXY`, with a scheme.
     url: Option<Uri>,
 }
 
 impl Proxies {
-    /// As the environment says.
+    /// Reads the settings from the environment.
     ///
     /// # Errors
-    /// When `HTTPS_PROXY` can't be used. The message doesn't repeat it.
+    /// `HTTPS_PROXY` is not usable. The message doesn't repeat it.
     pub fn from_environment() -> Result<Self, String> {
         Self::new(|name| env::var(name).ok())
     }
 
-    /// As these variables say.
+    /// Reads the settings from these variables.
     pub fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let first = |names: [&str; 2]| {
             let mut values = names.into_iter().filter_map(&variable);
@@ -59,7 +60,7 @@ impl Proxies {
                     .into());
             }
         };
-        // "*.example.com" is often written for what is ".example.com" here.
+        // "*.example.com" is often written for ".example.com", the syntax here.
         let except = first(["NO_PROXY", "no_proxy"]);
         let except = except.split(',').map(|entry| {
             entry.trim().strip_prefix('*').filter(|rest| !rest.is_empty()).unwrap_or(entry.trim())
@@ -69,23 +70,23 @@ impl Proxies {
         Ok(Self { matcher, url })
     }
 
-    /// The proxy on the way there.
+    /// Returns the proxy for a target, if it needs one.
     fn on_the_way(&self, to: &Uri) -> Option<Intercept> {
         self.matcher.intercept(to)
     }
 
-    /// The URL of the proxy on the way there, with credentials.
+    /// Returns the URL of the proxy for a target, with credentials.
     pub fn url(&self, to: &Uri) -> Option<Uri> {
         self.on_the_way(to).and_then(|_| self.url.clone())
     }
 
-    /// Whether this is the proxy that the environment names.
+    /// Returns whether a URL is that of the proxy in the environment.
     pub fn names(&self, url: &Uri) -> bool {
         self.url.as_ref().is_some_and(|own| own.authority() == url.authority())
     }
 }
 
-/// Connects, through the proxy where one is on the way.
+/// Connects to a target, through the proxy if the target needs it.
 #[derive(Clone)]
 pub struct Connector<R> {
     pub(super) direct: HttpConnector<R>,
@@ -93,11 +94,11 @@ pub struct Connector<R> {
     pub(super) proxies: Proxies,
 }
 
-/// Why the proxy led nowhere.
+/// The error for a failed tunnel.
 #[derive(Debug, thiserror::Error)]
 #[error("through the proxy {proxy}, which HTTPS_PROXY names")]
 struct NotThrough {
-    /// Without credentials.
+    /// The proxy's URL without credentials.
     proxy: Uri,
     source: BoxError,
 }

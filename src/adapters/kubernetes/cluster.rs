@@ -1,5 +1,5 @@
-//! Requests to the Kubernetes API, each bounded in time and never repeated here: what failed is tried again by the reconcile that
-//! wanted it.
+//! Requests to the Kubernetes API. Each has a timeout and is never retried here; the reconcile that
+//! sent it retries.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -20,19 +20,18 @@ use serde_json::json;
 
 use crate::adapters::http::proxy::Proxies;
 use crate::core::api_error::{self, Meaning, SentValues};
+use crate::core::environment::plan::DEPLOYER;
 use crate::ports::{Actor, Cluster, ClusterError, Secrets};
 
-/// Name of the service account in each preview namespace that user objects are applied as.
-const DEPLOYER: &str = "matinee-deployer";
-/// Longest time one request may take.
+/// Timeout of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A client of the cluster that the environment describes (a kubeconfig, or the service account of the pod).
+/// Creates a client from a kubeconfig or from the pod's service account.
 ///
-/// kube's own repetition of requests is switched off: it hides minutes inside one call.
+/// kube's retries are disabled, since they hide minutes inside one call.
 ///
 /// # Errors
-/// When no configuration is found, or it can't be used.
+/// There is no configuration, or it isn't usable.
 pub async fn client() -> anyhow::Result<Client> {
     let proxies = Proxies::from_environment().map_err(|error| anyhow!(error))?;
     let mut config = kube::Config::infer().await?;
@@ -42,39 +41,40 @@ pub async fn client() -> anyhow::Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-/// The proxy to the API server: the kubeconfig's own, else the environment's unless `NO_PROXY` covers the server. Never one in a pod, which has
-/// the server in its own network. kube itself compares `NO_PROXY` with the proxy.
+/// Returns the proxy for the API server: the kubeconfig's, else the environment's unless `NO_PROXY`
+/// covers the server. In a pod there is none, since the server is in the cluster's own network.
+/// kube itself would compare `NO_PROXY` with the proxy.
 fn proxy(config: &kube::Config, proxies: &Proxies) -> anyhow::Result<Option<Uri>> {
-    // Set for a pod's service account alone.
+    // Only a pod's service account sets this.
     if config.root_cert_file.is_some() {
         return Ok(None);
     }
     let Some(own) = config.proxy_url.as_ref().filter(|url| !proxies.names(url)) else {
         return Ok(proxies.url(&config.cluster_url));
     };
-    // kube would repeat the URL, which may hold a password.
+    // kube's error would repeat the URL, which may contain a password.
     if !matches!(own.scheme_str(), Some("http" | "https")) {
         bail!("the kubeconfig's proxy-url can't be used: write it like http://proxy.example.com:3128");
     }
     Ok(Some(own.clone()))
 }
 
-/// The cluster behind a client.
+/// A Kubernetes cluster.
 pub struct KubeCluster {
     client: Client,
-    /// Namespace of the operator, whose Secrets it may read.
+    /// The operator's namespace; the operator may read Secrets only there.
     namespace: String,
-    /// Plural names and scopes of kinds, as the API server told them.
+    /// Plural names and scopes of kinds, from the API server.
     kinds: Mutex<HashMap<GroupVersionKind, (ApiResource, bool)>>,
 }
 
 impl KubeCluster {
-    /// The cluster behind `client`; Secrets are read from `namespace`.
+    /// Creates the cluster of `client`. Secrets are read from `namespace`.
     pub fn new(client: Client, namespace: String) -> Self {
         Self { client, namespace, kinds: Mutex::default() }
     }
 
-    /// Plural name of a kind, and whether it is namespaced.
+    /// Returns the plural name of a kind, and whether it is namespaced.
     ///
     /// # Errors
     /// [`ClusterError::Refused`] with code 404 when the API server doesn't serve the kind.
@@ -118,7 +118,7 @@ impl KubeCluster {
         Ok(Request::new(DynamicObject::url_path(&resource, namespace)))
     }
 
-    /// Sends a request; `sent` is the object in it, whose values no error may repeat.
+    /// Sends a request. `sent` is the object in the request; errors must not repeat its values.
     async fn send<T: DeserializeOwned>(
         &self,
         actor: &Actor,
@@ -139,7 +139,7 @@ impl KubeCluster {
     }
 }
 
-/// The one place where an error of the Kubernetes API comes in: what it means, and its message without values.
+/// Converts every error of the Kubernetes API, and removes values from its message.
 fn understood(error: kube::Error, sent: &SentValues) -> ClusterError {
     let kube::Error::Api(status) = error else {
         return ClusterError::Unavailable(api_error::text_about(&error.to_string(), sent));
@@ -163,7 +163,7 @@ fn unusable(error: &dyn std::fmt::Display) -> ClusterError {
     ClusterError::Refused { code: 400, message: api_error::text(&error.to_string()) }
 }
 
-/// Why a kind's plural name can't be told.
+/// The reason why a kind's plural name is unknown.
 enum NotServed {
     Missing,
     Unavailable(ClusterError),
@@ -191,7 +191,7 @@ impl From<kube::Error> for ClusterError {
     }
 }
 
-/// A request with its bound in time.
+/// Runs a request with the timeout.
 pub(super) async fn bounded<T, E: From<kube::Error> + From<ClusterError>>(
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, E> {
@@ -264,14 +264,15 @@ impl Cluster for KubeCluster {
         uid: &str,
     ) -> Result<(), ClusterError> {
         let request = match self.request(kind, namespace).await {
-            // A kind that isn't served any more has no objects either.
+            // A kind that isn't served has no objects.
             Err(ClusterError::Refused { code: 404, .. }) => return Ok(()),
             other => other?,
         };
         let same = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let parameters = DeleteParams::background().preconditions(same);
         match self.send::<serde_json::Value>(actor, request.delete(name, &parameters), None).await {
-            // Gone, or made again under the same name by somebody else: either way the one that was meant is deleted.
+            // 404: the object has been deleted. Conflict: another object has its name by now. In
+            // both cases the object with this UID no longer exists.
             Ok(_) | Err(ClusterError::Refused { code: 404, .. } | ClusterError::Conflict(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -284,15 +285,16 @@ impl Cluster for KubeCluster {
         finalizer: &str,
     ) -> Result<(), ClusterError> {
         let request = self.request(kind, object.namespace.as_deref()).await?;
-        // A patch: an apply takes off only what its own manager put there. The API server adds no finalizer to an
-        // object that is being deleted, so nobody else's is lost.
+        // A patch is needed, since an apply removes only finalizers of its own field manager. The
+        // API server accepts no new finalizers on an object that is being deleted, so none are
+        // lost.
         let left: Vec<_> = object.finalizers.iter().flatten().filter(|known| *known != finalizer).collect();
         let patch = Patch::Merge(json!({"metadata": {"uid": object.uid, "finalizers": left}}));
         let name = object.name.as_deref().unwrap_or_default();
         let patched = request.patch(name, &PatchParams::default(), &patch);
         match self.send::<DynamicObject>(&Actor::Operator, patched, None).await {
             Ok(_) | Err(ClusterError::Refused { code: 404, .. } | ClusterError::Conflict(_)) => Ok(()),
-            // Another object of that name is there.
+            // Another object has that name now.
             Err(ClusterError::Refused { code: 422, message }) if message.contains("metadata.uid") => Ok(()),
             Err(error) => Err(error),
         }
@@ -329,7 +331,8 @@ impl Secrets for KubeCluster {
 mod tests {
     use super::*;
 
-    // What environment and kubeconfig make of it is tried in tests/proxy, which runs in no pod.
+    // tests/proxy covers the proxy from the environment and the kubeconfig, since it runs outside
+    // of a pod.
     #[test]
     fn a_pod_takes_no_proxy_to_the_api_server() {
         let variables = |name: &str| (name == "HTTPS_PROXY").then(|| "http://proxy:3128".to_owned());

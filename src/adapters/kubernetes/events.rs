@@ -1,4 +1,4 @@
-//! Kubernetes events.
+//! Publishes Kubernetes events.
 
 use std::time::Duration;
 
@@ -10,20 +10,21 @@ use kube::runtime::events::{Event, EventType as Kind, Recorder, Reporter};
 use crate::core::api_error;
 use crate::ports::{EventType, Events};
 
-/// Longest note the API takes, in bytes (<https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/>).
+/// Most bytes of an event's note.
+/// <https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/>
 const NOTE_LIMIT: usize = 1_024;
 
-/// Publishes events as `matinee`.
+/// Publishes events as the reporting controller `matinee`.
 pub struct KubeEvents(Recorder);
 
 impl KubeEvents {
-    /// A publisher that uses the client.
+    /// Creates a publisher.
     pub fn new(client: Client) -> Self {
         Self(Recorder::new(client, Reporter { controller: "matinee".to_owned(), instance: None }))
     }
 }
 
-/// Whether the namespace that an event belongs to is being deleted, or has been.
+/// Returns whether an error means that the event's namespace is being deleted or has been deleted.
 fn goes(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
@@ -47,15 +48,15 @@ impl Events for KubeEvents {
         };
         match tokio::time::timeout(Duration::from_secs(5), self.0.publish(&event, about)).await {
             Ok(Ok(())) => {}
-            // Nobody reads the events of a namespace that goes.
+            // Events in a namespace that is being deleted aren't needed.
             Ok(Err(error)) if goes(&error) => {
-                tracing::debug!(reason, "the namespace of an event is being deleted");
+                tracing::debug!(reason, "event not published, its namespace is being deleted");
             }
             Ok(Err(error)) => {
                 let error = api_error::text(&error.to_string());
-                tracing::warn!(reason, error, "event could not be published");
+                tracing::warn!(reason, error, "failed to publish event");
             }
-            Err(_) => tracing::warn!(reason, "event could not be published in time"),
+            Err(_) => tracing::warn!(reason, "publishing event timed out"),
         }
     }
 }

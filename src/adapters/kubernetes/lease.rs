@@ -1,4 +1,4 @@
-//! The Lease that replicas run for.
+//! The Lease for leader election.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::cluster::bounded;
 use crate::core::election::Record;
 use crate::ports::{ClusterError, Leases};
 
-/// Field manager of what is written.
+/// Field manager of the Lease.
 const MANAGER: &str = "matinee-lease";
 
 /// One Lease.
@@ -23,7 +23,7 @@ pub struct KubeLease {
 }
 
 impl KubeLease {
-    /// The Lease of that name, which need not be there yet.
+    /// Creates access to the Lease with that name, which need not exist yet.
     pub fn new(client: Client, namespace: &str, name: String) -> Self {
         Self { leases: Api::namespaced(client, namespace), name }
     }
@@ -39,7 +39,8 @@ impl Leases for KubeLease {
     async fn write(&self, record: &Record, seen: Option<&str>) -> Result<String, ClusterError> {
         let manager = Some(MANAGER.to_owned());
         let written: Lease = if let Some(seen) = seen {
-            // A patch, so that whatever else the object bears stays; one of another version is refused.
+            // A patch keeps all other fields of the object. The API server rejects it if the
+            // resource version differs.
             let parameters = PatchParams { field_manager: manager, ..PatchParams::default() };
             let patch = Patch::Merge(json!({"metadata": {"resourceVersion": seen}, "spec": spec(record)}));
             bounded::<_, ClusterError>(self.leases.patch(&self.name, &parameters, &patch)).await?
@@ -68,7 +69,7 @@ fn record(spec: LeaseSpec) -> Record {
     }
 }
 
-/// With null for what there is none of, which takes it away.
+/// Returns the Lease's spec. Absent values are null, so that the patch removes them.
 fn spec(record: &Record) -> Value {
     json!({
         "holderIdentity": record.holder,

@@ -1,4 +1,5 @@
-//! The Kubernetes API: requests, watched stores, and the live view of what was applied.
+//! The Kubernetes API: requests, watches, the Lease, events, and the watched objects of
+//! environments.
 
 mod cluster;
 mod events;

@@ -1,4 +1,5 @@
-//! Writing Secrets of the operator's own namespace, for whoever sets it up. The operator itself only reads them.
+//! Writes Secrets in the operator's namespace for the person who installs Matinee. The operator
+//! itself only reads them.
 
 use std::collections::BTreeMap;
 
@@ -10,36 +11,36 @@ use kube::{Api, Client, ResourceExt as _};
 use super::cluster::bounded;
 use crate::ports::ClusterError;
 
-/// The field manager of what is written.
+/// Field manager of the Secrets.
 const MANAGER: &str = "matinee-github-connect";
 
-/// What may be overwritten of a Secret that is there.
+/// The parts of an existing Secret that may be overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overwrite {
-    /// Nothing: a key that somebody else set is a [`ClusterError::Conflict`].
+    /// Nothing: a key that another field manager set is a [`ClusterError::Conflict`].
     Nothing,
-    /// The keys that are written. The others stay.
+    /// The written keys. All other keys stay.
     Keys,
-    /// All its data: what isn't written is gone.
+    /// All data. Keys that aren't written are removed.
     Everything,
 }
 
-/// Writes Secrets of one namespace.
+/// Access to the Secrets of one namespace.
 pub struct OwnSecrets(Api<Secret>);
 
 impl OwnSecrets {
-    /// Of the namespace.
+    /// Creates access to the Secrets of the namespace.
     pub fn new(client: Client, namespace: &str) -> Self {
         Self(Api::namespaced(client, namespace))
     }
 
-    /// The data of the one of that name; `None` when there is none.
+    /// Returns the data of the Secret with that name; `None` when it doesn't exist.
     pub async fn read(&self, name: &str) -> Result<Option<BTreeMap<String, ByteString>>, ClusterError> {
         let found = bounded::<_, ClusterError>(self.0.get_opt(name)).await?;
         Ok(found.map(|secret| secret.data.unwrap_or_default()))
     }
 
-    /// Asks the API server whether it would take the Secret, and writes nothing.
+    /// Checks by a dry run that the API server accepts the Secret.
     pub async fn would_take(&self, secret: &Secret, overwrite: Overwrite) -> Result<(), ClusterError> {
         self.send(secret, overwrite, true).await
     }

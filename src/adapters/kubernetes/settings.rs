@@ -1,4 +1,4 @@
-//! A ConfigMap with settings that change while the operator runs.
+//! Watches a ConfigMap with settings that may change while the operator runs.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 
-/// Calls `changed` with the data of the ConfigMap at first and whenever it changes; with `None` when there is no such ConfigMap. Never ends.
+/// Calls `changed` with the ConfigMap's data at the start and after each change; with `None` when
+/// the ConfigMap doesn't exist. Never returns.
 pub async fn config_map(
     client: Client,
     namespace: String,
@@ -22,7 +23,7 @@ pub async fn config_map(
             Ok(Some(found)) => changed(found.map(|found| found.data.unwrap_or_default())),
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!(namespace, name, %error, "the settings' watch failed; it is started again");
+                tracing::warn!(namespace, name, %error, "watch of the settings failed, restarting it");
             }
         }
     }

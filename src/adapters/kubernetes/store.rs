@@ -1,4 +1,4 @@
-//! Stores kept by a watch, of which one bad object can't stop the rest.
+//! Stores that a watch keeps up to date. One invalid object doesn't affect the others.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -15,14 +15,15 @@ use tokio::time::Instant;
 
 use crate::core::api_error;
 
-/// How long a replica that was just elected waits for its watches to show what the one before wrote.
+/// How long a newly elected replica waits for its watches to show the writes of the previous
+/// leader.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(5);
 const CAUGHT_UP_PAUSE: Duration = Duration::from_millis(250);
 
-/// A store, and the future that keeps it up to date; it never ends. `touched` is called for each object that was added, changed or
-/// deleted, after the store shows it.
+/// Returns a store, and the future that keeps it up to date, which never ends. `touched` is called
+/// for each added, changed or deleted object after the store has it.
 ///
-/// An object that doesn't parse (made before the schema forbade it) is left out and logged.
+/// An object that can't be parsed (created before the schema forbade it) is skipped and logged.
 pub fn watched<K>(
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
@@ -51,7 +52,7 @@ where
                 Ok(None) => return,
                 Err(error) => {
                     let error = api_error::text(&error.to_string());
-                    tracing::warn!(kind = %K::kind(&()), error, "watch failed; it is started again");
+                    tracing::warn!(kind = %K::kind(&()), error, "watch failed, restarting it");
                 }
             }
         }
@@ -59,31 +60,33 @@ where
     (store, follow)
 }
 
-/// Ends when the store shows everything at least as new as the API server has it now: what another replica wrote a moment ago would else be done
-/// again.
+/// Waits until the store is at least as new as the API server is now. Otherwise a new leader would
+/// repeat writes of the previous one.
 ///
-/// After [`CAUGHT_UP_WITHIN`] it ends all the same: an object that can't be read never gets into the store.
+/// It returns after [`CAUGHT_UP_WITHIN`] in any case, since an unreadable object never gets into
+/// the store.
 pub async fn caught_up<K>(api: Api<K>, store: &Store<K>)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let began = Instant::now();
     loop {
-        // Listed again each time: what isn't in the store may be gone by now.
+        // The list is read again in each round, since a missing object may have been deleted.
         let listed = tokio::time::timeout(CAUGHT_UP_WITHIN, api.list_metadata(&ListParams::default())).await;
         match listed {
             Ok(Ok(listed)) if listed.items.iter().all(|one| shows(store, &one.metadata)) => return,
             Ok(Ok(_)) if began.elapsed() >= CAUGHT_UP_WITHIN => {
-                tracing::warn!(kind = %K::kind(&()), "the watch is behind, or objects can't be read; going on with what there is");
+                tracing::warn!(kind = %K::kind(&()), "watch is behind or objects are unreadable, continuing");
                 return;
             }
             Ok(Ok(_)) => {}
-            // Without an answer nothing is known: whoever can't ask doesn't lead for long either.
+            // Without an answer nothing is known. A replica that can't reach the API server doesn't
+            // stay the leader for long.
             Ok(Err(error)) => {
                 let error = api_error::text(&error.to_string());
-                tracing::warn!(kind = %K::kind(&()), error, "objects can't be listed");
+                tracing::warn!(kind = %K::kind(&()), error, "failed to list objects");
             }
-            Err(_) => tracing::warn!(kind = %K::kind(&()), "objects can't be listed in time"),
+            Err(_) => tracing::warn!(kind = %K::kind(&()), "listing objects timed out"),
         }
         tokio::time::sleep(CAUGHT_UP_PAUSE).await;
     }
@@ -116,7 +119,7 @@ fn readable<K: Resource<DynamicType = ()>>(
                 namespace = invalid.metadata.namespace,
                 name = invalid.metadata.name,
                 error = api_error::text(&invalid.error),
-                "object can't be read and is left alone"
+                "object is unreadable, skipping it"
             );
             None
         }

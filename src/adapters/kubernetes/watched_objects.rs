@@ -1,7 +1,8 @@
-//! What was applied for environments, as watches show it.
+//! The applied objects of environments, as watches show them.
 //!
-//! One watch per kind, of objects with Matinee's label alone, started when the kind is first met. Objects are pruned to what ownership,
-//! drift and health need; contents of `ConfigMap`s never stay in memory, and Secrets are never watched at all.
+//! There is one watch per kind, limited to objects with Matinee's label, which starts when the kind
+//! first occurs. Objects are pruned to the fields that ownership, drift and health need. The
+//! contents of `ConfigMap`s are never kept in memory, and Secrets are never watched.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -24,15 +25,15 @@ use crate::core::environment::plan::jobs;
 use crate::core::environment::plan::jobs::JobEnd;
 use crate::ports::{ClusterError, LiveObjects};
 
-/// Selects what Matinee applied.
+/// Selects objects that Matinee applied.
 const SELECTOR: &str = LABEL_ENVIRONMENT_UID;
 
-/// How many objects that are gone are remembered.
+/// Number of deleted objects that are remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
-/// What is kept of a container: what health reads.
+/// Fields of a container that are kept, for health.
 const CONTAINER_FIELDS: [&str; 7] =
     ["name", "image", "restartPolicy", "resources", "livenessProbe", "readinessProbe", "startupProbe"];
-/// What is kept of a volume: the sources that a pod may wait for.
+/// Fields of a volume that are kept: the sources that a pod may wait for.
 const VOLUME_FIELDS: [&str; 4] = ["name", "configMap", "secret", "persistentVolumeClaim"];
 /// Namespace (empty for cluster-scoped objects) and name.
 type Place = (String, String);
@@ -41,13 +42,13 @@ type Touched = Box<dyn Fn(&str) + Send + Sync>;
 #[derive(Default)]
 struct View {
     objects: HashMap<GroupVersionKind, BTreeMap<Place, Arc<DynamicObject>>>,
-    /// Where the objects are that bear an environment's UID.
+    /// The objects with the label of an environment's UID.
     by_environment: HashMap<String, HashSet<(GroupVersionKind, Place)>>,
-    /// Kinds whose watch was started, and whether its first list is complete.
+    /// Kinds with a watch, and whether the first list is complete.
     kinds: HashMap<GroupVersionKind, bool>,
-    /// UIDs of what the watches saw deleted: an answer that was on its way then brings nothing
-    /// back, for no watch would take it away again. Of Jobs also how they ended: a short TTL
-    /// deletes them before anybody reads their status.
+    /// UIDs of objects that the watches saw deleted. A late answer to a write must not add them
+    /// again, since no watch event would remove them. For Jobs it also has how they ended, since a
+    /// short TTL may delete them before their status is read.
     gone: Option<LruCache<String, Option<JobEnd>>>,
 }
 
@@ -61,21 +62,23 @@ impl View {
         }
     }
 
-    /// Takes in what a watch shows. Says whether that is news.
+    /// Adds an object from a watch. Returns whether it is new or changed.
     fn watched(&mut self, kind: &GroupVersionKind, object: &Arc<DynamicObject>) -> bool {
-        // One that lost its label and bears it again was seen to go too.
+        // An object that lost its label was seen as deleted, and comes back when it has the label
+        // again.
         if let (Some(gone), Some(uid)) = (&mut self.gone, object.uid()) {
             gone.pop(&uid);
         }
         self.put(kind, object)
     }
 
-    /// Takes in what a write answered: the watch may have been faster, also in showing that the object is gone. Says whether that is news.
+    /// Adds an object from the answer to a write, unless the watch already has a newer version or
+    /// saw its deletion. Returns whether it is new or changed.
     fn answered(&mut self, kind: &GroupVersionKind, object: &Arc<DynamicObject>) -> bool {
         !object.uid().is_some_and(|uid| self.is_gone(&uid)) && self.put(kind, object)
     }
 
-    /// Never goes back behind what is known.
+    /// Adds an object unless a newer version is known.
     fn put(&mut self, kind: &GroupVersionKind, object: &Arc<DynamicObject>) -> bool {
         let at = (kind.clone(), place(object));
         let known = self.objects.get(kind).and_then(|objects| objects.get(&at.1));
@@ -96,7 +99,7 @@ impl View {
         self.gone.as_ref().is_some_and(|gone| gone.contains(uid))
     }
 
-    /// Removes what a watch saw go, unless another object of the name has taken its place already.
+    /// Removes an object that a watch saw deleted, unless another object has its name by now.
     fn went(&mut self, kind: &GroupVersionKind, object: &DynamicObject) -> Option<Arc<DynamicObject>> {
         let at = place(object);
         self.remember_removed(object);
@@ -122,20 +125,20 @@ impl View {
     }
 }
 
-/// See the module.
+/// A view of all applied objects, kept up to date by one watch per kind.
 pub struct WatchedObjects {
     client: Client,
     cluster: Arc<KubeCluster>,
     view: RwLock<View>,
-    /// Called with the UID of the `PreviewEnvironment` whose object changed. Labels can't hold
-    /// every name of one.
+    /// Called with the UID of the `PreviewEnvironment` whose object changed. The name would not
+    /// always fit into a label.
     touched: Touched,
     listed: Notify,
     this: Weak<Self>,
 }
 
 impl WatchedObjects {
-    /// A view that calls `touched` with the UID of the environment whose object changed.
+    /// Creates a view that calls `touched` with the UID of the environment whose object changed.
     pub fn new(client: Client, cluster: Arc<KubeCluster>, touched: Touched) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             client,
@@ -147,7 +150,7 @@ impl WatchedObjects {
         })
     }
 
-    /// Waits until each of these kinds was listed once.
+    /// Waits until each of these kinds has been listed once.
     pub async fn listed(&self, kinds: &[GroupVersionKind]) {
         loop {
             let mut listed = std::pin::pin!(self.listed.notified());
@@ -164,18 +167,14 @@ impl WatchedObjects {
             match self.cluster.resource(&kind).await {
                 Ok((resource, _)) => break resource,
                 Err(ClusterError::Refused { message, .. }) => {
-                    tracing::debug!(
-                        kind = kind.kind,
-                        message,
-                        "kind isn't served; it is tried again when it is next met"
-                    );
+                    tracing::debug!(kind = kind.kind, message, "kind isn't served, retrying at its next use");
                     if let Ok(mut view) = self.view.write() {
                         view.kinds.remove(&kind);
                     }
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(kind = kind.kind, %error, "kind can't be looked up yet");
+                    tracing::warn!(kind = kind.kind, %error, "failed to look up kind, retrying");
                     tokio::time::sleep(Duration::from_secs(2)).await;
                 }
             }
@@ -188,7 +187,7 @@ impl WatchedObjects {
         let config = watcher::Config::default().labels(SELECTOR);
         let mut events = std::pin::pin!(watcher(api, config).default_backoff());
         let mut listing = HashSet::new();
-        // A right that is missing, or a kind whose definition went, may stay so for days: it is told of once.
+        // A missing permission or a deleted definition may last for days, so it is logged once.
         let mut told = String::new();
         loop {
             match events.try_next().await {
@@ -206,7 +205,7 @@ impl WatchedObjects {
                     if error == told {
                         tracing::debug!(kind = kind.kind, error, "watch failed again");
                     } else {
-                        tracing::warn!(kind = kind.kind, error, "watch failed; it is started again");
+                        tracing::warn!(kind = kind.kind, error, "watch failed, restarting it");
                         told = error;
                     }
                 }
@@ -220,7 +219,7 @@ impl WatchedObjects {
         mut object: DynamicObject,
         into: fn(&mut View, &GroupVersionKind, &Arc<DynamicObject>) -> bool,
     ) {
-        // Items of a list come without their kind.
+        // The API server leaves out the kind of a list's items.
         object.types = Some(TypeMeta { api_version: kind.api_version(), kind: kind.kind.clone() });
         prune(&mut object);
         let object = Arc::new(object);
@@ -230,8 +229,8 @@ impl WatchedObjects {
         drop(view);
         if is_news {
             self.touch(&object);
-            // Somebody gave the object the UID of another environment: the one that lost it
-            // restores it.
+            // Somebody changed the object's label to the UID of another environment. The previous
+            // environment is reconciled and restores it.
             if let Some(before) = before.filter(|before| environment_uid(before) != environment_uid(&object))
             {
                 self.touch(&before);
@@ -246,7 +245,7 @@ impl WatchedObjects {
         }
     }
 
-    /// The list is whole: what it doesn't have is gone.
+    /// Completes a list: objects that aren't in it have been deleted.
     fn complete(&self, kind: &GroupVersionKind, listing: &HashSet<Place>) {
         let mut gone = Vec::new();
         if let Ok(mut view) = self.view.write() {
@@ -284,7 +283,7 @@ fn environment_uid(object: &DynamicObject) -> Option<&str> {
     object.labels().get(LABEL_ENVIRONMENT_UID).map(String::as_str)
 }
 
-/// Drops what is neither ownership, nor drift, nor health.
+/// Removes all fields that ownership, drift and health don't need.
 fn prune(object: &mut DynamicObject) {
     drift::mark(object);
     let Some(data) = object.data.as_object_mut() else { return };
@@ -333,7 +332,7 @@ impl LiveObjects for WatchedObjects {
     }
 
     fn follow(&self, kind: &GroupVersionKind) {
-        // Reading every Secret of the cluster is a right the operator doesn't have and doesn't want.
+        // The operator has no permission to read all Secrets of the cluster, and needs none.
         if kind.group.is_empty() && kind.kind == "Secret" {
             return;
         }
@@ -358,7 +357,8 @@ impl LiveObjects for WatchedObjects {
     }
 }
 
-/// Resource versions can be compared as numbers (KEP-5504); where they aren't numbers, the answer to the write wins.
+/// Compares resource versions as numbers (KEP-5504). If they aren't numbers, the answer to the
+/// write counts as newer.
 fn is_older(known: &DynamicObject, new: &DynamicObject) -> bool {
     let version =
         |object: &DynamicObject| object.resource_version().and_then(|version| version.parse::<u64>().ok());
@@ -391,7 +391,7 @@ mod tests {
         let mut view = View::default();
         assert!(view.put(&kind, &at_version("99")));
         assert!(view.put(&kind, &at_version("101")));
-        assert!(!view.put(&kind, &at_version("100")), "a write's answer that the watch overtook");
+        assert!(!view.put(&kind, &at_version("100")), "an answer older than the watch event");
         assert!(!view.put(&kind, &at_version("101")));
         assert_eq!(view.objects[&kind].values().next().unwrap().resource_version().unwrap(), "101");
         assert!(view.put(&kind, &Arc::new(namespace("made again"))));
@@ -432,7 +432,7 @@ mod tests {
         assert!(view.is_gone("old") && !view.is_gone("new"));
         assert_eq!(view.objects[&kind].values().filter_map(|left| left.uid()).collect::<Vec<_>>(), ["new"]);
         assert!(view.went(&kind, &namespace("new")).is_some());
-        assert!(!view.answered(&kind, &Arc::new(namespace("new"))), "a write's answer that its end overtook");
+        assert!(!view.answered(&kind, &Arc::new(namespace("new"))), "an answer after the deletion");
         assert!(view.objects[&kind].is_empty());
         assert!(view.watched(&kind, &Arc::new(namespace("new"))), "it has its label again");
         assert!(!view.is_gone("new"));

@@ -1,17 +1,17 @@
-//! What an answer means.
+//! Classifies the answers of registries.
 
 use http::{HeaderMap, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 
-/// The manifests that are images: OCI's, and Docker's of schema 2.
+/// Media types of image manifests: OCI, and Docker schema 2.
 /// <https://github.com/opencontainers/image-spec/blob/main/media-types.md>
 pub(super) const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
-/// How long a limit lasts that doesn't say so, and at most whatever is said.
+/// Default duration of a rate limit.
 const LIMIT: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST_LIMIT: SignedDuration = SignedDuration::from_hours(1);
 
-/// An answer in short.
+/// The meaning of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     There,
@@ -21,11 +21,11 @@ pub(super) enum Verdict {
     NotAllowed,
     Redirect,
     Limited,
-    /// It may be answered another time.
+    /// A temporary failure.
     Failed(StatusCode),
-    /// A success that no registry answers with.
+    /// A success that isn't a registry's answer.
     WebPage,
-    /// Anything else.
+    /// Any other status.
     Other(StatusCode),
 }
 
@@ -45,7 +45,8 @@ pub(super) fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
     }
 }
 
-/// When to ask again: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3), within bounds.
+/// Returns when to ask again: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3),
+/// within bounds.
 pub(super) fn retry_at(headers: &HeaderMap, now: Timestamp) -> Timestamp {
     let text = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim);
     let seconds =

@@ -1,4 +1,4 @@
-//! What is remembered of registries: how they want to be asked, tokens, and limits. Nothing of it is needed; it saves requests.
+//! Caches of challenges, tokens and rate limits of registries. They only save requests.
 
 use std::hash::Hash;
 use std::num::NonZeroUsize;
@@ -13,14 +13,14 @@ use sha2::{Digest as _, Sha256};
 
 use crate::core::image::{Challenge, Credentials};
 
-/// Entries of each kind; the least used go.
+/// Most entries of each cache; the least recently used one is dropped first.
 const MOST: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// How long a token is used at most, whatever its answer says.
+/// Longest use of a token, even if the answer says more.
 const LONGEST_LIFE: Duration = Duration::from_hours(1);
-/// A token isn't used in the last tenth of its life, at most for so long.
+/// A token isn't used in the last tenth of its life, which is at most this long.
 const LONGEST_MARGIN: Duration = Duration::from_secs(10);
 
-/// Tells credentials from others without holding them.
+/// Digest of the credentials, to compare them without storing them.
 pub(super) type Identity = Option<[u8; 32]>;
 
 pub(super) fn identity(credentials: Option<&Credentials>) -> Identity {
@@ -35,21 +35,22 @@ pub(super) fn identity(credentials: Option<&Credentials>) -> Identity {
     })
 }
 
-/// What a token is good for. The registry is part of it, so that none learns a token made for another by naming that one's endpoint and service.
+/// Key of a token. It contains the registry: otherwise a registry could obtain a token for another
+/// one by naming that one's token endpoint and service.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct TokenKey {
     /// Origin of the registry.
     pub registry: String,
     /// The token endpoint with service and scope.
     pub url: String,
-    /// On whose behalf.
+    /// The credentials that requested the token.
     pub identity: Identity,
 }
 
-/// Of places that are scheme, host and port of a registry, and a repository in it.
+/// Caches by registry (scheme, host and port) and repository.
 pub(super) struct Memory {
     challenges: Mutex<LruCache<(String, String), Challenge>>,
-    /// Each with the time after which it isn't used.
+    /// Tokens, each with the time after which it isn't used.
     tokens: Mutex<LruCache<TokenKey, (HeaderValue, Instant)>>,
     limits: Mutex<LruCache<(String, Identity), Timestamp>>,
 }
@@ -77,7 +78,7 @@ impl Memory {
         locked(&self.tokens).get(key).filter(|(_, until)| now < *until).map(|(token, _)| token.clone())
     }
 
-    /// `asked` is when it was asked for, `life` what its answer says.
+    /// Stores a token. `asked` is when it was requested, `life` its lifetime from the answer.
     pub fn remember_token(&self, key: TokenKey, token: HeaderValue, asked: Instant, life: Duration) {
         if let Some(until) = asked.checked_add(usable(life)) {
             locked(&self.tokens).put(key, (token, until));
@@ -106,7 +107,8 @@ fn empty<K: Hash + Eq, V>() -> Mutex<LruCache<K, V>> {
     Mutex::new(LruCache::new(MOST))
 }
 
-/// A lock that a panic elsewhere doesn't spoil: what it guards is whole between statements.
+/// Locks a mutex even after a panic in another thread: the data is consistent between any two
+/// statements.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

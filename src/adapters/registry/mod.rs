@@ -1,7 +1,9 @@
-//! Registries, asked for images. <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>,
+//! Asks registries whether an image exists.
+//! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>,
 //! <https://distribution.github.io/distribution/spec/auth/token/>
 //!
-//! A registry may be hostile: see [`crate::core::image`]'s `reach` for what it could do with the operator as its client, and what is done about it.
+//! A registry may be hostile. The module `reach` of [`crate::core::image`] describes what it could
+//! make the operator do, and the rules against it.
 
 mod answer;
 mod memory;
@@ -25,24 +27,25 @@ use crate::core::image::{Challenge, Credentials, ImageReference, TokenHosts, cha
 use crate::core::truncate;
 use crate::ports::{Registry, RegistryError};
 
-/// A registry redirects a request at most a few times, if at all.
+/// Most redirects of a request.
 const MOST_REDIRECTS: usize = 3;
-/// With nothing, or as was remembered; as it was wanted, with a token that was remembered; with a new token.
+/// Most attempts: without authorization or with the cached challenge, then with a cached token for
+/// the new challenge, then with a new token.
 const MOST_ROUNDS: usize = 3;
 
-/// How registries are spoken to.
+/// Settings of the connections to registries.
 #[derive(Clone, Debug)]
 pub struct RegistrySettings {
-    /// `User-Agent`.
+    /// The `User-Agent` header.
     pub user_agent: String,
-    /// Bounds one question with all its requests.
+    /// Timeout for one image, across all of its requests.
     pub timeout: Duration,
-    /// Where token endpoints may be besides the registries' own domains.
+    /// Hosts on which token endpoints may be, besides the registries' own domains.
     pub token_hosts: TokenHosts,
 }
 
 impl Default for RegistrySettings {
-    /// Ten seconds, and no token endpoint elsewhere.
+    /// Returns a timeout of ten seconds, and no other hosts for token endpoints.
     fn default() -> Self {
         Self {
             user_agent: concat!("matinee/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -52,7 +55,8 @@ impl Default for RegistrySettings {
     }
 }
 
-/// A client for all registries. Connections, tokens and limits are shared, so one should live long.
+/// A client for all registries. Connections, tokens and rate limits are shared, so the client
+/// should live long.
 pub struct RegistryClient {
     transport: Transport,
     settings: RegistrySettings,
@@ -60,7 +64,7 @@ pub struct RegistryClient {
 }
 
 impl RegistryClient {
-    /// Needs a running tokio runtime. Nothing is sent yet.
+    /// Creates a client without sending anything. It needs a running tokio runtime.
     pub fn new(settings: RegistrySettings) -> Result<Self, String> {
         let transport = Transport::new(&settings)?;
         Ok(Self { transport, settings, memory: Memory::default() })
@@ -84,7 +88,7 @@ impl Registry for RegistryClient {
             )),
         };
         if result.as_ref().is_err_and(|error| !matches!(error, RegistryError::RateLimited { .. })) {
-            // It may be what was remembered that doesn't do any more.
+            // The cached challenge may be outdated.
             self.memory.forget_challenge(&question.origin, image.repository());
         }
         let milliseconds = start.elapsed().as_millis();
@@ -93,13 +97,13 @@ impl Registry for RegistryClient {
     }
 }
 
-/// One image, asked for on somebody's behalf.
+/// A query for one image with one identity.
 struct Question<'a> {
     client: &'a RegistryClient,
     image: &'a ImageReference,
     credentials: Option<&'a Credentials>,
     identity: Identity,
-    /// The manifest's URL.
+    /// URL of the manifest.
     url: Url,
     /// Scheme, host and port of the registry.
     origin: String,
@@ -115,7 +119,7 @@ impl<'a> Question<'a> {
         let scheme = if insecure { "http" } else { "https" };
         let (host, repository, manifest) = (image.api_host(), image.repository(), image.manifest());
         let url = Url::parse(&format!("{scheme}://{host}/v2/{repository}/manifests/{manifest}"));
-        // As the host of a name, "1.2.3.256" is none for a URL.
+        // "1.2.3.256" is valid as the host of an image's name but not of a URL.
         let url = url.map_err(|error| RegistryError::Invalid(format!("{image}: \"{host}\": {error}")))?;
         let origin = url.origin().ascii_serialization();
         Ok(Self { client, image, credentials, identity: identity(credentials), url, origin })
@@ -131,7 +135,7 @@ impl<'a> Question<'a> {
             return Err(RegistryError::RateLimited { until });
         }
         let mut wanted = memory.challenge(&self.origin, self.image.repository());
-        // Whether it was wanted just now, and not some time ago.
+        // Whether `wanted` comes from this query and not from the cache.
         let mut current = false;
         for _ in 0..MOST_ROUNDS {
             let (authorization, fresh) = match &wanted {
@@ -150,7 +154,8 @@ impl<'a> Question<'a> {
                     return Ok(verdict == Verdict::There);
                 }
                 Verdict::Unauthorized if !(current && fresh) => {
-                    // What was sent, if anything, came from memory in part, and is no longer good.
+                    // The rejected authorization came at least partly from the cache and is
+                    // outdated.
                     if let Some(Challenge::Bearer(bearer)) = &wanted {
                         memory.forget_token(&self.token_key(&self.token_url(bearer)?));
                     }
@@ -165,7 +170,8 @@ impl<'a> Question<'a> {
         Err(RegistryError::Invalid(self.about("it asks for authentication in another way each time")))
     }
 
-    /// HEAD of the manifest; GET, whose body isn't read, where that isn't allowed. Redirects are followed to the same origin only.
+    /// Requests the manifest by HEAD, or by GET (without reading the body) if HEAD isn't allowed.
+    /// Only redirects to the same origin are followed.
     async fn manifest(
         &self,
         authorization: Option<&HeaderValue>,
@@ -205,7 +211,8 @@ impl<'a> Question<'a> {
         })
     }
 
-    /// What to send for a challenge, and whether it is no token from memory.
+    /// Returns the authorization for a challenge, and whether it is new, that is, not a cached
+    /// token.
     async fn authorization(&self, challenge: &Challenge) -> Result<(HeaderValue, bool), RegistryError> {
         match (challenge, self.credentials) {
             (Challenge::Bearer(bearer), _) => self.token(bearer).await,
@@ -236,7 +243,7 @@ impl<'a> Question<'a> {
         }))
     }
 
-    /// `what` was asked for.
+    /// Returns the error for an answer to a request for `what`.
     fn failed(&self, verdict: &Verdict, headers: &HeaderMap, what: &str) -> RegistryError {
         match verdict {
             Verdict::Limited => {

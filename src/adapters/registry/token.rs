@@ -1,4 +1,4 @@
-//! Tokens for a registry. <https://distribution.github.io/distribution/spec/auth/token/>
+//! Tokens of registries. <https://distribution.github.io/distribution/spec/auth/token/>
 
 use std::time::{Duration, Instant};
 
@@ -12,15 +12,15 @@ use super::{Question, transport};
 use crate::core::image::{Bearer, token_url};
 use crate::ports::RegistryError;
 
-/// Bytes of an answer that are read at most: tokens have some thousand.
+/// Most bytes of an answer; real ones have a few thousand.
 const LARGEST: usize = 64 << 10;
-/// Seconds a token lives when its answer doesn't say.
+/// Lifetime of a token in seconds when the answer has none.
 const LIFE: u64 = 60;
 
 #[derive(Deserialize)]
 struct Answer {
     token: Option<String>,
-    /// The same by the name that OAuth 2.0 has for it.
+    /// The token under the name that OAuth 2.0 uses.
     access_token: Option<String>,
     expires_in: Option<u64>,
 }
@@ -36,7 +36,7 @@ impl Question<'_> {
         TokenKey { registry: self.origin.clone(), url: url.to_string(), identity: self.identity }
     }
 
-    /// A token, and whether it is new.
+    /// Returns a token, and whether it is new.
     pub(super) async fn token(&self, bearer: &Bearer) -> Result<(HeaderValue, bool), RegistryError> {
         let url = self.token_url(bearer)?;
         let key = self.token_key(&url);
@@ -54,11 +54,11 @@ impl Question<'_> {
             (_, verdict @ (Verdict::Limited | Verdict::Failed(_))) => {
                 return Err(self.failed(&verdict, answer.headers(), "a token"));
             }
-            // Redirects among them: nobody who may answer here is to send the credentials on.
+            // This includes redirects: the token endpoint must not send the credentials elsewhere.
             (status, _) => return Err(self.failed(&Verdict::Other(status), answer.headers(), "a token")),
         }
         let body = transport::body(answer, LARGEST).await.map_err(|failure| self.unsent(failure))?;
-        // What it holds instead is nobody's to read.
+        // The error doesn't repeat the body, which may contain secrets.
         let unusable = || RegistryError::Invalid(self.about("asked for a token it answered with none"));
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| unusable())?;
         let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());

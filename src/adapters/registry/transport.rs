@@ -1,4 +1,4 @@
-//! Bytes to registries and back, but not to every address.
+//! HTTP to registries, limited to permitted addresses.
 
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
@@ -20,19 +20,19 @@ use super::RegistrySettings;
 use crate::adapters::http::{Https, causes, https, resolve};
 use crate::core::image::may_connect;
 
-/// Bytes of an answer's head that are read at most.
+/// Most bytes of an answer's head.
 const LARGEST_HEAD: usize = 64 << 10;
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Nothing was sent, nor will it be.
+    /// The request isn't permitted and wasn't sent.
     Forbidden(String),
-    /// Another time there may be one.
+    /// There was no answer, but a retry may succeed.
     NoAnswer(String),
 }
 
-/// Sends each request once and follows no redirect.
+/// Sends each request once and follows no redirects.
 pub(super) struct Transport {
     client: Client<TimeoutConnector<Https<Guarded>>, Empty<Bytes>>,
     user_agent: String,
@@ -50,7 +50,8 @@ impl Transport {
         Ok(Self { client, user_agent: settings.user_agent.clone() })
     }
 
-    /// The head of the answer; its body is still to come. The caller bounds the time.
+    /// Sends a request and returns the head of the answer, before its body is read. The caller sets
+    /// the timeout.
     pub async fn send(
         &self,
         method: &Method,
@@ -58,7 +59,7 @@ impl Transport {
         accept: &'static str,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response<Incoming>, Failure> {
-        // Addresses aren't resolved, so the resolver doesn't see them.
+        // The resolver isn't called for a literal address, so it is checked here.
         let address = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
@@ -93,21 +94,22 @@ fn failure(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::NoAnswer(causes(error))
 }
 
-/// The body of an answer, up to so many bytes.
+/// Reads the body of an answer, up to `largest` bytes.
 pub(super) async fn body(answer: Response<Incoming>, largest: usize) -> Result<Bytes, Failure> {
     let read = Limited::new(answer.into_body(), largest).collect().await;
     read.map(http_body_util::Collected::to_bytes)
         .map_err(|error| Failure::NoAnswer(format!("the answer breaks off or is too long: {error}")))
 }
 
-/// All that a name leads to is where nothing is sent.
+/// The error for a name without a permitted address.
 #[derive(Debug, thiserror::Error)]
 #[error("{host} leads to this machine, its link, or a metadata service, where nothing is sent")]
 struct NoWay {
     host: String,
 }
 
-/// Resolves names to addresses that may be connected to; what goes through a proxy, that resolves. It is here, and not before the request, so that what is looked at is what is connected to.
+/// Resolves names to permitted addresses. The check is in the resolver, so that the checked address
+/// is the one that is connected to. A proxy resolves the names of its targets itself.
 #[derive(Clone, Copy, Debug)]
 struct Guarded;
 
@@ -140,7 +142,8 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_leads_to_this_machine_is_not_connected_to() {
         let transport = Transport::new(&RegistrySettings::default()).unwrap();
-        // The first is a name that resolvers read as 127.0.0.1, and that no `Url` holds: it stands for one that a name server answers so.
+        // Resolvers read "127.1" as 127.0.0.1, and a `Url` never has it as host. It stands for a
+        // name that a name server resolves to this machine.
         for (host, refused) in [("127.1", true), ("localhost", false)] {
             let request = Request::get(format!("http://{host}:1/")).body(Empty::new()).unwrap();
             let error = transport.client.request(request).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What can be told of a template before there is anything to fill its holes with.
+//! Checks of a template that need no values for its placeholders.
 
 use minijinja::Environment;
 use serde_json::Value;
@@ -7,7 +7,8 @@ use super::context::{TOP, no_such};
 use super::hole::{Hole, OWN_BRACES, Piece, pieces};
 use crate::api::PreviewTemplateSpec;
 
-/// Every hole is an expression, begins with a name there is, and uses declared parameters only.
+/// Checks that every placeholder is an expression, uses a known top-level name, and uses only
+/// declared parameters.
 pub(super) fn check(
     environment: &Environment<'static>,
     template: &PreviewTemplateSpec,
@@ -25,7 +26,7 @@ pub(super) fn reads_payload(
     template: &PreviewTemplateSpec,
 ) -> Option<(String, String)> {
     let mut found = None;
-    // What can't be read is told when it is rendered.
+    // Rendering reports an unreadable placeholder.
     let _ = each_hole(environment, template, &mut |path, hole| {
         let mut reads = hole.expression.undeclared_variables(true).into_iter();
         match reads.find(|read| read == "payload" || read.starts_with("payload.")) {
@@ -41,7 +42,7 @@ pub(super) fn reads_payload(
 
 type Visit<'a> = &'a mut dyn FnMut(&str, &Hole<'_>) -> Result<(), String>;
 
-/// Visits every hole of the objects with the field that it is in, until a visit fails.
+/// Calls `visit` for every placeholder with its field, until a call fails.
 fn each_hole(
     environment: &Environment<'static>,
     template: &PreviewTemplateSpec,

@@ -1,4 +1,4 @@
-//! The names that expressions find.
+//! The names that expressions can use.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::hole::OWN_BRACES;
 use crate::core::environment::resolved::Target;
+use crate::core::truncate::short_sha;
 
-/// Names at the top; the first is left out where there is no pull request.
+/// Top-level names. The first one doesn't exist without a pull request.
 pub(super) const TOP: [&str; 11] = [
     "pr",
     "sha",
@@ -21,17 +22,17 @@ pub(super) const TOP: [&str; 11] = [
     "namespace",
     "parameters",
     "payload",
-    // Literals, however they are written.
+    // A literal, which messages do not list.
     "none",
 ];
 const OF_PULL_REQUEST: [&str; 4] = ["number", "branch", "author", "labels"];
 
-/// What is wrong with a name at the top that isn't there.
+/// Returns the message for an unknown top-level name.
 pub(super) fn no_such(name: &str) -> String {
     format!("there is no \"{name}\"; there are {}", TOP[..TOP.len() - 1].join(", "))
 }
 
-/// What one target's expressions find.
+/// The names for the expressions of one target.
 pub(super) struct Names {
     /// The values, by name.
     pub(super) context: Value,
@@ -43,11 +44,11 @@ impl Names {
     pub(super) fn of(target: &Target) -> Self {
         let parameters: BTreeMap<&str, serde_json::Value> =
             target.parameters.iter().map(|(name, value)| (name.as_str(), typed(value))).collect();
-        // What is no object has no attributes that `default` could stand in for.
+        // A payload that isn't an object has no attributes, so `default` would fail on it.
         let payload = if target.payload.is_object() { target.payload.clone() } else { json!({}) };
         let mut context = json!({
             "sha": target.sha,
-            "shortSha": target.sha.chars().take(7).collect::<String>(),
+            "shortSha": short_sha(&target.sha),
             "repository": target.repository,
             "environment": target.environment,
             "host": target.host,
@@ -71,8 +72,8 @@ impl Names {
         }
     }
 
-    /// Says what is wrong with a name that an expression reads (`sha`, `pr.number`), if no target like this one could have it. A wrong name
-    /// is told even where `default` would hide it.
+    /// Checks a name that an expression reads (`sha`, `pr.number`). It is an error if no target
+    /// like this one has the name, even if the expression uses `default`.
     pub(super) fn check(&self, read: &str) -> Result<(), String> {
         let mut parts = read.split('.');
         let (top, attribute) = (parts.next().unwrap_or_default(), parts.next());
@@ -88,7 +89,7 @@ impl Names {
         }
     }
 
-    /// What helps when an expression came upon something undefined.
+    /// Returns the remedy for an expression with an undefined value.
     pub(super) fn remedy(&self, reads: &[String]) -> &'static str {
         let reads_pull_request = reads.iter().any(|read| read == "pr" || read.starts_with("pr."));
         if reads_pull_request && !self.pull_request {
@@ -99,7 +100,8 @@ impl Names {
     }
 }
 
-/// A parameter's value: whole numbers and booleans in their usual form are taken as such, so that they read the same as text.
+/// Returns a parameter's value. Whole numbers and booleans in canonical form get that type, which
+/// doesn't change them as text.
 fn typed(text: &str) -> serde_json::Value {
     match text {
         "true" => true.into(),

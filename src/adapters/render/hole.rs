@@ -1,4 +1,4 @@
-//! Where the holes of a string are.
+//! Finds the placeholders in a string.
 
 use minijinja::{Environment, Expression};
 
@@ -7,8 +7,8 @@ use crate::core::truncate::cut;
 
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
-/// What helps where the braces are another tool's: External Secrets, Prometheus and Argo Workflows
-/// have them too.
+/// The remedy for strings whose braces belong to another tool: External Secrets, Prometheus and
+/// Argo Workflows use them too.
 pub(super) const OWN_BRACES: &str = "where braces are the object's own, write {{ \"{{\" }} for {{";
 
 /// A part of a string.
@@ -17,22 +17,22 @@ pub(super) enum Piece<'a> {
     Hole(Hole<'a>),
 }
 
-/// A hole.
+/// A placeholder.
 pub(super) struct Hole<'a> {
-    /// What it says, without the braces.
+    /// The expression, without the braces.
     source: &'a str,
     pub(super) expression: Expression<'a, 'a>,
 }
 
 impl Hole<'_> {
-    /// As a message shows it.
+    /// Returns the placeholder for a message.
     pub(super) fn shown(&self) -> String {
         shown(self.source)
     }
 }
 
-/// Cuts a string at its holes. A hole ends at the first `}}` before which there is a whole expression, so that braces in an expression's
-/// own texts and maps don't end it.
+/// Splits a string at its placeholders. A placeholder ends at the first `}}` that follows a
+/// complete expression, so braces in the expression's strings and maps don't end it.
 pub(super) fn pieces<'a>(
     environment: &'a Environment<'static>,
     text: &'a str,
@@ -53,14 +53,15 @@ pub(super) fn pieces<'a>(
     Ok(pieces)
 }
 
-/// Whether there is a hole in it.
+/// Returns whether a text contains a placeholder.
 pub(super) fn has_hole(text: &str) -> bool {
     text.contains(OPEN)
 }
 
-/// The hole that begins here, behind its `{{`, and the length of its expression.
+/// Parses the placeholder whose `{{` comes directly before `text`. Returns it with the length of
+/// its expression.
 fn hole<'a>(environment: &'a Environment<'static>, text: &'a str) -> Result<(Hole<'a>, usize), String> {
-    // With every second brace begins a place where the hole may end: `{{ {"a": 1}}}`.
+    // Any two braces in a row may be the end: `{{ {"a": 1}}}`.
     let ends = text.as_bytes().windows(CLOSE.len()).enumerate();
     let ends = ends.filter(|(_, bytes)| *bytes == CLOSE.as_bytes()).map(|(end, _)| end);
     let mut problem = None;

@@ -1,16 +1,18 @@
-//! What rendering one target may take.
+//! Limits on rendering one target.
 
-/// Steps of one expression, as minijinja counts them: one per instruction and one per 64 bytes it makes or reads.
+/// Most steps of one expression. minijinja counts one per instruction, and one per 64 bytes that it
+/// creates or reads.
 pub(super) const FUEL: u64 = 5_000;
-/// Holes in all objects of a target; with [`FUEL`] this bounds the steps in total.
+/// Most placeholders in all objects of a target. With [`FUEL`], this bounds the total steps.
 pub(super) const HOLES: usize = 2_000;
-/// Bytes of one hole's expression.
+/// Most bytes of one placeholder's expression.
 pub(super) const EXPRESSION: usize = 4_096;
-/// Places at which the end of a hole is looked for.
+/// Most positions that are tried as the end of a placeholder.
 pub(super) const ENDS: usize = 16;
-/// Bytes of one string with holes, once they are filled.
+/// Most bytes of a rendered string.
 pub(super) const STRING: usize = 64 << 10;
-/// Bytes of all strings and keys of a target's objects, once holes are filled; other values count as a few bytes each.
+/// Most bytes of all rendered strings and keys of a target's objects. Other values count as a few
+/// bytes each.
 pub(super) const TOTAL: usize = 1 << 20;
-/// Levels of lists and maps in what fills a hole.
+/// Most nested levels of lists and maps in the value of a placeholder.
 pub(super) const DEPTH: usize = 32;

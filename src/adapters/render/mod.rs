@@ -1,20 +1,25 @@
-//! Fills the holes of a template's objects with minijinja.
+//! Renders the placeholders in a template's objects with minijinja.
 //!
-//! - Holes `{{ expression }}` are in string values, and in the keys of maps of texts (labels, annotations, selectors and data). The
-//!   objects are structured already, so nothing that fills a hole can become structure, and it isn't looked at for holes again.
-//!   `{{ "{{" }}` writes the braces themselves. Statements (`{% %}`) and comments (`{# #}`) are text like any other, as shell scripts and
-//!   configuration files are full of them.
-//! - A string that is one hole alone takes the type of its expression, else a hole becomes text. Parameters are given as strings;
-//!   those that are whole numbers or booleans in their usual form (`2`, `-1`, `true`; not `007`, `1.10` or `yes`) are numbers and booleans
-//!   in expressions: `replicas: "{{ parameters.replicas }}"` becomes a number.
-//!   (Inside an expression minijinja joins a boolean to text as Python would, as `True`: write two holes, or use the filter `string`.)
-//! - Where Kubernetes takes nothing but text, a hole alone becomes text too: values of labels, annotations, selectors and data, of
-//!   environment variables and HTTP headers, items of `args`, `command` and `values`, and `apiVersion`, `kind`, `image`, `name`,
-//!   `namespace` and whatever ends in `Name`.
-//!   (The plan, which knows the kinds, gives literals the types of their fields.)
-//! - Undefined names are errors that name the field. Attributes of `payload` may be missing, or null, where the filter `default` fills in;
-//!   `pr` is undefined where there is no pull request, which `pr is defined` tells.
-//! - Everything is bounded: see [`limits`].
+//! - Placeholders `{{ expression }}` may be in string values, and in the keys of string maps
+//!   (labels, annotations, selectors and data). Objects are parsed before they are rendered, so a
+//!   value can never change their structure, and values aren't searched for placeholders. The
+//!   braces themselves are written as `{{ "{{" }}`. Statements (`{% %}`) and comments (`{# #}`) are
+//!   plain text, since shell scripts and configuration files often contain them.
+//! - A string that consists of one placeholder takes the type of its expression; in any other
+//!   string the value becomes text. Parameters are given as strings. Whole numbers and booleans in
+//!   canonical form (`2`, `-1`, `true`; not `007`, `1.10` or `yes`) are numbers and booleans in
+//!   expressions: `replicas: "{{ parameters.replicas }}"` becomes a number. (Within an expression,
+//!   minijinja joins a boolean to text as Python does, as `True`. Write two placeholders, or use
+//!   the filter `string`.)
+//! - Where Kubernetes accepts only text, a single placeholder becomes text too: values of labels,
+//!   annotations, selectors and data, of environment variables and HTTP headers, items of `args`,
+//!   `command` and `values`, and `apiVersion`, `kind`, `image`, `name`, `namespace` and all fields
+//!   that end with `Name`. (The plan, which knows the kinds, converts literals to the types of
+//!   their fields.)
+//! - Undefined names are errors that name the field. Attributes of `payload` may be missing or null
+//!   if the filter `default` is used. `pr` is undefined without a pull request; test it with
+//!   `pr is defined`.
+//! - All resources are bounded: see [`limits`].
 
 mod check;
 mod context;
@@ -36,14 +41,15 @@ use crate::core::environment::resolved::{About, Mistake, Target};
 use crate::core::naming::slug;
 use crate::ports::Renderer;
 
-/// Fills holes with minijinja. Holds no state of a target's.
+/// Renders templates with minijinja. It keeps no state of a target.
 #[derive(Debug)]
 pub struct MinijinjaRenderer {
     environment: Environment<'static>,
 }
 
 impl MinijinjaRenderer {
-    /// A renderer with minijinja's own filters, those for HTML left out, and `slug`; without its functions.
+    /// Creates a renderer with minijinja's own filters except those for HTML, with `slug`, and
+    /// without minijinja's functions.
     pub fn new() -> Self {
         let mut environment = Environment::new();
         let functions: Vec<String> = environment.globals().map(|(name, _)| name.to_owned()).collect();
@@ -52,14 +58,14 @@ impl MinijinjaRenderer {
         }
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(limits::FUEL));
-        // `slug(20)`: a DNS label of at most 20 characters out of any text.
+        // `slug(20)` makes a DNS label of at most 20 characters from any text.
         environment
             .add_filter("slug", |text: &str, max: Option<usize>| slug(text, max.unwrap_or(63).clamp(16, 63)));
         environment.add_filter("string", string);
         for filter in ["default", "d"] {
             environment.add_filter(filter, default);
         }
-        // They take something undefined for empty; those for HTML have no place here either.
+        // These filters accept undefined values as empty, or are for HTML.
         for filter in ["chain", "e", "escape", "indent", "pprint", "safe", "zip"] {
             environment.remove_filter(filter);
         }
@@ -67,8 +73,8 @@ impl MinijinjaRenderer {
     }
 }
 
-/// The filter `default`, to which null is as good as missing: what a payload was written by has a
-/// key for what it doesn't know.
+/// The filter `default`. It also replaces null, since senders of payloads write null for unknown
+/// values.
 fn default(
     state: &State<'_, '_>,
     value: &minijinja::Value,
@@ -78,7 +84,7 @@ fn default(
     minijinja::filters::default(state, value, others)
 }
 
-/// The filter `string`, with booleans as JSON has them.
+/// The filter `string`. It writes booleans as JSON does.
 fn string(value: &minijinja::Value) -> Result<String, Error> {
     match value.kind() {
         ValueKind::Undefined => Err(ErrorKind::UndefinedError.into()),

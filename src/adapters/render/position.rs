@@ -1,15 +1,15 @@
-//! What a place in an object may hold.
+//! Positions in an object, and the types that they accept.
 
 use std::fmt;
 
-/// A step on the way to a field.
+/// A step of the path to a field.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Key(String),
     Index(usize),
 }
 
-/// The way from an object's root to a field of it.
+/// The path from an object's root to one of its fields.
 pub(super) struct Position {
     resource: usize,
     steps: Vec<Step>,
@@ -28,13 +28,13 @@ impl Position {
         self.steps.pop();
     }
 
-    /// Whether the map here is one of texts, whose keys are a user's choice: labels, annotations, selectors, or the data of a
-    /// `ConfigMap` or Secret.
+    /// Returns whether this is a map of strings with free keys: labels, annotations, selectors, or
+    /// the data of a `ConfigMap` or Secret.
     pub(super) fn is_map_of_texts(&self) -> bool {
         map_of_texts(&self.steps)
     }
 
-    /// Whether the API server takes nothing but text here.
+    /// Returns whether the API server accepts only text here.
     pub(super) fn is_text(&self) -> bool {
         match self.steps.as_slice() {
             [map @ .., Step::Key(_)] if map_of_texts(map) => true,
@@ -65,7 +65,8 @@ fn map_of_texts(steps: &[Step]) -> bool {
 }
 
 impl fmt::Display for Position {
-    /// As `resources[1].spec.containers[0].image`, with keys that aren't plain names in quotes.
+    /// Writes the path like `resources[1].spec.containers[0].image`. Keys that aren't plain names
+    /// are quoted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "resources[{}]", self.resource)?;
         for step in &self.steps {

@@ -1,4 +1,4 @@
-//! A text outside of a template, as the name of an image.
+//! Renders a text outside of a template, such as an image's name.
 
 use minijinja::value::Serde;
 use minijinja::{Environment, Value};
@@ -6,15 +6,16 @@ use serde_json::json;
 
 use super::hole::{Piece, pieces};
 use crate::core::environment::resolved::About;
+use crate::core::truncate::short_sha;
 
-/// Longest text, in characters, that comes of filling holes.
+/// Most characters of the rendered text.
 const LONGEST: usize = 1_024;
 
-/// Fills the holes. The message of an error says which hole, and what is wrong with it.
+/// Renders a text. The error names the placeholder and the mistake.
 pub(super) fn fill(environment: &Environment<'static>, text: &str, about: &About) -> Result<String, String> {
     let mut context = json!({
         "sha": about.sha,
-        "shortSha": about.sha.chars().take(7).collect::<String>(),
+        "shortSha": short_sha(&about.sha),
         "repository": about.repository,
         "environment": about.environment,
         "parameters": about.parameters,
@@ -73,7 +74,7 @@ mod tests {
             "r.example/acme/shop:0123456"
         );
         assert_eq!(filled("r.example/a:1").unwrap(), "r.example/a:1");
-        assert_eq!(filled("{{ parameters.tag }}").unwrap(), "{{ sha }}", "what fills a hole is no template");
+        assert_eq!(filled("{{ parameters.tag }}").unwrap(), "{{ sha }}", "a value is not a template");
         assert_eq!(filled("{{ pr.number if pr is defined else 'none' }}").unwrap(), "none");
     }
 

@@ -1,4 +1,4 @@
-//! Through an object, from field to field, filling holes and counting what it takes.
+//! Walks through an object, renders its placeholders and counts the used resources.
 
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, Value as Filling};
@@ -9,7 +9,7 @@ use super::hole::{Hole, Piece, has_hole, pieces};
 use super::limits::{DEPTH, HOLES, STRING, TOTAL};
 use super::position::{Position, Step};
 
-/// One rendering. Errors are messages that begin with the field.
+/// The rendering of one target. Errors begin with the field.
 pub(super) struct Walk<'a> {
     environment: &'a Environment<'static>,
     names: &'a Names,
@@ -22,7 +22,7 @@ impl<'a> Walk<'a> {
         Self { environment, names, holes: HOLES, bytes: TOTAL }
     }
 
-    /// Renders the object at that place in the template.
+    /// Renders the object at that index of the template.
     pub(super) fn resource(&mut self, index: usize, object: &Value) -> Result<Value, String> {
         let mut position = Position::root(index);
         self.value(&mut position, object)
@@ -85,7 +85,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The string with its holes filled with text.
+    /// Renders a string to text.
     fn text(&mut self, text: &str) -> Result<String, String> {
         if has_hole(text) {
             let environment = self.environment;
@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
         Ok(joined)
     }
 
-    /// What the hole's expression gives; never something undefined.
+    /// Evaluates the expression of a placeholder. The result is never undefined.
     fn fill(&mut self, hole: &Hole<'_>) -> Result<Filling, String> {
         self.holes = self
             .holes
@@ -147,7 +147,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The filling with its type. `room` is what one hole may still take.
+    /// Converts the value to JSON with its type. `room` is what one placeholder may still use.
     fn json(&mut self, filling: &Filling, room: &mut usize, depth: usize) -> Result<Value, String> {
         let size = filling.as_str().map_or(8, str::len);
         *room = room
@@ -200,7 +200,7 @@ fn at(position: &Position, problem: &str) -> String {
     format!("{position}: {problem}")
 }
 
-/// What minijinja says of an error, for people. It tells types and names of the expression's, never values.
+/// Returns minijinja's message. It may contain types and names from the expression, never values.
 fn told(error: &Error) -> String {
     match error.kind() {
         ErrorKind::OutOfFuel => "takes too many steps".to_owned(),

@@ -1,4 +1,4 @@
-//! How Slack's answers are read.
+//! Reads Slack's answers.
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
@@ -7,21 +7,21 @@ use serde::Deserialize;
 
 use crate::ports::ChatError;
 
-/// How long a rate limit lasts that doesn't say so.
+/// Duration of a rate limit when Slack doesn't say it.
 const DEFAULT_WAIT: SignedDuration = SignedDuration::from_secs(30);
-/// Longest that a rate limit is believed to last.
+/// Longest duration that is accepted for a rate limit.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
-/// Most characters of one of Slack's words. Anything longer isn't one.
+/// Most characters of Slack's error codes. A longer text isn't one.
 const LONGEST_WORD: usize = 64;
 
-/// An answer, with its body. Not to be shown as it is: a body may repeat what was sent.
+/// An answer with its body. It must not be logged, since the body may repeat the request.
 pub(super) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-/// <https://docs.slack.dev/apis/web-api/#slack-web-api__evaluating-responses>
+/// The JSON body. <https://docs.slack.dev/apis/web-api/#slack-web-api__evaluating-responses>
 #[derive(Deserialize)]
 struct Body {
     ok: bool,
@@ -32,7 +32,7 @@ struct Body {
 }
 
 impl Answer {
-    /// What came of an answer to a command: `ok`, as text or in JSON.
+    /// Checks the answer to a request to a `response_url`: `ok`, as text or in JSON.
     pub fn response(&self, name: &str, now: Timestamp) -> Result<(), ChatError> {
         let fine = match self.json() {
             Some(body) => body.ok,
@@ -41,7 +41,7 @@ impl Answer {
         if self.status.is_success() && fine { Ok(()) } else { Err(self.error(name, now)) }
     }
 
-    /// What came of a message: its `ts`.
+    /// Returns the `ts` of a posted message.
     pub fn posted(&self, name: &str, now: Timestamp) -> Result<String, ChatError> {
         match self.json() {
             Some(Body { ok: true, ts: Some(ts), .. }) if self.status.is_success() => Ok(ts),
@@ -60,7 +60,8 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap_or_default().trim()
     }
 
-    /// The error in Slack's own word. The Web API gives it in JSON, a `response_url` in JSON or as the whole text.
+    /// Returns Slack's error code. The Web API has it in JSON, a `response_url` in JSON or as the
+    /// whole text.
     fn word(&self) -> Option<String> {
         let word = match self.json() {
             Some(body) => body.error?,
@@ -77,7 +78,7 @@ impl Answer {
         match (status, word.as_deref().unwrap_or_default()) {
             (429, _) | (_, "ratelimited" | "rate_limited") => {
                 let until = now.saturating_add(self.wait()).unwrap_or(Timestamp::MAX);
-                tracing::warn!(request = name, %until, "Slack rate limit");
+                tracing::warn!(request = name, %until, "Slack rate limit reached");
                 ChatError::RateLimited { until }
             }
             (408 | 500.., _)
@@ -88,7 +89,7 @@ impl Answer {
         }
     }
 
-    /// <https://docs.slack.dev/apis/web-api/rate-limits#responding>
+    /// Returns how long to wait. <https://docs.slack.dev/apis/web-api/rate-limits#responding>
     fn wait(&self) -> SignedDuration {
         let seconds =
             self.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
@@ -97,7 +98,8 @@ impl Answer {
     }
 }
 
-/// What to do about a refusal: <https://docs.slack.dev/reference/methods/chat.postMessage#errors>.
+/// Returns the remedy for an error code.
+/// <https://docs.slack.dev/reference/methods/chat.postMessage#errors>
 fn remedy(word: &str) -> Option<&'static str> {
     Some(match word {
         "not_authed" | "invalid_auth" | "account_inactive" | "token_revoked" | "token_expired" => {

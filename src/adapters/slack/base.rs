@@ -1,16 +1,16 @@
-//! Where requests may go.
+//! Base URLs that limit where requests are sent.
 
 use url::Url;
 
-/// A base URL. Whatever is requested is below it.
+/// A base URL. Requests are only sent below it.
 #[derive(Debug)]
 pub(super) struct Base(Url);
 
 impl Base {
-    /// `what` names the setting in errors.
+    /// Parses a base URL. `what` names the setting in errors.
     pub fn new(what: &str, text: &str) -> Result<Self, String> {
         let bad = |why: &str| format!("{what} {why}: write it like https://hooks.slack.com/");
-        // The URL isn't repeated: it may hold a password.
+        // The error doesn't repeat the URL, which may contain a password.
         let mut url = Url::parse(text).map_err(|error| bad(&format!("is no URL ({error})")))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(bad("is neither http:// nor https://"));
@@ -27,7 +27,8 @@ impl Base {
         Ok(Self(url))
     }
 
-    /// The URL in its normal form, if it is below this base. The error doesn't repeat it: it may be a secret.
+    /// Returns the normalized URL if it is below this base. The error doesn't repeat the URL, which
+    /// may be a secret.
     pub fn admit(&self, text: &str) -> Result<Url, String> {
         let foreign = || format!("the response_url is not below {}: it isn't Slack's", self.0);
         let url = Url::parse(text).map_err(|_| "the response_url is no URL".to_owned())?;
@@ -38,7 +39,7 @@ impl Base {
         if same && plain && url.path().starts_with(self.0.path()) { Ok(url) } else { Err(foreign()) }
     }
 
-    /// The URL of a method.
+    /// Returns the URL of a method of the Web API.
     pub fn join(&self, method: &str) -> Result<Url, String> {
         self.0.join(method).map_err(|error| format!("{method}: {error}"))
     }

@@ -1,4 +1,5 @@
-//! Slack: answers to commands by their `response_url`, and messages by the Web API. <https://docs.slack.dev/apis/web-api>
+//! Slack: answers commands by their `response_url`, and posts messages by the Web API.
+//! <https://docs.slack.dev/apis/web-api>
 
 mod answer;
 mod base;
@@ -20,19 +21,20 @@ use super::http::{HttpClient, causes, client};
 use crate::core::slack::ChatMessage;
 use crate::ports::{Chat, ChatError};
 
-/// The largest answer that is read, in bytes: Slack repeats the message in it.
+/// Most bytes of an answer, in which Slack repeats the message.
 const LARGEST: usize = 1 << 20;
 
-/// How Slack is spoken to. The defaults are for Slack as it is.
+/// Settings of the connection to Slack. The defaults suit Slack.
 #[derive(Clone, Debug)]
 pub struct SlackSettings {
-    /// `User-Agent`.
+    /// The `User-Agent` header.
     pub user_agent: String,
-    /// Bounds one request from connecting to the last byte of the answer.
+    /// Timeout of one request, from connecting to the last byte of the answer.
     pub timeout: Duration,
-    /// The base URL below which every `response_url` must be. Whoever knows a signing secret names that URL, so nothing else is requested.
+    /// Base URL of every `response_url`. Anybody who knows a signing secret chooses that URL, so
+    /// Matinee sends requests only below this base.
     pub response_url: String,
-    /// The Web API's base URL. Tokens are sent there.
+    /// Base URL of the Web API. Tokens are sent there.
     pub api_url: String,
 }
 
@@ -47,7 +49,8 @@ impl Default for SlackSettings {
     }
 }
 
-/// Slack over HTTP. Sends every message once and follows no redirect: the way elsewhere isn't Slack's.
+/// A client for Slack. It sends every message once and follows no redirects, since a redirect
+/// target isn't Slack's.
 pub struct SlackChat {
     client: HttpClient<Full<Bytes>>,
     user_agent: HeaderValue,
@@ -57,7 +60,8 @@ pub struct SlackChat {
 }
 
 impl SlackChat {
-    /// Nothing is sent yet. Needs a running tokio runtime. The error names the setting.
+    /// Creates a client without sending anything. It needs a running tokio runtime. Errors name the
+    /// setting.
     pub fn new(settings: &SlackSettings) -> Result<Self, String> {
         Ok(Self {
             client: client(settings.timeout)?,
@@ -69,7 +73,8 @@ impl SlackChat {
         })
     }
 
-    /// Sends the request, once, and reads the whole answer, within the timeout. `name` stands for the URL wherever it is spoken of.
+    /// Sends the request once and reads the whole answer, within the timeout. Logs and errors show
+    /// `name` instead of the URL.
     async fn send(
         &self,
         name: &'static str,
@@ -79,7 +84,7 @@ impl SlackChat {
     ) -> Result<Answer, ChatError> {
         let mut request = Request::post(url.as_str())
             .header(header::USER_AGENT, &self.user_agent)
-            // Without the charset the Web API answers with a warning.
+            // Without the charset, the Web API answers with a warning.
             .header(header::CONTENT_TYPE, "application/json; charset=utf-8");
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);

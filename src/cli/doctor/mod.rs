@@ -176,8 +176,8 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
         let is_served = |one: &&PreviewRepository| {
             class_name_of(one).is_some_and(|name| classes.iter().any(|class| class.name_any() == name))
         };
-        let served = concerned.iter().filter(is_served).cloned().collect();
-        all.push(connection::section(&reader, connection, classes, served));
+        let its_repositories = concerned.iter().filter(is_served).cloned().collect();
+        all.push(connection::section(&reader, connection, classes, its_repositories));
     }
     let stalled = unlisted.map_or_else(|| repositories::check(&concerned), |finding| vec![finding]);
     all.push(("PreviewRepositories".to_owned(), async { stalled }.boxed()));

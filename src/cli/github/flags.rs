@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::adapters::github::permissions::Part;
 use crate::adapters::github::registration::manifest::{check_name, check_webhook_url};
 use crate::adapters::github::registration::place::check_organization;
-use crate::adapters::github::registration::{Kept, Part, Place};
+use crate::adapters::github::registration::{Kept, Place};
 use crate::settings;
 
 /// Flags of `matinee github connect`.

@@ -12,7 +12,9 @@ use crate::controllers::runner::Failure;
 use crate::controllers::{request, write};
 use crate::core::chatops;
 use crate::core::chatops::{Command, CommandError, Reply, Resolved};
-use crate::core::forge::PullRequest;
+use crate::core::conditions;
+use crate::core::deployment::reason::RequestReason;
+use crate::core::forge::{PullRequest, StatusState};
 use crate::core::naming;
 use crate::core::trouble;
 use crate::ports::{Actor, ClusterError};
@@ -117,7 +119,7 @@ async fn promoted(
         return Ok(Err(cannot("NothingToPromote", message)));
     };
     for deployment in visit.forge.deployments(&visit.name, &place, None).await? {
-        if visit.forge.deployment_state(&visit.name, deployment.id).await?.as_deref() == Some("success") {
+        if visit.forge.deployment_state(&visit.name, deployment.id).await? == Some(StatusState::Success) {
             return Ok(Ok(deployment.sha));
         }
     }
@@ -182,7 +184,10 @@ pub(super) async fn follow(
             Outcome { stand, answer, request: None }
         }
         // An outage isn't answered: when it is over, the answer would be another one again.
-        _ if ["Creating", "Deploying", "NotReached"].contains(&reason)
+        _ if matches!(
+            RequestReason::parse(reason),
+            Some(RequestReason::Creating | RequestReason::Deploying)
+        ) || reason == conditions::NOT_REACHED
             || trouble::OUTAGES.contains(&reason) =>
         {
             Outcome { stand: Stand::UnderWay, answer: None, request: None }

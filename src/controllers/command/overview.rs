@@ -9,7 +9,9 @@ use crate::controllers::request;
 use crate::controllers::runner::Failure;
 use crate::core::chatops;
 use crate::core::chatops::{Reply, Row};
+use crate::core::forge::StatusState;
 use crate::core::naming;
+use crate::core::truncate::short_sha;
 
 /// What is known of one environment.
 struct Found<'a> {
@@ -66,10 +68,10 @@ async fn look<'a>(
         let statuses = visit.forge.deployment_statuses(&visit.name, newest.id).await?;
         let status = statuses.items.first();
         found.sha = Some(newest.sha.clone());
-        let state = match status.map(|status| status.state.as_str()) {
-            Some("success") => "live",
-            Some("failure" | "error") => "failed",
-            Some("inactive") => "gone",
+        let state = match status.map(|status| &status.state) {
+            Some(StatusState::Success) => "live",
+            Some(state) if state.is_failed() => "failed",
+            Some(StatusState::Inactive) => "gone",
             Some(_) => "under way",
             None => "asked for",
         };
@@ -91,7 +93,7 @@ fn waiting(visit: &Visit<'_>, entry: &RepositoryEnvironment) -> Option<String> {
     });
     let waiting = requests.iter().filter_map(|request| {
         let (status, _, message) = request::ready(request)?;
-        let sha: String = request.spec.sha.chars().take(7).collect();
+        let sha = short_sha(&request.spec.sha);
         (status == "Unknown" && !message.is_empty()).then(|| format!("{sha} {message}"))
     });
     let all: Vec<String> = waiting.collect();

@@ -3,9 +3,7 @@
 
 use kube::ResourceExt as _;
 
-use crate::api::{
-    ANNOTATION_PULL_REQUEST_UPDATED, DeploymentState, Origin, PreviewEnvironment, Refusal, Verification,
-};
+use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, Origin, PreviewEnvironment, Refusal, Verification};
 use crate::controllers::Context;
 use crate::controllers::runner::Failure;
 use crate::core::deployment::triggers;
@@ -14,6 +12,7 @@ use crate::core::environment::eligibility::Verdict;
 use crate::core::environment::resolve::Admitted;
 use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status;
+use crate::core::forge::StatusState;
 use crate::ports::ForgeError;
 
 /// What GitHub said.
@@ -140,7 +139,7 @@ async fn ended(
     let asked_for = || {
         context.requests.find(|request| {
             request.namespace() == environment.namespace()
-                && triggers::same_place(&request.spec, spec)
+                && triggers::is_request_of(&request.spec, spec)
                 && request.spec.sha == spec.revision.sha
         })
     };
@@ -153,7 +152,7 @@ async fn ended(
         Err(ForgeError::NotFound(_)) => return Ok(Some(id)),
         Err(error) => return Err(error.into()),
     };
-    Ok((state.as_deref() == Some(DeploymentState::Inactive.as_github())).then_some(id))
+    Ok((state == Some(StatusState::Inactive)).then_some(id))
 }
 
 /// Whether the commit is known to have been the pull request's head: a force push takes it out of
@@ -169,7 +168,7 @@ fn was_head(environment: &PreviewEnvironment, context: &Context) -> bool {
     let is_requested = || {
         context.requests.find(|request| {
             request.namespace() == environment.namespace()
-                && triggers::same_place(&request.spec, &environment.spec)
+                && triggers::is_request_of(&request.spec, &environment.spec)
                 && request.spec.requested_by.origin == Origin::PullRequest
                 && request.spec.sha == revision.sha
         })

@@ -104,7 +104,7 @@ async fn ask(
         deployment_status::passed_over(environment, &recent.items, &context.cluster_id).into_iter().take(MOST)
     {
         let state = forge.deployment_state(&repository, id).await?;
-        if !deployment_status::is_settled(state.as_deref()) {
+        if !deployment_status::is_settled(state.as_ref()) {
             found.push(id);
         }
     }

@@ -13,6 +13,7 @@ use crate::controllers::runner::Failure;
 use crate::controllers::{Context, reporter, write};
 use crate::core::environment::deletion;
 use crate::core::environment::deletion::Deletion;
+use crate::core::forge::StatusState;
 use crate::core::naming;
 use crate::core::publish::deployment_status;
 use crate::core::trouble::Trouble;
@@ -183,8 +184,7 @@ async fn retire(
             continue;
         }
         if (told(deployment.id).is_none() || context.reporter.is_doubtful(deployment.id))
-            && forge.deployment_state(&repository, deployment.id).await?.as_deref()
-                == Some(DeploymentState::Inactive.as_github())
+            && forge.deployment_state(&repository, deployment.id).await? == Some(StatusState::Inactive)
         {
             context.reporter.retire(deployment.id);
             continue;

@@ -11,6 +11,7 @@ use crate::controllers::github_writes::{Progress, WriteError};
 use crate::controllers::write;
 use crate::core::deployment::gates;
 use crate::core::deployment::gates::Standing;
+use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::NewCommitStatus;
 use crate::ports::{EventType, ForgeError};
 
@@ -119,13 +120,13 @@ async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>)
 fn last_commit_status(visit: &Visit<'_>) -> Option<NewCommitStatus> {
     let (_, reason, message) = super::ready(visit.request)?;
     let mut url = None;
-    let standing = match reason {
-        "Succeeded" => {
+    let standing = match RequestReason::parse(reason) {
+        Some(RequestReason::Succeeded) => {
             url = Some(message.to_owned()).filter(|url| !url.is_empty());
             Standing::Live
         }
-        "Superseded" => Standing::Superseded(message),
-        "Inactive" => Standing::Superseded(INACTIVE),
+        Some(RequestReason::Superseded) => Standing::Superseded(message),
+        Some(RequestReason::Inactive) => Standing::Superseded(INACTIVE),
         // A gate whose time ran out.
         _ => Standing::Refused(message),
     };

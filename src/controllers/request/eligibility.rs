@@ -10,7 +10,7 @@ use crate::core::deployment::gates::supersession;
 use crate::core::environment::eligibility;
 use crate::core::environment::eligibility::{Unselected, Verdict};
 use crate::core::environment::resolved::Mistake;
-use crate::core::forge::Deployment;
+use crate::core::forge::{Deployment, StatusState};
 use crate::core::naming;
 use crate::ports::ForgeError;
 
@@ -131,36 +131,36 @@ async fn by_source(visit: &Visit<'_>) -> Result<Result<Option<supersession::Supe
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let environment = source.and_then(|source| naming::github_environment(source, number));
     let wanted = match trigger.state {
-        TriggerState::Success => &["success"][..],
-        TriggerState::Failure => &["failure", "error"],
+        TriggerState::Success => &[StatusState::Success][..],
+        TriggerState::Failure => &[StatusState::Failure, StatusState::Error],
     };
     if let Some(environment) = environment {
         let deployments = visit.forge.deployments(&visit.name, &environment, None).await?;
-        let mut newer: Vec<(&Deployment, Option<String>)> = Vec::new();
+        let mut newer: Vec<(&Deployment, Option<StatusState>)> = Vec::new();
         for deployment in deployments.iter().filter(|deployment| deployment.id > id).take(NEWER) {
             newer.push((deployment, visit.forge.deployment_state(&visit.name, deployment.id).await?));
         }
-        let again = |(deployment, state): &(&Deployment, Option<String>)| {
-            deployment.sha == spec.sha && state.as_deref().is_some_and(|state| wanted.contains(&state))
+        let again = |(deployment, state): &(&Deployment, Option<StatusState>)| {
+            deployment.sha == spec.sha && state.as_ref().is_some_and(|state| wanted.contains(state))
         };
         if newer.iter().any(again) {
             return Ok(Ok(None));
         }
-        let newer = newer.iter().map(|(deployment, state)| (*deployment, state.as_deref()));
+        let newer = newer.iter().map(|(deployment, state)| (*deployment, state.as_ref()));
         if let Some(superseded) = supersession::by_source(spec, newer) {
             return Ok(Ok(Some(superseded)));
         }
     }
     let state = visit.forge.deployment_state(&visit.name, id).await?;
     Ok(match state {
-        Some(state) if wanted.contains(&state.as_str()) => Ok(None),
+        Some(state) if wanted.contains(&state) => Ok(None),
         state => Err(Mistake {
             reason: super::SOURCE_NOT_LIVE,
             message: format!(
                 "deployment {id} of {} is {} now: it has to be {} for this one to be created",
                 trigger.environment,
-                state.as_deref().unwrap_or("without a status"),
-                wanted.join(" or ")
+                state.as_ref().map_or("without a status", StatusState::as_str),
+                wanted.iter().map(StatusState::as_str).collect::<Vec<_>>().join(" or ")
             ),
         }),
     })

@@ -8,6 +8,7 @@ use crate::core::deployment::gates::image;
 use crate::core::deployment::gates::image::Answer;
 use crate::core::deployment::gates::{Facts, Needs};
 use crate::core::environment::resolved::{About, Mistake};
+use crate::core::forge::StatusState;
 use crate::core::image::{ImageReference, credentials_for};
 use crate::core::naming;
 use crate::ports::{ForgeError, RegistryError};
@@ -50,7 +51,7 @@ async fn has_succeeded(visit: &Visit<'_>, environment: &str) -> Result<bool, For
     };
     for deployment in deployments {
         let statuses = visit.forge.deployment_statuses(&visit.name, deployment.id).await?;
-        if statuses.items.iter().any(|status| status.state == "success") {
+        if statuses.items.iter().any(|status| status.state == StatusState::Success) {
             return Ok(true);
         }
     }

@@ -330,7 +330,7 @@ impl Visit<'_> {
         let spec = &self.request.spec;
         let newer = self.context.environments.find(|environment| {
             environment.namespace() == self.request.namespace()
-                && triggers::same_place(spec, &environment.spec)
+                && triggers::is_request_of(spec, &environment.spec)
                 && environment.spec.revision.deployment_id > Some(deployment_id)
                 && environment.spec.revision.sha != spec.sha
         });
@@ -352,7 +352,7 @@ fn is_live(request: &DeploymentRequest, context: &Context) -> bool {
         environment.namespace() == request.namespace()
             && environment.metadata.deletion_timestamp.is_none()
             && environment.spec.revision.deployment_id == Some(id)
-            && triggers::same_place(&request.spec, &environment.spec)
+            && triggers::is_request_of(&request.spec, &environment.spec)
     });
     live.is_some()
 }
@@ -377,7 +377,7 @@ pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context
     let asked = context.requests.state_filter(|request| {
         request.namespace().as_deref() == Some(&namespace)
             && request.metadata.deletion_timestamp.is_none()
-            && triggers::same_place(&request.spec, spec)
+            && triggers::is_request_of(&request.spec, spec)
     });
     for request in asked {
         delete(&request, context).await?;
@@ -397,7 +397,7 @@ pub(super) async fn look_at_head(
     let asked = context.requests.state_filter(|request| {
         request.namespace() == environment.namespace()
             && request.metadata.deletion_timestamp.is_none()
-            && triggers::same_place(&request.spec, &environment.spec)
+            && triggers::is_request_of(&request.spec, &environment.spec)
             && request.spec.sha == head
             && request.status.as_ref().is_some_and(|status| status.deployment_id.is_some())
     });
@@ -410,7 +410,8 @@ pub(super) async fn look_at_head(
 /// Keeps the newest requests of an environment: history has an end.
 async fn forget_the_oldest(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {
     let siblings = context.requests.state_filter(|other| {
-        other.namespace() == request.namespace() && supersession::same_place(&other.spec, &request.spec)
+        other.namespace() == request.namespace()
+            && supersession::have_same_environment(&other.spec, &request.spec)
     });
     let siblings: Vec<&DeploymentRequest> = siblings.iter().map(AsRef::as_ref).collect();
     for old in supersession::surplus(&siblings, KEPT).into_iter().filter(|old| is_over(old)) {

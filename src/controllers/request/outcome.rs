@@ -9,6 +9,7 @@ use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment, PreviewE
 use crate::core::deployment::gates::supersession;
 use crate::core::deployment::triggers;
 use crate::core::environment::status;
+use crate::core::forge::StatusState;
 use crate::core::publish::deployment_status;
 use crate::ports::ForgeError;
 
@@ -36,7 +37,7 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
     let request = visit.request;
     let ours = visit.context.environments.find(|environment| {
         environment.namespace() == request.namespace()
-            && triggers::same_place(&request.spec, &environment.spec)
+            && triggers::is_request_of(&request.spec, &environment.spec)
     });
     let ours = ours.map(|ours| visit.context.fresh_environments.of(ours));
     let known = ours.as_ref().and_then(|environment| environment.status.as_ref());
@@ -57,12 +58,14 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
     }
     let statuses = visit.forge.deployment_statuses(&visit.name, id).await?;
     let Some(newest) = statuses.items.first() else { return Ok(without_status(visit, id, ours.as_deref())) };
-    let was_live = statuses.items.iter().find(|status| status.state == "success");
-    Ok(match (newest.state.as_str(), was_live) {
-        ("failure" | "error", _) => Followed::Failed { cause: newest.description.clone() },
+    let was_live = statuses.items.iter().find(|status| status.state == StatusState::Success);
+    Ok(match (&newest.state, was_live) {
+        (state, _) if state.is_failed() => Followed::Failed { cause: newest.description.clone() },
         // It is a success that it was live once, also when another one has taken its place since.
-        ("success" | "inactive", Some(live)) => Followed::Live { url: live.environment_url.clone() },
-        ("inactive", None) => Followed::Inactive,
+        (StatusState::Success | StatusState::Inactive, Some(live)) => {
+            Followed::Live { url: live.environment_url.clone() }
+        }
+        (StatusState::Inactive, None) => Followed::Inactive,
         _ => Followed::UnderWay,
     })
 }

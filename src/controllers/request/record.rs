@@ -22,6 +22,7 @@ use crate::core::deployment::gates;
 use crate::core::deployment::gates::Evaluation;
 use crate::core::deployment::gates::repeats;
 use crate::core::deployment::gates::repeats::Hold;
+use crate::core::deployment::reason::RequestReason;
 use crate::core::environment::resolved::Mistake;
 
 /// The request may be carried out: PreviewRepository, class, pull request, branch.
@@ -32,17 +33,18 @@ const CREATED: &str = "Created";
 const SUCCEEDED: &str = "Succeeded";
 /// Time between two tries to create what GitHub refuses: nothing tells when somebody gives the permission.
 pub(super) const REFUSED_AGAIN: Duration = Duration::from_mins(10);
-/// Reason of a deployment that GitHub refuses to create.
-const REFUSED: &str = "Refused";
-/// Reason of a deployment that GitHub was asked to create, or is to be asked for.
-const CREATING: &str = "Creating";
+const REFUSED: &str = RequestReason::Refused.as_str();
+const CREATING: &str = RequestReason::Creating.as_str();
+const DEPLOYING: &str = RequestReason::Deploying.as_str();
+const FAILED: &str = RequestReason::DeploymentFailed.as_str();
+const INACTIVE: &str = RequestReason::Inactive.as_str();
+const SUPERSEDED: &str = RequestReason::Superseded.as_str();
 const WAITS_FOR_ITS_TURN: &str = "waits for its turn among the writes to GitHub";
-/// Reasons of `Ready` after which nothing is to come but by what is heard of the pull request or branch.
-const ENDS: [&str; 5] = ["Succeeded", "Superseded", "Inactive", "ChecksTimedOut", "ImageTimedOut"];
-
-/// Whether nothing more is to be done for a request.
+/// Returns whether a request has ended, given its conditions.
 pub(super) fn has_ended(list: &[Condition]) -> bool {
-    find_condition(list, conditions::READY).is_some_and(|ready| ENDS.contains(&ready.reason.as_str()))
+    find_condition(list, conditions::READY)
+        .and_then(|ready| RequestReason::parse(&ready.reason))
+        .is_some_and(RequestReason::is_end)
 }
 
 /// Whether the commit status is still to be brought to where the request stands.
@@ -186,8 +188,8 @@ pub(super) async fn outcome(
             stalled(repeats::REASON, message)
         }
         Outcome::Superseded(why) => {
-            set(CREATED, ConditionStatus::False, "Superseded", why);
-            stalled("Superseded", why)
+            set(CREATED, ConditionStatus::False, SUPERSEDED, why);
+            stalled(SUPERSEDED, why)
         }
         Outcome::Failed(message) => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
@@ -244,25 +246,22 @@ fn succeeded(
 ) -> Summary {
     match followed {
         Followed::UnderWay => {
-            set(SUCCEEDED, ConditionStatus::Unknown, "Deploying", "");
-            Summary::Reconciling {
-                reason: "Deploying".to_owned(),
-                message: format!("GitHub deployment {id}"),
-            }
+            set(SUCCEEDED, ConditionStatus::Unknown, DEPLOYING, "");
+            Summary::Reconciling { reason: DEPLOYING.to_owned(), message: format!("GitHub deployment {id}") }
         }
         Followed::Live { url } => {
             let message = url.clone().unwrap_or_default();
-            set(SUCCEEDED, ConditionStatus::True, "Succeeded", &message);
-            Summary::Ready { reason: "Succeeded".to_owned(), message }
+            set(SUCCEEDED, ConditionStatus::True, RequestReason::Succeeded.as_str(), &message);
+            Summary::Ready { reason: RequestReason::Succeeded.as_str().to_owned(), message }
         }
         Followed::Failed { cause } => {
-            set(SUCCEEDED, ConditionStatus::False, "DeploymentFailed", cause);
-            Summary::Stalled { reason: "DeploymentFailed".to_owned(), message: cause.clone() }
+            set(SUCCEEDED, ConditionStatus::False, FAILED, cause);
+            Summary::Stalled { reason: FAILED.to_owned(), message: cause.clone() }
         }
         Followed::Inactive => {
             let message = format!("deployment {id} became inactive before it succeeded");
-            set(SUCCEEDED, ConditionStatus::False, "Inactive", &message);
-            Summary::Stalled { reason: "Inactive".to_owned(), message }
+            set(SUCCEEDED, ConditionStatus::False, INACTIVE, &message);
+            Summary::Stalled { reason: INACTIVE.to_owned(), message }
         }
     }
 }

@@ -1,7 +1,8 @@
-//! What an error of the Kubernetes API means, and its message without the values of the object that it is about.
+//! Classifies errors of the Kubernetes API and redacts their messages.
 //!
-//! The API server repeats what it was sent: a rejected Secret is answered with the value of its key. So no message
-//! leaves the adapter as it came: [`message`] keeps field paths and causes, and removes values.
+//! The API server repeats the objects that it receives: its rejection of a Secret contains the
+//! value of the key. So no message leaves the adapter unredacted: [`message`] keeps field paths and
+//! causes and removes values.
 
 mod redact;
 mod scan;
@@ -15,8 +16,8 @@ use kube::core::Status;
 pub use redact::{message, text, text_about};
 pub use sent::SentValues;
 
-/// Marks of a server error (500) that is about the object that was sent: server-side apply can't give it the types of
-/// its schema. The API server answers this as an internal error
+/// Signs of a server error (500) that is about the sent object: server-side apply can't convert it
+/// to the types of its schema. The API server reports this as an internal error
 /// (<https://github.com/kubernetes/kubernetes/issues/139253>).
 const UNTYPED: [&str; 9] = [
     "failed to create typed patch object",
@@ -29,31 +30,31 @@ const UNTYPED: [&str; 9] = [
     "associative list with keys ",
     "associative list without keys ",
 ];
-/// Beginning of what the API server says when an admission webhook doesn't answer it.
+/// Beginning of the API server's message about an admission webhook that doesn't respond.
 const CALLING: &str = "failed calling webhook \"";
-/// The same for a webhook that converts between versions of a kind.
+/// Beginning of its message about a webhook that converts between versions of a kind.
 const CONVERTING: &str = "conversion webhook for ";
 
-/// What an error of the Kubernetes API means for the request that it answers.
+/// Meaning of a Kubernetes API error for its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// The object, or the rights of the account, are wrong: the same request is rejected again.
+    /// The object or the account's rights are wrong: the same request would be rejected again.
     Rejected,
-    /// The API server can't reach a webhook that it has to ask. The platform team has to repair it; the request is
-    /// tried again.
+    /// The API server can't reach a webhook that it must call. The platform team has to fix it;
+    /// Matinee retries the request.
     WebhookUnavailable {
         /// The webhook's name, or the kind that it converts.
         webhook: String,
         /// Why it can't be reached, without values.
         why: String,
     },
-    /// Another change stands against it.
+    /// Another change conflicts with it.
     Conflict,
-    /// The API server can't answer now: the same request may succeed later.
+    /// The API server can't respond now: the same request may succeed later.
     Outage,
 }
 
-/// What an error means: from its HTTP code, its message, and nothing else.
+/// Classifies an error by its HTTP code and its message.
 pub fn meaning(status: &Status) -> Meaning {
     let message = status.message.as_str();
     match status.code {
@@ -63,21 +64,21 @@ pub fn meaning(status: &Status) -> Meaning {
             None if is_about_the_object(message) => Meaning::Rejected,
             None => Meaning::Outage,
         },
-        // 0: the answer names no code, which the API server never does.
+        // Code 0: the response has no code. The API server never sends such a response.
         0 | 408 | 429 => Meaning::Outage,
         _ => Meaning::Rejected,
     }
 }
 
-/// Whether a server error is about the object, so that waiting doesn't help.
+/// Whether a server error is about the object, so that a retry doesn't help.
 fn is_about_the_object(message: &str) -> bool {
     let message = redact::without_wrappers(message);
-    // A webhook may answer whatever code it likes.
+    // A webhook may respond with any code.
     let denied = message.starts_with("admission webhook \"") && message.contains("\" denied the request");
     denied || UNTYPED.iter().any(|mark| message.contains(mark)) || typing::is_typing(message)
 }
 
-/// The webhook that the API server couldn't reach, and why.
+/// Returns the webhook that the API server couldn't reach, and why.
 fn webhook(message: &str) -> Option<(String, &str)> {
     let inner = message.strip_prefix("Internal error occurred: ").unwrap_or(message);
     if let Some(rest) = inner.strip_prefix(CALLING) {
@@ -94,7 +95,7 @@ fn webhook(message: &str) -> Option<(String, &str)> {
     Some((format!("for the conversion of {} {}", redact::name(version), redact::name(kind)), reason(why)))
 }
 
-/// The cause behind the URL of a webhook, which its name says well enough.
+/// Returns the cause without the webhook's URL; its name is enough.
 fn reason(why: &str) -> &str {
     why.strip_prefix("Post \"").and_then(|rest| rest.split_once("\": ")).map_or(why, |(_, reason)| reason)
 }

@@ -1,5 +1,5 @@
-//! The API server's words without values: known forms are taken apart, and what is in quotes or braces elsewhere stays
-//! only where it can be nothing but a name.
+//! Redacts messages of the API server. It parses known forms. In any other text it keeps the
+//! content of quotes and braces only if that can only be a name.
 
 use kube::core::Status;
 use kube::core::response::StatusCause;
@@ -9,20 +9,21 @@ use super::sent::{REMOVED, SentValues};
 use super::typing::{is_typing, path, typing};
 use crate::core::truncate::cut;
 
-/// Longest message, in characters: those who repeat it add the object and the remedy.
+/// Longest message, in characters. It leaves room for the object and the remedy, which callers add.
 const MAX: usize = 480;
-/// Longest text that is looked at, in bytes.
+/// Longest text that is parsed, in bytes.
 const MAX_READ: usize = 64 * 1024;
-/// Causes that are repeated of an object with many mistakes.
+/// Most causes to repeat for an object with many mistakes.
 const MAX_CAUSES: usize = 5;
 
-/// The message of an error without values, cause first and bounded. `sent` are the values of the object that was sent.
+/// Returns the redacted message of an error, cause first and bounded. `sent` are the values in the
+/// request.
 pub fn message(status: &Status, sent: &SentValues) -> String {
     if is_known_without_values(&status.message) {
         return text(&status.message);
     }
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
-    // What validation finds comes field by field, so that no value can be taken for the next field.
+    // Validation reports each field separately, so no value can be mistaken for the next field.
     let cleaned =
         if status.code == 422 && causes.iter().all(|cause| !cause.message.is_empty()) && !causes.is_empty() {
             of_causes(causes, sent)
@@ -32,13 +33,13 @@ pub fn message(status: &Status, sent: &SentValues) -> String {
     cut(&sent.removed_from(&cleaned), MAX)
 }
 
-/// Any text that the API server wrote, without values, cause first and bounded.
+/// Redacts any text of the API server, cause first and bounded.
 pub fn text(raw: &str) -> String {
     cut(&clean(raw), MAX)
 }
 
-/// The same about objects that were sent. Their values are looked for before the text is taken apart, since afterwards
-/// part of one may be left, and in what is left.
+/// Redacts a text about objects that were sent. It removes their values before parsing, which could
+/// split a value, and again from the result.
 pub fn text_about(raw: &str, sent: &SentValues) -> String {
     if is_known_without_values(raw) {
         return text(raw);
@@ -46,12 +47,12 @@ pub fn text_about(raw: &str, sent: &SentValues) -> String {
     cut(&sent.removed_from(&clean(&sent.removed_from_raw(read(raw)))), MAX)
 }
 
-/// As much of a text as is looked at.
+/// Returns as much of a text as is parsed.
 fn read(raw: &str) -> &str {
     &raw[..raw.floor_char_boundary(MAX_READ)]
 }
 
-/// A name as it may be repeated; `…` when it is none.
+/// Returns the text if it is a name, otherwise `…`.
 pub(super) fn name(text: &str) -> String {
     if is_name(text) { text.to_owned() } else { REMOVED.to_string() }
 }
@@ -69,7 +70,7 @@ fn of_causes(causes: &[StatusCause], sent: &SentValues) -> String {
     listed(all)
 }
 
-/// The first of several causes, and how many more there are.
+/// Joins the first causes and the number of the others.
 pub(super) fn listed(mut all: Vec<String>) -> String {
     let more = all.len().saturating_sub(MAX_CAUSES);
     all.truncate(MAX_CAUSES);
@@ -79,7 +80,8 @@ pub(super) fn listed(mut all: Vec<String>) -> String {
     all.join("; ")
 }
 
-/// Quotas and Pod Security speak of names, amounts and fields alone.
+/// Whether the message contains no values: messages about quotas and Pod Security contain only
+/// names, amounts and fields.
 fn is_known_without_values(message: &str) -> bool {
     let inner = without_wrappers(message);
     inner.starts_with("exceeded quota: ") || inner.starts_with("violates PodSecurity \"")
@@ -91,7 +93,7 @@ fn clean(raw: &str) -> String {
     if is_typing(inner) {
         return typing(inner);
     }
-    // A difference of two objects follows in further lines. A webhook's words may have several lines.
+    // Further lines show the difference of two objects. A webhook's message may have several lines.
     let line =
         if inner.contains("denied the request") { inner } else { inner.lines().next().unwrap_or_default() };
     let line = line.find("error found in #").map_or(line, |at| &line[..at]);
@@ -101,7 +103,7 @@ fn clean(raw: &str) -> String {
     cleaned.trim_end_matches([':', ',', ' ']).to_owned()
 }
 
-/// Without the names and kinds that only wrap the cause: whoever repeats it names the object.
+/// Removes the names and kinds that only wrap the cause. The caller names the object.
 pub(super) fn without_wrappers(message: &str) -> &str {
     let mut text = message.trim_start();
     loop {
@@ -126,7 +128,7 @@ pub(super) fn without_wrappers(message: &str) -> &str {
     }
 }
 
-/// The cause in `pods "web" is forbidden: cause`.
+/// Returns the cause in `pods "web" is forbidden: cause`.
 fn object(text: &str) -> Option<&str> {
     let (kind, rest) = text.split_once(" \"")?;
     if kind.is_empty() || !kind.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '/')) {

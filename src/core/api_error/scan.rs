@@ -1,15 +1,16 @@
-//! Looks through a text for what may be a value: by what validation says before it, by quotes and by braces.
+//! Removes possible values from a text: it finds them by the words of validation before them, by
+//! quotes and by braces.
 
 use super::sent::REMOVED;
 use super::typing::path;
 
 /// Longest quoted name, in bytes.
 const MAX_NAME: usize = 253;
-/// Longest result, in bytes: of more, nothing would be shown.
+/// Longest result, in bytes. Nobody would see more.
 const MAX_OUT: usize = 16 * 1024;
-/// What validation says before it repeats the value.
+/// Words of validation before it repeats the value.
 const LABELS: [&str; 4] = ["Invalid value", "Unsupported value", "Duplicate value", "Not found"];
-/// Beginnings of what validation says after a value whose end can't be told for certain.
+/// Beginnings of validation's text after a value without a certain end.
 const DETAILS: [&str; 8] = [
     "field is immutable",
     "must ",
@@ -20,7 +21,7 @@ const DETAILS: [&str; 8] = [
     "cannot ",
     "updates to ",
 ];
-/// Words before a quoted name: of an object, a kind, a field, a rule.
+/// Words before a quoted name of an object, a kind, a field or a rule.
 const BEFORE_NAMES: [&str; 31] = [
     "webhook ",
     "service ",
@@ -54,7 +55,7 @@ const BEFORE_NAMES: [&str; 31] = [
     "Kind=",
     "than ",
 ];
-/// What follows a quoted name that a kind stands before: `pods "web" is forbidden`.
+/// Words after a quoted name that follows a kind: `pods "web" is forbidden`.
 const AFTER_NAMES: [&str; 7] = [
     " is forbidden",
     " is invalid",
@@ -64,10 +65,11 @@ const AFTER_NAMES: [&str; 7] = [
     " is being terminated",
     " must set",
 ];
-/// Names of types in schemas, which are no value.
+/// Names of types in schemas, which aren't values.
 const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "object", "array", "null"];
 
-/// Length of a text in quotes at the beginning of another, with them; all of it when they have no end.
+/// Returns the length of the quoted text at the beginning, with its quotes; the whole length if it
+/// isn't closed.
 pub(super) fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -81,8 +83,8 @@ pub(super) fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Length of a text in quotes that somebody put around a value as it is: no letter follows its end. All of it when they
-/// have no end.
+/// Returns the length of an unescaped text in quotes. A letter or digit after a quote means that
+/// the text continues. Returns the whole length if it isn't closed.
 fn whole(text: &str, quote: char) -> usize {
     let mut length = quoted(text, quote);
     while text[length..].starts_with(char::is_alphanumeric) {
@@ -92,14 +94,15 @@ fn whole(text: &str, quote: char) -> usize {
     length
 }
 
-/// Whether a text that begins with a single quote has the quote's end, and not only apostrophes.
+/// Whether a text that begins with a single quote has a closing quote, not only apostrophes.
 fn is_closed(text: &str) -> bool {
     let length = quoted(text, '\'');
     length < text.len() && !text[length..].starts_with(char::is_alphanumeric)
 }
 
-/// Length of a text in single quotes, of which some may be apostrophes of the value: up to the first that ends one where
-/// every other one is well placed too, else up to the last. All of it when they have no end.
+/// Returns the length of a text in single quotes that may contain apostrophes. If all quotes pair
+/// up correctly, it ends at the first closing quote, otherwise at the last one. Returns the whole
+/// length if it isn't closed.
 fn single_quoted(text: &str) -> usize {
     let mut first = None;
     let mut last = None;
@@ -122,7 +125,8 @@ fn single_quoted(text: &str) -> usize {
     if is_well_placed && !is_open { first.unwrap_or(text.len()) } else { last.unwrap_or(text.len()) }
 }
 
-/// Length of what is in braces or brackets at the beginning of a text; all of it when they have no end.
+/// Returns the length of the braces or brackets at the beginning of a text; the whole length if
+/// they aren't closed.
 fn braced(text: &str) -> usize {
     let mut depth = 0_usize;
     let mut at = 0;
@@ -146,18 +150,18 @@ fn braced(text: &str) -> usize {
     text.len()
 }
 
-/// Whether a text can be nothing but a name, a path or an address without user.
+/// Whether a text can only be a name, a path or an address without user.
 pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_NAME
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:[]*".contains(c))
 }
 
-/// A word as it may be repeated: an address without user and query, and nothing that looks like a key.
+/// Redacts a word: removes user and query from an address, and anything that looks like a key.
 pub(super) fn word(word: &str) -> String {
     if let Some((scheme, rest)) = word.split_once("://") {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        // A password may hold any of these signs, and so may a query an `@`.
+        // A password may contain any of these characters, and a query may contain an `@`.
         let host = match rest.rfind('@') {
             Some(at) if at > end => "",
             Some(at) => &rest[at + 1..end],
@@ -171,7 +175,7 @@ pub(super) fn word(word: &str) -> String {
     if longest.unwrap_or_default() >= 32 && has_digit { REMOVED.to_string() } else { word.to_owned() }
 }
 
-/// Whether a text is a host with or without a port, and marks of the sentence after it.
+/// Whether a text is a host with or without a port, and punctuation after it.
 pub(super) fn is_host(text: &str) -> bool {
     let text = text.trim_end_matches([':', ',', ';', '.', ')', '"', '\'', '`', '>']);
     if let Some(inner) = text.strip_prefix('[') {
@@ -184,12 +188,12 @@ pub(super) fn is_host(text: &str) -> bool {
         && port.chars().all(|c| c.is_ascii_digit())
 }
 
-/// A text without what can't be but a value.
+/// Removes everything from a text that can only be a value.
 pub(super) fn without_values(text: &str) -> String {
     Scanner { text, out: String::new(), holds_names: false }.run()
 }
 
-/// A text that quotes nothing but names, without what is none.
+/// Redacts a text whose quotes contain only names: removes every quoted text that isn't one.
 pub(super) fn with_names(text: &str) -> String {
     Scanner { text, out: String::new(), holds_names: true }.run()
 }
@@ -197,7 +201,7 @@ pub(super) fn with_names(text: &str) -> String {
 struct Scanner<'a> {
     text: &'a str,
     out: String,
-    /// Whether what is in quotes is a name wherever it looks like one.
+    /// Whether a quoted text is a name wherever it looks like one.
     holds_names: bool,
 }
 
@@ -211,7 +215,7 @@ impl Scanner<'_> {
         self.out
     }
 
-    /// Takes over what the text begins with; how much that was.
+    /// Copies or removes what `rest` begins with, and returns its length.
     fn step(&mut self, rest: &str, c: char) -> usize {
         if let Some(taken) = self.labelled(rest) {
             return taken;
@@ -224,7 +228,7 @@ impl Scanner<'_> {
                 self.out.push(REMOVED);
                 braced(rest)
             }
-            // An example of what may be written, with the expression that it is checked by.
+            // An example of an allowed value, or the regular expression that checks it.
             '(' if rest.starts_with("(e.g. ") || rest.starts_with("(regex used ") => {
                 rest.find("')").map_or(rest.len(), |end| end + 2)
             }
@@ -251,7 +255,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `Invalid value: <value>: detail` without the value.
+    /// Removes the value from `Invalid value: <value>: detail`.
     fn labelled(&mut self, rest: &str) -> Option<usize> {
         let label =
             LABELS.iter().find(|label| rest.starts_with(*label) && rest[label.len()..].starts_with(": "))?;
@@ -263,7 +267,7 @@ impl Scanner<'_> {
         }
         let end = match value(&rest[start..]) {
             Some(length) => start + length,
-            // Its end can't be told for certain.
+            // The end of the value is uncertain.
             None => rest
                 .rfind(": ")
                 .filter(|at| *at >= start && DETAILS.iter().any(|detail| rest[at + 2..].starts_with(detail)))
@@ -286,14 +290,14 @@ impl Scanner<'_> {
         let inner = rest[1..length].trim_end_matches(quote);
         let after = &rest[length..];
         let of_object = AFTER_NAMES.iter().any(|words| after.starts_with(words));
-        // A list goes on: `containers "a", "b" must set`, `supported values: "A", "B"`.
+        // Another item of a list: `containers "a", "b" must set`, `supported values: "A", "B"`.
         let listed = ["\", ", "', ", "`, ", "`,"].iter().any(|end| before.ends_with(end))
             || before.ends_with("supported values: ");
         let is_named = self.holds_names
             || listed
             || of_object
             || BEFORE_NAMES.iter().any(|words| before.ends_with(words));
-        // Nothing in quotes is no value: the core group.
+        // Empty quotes aren't a value: they name the core group.
         if inner.is_empty() || (is_named && is_name(inner)) || TYPES.contains(&inner) {
             self.out.push_str(&rest[..length]);
         } else if before.ends_with("field ") {
@@ -310,8 +314,8 @@ impl Scanner<'_> {
     }
 }
 
-/// Whether what follows `Invalid value: ` is what is said of a value that the API server leaves out: several words, none
-/// of which a value could end before.
+/// Whether the text after `Invalid value: ` is the detail, because the API server left the value
+/// out: several words in which a value can't end.
 fn is_detail(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     let Some(end) = text.find(|c: char| !plain(c)) else { return false };
@@ -323,7 +327,7 @@ fn is_detail(text: &str) -> bool {
         && !whole.contains(['{', '['])
 }
 
-/// Length of the value at the beginning of a text; `None` when its end can't be told for certain.
+/// Returns the length of the value at the beginning of a text; `None` when its end is uncertain.
 fn value(text: &str) -> Option<usize> {
     let first = text.chars().next()?;
     let length = match first {

@@ -1,4 +1,4 @@
-//! The values of an object that is sent, so that they can be found in whatever is answered, however they are put there.
+//! Values of an object in a request. Redaction finds them in the response in any form.
 
 use std::collections::BTreeSet;
 
@@ -9,37 +9,39 @@ use serde_json::Value;
 
 use crate::api::GROUP;
 
-/// Put in the place of a value.
+/// Replacement for a value.
 pub(super) const REMOVED: char = '…';
-/// Shorter values of other kinds than Secrets are words and numbers that stand in every message. So are shorter parts of
-/// any value.
+/// Shortest value, in characters, that is removed outside of Secrets. Shorter values, and shorter
+/// parts of any value, are words and numbers that occur in every message.
 const SHORTEST: usize = 5;
-/// Shortest user in an address that is taken for a token, in bytes.
+/// Shortest user in an address that counts as a token, in bytes.
 const MIN_TOKEN: usize = 16;
-/// Longest line whose parts are looked for, in bytes.
+/// Longest line whose parts are collected, in bytes.
 const MAX_LINE: usize = 4096;
-/// Fields that hold values in kinds of Kubernetes itself. Other fields hold names, numbers and words of the API.
+/// Fields with values in Kubernetes' own kinds. Other fields hold names, numbers and words of the
+/// API.
 const VALUES: [&str; 8] =
     ["data", "stringData", "binaryData", "value", "args", "command", "annotations", "volumeAttributes"];
-/// Fields whose values hold a name and a value, such as `--token=…`.
+/// Fields whose values contain a name and a value, such as `--token=…`.
 const PAIRS: [&str; 3] = ["value", "args", "command"];
-/// Fields that hold names in kinds of others, of which nothing else is known.
+/// Fields with names in custom resources, about whose fields nothing else is known.
 const NAMES: [&str; 6] = ["name", "namespace", "kind", "apiVersion", "group", "version"];
 
-/// Values of an object that was sent to the API server.
+/// Values of objects that were sent to the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SentValues {
-    /// Longest first, so that no part of one is left.
+    /// Longest first, so that no part of a longer value remains.
     values: Vec<String>,
 }
 
 impl SentValues {
-    /// The values in several objects.
+    /// Collects the values in several objects.
     pub fn of_objects<'a>(objects: impl IntoIterator<Item = &'a DynamicObject>) -> Self {
         Self::sorted(objects.into_iter().flat_map(|object| Self::of_object(object).values).collect())
     }
 
-    /// The values in an object. Validation of Matinee's own kinds repeats none.
+    /// Collects the values in an object. It collects none of Matinee's own kinds, whose validation
+    /// repeats no values.
     pub fn of_object(object: &DynamicObject) -> Self {
         let Some(types) = &object.types else { return Self::default() };
         if types.api_version.split('/').next() == Some(GROUP) {
@@ -49,8 +51,8 @@ impl SentValues {
         Self::of(&types.api_version, &types.kind, &object.data, annotations)
     }
 
-    /// The values in an object of any kind: every value of a Secret; elsewhere what people put keys, passwords and
-    /// addresses into.
+    /// Collects the values in an object of any kind: every value of a Secret, and in other kinds
+    /// the fields that people use for keys, passwords and addresses.
     pub fn of(
         api_version: &str,
         kind: &str,
@@ -59,7 +61,7 @@ impl SentValues {
     ) -> Self {
         let secret = kind == "Secret";
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
-        // Groups of Kubernetes have no dot, or end in k8s.io.
+        // Kubernetes' own groups have no dot, or end in k8s.io.
         let foreign = group.contains('.') && !group.ends_with(".k8s.io");
         let mut found = Found { secret, ..Found::default() };
         found.collect(data, if secret || foreign { Holds::Most } else { Holds::Names }, secret);
@@ -75,33 +77,34 @@ impl SentValues {
         Self { values }
     }
 
-    /// The text without these values, where they stand as a word of their own.
+    /// Removes these values from the text where they are whole words.
     pub fn removed_from(&self, text: &str) -> String {
         without_each(text, self.values.iter())
     }
 
-    /// The same for a text whose form still has to be read: short values and marks stay, since quotes and words of the
-    /// API are among them.
+    /// Removes the long values from a text that is still to be parsed. Short values and punctuation
+    /// stay, because they may be quotes or words of the API.
     pub(super) fn removed_from_raw(&self, text: &str) -> String {
         let is_long = |value: &&String| {
             value.chars().count() >= SHORTEST && value.contains(|c: char| c.is_alphanumeric())
         };
         let long = self.values.iter().filter(is_long);
         let text = without_each(text, long.clone().filter(|value| value.contains('\n')));
-        // With the white space of messages, so that no part is taken from a value that is written with other.
+        // Normalize white space as messages do, so that no part remains of a value with other white
+        // space.
         let lines: Vec<_> = text.split('\n').map(collapsed).collect();
         without_each(&lines.join("\n"), long)
     }
 }
 
-/// What the fields of an object hold.
+/// Content of an object's fields.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Holds {
-    /// Names and words of the API, but for [`VALUES`].
+    /// Names and words of the API, except in [`VALUES`].
     Names,
-    /// Values, but for [`NAMES`].
+    /// Values, except in [`NAMES`].
     Most,
-    /// Nothing but values.
+    /// Only values.
     Values,
 }
 
@@ -136,7 +139,7 @@ impl Found {
                     }
                     return;
                 }
-                // The path of a probe.
+                // The path of a probe may have a query.
                 "path" if field.is_string() => {
                     if let Some((_, query)) = field.as_str().and_then(|path| path.split_once('?')) {
                         self.add(field.as_str().unwrap_or_default(), false);
@@ -147,10 +150,10 @@ impl Found {
                 _ => {}
             }
         } else if !is_key(name) {
-            // Somebody wrote the value where its key belongs.
+            // Somebody wrote the value in the place of its key.
             self.add(name, pairs);
         }
-        // Options of a flexVolume. Those of DNS are a list.
+        // The options of a flexVolume are a map; those of DNS are a list.
         let holds_values = VALUES.contains(&name) || (name == "options" && field.is_object());
         let holds = match holds {
             _ if holds_values => Holds::Values,
@@ -160,7 +163,7 @@ impl Found {
         self.collect(field, holds, pairs || PAIRS.contains(&name));
     }
 
-    /// A value in each form in which it may be answered.
+    /// Adds a value in each form in which the API server may repeat it.
     fn add(&mut self, value: &str, pairs: bool) {
         self.add_plain(value, pairs);
         if self.secret {
@@ -177,13 +180,13 @@ impl Found {
     fn add_plain(&mut self, value: &str, pairs: bool) {
         self.insert(value);
         self.insert(&collapsed(value));
-        // As JSON and Go write it in quotes.
+        // JSON and Go escape the value in quotes.
         let escaped = Value::from(value).to_string();
         let escaped = escaped.trim_start_matches('"');
         let escaped = escaped.strip_suffix('"').unwrap_or(escaped);
         self.insert(escaped);
         self.insert(&escaped.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"));
-        // The line that is said may be any.
+        // A message may repeat any line of the value.
         for line in value.lines() {
             self.insert(line.trim());
             self.insert(&collapsed(line));
@@ -212,17 +215,18 @@ fn is_key(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c))
 }
 
-/// With one space for all white space between words, as messages have it.
+/// Replaces every run of white space with one space, as messages do.
 fn collapsed(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Parts of a line that are values by themselves: passwords of addresses and, of names with values, the values.
+/// Returns the parts of a line that are values on their own: passwords in addresses, and in pairs
+/// of a name and a value the values.
 fn parts(line: &str, pairs: bool) -> Vec<&str> {
     let mut found = Vec::new();
     for (at, mark) in line.match_indices("://") {
         let rest = &line[at + mark.len()..];
-        // The password may hold any sign.
+        // The password may contain any character.
         for end in rest.match_indices('@').map(|(end, _)| end) {
             let user = &rest[..end];
             match user.split_once(':') {
@@ -271,7 +275,7 @@ fn without(text: &str, value: &str) -> String {
             || inner(after.chars().next(), value.chars().next_back());
         kept.push_str(before);
         if is_part {
-            // Only its first character is passed by, so that what overlaps is found.
+            // Skip only the first character, so that overlapping values are found.
             let first = value.chars().next().map_or(1, char::len_utf8);
             kept.push_str(&rest[at..at + first]);
             rest = &rest[at + first..];

@@ -21,7 +21,7 @@ fn cleaned(status: &Status) -> String {
     message(status, &SentValues::default())
 }
 
-/// As Kubernetes 1.33 to 1.37 says it.
+/// Messages of Kubernetes 1.33 to 1.37.
 #[test]
 #[allow(clippy::too_many_lines)] // a table
 fn real_messages_have_their_meaning() {
@@ -127,7 +127,7 @@ fn real_messages_have_their_meaning() {
         ),
         (429, "Too many requests, please try again later.", Outage),
         (502, "<html><body>Bad Gateway</body></html>", Outage),
-        // Whoever writes an object can't make it look like an outage.
+        // The author of an object can't make its rejection look like an outage.
         (
             422,
             "ConfigMap \"x\" is invalid: data[k]: Invalid value: \"failed calling webhook \\\"x\\\"\": no",
@@ -138,7 +138,7 @@ fn real_messages_have_their_meaning() {
     }
 }
 
-/// What stays of real messages.
+/// Redacted forms of real messages.
 #[test]
 #[allow(clippy::too_many_lines)] // a table
 fn path_and_cause_stay_and_values_go() {
@@ -333,7 +333,7 @@ fn a_value_that_was_sent_is_found_wherever_it_is_put() {
     let data = json!({"spec": {"admin": {"password": "hunter2", "name": "admin"}}});
     let sent = SentValues::of("example.org/v1", "Database", &data, none());
     assert_eq!(sent.removed_from("admin: hunter2 is too short"), "admin: … is too short");
-    // Quotas and Pod Security repeat none, so that nothing is taken from what they say.
+    // Messages about quotas and Pod Security repeat no values, so nothing is removed from them.
     let data = json!({"spec": {"args": ["matinee", "restricted"]}});
     let sent = SentValues::of("v1", "Pod", &data, none());
     let quota = status(403, "pods \"web\" is forbidden: exceeded quota: matinee, requested: pods=1");
@@ -362,7 +362,7 @@ fn a_password_in_an_address_is_removed_whatever_it_holds() {
         let unsent = cleaned(&status);
         assert!(unsent.ends_with("://… is invalid"), "{unsent}");
         assert_eq!(message(&status, &secret("URL", address)), denied("URL … is invalid"));
-        // Of the address, a message may hold only a part.
+        // A message may contain only a part of the address.
         let data = json!({"spec": {"env": [{"name": "URL", "value": address}]}});
         let sent = SentValues::of("v1", "Pod", &data, std::iter::empty());
         if address.contains('@') && address.contains(":hunter2") {
@@ -514,8 +514,8 @@ fn pod_security_says_what_to_set() {
     assert_eq!(text_about(words, &sent), words);
 }
 
-/// The ways in which the API server repeats a value: what comes before, how it writes the value, what comes after; and the words that have
-/// to stay.
+/// Returns the ways in which the API server repeats a value: the text around the value in its
+/// written form, and the words that must stay.
 fn forms(secret: &str) -> Vec<(String, Vec<&'static str>)> {
     let quoted = format!("{secret:?}");
     let json = json!({"a": [{"value": secret}]}).to_string();
@@ -585,10 +585,10 @@ fn forms(secret: &str) -> Vec<(String, Vec<&'static str>)> {
 }
 
 proptest! {
-    /// Whatever the value is: it is in no message, and path and cause are.
+    /// A value never appears in a message, and the path and the cause always do.
     #[test]
     fn no_form_of_a_message_repeats_a_value(secret in "[ -~é\\n]{0,12}[a-zA-Z0-9]{6}Z[ -~]{0,12}") {
-        // A text that is in the message anyway tells nothing.
+        // A text that is in the message anyway proves nothing.
         let needle: String = {
             let end = secret.find('Z').map_or(secret.len(), |at| at + 1);
             secret[..end].chars().rev().take(7).collect::<Vec<_>>().into_iter().rev().collect()
@@ -603,7 +603,7 @@ proptest! {
         }
     }
 
-    /// However a webhook puts the value of a Secret, it is in no message.
+    /// The value of a Secret never appears in a webhook's message, in whatever form.
     #[test]
     fn no_words_about_a_secret_repeat_its_value(value in "[ -~\\t\\n]{0,12}[a-zA-Z0-9]{6}Z[ -~\\t\\n]{0,12}") {
         let sent = secret("PIN", &value);
@@ -617,7 +617,7 @@ proptest! {
         }
     }
 
-    /// Nothing makes it fail, and it is bounded.
+    /// Redaction never panics, and its result is bounded.
     #[test]
     fn any_text_can_be_cleaned(text in "\\PC{0,300}") {
         let cleaned = text_of(&text);

@@ -1,23 +1,23 @@
-//! What server-side apply says of an object that doesn't have the types of its schema.
+//! Redacts the errors of server-side apply about fields whose type differs from the schema.
 
 use super::redact::listed;
 use super::scan::{self, is_name, quoted, word};
 use super::sent::REMOVED;
 use crate::core::truncate::cut;
 
-/// Keys of lists that hold names. Those of other lists may hold anything.
+/// Keys of list items that hold names. Other keys may hold anything.
 const KEYS: [&str; 7] = ["name", "key", "type", "protocol", "kind", "uid", "mountPath"];
 
-/// Keys of lists that hold ports.
+/// Keys of list items that hold ports.
 const PORTS: [&str; 2] = ["port", "containerPort"];
 
-/// Whether the message is what server-side apply says of a field: `.data.PORT: expected string, got …`.
+/// Whether the message is such an error: `.data.PORT: expected string, got …`.
 pub(super) fn is_typing(message: &str) -> bool {
     message.starts_with("errors:\n")
         || (message.starts_with('.') && field_of(message).is_some_and(|(_, rest)| typed(rest).is_some()))
 }
 
-/// Each line is taken apart by its form; what has none is left out, since a value may have lines of its own.
+/// Redacts each line by its form and drops unknown lines, because a value may span several lines.
 pub(super) fn typing(message: &str) -> String {
     let mut all: Vec<String> = Vec::new();
     for line in message.lines() {
@@ -34,7 +34,7 @@ pub(super) fn typing(message: &str) -> String {
     listed(all)
 }
 
-/// A path as `.spec.containers[name="web"].env`, and what is said of it.
+/// Splits a line into a path such as `.spec.containers[name="web"].env` and the error.
 fn field_of(line: &str) -> Option<(&str, &str)> {
     if !line.starts_with('.') {
         return None;
@@ -50,7 +50,7 @@ fn field_of(line: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// What server-side apply says of a field, without what it got.
+/// Returns the error about a field without the value.
 fn typed(rest: &str) -> Option<String> {
     if let Some(expected) = rest.strip_prefix("expected ") {
         let expected =
@@ -71,8 +71,8 @@ fn typed(rest: &str) -> Option<String> {
     None
 }
 
-/// A field's path, of which stays what can be a name of a field, and of the keys that choose an item what can be a name
-/// or a port.
+/// Redacts a field's path. It keeps names of fields, and keys of list items that can be a name or a
+/// port.
 pub(super) fn path(field: &str) -> String {
     let mut out = String::new();
     let mut rest = field.trim();
@@ -86,7 +86,7 @@ pub(super) fn path(field: &str) -> String {
             '[' => selector_end(rest),
             _ => rest.find(['.', '[']).or(Some(rest.len())),
         };
-        // Where a key that holds any sign ends can't be told.
+        // The end of a key that may contain any character is unknown.
         let part = end.map(|end| &rest[..end]).filter(|part| match part.strip_prefix('[') {
             Some(inner) => is_followed(&rest[part.len()..]) && !inner.is_empty(),
             None => is_field(part),
@@ -105,19 +105,19 @@ pub(super) fn path(field: &str) -> String {
     cut(&out, 200)
 }
 
-/// Whether the rest of a path can follow an item.
+/// Whether the rest of a path can follow a list item.
 fn is_followed(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with(['.', '['])
 }
 
-/// Whether a text looks like the name of a field, or a key as Kubernetes allows it.
+/// Whether a text looks like the name of a field, or like a key that Kubernetes allows.
 fn is_field(text: &str) -> bool {
     is_name(text)
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-/*".contains(c))
         && word(text) == text
 }
 
-/// Length of what is in brackets at the beginning of a path.
+/// Returns the length of the brackets at the beginning of a path.
 fn selector_end(text: &str) -> Option<usize> {
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
@@ -130,7 +130,7 @@ fn selector_end(text: &str) -> Option<usize> {
     None
 }
 
-/// `[0]`, `[*]`, `[key]` or `[name="web",port=80]`; an item of a set, `[="…"]`, is a value.
+/// Redacts `[0]`, `[*]`, `[key]` or `[name="web",port=80]`. An item of a set, `[="…"]`, is a value.
 fn selector(text: &str) -> String {
     let inner = text.trim_start_matches('[').trim_end_matches(']');
     let is_number = |text: &str| text.len() <= 5 && text.chars().all(|c| c.is_ascii_digit());
@@ -147,7 +147,7 @@ fn selector(text: &str) -> String {
     if is_key || (!inner.is_empty() && inner.split(',').all(chooses)) {
         return text.to_owned();
     }
-    // `[name=…]` says more than `[…]`.
+    // `[name=…]` is more informative than `[…]`.
     let key = inner.split_once('=').map(|(key, _)| key).filter(|key| KEYS.contains(key));
     key.map_or_else(|| format!("[{REMOVED}]"), |key| format!("[{key}={REMOVED}]"))
 }

@@ -1,15 +1,17 @@
-//! Which requests somebody can approve.
+//! Approvals: which requests somebody may approve.
 
 use super::CommandError;
 use crate::api::{DeploymentRequest, Gates, find_condition};
 use crate::core::conditions::READY;
 use crate::core::deployment::gates::supersession;
+use crate::core::deployment::reason::RequestReason;
 
-/// Checks that an approval of a request counts. `gates` are those of its environment.
+/// Checks that an approval of a request by `by` counts. `gates` are those of the request's
+/// environment.
 ///
 /// # Errors
-/// `NothingToApprove` with what became of the request, or that no approval is needed;
-/// `OwnDeployment` for whoever asked for it.
+/// `NothingToApprove` when the request doesn't wait or needs no approval, with the reason;
+/// `OwnDeployment` when `by` is the requester.
 pub fn approvable(request: &DeploymentRequest, gates: Option<&Gates>, by: &str) -> Result<(), CommandError> {
     let nothing = |message: String| CommandError { reason: "NothingToApprove", message, usage: None };
     if request.metadata.deletion_timestamp.is_some() {
@@ -29,23 +31,23 @@ pub fn approvable(request: &DeploymentRequest, gates: Option<&Gates>, by: &str) 
     Ok(())
 }
 
-/// What became of a request that doesn't wait any more.
+/// Returns the reason why a request no longer waits, for a message.
 fn ended(request: &DeploymentRequest) -> String {
     let ready = request.status.as_ref().and_then(|status| find_condition(&status.conditions, READY));
-    let (reason, message) =
-        ready.map_or(("", ""), |ready| (ready.reason.as_str(), ready.message.trim_end_matches('.')));
+    let message = ready.map_or("", |ready| ready.message.trim_end_matches('.'));
     let because =
         |text: &str| if message.is_empty() { text.to_owned() } else { format!("{text}: {message}") };
-    match reason {
-        "ChecksTimedOut" | "ImageTimedOut" => {
-            format!("{}; ask for the deployment again", because("its request timed out"))
+    match RequestReason::of(request) {
+        Some(RequestReason::ChecksTimedOut | RequestReason::ImageTimedOut) => {
+            format!("{}; request the deployment again", because("its request timed out"))
         }
-        "Superseded" => because("its request was superseded"),
-        "Creating" | "Deploying" => "it is being deployed already".to_owned(),
-        "Succeeded" => "it was deployed already".to_owned(),
-        "DeploymentFailed" => because("its deployment failed"),
-        "Refused" => because("GitHub refuses to create its deployment"),
-        "Inactive" => because("its deployment is over"),
-        _ => because("its request has ended"),
+        Some(RequestReason::Superseded) => because("its request was superseded"),
+        Some(RequestReason::Creating | RequestReason::Deploying) => "it is being deployed already".to_owned(),
+        Some(RequestReason::Succeeded) => "it was deployed already".to_owned(),
+        Some(RequestReason::DeploymentFailed) => because("its deployment failed"),
+        Some(RequestReason::Refused) => because("GitHub rejected its deployment"),
+        Some(RequestReason::Inactive) => because("its deployment is over"),
+        Some(RequestReason::DeploymentLoop) => because("deployments repeat too often"),
+        None => because("its request has ended"),
     }
 }

@@ -1,23 +1,24 @@
-//! Text that people wrote, so that it is only text where it is repeated: it mentions nobody, links nowhere and formats nothing.
+//! Escapes text that users wrote, so that it stays plain text in an answer: it mentions nobody,
+//! contains no links and formats nothing.
 
-/// Shown as nothing, and keeps apart what would otherwise be taken together: `@` and a login, `#` and a number.
+/// A zero-width space. It separates characters that would have a meaning together: `@` and a login,
+/// `#` and a number.
 pub(super) const APART: char = '\u{200b}';
 
-/// Whether it can't be seen, or turns the direction of writing around.
+/// Returns whether a character is invisible or changes the writing direction.
 pub(super) const fn is_unseen(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// One line, without what can't be seen.
+/// Returns the text in one line, without invisible characters.
 fn visible(text: &str) -> String {
     let kept: String =
         text.chars().filter(|c| !is_unseen(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
     kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The text with what would be taken for a mention, a reference or an address kept apart, and each
-/// character as `escape` has it, which knows the character after it and all that was written
-/// before.
+/// Returns the text with mentions, references and addresses broken up by [`APART`]. `escape` writes
+/// each character; it receives the next character and the text written so far.
 fn apart(text: &str, escape: impl Fn(char, Option<char>, &mut String)) -> String {
     let text = visible(text);
     let mut out = String::with_capacity(text.len() * 2);
@@ -43,25 +44,25 @@ fn apart(text: &str, escape: impl Fn(char, Option<char>, &mut String)) -> String
     out
 }
 
-/// As text in GitHub's Markdown, also in a cell of a table. One line.
+/// Escapes text for GitHub's Markdown, also within a cell of a table. Returns one line.
 ///
-/// A backslash before punctuation takes its meaning
-/// (<https://github.github.com/gfm/#backslash-escapes>). Only what would have a meaning where it
-/// stands gets one, since answers are read as plain text too, in mails and notifications. Mentions,
-/// references to issues and bare addresses are looked for in what is shown; they are kept apart by
-/// a character that is not shown.
+/// A backslash before punctuation removes its meaning
+/// (<https://github.github.com/gfm/#backslash-escapes>). Only characters that would have a meaning
+/// at their position are escaped, since people also read answers as plain text in mails and
+/// notifications. GitHub looks for mentions, issue references and bare addresses in the rendered
+/// text, where a backslash has no effect; an invisible character breaks them up instead.
 /// <https://docs.github.com/get-started/writing-on-github/working-with-advanced-formatting/autolinked-references-and-urls>
 pub fn escape_markdown(text: &str) -> String {
     apart(text, |c, next, out| {
         let is_special = match c {
             '\\' | '`' | '*' | '~' | '[' | '<' | '|' | '$' | '^' => true,
-            // Within a word it formats nothing.
+            // An underscore within a word formats nothing.
             '_' => !(out.ends_with(char::is_alphanumeric) && next.is_some_and(char::is_alphanumeric)),
-            // An entity.
+            // The start of an entity.
             '&' => next.is_some_and(|next| next == '#' || next.is_ascii_alphanumeric()),
-            // A list, a heading, a quote, a line.
+            // The start of a list, a heading, a quote or a thematic break.
             '-' | '+' | '=' | '#' | '>' | ':' => out.is_empty(),
-            // A numbered list.
+            // The start of a numbered list.
             '.' | ')' => !out.is_empty() && out.bytes().all(|byte| byte.is_ascii_digit()),
             _ => false,
         };
@@ -72,9 +73,10 @@ pub fn escape_markdown(text: &str) -> String {
     })
 }
 
-/// As text in Slack's mrkdwn. One line.
+/// Escapes text for Slack's mrkdwn. Returns one line.
 ///
-/// Mentions, channels and links are between `<` and `>`, and entities take their meaning; what formats has no escape and is kept apart.
+/// Slack writes mentions, channels and links between `<` and `>`, so these become entities. The
+/// formatting characters have no escape; an invisible character breaks them up.
 /// <https://docs.slack.dev/messaging/formatting-message-text#escaping>
 pub fn escape_mrkdwn(text: &str) -> String {
     apart(text, |c, _, out| match c {

@@ -1,4 +1,5 @@
-//! Commands that people give, in comments on pull requests and from Slack: found, understood, allowed, turned into requests, answered.
+//! Commands that users give in pull request comments and in Slack. The modules find them, parse
+//! them, check permissions, turn them into requests, and answer them.
 
 mod approval;
 mod escape;
@@ -22,7 +23,7 @@ pub use self::resolve::{Resolved, needed, permits, promoted_from, resolve};
 use super::forge::RepositoryName;
 use crate::api::Parameter;
 
-/// Where a command was given, and is answered.
+/// The place where a command was given and is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// In a comment on a pull request.
@@ -31,78 +32,81 @@ pub enum Place {
     Slack,
 }
 
-/// What somebody wants done. Environments are as they were written until they are [resolved](resolve).
+/// A parsed command. Names of environments are as the user wrote them until [`resolve()`] looks
+/// them up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Deploy to an environment: the pull request's head, or what the ref in Slack leads to.
+    /// Deploy to an environment: the pull request's head, or in Slack the commit that the ref
+    /// points to.
     Deploy {
         /// The environment.
         environment: String,
         /// Values for the template's parameters.
         parameters: Vec<Parameter>,
-        /// Pass by the gates `after` and `hours`.
+        /// Whether to bypass the gates `after` and `hours`.
         force: bool,
     },
-    /// Deploy to an environment what is live in the one that it follows.
+    /// Deploy to an environment the commit that is live in the environment before it.
     Promote {
         /// The environment.
         environment: String,
     },
-    /// Something about the pull request's preview.
+    /// Act on the pull request's preview.
     Preview {
-        /// What.
+        /// The action.
         action: PreviewAction,
     },
-    /// Let nothing new be deployed to an environment.
+    /// Lock an environment, so that nothing new is deployed to it.
     Lock {
         /// The environment.
         environment: String,
-        /// Why.
+        /// The reason, which others see.
         reason: String,
     },
-    /// Take the lock away.
+    /// Remove the lock of an environment.
     Unlock {
         /// The environment.
         environment: String,
     },
-    /// Approve the deployment that waits for it.
+    /// Approve the deployment that waits for approval.
     Approve {
         /// The environment.
         environment: String,
     },
-    /// Tell what is where.
+    /// List what is deployed in each environment.
     Where,
-    /// Tell which commands there are.
+    /// List the commands.
     Help,
 }
 
-/// What to do with a preview.
+/// An action on a preview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreviewAction {
     /// Deploy the pull request's head to its preview.
     Start,
 }
 
-/// A command, and what it is about where the place doesn't say so.
+/// A command, with the repository and the ref when the place doesn't imply them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// What is wanted.
+    /// The command.
     pub command: Command,
-    /// The repository: always from Slack, save for help; never from a comment.
+    /// The repository: always set in Slack, except for `help`; never set in a comment.
     pub repository: Option<RepositoryName>,
-    /// The branch, tag or commit in it. None: the default branch.
+    /// The branch, tag or commit in the repository; `None` for the default branch.
     pub reference: Option<String>,
 }
 
-/// Why a command can't be carried out. It holds text that somebody wrote, which [`reply`] escapes.
+/// The reason why a command is rejected. It contains text that a user wrote, which [`reply`]
+/// escapes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct CommandError {
-    /// CamelCase, as a condition's reason.
+    /// Reason in CamelCase, as in a condition.
     pub reason: &'static str,
-    /// What is wrong, and the remedy.
+    /// The mistake and its remedy.
     pub message: String,
-    /// How the command is written.
+    /// The syntax of the command.
     pub usage: Option<&'static str>,
 }
 
@@ -112,7 +116,7 @@ impl CommandError {
     }
 }
 
-/// A command word, and how its command is written in each place.
+/// A command word, with the syntax of its command in each place.
 struct Word {
     name: &'static str,
     comment: Option<&'static str>,
@@ -172,5 +176,5 @@ const WHERE: Word = Word {
     does: "tells what is where",
 };
 const HELP: Word = Word { name: "help", comment: Some("/help"), slack: Some("help"), does: "tells this" };
-/// All of them, in the order in which help tells them.
+/// All command words, in the order in which help lists them.
 const WORDS: [Word; 8] = [DEPLOY, PROMOTE, PREVIEW, LOCK, UNLOCK, APPROVE, WHERE, HELP];

@@ -1,4 +1,4 @@
-//! From a command's text to what it means.
+//! Parses the text of a command.
 
 use super::lines::MAX_LINE;
 use super::{
@@ -9,16 +9,17 @@ use crate::api::Parameter;
 use crate::core::forge::RepositoryName;
 use crate::core::truncate::cut;
 
-/// Longest reason of a lock, in characters, as the schema has it.
+/// Most characters of a lock's reason, as in the schema.
 const MAX_REASON: usize = 500;
-/// Most parameters, and longest name of one in bytes, as the schema has them.
+/// Most parameters, and most bytes of a parameter's name, as in the schema.
 const MAX_PARAMETERS: usize = 50;
 const MAX_NAME: usize = 63;
 
-/// Understands a command. Case of the command word is ignored. From Slack, the text is what stands after the slash command.
+/// Parses a command. The case of the command word is ignored. In Slack, `text` is what follows the
+/// slash command.
 ///
 /// # Errors
-/// `CommandUnknown`, with the nearest command there is; `CommandInvalid`, with how the command is written.
+/// `CommandUnknown`, with the most similar command; `CommandInvalid`, with the command's syntax.
 pub fn parse(text: &str, place: Place) -> Result<Said, CommandError> {
     if text.chars().count() >= MAX_LINE {
         let message = format!("the command is too long: it may have {} characters", MAX_LINE - 1);
@@ -36,7 +37,8 @@ pub fn parse(text: &str, place: Place) -> Result<Said, CommandError> {
     }
 }
 
-/// Slack writes these three characters as entities. <https://docs.slack.dev/messaging/formatting-message-text#escaping>
+/// Replaces the three entities that Slack writes by their characters.
+/// <https://docs.slack.dev/messaging/formatting-message-text#escaping>
 fn unescape(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
@@ -48,7 +50,8 @@ fn slack(text: &str) -> Result<Said, CommandError> {
         let command = command(HELP.name, &mut rest, place)?;
         return Ok(Said { command, repository: None, reference: None });
     }
-    // `owner/repo to staging` has no verb of its own, and may have one all the same.
+    // `owner/repo to staging` begins with the repository. `deploy owner/repo to staging` is
+    // accepted too.
     let verbless = word.contains('/');
     if !verbless && !WORDS.iter().any(|known| is(known.name, word) && known.slack.is_some()) {
         return Err(unknown(word, place));
@@ -92,8 +95,8 @@ fn slack(text: &str) -> Result<Said, CommandError> {
     Ok(Said { command, repository: Some(repository), reference: reference.map(str::to_owned) })
 }
 
-/// Whether GitHub could have a ref of that name, as far as that can be told from what it must not contain.
-/// <https://git-scm.com/docs/git-check-ref-format>
+/// Returns whether a text could be the name of a ref on GitHub, by the characters that a ref must
+/// not contain. <https://git-scm.com/docs/git-check-ref-format>
 fn is_reference(text: &str) -> bool {
     let bad = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
     !text.is_empty()
@@ -103,7 +106,7 @@ fn is_reference(text: &str) -> bool {
         && !text.starts_with(['-', '/'])
 }
 
-/// The command of a word, out of the rest of the text.
+/// Returns the command of a word, and takes its arguments from the rest of the text.
 fn command(word: &str, rest: &mut &str, place: Place) -> Result<Command, CommandError> {
     let known = WORDS
         .iter()
@@ -147,7 +150,7 @@ fn command(word: &str, rest: &mut &str, place: Place) -> Result<Command, Command
     } else {
         Command::Help
     };
-    // Help is given to whoever asks for it, whatever else they write.
+    // `help` ignores everything that follows it.
     match rest.split_whitespace().next() {
         Some(surplus) if command != Command::Help => {
             Err(CommandError::invalid(usage, format!("\"{surplus}\" is too much")))
@@ -190,7 +193,7 @@ fn parameters(rest: &str, usage: &'static str) -> Result<(Vec<Parameter>, bool),
 fn unknown(word: &str, place: Place) -> CommandError {
     let word = word.split_whitespace().next().unwrap_or_default().trim_start_matches('/').to_lowercase();
     let there = || WORDS.iter().filter(|known| known.usage(place).is_some());
-    // Farther than half of the word it is another word.
+    // A word is similar when at most half of its letters differ.
     let nearest: Option<&Word> = there()
         .map(|known| (strsim::damerau_levenshtein(known.name, &word), known))
         .filter(|(distance, known)| distance * 2 <= known.name.len())

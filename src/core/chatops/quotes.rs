@@ -1,19 +1,19 @@
-//! Words and what keyboards make of them: phones, macOS and Slack write curly quotes for straight
-//! ones and one long dash for two short ones.
+//! Splits text into words, with the substitutions that keyboards make: phones, macOS and Slack turn
+//! straight quotes into curly ones and two hyphens into one long dash.
 
-/// Whether two characters are quotes of one kind, double or single, straight or curly.
+/// Returns whether two characters are quotes of the same kind, double or single, straight or curly.
 fn is_quote(c: char, of: char) -> bool {
     const DOUBLE: &str = "\"\u{201c}\u{201d}\u{201e}\u{201f}";
     const SINGLE: &str = "'\u{2018}\u{2019}\u{201a}\u{201b}";
     [DOUBLE, SINGLE].iter().any(|kind| kind.contains(c) && kind.contains(of))
 }
 
-/// Splits a text at white space that is not in quotes. A quote begins where a word begins, or the
-/// value after its first `=`, and ends where the word does; any other is a letter like others. The
-/// quotes themselves are left out.
+/// Splits a text at white space outside of quotes. A quote opens at the start of a word or directly
+/// after its first `=`, and closes at the end of a word. Other quote characters are kept as text.
+/// The opening and closing quotes are removed.
 ///
 /// # Errors
-/// The word whose quote doesn't end.
+/// The word whose quote isn't closed.
 pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut rest = text.trim();
@@ -41,7 +41,7 @@ pub(super) fn words(text: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-/// The text without the quotes around it, if they are around the whole of it.
+/// Removes the quotes around a text if they enclose all of it.
 pub(super) fn unquoted(text: &str) -> &str {
     let mut inner = text.chars();
     let (Some(first), Some(last)) = (inner.next(), inner.next_back()) else { return text };
@@ -50,7 +50,8 @@ pub(super) fn unquoted(text: &str) -> &str {
     if wraps && !inner.trim().is_empty() { inner.trim() } else { text }
 }
 
-/// The name of a flag, as `force` of `--force`; one long dash stands for two short ones.
+/// Returns the name of a flag, for example `force` for `--force`. A long dash counts as two
+/// hyphens.
 pub(super) fn flag(word: &str) -> Option<&str> {
     let is_long = |c: char| matches!(c, '\u{2012}'..='\u{2015}' | '\u{2212}' | '\u{fe58}');
     let name = word.trim_start_matches(|c| c == '-' || is_long(c));

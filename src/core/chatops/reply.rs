@@ -1,4 +1,4 @@
-//! Answers to commands. Everything in them that people wrote is escaped.
+//! Answers to commands. All text that users wrote is escaped.
 
 use std::fmt::Write as _;
 
@@ -10,59 +10,60 @@ use crate::api::Lock;
 use crate::core::forge::RepositoryRole;
 use crate::core::truncate::cut;
 
-/// Longest text of somebody's that is repeated, in characters, and the same in a table.
+/// Most characters of a user's text that an answer repeats, and the limit in a table.
 const LONGEST: usize = 500;
 const LONGEST_IN_TABLE: usize = 80;
-/// Longest answer, in characters, as a DeploymentCommand's `status.answer` may have, with room for the marker.
+/// Most characters of an answer. With the marker it fits into a DeploymentCommand's
+/// `status.answer`.
 const MAX_ANSWER: usize = 4_000;
-/// Characters of a SHA that are shown, as GitHub shows them.
+/// Characters of a SHA that are shown; GitHub shows as many.
 const SHORT: usize = 7;
 
-/// What to answer.
+/// The content of an answer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reply<'a> {
-    /// A deployment was asked for.
+    /// A deployment was requested.
     Accepted {
         /// The environment.
         environment: &'a str,
         /// The commit.
         sha: &'a str,
     },
-    /// Its gates don't let it through yet.
+    /// The deployment waits for its gates.
     Waiting {
         /// The environment.
         environment: &'a str,
         /// The commit.
         sha: &'a str,
-        /// What it waits for: the message of the gates' summary.
+        /// Message of the gates' summary.
         what: &'a str,
     },
-    /// It is live.
+    /// The deployment is live.
     Deployed {
         /// The environment.
         environment: &'a str,
         /// The commit.
         sha: &'a str,
-        /// Where it is reached.
+        /// URL of the environment.
         url: Option<&'a str>,
     },
-    /// It isn't deployed: refused by a gate or by GitHub, failed, or superseded.
+    /// The deployment did not happen: a gate or GitHub refused it, it failed, or it was superseded.
     Failed {
         /// The environment.
         environment: &'a str,
         /// The commit.
         sha: &'a str,
-        /// Why.
+        /// The reason.
         cause: &'a str,
     },
-    /// Who asked may not.
+    /// The user's role doesn't permit the command.
     NotPermitted {
-        /// Their login.
+        /// The user's login.
         login: &'a str,
-        /// The role that it takes.
+        /// The role that the command needs.
         needed: RepositoryRole,
     },
-    /// It isn't understood, or can't be carried out.
+    /// The command wasn't understood, or it is rejected.
     NotUnderstood(&'a CommandError),
     /// The environment is locked.
     Locked {
@@ -71,11 +72,11 @@ pub enum Reply<'a> {
         /// The lock.
         lock: &'a Lock,
     },
-    /// The environment is locked no more.
+    /// The environment has been unlocked.
     Unlocked {
         /// The environment.
         environment: &'a str,
-        /// Who unlocked it.
+        /// Login of the user who unlocked it.
         by: &'a str,
     },
     /// A deployment was approved.
@@ -84,51 +85,52 @@ pub enum Reply<'a> {
         environment: &'a str,
         /// The commit.
         sha: &'a str,
-        /// Who approved.
+        /// Login of the user who approved it.
         by: &'a str,
     },
-    /// An approval would have no effect.
+    /// The approval has no effect.
     NotApproved {
         /// The environment.
         environment: &'a str,
-        /// The commit; empty when it isn't known.
+        /// The commit; empty when it is unknown.
         sha: &'a str,
-        /// Why.
+        /// The reason.
         cause: &'a str,
     },
-    /// What is where.
+    /// What is deployed in each environment.
     Where(&'a [Row<'a>]),
-    /// Which commands there are, and the names of the environments.
+    /// The commands and the names of the environments.
     Help(&'a [&'a str]),
 }
 
-/// What is in one environment.
+/// One environment in the answer to `where`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row<'a> {
     /// The environment.
     pub environment: &'a str,
     /// The commit that was deployed last.
     pub sha: Option<&'a str>,
-    /// How that stands, in a word: `live`, `failed`.
+    /// State of that deployment in one word, for example `live` or `failed`.
     pub state: &'a str,
-    /// Where it is reached.
+    /// URL of the environment.
     pub url: Option<&'a str>,
-    /// Since when it stands so.
+    /// Since when the deployment has had that state.
     pub since: Option<Timestamp>,
     /// The lock.
     pub lock: Option<&'a Lock>,
-    /// What waits to be deployed, and for what.
+    /// The deployment that waits, and what it waits for.
     pub waiting: Option<&'a str>,
 }
 
-/// The hidden mark of the comment that answers a DeploymentCommand, by which it is found again: it is edited as things go on.
+/// Returns the hidden marker of the comment that answers a DeploymentCommand. Matinee finds the
+/// comment by it and edits the comment when the state changes.
 pub fn marker(uid: &str) -> String {
     let uid: String = uid.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     format!("<!-- matinee:command:{uid} -->")
 }
 
-/// The answer to a command, in the language of its place: Markdown, ending in the [`marker`], or Slack's mrkdwn. `uid` is the DeploymentCommand's. At most
-/// 4096 characters.
+/// Returns the answer to a command in the markup of its place: Markdown that ends with the
+/// [`marker`], or Slack's mrkdwn. `uid` is the DeploymentCommand's. It has at most 4096 characters.
 pub fn reply(reply: &Reply<'_>, place: Place, uid: &str) -> String {
     let text = Writer { place }.text(reply);
     match place {
@@ -155,7 +157,8 @@ impl Writer {
         self.escape(text, LONGEST)
     }
 
-    /// Something that is copied as it is. What would end the code, or a cell of a table, is left out.
+    /// Formats a text as code that can be copied. Characters that would end the code or a table
+    /// cell are removed.
     fn code(self, text: &str) -> String {
         let odd = |c: char| c.is_control() || is_unseen(c) || matches!(c, '`' | '|');
         let kept: String = text.chars().filter(|c| !odd(*c)).collect();
@@ -172,7 +175,8 @@ impl Writer {
         self.code(&sha.chars().take(SHORT).collect::<String>())
     }
 
-    /// An address that leads somewhere; one that could be anything else is only text.
+    /// Formats a link if the URL is certainly an HTTP or HTTPS URL; anything else becomes plain
+    /// text.
     fn link(self, url: &str) -> String {
         let web = url.starts_with("https://") || url.starts_with("http://");
         let odd = |c: char| c.is_control() || c.is_whitespace() || !c.is_ascii() || "<>|`\"\\".contains(c);
@@ -258,7 +262,7 @@ impl Writer {
         };
         for (index, row) in rows.iter().enumerate() {
             let line = self.row(row);
-            // The answer has to fit; who has so many environments can look at the cluster.
+            // The answer must fit; users with that many environments can look at the cluster.
             if text.chars().count() + line.chars().count() > MAX_ANSWER - 100 {
                 let _ = write!(text, "\n… and {} more", rows.len() - index);
                 break;

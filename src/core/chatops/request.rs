@@ -1,4 +1,4 @@
-//! The request for a deployment that a command asks for.
+//! The deployment request that a command creates.
 
 use kube::ResourceExt as _;
 
@@ -6,14 +6,17 @@ use super::{Command, CommandError, Resolved};
 use crate::api::{self, DeploymentRequestSpec, Origin, RequestedBy};
 use crate::core::naming;
 
-/// Characters of the DeploymentCommand's UID in the request's name: the same command is the same request, another one for the same commit isn't.
+/// Characters of the DeploymentCommand's UID in the request's name. The same command always leads
+/// to the same request; another command for the same commit leads to another request.
 const UID: usize = 8;
 
-/// Name and spec of the request that a command asks for; `None` when it asks for no deployment. `given` is the command's object, `sha` the commit:
-/// the pull request's head, what the ref leads to, or what is to be promoted.
+/// Returns name and spec of the request for a command; `None` when the command requests no
+/// deployment. `given` is the command's object. `sha` is the commit to deploy: the pull request's
+/// head, the one that the ref points to, or the one to promote.
 ///
 /// # Errors
-/// `WrongPlace` for an environment that each pull request has, where the command was given on none.
+/// `WrongPlace` when each pull request has its own environment of that name, and the command was
+/// given outside of a pull request.
 pub fn request(
     given: &api::DeploymentCommand,
     resolved: &Resolved<'_>,
@@ -32,7 +35,7 @@ pub fn request(
     };
     let Some(entry) = resolved.entry else { return Ok(None) };
     let comment = given.spec.comment.as_ref();
-    // A standing environment belongs to no pull request, wherever the command was given.
+    // An environment that isn't per pull request has none, even if the command was given on one.
     let pull_request = comment
         .map(|comment| comment.pull_request.clone())
         .filter(|reference| naming::github_environment(entry, Some(reference.number)).is_some());

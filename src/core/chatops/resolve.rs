@@ -1,23 +1,24 @@
-//! What a command means in a PreviewRepository, and who may give it.
+//! Resolves a parsed command in a PreviewRepository, and checks who may give it.
 
 use super::{Command, CommandError, DEPLOY, PREVIEW, PROMOTE};
 use crate::api::{CommandRole, PreviewRepositorySpec, RepositoryEnvironment};
 use crate::core::forge::RepositoryRole;
 use crate::core::naming;
 
-/// A command with the environment that it is about.
+/// A command with its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved<'a> {
-    /// What is wanted; environments by the names that they have in the PreviewRepository.
+    /// The command, with the names of environments as the PreviewRepository spells them.
     pub command: Command,
-    /// The environment; `None` for `where` and `help`, which are about all.
+    /// The environment; `None` for `where` and `help`, which concern all environments.
     pub entry: Option<&'a RepositoryEnvironment>,
 }
 
 /// Looks up the environment that a command names. Case is ignored.
 ///
 /// # Errors
-/// `EnvironmentUnknown`, with those that there are; `WrongPlace` for a preview where pull requests have none; `NothingToPromote`.
+/// `EnvironmentUnknown`, with the names that exist; `WrongPlace` for a preview when pull requests
+/// have no environment of their own; `NothingToPromote`.
 pub fn resolve<'a>(
     command: &Command,
     repository: &'a PreviewRepositorySpec,
@@ -57,7 +58,7 @@ fn find<'a>(
     })
 }
 
-/// The one environment that each pull request has, or of several the one called `preview`.
+/// Returns the environment that each pull request has. Of several, it is the one called `preview`.
 fn preview(repository: &PreviewRepositorySpec) -> Result<&RepositoryEnvironment, CommandError> {
     let of_pull_requests: Vec<&RepositoryEnvironment> = repository
         .environments
@@ -82,7 +83,8 @@ fn preview(repository: &PreviewRepositorySpec) -> Result<&RepositoryEnvironment,
     }
 }
 
-/// Name of the environment whose live commit is promoted to this one: the one its trigger follows, or the only one that it has to come after.
+/// Returns the name of the environment whose live commit is promoted to this one: the environment
+/// in its trigger `deploymentStatus`, else the only environment in its gate `after`.
 ///
 /// # Errors
 /// `NothingToPromote`.
@@ -103,7 +105,8 @@ pub fn promoted_from(entry: &RepositoryEnvironment) -> Result<&str, CommandError
     }
 }
 
-/// The role that a command takes: that of its environment, or to read where it changes nothing.
+/// Returns the role that a command needs: the one that its environment sets, or `Read` for a
+/// command that changes nothing.
 pub fn needed(resolved: &Resolved<'_>) -> RepositoryRole {
     match resolved.entry.map(|entry| entry.commands.role) {
         None => RepositoryRole::Read,
@@ -113,7 +116,7 @@ pub fn needed(resolved: &Resolved<'_>) -> RepositoryRole {
     }
 }
 
-/// Whether somebody with that role may do what takes the other one.
+/// Returns whether a role includes the needed role.
 pub fn permits(role: RepositoryRole, needed: RepositoryRole) -> bool {
     role != RepositoryRole::None && role >= needed
 }

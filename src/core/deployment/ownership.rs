@@ -1,4 +1,5 @@
-//! Who may use what: classes and the repositories they admit, and environments that two PreviewRepositories would both have.
+//! Ownership: which repositories a class admits, and which of several PreviewRepositories owns an
+//! environment that all of them name.
 
 use kube::ResourceExt as _;
 
@@ -10,11 +11,12 @@ use crate::core::environment::resolved::Mistake;
 use crate::core::glob;
 use crate::core::naming;
 
-/// What to do about a class that doesn't admit a PreviewRepository.
+/// The remedy for a class that doesn't admit a PreviewRepository.
 const ADMIT: &str = "ask the platform team to add it, or name another class";
 
-/// The class of a PreviewRepository among all classes: the one that it names, else the default one; of several defaults the newest, as of
-/// several default StorageClasses. <https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass>
+/// Returns the class of a PreviewRepository: the one that it names, else the default class. Of
+/// several default classes it is the newest, as with `StorageClass` objects.
+/// <https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass>
 pub fn class_of<'a, C: AsRef<PreviewClass>>(
     repository: &PreviewRepository,
     classes: &'a [C],
@@ -31,7 +33,8 @@ pub fn class_of<'a, C: AsRef<PreviewClass>>(
     })
 }
 
-/// Checks that a grant of the class admits the PreviewRepository: its GitHub repository in its namespace.
+/// Checks that a grant of the class admits the PreviewRepository: its GitHub repository, and its
+/// namespace.
 pub fn class_admits(class: &PreviewClass, repository: &PreviewRepository) -> Result<(), Mistake> {
     let namespace = repository.namespace().unwrap_or_default();
     let name = repository.name_any();
@@ -60,8 +63,9 @@ pub fn class_admits(class: &PreviewClass, repository: &PreviewRepository) -> Res
     Ok(())
 }
 
-/// The PreviewRepository that holds an environment: of all that name the same GitHub environment of the same GitHub repository, the oldest one (by
-/// creation time, then by UID, so that every observer decides alike).
+/// Returns the PreviewRepository that owns an environment: of all that name the same GitHub
+/// environment of the same GitHub repository, the oldest one (by creation time, then by UID, so
+/// that every observer decides alike).
 pub fn holder<'a>(
     repositories: &[&'a PreviewRepository],
     repository: &'a PreviewRepository,
@@ -78,8 +82,9 @@ pub fn holder<'a>(
         .unwrap_or(repository)
 }
 
-/// Whether no other PreviewRepository of the same GitHub repository is older, in the order of [`holder`]. So at most one is, and it holds all of its
-/// environments. One that is being deleted isn't it.
+/// Returns whether a PreviewRepository is the oldest for its GitHub repository, in the order of
+/// [`holder`]. At most one is, and it owns all of its environments. A PreviewRepository that is
+/// being deleted never is.
 pub fn is_oldest(repositories: &[&PreviewRepository], repository: &PreviewRepository) -> bool {
     let of = |other: &PreviewRepository| other.spec.repository.to_lowercase();
     repository.metadata.deletion_timestamp.is_none()
@@ -93,11 +98,11 @@ fn seniority(repository: &PreviewRepository) -> (Option<jiff::Timestamp>, Option
     (repository.metadata.creation_timestamp.as_ref().map(|time| time.0), repository.uid())
 }
 
-/// Reason of an environment whose objects' names another one has.
+/// Reason of an environment whose object names are already used by another environment.
 pub const NAME_TAKEN: &str = "NameTaken";
 
-/// Checks that the PreviewRepository holds the environment: no other one has the same environment on GitHub, and no other entry has the same names
-/// of objects.
+/// Checks that the PreviewRepository owns the environment: no other one owns the same environment
+/// on GitHub, and no other entry has the same object names.
 ///
 /// # Errors
 /// `EnvironmentClaimed`, `NameTaken`.
@@ -123,8 +128,9 @@ pub fn holds(
     Err(Mistake::new("EnvironmentClaimed", cause))
 }
 
-/// Checks that no other entry's objects can have the names of this one's: names are made by joining parts, and `shop` with `web-staging` comes
-/// to the same as `shop-web` with `staging`. The older PreviewRepository has them, and within one the entry that comes first.
+/// Checks that no other entry produces the same object names. Names are joined from parts, so
+/// `shop` with `web-staging` gives the same name as `shop-web` with `staging`. The older
+/// PreviewRepository keeps the name; within one PreviewRepository, the earlier entry does.
 fn has_names(
     repositories: &[&PreviewRepository],
     repository: &PreviewRepository,
@@ -154,7 +160,7 @@ fn has_names(
     Err(Mistake::new(NAME_TAKEN, cause))
 }
 
-/// Checks that the object of an environment's name, if there is one, is that environment's.
+/// Checks that an existing object with an environment's name belongs to that environment.
 ///
 /// # Errors
 /// `NameTaken`.
@@ -188,7 +194,7 @@ pub fn is_own(
     Err(Mistake::new(NAME_TAKEN, cause))
 }
 
-/// The entry of an environment, for people.
+/// Names the entry of an environment in messages for users.
 fn place_of(repository: &PreviewRepository, environment: &RepositoryEnvironment) -> String {
     format!(
         "PreviewRepository {}/{}, spec.environments[{}]",
@@ -324,7 +330,7 @@ mod tests {
         for other in [
             existing("shop-staging", "staging", "Staging"),
             existing("shop", "other", "Staging"),
-            // As after `githubEnvironment` was changed.
+            // The state after `githubEnvironment` was changed.
             existing("shop", "staging", "staging-before"),
         ] {
             let (reason, message) = check(Some(&other)).unwrap();

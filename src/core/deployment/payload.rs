@@ -1,7 +1,9 @@
 //! Matinee's own part of a deployment's payload: `{"matinee": {…}}`.
 //!
-//! It marks a deployment as asked for by one [`DeploymentRequest`](crate::api::DeploymentRequest) of one cluster, so that a creation whose answer was lost
-//! is found again, and so that of two clusters that serve one repository only the one that asked carries it out.
+//! It identifies the [`DeploymentRequest`](crate::api::DeploymentRequest) and the cluster that
+//! created the deployment. With it, Matinee finds a deployment again when the response to its
+//! creation was lost. When two clusters serve one repository, only the cluster that created the
+//! deployment deploys it.
 
 use std::collections::BTreeMap;
 
@@ -12,26 +14,27 @@ use crate::core::environment::resolved::Mistake;
 
 /// Version of the payload's shape.
 const VERSION: i64 = 1;
-/// Most parameters that are read, and longest name and value in characters: what the schema of [`Parameter`] and of those who have them allows.
+/// Most parameters that are read, and most characters of a name and of a value: the limits in the
+/// schema of [`Parameter`] and of the objects that have parameters.
 const MOST_PARAMETERS: usize = 50;
 const LONGEST_NAME: usize = 63;
 const LONGEST_VALUE: usize = 4_096;
 
-/// What Matinee writes into a payload.
+/// The part that Matinee writes into a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Identity of the cluster that asked.
+    /// Identity of the cluster that created the deployment.
     pub cluster: String,
-    /// UID of the request; when it ran more than once, a dot and the number of the run after the first.
+    /// UID of the request. From its second run on, a dot and the number of runs before it follow.
     pub request: String,
-    /// Number of the pull request, where there is one.
+    /// Number of the pull request, if there is one.
     pub pull_request: Option<i64>,
     /// Values for the template's parameters, by name.
     pub parameters: BTreeMap<String, String>,
 }
 
 impl Mark {
-    /// The payload to send.
+    /// Returns the payload to send.
     pub fn to_payload(&self) -> Value {
         let mut mark = json!({ "version": VERSION, "cluster": self.cluster, "request": self.request });
         if let Some(number) = self.pull_request {
@@ -43,18 +46,19 @@ impl Mark {
         json!({ "matinee": mark })
     }
 
-    /// UID of the request, whichever of its runs this is.
+    /// Returns the UID of the request without the number of the run.
     pub fn request_uid(&self) -> &str {
         self.request.split_once('.').map_or(&self.request, |(uid, _)| uid)
     }
 
-    /// The parameters as the objects have them.
+    /// Returns the parameters in the form that the API objects have.
     pub fn values(&self) -> Vec<Parameter> {
         let values = self.parameters.iter();
         values.map(|(name, value)| Parameter { name: name.clone(), value: value.clone() }).collect()
     }
 
-    /// The mark in a payload, if there is one. Parameters that no object could have are left out, since anybody may write a payload.
+    /// Reads the mark in a payload, if there is one. Anybody may write a payload, so parameters
+    /// that no API object could have are left out.
     pub fn find(payload: &Value) -> Option<Self> {
         let mark = payload.get("matinee")?;
         Some(Self {
@@ -66,7 +70,7 @@ impl Mark {
     }
 }
 
-/// The first fifty parameters, by name, of those that may stand in an object.
+/// Returns the first fifty parameters, by name, of those that an API object may have.
 fn parameters(mark: &Value) -> BTreeMap<String, String> {
     let all = mark.get("parameters").and_then(Value::as_object).into_iter().flatten();
     let texts = all.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
@@ -76,15 +80,15 @@ fn parameters(mark: &Value) -> BTreeMap<String, String> {
     kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// `^[A-Za-z_][A-Za-z0-9_]*$`, as the schema has it.
+/// Returns whether a text matches `^[A-Za-z_][A-Za-z0-9_]*$`, the pattern of the schema.
 fn is_name(text: &str) -> bool {
     text.len() <= LONGEST_NAME
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Returns the payload without Matinee's part; `None` when nothing else was given. One that is no
-/// object stays as it is: a template that reads it has to be told.
+/// Returns the payload without Matinee's part; `None` when nothing else is in it. A payload that
+/// isn't an object is returned unchanged, so that a template that reads its fields gets an error.
 pub fn without_mark(payload: &Value) -> Option<Value> {
     match payload {
         Value::Null => None,
@@ -97,9 +101,9 @@ pub fn without_mark(payload: &Value) -> Option<Value> {
     }
 }
 
-/// The mistake of giving a payload that is no object to a template that reads it. `reads` is the
-/// expression that does, as `payload.image`, and `field` where it is. The payload itself isn't
-/// repeated.
+/// The error for a template that reads fields of a payload that isn't an object. `reads` is the
+/// expression, for example `payload.image`, and `field` is the field that contains it. The message
+/// doesn't repeat the payload.
 pub fn no_object(payload: &Value, reads: &str, field: &str) -> Mistake {
     let what = match payload {
         Value::String(_) => "a text",

@@ -1,4 +1,5 @@
-//! The chain of a PreviewRepository's environments: which leads to which, by the trigger `deploymentStatus` and the gate `after`.
+//! The promotion chain of a PreviewRepository: which environment follows which, by the trigger
+//! `deploymentStatus` and the gate `after`.
 
 use std::collections::VecDeque;
 
@@ -7,10 +8,11 @@ use kube::ResourceExt as _;
 use crate::api::{PreviewRepository, RepositoryEnvironment};
 use crate::core::environment::resolved::Mistake;
 
-/// Reason of a chain that leads back to where it begins.
+/// Reason of a chain that has a loop.
 pub const LOOP: &str = "ChainLoop";
 
-/// Checks that every environment that another one follows is in the PreviewRepository, and that none follows itself, be it by way of others.
+/// Checks that the PreviewRepository has every environment that another one follows, and that no
+/// environment follows itself directly or through others.
 ///
 /// # Errors
 /// `ChainBroken`, `ChainLoop`.
@@ -44,7 +46,7 @@ pub fn check(repository: &PreviewRepository) -> Result<(), Mistake> {
     }
 }
 
-/// Environments that this one follows, each with the field that says so.
+/// Returns the environments that this one follows, each with the field that names it.
 fn follows(environment: &RepositoryEnvironment) -> impl Iterator<Item = (&'static str, &str)> {
     let trigger = environment.trigger.as_ref().and_then(|trigger| trigger.deployment_status.as_ref());
     let triggered =
@@ -53,9 +55,9 @@ fn follows(environment: &RepositoryEnvironment) -> impl Iterator<Item = (&'stati
     triggered.into_iter().chain(after.map(|name| ("gates.after", name.as_str())))
 }
 
-/// The shortest way from an environment back to itself, with it at both ends.
+/// Returns the shortest path from an environment back to itself, with the environment at both ends.
 fn loop_from<'a>(start: &'a str, environments: &'a [RepositoryEnvironment]) -> Option<Vec<&'a str>> {
-    // Each environment that was reached, with the place in this list of the one it was reached from.
+    // Each reached environment, with the index in this list of the one that it was reached from.
     let mut reached: Vec<(&str, usize)> = vec![(start, 0)];
     let mut next = VecDeque::from([0]);
     while let Some(from) = next.pop_front() {
@@ -94,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// A PreviewRepository of entries with what they are triggered by and come after.
+    /// Returns a PreviewRepository with entries of name, trigger and `after`.
     fn repository(entries: &[(&str, Option<&str>, &[&str])]) -> PreviewRepository {
         let entries: Vec<Value> = entries
             .iter()
@@ -147,7 +149,8 @@ mod tests {
         let after_itself = mistake(&[("staging", None, &["staging"])]);
         assert!(after_itself.message.contains(": staging -> staging:"), "{}", after_itself.message);
 
-        // What a trigger and a gate make together, off a way that leads into it.
+        // A loop of a trigger and a gate, with an environment outside of the loop that leads into
+        // it.
         let mixed = mistake(&[
             ("test", None, &[]),
             ("staging", Some("test"), &["production"]),
@@ -173,7 +176,8 @@ mod tests {
     }
 
     proptest! {
-        /// Where each link leads to an earlier entry there is no loop, in whatever order they stand; one link back makes one.
+        /// When every entry follows only earlier entries there is no loop, in whatever order they
+        /// are listed. One link back makes a loop.
         #[test]
         fn only_a_way_back_is_a_loop(
             links in prop::collection::vec((1_usize..20, any::<prop::sample::Index>()), 0..30),

@@ -1,4 +1,4 @@
-//! What the operator says of a class.
+//! Conditions of a class.
 
 use kube::ResourceExt as _;
 
@@ -6,7 +6,7 @@ use super::{Finding, some_of};
 use crate::api::{ConditionStatus, PreviewClass, find_condition};
 use crate::core::conditions::READY;
 
-/// Whether the operator has looked at the class as it is now, and found it usable.
+/// Checks that the operator has accepted the present generation of the class.
 pub fn ready(class: &PreviewClass) -> Finding {
     const WHAT: &str = "Ready";
     let name = class.name_any();
@@ -36,7 +36,7 @@ pub fn ready(class: &PreviewClass) -> Finding {
     }
 }
 
-/// The Secrets in the operator's namespace that classes name, each once.
+/// Returns the Secrets in the operator's namespace that classes name, each once.
 pub fn secrets(classes: &[PreviewClass]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for class in classes {
@@ -52,7 +52,7 @@ pub fn secrets(classes: &[PreviewClass]) -> Vec<&str> {
     names
 }
 
-/// Whether there are classes to look at. `wanted` is the one that was asked for.
+/// Checks that there are classes to examine. `wanted` is the requested class.
 pub fn found(classes: &[PreviewClass], wanted: Option<&str>) -> Option<Finding> {
     let names: Vec<String> = classes.iter().map(kube::ResourceExt::name_any).collect();
     match wanted {
@@ -81,7 +81,7 @@ pub(crate) mod tests {
     use super::super::Verdict;
     use super::*;
 
-    /// A class as the API server shows it, with its content changed.
+    /// Returns a class as the API server shows it, with a changed spec.
     pub(crate) fn class(change: impl FnOnce(&mut serde_json::Value)) -> PreviewClass {
         let mut spec = json!({
             "grants": [{"repositories": ["acme/*"], "namespaces": ["*"]}],

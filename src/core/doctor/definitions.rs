@@ -1,4 +1,4 @@
-//! The custom resource definitions: are they there, served, and those of this program?
+//! Custom resource definitions: whether they exist, are served, and match this program.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use serde_json::Value;
 use super::{Finding, Looked, Unread, some_of};
 use crate::api::VERSION;
 
-/// How many fields are named at most.
+/// Most fields to name in a finding.
 const NAMED: usize = 3;
-/// What brings the cluster's definitions to this program's version.
+/// Remedy that updates the cluster's definitions to this program's version.
 const REMEDY: &str =
     "`helm upgrade` to this version, or `matinee crds | kubectl apply --server-side --force-conflicts -f -`";
 
-/// A definition as the cluster shows it.
+/// A definition in the cluster.
 #[derive(Clone, Debug)]
 pub enum Seen {
     /// The definition itself.
     Whole(Box<CustomResourceDefinition>),
-    /// What is published of it to everybody (`/openapi/v3`), for accounts that may not read definitions. Its bounds and rules aren't compared: they are
-    /// published in another form.
+    /// Its published schema (`/openapi/v3`), for accounts without permission to read definitions.
+    /// The check skips bounds and rules, which are published in another form.
     Published(Value),
 }
 
-/// Compares a definition of the cluster with this program's own.
+/// Compares a definition in the cluster with this program's own.
 pub fn check(own: &CustomResourceDefinition, seen: &Looked<Seen>) -> Finding {
     let what = own.metadata.name.clone().unwrap_or_default();
     let ours = schema_of(own);
@@ -60,14 +60,15 @@ pub fn check(own: &CustomResourceDefinition, seen: &Looked<Seen>) -> Finding {
     }
 }
 
-/// The schema of the one version there is, as JSON.
+/// Returns the schema of the only version, as JSON.
 fn schema_of(crd: &CustomResourceDefinition) -> Value {
     let found = crd.spec.versions.iter().find(|version| version.name == VERSION);
     let schema = found.and_then(|version| version.schema.as_ref()?.open_api_v3_schema.as_ref());
     schema.and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_default()
 }
 
-/// What is missing makes the cluster's definitions the older ones, what is more there makes them the newer ones.
+/// Compares two schemas. If the cluster's one lacks fields, it is older than this program; if it
+/// has additional fields, it is newer.
 fn compare(what: String, ours: &Value, theirs: &Value, whole: bool) -> Finding {
     let (ours, theirs) = (fields(ours), fields(theirs));
     let missing: Vec<&String> = ours.keys().filter(|path| !theirs.contains_key(*path)).collect();
@@ -99,7 +100,8 @@ fn compare(what: String, ours: &Value, theirs: &Value, whole: bool) -> Finding {
     Finding::ok(what, if whole { "served, and this version's" } else { "served, with this version's fields" })
 }
 
-/// Every field below `spec` and `status` by its path, with what is said of it but for descriptions; and the rules of the whole.
+/// Returns every field below `spec` and `status` by its path, with its schema without descriptions,
+/// and the validation rules of the whole object.
 fn fields(schema: &Value) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for part in ["spec", "status"] {

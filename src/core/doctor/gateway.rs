@@ -1,4 +1,4 @@
-//! The Gateway of a class: does it work, and do routes of previews attach to it?
+//! The Gateway of a class: whether it works, and whether routes of previews attach to it.
 //! <https://gateway-api.sigs.k8s.io/reference/spec/>
 
 use std::collections::BTreeMap;
@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::{Finding, Looked};
 use crate::api::{GatewayRouting, Routing};
 
-/// What listeners are asked about: the name of a preview, and its namespace's.
+/// Host label and namespace of a sample preview, to check listeners with.
 const SAMPLE: &str = "pr-1-shop";
 
-/// Whether the kinds of Gateway API v1 are served.
+/// Checks that the API server serves the kinds of Gateway API v1.
 pub fn served(kinds: &Result<Vec<String>, String>) -> Finding {
     const WHAT: &str = "Gateway API";
     match kinds {
@@ -33,7 +33,7 @@ pub fn served(kinds: &Result<Vec<String>, String>) -> Finding {
     }
 }
 
-/// Judges the Gateway that a class routes through, as the API server shows it.
+/// Checks the Gateway through which a class routes.
 pub fn check(routing: &Routing, gateway: &GatewayRouting, seen: &Looked<Value>) -> Vec<Finding> {
     let what = format!("Gateway {}/{}", gateway.namespace, gateway.name);
     let seen = match seen {
@@ -70,7 +70,8 @@ pub fn check(routing: &Routing, gateway: &GatewayRouting, seen: &Looked<Value>) 
     vec![first, listener(&what, routing, gateway, seen)]
 }
 
-/// Whether one of its listeners takes routes of previews: of several the one that comes nearest is told of.
+/// Checks that one of its listeners accepts routes of previews. If none does, it reports the
+/// listener that comes closest.
 fn listener(what: &str, routing: &Routing, gateway: &GatewayRouting, seen: &Value) -> Finding {
     let domain = &routing.domain;
     let what = format!("{what}: listener for *.{domain}");
@@ -110,7 +111,7 @@ fn listener(what: &str, routing: &Routing, gateway: &GatewayRouting, seen: &Valu
     nearest.unwrap_or_else(|| Finding::skipped(what, "no listener was looked at"))
 }
 
-/// Why the listener takes no route of a preview.
+/// Returns why the listener accepts no route of a preview.
 fn obstacle(listener: &Value, gateway: &Value, namespace: &str) -> Option<(String, String)> {
     let allowed = &listener["allowedRoutes"];
     let kinds = allowed["kinds"].as_array().filter(|kinds| !kinds.is_empty());
@@ -120,7 +121,7 @@ fn obstacle(listener: &Value, gateway: &Value, namespace: &str) -> Option<(Strin
             "add HTTPRoute to the listener's allowedRoutes.kinds".into(),
         ));
     }
-    // Left out, it is the Gateway's own namespace.
+    // The default is the Gateway's own namespace.
     match allowed["namespaces"]["from"].as_str().unwrap_or("Same") {
         "All" => {}
         "Selector" => {
@@ -157,7 +158,8 @@ fn obstacle(listener: &Value, gateway: &Value, namespace: &str) -> Option<(Strin
     None
 }
 
-/// The labels of a preview's namespace that are the same for all, or for which any value stands.
+/// Returns the labels of a preview's namespace. A label whose value differs between namespaces has
+/// a sample value.
 fn labels() -> BTreeMap<String, String> {
     let own = ["environment-uid", "environment", "environment-namespace", "repository", "pull-request"];
     let mut labels: BTreeMap<String, String> =
@@ -167,7 +169,7 @@ fn labels() -> BTreeMap<String, String> {
     labels
 }
 
-/// Whether a listener's host name covers a name; `*.` stands for one label or more.
+/// Whether a listener's host name covers a name; `*.` matches one or more labels.
 fn serves(hostname: &str, name: &str) -> bool {
     match hostname.strip_prefix("*.") {
         Some(domain) => name.len() > domain.len() && name.ends_with(&format!(".{domain}")),
@@ -183,7 +185,7 @@ fn condition<'a>(conditions: &'a Value, kind: &str) -> Option<(&'a str, String)>
     Some((text("status"), words.join(", ")))
 }
 
-/// The addresses that the Gateway is reached at, as far as they are numbers.
+/// Returns the addresses of the Gateway that are IP addresses.
 pub fn addresses(seen: &Value) -> Vec<std::net::IpAddr> {
     let all = seen["status"]["addresses"].as_array().into_iter().flatten();
     all.filter_map(|one| one["value"].as_str()?.parse().ok()).collect()
@@ -215,7 +217,7 @@ mod tests {
         check(&routing, &gateway, &Ok(Some(seen)))
     }
 
-    /// The finding about the listener, which is a problem.
+    /// Returns the finding about the listener, which must be a problem.
     fn trouble(section: Option<&str>, change: impl FnOnce(&mut Value)) -> (String, String) {
         let finding = judge(section, change).remove(1);
         assert_eq!(finding.verdict, Verdict::Problem, "{finding:?}");

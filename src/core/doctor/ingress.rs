@@ -1,4 +1,4 @@
-//! The `IngressClass` of a class: is there one?
+//! The `IngressClass` of a class: whether it exists.
 
 use k8s_openapi::api::networking::v1::IngressClass;
 use kube::ResourceExt as _;
@@ -6,10 +6,11 @@ use kube::ResourceExt as _;
 use super::{Finding, Unread, some_of};
 use crate::api::IngressRouting;
 
+/// Annotation of the default `IngressClass`.
 /// <https://kubernetes.io/docs/concepts/services-networking/ingress/#default-ingress-class>
 const DEFAULT: &str = "ingressclass.kubernetes.io/is-default-class";
 
-/// Judges the ingress classes of the cluster by what a class names.
+/// Checks that the cluster has the `IngressClass` that a class names, or a default one.
 pub fn check(routing: &IngressRouting, classes: &Result<Vec<IngressClass>, Unread>) -> Finding {
     let classes = match classes {
         Err(unread) => return unread.finding("IngressClass"),

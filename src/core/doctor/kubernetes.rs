@@ -1,28 +1,28 @@
-//! The API server: is it there, and new enough?
+//! The API server: whether it responds, and whether it is new enough.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Finding;
 
-/// The oldest minor version of Kubernetes 1 that Matinee is built against.
+/// The oldest supported minor version of Kubernetes 1.
 pub const OLDEST_MINOR: u32 = 33;
-/// How far clocks may be apart: leases and tokens are good for longer.
+/// Largest accepted difference of clocks. Leases and tokens are valid for longer.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(30);
 
-/// What the API server says of itself.
+/// Version and time of the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// As in `1`.
+    /// Major version, such as `1`.
     pub major: String,
-    /// As in `33`, or `33+`.
+    /// Minor version, such as `33` or `33+`.
     pub minor: String,
-    /// As in `v1.33.4`.
+    /// Full version, such as `v1.33.4`.
     pub version: String,
-    /// Its clock, if its answer told.
+    /// Its time, if the response contains it.
     pub clock: Option<Timestamp>,
 }
 
-/// Whether the API server answered, and is new enough. `user` is who asked.
+/// Checks that the API server responds and is new enough. `user` is the user of the request.
 pub fn version(server: &Result<Server, String>, user: Option<&str>) -> Finding {
     const WHAT: &str = "API server";
     let server = match server {
@@ -49,7 +49,8 @@ pub fn version(server: &Result<Server, String>, user: Option<&str>) -> Finding {
     }
 }
 
-/// Whether this machine's clock and the API server's agree; nothing when the server's isn't known.
+/// Checks that this machine's clock agrees with the API server's; `None` when the latter isn't
+/// known.
 pub fn clock(server: &Server, now: Timestamp) -> Option<Finding> {
     const WHAT: &str = "clock";
     let apart = now.duration_since(server.clock?);
@@ -64,7 +65,7 @@ pub fn clock(server: &Server, now: Timestamp) -> Option<Finding> {
     })
 }
 
-/// `12 s ahead of GitHub's`
+/// Formats a difference of clocks, such as `12 s ahead of GitHub's`.
 pub fn off(apart: SignedDuration, whose: &str) -> String {
     let seconds = apart.abs().as_secs();
     let side = if apart.is_negative() { "behind" } else { "ahead of" };

@@ -1,4 +1,5 @@
-//! `matinee doctor`: what was observed of an installation is judged here, a finding for each check, each trouble with its remedy.
+//! Checks of `matinee doctor`: they turn observations of an installation into findings, each
+//! trouble with its remedy.
 
 pub mod class;
 pub mod definitions;
@@ -15,83 +16,83 @@ pub mod show;
 use serde::Serialize;
 use url::Url;
 
-/// How a check ended.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should be.
+    /// Everything is in order.
     Ok,
     /// It works, but not as well as it could, or not for everybody.
     Warning,
     /// It doesn't work.
     Problem,
-    /// Not looked at, or not needed.
+    /// Not checked, or not needed.
     Skipped,
 }
 
-/// What a check found.
+/// Finding of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was checked.
+    /// Subject of the check.
     pub what: String,
-    /// How it ended.
+    /// Result of the check.
     pub verdict: Verdict,
-    /// What was found, on one line; never a secret.
+    /// Result in words, on one line; never a secret.
     pub message: String,
-    /// What to do about it; every warning and every problem has one.
+    /// Remedy; every warning and every problem has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
 
 impl Finding {
-    /// As it should be.
+    /// Creates a finding about something that is in order.
     pub fn ok(what: impl Into<String>, message: impl Into<String>) -> Self {
         Self { what: what.into(), verdict: Verdict::Ok, message: message.into(), remedy: None }
     }
 
-    /// It works, but.
+    /// Creates a finding about something that works, with restrictions.
     pub fn warning(what: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         let remedy = Some(remedy.into());
         Self { what: what.into(), verdict: Verdict::Warning, message: message.into(), remedy }
     }
 
-    /// It doesn't work.
+    /// Creates a finding about something that doesn't work.
     pub fn problem(what: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         let remedy = Some(remedy.into());
         Self { what: what.into(), verdict: Verdict::Problem, message: message.into(), remedy }
     }
 
-    /// Not looked at, and why.
+    /// Creates a finding about something that wasn't checked; `message` says why.
     pub fn skipped(what: impl Into<String>, message: impl Into<String>) -> Self {
         Self { what: what.into(), verdict: Verdict::Skipped, message: message.into(), remedy: None }
     }
 }
 
-/// Findings about one thing.
+/// Findings about one subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Section {
-    /// What they are about.
+    /// Their subject.
     pub title: String,
-    /// In the order in which they are shown.
+    /// The findings, in the order in which they are shown.
     pub findings: Vec<Finding>,
 }
 
-/// Why something in the cluster could not be read.
+/// Why an object in the cluster could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unread {
-    /// Whoever asks may not read it (403).
+    /// The user has no permission to read it (403).
     Forbidden,
-    /// The API server doesn't serve the kind (404 of a listing).
+    /// The API server doesn't serve the kind (404 for a list).
     NotServed,
-    /// No answer, or another error; why.
+    /// No response, or another error; the text says why.
     Failed(String),
 }
 
-/// Something that was looked for in the cluster: `None` when it isn't there.
+/// Result of reading an object; `None` when it doesn't exist.
 pub type Looked<T> = Result<Option<T>, Unread>;
 
 impl Unread {
-    /// The finding about something that could not be read.
+    /// Creates the finding about an object that could not be read.
     pub fn finding(&self, what: impl Into<String>) -> Finding {
         match self {
             Self::Forbidden => Finding::skipped(
@@ -108,21 +109,21 @@ impl Unread {
     }
 }
 
-/// How many findings ended how.
+/// Number of findings by verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// As they should be.
+    /// Findings that are in order.
     pub ok: usize,
-    /// That it works, but.
+    /// Findings with restrictions.
     pub warnings: usize,
-    /// That it doesn't work.
+    /// Findings about something that doesn't work.
     pub problems: usize,
-    /// Not looked at.
+    /// Findings that weren't checked.
     pub skipped: usize,
 }
 
 impl Summary {
-    /// Counts.
+    /// Counts the findings.
     pub fn of(sections: &[Section]) -> Self {
         let mut summary = Self::default();
         for finding in sections.iter().flat_map(|section| &section.findings) {
@@ -137,7 +138,7 @@ impl Summary {
     }
 }
 
-/// Some of many, by name, and how many more there are.
+/// Returns the first names, and the number of the others.
 pub(crate) fn some_of<T: AsRef<str>>(names: &[T], most: usize) -> String {
     let mut text = names.iter().take(most).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     if names.len() > most {
@@ -146,7 +147,7 @@ pub(crate) fn some_of<T: AsRef<str>>(names: &[T], most: usize) -> String {
     text
 }
 
-/// A URL without what could be a secret: user information, query and fragment.
+/// Removes the parts of a URL that could be secret: user information, query and fragment.
 pub fn shown_url(url: &str) -> String {
     let Ok(mut url) = Url::parse(url) else { return "a URL that can't be read".to_owned() };
     let _ = url.set_username("").and_then(|()| url.set_password(None));

@@ -1,11 +1,12 @@
-//! The wildcard name of a class: do previews' names lead somewhere, and to the Gateway?
+//! The wildcard DNS name of a class: whether the names of previews resolve, and to the Gateway.
 
 use std::net::IpAddr;
 
 use super::{Finding, some_of};
 use crate::api::Routing;
 
-/// Judges what a name under the class's domain resolves to. `gateway` are the Gateway's own addresses, where they are known.
+/// Checks the addresses to which a name under the class's domain resolves. `gateway` are the
+/// Gateway's own addresses, if known.
 pub fn check(
     routing: &Routing,
     name: &str,
@@ -26,10 +27,11 @@ pub fn check(
     let addresses = match found {
         Ok(addresses) => addresses,
         Err(why) => {
-            // Resolvers begin with the name.
+            // Resolvers begin their message with the name.
             let why = why.strip_prefix(name).map_or(why.as_str(), |rest| rest.trim_start_matches(": "));
             let message = format!("{name} doesn't resolve here ({why}){instead}");
-            // Where the operator looks is told by its probe address: people may have name servers of their own.
+            // With a probe address the operator doesn't use DNS, and people may have other name
+            // servers, so this is only a warning.
             return if routing.probe_address.is_some() {
                 Finding::warning(what, message, remedy)
             } else {

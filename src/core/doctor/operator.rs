@@ -1,4 +1,4 @@
-//! The operator: does it run, and may it make anything?
+//! The operator: whether it runs, and whether it may create anything.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -9,10 +9,10 @@ use super::{Finding, Looked};
 use crate::core::drain;
 use crate::core::environment::plan::DEPLOYER;
 
-/// How long a lease may be overdue: clocks differ a little, and so do the moments at which things are read.
+/// How long a lease may be overdue. It allows for small differences of clocks and of reading times.
 const OVERDUE: SignedDuration = SignedDuration::from_secs(5);
 
-/// Whether the role is there with which templates are applied.
+/// Checks that the `ClusterRole` with which Matinee applies templates exists.
 pub fn deployer_role(role: &Looked<ClusterRole>) -> Finding {
     let what = format!("ClusterRole {DEPLOYER}");
     match role {
@@ -34,7 +34,7 @@ pub fn deployer_role(role: &Looked<ClusterRole>) -> Finding {
     }
 }
 
-/// Whether somebody holds the lease, and keeps it. `now` is the API server's time if it is known.
+/// Checks that a replica holds and renews the Lease. `now` is the API server's time if known.
 pub fn lease(namespace: &str, name: &str, lease: &Looked<Lease>, now: Timestamp) -> Finding {
     let what = format!("Lease {namespace}/{name}");
     let remedy = |why: &str| {
@@ -79,7 +79,7 @@ pub fn lease(namespace: &str, name: &str, lease: &Looked<Lease>, now: Timestamp)
     Finding::ok(what, format!("held by {holder}"))
 }
 
-/// Whether anything new may be made.
+/// Checks that drain mode is off, so that Matinee may create new objects.
 pub fn drain(namespace: &str, name: &str, map: &Looked<ConfigMap>) -> Finding {
     let what = format!("ConfigMap {namespace}/{name}");
     match map {

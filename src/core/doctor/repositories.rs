@@ -1,4 +1,4 @@
-//! What the operator says of PreviewRepositories.
+//! Conditions of PreviewRepositories.
 
 use kube::ResourceExt as _;
 
@@ -7,12 +7,13 @@ use crate::api::{ConditionStatus, PreviewRepository, find_condition};
 use crate::core::conditions::STALLED;
 use crate::core::truncate::cut;
 
-/// How many are listed.
+/// Most PreviewRepositories to list.
 const LISTED: usize = 20;
-/// Characters of a condition's message that are shown.
+/// Longest part of a condition's message to show, in characters.
 const SHOWN: usize = 300;
 
-/// Lists the PreviewRepositories that wait for somebody to change something. They don't keep others from working.
+/// Lists the PreviewRepositories that wait for somebody to change something. They don't affect
+/// others.
 pub fn check(repositories: &[PreviewRepository]) -> Vec<Finding> {
     const WHAT: &str = "PreviewRepositories";
     let mut stalled: Vec<Finding> = repositories.iter().filter_map(stalled).collect();

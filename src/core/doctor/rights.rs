@@ -1,4 +1,4 @@
-//! What the operator's account has to be allowed, and what it needn't be.
+//! Rights of the operator's account: those that it needs, and those that it shouldn't have.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,10 +8,10 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 use super::{Finding, Unread, some_of};
 use crate::core::environment::plan::DEPLOYER;
 
-/// Where a right holds.
+/// Scope of a right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// In every namespace, and for what is in none.
+    /// In every namespace, and for cluster-scoped resources.
     Everywhere,
     /// In the operator's own namespace.
     OwnNamespace,
@@ -24,18 +24,18 @@ pub struct Right<'a> {
     pub group: &'static str,
     /// Plural name.
     pub resource: &'static str,
-    /// Empty when it is about the resource itself.
+    /// Empty for the resource itself.
     pub subresource: &'static str,
     /// The verb.
     pub verb: &'static str,
-    /// The one object that it is about.
+    /// Name of the only object, if the right is limited to one.
     pub name: Option<&'a str>,
-    /// Where.
+    /// Its scope.
     pub place: Place,
 }
 
 impl Right<'_> {
-    /// `deployments.apps/status`
+    /// Formats the resource, such as `deployments.apps/status`.
     fn target(&self) -> String {
         let mut text = self.resource.to_owned();
         for (mark, part) in [('.', self.group), ('/', self.subresource)] {
@@ -64,10 +64,11 @@ const READ: &[&str] = &["get", "list", "watch"];
 const KEEP: &[&str] = &["get", "list", "watch", "create", "patch"];
 const CARE: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
-/// Group, resources, verbs, and the one object's name.
+/// Group, resources, verbs, and the name of the only object.
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str], Option<&'static str>);
 
-/// What is needed everywhere. `charts/matinee` grants it, and says why for each.
+/// Rights that the operator needs everywhere. `charts/matinee` grants them and gives the reason for
+/// each.
 const EVERYWHERE: &[Grant] = &[
     (
         "matinee.dev",
@@ -117,14 +118,14 @@ const EVERYWHERE: &[Grant] = &[
     ("events.k8s.io", &["events"], &["create", "patch"], None),
 ];
 
-/// What the operator uses in its own namespace, by name.
+/// Objects that the operator uses in its own namespace, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Own<'a> {
     /// The Secrets that classes name.
     pub secrets: Vec<&'a str>,
     /// The Lease; `None` without leader election.
     pub lease: Option<&'a str>,
-    /// The ConfigMap with settings.
+    /// The ConfigMap with Matinee's settings.
     pub config_map: Option<&'a str>,
 }
 
@@ -153,7 +154,7 @@ impl<'a> Own<'a> {
     }
 }
 
-/// Everything the operator needs.
+/// Returns every right that the operator needs.
 pub fn needed<'a>(own: &Own<'a>) -> Vec<Right<'a>> {
     let everywhere = EVERYWHERE.iter().flat_map(|(group, resources, verbs, name)| {
         resources.iter().flat_map(move |resource| {
@@ -165,7 +166,8 @@ pub fn needed<'a>(own: &Own<'a>) -> Vec<Right<'a>> {
     everywhere.chain(own.needed()).collect()
 }
 
-/// What would give whoever takes the operator over more than previews. `charts/matinee` grants none of it.
+/// Rights that would give an attacker who controls the operator more than previews.
+/// `charts/matinee` grants none of them.
 pub const UNNEEDED: [Right<'static>; 5] = {
     const fn right(group: &'static str, resource: &'static str, verb: &'static str) -> Right<'static> {
         Right { group, resource, subresource: "", verb, name: None, place: Place::Everywhere }
@@ -179,7 +181,7 @@ pub const UNNEEDED: [Right<'static>; 5] = {
     ]
 };
 
-/// Whether a rule allows it, as the RBAC authorizer reads rules.
+/// Whether a rule grants the right, by the logic of the RBAC authorizer.
 /// <https://kubernetes.io/docs/reference/access-authn-authz/rbac/#role-and-clusterrole>
 fn allows(rule: &PolicyRule, right: &Right<'_>) -> bool {
     let has = |list: Option<&Vec<String>>, wanted: &[&str]| {
@@ -200,8 +202,8 @@ fn allows(rule: &PolicyRule, right: &Right<'_>) -> bool {
             .is_none_or(|names| right.name.is_some_and(|name| names.iter().any(|one| one == name)))
 }
 
-/// Those of the rights that the rules don't allow: `everywhere` are the rules of `ClusterRole`s bound in the whole cluster, `own` those that hold
-/// in the operator's namespace.
+/// Returns the rights that the rules don't grant. `everywhere` are the rules of `ClusterRole`s bound
+/// in the whole cluster, `own` those that apply in the operator's namespace.
 pub fn uncovered<'a>(rights: &[Right<'a>], everywhere: &[PolicyRule], own: &[PolicyRule]) -> Vec<Right<'a>> {
     let covered = |right: &Right<'_>| {
         everywhere.iter().any(|rule| allows(rule, right))
@@ -210,16 +212,16 @@ pub fn uncovered<'a>(rights: &[Right<'a>], everywhere: &[PolicyRule], own: &[Pol
     rights.iter().filter(|right| !covered(right)).copied().collect()
 }
 
-/// An account, and what the API server said of its rights.
+/// An account, and the API server's answers about its rights.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
-    /// As the API server knows it.
+    /// Name of the account in the API server.
     pub account: String,
-    /// Whether each right is there.
+    /// Each right, and whether the account has it.
     pub answers: Vec<(Right<'a>, bool)>,
 }
 
-/// Judges the rights of the operator's account.
+/// Checks the rights of the operator's account.
 pub fn check(asked: &Result<Asked<'_>, Unread>, namespace: &str) -> Vec<Finding> {
     const WHAT: &str = "needed rights";
     let Asked { account, answers } = match asked {
@@ -314,7 +316,7 @@ mod tests {
             let rule = rule("rbac.authorization.k8s.io", "clusterroles", "bind", names);
             assert_eq!(uncovered(&[bind], &[rule], &[]).is_empty(), covers, "{names:?}");
         }
-        // A Role in the namespace gives nothing elsewhere.
+        // A Role in the operator's namespace grants nothing elsewhere.
         assert_eq!(uncovered(&[status], &[], &[rule("*", "*", "*", &[])]), [status]);
     }
 

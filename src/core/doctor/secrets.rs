@@ -1,4 +1,5 @@
-//! The Secrets that a class names: are they there, with the keys that are read? What the keys hold is nobody's business here.
+//! Secrets that a class names: whether they exist and have the required keys. The checks never read
+//! the values.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +7,10 @@ use super::{Finding, Looked, Unread};
 use crate::api::{GithubConnection, Registry, SlackConnection};
 use crate::core::image::DOCKER_CONFIG_JSON;
 
-/// The keys of a Secret or ConfigMap that hold something.
+/// The keys of a Secret or ConfigMap that have a value.
 pub type Keys = Looked<BTreeSet<String>>;
 
-/// GitHub's credentials.
+/// Checks GitHub's credentials.
 pub fn github(namespace: &str, connection: &GithubConnection, keys: &Keys) -> Finding {
     let name = &connection.secret_name;
     let what = format!("Secret {namespace}/{name} for GitHub");
@@ -33,7 +34,8 @@ pub fn github(namespace: &str, connection: &GithubConnection, keys: &Keys) -> Fi
     }
 }
 
-/// Slack's secrets, and who is who: `users` are the keys of the ConfigMap or Secret that says so.
+/// Checks Slack's secrets. `users` are the keys of the ConfigMap or Secret that maps Slack users to
+/// GitHub users.
 pub fn slack(namespace: &str, connection: &SlackConnection, keys: &Keys, users: &Keys) -> Vec<Finding> {
     let name = &connection.secret_name;
     let what = format!("Secret {namespace}/{name} for Slack");
@@ -68,7 +70,7 @@ pub fn slack(namespace: &str, connection: &SlackConnection, keys: &Keys, users: 
     vec![first, second]
 }
 
-/// A registry's credentials; nothing for one that is asked anonymously.
+/// Checks the credentials of a registry; `None` for a registry without credentials.
 pub fn registry(namespace: &str, registry: &Registry, keys: &Keys) -> Option<Finding> {
     let name = registry.secret_name.as_ref()?;
     let what = format!("Secret {namespace}/{name} for {}", registry.host);
@@ -101,7 +103,7 @@ mod tests {
     use super::super::Verdict;
     use super::*;
 
-    #[allow(clippy::unnecessary_wraps)] // as it is looked for
+    #[allow(clippy::unnecessary_wraps)] // same type as the checks take
     fn keys(names: &[&str]) -> Keys {
         Ok(Some(names.iter().map(|name| (*name).to_owned()).collect()))
     }

@@ -1,4 +1,4 @@
-//! The findings as text and as JSON.
+//! Output of the findings as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Finding, Section, Summary, Verdict};
 
-/// The text: a heading for each section, a line for each finding with its remedy below, and a summary at the end.
+/// Returns the findings as text: a heading for each section, a line for each finding with its
+/// remedy below, and a summary at the end.
 pub fn text(sections: &[Section], colour: bool) -> String {
     let mut text = String::new();
     for section in sections {
@@ -27,7 +28,8 @@ fn told(finding: &Finding) -> String {
     format!("{}: {}", line(&finding.what), line(&finding.message))
 }
 
-/// What others wrote may hold line ends, or what moves a terminal's cursor.
+/// Replaces control characters: text from other sources may contain line ends or terminal escape
+/// sequences.
 fn line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
@@ -42,7 +44,8 @@ fn mark(verdict: Verdict, colour: bool) -> String {
     paint(colour, code, mark)
 }
 
-/// <https://www.ecma-international.org/publications-and-standards/standards/ecma-48/>, Select Graphic Rendition.
+/// Colours a text with Select Graphic Rendition.
+/// <https://www.ecma-international.org/publications-and-standards/standards/ecma-48/>
 fn paint(colour: bool, code: &str, text: &str) -> String {
     if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
@@ -58,7 +61,7 @@ fn counted(summary: Summary) -> String {
     )
 }
 
-/// The same for machines.
+/// Returns the findings as JSON.
 pub fn json(sections: &[Section]) -> Value {
     json!({"summary": Summary::of(sections), "sections": sections})
 }

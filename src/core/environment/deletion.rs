@@ -1,4 +1,4 @@
-//! What an environment says while it is being deleted.
+//! Status of an environment during its deletion.
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -11,32 +11,32 @@ use crate::core::conditions::{READY, Summary};
 use crate::core::environment::status;
 use crate::core::environment::status::CONDITIONS;
 
-/// The environment is being deleted.
+/// Reason while the environment is being deleted.
 const DELETING: &str = "Deleting";
-/// Something holds its namespace.
+/// Reason while something blocks the deletion of its namespace.
 const HELD: &str = "NamespaceTerminating";
-/// Conditions of a namespace that say what is left in it.
+/// Conditions of a namespace that list the remaining content.
 const CONTENT: &str = "NamespaceContentRemaining";
 const FINALIZERS: &str = "NamespaceFinalizersRemaining";
-/// Conditions of a namespace whose content can't be found or deleted.
+/// Conditions of a namespace whose content Kubernetes can't find or delete.
 const BROKEN: [&str; 3] = [
     "NamespaceDeletionDiscoveryFailure",
     "NamespaceDeletionGroupVersionParsingFailure",
     "NamespaceDeletionContentFailure",
 ];
-/// For how long a namespace is deleted as a rule: pods have time to end.
+/// Usual duration of a namespace's deletion, in which pods terminate.
 const AS_A_RULE: SignedDuration = SignedDuration::from_secs(10);
 
-/// How far the deletion is.
+/// Progress of the deletion.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deletion<'a> {
-    /// The namespace, while it is there.
+    /// The namespace, while it exists.
     pub namespace: Option<&'a DynamicObject>,
-    /// What keeps Matinee from reporting its end to GitHub, or that this is going on.
+    /// Why Matinee can't report the deletion to GitHub, or that the report is in progress.
     pub github: Option<&'a str>,
 }
 
-/// Whether the environment says that it is being deleted.
+/// Whether the status says that the environment is being deleted.
 pub fn is_said(environment: &PreviewEnvironment) -> bool {
     environment.status.as_ref().is_some_and(|status| {
         find_condition(&status.conditions, READY)
@@ -44,13 +44,14 @@ pub fn is_said(environment: &PreviewEnvironment) -> bool {
     })
 }
 
-/// Whether the deletion takes longer than as a rule.
+/// Whether the deletion takes longer than usual.
 pub fn takes_long(environment: &PreviewEnvironment, now: Timestamp) -> bool {
     let since = environment.metadata.deletion_timestamp.as_ref();
     since.is_some_and(|since| now.duration_since(since.0) >= AS_A_RULE)
 }
 
-/// The status of an environment that is being deleted. What the reporter writes is left out.
+/// Returns the status of an environment during its deletion, without the parts that the reporter
+/// writes.
 pub fn status(
     environment: &PreviewEnvironment,
     deletion: &Deletion<'_>,
@@ -68,7 +69,7 @@ pub fn status(
     let mut causes: Vec<String> = deletion.namespace.map(named).into_iter().collect();
     causes.extend(deletion.github.map(str::to_owned));
     if held.is_none() {
-        // What doesn't go as a rule comes first.
+        // Put the unusual cause first.
         causes.reverse();
     }
     let list = &mut status.conditions;
@@ -81,7 +82,7 @@ pub fn status(
     status
 }
 
-/// Why a deployment waits for the environment of the same name to be deleted.
+/// Returns why a deployment waits: the environment of the same name is still being deleted.
 pub fn still_deleting(environment: &PreviewEnvironment) -> String {
     let name = environment.name_any();
     let namespace = environment.namespace().unwrap_or_default();
@@ -98,7 +99,8 @@ pub fn still_deleting(environment: &PreviewEnvironment) -> String {
     }
 }
 
-/// What holds a namespace that isn't deleted after the time that this takes as a rule, as its own conditions say it.
+/// Returns what blocks a namespace whose deletion takes longer than usual, according to its own
+/// conditions.
 fn held_by(namespace: &DynamicObject, now: Timestamp) -> Option<String> {
     let since = namespace.metadata.deletion_timestamp.as_ref()?.0;
     if now.duration_since(since) < AS_A_RULE {
@@ -109,7 +111,8 @@ fn held_by(namespace: &DynamicObject, now: Timestamp) -> Option<String> {
         let found = list.iter().find(|found| found["type"] == kind && found["status"] == "True")?;
         found["message"].as_str()
     };
-    // `Some resources are remaining: configmaps. has 1 resource instances`: numbers change, names stay.
+    // `Some resources are remaining: configmaps. has 1 resource instances`: keep the names, which
+    // don't change, and drop the numbers, which do.
     let names = |message: &str, end: &str| -> Option<String> {
         let (_, all) = message.split_once(": ")?;
         let names: Vec<_> =
@@ -192,11 +195,7 @@ mod tests {
                 "namespace preview-shop-pr-1 isn't deleted yet: configmaps, pods in it with the finalizers example.com/hold"
             )
         );
-        assert_eq!(
-            later,
-            status(&environment, &deletion, at(50)),
-            "nothing that changes from one look to the next"
-        );
+        assert_eq!(later, status(&environment, &deletion, at(50)), "time alone changes nothing");
         environment.status = Some(later);
         assert_eq!(
             still_deleting(&environment),

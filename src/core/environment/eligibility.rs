@@ -1,5 +1,6 @@
-//! May this pull request have this environment? Asked before a deployment is requested, and again before one is carried out, since
-//! anybody who may create deployments can ask for one.
+//! Decides whether a pull request may have an environment. Matinee checks it before it requests a
+//! deployment and again before it deploys, because anybody with permission to create deployments
+//! can request one.
 
 use crate::api::{
     ClassPullRequests, Permission, PullRequestSource, PullRequestTrigger, Reaction, RepositoryEnvironment,
@@ -7,30 +8,34 @@ use crate::api::{
 use crate::core::environment::resolved::Mistake;
 use crate::core::forge::PullRequest;
 use crate::core::glob::{Filter, FilterOf};
+use crate::core::truncate::short_sha;
 
-/// What becomes of a pull request's environment.
+/// Result of the check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may have it.
+    /// The pull request may have the environment.
     Allowed,
-    /// Not as things stand; a change on GitHub or to the configuration may allow it.
+    /// The pull request may not have it; a change on GitHub or to the configuration may allow it.
     Refused(Mistake),
-    /// The commit is not the head any more: a newer request takes over.
+    /// The commit isn't the head any more; a newer request replaces this one.
     Superseded {
-        /// The head now.
+        /// The present head.
         head: String,
     },
-    /// The pull request is closed, or its labels or base branch don't select it any more: what was made for it goes.
+    /// The pull request is closed, or its labels or base branch don't select it any more. Matinee
+    /// deletes its environment.
     Over {
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: &'static str,
-        /// For people.
+        /// Message for people.
         message: String,
     },
 }
 
-/// Judges a pull request, as just read from GitHub, for an environment and a commit. `triggered`: the trigger asked for the deployment, so its
-/// labels and base branches have to select the pull request still; somebody who creates a deployment by hand needs no label.
+/// Checks a pull request, as just read from GitHub, for an environment and a commit.
+///
+/// `triggered`: the trigger requested the deployment, so the trigger's labels and base branches
+/// must still select the pull request. A deployment that somebody created by hand needs no label.
 pub fn judge(
     class: &ClassPullRequests,
     class_name: &str,
@@ -72,17 +77,17 @@ pub fn judge(
     }
 }
 
-/// Reason of a commit that never was the head of its pull request.
+/// Reason for a commit that never was the head of its pull request.
 pub const NOT_THE_HEAD: &str = "NotTheHead";
-/// Reason of a PreviewRepository whose filter patterns can't be read.
+/// Reason for a PreviewRepository with invalid filter patterns.
 pub const PATTERN_INVALID: &str = "PatternInvalid";
 
-/// What to do about a commit that isn't the head. GitHub shows 140 characters of a message, so it
-/// has to be short.
+/// Remedy for a commit that isn't the head. It is short because GitHub shows 140 characters of a
+/// message.
 const DEPLOY_THE_HEAD: &str = "create the deployment with github.event.pull_request.head.sha";
 
-/// The mistake of deploying the commit that GitHub makes to try the merge: `github.sha` of a
-/// workflow that runs on `pull_request`.
+/// Mistake of deploying GitHub's trial merge commit, which is `github.sha` in a workflow that runs
+/// on `pull_request`.
 /// <https://docs.github.com/actions/reference/workflows-and-actions/events-that-trigger-workflows#pull_request>
 fn trial_merge(pull_request: &PullRequest, sha: &str) -> Mistake {
     let message = format!(
@@ -97,9 +102,9 @@ fn trial_merge(pull_request: &PullRequest, sha: &str) -> Mistake {
 /// <https://docs.github.com/rest/pulls/pulls#list-commits-on-a-pull-request>
 const MOST_COMMITS: usize = 250;
 
-/// The mistake of deploying a commit that doesn't belong to the pull request. `commits`: those of
-/// the pull request that GitHub lists. A commit that does belong to it was its head once, and is
-/// only superseded; so is one of which the list can't tell, since it isn't whole.
+/// Returns the mistake of deploying a commit that isn't in the pull request. `commits` are the
+/// commits that GitHub lists for it. A commit in the list was the head once, so it is only
+/// superseded. A list at GitHub's limit may be incomplete, so it proves nothing.
 pub fn never_the_head(number: i64, sha: &str, commits: &[String]) -> Option<Mistake> {
     if commits.len() >= MOST_COMMITS || commits.iter().any(|commit| commit == sha) {
         return None;
@@ -109,47 +114,46 @@ pub fn never_the_head(number: i64, sha: &str, commits: &[String]) -> Option<Mist
 }
 
 fn short(sha: &str) -> String {
-    format!("commit {}", sha.chars().take(7).collect::<String>())
+    format!("commit {}", short_sha(sha))
 }
 
 /// Why a trigger doesn't select a pull request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unselected {
-    /// Its labels, base branches or paths are about others; why, for people.
+    /// Its labels, base branches or paths don't match; the text says why, for people.
     Not(String),
-    /// Its filter patterns can't be read, so nobody knows. Every mistake, with the field below
-    /// `spec.environments[…]`.
+    /// Its filter patterns are invalid, so there is no answer. Holds every mistake, with the field
+    /// below `spec.environments[…]`.
     Invalid(Vec<String>),
 }
 
-/// The mistake of filter patterns that can't be read. `problems` name the fields below the
-/// environment.
+/// Mistake of invalid filter patterns. `problems` name the fields below the environment.
 pub fn patterns_invalid(environment: &str, problems: &[String]) -> Mistake {
     let problems: Vec<String> =
         problems.iter().map(|problem| format!("spec.environments[{environment}].{problem}")).collect();
     Mistake { reason: PATTERN_INVALID, message: format!("the PreviewRepository's {}", problems.join("; ")) }
 }
 
-/// The trigger's filter of base branches.
+/// Returns the trigger's filter of base branches.
 ///
 /// # Errors
-/// Every mistake.
+/// Every mistake in the patterns.
 pub fn base_branches(trigger: &PullRequestTrigger) -> Result<Filter, Vec<String>> {
     Filter::read(FilterOf::Branches, "trigger.pullRequest.baseBranches", &trigger.base_branches)
 }
 
-/// The trigger's filter of paths.
+/// Returns the trigger's filter of paths.
 ///
 /// # Errors
-/// Every mistake.
+/// Every mistake in the patterns.
 pub fn paths(trigger: &PullRequestTrigger) -> Result<Filter, Vec<String>> {
     Filter::read(FilterOf::Paths, "trigger.pullRequest.paths", &trigger.paths)
 }
 
-/// Whether the trigger's labels and base branches select the pull request; if not, why.
+/// Checks whether the trigger's labels and base branches select the pull request.
 ///
 /// # Errors
-/// Why not.
+/// Why they don't.
 pub fn selects(trigger: &PullRequestTrigger, pull_request: &PullRequest) -> Result<(), Unselected> {
     let base_branches = base_branches(trigger).map_err(Unselected::Invalid)?;
     if !trigger.labels.is_empty()
@@ -170,11 +174,11 @@ pub fn selects(trigger: &PullRequestTrigger, pull_request: &PullRequest) -> Resu
     Ok(())
 }
 
-/// Whether the trigger's paths select a pull request that changes these files; if not, why. One
-/// file that is selected is enough.
+/// Checks whether the trigger's paths select a pull request that changes these files. One selected
+/// file is enough.
 ///
 /// # Errors
-/// Why not.
+/// Why they don't.
 pub fn selects_files(trigger: &PullRequestTrigger, files: &[String]) -> Result<(), Unselected> {
     let paths = paths(trigger).map_err(Unselected::Invalid)?;
     if trigger.paths.is_empty() || files.iter().any(|file| paths.selects(file)) {
@@ -186,7 +190,8 @@ pub fn selects_files(trigger: &PullRequestTrigger, files: &[String]) -> Result<(
     )))
 }
 
-/// What a [`PreviewEnvironment`](crate::api::PreviewEnvironment) records of a pull request; cut to the lengths that the schema allows.
+/// Returns what a [`PreviewEnvironment`](crate::api::PreviewEnvironment) records of a pull request,
+/// cut to the lengths in the schema.
 pub fn source(pull_request: &PullRequest) -> PullRequestSource {
     let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
     PullRequestSource {
@@ -200,7 +205,8 @@ pub fn source(pull_request: &PullRequest) -> PullRequestSource {
     }
 }
 
-/// Forks, drafts and bots have environments only where the PreviewRepository asks for it and the class allows it.
+/// Checks forks, drafts and bots: they have environments only where the PreviewRepository requests
+/// it and the class allows it.
 fn kind_allowed(
     class: &ClassPullRequests,
     class_name: &str,
@@ -344,7 +350,7 @@ mod tests {
             HEAD,
             false,
         );
-        assert_eq!(by_hand, Verdict::Allowed, "who creates a deployment by hand needs no label");
+        assert_eq!(by_hand, Verdict::Allowed, "a deployment created by hand needs no label");
         let elsewhere = PullRequest { base_branch: "release".into(), ..pull_request() };
         assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &elsewhere)), "NotSelected");
     }
@@ -362,7 +368,7 @@ mod tests {
         let refusal = selects_files(&trigger(&["api/**", "web/*"]), &files).unwrap_err();
         assert!(matches!(&refusal, Unselected::Not(why) if why.contains("api/**, web/*")), "{refusal:?}");
         assert!(selects_files(&trigger(&["**"]), &[]).is_err(), "a pull request that changes nothing");
-        // Each file goes through all patterns: one that is excluded doesn't hide another.
+        // Each file is matched against all patterns: an excluded file doesn't hide another one.
         let but_docs = trigger(&["**", "!docs/**", "!**.md"]);
         assert_eq!(selects_files(&but_docs, &files), Ok(()));
         assert!(selects_files(&but_docs, &["docs/a.txt".to_owned(), "README.md".to_owned()]).is_err());
@@ -378,7 +384,7 @@ mod tests {
         let Verdict::Refused(mistake) =
             judged(trigger.clone(), &ClassPullRequests::default(), &pull_request())
         else {
-            panic!("not refused");
+            panic!("not rejected");
         };
         assert_eq!(mistake.reason, PATTERN_INVALID);
         for place in ["baseBranches[1] \"release-[\"", "baseBranches[2] \"?\""] {
@@ -419,7 +425,7 @@ mod tests {
         let commits = [old.clone(), HEAD.to_owned()];
         assert_eq!(never_the_head(12_345, &old, &commits), None);
         let many: Vec<String> = (0..250).map(|number| format!("{number:040x}")).collect();
-        assert_eq!(never_the_head(12_345, &stranger, &many), None, "the list is not whole");
+        assert_eq!(never_the_head(12_345, &stranger, &many), None, "the list may be incomplete");
         let mistake = never_the_head(12_345, &stranger, &commits).unwrap();
         assert_eq!(mistake.reason, NOT_THE_HEAD);
         assert!(
@@ -479,7 +485,7 @@ mod tests {
                 assert_eq!(
                     reason(&judged(trigger, &class, &pull_request)),
                     wanted,
-                    "asked {asked}, allowed {allowed}"
+                    "requested {asked}, allowed {allowed}"
                 );
             }
         }

@@ -1,12 +1,14 @@
-//! How long people wait: from a change becoming known until its environment is ready for the first time.
+//! Lead time: how long people wait from a change until its environment is ready for the first time.
 //!
-//! It begins with what the objects tell, so that a restart measures the same:
-//! 1. the creation of the DeploymentRequest, which is when the webhook or sweep that told of the change was taken in;
-//! 2. when gates held the request, or it was to wait, or it ran again, the moment when its deployment was to be created: what is waited for
-//!    then are checks, people and hours;
-//! 3. without a request, since somebody else created the deployment, the moment when the revision was first seen.
+//! The start comes from timestamps in the objects, so a restart of Matinee doesn't change it:
+//! 1. The creation of the DeploymentRequest, when a webhook or sweep reported the change.
+//! 2. If gates held the request, or it had a start time, or it was rerun: the time at which Matinee
+//!    decided to create its deployment. The wait before that is for checks, people and opening
+//!    hours.
+//! 3. Without a request, because somebody else created the deployment: the time at which the
+//!    revision was first seen.
 //!
-//! The API keeps times in whole seconds, so up to a second is measured too much.
+//! The API stores times in whole seconds, so the result can be up to one second too long.
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -14,7 +16,7 @@ use kube::ResourceExt as _;
 use crate::api::{DeploymentRequest, PreviewEnvironment, PreviewEnvironmentStatus, Revision};
 use crate::core::deployment::triggers;
 
-/// Whether the later of two statuses is the first in which the environment is ready with the revision.
+/// Whether `after` is the first status in which the environment is ready with the revision.
 pub fn is_first_ready(
     before: Option<&PreviewEnvironmentStatus>,
     after: &PreviewEnvironmentStatus,
@@ -28,7 +30,8 @@ pub fn is_first_ready(
     ready_at(after).is_some() && before.and_then(ready_at).is_none()
 }
 
-/// Since when the environment's revision is waited for. `seen` is when it was first seen.
+/// Returns when the wait for the environment's revision began. `seen` is when the revision was
+/// first seen.
 pub fn waited_since<'a>(
     environment: &PreviewEnvironment,
     requests: impl Iterator<Item = &'a DeploymentRequest>,
@@ -38,9 +41,9 @@ pub fn waited_since<'a>(
     let asked_for = |request: &&DeploymentRequest| {
         let deployment = request.status.as_ref().and_then(|status| status.deployment_id);
         request.namespace() == environment.namespace()
-            && triggers::same_place(&request.spec, &environment.spec)
+            && triggers::is_request_of(&request.spec, &environment.spec)
             && request.spec.sha == revision.sha
-            // The deployment may be heard of before its id is recorded.
+            // The deployment may be reported before its id is recorded.
             && deployment.is_none_or(|id| Some(id) == revision.deployment_id)
     };
     let Some(request) = requests.filter(|_| revision.deployment_id.is_some()).find(asked_for) else {
@@ -52,7 +55,7 @@ pub fn waited_since<'a>(
     let intended = status.and_then(|status| status.intent.as_ref()).map(|intent| intent.time.0);
     let created = request.creation_timestamp().map(|time| time.0);
     let since = if waited { intended } else { created };
-    // A clock that was set back must not make it later than it was seen.
+    // A clock that was set back must not put the start after `seen`.
     since.map_or(seen, |since| since.min(seen))
 }
 

@@ -1,11 +1,13 @@
-//! How long an environment lives.
+//! Lifetime of an environment.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{ClassLifetime, Duration, Lifetime, RepositoryLifetime};
 
-/// When an environment of a pull request is deleted: counted from when its present revision was first seen. The environment's own wish goes
-/// before the PreviewRepository's, which goes before the class's default; the class's ceiling bounds all.
+/// Returns when an environment of a pull request is deleted. The lifetime counts from when its
+/// present revision was first seen. The environment's own lifetime takes precedence over the
+/// PreviewRepository's, which takes precedence over the class's default. The class's maximum limits
+/// all of them.
 pub fn expires(
     revision_seen: Timestamp,
     environment: Option<&Lifetime>,

@@ -1,4 +1,4 @@
-//! A preview environment: whether it may exist, what it consists of, whether it is healthy, what its status says, and when it is deleted.
+//! Preview environments: eligibility, objects, health, status and deletion.
 
 pub mod deletion;
 pub mod eligibility;

@@ -1,16 +1,18 @@
-//! The annotation `matinee.dev/ready-when` of a custom resource in a template: what makes the object ready, where its controller
-//! doesn't write a condition `Ready`.
+//! The annotation `matinee.dev/ready-when` of a custom resource in a template. It says when the
+//! object is ready, for controllers that don't write a condition `Ready`.
 //!
-//! Its value is `exists`, or requirements joined by commas that all have to hold:
-//! - `condition=Available`: the condition has the status `True`; `condition=Degraded=False`: the status given;
-//! - `status.phase=Running`: the field has this value; `status.phase=Running|Ready`: one of these values.
+//! Its value is `exists`, or requirements joined by commas, all of which must hold:
+//! - `condition=Available`: the condition has the status `True`; `condition=Degraded=False`: it has
+//!   the given status.
+//! - `status.phase=Running`: the field has this value; `status.phase=Running|Ready`: it has one of
+//!   these values.
 
 use serde_json::Value;
 
 /// Longest value of the annotation, in bytes.
 const MAX_LENGTH: usize = 256;
 
-/// What makes an object ready.
+/// Requirements that make an object ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadyWhen(Vec<Requirement>);
 
@@ -21,10 +23,10 @@ enum Requirement {
 }
 
 impl ReadyWhen {
-    /// Reads the annotation's value.
+    /// Parses the annotation's value.
     ///
     /// # Errors
-    /// When it isn't written as described above; the text says how to write it.
+    /// When the value is invalid; the text says how to write it.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_LENGTH {
             return Err(format!("must have at most {MAX_LENGTH} bytes"));
@@ -40,12 +42,12 @@ impl ReadyWhen {
         })
     }
 
-    /// Whether the object needs nothing but to exist.
+    /// Whether the object is ready as soon as it exists.
     pub fn exists(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The first requirement that the object doesn't meet, as it is written.
+    /// Returns the first requirement that the object doesn't meet, as the annotation writes it.
     pub fn unmet(&self, object: &Value) -> Option<String> {
         self.0.iter().find(|requirement| !requirement.holds(object)).map(Requirement::written)
     }
@@ -67,7 +69,7 @@ fn requirement(text: &str) -> Option<Requirement> {
     fits.then_some(Requirement::Field { path, values })
 }
 
-/// The name of a field or of a condition.
+/// Whether the text can be the name of a field or of a condition.
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/'))
 }

@@ -1,4 +1,4 @@
-//! From an environment's references to a [`Target`], or the mistake that stands in the way. The only input of the plan.
+//! Resolves an environment's references to a [`Target`], the plan's only input, or to a mistake.
 
 use std::collections::BTreeMap;
 
@@ -16,22 +16,22 @@ use crate::core::environment::resolved::{Mistake, Target};
 use crate::core::forge::RepositoryName;
 use crate::core::{class_limits, naming};
 
-/// Everything that was found in the cluster for one environment.
+/// Everything in the cluster that concerns one environment.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
-    /// The PreviewRepository it names.
+    /// The PreviewRepository that the environment names.
     pub repository: Option<&'a PreviewRepository>,
-    /// The class the PreviewRepository names.
+    /// The class that the PreviewRepository names.
     pub class: Option<&'a PreviewClass>,
     /// The template that the PreviewRepository's entry names.
     pub template: Option<&'a PreviewTemplate>,
-    /// Every PreviewRepository, to see who holds an environment.
+    /// Every PreviewRepository, to find the owner of an environment.
     pub repositories: &'a [&'a PreviewRepository],
-    /// Every environment, to see who holds a host name.
+    /// Every environment, to find the owner of a host name.
     pub environments: &'a [&'a PreviewEnvironment],
 }
 
-/// The PreviewRepository, the entry and the class of an environment, as far as they may be used together.
+/// PreviewRepository, entry and class of an environment, after the checks in [`admit`].
 #[derive(Clone, Copy, Debug)]
 pub struct Admitted<'a> {
     /// The PreviewRepository.
@@ -42,10 +42,11 @@ pub struct Admitted<'a> {
     pub class: &'a PreviewClass,
 }
 
-/// Checks what stands above the environment: PreviewRepository, entry, class.
+/// Checks the PreviewRepository, the entry and the class of an environment.
 ///
 /// # Errors
-/// `RepositoryMissing`, `EnvironmentUnknown`, `ClassMissing`, `RepositoryNotAllowed`, `NamespaceNotAllowed`, `EnvironmentClaimed`.
+/// `RepositoryMissing`, `EnvironmentUnknown`, `ClassMissing`, `RepositoryNotAllowed`,
+/// `NamespaceNotAllowed`, `EnvironmentClaimed`.
 pub fn admit<'a>(
     namespace: &str,
     repository_name: &str,
@@ -75,7 +76,7 @@ pub fn admit<'a>(
     Ok(Admitted { repository, entry, class })
 }
 
-/// The mistake of naming a class that isn't there, or none where none is the default.
+/// Mistake of naming a class that doesn't exist, or of naming none where there is no default class.
 pub fn class_missing(repository: &PreviewRepository) -> Mistake {
     const ASK: &str = "ask the platform team which ones there are (kubectl get previewclasses)";
     let (what, remedy) = match &repository.spec.class_name {
@@ -93,7 +94,7 @@ fn title(repository: &PreviewRepository) -> String {
 /// Checks the filter patterns of a PreviewRepository's triggers.
 ///
 /// # Errors
-/// `PatternInvalid`, with every mistake that there is.
+/// `PatternInvalid`, with every mistake.
 pub fn patterns(repository: &PreviewRepository) -> Result<(), Mistake> {
     let mut found = Vec::new();
     for entry in &repository.spec.environments {
@@ -114,7 +115,8 @@ pub fn patterns(repository: &PreviewRepository) -> Result<(), Mistake> {
     Err(Mistake { reason: eligibility::PATTERN_INVALID, message })
 }
 
-/// The mistake of asking for a pull request's environment without one, or for a standing environment with one.
+/// Mistake of requesting a pull request's environment without a pull request, or a shared
+/// environment with one.
 pub fn wrong_place(
     repository: &RepositoryName,
     entry: &RepositoryEnvironment,
@@ -132,7 +134,7 @@ pub fn wrong_place(
     Mistake::new("WrongPlace", cause.detail("spec.pullRequest"))
 }
 
-/// The mistake of naming a template that isn't there.
+/// Mistake of naming a template that doesn't exist.
 pub fn template_missing(
     repository: &PreviewRepository,
     entry: &RepositoryEnvironment,
@@ -145,10 +147,11 @@ pub fn template_missing(
     Mistake::new("TemplateMissing", cause)
 }
 
-/// Checks an environment and resolves everything the plan needs.
+/// Checks an environment and resolves everything that the plan needs.
 ///
 /// # Errors
-/// Those of [`admit`], and `NothingToDeploy`, `ClassInvalid`, `TemplateMissing`, `ParameterUnknown`, `ParameterMissing`, `HostTaken`.
+/// The errors of [`admit`], and `NothingToDeploy`, `ClassInvalid`, `TemplateMissing`,
+/// `ParameterUnknown`, `ParameterMissing`, `HostTaken`.
 pub fn validate(
     environment: &PreviewEnvironment,
     pull_request: Option<&PullRequestSource>,
@@ -212,7 +215,8 @@ fn host_taken(host: &str, holder: &PreviewEnvironment) -> Mistake {
     Mistake::new("HostTaken", cause)
 }
 
-/// The environment that holds a host name, as its own or an endpoint's: of those that have it, the oldest; `None` when it is this one.
+/// Returns the oldest environment with this host name, as its own or an endpoint's; `None` when
+/// that is `environment` itself.
 fn host_holder<'a>(
     environment: &PreviewEnvironment,
     host: &str,
@@ -229,7 +233,8 @@ fn seniority(environment: &PreviewEnvironment) -> (Option<jiff::Timestamp>, Opti
     (environment.metadata.creation_timestamp.as_ref().map(|time| time.0), environment.uid())
 }
 
-/// The revision's values over the PreviewRepository's, and these over the template's defaults; every declared parameter has one, and no other has.
+/// Returns the value of every declared parameter: the revision's over the PreviewRepository's over
+/// the template's default. A value for an undeclared parameter is a mistake.
 fn parameters(
     environment: &PreviewEnvironment,
     repository: &PreviewRepository,

@@ -1,11 +1,11 @@
-//! What stands in an environment's way is told by reason, object, field and remedy.
+//! Mistakes that stop an environment name the reason, the object, the field and the remedy.
 
 use serde_json::{Value, json};
 
 use super::*;
 use crate::api::PreviewEnvironmentStatus;
 
-/// What the team and the platform wrote; each test changes one thing.
+/// Objects of the team and the platform; each test changes one of them.
 struct World {
     repository: Value,
     class: Value,
@@ -99,7 +99,7 @@ impl World {
         )
     }
 
-    /// The mistake after a change; its message must have each of the parts.
+    /// Expects this mistake after a change; its message must contain each of the parts.
     fn mistake(change: impl FnOnce(&mut Self), reason: &str, parts: &[&str]) {
         let mut world = Self::new();
         change(&mut world);
@@ -111,7 +111,7 @@ impl World {
     }
 }
 
-/// The environment of pull request 7 of an entry of the PreviewRepository `shop`.
+/// Returns the environment of pull request 7 of an entry of the PreviewRepository `shop`.
 fn environment(entry: &str, second: u8) -> Value {
     object(
         "PreviewEnvironment",
@@ -274,7 +274,8 @@ fn a_host_belongs_to_the_oldest_environment_that_has_it_be_it_an_endpoints_or_it
     let parts =
         |host| [host, "PreviewEnvironment team/shop-docs-pr-7", "rename the endpoint", "another domain"];
     let cases: [(&[&str], &str); 4] = [
-        // Our first endpoint and theirs; ours and their second; our second and their first; the seconds of both.
+        // Our first endpoint and their first; our first and their second; our second and their
+        // first; our second and their second.
         (&[OWN], OWN),
         (&["x.dev.example", OWN], OWN),
         (&[DOCS], DOCS),
@@ -297,10 +298,10 @@ fn hosts_that_differ_are_nobodys_business() {
     let mut world = World::new();
     world.others = vec![
         with_hosts(environment("docs", 1), &["docs-pr-8-shop.dev.example", "docs-pr-7-shop.other.example"]),
-        // One that was never looked at has none yet.
+        // An environment that was never reconciled has no hosts yet.
         environment("staging", 1),
     ];
-    // What the environment itself has is no reason against it.
+    // The environment's own hosts don't conflict with it.
     world.environment = with_hosts(world.environment, &["pr-7-shop.dev.example"]);
     world.validate().unwrap();
 }

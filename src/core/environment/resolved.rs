@@ -1,4 +1,5 @@
-//! What is to be deployed, with every reference resolved and every name decided: the only input of the plan.
+//! Resolved environment: the plan's only input, with every reference resolved and every name
+//! decided.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +9,14 @@ use crate::api::{PreviewClassSpec, PreviewTemplateSpec, PullRequestSource};
 use crate::core::cause::Cause;
 use crate::core::truncate::cut;
 
-/// One environment, checked: what `validate` returns and `plan` takes.
+/// A checked environment: `validate` returns it and `plan` takes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// Name of the `PreviewEnvironment`.
     pub environment_name: String,
     /// Namespace of the `PreviewEnvironment`.
     pub environment_namespace: String,
-    /// UID of the `PreviewEnvironment`: the mark of ownership on everything applied.
+    /// UID of the `PreviewEnvironment`: it marks the owner of everything that Matinee applies.
     pub environment_uid: String,
     /// Name of the `PreviewRepository` object.
     pub repository_name: String,
@@ -25,12 +26,12 @@ pub struct Target {
     pub environment: String,
     /// Name of the environment on GitHub.
     pub github_environment: String,
-    /// The pull request, if the environment is one's. Nothing in it is trusted.
+    /// The pull request, if the environment belongs to one. Its content is untrusted.
     pub pull_request: Option<PullRequestSource>,
     /// The commit.
     pub sha: String,
-    /// The payload of the deployment, without Matinee's own part. Templates can read an object
-    /// alone.
+    /// The payload of the deployment, without Matinee's own part. Templates can read it only if it
+    /// is an object.
     pub payload: Value,
     /// The preview's namespace.
     pub namespace: String,
@@ -46,11 +47,12 @@ pub struct Target {
     pub template_name: String,
     /// The template.
     pub template: PreviewTemplateSpec,
-    /// Values of all declared parameters: those that the deployment was asked for with, over the PreviewRepository's, over the template's defaults.
+    /// Values of all declared parameters: those of the deployment's request, over the
+    /// PreviewRepository's, over the template's defaults.
     pub parameters: BTreeMap<String, String>,
 }
 
-/// What a text outside of a template can be about: what is known before anything is deployed.
+/// Facts that a text outside of a template can mention: those known before anything is deployed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     /// The commit.
@@ -59,13 +61,13 @@ pub struct About {
     pub repository: String,
     /// Name of the environment in the PreviewRepository.
     pub environment: String,
-    /// Number of the pull request, where there is one.
+    /// Number of the pull request, if there is one.
     pub pull_request: Option<i64>,
-    /// Values of the parameters that were given.
+    /// Values of the given parameters.
     pub parameters: BTreeMap<String, String>,
 }
 
-/// A mistake of the user's: waits for a change and deletes nothing.
+/// Mistake of the user. Matinee waits for a change and deletes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Mistake {
@@ -76,22 +78,22 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// A mistake out of its parts.
+    /// Creates a mistake from a reason and a cause.
     pub fn new(reason: &'static str, cause: Cause) -> Self {
         Self { reason, message: cause.into() }
     }
 }
 
-/// Longest first cause of several, in characters: with the count behind it, it fits into what
-/// GitHub shows.
+/// Longest first cause of several, in characters. Together with the count behind it, it fits into
+/// GitHub's limit.
 const FIRST: usize = 115;
-/// Longest cause, in characters, where there are several.
+/// Longest cause when there are several, in characters.
 const EACH: usize = 300;
-/// Longest message about several mistakes, in characters: what a condition holds.
+/// Longest message about several mistakes in a condition, in characters.
 const ALL: usize = 1_000;
 
-/// One mistake that stands for all: the reason and the cause of the first, how many more there are,
-/// then each of the others as long as there is room. `None` when there are none.
+/// Combines mistakes into one: the reason and the cause of the first, the count of the others, then
+/// each of the others as long as there is room. `None` without mistakes.
 pub fn all_in_one(mistakes: &[Mistake]) -> Option<Mistake> {
     let (first, others) = mistakes.split_first()?;
     if others.is_empty() {

@@ -1,28 +1,28 @@
-//! How an environment stands, in one word: what is counted and shown of many environments at once.
+//! State of an environment in one word, for metrics and lists of many environments.
 
 use crate::api::{ConditionStatus, PreviewEnvironment, find_condition};
 use crate::core::conditions::{READY, RECONCILING, STALLED};
 
-/// How an environment stands.
+/// State of an environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PreviewState {
-    /// Nobody has looked at it yet.
+    /// No reconcile has reached it yet.
     Pending,
-    /// Work towards what it is to be goes on.
+    /// Matinee works towards its spec.
     Progressing,
-    /// It is as it is to be.
+    /// It is in the state that its spec describes.
     Ready,
-    /// It waits for a change: a push, or a correction.
+    /// It waits for a change: a push or a correction.
     Stalled,
-    /// It is being removed.
+    /// It is being deleted.
     Deleting,
 }
 
 impl PreviewState {
-    /// Every state, in the order in which an environment comes to them.
+    /// Every state, in the order in which an environment usually reaches them.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Progressing, Self::Ready, Self::Stalled, Self::Deleting];
 
-    /// The word, in lower case.
+    /// Returns the state as a word in lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -34,8 +34,8 @@ impl PreviewState {
     }
 }
 
-/// The state that the conditions and the deletion time tell. A status about an earlier generation says nothing about this one but that it
-/// is worked on, as in kstatus.
+/// Returns the state according to the conditions and the deletion time. If the status is about an
+/// earlier generation, work on the present one is in progress, as in kstatus.
 pub fn preview_state(environment: &PreviewEnvironment) -> PreviewState {
     if environment.metadata.deletion_timestamp.is_some() {
         return PreviewState::Deleting;
@@ -108,7 +108,7 @@ mod tests {
         let mut new = environment(1, None);
         new.status = None;
         assert_eq!(preview_state(&new), PreviewState::Pending);
-        // Before the first look the API server says generation -1.
+        // Before the first reconcile, the API server's default is generation -1.
         let mut defaulted = environment(1, None);
         let status = defaulted.status.as_mut().unwrap();
         status.conditions.clear();

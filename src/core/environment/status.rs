@@ -1,4 +1,5 @@
-//! From what one visit found to the status of an environment: conditions, history, and what GitHub should show.
+//! Computes the status of an environment from the findings of one reconcile: conditions, history,
+//! and reports for GitHub.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -13,40 +14,41 @@ use crate::core::conditions::Summary;
 use crate::core::environment::resolved::Mistake;
 use crate::core::publish::deployment_status;
 use crate::core::trouble;
+use crate::core::truncate::short_sha;
 
-/// References, names and template are right.
+/// The references, names and template are valid.
 pub const VALIDATED: &str = "Validated";
-/// Everything planned was applied.
+/// Matinee has applied every planned object.
 pub const APPLIED: &str = "Applied";
-/// What was applied is running.
+/// The applied objects are healthy.
 pub const HEALTHY: &str = "Healthy";
-/// The URL answered.
+/// The URL responds.
 pub const REACHABLE: &str = "Reachable";
-/// GitHub shows it. Written by the reporter.
+/// GitHub shows the current state. The reporter writes this condition.
 pub const REPORTED: &str = "Reported";
 
 /// Every condition of an environment, in the order of the stages.
 pub const CONDITIONS: [&str; 7] =
     [conditions::READY, conditions::RECONCILING, conditions::STALLED, VALIDATED, APPLIED, HEALTHY, REACHABLE];
 
-/// Reason of [`APPLIED`] where somebody else keeps changing what was applied.
+/// Reason of [`APPLIED`] when another client keeps changing the applied objects.
 pub const FIELDS_CONTESTED: &str = "FieldsContested";
 
-/// Attempts that are remembered.
+/// Length of the history, in attempts.
 const HISTORY: usize = 5;
-/// Most deployments of one environment that are reported at a time.
+/// Most deployments of one environment that have reports at a time.
 const MOST_REPORTS: usize = 50;
 
-/// How far a visit came.
+/// Stage that a reconcile reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// References, names and template.
+    /// Checks of references, names and template.
     Validate,
-    /// Applying.
+    /// Apply of the objects.
     Apply,
-    /// Workloads.
+    /// Health of the workloads.
     Health,
-    /// The URL.
+    /// Request to the URL.
     Answer,
 }
 
@@ -59,95 +61,98 @@ impl Stage {
     ];
 }
 
-/// How a visit ended.
+/// Result of a reconcile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Everything is as wanted.
+    /// Everything is as desired.
     Ready,
-    /// Under way: goes on by itself.
+    /// Work is in progress and continues by itself.
     Waiting {
-        /// The stage that isn't through.
+        /// The incomplete stage.
         stage: Stage,
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: String,
-        /// For people.
+        /// Message for people.
         message: String,
     },
-    /// The workloads failed, or the URL doesn't answer; a new revision, or the workloads themselves, may mend it.
+    /// The workloads failed, or the URL doesn't respond. A new revision fixes it, or the workloads
+    /// recover.
     Failed {
         /// The stage that failed.
         stage: Stage,
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: String,
         /// The cause.
         message: Cause,
     },
-    /// Something keeps the visit from its end, and nobody made a mistake: it is tried again, and what was found last
-    /// holds for GitHub.
+    /// An outage interrupts the reconcile although nobody made a mistake. Matinee retries, and
+    /// GitHub keeps showing the last result.
     Interrupted {
-        /// The stage that was reached.
+        /// The stage that the reconcile reached.
         stage: Stage,
-        /// CamelCase.
+        /// Reason in CamelCase.
         reason: &'static str,
-        /// For people.
+        /// Message for people.
         message: String,
     },
-    /// A mistake of the user's.
+    /// The user made a mistake.
     Mistaken {
         /// The stage that found it.
         stage: Stage,
         /// The mistake.
         mistake: Mistake,
     },
-    /// The commit is not the pull request's head any more: the newer deployment is awaited, what runs goes on running.
+    /// The commit isn't the pull request's head any more. Matinee waits for the newer deployment
+    /// and leaves the running workloads alone.
     Superseded {
-        /// The head.
+        /// The present head.
         head: String,
     },
 }
 
-/// What a visit found; `None` and empty where it didn't come so far, and the status keeps what it knew.
+/// Findings of a reconcile. A field is `None` or empty when the reconcile didn't get that far; the
+/// status then keeps its earlier value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
-    /// What GitHub said.
+    /// Result of the check with GitHub.
     pub verified: Option<Verification>,
-    /// Host name.
+    /// Host name of the first endpoint.
     pub host: Option<String>,
-    /// Host names of all endpoints; empty where there is none, and then there is neither host nor
-    /// URL.
+    /// Host names of all endpoints. Empty without endpoints; then there is neither host nor URL.
     pub hosts: Option<Vec<String>>,
-    /// URL.
+    /// URL of the first endpoint.
     pub url: Option<String>,
-    /// The namespace.
+    /// The preview's namespace.
     pub namespace: Option<NamespaceReference>,
     /// Health of the objects.
     pub components: Option<Vec<Component>>,
-    /// What is wrong though it is waited for: what GitHub shows of a deployment in progress.
+    /// Trouble that may still end by itself. GitHub shows it on the deployment in progress.
     pub trouble: Option<String>,
-    /// Everything applied so far, and what is still to be removed.
+    /// Every object that was applied so far, also those that still have to be deleted.
     pub inventory: Option<Vec<InventoryEntry>>,
     /// When the environment is deleted.
     pub expires: Option<Timestamp>,
-    /// Earlier deployments that the environment was never reconciled for, since the next one came first.
+    /// Earlier deployments that no reconcile handled, because the next one came first.
     pub skipped: Vec<i64>,
-    /// Objects that aren't put back any more, as somebody else keeps changing them; why, for people.
+    /// Objects that Matinee doesn't restore any more because another client keeps changing them;
+    /// each text says why, for people.
     pub contested: Vec<String>,
 }
 
-/// What stays the same during a visit.
+/// Inputs that stay the same during a reconcile.
 #[derive(Clone, Copy, Debug)]
 pub struct Visit<'a> {
     /// Generation of the environment's spec.
     pub generation: i64,
-    /// What is deployed.
+    /// The revision to deploy.
     pub revision: &'a Revision,
-    /// Where details can be read.
+    /// URL with details.
     pub log_url: Option<&'a str>,
     /// Now.
     pub now: Timestamp,
 }
 
-/// The status after a visit. What the reporter writes is left out.
+/// Returns the status after a reconcile, without the parts that the reporter writes.
 pub fn conclude(
     before: Option<&PreviewEnvironmentStatus>,
     visit: &Visit<'_>,
@@ -157,9 +162,9 @@ pub fn conclude(
     let (skipped, trouble) = (findings.skipped, findings.trouble);
     let mut status = own(before);
     status.observed_generation = visit.generation;
-    status.short_sha = Some(visit.revision.sha.chars().take(7).collect());
+    status.short_sha = Some(short_sha(&visit.revision.sha));
     status.verified = findings.verified.or(status.verified);
-    // A template that has no endpoints any more has no URL any more.
+    // A template without endpoints has no URL.
     if findings.hosts.as_ref().is_some_and(Vec::is_empty) {
         status.host = None;
         status.url = None;
@@ -178,7 +183,8 @@ pub fn conclude(
     status
 }
 
-/// A status without what the reporter writes; an empty one before the first visit.
+/// Returns a status without the parts that the reporter writes; an empty one before the first
+/// reconcile.
 pub fn own(status: Option<&PreviewEnvironmentStatus>) -> PreviewEnvironmentStatus {
     let mut status = status.map_or_else(empty, Clone::clone);
     status.reported.clear();
@@ -186,7 +192,8 @@ pub fn own(status: Option<&PreviewEnvironmentStatus>) -> PreviewEnvironmentStatu
     status
 }
 
-/// Whether no visit came further than to an outage, so that it isn't known yet whether the deployment is over already.
+/// Whether an outage stopped every reconcile so far. Then it isn't known yet whether the deployment
+/// is over already.
 pub fn is_new(status: Option<&PreviewEnvironmentStatus>) -> bool {
     status.is_none_or(|status| {
         status.namespace.is_none()
@@ -198,7 +205,8 @@ pub fn is_new(status: Option<&PreviewEnvironmentStatus>) -> bool {
     })
 }
 
-/// Whether this revision answered once already: then its URL isn't asked again, and a restart of a pod isn't a new deployment.
+/// Whether this revision was ready once. Then Matinee doesn't request its URL again, and a restart
+/// of a pod isn't a new deployment.
 pub fn has_succeeded(status: Option<&PreviewEnvironmentStatus>, revision: &Revision) -> bool {
     newest_attempt(status, revision).is_some_and(|attempt| attempt.outcome == Outcome::Succeeded)
 }
@@ -210,13 +218,14 @@ pub fn is_ready(status: Option<&PreviewEnvironmentStatus>) -> bool {
         .is_some_and(|ready| ready.status == ConditionStatus::True.as_str())
 }
 
-/// Whether this revision is known to be superseded.
+/// Whether this revision has been superseded.
 pub fn is_superseded(status: Option<&PreviewEnvironmentStatus>, revision: &Revision) -> bool {
     newest_attempt(status, revision).is_some_and(|attempt| attempt.outcome == Outcome::Superseded)
 }
 
-/// Whether the later status says nothing but how far it is, or why it isn't ready in other words: what is deployed, what GitHub should show,
-/// whether it is ready, and the reason of a failure are the same.
+/// Whether two statuses differ in nothing but progress, or in the words of why the environment
+/// isn't ready: the revision, the reports for GitHub, the readiness and the reason of a failure are
+/// the same.
 pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEnvironmentStatus) -> bool {
     let ready = |status: &PreviewEnvironmentStatus| {
         let ready = find_condition(&status.conditions, conditions::READY)?;
@@ -237,12 +246,12 @@ pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEn
     })
 }
 
-/// Whether a status is about another revision, or there is none yet.
+/// Whether this revision is new: the status is about another one, or there is none.
 pub fn is_first_look(status: Option<&PreviewEnvironmentStatus>, revision: &Revision) -> bool {
     newest_attempt(status, revision).is_none()
 }
 
-/// When this revision was first seen; `now` when it wasn't.
+/// Returns when this revision was first seen; `now` when it wasn't.
 pub fn first_seen(
     status: Option<&PreviewEnvironmentStatus>,
     revision: &Revision,
@@ -251,7 +260,7 @@ pub fn first_seen(
     newest_attempt(status, revision).map_or(now, |attempt| attempt.start_time.0)
 }
 
-/// The newest attempt, if it is at this revision.
+/// Returns the newest attempt, if it is for this revision.
 fn newest_attempt<'a>(
     status: Option<&'a PreviewEnvironmentStatus>,
     revision: &Revision,
@@ -282,7 +291,8 @@ fn empty() -> PreviewEnvironmentStatus {
     }
 }
 
-/// The API writes times in whole seconds; anything finer would make a status differ from itself after a round trip.
+/// Truncates a time to whole seconds, as the API stores it. A finer time would make a status differ
+/// from itself after a round trip.
 fn seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
@@ -316,7 +326,8 @@ fn set_conditions(
             Some(reached) if stage == reached => {
                 conditions::set(list, kind, verdict, reason, message, visit.generation, visit.now);
             }
-            // Later stages weren't reached this time: what they said was about something else.
+            // This reconcile didn't reach later stages, and their conditions were about something
+            // else.
             Some(reached) if stage > reached => {
                 let unknown = ConditionStatus::Unknown;
                 conditions::set(
@@ -330,7 +341,7 @@ fn set_conditions(
                 );
             }
             _ => {
-                // It was applied, and part of it isn't as it was applied any more.
+                // It was applied, but another client has changed part of it since.
                 let (reason, message) = match contested {
                     [_, ..] if stage == Stage::Apply => (FIELDS_CONTESTED, contested.join("; ")),
                     _ => (done, String::new()),
@@ -387,10 +398,10 @@ fn set_history(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progres
     }
     let Some(attempt) = status.history.first_mut() else { return };
     let (outcome, message) = match progress {
-        // An outage changes nothing about what came of it.
+        // An outage doesn't change an attempt's outcome.
         Progress::Interrupted { .. } => return,
         Progress::Ready => (Outcome::Succeeded, String::new()),
-        // Pods come and go after a success: that is no new attempt.
+        // Pods restart and move after a success; that isn't a new attempt.
         Progress::Waiting { .. } if attempt.outcome == Outcome::Succeeded => {
             (Outcome::Succeeded, String::new())
         }
@@ -411,7 +422,7 @@ fn set_history(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progres
     }
 }
 
-/// What GitHub should show of this revision's deployment and of those before it.
+/// Returns the reports for the deployment of this revision and for the earlier ones.
 fn reports(
     before: Option<&PreviewEnvironmentStatus>,
     status: &PreviewEnvironmentStatus,
@@ -424,18 +435,19 @@ fn reports(
     let live = matches!(progress, Progress::Ready);
     let wanted_before =
         |id| before.and_then(|before| before.report.iter().find(|report| report.deployment_id == id));
-    // Its commit, where that is known.
+    // `sha` is empty when the commit isn't known.
     let superseded = |id: i64, sha: &str, known: Option<&DeploymentReport>| match known {
-        // It goes on serving until the new one does.
+        // It serves until the new one is ready.
         Some(known) if known.state == DeploymentState::Success && !live => known.clone(),
-        // It keeps the words that GitHub shows.
+        // Keep the description that GitHub shows.
         Some(known) if known.state == DeploymentState::Inactive => known.clone(),
         _ => deployment_status::inactive(id, &deployment_status::superseded(sha, &visit.revision.sha), known),
     };
     let mut reports: Vec<DeploymentReport> = Vec::new();
     if let Some(id) = current {
         let interrupted = matches!(progress, Progress::Interrupted { .. });
-        // An outage is the first that GitHub hears of a deployment, or nothing.
+        // During an outage, GitHub keeps the last report. It shows the outage only when the
+        // deployment has no report yet.
         let known = wanted_before(id).filter(|_| interrupted).cloned();
         let report = known.unwrap_or_else(|| report(id, status, visit, progress, trouble));
         reports.push(match wanted_before(id) {
@@ -449,7 +461,8 @@ fn reports(
             reports.push(superseded(id, &attempt.sha, wanted_before(id)));
         }
     }
-    // What GitHub hasn't acknowledged isn't forgotten, however many deployments came after it; nor is one that serves still.
+    // Keep deployments that still serve, and reports that GitHub hasn't acknowledged, no matter how
+    // many deployments follow.
     let unfinished = before.into_iter().flat_map(|before| {
         let is_over = |id| {
             before
@@ -624,8 +637,8 @@ mod tests {
         };
         let a = conclude(None, &visit(&one, 0), with_url(), &answered(500));
         let b = conclude(Some(&a), &visit(&one, 1), with_url(), &answered(503));
-        assert_eq!(a.report, b.report, "GitHub is told once");
-        assert!(is_only_news(Some(&a), &b), "the object soon, but not at once");
+        assert_eq!(a.report, b.report, "the report to GitHub stays the same");
+        assert!(is_only_news(Some(&a), &b), "only the words of the failure differ");
         let c = conclude(Some(&b), &visit(&one, 2), with_url(), &failed());
         assert_ne!(b.report, c.report, "another cause");
         assert!(!is_only_news(Some(&b), &c));
@@ -650,7 +663,7 @@ mod tests {
         );
     }
 
-    /// The status once GitHub acknowledged everything.
+    /// The status after GitHub has acknowledged every report.
     fn acknowledged(status: &PreviewEnvironmentStatus) -> PreviewEnvironmentStatus {
         PreviewEnvironmentStatus { reported: status.report.clone(), ..status.clone() }
     }
@@ -665,7 +678,7 @@ mod tests {
         assert_eq!(states(&b), [(4, InProgress), (3, Inactive), (2, Inactive), (1, Inactive)]);
         assert_eq!(b.report[1].description, "superseded by a newer deployment", "its commit isn't known");
         assert_eq!(b.report[3].description, "superseded by 0000000");
-        // Until GitHub acknowledged it, whatever comes.
+        // A report stays until GitHub has acknowledged it.
         let c = conclude(Some(&b), &visit(&five, 2), with_url(), &waiting(Stage::Health));
         assert_eq!(states(&c)[2..], [(3, Inactive), (2, Inactive), (1, Inactive)]);
         let d = conclude(Some(&acknowledged(&c)), &visit(&five, 3), with_url(), &waiting(Stage::Health));
@@ -682,7 +695,7 @@ mod tests {
             let next = revision(id);
             status = conclude(Some(&status), &visit(&next, id), with_url(), &failed());
         }
-        assert_eq!(states(&status).last(), Some(&(1, Success)), "it serves still");
+        assert_eq!(states(&status).last(), Some(&(1, Success)), "it still serves");
         let last = revision(13);
         let status = conclude(Some(&status), &visit(&last, 13), with_url(), &Progress::Ready);
         let all: Vec<_> = (1..=12).rev().map(|id| (id, Inactive)).collect();
@@ -706,11 +719,11 @@ mod tests {
         let a = conclude(None, &visit(&one, 0), reached, &Progress::Ready);
         assert_eq!(a.report[0].environment_url.as_deref(), Some("http://a.b"));
         let b = conclude(Some(&a), &visit(&one, 1), Findings::default(), &failed());
-        assert_eq!(b.url, a.url, "a visit that didn't come so far knows nothing of endpoints");
+        assert_eq!(b.url, a.url, "a reconcile that stops early doesn't know the endpoints");
         let c = conclude(Some(&b), &visit(&one, 2), with_hosts(&[]), &Progress::Ready);
         assert_eq!((c.url, c.host, c.hosts.len()), (None, None, 0));
         assert_eq!(c.report[0].environment_url, None);
-        assert_eq!(deployment_status::untold(&c.report, &a.report).len(), 1, "GitHub's link is taken away");
+        assert_eq!(deployment_status::untold(&c.report, &a.report).len(), 1, "GitHub's link is removed");
     }
 
     #[test]
@@ -742,11 +755,11 @@ mod tests {
         assert_eq!(firsts, [1]);
         let ready_at = |status: &PreviewEnvironmentStatus| status.history[0].ready_time.clone();
         assert_eq!(ready_at(before.as_ref().unwrap()), Some(Time(visit(&one, 1).now)));
-        // The same commit deployed anew is another revision.
+        // A redeployment of the same commit is another revision.
         let two = revision(2);
         let next = conclude(before.as_ref(), &visit(&two, 9), with_url(), &Progress::Ready);
         assert!(is_first_ready(before.as_ref(), &next, &two));
-        // What was ready before it was recorded when isn't taken for ready since now.
+        // An old status without a ready time doesn't count as ready since now.
         let mut old = next;
         old.history[0].ready_time = None;
         let again = conclude(Some(&old), &visit(&two, 99), with_url(), &Progress::Ready);
@@ -810,7 +823,7 @@ mod tests {
                 "{before:?}: when it is over, all is as before"
             );
         }
-        // Another revision, while the one before goes on serving.
+        // Another revision, while the previous one still serves.
         let a = conclude(None, &visit(&one, 0), with_url(), &Progress::Ready);
         let two = revision(2);
         let b = conclude(Some(&a), &visit(&two, 9), Findings::default(), &interrupted(Stage::Validate));
@@ -838,7 +851,7 @@ mod tests {
         let a = conclude(None, &visit(&one, 0), with_url(), &waiting(Stage::Health));
         let b = conclude(Some(&a), &visit(&again, 1), with_url(), &Progress::Ready);
         assert_eq!(why(&b, 1), "superseded by a newer deployment of this commit");
-        // What GitHub was told of it stays so, whatever comes next.
+        // The report to GitHub stays the same whatever follows.
         let three = revision(3);
         let c = conclude(Some(&b), &visit(&three, 2), with_url(), &Progress::Ready);
         assert_eq!(why(&c, 1), "superseded by a newer deployment of this commit");

@@ -1,8 +1,8 @@
-//! A list of filter patterns, as GitHub Actions reads it.
+//! Lists of filter patterns with the semantics of GitHub Actions.
 
 use super::pattern::Pattern;
 
-/// What the texts are that a filter selects from.
+/// The kind of texts that a filter selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilterOf {
     /// Names of branches, without `refs/heads/`.
@@ -18,13 +18,13 @@ pub enum FilterOf {
 /// <https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// Each pattern, and whether it includes.
+    /// Each pattern, and whether it includes or excludes.
     patterns: Vec<(bool, Pattern)>,
 }
 
 impl Filter {
-    /// Reads the patterns of a field. An empty list selects nothing: where it means anything,
-    /// whoever has the field says so.
+    /// Reads the patterns of a field. An empty list selects nothing; the owner of the field decides
+    /// what an empty field means.
     ///
     /// # Errors
     /// Every mistake, each with field, pattern and remedy.
@@ -50,7 +50,8 @@ impl Filter {
         if problems.is_empty() { Ok(Self { patterns: read }) } else { Err(problems) }
     }
 
-    /// Returns whether the text is selected: whether the last pattern that matches it includes.
+    /// Returns whether the filter selects the text: the last pattern that matches the text includes
+    /// it.
     pub fn selects(&self, text: &str) -> bool {
         self.patterns
             .iter()
@@ -60,7 +61,7 @@ impl Filter {
     }
 }
 
-/// What is wrong with a pattern that can be read and matches nothing.
+/// Returns the mistake in a pattern that is valid but can never match.
 fn check(of: FilterOf, pattern: &str) -> Option<String> {
     if pattern.is_empty() {
         return Some("there is no pattern; write one, or remove it".to_owned());
@@ -77,7 +78,7 @@ fn check(of: FilterOf, pattern: &str) -> Option<String> {
                     if rest.is_empty() { "**" } else { rest }
                 ));
             }
-            // An escaped one is none the less a slash.
+            // An escaped slash is a slash too.
             let folder = pattern.strip_suffix('/')?;
             Some(format!("no file's path ends with /; write {folder}/** for all files of the folder"))
         }

@@ -1,12 +1,12 @@
-//! One pattern, read into a regular expression. The crate `regex` matches in a time that grows with
-//! the text alone, whatever the pattern.
+//! A single pattern, translated into a regular expression. The crate `regex` matches in a time that
+//! grows only with the length of the text, for any pattern.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use regex::Regex;
 
-/// A pattern that has been read.
+/// A parsed pattern.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern(Regex);
 
@@ -18,13 +18,13 @@ impl PartialEq for Pattern {
 
 impl Eq for Pattern {}
 
-/// A regular expression while it is written.
+/// A regular expression under construction.
 #[derive(Default)]
 struct Expression {
     text: String,
-    /// Where the last single character begins, to which `?` and `+` may refer.
+    /// Start of the last single character in `text`, to which a following `?` or `+` applies.
     unit: Option<usize>,
-    /// Whether a part of the path begins here.
+    /// Whether a path segment begins here.
     begins_part: bool,
 }
 
@@ -39,7 +39,7 @@ impl Expression {
         self.begins_part = c == '/';
     }
 
-    /// One of these ranges, whose ends belong to them. All are ASCII letters or digits.
+    /// Appends any character in one of these inclusive ranges of ASCII letters or digits.
     fn class(&mut self, ranges: &[(char, char)]) {
         self.unit = Some(self.text.len());
         self.text.push('[');
@@ -50,14 +50,14 @@ impl Expression {
         self.begins_part = false;
     }
 
-    /// Any number of something.
+    /// Appends an expression for any number of characters.
     fn any(&mut self, expression: &str, begins_part: bool) {
         self.text.push_str(expression);
         self.unit = None;
         self.begins_part = begins_part;
     }
 
-    /// Zero or one, or one or more, of the character before it. Returns false where there is none.
+    /// Appends `?` or `+` to the last character. Returns false when there is no such character.
     fn repeat(&mut self, how: char) -> bool {
         let is_unit = self.unit.take().is_some();
         self.text.push(how);
@@ -72,7 +72,7 @@ impl Expression {
 }
 
 impl Pattern {
-    /// Reads a glob, in which only `*` means something else than itself. `None`: it is too long.
+    /// Parses a glob, in which only `*` is special; `None` when the glob is too long.
     pub(super) fn glob(text: &str) -> Option<Self> {
         let mut expression = Expression::new();
         let mut rest = text.chars().peekable();
@@ -86,8 +86,8 @@ impl Pattern {
         expression.pattern().ok()
     }
 
-    /// Reads a filter pattern of GitHub Actions, without the `!` that negates it. The error says
-    /// what is wrong, and the remedy.
+    /// Parses a filter pattern of GitHub Actions, without a leading `!`. The error says what is
+    /// wrong, and the remedy.
     pub(super) fn actions(text: &str) -> Result<Self, String> {
         let mut expression = Expression::new();
         let mut rest = text.chars().peekable();
@@ -125,8 +125,9 @@ impl Pattern {
     }
 }
 
-/// Reads stars, of which the first has been read. A `/` after two of them, where a part of the path
-/// begins, belongs to them, unless what follows it is about that `/` alone.
+/// Parses a run of stars whose first star has been consumed. Two or more stars include a following
+/// `/` if they are at the beginning of a path segment, unless the character after that `/` modifies
+/// it.
 fn stars(
     expression: &mut Expression,
     rest: &mut Peekable<Chars<'_>>,
@@ -152,7 +153,7 @@ fn stars(
     }
 }
 
-/// Reads what is in brackets, of which the first has been read.
+/// Parses a bracket expression whose opening bracket has been consumed.
 fn class(rest: &mut Peekable<Chars<'_>>) -> Result<Vec<(char, char)>, String> {
     const OWN: &str = "write \\[ for the character itself";
     let mut ranges = Vec::new();

@@ -1,4 +1,4 @@
-//! Cheat sheets, mistakes, and patterns compared with what they mean.
+//! Tests with GitHub's cheat sheets, with mistakes, and against a naive implementation.
 
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ fn problems(of: FilterOf, list: &[&str]) -> Vec<String> {
     Filter::read(of, "paths", &patterns(list)).expect_err(&format!("{list:?}"))
 }
 
-/// Patterns, texts that they select, and texts that they don't.
+/// Patterns, texts that they select, and texts that they don't select.
 type Row = (&'static [&'static str], &'static [&'static str], &'static [&'static str]);
 
 fn hold(of: FilterOf, rows: &[Row]) {
@@ -31,8 +31,8 @@ fn hold(of: FilterOf, rows: &[Row]) {
     }
 }
 
-/// The table "Patterns to match branches and tags" of GitHub's filter pattern cheat sheet, and what
-/// its words exclude.
+/// The table "Patterns to match branches and tags" of GitHub's filter pattern cheat sheet, and
+/// texts that its descriptions exclude.
 #[test]
 fn branch_filters_follow_githubs_cheat_sheet() {
     hold(
@@ -62,7 +62,7 @@ fn branch_filters_follow_githubs_cheat_sheet() {
                 &["v1.10.1", "v2.0.0"],
                 &["v3.0.0", "v1.10", "v1.10.", "v1x10.1", "v12.0.0"],
             ),
-            // The words above the tables.
+            // From the text above the tables.
             (&["[CB]at"], &["Cat", "Bat"], &["at", "Rat", "CBat", "cat"]),
             (&["[1-2]00"], &["100", "200"], &["300", "00"]),
             (&["[0-9a-z]"], &["0", "m", "z"], &["A", "-", "", "ab"]),
@@ -234,7 +234,7 @@ fn a_star_stands_for_anything_but_a_slash() {
     }
 }
 
-/// Most of these are the examples of GitHub's documentation.
+/// Mostly the examples in GitHub's documentation.
 #[test]
 fn two_stars_stand_for_anything() {
     for (pattern, texts) in [
@@ -279,7 +279,7 @@ fn a_pattern_of_many_stars_is_soon_through() {
     assert!(!matches(&pattern, &"a/".repeat(2_000)));
 }
 
-/// What a pattern means, said as plainly as can be.
+/// A naive implementation of the patterns.
 fn means(pattern: &str, text: &str, begins: bool) -> bool {
     let ends = || (0..=text.len()).filter(|end| text.is_char_boundary(*end));
     if let Some(rest) = pattern.strip_prefix("**") {
@@ -325,7 +325,7 @@ fn no_filter_pattern_takes_long() {
     }
 }
 
-/// A part of a pattern, and what it means, said as plainly as can be.
+/// Generates parts of a pattern for the comparison with the naive implementation.
 fn parts() -> impl Strategy<Value = Vec<&'static str>> {
     let part =
         prop::sample::select(vec!["a", "b", "/", "*", "**", "[ab]", "a?", "b+", "[ab]?", "[ab]+", "\\*"]);
@@ -336,7 +336,7 @@ fn parts_mean(parts: &[&str], text: &str, begins: bool) -> bool {
     let ends = || 0..=text.len();
     let Some((part, rest)) = parts.split_first() else { return text.is_empty() };
     match *part {
-        // Stars in a row are one part, of which two are as good as many.
+        // A run of stars is one part; two stars mean the same as more.
         "*" | "**" => {
             let stars = parts.iter().take_while(|part| part.starts_with('*')).count();
             let rest = &parts[stars..];

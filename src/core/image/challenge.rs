@@ -1,36 +1,40 @@
-//! How a registry asks for authentication: the header `WWW-Authenticate` (RFC 9110, section 11.6.1), and what Bearer has in it for registries
+//! A registry's authentication challenge: the header `WWW-Authenticate` (RFC 9110, section 11.6.1),
+//! and the Bearer parameters that registries use
 //! (<https://distribution.github.io/distribution/spec/auth/token/>).
 
 use http_auth::ChallengeRef;
 use http_auth::parser::ChallengeParser;
 
-/// Bytes of all the headers together, and challenges in them, that are read at most. Real ones have some hundred bytes.
+/// Most bytes of all headers together, and most challenges in them. Real ones have a few hundred
+/// bytes.
 const LONGEST: usize = 8 << 10;
 const MOST_CHALLENGES: usize = 16;
 
-/// What a registry wants to see.
+/// The authentication that a registry requires.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Challenge {
     /// Username and password (RFC 7617).
     Basic,
-    /// A token, to be had elsewhere.
+    /// A token from a token endpoint.
     Bearer(Bearer),
 }
 
-/// Where to get a token, and for what. All of it is the registry's word, unchecked.
+/// A Bearer challenge: the token endpoint and what the token is for. The registry sent all of it,
+/// and nothing is validated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Bearer {
     /// URL of the token endpoint.
     pub realm: String,
-    /// Whom the token is for.
+    /// The service that the token is for.
     pub service: Option<String>,
-    /// What the token is to allow.
+    /// The access that the token grants.
     pub scope: Option<String>,
 }
 
 impl Bearer {
-    /// What to ask for: to pull, and nothing else, whatever the registry proposes. Its name for the repository is taken over, since some know
-    /// it by another.
+    /// Returns the scope to request: only `pull`, even if the registry proposes more. The
+    /// repository's name is taken from the registry's scope, since some registries use another name
+    /// for it.
     pub fn pull_scope(&self, repository: &str) -> String {
         let proposed = self.scope.as_deref().and_then(|scope| {
             let mut parts = scope.split_ascii_whitespace().next()?.splitn(3, ':');
@@ -46,8 +50,11 @@ impl Bearer {
     }
 }
 
-/// The challenge to answer, of those in the values of the headers `WWW-Authenticate`: Bearer if it is among them. What comes after a mistake in
-/// a header isn't read. Errors: there is none that can be answered; why, in words for the reader of a status.
+/// Returns the challenge to answer, from the values of the headers `WWW-Authenticate`; Bearer is
+/// preferred. The part of a header after a syntax error is ignored.
+///
+/// # Errors
+/// The reason why no challenge can be answered, as text for a status.
 pub fn challenge<'a>(headers: impl IntoIterator<Item = &'a str>) -> Result<Challenge, String> {
     let mut wrong = None;
     let mut others = Vec::new();
@@ -63,7 +70,7 @@ pub fn challenge<'a>(headers: impl IntoIterator<Item = &'a str>) -> Result<Chall
             if count > MOST_CHALLENGES {
                 return Err(format!("its WWW-Authenticate has more than {MOST_CHALLENGES} challenges"));
             }
-            // The parser's errors repeat what they read, which is no text for a status.
+            // The parser's errors repeat the input, which must not get into a status.
             let Ok(parsed) = parsed else {
                 wrong.get_or_insert("its WWW-Authenticate can't be read");
                 break;
@@ -94,7 +101,7 @@ fn bearer(challenge: &ChallengeRef<'_>) -> Result<Bearer, &'static str> {
     let parameter = |name: &str| {
         let mut found = challenge.params.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
         let first = found.next().map(|(_, value)| value.to_unescaped());
-        // Two would be read one way here and another elsewhere.
+        // Parsers disagree on which of two equal parameters counts.
         if found.next().is_some() { Err("its Bearer challenge names a parameter twice") } else { Ok(first) }
     };
     let realm = parameter("realm")?.filter(|realm| !realm.is_empty());
@@ -124,7 +131,8 @@ mod tests {
         assert_eq!(challenge([hub]), Ok(expected.clone()));
         let failed = format!("{hub},error=\"insufficient_scope\"");
         assert_eq!(challenge([&*failed]), Ok(expected.clone()));
-        // Several, in one header and in two, in any order; schemes and names ignore case.
+        // Several challenges, in one header and in two, in any order. Schemes and names ignore
+        // case.
         assert_eq!(challenge([&*format!("Basic realm=\"x\", {hub}")]), Ok(expected.clone()));
         assert_eq!(challenge(["Basic realm=\"x\"", hub]), Ok(expected.clone()));
         let shouted = hub.replace("Bearer realm", "bEARER REALM");
@@ -133,7 +141,7 @@ mod tests {
         assert_eq!(challenge(["Basic"]), Ok(Challenge::Basic));
         let escaped = r#"Bearer realm="https://x/\t\"oken\\", service=plain"#;
         assert_eq!(challenge([escaped]), Ok(bearer(r#"https://x/t"oken\"#, Some("plain"), None)));
-        // A mistake hides only what comes after it.
+        // A syntax error hides only the challenges after it.
         assert_eq!(challenge(["Basic realm=\"x\"", "Bearer realm=\"open"]), Ok(Challenge::Basic));
     }
 

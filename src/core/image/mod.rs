@@ -1,4 +1,5 @@
-//! Container images: how people name them, where their credentials are, and how far the registries that hold them are trusted.
+//! Container images: their names, the credentials for them, and the limits on what a registry can
+//! make Matinee do.
 
 mod challenge;
 mod pull_secret;

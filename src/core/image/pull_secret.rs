@@ -1,5 +1,5 @@
-//! Credentials for registries in a Secret of the type `kubernetes.io/dockerconfigjson`, read as the kubelet reads it.
-//! <https://kubernetes.io/docs/concepts/containers/images/#config-json>
+//! Registry credentials in a Secret of the type `kubernetes.io/dockerconfigjson`, with the
+//! semantics of the kubelet. <https://kubernetes.io/docs/concepts/containers/images/#config-json>
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,22 +14,24 @@ use serde_json::Value;
 use super::ImageReference;
 use crate::core::{glob, truncate};
 
-/// The key in such a Secret.
+/// Key of the configuration in such a Secret.
 pub const DOCKER_CONFIG_JSON: &str = ".dockerconfigjson";
 
-/// Names under which Docker Hub stands in such files, the first as `docker login` writes it.
+/// Keys for Docker Hub in such files. `docker login` writes the first one.
 const DOCKER_HUB: [&str; 3] = ["index.docker.io", "docker.io", "registry-1.docker.io"];
 
-/// `docker login` pads, other tools may not.
+/// `docker login` pads base64; other tools may not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Who Matinee is to a registry. Neither part is ever shown: some registries take a token as the username.
+/// Credentials for a registry. Neither field is ever shown, since some registries take a token as
+/// the username.
 #[derive(Clone)]
 pub struct Credentials {
-    /// Without a colon, which Basic authentication couldn't tell from the one before the password (RFC 7617, section 2).
+    /// The username, without a colon: Basic authentication separates it from the password by a
+    /// colon (RFC 7617, section 2).
     pub username: SecretString,
     /// Password or token.
     pub password: SecretString,
@@ -47,13 +49,16 @@ struct Config {
     auths: BTreeMap<String, Value>,
 }
 
-/// The credentials that the data of the Secret of that name holds for an image; `None` when it has none for it.
+/// Returns the credentials for an image from the data of the Secret `name`; `None` when the Secret
+/// has none for that image.
 ///
-/// A key of `auths` is a host, with a port and a path before the image's if it likes; `*` stands for any part of one label of the host. A scheme,
-/// and `/v1/` or `/v2/` after the host, say nothing. Of several keys that fit, the one with the longest path counts, then the one with the
-/// fewest stars; the kubelet would try the others as well.
+/// A key of `auths` is a host, optionally with a port and with a path that begins the image's path.
+/// `*` matches any part of one label of the host. A scheme before the host, and `/v1/` or `/v2/`
+/// after it, are ignored. Of several matching keys, the one with the longest path wins, then the
+/// one with the fewest stars; the kubelet would also try the others.
 ///
-/// Errors name the Secret and the key, never what it holds.
+/// # Errors
+/// The mistake, with the Secret and the key, never with their contents.
 pub fn credentials_for(
     name: &str,
     data: &BTreeMap<String, Vec<u8>>,
@@ -65,7 +70,7 @@ pub fn credentials_for(
             "\"{DOCKER_CONFIG_JSON}\" is missing: make it with `kubectl create secret docker-registry`"
         ))
     })?;
-    // serde's own words may repeat what they are about.
+    // serde's message may repeat the contents.
     let config: Config = serde_json::from_slice(bytes).map_err(|error| {
         wrong(&format!(
             "\"{DOCKER_CONFIG_JSON}\" is not an object with \"auths\" (line {}, column {}): make it with `kubectl create secret docker-registry`",
@@ -84,11 +89,11 @@ pub fn credentials_for(
     })
 }
 
-/// How well a key fits an image: greater is better.
+/// Returns how well a key matches an image, greater is better; `None` when it doesn't match.
 fn fit(key: &str, image: &ImageReference) -> Option<(usize, std::cmp::Reverse<usize>, usize)> {
     let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     let (host, path) = key.split_once('/').unwrap_or((key, ""));
-    // Only where an API's version stands as a segment of its own.
+    // Only an API version that is a whole path segment is ignored.
     let path = ["v1", "v2"]
         .iter()
         .find_map(|version| match path.strip_prefix(version)? {
@@ -124,7 +129,7 @@ fn host_fits(pattern: &str, host: &str) -> bool {
     }
 }
 
-/// A port's colon comes after the bracket of an IPv6 address.
+/// In an IPv6 address, the colon of the port comes after the bracket.
 fn split_port(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
@@ -148,11 +153,11 @@ fn entry_credentials(entry: &Value) -> Result<Credentials, &'static str> {
             _ => Ok(Credentials { username: username.into(), password: password.into() }),
         };
     }
-    // As for the kubelet, "auth" counts where both are there.
+    // `auth` takes precedence over `username` and `password`, as in the kubelet.
     let decoded = BASE64.decode(auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let decoded = decoded.ok_or("has an \"auth\" that is not text in base64")?;
     match decoded.split_once(':') {
-        // Some tools pad with zeros.
+        // Some tools pad with NUL bytes.
         Some((username, password)) if !username.is_empty() => {
             Ok(Credentials { username: username.into(), password: password.trim_end_matches('\0').into() })
         }
@@ -173,7 +178,7 @@ mod tests {
         credentials_for("pull", &data, &image.parse().unwrap())
     }
 
-    /// The username found for an image among keys whose username is the key.
+    /// Returns the username found for an image when each key has itself as the username.
     fn chosen(keys: &[&str], image: &str) -> Option<String> {
         let auths: serde_json::Map<_, _> = keys
             .iter()
@@ -267,7 +272,7 @@ mod tests {
             let error = read(config, "ghcr.io/acme").unwrap_err();
             assert!(error.starts_with("Secret \"pull\": ") && error.contains(why), "{error}");
             assert!(!error.contains("s3cret"), "{error}");
-            // What is wrong with an entry is nothing to other registries.
+            // A mistake in one entry doesn't affect other registries.
             assert!(why.starts_with("not an object") || read(config, "quay.io/acme").unwrap().is_none());
         }
         assert!(read("{}", "ghcr.io/acme").unwrap().is_none());

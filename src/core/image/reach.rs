@@ -1,18 +1,24 @@
-//! How far a registry is trusted.
+//! Limits on the requests that a registry can cause.
 //!
-//! Who writes an image's name chooses a registry, and a registry chooses a token endpoint (`realm`): so strangers choose where the operator, which
-//! stands inside the cluster's network, sends requests; and what the token endpoint answers goes to the registry. A hostile registry could
-//! have credentials sent to where it listens, have internal services asked, or have what an internal service answers as `token` (as the
-//! metadata services of clouds do) handed over. Hence:
+//! The author of an image's name chooses the registry, and the registry chooses a token endpoint
+//! (`realm`). So strangers choose where the operator, which is inside the cluster's network, sends
+//! requests, and the registry receives the token endpoint's answer. A hostile registry could
+//! collect credentials, send requests to internal services, or obtain the `token` that an internal
+//! service returns, as the metadata services of clouds do. Hence these rules:
 //!
-//! - A token endpoint is on the registry's own host, on a host of the same registrable domain, or on one that the configuration allows for that very
-//!   registry, with or without credentials. A domain below a suffix that isn't in the Public Suffix List, as `cluster.local`, makes no two
-//!   hosts the same. What is allowed for one registry is not for another, or that one could have tokens made for the first.
-//! - It is asked by HTTPS. By plain HTTP only where the registry itself is, and then on the very same host and port, or one that is allowed.
-//! - Only pulling is asked for, and a token goes only to the registry that named its endpoint ([`super::Bearer::pull_scope`], the adapter's cache).
-//! - Redirects to another origin aren't followed at all.
-//! - No request goes to an address that only means something to this machine or its link ([`may_connect`]), however the name came to it.
-//!   Private addresses are allowed: registries have them. Over HTTPS the certificate says who it is.
+//! - A token endpoint must be on the registry's own host, on a host of the same registrable domain,
+//!   or on a host that the configuration allows for this registry, with or without credentials. Two
+//!   hosts below a suffix that isn't in the Public Suffix List, for example `cluster.local`, never
+//!   count as the same domain. A host that is allowed for one registry is not allowed for another,
+//!   which could otherwise obtain the first one's tokens.
+//! - A token endpoint must use HTTPS. Plain HTTP is permitted only if the registry itself uses it,
+//!   and only on the registry's own host and port or on an allowed host.
+//! - Matinee requests only the permission to pull ([`super::Bearer::pull_scope`]), and sends a
+//!   token only to the registry that named the token endpoint (the cache in `adapters::registry`).
+//! - Matinee doesn't follow redirects to another origin.
+//! - Matinee doesn't connect to an address that is only meaningful on this machine or its link
+//!   ([`may_connect`]), even if a host name resolves to it. Private addresses are permitted, since
+//!   registries have them; over HTTPS, the certificate proves the identity.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -22,14 +28,21 @@ use url::{Host, Url};
 use super::Bearer;
 use crate::core::truncate;
 
-/// By a registry's host (and port, if the images' names have one), the hosts on which its token endpoint may be besides its own domain.
+/// For each registry (the host in the images' names, with its port if it has one), the hosts
+/// outside its own domain on which its token endpoint may be.
 pub type TokenHosts = BTreeMap<String, BTreeSet<String>>;
 
-/// Characters of a realm and of a service that are taken at most.
+/// Most characters of a realm and of a service.
 const LONGEST: usize = 2048;
 
-/// The URL to ask for a token, with service and scope. `registry` is the URL of a request to the registry, `name` its host in images' names;
-/// its scheme tells whether the registry is asked by plain HTTP. See the module's comment for what is refused; errors say why.
+/// Returns the URL to request a token from, with service and scope. `registry` is the URL of a
+/// request to the registry; its scheme says whether the registry uses plain HTTP. `name` is the
+/// registry's host in images' names.
+///
+/// # Errors
+/// The reason why the token endpoint isn't permitted: its URL is too long, invalid or has
+/// credentials, it is on another domain and not allowed, or it uses plain HTTP while the registry
+/// doesn't.
 pub fn token_url(
     bearer: &Bearer,
     registry: &Url,
@@ -78,12 +91,13 @@ pub fn token_url(
     Ok(url)
 }
 
-/// Whether two URLs have the same scheme, host and port.
+/// Returns whether two URLs have the same scheme, host and port.
 pub fn same_origin(a: &Url, b: &Url) -> bool {
     a.origin().is_tuple() && a.origin() == b.origin()
 }
 
-/// Whether two names are below the same name that somebody can register, by the Public Suffix List (<https://publicsuffix.org>).
+/// Returns whether two hosts have the same registrable domain by the Public Suffix List
+/// (<https://publicsuffix.org>).
 fn same_domain(a: &Host<&str>, b: &Host<&str>) -> bool {
     let domain = |host: &Host<&str>| match host {
         Host::Domain(name) => psl::domain(name.trim_end_matches('.').as_bytes())
@@ -94,8 +108,10 @@ fn same_domain(a: &Host<&str>, b: &Host<&str>) -> bool {
     domain(a).is_some_and(|a| domain(b) == Some(a))
 }
 
-/// Whether a connection to `address` may be made for a URL with `host`. Never to unspecified, link-local, multicast and broadcast addresses, or those of
-/// clouds' metadata services; to this machine itself only if the host says so, as `localhost` or an address.
+/// Returns whether a connection to `address` is permitted for a URL with `host`. Unspecified,
+/// link-local, multicast and broadcast addresses and those of cloud metadata services are never
+/// permitted. Loopback addresses are permitted only if the host is `localhost` or a loopback
+/// address itself.
 pub fn may_connect(host: &str, address: IpAddr) -> bool {
     let address = embedded(address);
     if address.is_loopback() {
@@ -107,14 +123,14 @@ pub fn may_connect(host: &str, address: IpAddr) -> bool {
     }
     match address {
         IpAddr::V4(v4) => {
-            // "This network" (RFC 791, section 3.2) leads to this machine too.
+            // Addresses of "this network" (RFC 791, section 3.2) reach this machine too.
             let nowhere = v4.octets()[0] == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast();
-            // Alibaba Cloud's and Oracle Cloud's; the others' are link-local.
+            // Alibaba Cloud and Oracle Cloud. The metadata services of other clouds are link-local.
             let metadata = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)].contains(&v4);
             !(nowhere || metadata)
         }
         IpAddr::V6(v6) => {
-            // Amazon's and Google's.
+            // Metadata services of Amazon and Google.
             let metadata = [
                 Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
                 Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
@@ -127,7 +143,8 @@ pub fn may_connect(host: &str, address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address in an IPv6 one that means it: mapped (RFC 4291, section 2.5.5), and translated (RFC 6052, section 2.1).
+/// Returns the IPv4 address that an IPv6 address contains: an IPv4-mapped one (RFC 4291, section
+/// 2.5.5) or a translated one (RFC 6052, section 2.1). Other addresses are returned unchanged.
 fn embedded(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {

@@ -1,4 +1,5 @@
-//! The names of images. <https://github.com/distribution/reference/blob/main/reference.go> has the grammar.
+//! Image names. The grammar is in
+//! <https://github.com/distribution/reference/blob/main/reference.go>.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -6,19 +7,19 @@ use std::str::FromStr;
 
 use crate::core::truncate;
 
-/// What a name without a host is below.
+/// The registry of a name without a host.
 const DOCKER_HUB: &str = "docker.io";
-/// What a name of one segment on Docker Hub is below.
+/// The prefix of a Docker Hub name of one segment.
 const OFFICIAL: &str = "library/";
-/// Characters of a host name (RFC 1035, section 2.3.4), a repository and a tag.
+/// Most characters of a host name (RFC 1035, section 2.3.4), of a repository and of a tag.
 const LONGEST_HOST: usize = 253;
 const LONGEST_REPOSITORY: usize = 255;
 const LONGEST_TAG: usize = 128;
-/// Digest algorithms, and how many hexadecimal digits theirs have.
+/// Digest algorithms, each with its number of hexadecimal digits.
 const ALGORITHMS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
 
-/// Where an image is: `host[:port]/repository[:tag][@digest]`, as people write it and made whole as they mean it. Whatever is in one of these
-/// follows the grammar, so it can stand in a URL as it is.
+/// An image reference, `host[:port]/repository[:tag][@digest]`, with the defaults filled in. All
+/// parts follow the grammar, so they need no escaping in a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ImageReference {
     host: String,
@@ -28,33 +29,35 @@ pub struct ImageReference {
 }
 
 impl ImageReference {
-    /// Host and, if there is one, port of the registry, in lower case unless only capitals tell it from a repository's segment: `docker.io` where
-    /// the name has none.
+    /// Returns the host, and the port if there is one, of the registry; `docker.io` when the name
+    /// has no host. It is in lower case, unless only its capitals distinguish it from a segment of
+    /// a repository.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Host and port where the registry's API is: that of `docker.io` is `registry-1.docker.io`.
+    /// Returns host and port of the registry's API. For `docker.io` it is `registry-1.docker.io`.
     pub fn api_host(&self) -> &str {
         if self.host == DOCKER_HUB { "registry-1.docker.io" } else { &self.host }
     }
 
-    /// The repository in the registry, as `library/alpine`.
+    /// Returns the repository in the registry, for example `library/alpine`.
     pub fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// The tag; `latest` where the name has neither tag nor digest.
+    /// Returns the tag; `latest` when the name has neither tag nor digest.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// The digest, as `sha256:…`.
+    /// Returns the digest, for example `sha256:…`.
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }
 
-    /// What names the manifest in the repository: the digest if there is one, since a tag beside it decides nothing, else the tag.
+    /// Returns the manifest's reference in the repository: the digest if there is one, else the
+    /// tag. A tag beside a digest has no effect.
     pub fn manifest(&self) -> &str {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
     }
@@ -92,7 +95,7 @@ fn parse(text: &str) -> Result<ImageReference, String> {
         Some((rest, digest)) => (rest, Some(checked_digest(digest)?)),
         None => (text, None),
     };
-    // A colon before the last slash is a port's.
+    // A colon before the last slash belongs to a port.
     let after_slash = rest.rfind('/').map_or(0, |at| at + 1);
     let (name, tag) = match rest[after_slash..].rfind(':') {
         Some(at) => (&rest[..after_slash + at], Some(checked_tag(&rest[after_slash + at + 1..])?)),
@@ -113,7 +116,7 @@ fn parse(text: &str) -> Result<ImageReference, String> {
     Ok(ImageReference { host, repository, tag, digest })
 }
 
-/// The first segment is a host if it can't be meant as a segment of a repository.
+/// Splits off the host. The first segment is a host if it can't be a segment of a repository.
 fn split_host(name: &str) -> (&str, &str) {
     match name.split_once('/') {
         Some((first, rest))
@@ -154,15 +157,15 @@ fn checked_host(text: &str) -> Result<String, String> {
     }
     let lower = text.to_ascii_lowercase();
     Ok(match lower.as_str() {
-        // What Docker Hub was called before.
+        // The former name of Docker Hub.
         "index.docker.io" => DOCKER_HUB.to_owned(),
-        // Only its capitals make a host of it.
+        // Only its capitals make this segment a host.
         _ if !lower.contains(['.', ':']) && lower != "localhost" => text.to_owned(),
         _ => lower,
     })
 }
 
-/// `written` is the part that stands in the text, for the errors.
+/// Checks a repository. `written` is the part of the text that errors quote.
 fn check_repository(written: &str, repository: &str) -> Result<(), String> {
     if written.is_empty() {
         return Err("the repository is missing".into());
@@ -183,7 +186,8 @@ fn check_repository(written: &str, repository: &str) -> Result<(), String> {
     }
 }
 
-/// `[a-z0-9]+` and, between such, one of `.`, `_`, `__` or any number of dashes.
+/// Returns whether a segment consists of `[a-z0-9]+` parts, separated by one of `.`, `_`, `__` or
+/// any number of dashes.
 fn is_path_component(segment: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = segment.as_bytes();
@@ -253,7 +257,7 @@ mod tests {
             ("[fd00::7]/a", "[fd00::7]/a:latest"),
             ("x.example/a__b/c---d/e.f_g", "x.example/a__b/c---d/e.f_g:latest"),
             ("shop:_x-1.2", "docker.io/library/shop:_x-1.2"),
-            // One segment before a colon is a repository with a tag.
+            // A single segment before a colon is a repository with a tag.
             ("localhost:5000", "docker.io/library/localhost:5000"),
         ] {
             let reference: ImageReference = text.parse().unwrap();
@@ -319,7 +323,7 @@ mod tests {
             let error = text.parse::<ImageReference>().unwrap_err();
             assert!(error.len() < 400, "{error}");
         }
-        // What is in front of it counts too.
+        // The limit includes the prefix that is added.
         assert!("a".repeat(250).parse::<ImageReference>().is_err());
     }
 

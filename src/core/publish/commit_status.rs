@@ -1,31 +1,32 @@
-//! What a reviewer sees of a request: a commit status.
+//! Commit statuses, which show a reviewer the state of a deployment request.
 
 use crate::core::deployment::gates::{Evaluation, Summary};
 use crate::core::forge::{CommitState, NewCommitStatus};
 use crate::core::publish::deployment_status::DESCRIPTION_LIMIT;
 use crate::core::truncate::cut;
 
-/// How a request stands, as far as a reviewer cares.
+/// State of a request, with the details that a reviewer needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing<'a> {
-    /// Its gates were judged.
+    /// Its gates were evaluated.
     Judged(&'a Evaluation),
-    /// It may not be carried out, for a reason before any gate.
+    /// It was rejected before any gate, for this reason.
     Refused(&'a str),
-    /// The deployment exists and is under way.
+    /// Its deployment is in progress.
     UnderWay,
-    /// It is live.
+    /// Its deployment is live.
     Live,
-    /// It failed, and why.
+    /// Its deployment failed, for this reason.
     Failed(&'a str),
-    /// Another request took its place, and why.
+    /// Another request replaced it, for this reason.
     Superseded(&'a str),
 }
 
-/// The commit status that tells how a request for an environment stands. Its context is `matinee/<environment>`.
+/// Returns the commit status of a request for an environment. Its context is
+/// `matinee/<environment>`.
 ///
-/// `environment` is the name in the PreviewRepository, also where each pull request has its own. `target_url` leads to details, or to what is
-/// live.
+/// `environment` is the name in the PreviewRepository, also where each pull request has its own
+/// environment. `target_url` is the URL of the details or of the live environment.
 pub fn commit_status(
     environment: &str,
     standing: Standing<'_>,
@@ -52,7 +53,8 @@ pub fn commit_status(
     }
 }
 
-/// What `status.told` records of a commit status, so that the same isn't told twice.
+/// Returns the text that `status.told` records of a commit status, so that Matinee doesn't create
+/// the same one twice.
 pub fn told(status: &NewCommitStatus) -> String {
     format!("{}: {}", status.state.as_github(), status.description)
 }

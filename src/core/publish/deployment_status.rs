@@ -1,23 +1,27 @@
-//! What GitHub should show of a deployment, and what is still to be told.
+//! Deployment statuses: what GitHub should show of a deployment, and which reports it hasn't
+//! acknowledged yet.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
 use crate::core::cause::Cause;
 use crate::core::deployment::payload::Mark;
-use crate::core::forge::{Deployment, DeploymentStatus, same_environment};
+use crate::core::forge::{Deployment, DeploymentStatus, StatusState, same_environment};
+use crate::core::truncate::short_sha;
 
 /// GitHub's limit on the description of a deployment status, in characters.
 pub const DESCRIPTION_LIMIT: usize = 140;
-/// Describes a deployment that waits for nothing in particular.
+/// Description of a deployment that waits for nothing in particular.
 pub const IN_PROGRESS: &str = "The environment is being deployed";
 
-/// The text within GitHub's limit: with short commits and digests where it would be too long, then cut on a character, with an ellipsis.
+/// Shortens the text to GitHub's limit: first by abbreviating commits and digests, then by cutting
+/// it and adding an ellipsis.
 pub fn description(text: &str) -> String {
     Cause::from(text).short(DESCRIPTION_LIMIT)
 }
 
-/// Why a deployment of a commit is inactive: by the commit of the newer one, unless that is the same commit, or one of them isn't known.
+/// Returns why a deployment of a commit is inactive. It names the commit of the newer deployment,
+/// unless both are the same or one is unknown.
 pub fn superseded(sha: &str, by: &str) -> String {
     if sha.is_empty() || by.is_empty() {
         return "superseded by a newer deployment".to_owned();
@@ -25,23 +29,24 @@ pub fn superseded(sha: &str, by: &str) -> String {
     if by.eq_ignore_ascii_case(sha) {
         return "superseded by a newer deployment of this commit".to_owned();
     }
-    let by: String = by.chars().take(7).collect();
-    format!("superseded by {by}")
+    format!("superseded by {}", short_sha(by))
 }
 
-/// The report of a superseded or closed deployment.
+/// Returns the report of a superseded or closed deployment.
 pub fn inactive(deployment_id: i64, why: &str, known: Option<&DeploymentReport>) -> DeploymentReport {
     DeploymentReport {
         deployment_id,
         state: DeploymentState::Inactive,
         description: description(why),
-        // GitHub shows the newest status alone: without its URLs a deployment loses its links.
+        // GitHub shows only the newest status, so a status without URLs would remove the
+        // deployment's links.
         environment_url: known.and_then(|report| report.environment_url.clone()),
         log_url: known.and_then(|report| report.log_url.clone()),
     }
 }
 
-/// What was reported, with every deployment inactive: the environment's `current` one too.
+/// Returns the acknowledged reports with every deployment inactive, and one for the environment's
+/// `current` deployment.
 pub fn all_inactive(told: &[DeploymentReport], current: Option<i64>) -> Vec<DeploymentReport> {
     const WHY: &str = "The environment is gone";
     let current = current.filter(|id| !told.iter().any(|told| told.deployment_id == *id));
@@ -52,8 +57,9 @@ pub fn all_inactive(told: &[DeploymentReport], current: Option<i64>) -> Vec<Depl
     current.map(|id| inactive(id, WHY, None)).into_iter().chain(known).collect()
 }
 
-/// Which of the wanted reports GitHub has not acknowledged. The same state is never told twice in a row: a description alone is news only for
-/// failures, whose cause it is, and for something else to wait for.
+/// Returns the wanted reports that GitHub hasn't acknowledged. Matinee never reports the same state
+/// twice in a row because of the description alone, with two exceptions: another cause of a
+/// failure, and something else to wait for.
 pub fn untold<'a>(wanted: &'a [DeploymentReport], told: &[DeploymentReport]) -> Vec<&'a DeploymentReport> {
     wanted
         .iter()
@@ -72,7 +78,8 @@ fn is_news(last: &DeploymentReport, next: &DeploymentReport) -> bool {
         DeploymentState::Failure | DeploymentState::Error => {
             !is_same_but_numbers(&last.description, &next.description)
         }
-        // What it waits for is news; that it waits no more is the next state's to tell.
+        // Another thing to wait for is reported; the end of a wait isn't, because the next state
+        // shows it.
         DeploymentState::InProgress => {
             next.description != IN_PROGRESS && !is_same_but_numbers(&last.description, &next.description)
         }
@@ -80,7 +87,7 @@ fn is_news(last: &DeploymentReport, next: &DeploymentReport) -> bool {
     }
 }
 
-/// Whether a report differs from the one before in numbers of its description alone.
+/// Whether a report differs from the previous one only in numbers in its description.
 pub fn is_same_but_numbers_in(known: &DeploymentReport, report: &DeploymentReport) -> bool {
     let description = known.description.clone();
     is_same_but_numbers(&known.description, &report.description)
@@ -91,8 +98,9 @@ pub fn is_same_but_numbers_in(known: &DeploymentReport, report: &DeploymentRepor
         )
 }
 
-/// Whether two texts differ in numbers and in the order of their words alone: another status of a URL, another count of pods, the scheduler's
-/// reasons sorted by how many nodes have each. A program could change them for ever.
+/// Whether two texts differ only in numbers and in the order of their words: another HTTP status,
+/// another count of pods, the scheduler's reasons in another order. Such a text could change
+/// forever.
 fn is_same_but_numbers(one: &str, other: &str) -> bool {
     let words = |text: &str| {
         let text = text.replace(|c: char| c.is_ascii_digit(), "");
@@ -104,7 +112,8 @@ fn is_same_but_numbers(one: &str, other: &str) -> bool {
     words(one) == words(other)
 }
 
-/// Whether a status on GitHub says what is wanted, or nothing that would be told anew.
+/// Whether a status on GitHub shows the wanted report, or differs from it only in ways that Matinee
+/// doesn't report again.
 pub fn is_shown(newest: &DeploymentStatus, wanted: &DeploymentReport) -> bool {
     let shown = DeploymentReport {
         state: wanted.state,
@@ -112,11 +121,12 @@ pub fn is_shown(newest: &DeploymentStatus, wanted: &DeploymentReport) -> bool {
         environment_url: newest.environment_url.clone(),
         ..wanted.clone()
     };
-    newest.state == wanted.state.as_github() && !is_news(&shown, wanted)
+    newest.state == wanted.state && !is_news(&shown, wanted)
 }
 
-/// The deployments of which a process that is no more may have told GitHub something without writing that down: those whose last words
-/// weren't acknowledged, and, where the environment is being deleted, all that were live.
+/// Returns the deployments for which an earlier process may have created a status without recording
+/// it: those whose last report isn't acknowledged, and all that were live if the environment is
+/// being deleted.
 pub fn doubtful(environment: &PreviewEnvironment) -> Vec<i64> {
     let Some(status) = &environment.status else { return Vec::new() };
     if environment.metadata.deletion_timestamp.is_some() {
@@ -126,8 +136,10 @@ pub fn doubtful(environment: &PreviewEnvironment) -> Vec<i64> {
     untold(&status.report, &status.reported).iter().map(|report| report.deployment_id).collect()
 }
 
-/// The deployments among the recent ones of a repository that the environment has passed over: older than its revision's, and in no part of its
-/// status. Those from before its time aren't, but for a little while, since a deployment is older than the environment that it leads to.
+/// Returns those of a repository's recent deployments that the environment skipped: they are older
+/// than its revision's deployment and its status doesn't mention them. Deployments from before the
+/// environment don't count, except in the ten minutes before its creation, because a deployment is
+/// older than the environment that it leads to.
 pub fn passed_over(environment: &PreviewEnvironment, recent: &[Deployment], cluster: &str) -> Vec<i64> {
     const BEFORE_ITS_TIME: SignedDuration = SignedDuration::from_mins(10);
     let Some(current) = environment.spec.revision.deployment_id else { return Vec::new() };
@@ -159,8 +171,9 @@ pub fn passed_over(environment: &PreviewEnvironment, recent: &[Deployment], clus
         .collect()
 }
 
-/// The recent deployments that were created for a request of this cluster which has been deleted since, before it recorded them: nobody
-/// reports how they end. `is_known`: whether a request with that UID, or an environment with that deployment, is there.
+/// Returns the recent deployments whose request in this cluster was deleted before it recorded
+/// them, so that nobody reports their end. `is_known`: whether a request with that UID, or an
+/// environment with that deployment, exists.
 pub fn orphaned<'a>(
     recent: &'a [Deployment],
     cluster: &str,
@@ -172,7 +185,7 @@ pub fn orphaned<'a>(
         let Some(mark) = Mark::find(&deployment.payload).filter(|mark| mark.cluster == cluster) else {
             return false;
         };
-        // A further run of a request has a mark with a number behind the UID.
+        // The mark of a rerun has a number after the UID.
         let request = mark.request.split('.').next().unwrap_or_default();
         let created = deployment.created_at.parse::<Timestamp>();
         created.is_ok_and(|created| now.duration_since(created) < RECENT) && !is_known(request, deployment.id)
@@ -180,19 +193,20 @@ pub fn orphaned<'a>(
     recent.iter().filter(is_orphan).collect()
 }
 
-/// Whether a deployment with this newest status has come to its end, or serves.
-pub fn is_settled(state: Option<&str>) -> bool {
-    state.is_some_and(|state| !matches!(state, "queued" | "pending" | "in_progress"))
+/// Whether a deployment with this newest state has finished or is live.
+pub fn is_settled(state: Option<&StatusState>) -> bool {
+    state.is_some_and(|state| !state.is_under_way())
 }
 
-/// What GitHub shows, in words: of the current deployment, or of the newest that it was told of as long as it shows nothing of that one.
+/// Returns what GitHub shows, as a sentence: of the current deployment, or of the newest reported
+/// one if there is no report of the current one yet.
 pub fn shown(told: &[DeploymentReport], current: Option<i64>) -> Option<String> {
     let newest = told.iter().max_by_key(|report| report.deployment_id);
     let report = told.iter().find(|report| Some(report.deployment_id) == current).or(newest)?;
     Some(format!("GitHub shows {} for deployment {}", report.state.as_github(), report.deployment_id))
 }
 
-/// Adds an acknowledged report to what was told, dropping what nobody asks about any more.
+/// Adds an acknowledged report to the earlier ones, and drops those that aren't wanted any more.
 pub fn acknowledge(
     told: &[DeploymentReport],
     acknowledged: DeploymentReport,
@@ -303,11 +317,7 @@ mod tests {
         };
         let (then, long_before) = ("2026-01-02T02:59:00Z", "2026-01-01T00:00:00Z");
         let mut recent: Vec<Deployment> = (1..=10).map(|id| deployment(id, "Staging", long_before)).collect();
-        assert_eq!(
-            passed_over(&environment, &recent, "ours"),
-            [6, 8],
-            "between those it knows, and none newer"
-        );
+        assert_eq!(passed_over(&environment, &recent, "ours"), [6, 8], "only those between known ones");
         recent[3].created_at = then.to_owned();
         assert_eq!(passed_over(&environment, &recent, "ours"), [4, 6, 8], "just before the environment");
         recent[5].environment = "production".to_owned();
@@ -377,7 +387,7 @@ mod tests {
     fn what_github_shows_is_that_of_the_current_deployment() {
         use DeploymentState::{Inactive, Success};
         assert_eq!(shown(&[], Some(1)), None);
-        // An older deployment's end is acknowledged after the current one's success.
+        // GitHub acknowledges the end of an older deployment after the success of the current one.
         let told = acknowledge(
             &[report(2, Success, ""), report(1, Success, "")],
             report(1, Inactive, ""),

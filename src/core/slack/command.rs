@@ -1,4 +1,4 @@
-//! What somebody typed: the form that Slack sends for a slash command. Fields:
+//! Slash commands: the form that Slack sends. Its fields are described in
 //! <https://docs.slack.dev/interactivity/implementing-slash-commands#app_command_handling>.
 
 use std::borrow::Cow;
@@ -7,22 +7,22 @@ use std::fmt;
 
 use url::form_urlencoded;
 
-/// Most bytes of a form. Slack's own are far smaller; reading more would serve nobody.
+/// Most bytes of a form. Slack's own forms are far smaller.
 pub const LARGEST_FORM: usize = 64 << 10;
-/// Most characters of the text after a command: as many as Slack recommends for a message at most.
+/// Most characters of the text after a command: the most that Slack recommends for a message.
 pub const LONGEST_TEXT: usize = 4000;
-/// Most characters of an id, of a command, and of a name.
+/// Most characters of an id, of a command and of a name.
 pub const LONGEST_WORD: usize = 255;
 /// Most characters of a `response_url`.
 pub const LONGEST_URL: usize = 2048;
 
-/// Where a command may be answered later: up to five times within 30 minutes. Whoever knows it can write into the channel, so it is never
-/// shown, not even by `{:?}`.
+/// URL for later answers to a command, up to five within 30 minutes. With this URL anybody can
+/// write into the channel, so it is never shown, not even by `{:?}`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResponseUrl(String);
 
 impl ResponseUrl {
-    /// The URL itself. It comes from the request's body, so where it leads isn't checked yet.
+    /// Returns the URL. It comes from the body of the request, and its target isn't checked yet.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -34,67 +34,69 @@ impl fmt::Debug for ResponseUrl {
     }
 }
 
-/// A slash command that somebody typed.
+/// A slash command that a user typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlashCommand {
-    /// The workspace, as `T0001`.
+    /// Id of the workspace, for example `T0001`.
     pub team_id: String,
-    /// The workspace's name in its URL; empty when Slack doesn't say it.
+    /// The workspace's name in its URL; empty when Slack doesn't send it.
     pub team_domain: String,
-    /// Where it was typed, as `C2147483705`.
+    /// Id of the channel in which the command was typed, for example `C2147483705`.
     pub channel_id: String,
-    /// The channel's name then; `directmessage` and `privategroup` stand for those that have none; empty when Slack doesn't say it.
+    /// Name of the channel at that time. It is `directmessage` or `privategroup` for channels
+    /// without a name, and empty when Slack doesn't send it.
     pub channel_name: String,
-    /// Who typed it, as `U2147483697`. People are told by this and by nothing else.
+    /// Id of the user, for example `U2147483697`. Only this id identifies a user.
     pub user_id: String,
-    /// The person's name then, which they can change and others can take; empty when Slack doesn't say it.
+    /// Name of the user at that time; empty when Slack doesn't send it. Users can change their
+    /// names, so a name doesn't identify anybody.
     pub user_name: String,
     /// The command, with its slash.
     pub command: String,
-    /// What was typed after it.
+    /// The text after the command.
     pub text: String,
-    /// Where it may be answered later.
+    /// URL for later answers.
     pub response_url: ResponseUrl,
 }
 
-/// What a form says.
+/// The content of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// Somebody typed a command.
+    /// A user typed a command.
     Command(Box<SlashCommand>),
-    /// Slack looks whether the certificate is good (`ssl_check=1`), and wants 200 and nothing else.
+    /// Slack checks the certificate (`ssl_check=1`), and expects only the status 200.
     SslCheck,
 }
 
-/// Why a form is not that of a slash command.
+/// The reason why a form is not that of a slash command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormError {
-    /// More than [`LARGEST_FORM`].
+    /// The form has more than [`LARGEST_FORM`] bytes.
     #[error("the form has more than {LARGEST_FORM} bytes")]
     Large,
-    /// A field that is needed isn't there, or is empty.
+    /// A required field is missing or empty.
     #[error("the form's field \"{0}\" is missing: the request is not that of a slash command")]
     Missing(&'static str),
-    /// A field that is there twice: what was verified by one may be meant by the other.
+    /// A field occurs twice. Two readers could each use another of the two values.
     #[error("the form's field \"{0}\" is there more than once")]
     Repeated(&'static str),
-    /// A field with more characters than it may have.
+    /// A field has too many characters.
     #[error("the form's field \"{field}\" has more than {most} characters: write less")]
     Long {
         /// The field.
         field: &'static str,
-        /// Most characters it may have.
+        /// Most characters that the field may have.
         most: usize,
     },
-    /// A field of which it matters to the letter what it is, with something that isn't printed.
+    /// A field that must be exact has white space or a control character.
     #[error("the form's field \"{0}\" has a character that has no place there")]
     Character(&'static str),
-    /// A command without its slash.
+    /// The command has no slash.
     #[error("the form's field \"command\" does not begin with a slash")]
     Slash,
 }
 
-/// The fields that are read. All others are passed over, since Slack adds some at will.
+/// The fields that are read. All others are ignored, since Slack adds fields at any time.
 const FIELDS: [&str; 10] = [
     "team_id",
     "team_domain",
@@ -108,7 +110,7 @@ const FIELDS: [&str; 10] = [
     "ssl_check",
 ];
 
-/// Reads the body of a request whose signature was verified.
+/// Parses the body of a request whose signature was verified.
 pub fn parse(body: &[u8]) -> Result<Parsed, FormError> {
     if body.len() > LARGEST_FORM {
         return Err(FormError::Large);
@@ -144,13 +146,14 @@ pub fn parse(body: &[u8]) -> Result<Parsed, FormError> {
 struct Form<'a>(BTreeMap<&'static str, Cow<'a, str>>);
 
 impl Form<'_> {
-    /// A field's text, empty when it isn't there.
+    /// Returns the text of a field; empty when it is missing.
     fn take(&mut self, field: &'static str, most: usize) -> Result<String, FormError> {
         let text = self.0.remove(field).unwrap_or_default().into_owned();
         if text.chars().nth(most).is_some() { Err(FormError::Long { field, most }) } else { Ok(text) }
     }
 
-    /// A field that is needed, and that is compared or called.
+    /// Returns the text of a required field that must be exact, since Matinee compares it or sends
+    /// requests to it.
     fn exact(&mut self, field: &'static str, most: usize) -> Result<String, FormError> {
         let text = self.take(field, most)?;
         if text.is_empty() {

@@ -1,34 +1,37 @@
-//! What is said in Slack, as the JSON it takes.
+//! Messages to Slack in its JSON format.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-/// Who sees the answer to a command: <https://docs.slack.dev/interactivity/implementing-slash-commands#message_visibility>.
+/// Visibility of the answer to a command.
+/// <https://docs.slack.dev/interactivity/implementing-slash-commands#message_visibility>
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResponseType {
-    /// Only who typed the command.
+    /// Only the user who typed the command sees the answer.
     #[default]
     Ephemeral,
-    /// Everybody in the channel; what was typed is shown, too.
+    /// Everybody in the channel sees the answer and the command.
     InChannel,
 }
 
 /// A message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChatMessage {
-    /// The text, in Slack's own markup (see [`escape`]). With `blocks` it is what notifications show.
+    /// The text, in Slack's markup (see [`escape`]). If there are `blocks`, only notifications show
+    /// it.
     pub text: String,
-    /// Block Kit blocks; at most 50: <https://docs.slack.dev/reference/block-kit/blocks>.
+    /// Block Kit blocks, at most 50. <https://docs.slack.dev/reference/block-kit/blocks>
     pub blocks: Vec<Value>,
-    /// Who sees it. Only for the answer to a command: what is posted into a channel is seen by everybody in it.
+    /// Visibility of the answer to a command. Everybody in a channel sees a posted message.
     pub response_type: ResponseType,
-    /// Whether it takes the place of what was answered to the command before. Only for the answer to a command.
+    /// Whether the message replaces the earlier answer to the command. It has no effect on posted
+    /// messages.
     pub replace_original: bool,
 }
 
 impl ChatMessage {
-    /// The body of a request to a `response_url`, and of the immediate answer to a command.
+    /// Returns the body of a request to a `response_url`, and of the immediate answer to a command.
     pub fn response(&self) -> Value {
         let mut body = self.content();
         let response_type = match self.response_type {
@@ -42,13 +45,14 @@ impl ChatMessage {
         Value::Object(body)
     }
 
-    /// The body of `chat.postMessage`, or of `chat.update` when it is the message with this `ts` that changes.
+    /// Returns the body of `chat.postMessage`, or of `chat.update` for the message with the `ts` in
+    /// `update`.
     pub fn post(&self, channel: &str, update: Option<&str>) -> Value {
         let mut body = self.content();
         body.insert("channel".into(), channel.into());
         if let Some(ts) = update {
             body.insert("ts".into(), ts.into());
-            // Left out, the blocks that the message has would stay.
+            // Without this field, Slack would keep the message's blocks.
             body.entry("blocks").or_insert_with(|| Value::Array(Vec::new()));
         }
         Value::Object(body)
@@ -64,8 +68,8 @@ impl ChatMessage {
     }
 }
 
-/// Text that somebody else wrote, so that it is shown as it is: it can't mention anybody, and is no link.
-/// <https://docs.slack.dev/messaging/formatting-message-text#escaping>
+/// Escapes text that somebody else wrote, so that Slack shows it unchanged: it mentions nobody and
+/// is no link. <https://docs.slack.dev/messaging/formatting-message-text#escaping>
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>']) {
         return Cow::Borrowed(text);

@@ -1,4 +1,4 @@
-//! Slack: is a request Slack's, what does it say, and what may be said to Slack?
+//! Slack: verifies the signature of its requests, parses slash commands, and builds messages.
 
 pub mod command;
 pub mod message;

@@ -1,5 +1,5 @@
-//! The signature of a request from Slack: HMAC-SHA256 over version, time and the raw bytes of the body, as
-//! <https://docs.slack.dev/authentication/verifying-requests-from-slack> has it.
+//! The signature of a request from Slack: HMAC-SHA256 over version, time and the raw bytes of the
+//! body. <https://docs.slack.dev/authentication/verifying-requests-from-slack>
 
 use std::fmt;
 
@@ -14,50 +14,52 @@ pub const SIGNATURE_HEADER: &str = "x-slack-signature";
 /// The header that carries the time of the request, in seconds since 1970.
 pub const TIMESTAMP_HEADER: &str = "x-slack-request-timestamp";
 
-/// Furthest that a request's time may be from now, in either direction, in seconds: what is older may be repeated by somebody who saw it.
+/// Largest difference between a request's time and now, in either direction, in seconds. An older
+/// request may be a replay.
 pub const WINDOW: i64 = 300;
 
 const SCHEME: &str = "v0=";
-/// Enough for every second until the year 33658.
+/// Enough digits for every second until the year 33658.
 const MOST_DIGITS: usize = 12;
 
-/// Why a request is not taken for Slack's.
+/// The reason why a request isn't accepted as one from Slack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// No header with the time.
+    /// The header with the time is missing.
     #[error("the header X-Slack-Request-Timestamp is missing: only Slack may send here")]
     NoTimestamp,
-    /// A header that can't be a time.
+    /// The header with the time is malformed.
     #[error("the header X-Slack-Request-Timestamp must be a time in seconds since 1970")]
     BadTimestamp,
-    /// A time that is further from now than [`WINDOW`].
+    /// The time differs from now by more than [`WINDOW`].
     #[error(
         "the header X-Slack-Request-Timestamp is more than {WINDOW} s away from the time here: the request is an old one, or this machine's clock is wrong"
     )]
     Stale,
-    /// No header with the signature.
+    /// The header with the signature is missing.
     #[error("the header X-Slack-Signature is missing: only Slack may send here")]
     NoSignature,
-    /// A header that can't be a signature.
+    /// The header with the signature is malformed.
     #[error("the header X-Slack-Signature must be \"v0=\" and 64 hexadecimal digits")]
     BadSignature,
-    /// A signature that none of the secrets gives.
+    /// None of the secrets made this signature.
     #[error(
         "the signature fits none of the signing secrets known here: take the one under Basic Information of the Slack app"
     )]
     Mismatch,
 }
 
-/// A recent time and a signature as the headers give them; the signature is not checked yet.
+/// A recent time and a signature from the headers. The signature isn't verified yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SlackSignature {
-    /// As it was sent, since these bytes are signed.
+    /// The time as it was sent, since these bytes are signed.
     timestamp: Vec<u8>,
     signature: Signature,
 }
 
 impl SlackSignature {
-    /// Reads the values of [`TIMESTAMP_HEADER`] and [`SIGNATURE_HEADER`]. Can be done before the body is read.
+    /// Reads the values of [`TIMESTAMP_HEADER`] and [`SIGNATURE_HEADER`]. This is possible before
+    /// the body is read.
     pub fn from_headers(
         timestamp: Option<&[u8]>,
         signature: Option<&[u8]>,
@@ -73,7 +75,8 @@ impl SlackSignature {
         Ok(Self { timestamp: timestamp.to_vec(), signature })
     }
 
-    /// Whether one of the secrets signed exactly these bytes at that time. Each comparison takes the same time wherever the difference is.
+    /// Checks that one of the secrets signed exactly these bytes at that time. Each comparison
+    /// takes constant time.
     pub fn verify(&self, secrets: &[WebhookSecret], body: &[u8]) -> Result<(), RequestError> {
         let parts = [b"v0:", self.timestamp.as_slice(), b":", body];
         if self.signature.is_by_one_of(secrets, &parts) { Ok(()) } else { Err(RequestError::Mismatch) }
@@ -81,7 +84,8 @@ impl SlackSignature {
 }
 
 impl fmt::Debug for SlackSignature {
-    // A valid signature lets the same body pass again: it belongs in no log.
+    // With a valid signature the same body can be sent again, so the signature must not get into a
+    // log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SlackSignature(…)")
     }
@@ -92,7 +96,7 @@ fn seconds(header: &[u8]) -> Option<i64> {
     std::str::from_utf8(header).ok().filter(|_| digits)?.parse().ok()
 }
 
-/// Both steps for a request that was read as a whole: whether it is recent, and one of the secrets signed it.
+/// Checks a request whose body was read: that it is recent, and that one of the secrets signed it.
 pub fn verify(
     secrets: &[WebhookSecret],
     timestamp: Option<&[u8]>,
@@ -103,7 +107,8 @@ pub fn verify(
     SlackSignature::from_headers(timestamp, signature, now)?.verify(secrets, body)
 }
 
-/// The signature header's value for a body, as Slack sends it: for tests, and for trying a command by hand.
+/// Returns the value of the signature header for a body, as Slack sends it. It is for tests and for
+/// trying a command by hand.
 pub fn sign(secret: &WebhookSecret, timestamp: i64, body: &[u8]) -> String {
     format!("{SCHEME}{}", secret.digits(&[format!("v0:{timestamp}:").as_bytes(), body]))
 }
@@ -114,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    // The example of <https://docs.slack.dev/authentication/verifying-requests-from-slack>.
+    // The example in <https://docs.slack.dev/authentication/verifying-requests-from-slack>.
     const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
     const TIME: i64 = 1_531_420_618;
     const SIGNATURE: &str = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";

@@ -186,12 +186,12 @@ pub(super) async fn short_names_are_short_and_nobody_elses(stage: &Stage) -> Res
     }
     // People type `previews` for many of them.
     let expected = [
-        ("DeploymentCommand", "cmd"),
-        ("DeploymentRequest", "dr"),
+        ("DeploymentCommand", "dcmd"),
+        ("DeploymentRequest", "dreq"),
         ("PreviewClass", "pclass"),
         ("PreviewEnvironment", "preview previews"),
-        ("PreviewTemplate", "pt"),
-        ("PreviewRepository", "repo"),
+        ("PreviewTemplate", "ptpl"),
+        ("PreviewRepository", "prepo"),
     ];
     let expected =
         expected.map(|(kind, short)| (kind.to_owned(), short.split(' ').map(str::to_owned).collect()));

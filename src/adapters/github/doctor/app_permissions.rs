@@ -1,101 +1,26 @@
-//! What a GitHub App has to be allowed and told, by what PreviewRepositories and classes make use of. The tables are those of the README.
+//! The permissions and events that a GitHub App needs for the features in use by
+//! PreviewRepositories and classes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
 
+use crate::adapters::github::permissions::{EVENTS, Feature, Level, PERMISSIONS, Permission};
 use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
 use crate::core::doctor::{Finding, some_of};
 
-/// How many users of a feature are named.
+/// Most users of a feature that a finding names.
 const NAMED: usize = 3;
 
-/// How much of something a permission lets do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Read,
-    Write,
-}
-
-impl Level {
-    fn of(text: &str) -> Option<Self> {
-        match text {
-            "read" => Some(Self::Read),
-            "write" | "admin" => Some(Self::Write),
-            _ => None,
-        }
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        }
-    }
-}
-
-/// What a permission or an event is needed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Feature {
-    Everything,
-    Previews,
-    Push,
-    Slack,
-    Checks,
-    Image,
-    Gates,
-    Chain,
-    Commands,
-}
-
-impl Feature {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Everything => "everything",
-            Self::Previews => "trigger.pullRequest",
-            Self::Push => "trigger.push",
-            Self::Slack => "spec.slack",
-            Self::Checks => "gates.checks",
-            Self::Image => "gates.image",
-            Self::Gates => "gates and locks",
-            Self::Chain => "what follows other environments",
-            Self::Commands => "commands in comments",
-        }
-    }
-}
-
-/// GitHub's word, the name in its settings, the level, and what needs it.
-const PERMISSIONS: [(&str, &str, Level, &[Feature]); 8] = [
-    ("metadata", "Metadata", Level::Read, &[Feature::Everything]),
-    ("deployments", "Deployments", Level::Write, &[Feature::Everything]),
-    ("pull_requests", "Pull requests", Level::Read, &[Feature::Previews]),
-    ("pull_requests", "Pull requests", Level::Write, &[Feature::Commands]),
-    ("issues", "Issues", Level::Write, &[Feature::Commands]),
-    ("contents", "Contents", Level::Read, &[Feature::Push, Feature::Slack]),
-    ("checks", "Checks", Level::Read, &[Feature::Checks]),
-    ("statuses", "Commit statuses", Level::Write, &[Feature::Gates]),
-];
-
-/// GitHub's word, the name in its settings, and what needs it. A check suite says nothing that its check runs didn't.
-const EVENTS: [(&str, &str, &[Feature]); 7] = [
-    ("deployment", "Deployments", &[Feature::Everything]),
-    ("pull_request", "Pull requests", &[Feature::Previews]),
-    ("deployment_status", "Deployment statuses", &[Feature::Chain]),
-    ("push", "Pushes", &[Feature::Push]),
-    ("check_run", "Check runs", &[Feature::Checks, Feature::Image]),
-    ("status", "Statuses", &[Feature::Checks, Feature::Image]),
-    ("issue_comment", "Issue comments", &[Feature::Commands]),
-];
-
-/// Permissions as GitHub tells them, each `read`, `write` or `admin`.
+/// Permissions as GitHub returns them, each `read`, `write` or `admin`.
 pub type Permissions = BTreeMap<String, String>;
 
-/// Who makes use of what.
+/// The objects that use each feature.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uses(BTreeMap<Feature, BTreeSet<String>>);
 
 impl Uses {
-    /// Of these PreviewRepositories and classes.
+    /// Collects the features in use by these PreviewRepositories and classes.
     pub fn of(repositories: &[PreviewRepository], classes: &[PreviewClass]) -> Self {
         let mut uses = Self::default();
         for repository in repositories {
@@ -121,7 +46,7 @@ impl Uses {
         self.0.entry(feature).or_default().insert(user.to_owned());
     }
 
-    /// Who needs one of the features, for people; `None` when nobody does.
+    /// Names the users of these features in a message; `None` when nobody uses them.
     fn who(&self, features: &[Feature]) -> Option<String> {
         if features.contains(&Feature::Everything) {
             return Some(Feature::Everything.name().to_owned());
@@ -163,16 +88,14 @@ fn granted(permissions: &Permissions, word: &str) -> Option<Level> {
     permissions.get(word).and_then(|level| Level::of(level))
 }
 
-/// The permissions that are needed and not granted, by GitHub's word.
+/// Returns the permissions that are needed but not granted, by GitHub's keys.
 pub(super) fn missing(permissions: &Permissions, uses: &Uses) -> BTreeSet<&'static str> {
-    let needed = PERMISSIONS.iter().filter(|(.., features)| uses.who(features).is_some());
-    needed
-        .filter(|(word, _, level, _)| granted(permissions, word) < Some(*level))
-        .map(|(word, ..)| *word)
-        .collect()
+    let needed = PERMISSIONS.iter().filter(|row| uses.who(row.features).is_some());
+    needed.filter(|row| granted(permissions, row.word) < Some(row.level)).map(|row| row.word).collect()
 }
 
-/// Judges an App's permissions: a problem for each that somebody needs, and what is too much.
+/// Judges an App's permissions: a problem for each missing one that is needed, and a note on each
+/// that is too much.
 pub fn permissions(
     permissions: &Permissions,
     subscribed: &[String],
@@ -187,7 +110,7 @@ pub fn permissions(
     let commands_wanted = subscribed.iter().any(|event| event == "issue_comment");
     let mut findings = Vec::new();
     let mut unused = Vec::new();
-    for (word, name, level, features) in PERMISSIONS {
+    for Permission { word, title: name, level, features, .. } in PERMISSIONS {
         if granted(permissions, word) >= Some(level) {
             continue;
         }
@@ -212,9 +135,8 @@ pub fn permissions(
     if findings.is_empty() {
         findings.push(Finding::ok("permissions", "the App has all that are needed"));
     }
-    let most = |word: &str| {
-        PERMISSIONS.iter().filter(|(known, ..)| *known == word).map(|(_, _, level, _)| *level).max()
-    };
+    let most =
+        |word: &str| PERMISSIONS.iter().filter(|known| known.word == word).map(|known| known.level).max();
     let more: Vec<String> = permissions
         .iter()
         .filter(|(word, level)| Level::of(level) > most(word))
@@ -236,13 +158,14 @@ pub fn permissions(
     findings
 }
 
-/// Judges what an App with a webhook is told of. What it isn't told, the sweep finds.
+/// Judges the events that an App with a webhook is subscribed to. Without an event, only the sweep
+/// finds the change.
 pub fn events(subscribed: &[String], settings: &str, uses: &Uses) -> Vec<Finding> {
     let mut findings: Vec<Finding> = EVENTS
         .iter()
-        .filter(|(word, ..)| !subscribed.iter().any(|event| event == word))
-        .filter_map(|(_, name, features)| {
-            let who = uses.who(features)?;
+        .filter(|row| !subscribed.iter().any(|event| event == row.word))
+        .filter_map(|row| {
+            let (name, who) = (row.title, uses.who(row.features)?);
             Some(Finding::warning(
                 "events",
                 format!(

@@ -74,7 +74,7 @@ fn what_somebody_uses_is_a_problem_that_names_who() {
         let finding = &judge(&granted, environment)[0];
         assert_eq!(finding.verdict, Verdict::Problem, "{word}");
         assert_eq!(finding.message, format!("the App lacks {message}"));
-        // Nobody uses it: it is told, and no more.
+        // Nothing uses the permission, so the finding is not a problem.
         let unused = judge(&granted, json!({}));
         assert_eq!(unused[0].verdict, Verdict::Ok, "{word}");
         assert_eq!(unused[1].verdict, Verdict::Skipped, "{word}");

@@ -1,4 +1,5 @@
-//! A way to GitHub: do its credentials work, and is what they stand for installed where it has to be?
+//! Checks a connection to GitHub: its credentials, and the App's installations and their
+//! permissions.
 
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
@@ -10,46 +11,46 @@ use crate::api::PreviewRepository;
 use crate::core::doctor::kubernetes::off;
 use crate::core::doctor::{Finding, some_of};
 
-/// A difference that GitHub doesn't mind: an App's token is dated a minute back.
+/// Largest clock difference that GitHub accepts: an App's token is dated one minute back.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(30);
-/// How many objects are named in one finding.
+/// Most objects that one finding names.
 const NAMED: usize = 3;
 
-/// What was observed through one connection.
+/// The observations through one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// By how much this machine's clock is ahead of GitHub's, if GitHub answered.
+    /// By how much this machine's clock is ahead of GitHub's; `None` when GitHub didn't answer.
     pub ahead: Option<SignedDuration>,
-    /// Who Matinee is there, or why that is not known.
+    /// The identity, or why it is unknown.
     pub identity: Option<Result<Identity, String>>,
 }
 
-/// Who Matinee is to GitHub.
+/// The identity that Matinee has on GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// Whoever the token belongs to.
+    /// A token of a user.
     Token(Token),
     /// A GitHub App.
     App(Box<App>),
 }
 
-/// A token that works.
+/// A valid token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Token {
-    /// Whose it is; not every token may ask.
+    /// Login of the token's user; `None` when the token may not read it.
     pub login: Option<String>,
     /// Scopes of a classic token; `None` for others.
     pub scopes: Option<Vec<String>>,
-    /// Its rate limit, if GitHub told.
+    /// Rate limit of the token, if GitHub reported it.
     pub rate: Option<Rate>,
 }
 
-/// How many requests may still be made.
+/// A rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// In an hour.
+    /// Requests per hour.
     pub limit: u64,
-    /// Now.
+    /// Requests that remain now.
     pub remaining: u64,
 }
 
@@ -58,36 +59,37 @@ pub struct Rate {
 pub struct App {
     /// Its name in URLs.
     pub slug: String,
-    /// Where its owner sets it up.
+    /// URL of the App's settings.
     pub settings: String,
-    /// What it asks for.
+    /// Permissions that the App requests.
     pub permissions: Permissions,
-    /// What it is told of.
+    /// Events that the App is subscribed to.
     pub events: Vec<String>,
-    /// The one installation that is used, where the Secret names it.
+    /// The only installation to use, if the Secret names one.
     pub only: Option<u64>,
-    /// Where it is installed.
+    /// The App's installations, or why they are unknown.
     pub installations: Option<Result<Vec<Installation>, String>>,
-    /// Its webhook; `None` inside when it has none.
+    /// The App's webhook, or why it is unknown. The inner `None` means that there is no webhook.
     pub hook: Option<Result<Option<Hook>, String>>,
-    /// Its newest deliveries, newest first.
+    /// The App's newest webhook deliveries, newest first.
     pub deliveries: Option<Result<Vec<Delivery>, String>>,
 }
 
 /// An installation of the App.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Installation {
-    /// Its number.
+    /// Id of the installation.
     pub id: u64,
-    /// The account that it is on.
+    /// The account on which the App is installed.
     pub account: String,
-    /// Where its owner sees to it.
+    /// URL of the installation's settings.
     pub settings: String,
-    /// What was accepted there.
+    /// Permissions that the account accepted.
     pub permissions: Permissions,
     /// Whether it is suspended.
     pub suspended: bool,
-    /// Its rate limit, or why there is no token for it; `None` when nobody asked.
+    /// Rate limit of the installation, or why no token could be obtained; `None` when none was
+    /// requested.
     pub rate: Option<Result<Rate, String>>,
 }
 
@@ -235,7 +237,7 @@ fn installations(app: &App, repositories: &[PreviewRepository], uses: &Uses) -> 
         let what = format!("rate limit of the installation on {}", one.account);
         match &one.rate {
             Some(Ok(rate)) => findings.push(rate_limit(what, *rate)),
-            // Told above.
+            // Another finding reports the suspension already.
             Some(Err(_)) if one.suspended => {}
             Some(Err(why)) => findings.push(Finding::problem(
                 what,
@@ -260,7 +262,7 @@ fn suspended(one: &Installation, needed: bool) -> Option<Finding> {
     })
 }
 
-/// What the App asks for by now, and this account hasn't accepted.
+/// Reports permissions that the App requests and this account hasn't accepted.
 fn pending(app: &App, one: &Installation, needed: bool, uses: &Uses) -> Option<Finding> {
     let rank = |level: Option<&String>| match level.map(String::as_str) {
         None => 0,

@@ -35,7 +35,7 @@ fn previews() -> PreviewRepository {
     repository(json!({"trigger": {"pullRequest": {}}}))
 }
 
-/// Everything that isn't well of an App that serves one PreviewRepository with previews.
+/// Returns all problems of an App that serves one PreviewRepository with previews.
 fn troubles(app: App) -> Vec<Finding> {
     let repositories = [previews()];
     let observed =
@@ -52,7 +52,7 @@ fn installed(change: impl FnOnce(&mut Installation)) -> App {
     app
 }
 
-/// The one thing that isn't well.
+/// Returns the only problem.
 fn trouble(app: App, verdict: Verdict) -> (String, String) {
     let mut all = troubles(app);
     assert_eq!(all.len(), 1, "{all:?}");

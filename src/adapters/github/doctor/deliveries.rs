@@ -1,4 +1,4 @@
-//! An App's webhook: does it lead here, and do its deliveries arrive?
+//! Checks an App's webhook: its URL, and whether its deliveries succeed.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::core::doctor::{Finding, shown_url, some_of};
 /// The webhook of an App. <https://docs.github.com/rest/apps/webhooks#get-a-webhook-configuration-for-an-app>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hook {
-    /// Where deliveries go; empty when there is no webhook.
+    /// URL of the webhook; empty when there is none.
     pub url: String,
     /// `json` or `form`.
     pub content_type: String,
@@ -18,18 +18,18 @@ pub struct Hook {
     pub insecure: bool,
 }
 
-/// A delivery, or another attempt at one.
+/// A webhook delivery, or a redelivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// The same for every attempt.
+    /// Id of the delivery, the same for each redelivery.
     pub guid: String,
-    /// GitHub's words for how it went, as `OK` or `timed out`.
+    /// GitHub's word for the result, for example `OK` or `timed out`.
     pub status: String,
-    /// HTTP status of the answer, 0 when there was none.
+    /// HTTP status of the response; 0 without a response.
     pub code: u16,
 }
 
-/// Judges where the webhook leads. `settings` is the URL of the App's settings.
+/// Judges the webhook's configuration. `settings` is the URL of the App's settings.
 pub fn hook(hook: Option<&Hook>, settings: &str) -> Vec<Finding> {
     const WHAT: &str = "webhook";
     let Some(hook) = hook.filter(|hook| !hook.url.is_empty()) else {
@@ -77,7 +77,8 @@ pub fn hook(hook: Option<&Hook>, settings: &str) -> Vec<Finding> {
     findings
 }
 
-/// Judges how the newest deliveries went, newest first. Of several attempts at one the newest counts.
+/// Judges the newest deliveries, given newest first. Of a delivery and its redeliveries the newest
+/// one counts.
 pub fn deliveries(newest_first: &[Delivery], settings: &str) -> Finding {
     const WHAT: &str = "deliveries";
     let mut seen = std::collections::BTreeSet::new();
@@ -94,7 +95,7 @@ pub fn deliveries(newest_first: &[Delivery], settings: &str) -> Finding {
         failures.entry(told(delivery)).or_insert((0, delivery)).0 += 1;
     }
     let failed: usize = failures.values().map(|(count, _)| count).sum();
-    // Of several kinds the most frequent is the one to do something about.
+    // The most frequent kind of failure is reported.
     let Some((_, (_, most))) = failures.iter().max_by_key(|(_, (count, _))| *count) else {
         return Finding::ok(WHAT, format!("the last {} arrived", last.len()));
     };
@@ -218,7 +219,7 @@ mod tests {
             Finding::ok("deliveries", "the last 2 arrived")
         );
         let again = attempts(&[(202, "OK", "a"), (503, "", "a")]);
-        assert_eq!(again.verdict, Verdict::Ok, "another attempt made up for it");
+        assert_eq!(again.verdict, Verdict::Ok, "the redelivery succeeded");
         assert_eq!(attempts(&[]).verdict, Verdict::Warning);
     }
 

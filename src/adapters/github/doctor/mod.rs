@@ -1,4 +1,5 @@
-//! What `matinee doctor` finds out about a connection to GitHub: credentials, permissions, events and deliveries.
+//! Checks of a connection to GitHub for `matinee doctor`: credentials, permissions, events and
+//! webhook deliveries.
 
 pub mod app_permissions;
 pub mod connection;

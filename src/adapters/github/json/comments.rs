@@ -1,6 +1,7 @@
-//! Comments, and what those who write them may do.
+//! Comments, and the permissions of their authors.
 //!
-//! Shapes: <https://docs.github.com/rest/issues/comments>, <https://docs.github.com/rest/collaborators/collaborators>.
+//! Schemas: <https://docs.github.com/rest/issues/comments>,
+//! <https://docs.github.com/rest/collaborators/collaborators>.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -8,7 +9,8 @@ use serde::{Deserialize, Deserializer};
 use super::{UserJson, or_default};
 use crate::core::forge::{Comment, RepositoryRole};
 
-/// A comment in GitHub's JSON, which doesn't say on what: a webhook has that beside it.
+/// A comment in GitHub's JSON. It doesn't say what it belongs to; a webhook has that in another
+/// field.
 #[derive(Clone, Debug, Deserialize)]
 pub struct CommentJson {
     id: i64,
@@ -24,7 +26,7 @@ pub struct CommentJson {
     updated_at: String,
 }
 
-/// A comment as the REST API lists it: its URLs say on what.
+/// A comment as the REST API lists it. Its URLs say what it belongs to.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ListedCommentJson {
     #[serde(rename = "issue_url", deserialize_with = "last_number")]
@@ -35,21 +37,22 @@ pub struct ListedCommentJson {
     comment: CommentJson,
 }
 
-/// The number at the end of a URL.
+/// Reads the number at the end of a URL.
 fn last_number<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
     let url = String::deserialize(from)?;
     let last = url.rsplit('/').next().unwrap_or_default();
     last.parse().map_err(|_| D::Error::custom(format!("issue_url \"{url}\" doesn't end in a number")))
 }
 
-/// Whether a comment's page is a pull request's: `…/pull/7#issuecomment-1`. An owner or a repository may be called `pull` too.
+/// Returns whether a comment's page is a pull request's: `…/pull/7#issuecomment-1`. An owner or a
+/// repository may be called `pull` too.
 fn is_of_pull_request(html_url: &str) -> bool {
     html_url.split('#').next().unwrap_or_default().rsplit('/').nth(1) == Some("pull")
 }
 
 impl CommentJson {
-    /// The comment on the issue or pull request of that number. What an App wrote in somebody's name counts as a bot's: it wasn't that
-    /// person who wrote it.
+    /// Returns the comment on the issue or pull request with that number. A comment that an App
+    /// wrote in a user's name counts as a bot's, since that user did not write it.
     pub fn on(self, number: i64, on_pull_request: bool) -> Comment {
         let user = self.user.unwrap_or_default();
         Comment {
@@ -71,7 +74,7 @@ impl From<ListedCommentJson> for Comment {
     }
 }
 
-/// What a user may do in a repository, in GitHub's JSON.
+/// A user's permission in a repository, in GitHub's JSON.
 #[derive(Clone, Debug, Deserialize)]
 pub struct PermissionJson {
     #[serde(default, deserialize_with = "or_default")]
@@ -81,7 +84,8 @@ pub struct PermissionJson {
 }
 
 impl From<PermissionJson> for RepositoryRole {
-    /// `permission` knows four levels; `role_name` is finer, but may be the name of a custom role, which anybody can make up.
+    /// `permission` has only four levels. `role_name` is finer, but may be the name of a custom
+    /// role, which can be any name.
     fn from(json: PermissionJson) -> Self {
         match (json.permission.as_str(), json.role_name.as_str()) {
             ("admin", _) => Self::Admin,
@@ -180,7 +184,7 @@ mod tests {
             ("read", "triage", RepositoryRole::Triage),
             ("read", "read", RepositoryRole::Read),
             ("none", "none", RepositoryRole::None),
-            // Custom roles, one of them with the name of another.
+            // Custom roles, one of them named like a built-in role.
             ("write", "release-manager", RepositoryRole::Write),
             ("read", "admin", RepositoryRole::Read),
             ("none", "maintain", RepositoryRole::None),

@@ -1,7 +1,9 @@
 //! Commits, branches, and the files of a pull request.
 //!
-//! Shapes: <https://docs.github.com/rest/checks/runs>, <https://docs.github.com/rest/commits/statuses>,
-//! <https://docs.github.com/rest/branches/branches>, <https://docs.github.com/rest/pulls/pulls#list-pull-requests-files>.
+//! Schemas: <https://docs.github.com/rest/checks/runs>,
+//! <https://docs.github.com/rest/commits/statuses>,
+//! <https://docs.github.com/rest/branches/branches>,
+//! <https://docs.github.com/rest/pulls/pulls#list-pull-requests-files>.
 
 use std::collections::HashMap;
 
@@ -44,22 +46,22 @@ struct CommitStatusJson {
     state: String,
 }
 
-/// A check with what tells it from others.
+/// A check with its id and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedCheck {
-    /// Its id, which only grows.
+    /// The id, which only grows.
     pub id: i64,
     key: CheckKey,
     check: Check,
 }
 
-/// What one check has in common: of those with the same key only the newest counts.
+/// Identity of a check across its runs: of several runs with the same key only the newest counts.
 ///
-/// Each run of a workflow is a check suite of its own, so two workflows with a job of one name, or
+/// Each workflow run has a check suite of its own. So two workflows with a job of the same name, or
 /// one workflow that two events start, are two checks: the success of one says nothing about the
 /// other. A re-run keeps the workflow run (`github.run_id` does not change, `github.run_attempt`
-/// does) and with it the one `check_suite_id` that the run has, so it takes the place of what it
-/// repeats. Any other App has one suite for a commit.
+/// does) and with it the `check_suite_id`, so it replaces the run that it repeats. Any other App
+/// has one suite for each commit.
 ///
 /// <https://docs.github.com/rest/actions/workflow-runs#get-a-workflow-run>,
 /// <https://docs.github.com/actions/reference/workflows-and-actions/contexts#github-context>,
@@ -78,7 +80,7 @@ impl From<CheckRunJson> for ListedCheck {
                 "success" | "neutral" | "skipped" => CheckState::Passed,
                 _ => CheckState::Failed(conclusion),
             },
-            // It ended, and nothing says that it ended well.
+            // A completed check without a conclusion counts as failed.
             ("completed", None) => CheckState::Failed(json.status),
             _ => CheckState::Pending,
         };
@@ -115,7 +117,8 @@ impl From<CombinedStatusJson> for Vec<ListedCheck> {
     }
 }
 
-/// The newest of each check, in their order. For check runs alone, or statuses alone.
+/// Returns the newest run of each check, in the order of the list. The list must have either check
+/// runs or commit statuses.
 pub fn newest(checks: &[ListedCheck]) -> impl Iterator<Item = Check> {
     let mut newest: HashMap<&CheckKey, i64> = HashMap::new();
     for check in checks {
@@ -159,9 +162,9 @@ impl From<CommitJson> for String {
 /// A file that a pull request changes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ChangedFile {
-    /// Its name, which is its path.
+    /// Path of the file.
     pub filename: String,
-    /// What it was called before, when it was renamed.
+    /// Previous path of a renamed file.
     #[serde(default)]
     pub previous_filename: Option<String>,
 }
@@ -201,7 +204,7 @@ mod tests {
         for status in ["queued", "in_progress", "waiting", "requested", "pending", "of tomorrow", ""] {
             assert_eq!(state(status, None), CheckState::Pending);
         }
-        // One that runs again may still bear how it ended last time.
+        // A check that runs again may still have its previous conclusion.
         assert_eq!(state("in_progress", Some("success")), CheckState::Pending);
     }
 

@@ -1,4 +1,4 @@
-//! What is kept of an App: its Secrets, and how a class names them.
+//! The objects in the cluster for an App: its Secrets, and a snippet of a class that uses it.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,27 @@ use kube::api::ObjectMeta;
 
 use super::Place;
 
-/// Where an App's credentials are kept: names of Secrets in the operator's namespace.
+/// Names of the Secrets with an App's credentials, in the operator's namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// The operator's namespace.
     pub namespace: String,
-    /// Of the Secret with `appId` and `privateKey`, as `spec.forge.github.secretName` of a class names it.
+    /// Name of the Secret with `appId` and `privateKey`, as in a class's
+    /// `spec.forge.github.secretName`.
     pub credentials: String,
-    /// Of the Secret with the webhook's secret; `None` without a webhook.
+    /// Name of the Secret with the webhook's secret; `None` without a webhook.
     pub webhook: Option<String>,
-    /// Its key in there. A Secret may have several while one is exchanged.
+    /// Key in that Secret. A Secret may have several keys while the webhook's secret is rotated.
     pub webhook_key: String,
 }
 
 impl Kept {
-    /// The names of the Secrets.
+    /// Returns the names of the Secrets.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.credentials.as_str()).chain(self.webhook.as_deref())
     }
 
-    /// The Secrets. `webhook_secret` is GitHub's; without one there is no Secret for it.
+    /// Returns the Secrets. `webhook_secret` is from GitHub; without one there is no Secret for it.
     pub fn secrets(&self, app_id: u64, private_key: &str, webhook_secret: Option<&str>) -> Vec<Secret> {
         let app = [("appId", app_id.to_string()), ("privateKey", private_key.to_owned())];
         let mut secrets = vec![self.secret(&self.credentials, app)];
@@ -55,7 +56,8 @@ impl Kept {
     }
 }
 
-/// A `PreviewClass` that uses the App, for all repositories of these accounts and not for everybody in the cluster.
+/// Returns a `PreviewClass` that uses the App, for all repositories of these accounts but not for
+/// every namespace of the cluster.
 pub fn class_snippet(place: &Place, secret_name: &str, accounts: &[&str]) -> String {
     let accounts: &[&str] = if accounts.is_empty() { &["OWNER"] } else { accounts };
     let repositories = accounts.iter().map(|login| format!("\"{login}/*\"")).collect::<Vec<_>>().join(", ");

@@ -1,88 +1,25 @@
-//! The manifest: which permissions and events an App gets.
+//! The manifest of a GitHub App: its permissions and events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use serde::Serialize;
 use url::{Host, Url};
 
-/// Longest name of a GitHub App, in characters.
+use crate::adapters::github::permissions::{Part, events, permissions};
+
+/// Most characters of a GitHub App's name.
 pub const LONGEST_NAME: usize = 34;
-/// Where GitHub sends webhooks: the path of the webhook's "Payload URL".
+/// Path of the URL to which GitHub sends webhooks.
 pub const WEBHOOK_PATH: &str = "/webhooks/github";
 
-/// What Matinee can be used for and an App may go without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// Commands in comments.
-    Commands,
-    /// Gates and locks.
-    Gates,
-    /// Deployments of what was pushed to a branch, or of a branch or tag that somebody names in Slack.
-    Pushes,
-}
-
-impl Part {
-    /// Every part.
-    pub const ALL: [Self; 3] = [Self::Commands, Self::Gates, Self::Pushes];
-
-    /// As it is written in the flag.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Commands => "commands",
-            Self::Gates => "gates",
-            Self::Pushes => "pushes",
-        }
-    }
-
-    const fn permissions(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Commands => &[("issues", "write"), ("pull_requests", "write")],
-            Self::Gates => &[("checks", "read"), ("statuses", "write")],
-            Self::Pushes => &[("contents", "read")],
-        }
-    }
-
-    const fn events(self) -> &'static [&'static str] {
-        match self {
-            Self::Commands => &["issue_comment"],
-            Self::Gates => &["check_run", "check_suite", "status"],
-            Self::Pushes => &["push"],
-        }
-    }
-}
-
-impl FromStr for Part {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|part| part.word() == text).ok_or_else(|| {
-            let words = Self::ALL.map(Self::word).join(", ");
-            format!("\"{text}\" is not what an App can go without: write some of {words}")
-        })
-    }
-}
-
-/// Repository permissions of an App with these parts; without any it can do previews of pull requests.
-pub fn permissions(parts: &BTreeSet<Part>) -> BTreeMap<&'static str, &'static str> {
-    let base = [("deployments", "write"), ("metadata", "read"), ("pull_requests", "read")];
-    base.into_iter().chain(parts.iter().flat_map(|part| part.permissions().iter().copied())).collect()
-}
-
-/// Webhook events of an App with these parts. Each is one that a permission of the same part allows: GitHub refuses others.
-pub fn events(parts: &BTreeSet<Part>) -> BTreeSet<&'static str> {
-    let base = ["deployment", "deployment_status", "pull_request"];
-    base.into_iter().chain(parts.iter().flat_map(|part| part.events().iter().copied())).collect()
-}
-
-/// What is posted to GitHub.
+/// The manifest that is posted to GitHub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Manifest {
     name: String,
     url: &'static str,
     description: &'static str,
-    /// Left out without a webhook: GitHub wants a URL in it even for a webhook that isn't active.
+    /// Left out without a webhook, since GitHub requires a URL even for an inactive webhook.
     #[serde(skip_serializing_if = "Option::is_none")]
     hook_attributes: Option<Hook>,
     redirect_url: String,
@@ -99,7 +36,8 @@ struct Hook {
 }
 
 impl Manifest {
-    /// The manifest of an App with these parts. `webhook_url` is a checked one; `redirect_url` is where GitHub sends the browser back to.
+    /// Returns the manifest of an App with these parts. `webhook_url` has been validated. GitHub
+    /// sends the browser back to `redirect_url`.
     pub fn new(
         name: String,
         parts: &BTreeSet<Part>,
@@ -120,7 +58,8 @@ impl Manifest {
     }
 }
 
-/// A name that GitHub takes for an App, as far as that can be told without asking.
+/// Checks that GitHub would accept a name for an App, as far as this is known without asking
+/// GitHub.
 pub fn check_name(name: &str) -> Result<String, String> {
     let name = name.trim();
     let length = name.chars().count();
@@ -133,17 +72,18 @@ pub fn check_name(name: &str) -> Result<String, String> {
     }
 }
 
-/// The name when none is given. It must be one that nobody on GitHub has, so it ends in the owner's or in something random.
+/// Returns the default name. Names are unique on GitHub, so it ends with the owner's name or a
+/// random text.
 pub fn default_name(organization: Option<&str>, random: &str) -> String {
     let name = format!("Matinee {}", organization.unwrap_or(random));
     name.chars().take(LONGEST_NAME).collect::<String>().trim_end().to_owned()
 }
 
-/// The URL for GitHub's webhooks: a URL without a path gets the operator's.
+/// Checks the URL for GitHub's webhooks. A URL without a path gets the operator's path.
 pub fn check_webhook_url(text: &str) -> Result<String, String> {
     const REMEDY: &str =
         "write it like https://matinee.example.com/webhooks/github, or say --without-webhook";
-    // What the value holds is not repeated: it may hold a password.
+    // The error doesn't repeat the URL, which may contain a password.
     let mut url = Url::parse(text).map_err(|error| format!("not a URL ({error}): {REMEDY}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("its scheme is neither https nor http: {REMEDY}"));
@@ -194,7 +134,7 @@ mod tests {
                     "checks": "read", "contents": "read", "deployments": "write", "issues": "write",
                     "metadata": "read", "pull_requests": "write", "statuses": "write",
                 },
-                "default_events": ["check_run", "check_suite", "deployment", "deployment_status", "issue_comment",
+                "default_events": ["check_run", "deployment", "deployment_status", "issue_comment",
                     "pull_request", "push", "status"],
             })
         );

@@ -1,4 +1,5 @@
-//! A GitHub App for this operator: what it asks for, where it is made, and what is kept of it.
+//! Creates a GitHub App for this operator: its manifest, its place on GitHub, and the objects that
+//! store its credentials.
 //!
 //! <https://docs.github.com/en/apps/sharing-github-apps/registering-a-github-app-from-a-manifest>
 
@@ -7,5 +8,5 @@ pub mod manifest;
 pub mod place;
 
 pub use kept::{Kept, class_snippet};
-pub use manifest::{Manifest, Part};
+pub use manifest::Manifest;
 pub use place::Place;

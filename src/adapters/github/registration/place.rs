@@ -1,20 +1,20 @@
-//! Where on GitHub an App is made.
+//! The GitHub on which an App is created.
 
 use url::Url;
 
 /// A GitHub: github.com, a tenant of GHE.com, or an Enterprise Server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Of the pages, without a slash at its end.
+    /// Base URL of the web pages, without a trailing slash.
     pages: String,
     api: String,
 }
 
 impl Place {
-    /// The GitHub whose pages are at this URL, which may have a path.
+    /// Parses the base URL of the web pages, which may have a path.
     pub fn parse(text: &str) -> Result<Self, String> {
         const REMEDY: &str = "write it like https://github.com or https://ghe.example.com";
-        // What the value holds is not repeated: it may hold a password.
+        // The error doesn't repeat the URL, which may contain a password.
         let url = Url::parse(text).map_err(|error| format!("not a URL ({error}): {REMEDY}"))?;
         let Some(host) = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https")) else {
             return Err(format!("its scheme is neither https nor http: {REMEDY}"));
@@ -29,7 +29,7 @@ impl Place {
         if host == "api.github.com" || pages.ends_with("/api/v3") {
             return Err(format!("that is the REST API, not where people see pages: {REMEDY}"));
         }
-        // Those two have their API at a host of its own, Enterprise Server below a path.
+        // github.com and GHE.com have a host for the API, Enterprise Server a path.
         let api = match host {
             "github.com" | "www.github.com" => "https://api.github.com".to_owned(),
             tenant if tenant.ends_with(".ghe.com") => format!("https://api.{tenant}"),
@@ -38,31 +38,31 @@ impl Place {
         Ok(Self { pages, api })
     }
 
-    /// Base URL of the REST API, as `spec.forge.github.url` of a class has it.
+    /// Returns the base URL of the REST API, as in a class's `spec.forge.github.url`.
     pub fn api(&self) -> &str {
         &self.api
     }
 
-    /// Where a manifest is posted to.
+    /// Returns the URL to which a manifest is posted.
     pub fn new_app(&self, organization: Option<&str>, state: &str) -> String {
         let pages = &self.pages;
         let owner = organization.map_or_else(String::new, |login| format!("/organizations/{login}"));
         format!("{pages}{owner}/settings/apps/new?state={state}")
     }
 
-    /// The list of the owner's Apps.
+    /// Returns the URL of the list of the owner's Apps.
     pub fn apps(&self, organization: Option<&str>) -> String {
         let owner = organization.map_or_else(String::new, |login| format!("/organizations/{login}"));
         format!("{}{owner}/settings/apps", self.pages)
     }
 
-    /// Where the App of that slug is installed.
+    /// Returns the URL on which to install the App with that slug.
     pub fn install(&self, slug: &str) -> String {
         format!("{}/apps/{slug}/installations/new", self.pages)
     }
 }
 
-/// The login of an organization.
+/// Checks the login of an organization.
 pub fn check_organization(login: &str) -> Result<String, String> {
     let good = (1..=39).contains(&login.len())
         && login.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
@@ -75,7 +75,7 @@ pub fn check_organization(login: &str) -> Result<String, String> {
     }
 }
 
-/// Whether this can be an App's slug, which becomes a part of a URL and of a file's name.
+/// Returns whether a text can be an App's slug, which becomes part of a URL and of a file name.
 pub fn is_slug(slug: &str) -> bool {
     (1..=100).contains(&slug.len())
         && slug.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))

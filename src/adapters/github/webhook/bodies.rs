@@ -1,4 +1,4 @@
-//! Bodies of webhooks, as far as they are read.
+//! Webhook bodies, with the fields that Matinee reads.
 
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
@@ -20,7 +20,7 @@ pub(super) struct PullRequestBody {
     pub repository: RepositoryJson,
 }
 
-/// Only the keys of `changes` matter.
+/// Only the keys of `changes` are used.
 #[derive(Deserialize)]
 pub(super) struct EditedBody {
     pub changes: ChangesJson,
@@ -44,7 +44,8 @@ pub(super) struct DeploymentStatusBody {
     pub repository: RepositoryJson,
 }
 
-/// What a push is about: read first, since the rest of a push that isn't acted on may be anything.
+/// The ref of a push. It is parsed first, since the other fields of an ignored push may be
+/// anything.
 #[derive(Deserialize)]
 pub(super) struct RefBody {
     #[serde(rename = "ref")]
@@ -91,7 +92,7 @@ pub(super) struct CommentBody {
     pub sender: Option<UserJson>,
 }
 
-/// An issue; one that is a pull request says so.
+/// An issue. `pull_request` is set if it is a pull request.
 #[derive(Deserialize)]
 pub(super) struct IssueJson {
     pub number: i64,

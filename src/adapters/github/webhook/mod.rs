@@ -1,4 +1,4 @@
-//! What a webhook's body is worth: is it GitHub's, and what does it say?
+//! GitHub's webhooks: verifies their signature and parses their bodies.
 
 mod bodies;
 mod moment;

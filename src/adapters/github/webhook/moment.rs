@@ -1,10 +1,12 @@
-//! When GitHub says that something happened, so that it can be told how long after that it was applied.
+//! The time of an event by GitHub's clock, from which Matinee measures how long it took to act on
+//! it.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The times of an event, as far as one has any. What is missing, null or of another kind is no time; it is never an error.
+/// The times in an event's body. A time that is missing, null or of another type is ignored and
+/// never an error.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Times {
@@ -16,7 +18,7 @@ struct Times {
     check_suite: Option<Thing>,
     comment: Option<Thing>,
     repository: Option<Thing>,
-    /// Of a commit status, which is the whole body.
+    /// Time of a commit status, which is the whole body.
     updated_at: Value,
 }
 
@@ -31,8 +33,8 @@ struct Thing {
     pushed_at: Value,
 }
 
-/// When an event happened, by GitHub's clock; `None` where its body doesn't say. Of a check that is to run again nothing tells when
-/// somebody asked for it, and of a push only the repository does.
+/// Returns when an event happened, by GitHub's clock; `None` when its body doesn't say. A
+/// rerequested check has no time of the request. A push has a time only in its repository.
 pub fn happened_at(event: &str, body: &[u8]) -> Option<Timestamp> {
     let times: Times = serde_json::from_slice(body).ok()?;
     let time = match event {
@@ -40,7 +42,7 @@ pub fn happened_at(event: &str, body: &[u8]) -> Option<Timestamp> {
         "deployment" => times.deployment?.created_at,
         "deployment_status" => times.deployment_status?.created_at,
         "push" => times.repository?.pushed_at,
-        // Its times are those of the run before.
+        // The times in the body are those of the previous run.
         "check_run" if times.action == "rerequested" => return None,
         "check_run" => {
             let run = times.check_run?;
@@ -53,7 +55,7 @@ pub fn happened_at(event: &str, body: &[u8]) -> Option<Timestamp> {
     };
     match time {
         Value::String(text) => text.parse().ok(),
-        // The one time in seconds of Unix time.
+        // `pushed_at` is the only time in Unix seconds.
         Value::Number(seconds) if event == "push" => Timestamp::from_second(seconds.as_i64()?).ok(),
         _ => None,
     }

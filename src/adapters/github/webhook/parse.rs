@@ -1,5 +1,5 @@
-//! A webhook's body becomes an [`Event`], or is ignored with the reason.
-//! Shapes: <https://docs.github.com/webhooks/webhook-events-and-payloads>.
+//! Parses a webhook body into an [`Event`], or ignores it with a reason. Schemas:
+//! <https://docs.github.com/webhooks/webhook-events-and-payloads>.
 
 use serde::de::DeserializeOwned;
 
@@ -9,23 +9,24 @@ use super::bodies::{
 };
 use crate::core::event::{Event, Parsed};
 
-/// What a branch's full name begins with. <https://git-scm.com/docs/gitglossary#def_ref>
+/// Prefix of a branch's full name. <https://git-scm.com/docs/gitglossary#def_ref>
 const BRANCHES: &str = "refs/heads/";
 
-/// A body that can't be what its event says it is.
+/// A body that doesn't fit its event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the body of the {event} event can't be read at {field}: {problem}")]
 pub struct ParseError {
-    /// The event, as the header `X-GitHub-Event` names it.
+    /// Name of the event, from the header `X-GitHub-Event`.
     pub event: String,
     /// Path of the field; `.` is the whole body.
     pub field: String,
-    /// What is wrong with it.
+    /// The mistake in the field.
     pub problem: String,
 }
 
-/// What a delivery means to Matinee. Events and actions it doesn't act on are [`Parsed::Ignored`] whatever their body holds, since GitHub
-/// adds new ones at any time; only the body of an event and action that it does act on can be wrong.
+/// Parses a delivery. Events and actions that Matinee doesn't act on are [`Parsed::Ignored`] with
+/// any body, since GitHub adds new ones at any time. Only the body of an event and action that
+/// Matinee acts on can be an error.
 pub fn parse(event: &str, body: &[u8]) -> Result<Parsed, ParseError> {
     match event {
         "ping" => Ok(Parsed::Event(Event::Ping)),
@@ -37,12 +38,13 @@ pub fn parse(event: &str, body: &[u8]) -> Result<Parsed, ParseError> {
         "check_suite" => check_suite(body),
         "status" => commit_status(body),
         "issue_comment" => comment(body),
-        // The names of GitHub's events are short; what else comes in this header is not worth repeating in full.
+        // GitHub's event names are short. Any other value of the header is shortened.
         other => Ok(Parsed::Ignored(format!("Matinee does not act on {} events", shortened(other)))),
     }
 }
 
-/// Actions after which something about a preview may have to change. `edited` matters only when the base branch did.
+/// Parses the actions after which a preview may have to change. `edited` matters only if the base
+/// branch changed.
 fn pull_request(body: &[u8]) -> Result<Parsed, ParseError> {
     const EVENT: &str = "pull_request";
     let ActionBody { action } = read(EVENT, body)?;
@@ -86,7 +88,7 @@ fn deployment_status(body: &[u8]) -> Result<Parsed, ParseError> {
     }))
 }
 
-/// A push has no action. Only branches are followed; one that was deleted leads to nothing.
+/// Parses a push, which has no action. Only branches matter, and a deleted branch is ignored.
 fn push(body: &[u8]) -> Result<Parsed, ParseError> {
     const EVENT: &str = "push";
     let RefBody { full_name, deleted } = read(EVENT, body)?;
@@ -111,7 +113,8 @@ fn push(body: &[u8]) -> Result<Parsed, ParseError> {
     }))
 }
 
-/// Actions after which a check may stand otherwise: one that runs (again) takes back what it said.
+/// Parses the actions after which the state of a check may differ. A check that starts again loses
+/// its previous result.
 fn check_run(body: &[u8]) -> Result<Parsed, ParseError> {
     const EVENT: &str = "check_run";
     let ActionBody { action } = read(EVENT, body)?;
@@ -132,13 +135,14 @@ fn check_suite(body: &[u8]) -> Result<Parsed, ParseError> {
     Ok(Parsed::Event(Event::Checks { repository: repository.full_name, sha: check_suite.head_sha }))
 }
 
-/// A commit status (`status`), which has no action: it can't be changed, only followed by another.
+/// Parses a commit status (`status`). It has no action, since statuses can only be added.
 fn commit_status(body: &[u8]) -> Result<Parsed, ParseError> {
     let CommitStatusBody { sha, repository } = read("status", body)?;
     Ok(Parsed::Event(Event::Checks { repository: repository.full_name, sha }))
 }
 
-/// A comment commands as it was written first. What was edited into it later isn't obeyed: somebody else than its author may have done so.
+/// Parses a comment. Only its first version is read for commands, since somebody other than the
+/// author may have edited it later.
 fn comment(body: &[u8]) -> Result<Parsed, ParseError> {
     const EVENT: &str = "issue_comment";
     let ActionBody { action } = read(EVENT, body)?;

@@ -1,4 +1,4 @@
-//! Which deliveries are events, which are ignored, and which are errors.
+//! Tests of deliveries that are events, ignored, or errors.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn deployment_body(action: &str) -> Value {
     })
 }
 
-/// A body of each event that is acted on, as far as it is read.
+/// Returns a body of each event that Matinee acts on, with the fields that it reads.
 fn bodies() -> Vec<(&'static str, Value)> {
     let repository = json!({"id": 1, "full_name": "acme/shop"});
     let deployment = deployment_body("created")["deployment"].clone();
@@ -69,7 +69,7 @@ fn body(event: &str) -> Value {
     bodies().into_iter().find(|(name, _)| *name == event).unwrap().1
 }
 
-/// The event that a body becomes, which is one of `acme/shop`.
+/// Returns the event that a body parses to, which must be one of `acme/shop`.
 fn event(name: &str, body: &Value) -> Event {
     match parsed(name, body) {
         Ok(Parsed::Event(event)) => {
@@ -163,7 +163,7 @@ fn a_push_is_an_event_when_a_branch_points_to_a_commit() {
     body["ref"] = json!("refs/heads/topic");
     body["deleted"] = json!(true);
     assert!(reason("push", &body).contains("delete a branch"));
-    // What isn't acted on may lack the rest.
+    // An ignored push may lack the other fields.
     assert!(reason("push", &json!({"ref": "refs/tags/v1"})).contains("push"));
     assert_eq!(parsed("push", &json!({"ref": "refs/heads/topic"})).unwrap_err().field, ".");
 }
@@ -287,7 +287,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Every place in a value, as JSON pointers.
+/// Collects the JSON pointers to all values within a value.
 fn pointers(value: &Value, at: &str, into: &mut Vec<String>) {
     into.push(at.to_owned());
     match value {
@@ -307,7 +307,8 @@ proptest! {
         let _ = parse(&event, &body);
     }
 
-    /// A real body with one place replaced by anything: an event, an "ignored" or an error that names a field of the body.
+    /// When one value in a valid body is replaced by any other value, the result is an event,
+    /// ignored, or an error that names a field of the body.
     #[test]
     fn no_json_makes_it_panic(
         which in any::<prop::sample::Index>(),

@@ -1,4 +1,4 @@
-//! Fillings that would break something, and templates that would take too much.
+//! Tests of hostile values, and of templates that exceed the limits.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::{MinijinjaRenderer, field, refused, render_in, sample};
 use crate::api::TemplateResource;
 use crate::ports::Renderer as _;
 
-/// What a filling could break, if it could break anything.
+/// Values that would change an object's structure if they were parsed.
 const HOSTILE: [&str; 12] = [
     "{{ 7*7 }}",
     "{{ payload.image }}",
@@ -61,7 +61,7 @@ fn rendering_is_bounded() {
         assert!(message.len() < 300, "{message}");
     }
     assert!(refused("{{ 'x' * 100000000 }}").ends_with("takes too many steps"));
-    // Just below the bound of one string, and above.
+    // Just below the limit of one string, and just above.
     let filled = |bytes: usize| field(&format!("{{{{ 'x' * {} }}}}{{{{ 'y' }}}}", bytes - 1));
     assert_eq!(filled(1 << 16).unwrap().as_str().map(str::len), Some(1 << 16));
     assert!(filled((1 << 16) + 1).unwrap_err().contains("is longer than 65536 bytes"));
@@ -82,7 +82,7 @@ fn rendering_is_bounded() {
     assert!(started.elapsed().as_secs() < 60, "took {:?}", started.elapsed());
 }
 
-/// The value with every text in it made empty, so that only the structure is left.
+/// Returns the value with all strings emptied, so that only its structure is left.
 fn structure(value: &Value) -> Value {
     match value {
         Value::String(_) => json!(""),

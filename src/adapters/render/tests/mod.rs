@@ -34,12 +34,12 @@ fn render_in(mut target: Target, object: Value) -> Result<Value, String> {
     })
 }
 
-/// What a string at `spec.field` becomes.
+/// Returns the rendered value of a string at `spec.field`.
 fn field(text: &str) -> Result<Value, String> {
     render_in(sample(), json!({"spec": {"field": text}})).map(|object| object["spec"]["field"].clone())
 }
 
-/// The refusal, without the field.
+/// Returns the error message without the field.
 fn refused(text: &str) -> String {
     let message = field(text).expect_err(text);
     message.strip_prefix("resources[1].spec.field: ").expect(&message).to_owned()
@@ -217,7 +217,7 @@ fn undefined_names_are_errors_that_name_the_field() {
     assert!(refused("{{ payload.tag }}").contains("is undefined"));
     assert!(refused("{{ payload.a.b | default('x') }}").contains("is undefined"));
     assert_eq!(refused("{{ [payload.tag] }}"), "{{ [payload.tag] }}: has something undefined in it");
-    // A name that can't exist is told even where a filter would hide it.
+    // An unknown name is an error even where a filter would hide it.
     assert_eq!(
         refused("{{ shortsha | default('x') }}"),
         "{{ shortsha | default('x') }}: there is no \"shortsha\"; there are pr, sha, shortSha, repository, environment, host, url, namespace, parameters, payload; where braces are the object's own, write {{ \"{{\" }} for {{"
@@ -342,7 +342,7 @@ fn a_payload_that_is_no_object_is_refused_where_it_is_read_and_nowhere_else() {
                 "{message}"
             );
         }
-        assert!(rendered(payload, "{{ sha }}").is_ok(), "another tool's payload is nobody's mistake");
+        assert!(rendered(payload, "{{ sha }}").is_ok(), "another tool's payload is no error");
     }
     assert!(rendered(Value::Null, "{{ payload.image | default('x') }}").is_ok());
 }

@@ -24,7 +24,7 @@ fn shown(text: &str) -> String {
         .collect()
 }
 
-/// Whether what is shown could be taken for a mention, a reference or an address.
+/// Returns whether the rendered text contains a mention, a reference or an address.
 fn leads_somewhere(text: &str) -> bool {
     let mut pairs = text.chars().zip(text.chars().skip(1));
     let lower = text.to_lowercase();

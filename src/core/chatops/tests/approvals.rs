@@ -47,7 +47,7 @@ fn an_approval_of_what_has_ended_says_how_it_ended() {
         (
             "ChecksTimedOut",
             "not through in time: check test",
-            "timed out: not through in time: check test; ask",
+            "timed out: not through in time: check test; request",
         ),
         ("ImageTimedOut", "not there in time: image x", "timed out"),
         ("Superseded", "commit 2 is the head of main now", "superseded: commit 2"),
@@ -55,7 +55,7 @@ fn an_approval_of_what_has_ended_says_how_it_ended() {
         ("Deploying", "", "being deployed already"),
         ("Succeeded", "https://x", "deployed already"),
         ("DeploymentFailed", "web: OOMKilled", "its deployment failed: web: OOMKilled"),
-        ("Refused", "Validation Failed", "refuses to create its deployment: Validation Failed"),
+        ("Refused", "Validation Failed", "rejected its deployment: Validation Failed"),
         ("Inactive", "", "its deployment is over"),
     ] {
         let one = gates(json!({"approvals": 1}));

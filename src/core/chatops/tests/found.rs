@@ -10,7 +10,7 @@ fn commands_stand_at_the_start_of_a_line() {
         ("/Deploy staging\r\n\r\n/WHERE\r\n", &["/Deploy staging", "/WHERE"]),
         ("hard break\\\n/where", &["/where"]),
         ("two spaces  \n/where", &["/where"]),
-        // A signature makes a heading of it, to Markdown.
+        // Markdown reads the line above a signature as a heading.
         ("/deploy staging\n-- \nAda", &["/deploy staging"]),
         ("<details>\n\n/where\n\n</details>", &["/where"]),
         ("> quoted\n\n/where", &["/where"]),

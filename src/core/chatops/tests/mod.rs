@@ -1,4 +1,4 @@
-//! Commands, from a comment's text to the answer.
+//! Tests of commands, from the text of a comment to the answer.
 
 mod answers;
 mod approvals;

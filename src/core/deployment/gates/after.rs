@@ -1,4 +1,4 @@
-//! The order of environments: where the commit has to have been deployed with success first.
+//! The gate `after`: environments in which the commit must have been deployed successfully first.
 
 use super::{Asked, Verdict};
 use crate::api::Gates;

@@ -1,4 +1,4 @@
-//! Approvals: how many people, none of them whoever asked.
+//! The gate `approvals`: how many people must approve. The requester's own approval doesn't count.
 
 use super::{Asked, Verdict};
 use crate::api::Gates;

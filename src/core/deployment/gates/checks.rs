@@ -1,4 +1,4 @@
-//! Checks: check runs and commit statuses that have to pass.
+//! The gate `checks`: check runs and commit statuses that must pass.
 
 use super::{Asked, CHECKS_PASSED, Verdict};
 use crate::api::Gates;
@@ -12,7 +12,7 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) 
     let Some(checks) = checks else { return Verdict::NotReached };
     let (mut failed, mut open) = (Vec::new(), Vec::new());
     for name in &gates.checks {
-        // A name may be that of check runs and of a status at once: then all of them have to pass.
+        // Check runs and a commit status may share a name: then all of them must pass.
         let mut states = checks
             .iter()
             .filter(|check| check.name.eq_ignore_ascii_case(name))
@@ -33,7 +33,8 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) 
             }
         }
         if !failures.is_empty() {
-            // Whoever sees the one that passed has to know that there are others.
+            // The message says how many checks have the name, so that the reader knows about the
+            // others.
             let of =
                 if all > 1 { format!(", {} of {all} of that name", failures.len()) } else { String::new() };
             failures.dedup();
@@ -46,7 +47,7 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) 
         format!("{} {}", if names.len() == 1 { "check" } else { "checks" }, names.join(", "))
     };
     if !failed.is_empty() {
-        // A check that is run again and passes mends it.
+        // The refusal isn't final: the check may pass when it is run again.
         let message = format!("failed: {}", checks(&failed));
         return Verdict::Refused { reason: "ChecksFailed", message, over: false };
     }

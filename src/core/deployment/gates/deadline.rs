@@ -1,15 +1,16 @@
-//! Since when something is waited for, and until when.
+//! Deadlines of the gates that wait for checks and for an image.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Asked;
 use crate::api::{ConditionStatus, Duration, Gates, find_condition};
 
-/// How long checks and images are waited for where the gates don't say.
+/// Timeout for checks and images when the gates set none.
 const USUAL: Duration = Duration::from_hours(1);
 
-/// Until when it is waited for what a condition is about: `timeout` after the request was created or became due. Where it had passed or failed
-/// before, a check that is run again has the whole time again.
+/// Returns the deadline of the gate with the condition `kind`: `timeout` after the request was
+/// created, after it became due, or after the gate began to wait, whichever is latest. A gate that
+/// had passed or failed and waits again, because a check is run again, has the full timeout again.
 pub(super) fn deadline(asked: &Asked<'_>, gates: &Gates, kind: &str) -> Timestamp {
     let due = asked.request.not_before.as_ref().map_or(asked.created, |due| due.0);
     let since = find_condition(asked.conditions, kind).map_or(asked.created, |condition| {

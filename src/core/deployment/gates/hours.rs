@@ -1,6 +1,6 @@
-//! Hours: spans of time, coming again and again, within which deployments may be created.
+//! The gate `hours`: recurring time spans in which Matinee may create deployments.
 //!
-//! The rules of time zones are those built into the program, not those of the machine.
+//! Time zone rules come from the database that is built into the binary, not from the machine.
 
 use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use jiff::civil::DateTime;
@@ -11,22 +11,23 @@ use super::{Asked, Verdict};
 use crate::api::Hours;
 use crate::core::environment::resolved::Mistake;
 
-/// The longest span. Leap days apart, whatever comes again comes again within it.
+/// The longest span. Apart from leap days, every schedule recurs within it.
 const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
-/// How far ahead a beginning is looked for: past the next leap day.
+/// How far ahead to search for the next start: past the next leap day.
 const FAR: SignedDuration = SignedDuration::from_hours(5 * 366 * 24);
 
-/// A span of time that comes again and again, checked.
+/// A validated recurring time span.
 #[derive(Clone, Debug)]
 pub struct Span {
-    /// When it begins, in clock time.
+    /// When the span starts, in the local time of `zone`.
     start: Crontab,
     duration: SignedDuration,
     zone: TimeZone,
 }
 
 impl Span {
-    /// Checks what a PreviewRepository says. `field` is what the span is called in errors, as `spec.environments[staging].gates.hours[0]`.
+    /// Validates the hours of a PreviewRepository. `field` is the path that errors name, for
+    /// example `spec.environments[staging].gates.hours[0]`.
     ///
     /// # Errors
     /// `HoursInvalid`.
@@ -42,7 +43,7 @@ impl Span {
         options.fallback_timezone_option = FallbackTimezoneOption::UTC;
         let start = cronexpr::parse_crontab_with(&hours.start, options)
             .ok()
-            // A sixth would be a time zone.
+            // cronexpr takes a sixth field as the time zone.
             .filter(|_| hours.start.split_whitespace().count() == 5)
             .ok_or_else(|| {
                 invalid(format!(
@@ -59,11 +60,13 @@ impl Span {
         Ok(Self { start, duration, zone })
     }
 
-    /// The first beginning after a time; `None` when there is none within the next years, as for 30 February.
+    /// Returns the first start after a time; `None` when there is none within five years, as for 30
+    /// February.
     ///
-    /// A beginning that the clocks jump over doesn't come that day; of two that come when clocks are set back, the first counts.
+    /// A start that falls into the gap of a clock change is skipped. When the clocks are set back
+    /// and the start occurs twice, the first one counts.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        // The expression knows no zone: it is driven with clock time, told as if it were UTC.
+        // The cron expression has no time zone, so it is given local time labelled as UTC.
         let mut clock = self.zone.to_datetime(after);
         let far = after.checked_add(FAR).ok()?;
         loop {
@@ -79,7 +82,7 @@ impl Span {
         }
     }
 
-    /// Whether the time is within the span.
+    /// Returns whether the time is within the span.
     pub fn contains(&self, time: Timestamp) -> bool {
         time.checked_sub(self.duration)
             .ok()

@@ -1,4 +1,5 @@
-//! The image that has to be in its registry, and which registries may be asked at all.
+//! The gate `image`: the image must be in its registry. The class lists the registries that Matinee
+//! may ask.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,25 +8,26 @@ use crate::api::{Gates, Registry};
 use crate::core::deployment::gates::deadline::deadline;
 use crate::core::environment::resolved::Mistake;
 
-/// The registry of images whose names begin with none.
+/// The registry of images whose names begin with no host.
 const DOCKER_HUB: &str = "docker.io";
-/// How soon to ask a registry again: nothing tells of a push.
+/// Interval between two requests to a registry for the same image, since registries don't notify
+/// Matinee of a push.
 const AGAIN: SignedDuration = SignedDuration::from_secs(30);
 
-/// What came of asking a registry for an image.
+/// The result of asking a registry for an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It is there.
+    /// The image exists.
     Found,
-    /// It isn't.
+    /// The image doesn't exist.
     Missing,
-    /// It couldn't be asked; why, in words that are the same for the same trouble.
+    /// The registry couldn't be asked. The text says why; the same cause always has the same text.
     Unreachable(String),
 }
 
-/// Host, and port if there is one, of the registry that an image's name leads to. What stands before the first `/` is a host if it has a dot or a
-/// colon or is `localhost`; every other name is one on Docker Hub.
-/// <https://github.com/distribution/reference/blob/main/normalize.go>
+/// Returns the host, and the port if there is one, of the registry that an image's name refers to.
+/// The part before the first `/` is a host if it contains a dot or a colon or is `localhost`; every
+/// other name is on Docker Hub. <https://github.com/distribution/reference/blob/main/normalize.go>
 pub fn host(image: &str) -> &str {
     match image.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => {
@@ -39,7 +41,7 @@ pub fn host(image: &str) -> &str {
     }
 }
 
-/// The class's registry that an image is in.
+/// Returns the registry of the class that an image is in.
 ///
 /// # Errors
 /// `RegistryNotAllowed` when the class doesn't list it.

@@ -1,9 +1,10 @@
-//! The lock: waited for, never refused, since whoever locked will unlock.
+//! The gate for `spec.locks`. A locked environment waits and is never refused, since somebody will
+//! unlock it.
 
 use super::{Asked, Verdict};
 use crate::core::truncate::cut;
 
-/// Longest reason that is repeated, in characters: the whole stands in the PreviewRepository.
+/// Most characters of a lock's reason in the message. The PreviewRepository has the full reason.
 const MAX_REASON: usize = 100;
 
 pub(super) fn judge(asked: &Asked<'_>) -> Verdict {

@@ -1,7 +1,8 @@
-//! What must hold before a deployment is created: a chain of gates, each a pure function from facts to a verdict, each with a condition of
-//! its own.
+//! The gates that must pass before Matinee creates a deployment: a chain of pure functions from
+//! facts to a verdict. Each gate has its own condition.
 //!
-//! Not to be mixed up with [`crate::core::environment::eligibility`], which judges whether a pull request may have an environment at all.
+//! [`crate::core::environment::eligibility`] is something else: it judges whether a pull request
+//! may have an environment at all.
 
 mod after;
 mod approvals;
@@ -31,19 +32,19 @@ pub use crate::core::publish::commit_status::{Standing, commit_status, told};
 
 /// Condition of the gate `spec.locks`: nobody has locked the environment.
 pub const UNLOCKED: &str = "Unlocked";
-/// Condition of the request's `spec.notBefore`: its time has come.
+/// Condition of the request's `spec.notBefore`: that time has come.
 pub const NOT_BEFORE_REACHED: &str = "NotBeforeReached";
-/// Condition of the gate `hours`: it is one of them.
+/// Condition of the gate `hours`: the present time is within one of its spans.
 pub const WITHIN_HOURS: &str = "WithinHours";
-/// Condition of the gate `after`: the commit was deployed with success where it has to be first.
+/// Condition of the gate `after`: the commit was deployed successfully to the prior environments.
 pub const PRIOR_ENVIRONMENT_SUCCEEDED: &str = "PriorEnvironmentSucceeded";
 /// Condition of the gate `approvals`: enough people approved.
 pub const APPROVED: &str = "Approved";
-/// Condition of the gate `checks`: they passed.
+/// Condition of the gate `checks`: all of its checks passed.
 pub const CHECKS_PASSED: &str = "ChecksPassed";
-/// Condition of the gate `image`: it is in its registry.
+/// Condition of the gate `image`: the image is in its registry.
 pub const IMAGE_FOUND: &str = "ImageFound";
-/// Every gate's condition, in the order in which they are judged.
+/// Conditions of all gates, in the order in which the gates are judged.
 pub const CONDITIONS: [&str; 7] = [
     UNLOCKED,
     NOT_BEFORE_REACHED,
@@ -54,44 +55,46 @@ pub const CONDITIONS: [&str; 7] = [
     IMAGE_FOUND,
 ];
 
-/// What a gate says. Messages are clauses that can be joined to a sentence, and hold nothing that changes from one look to the next.
+/// The verdict of one gate. Messages are clauses that can be joined into one sentence. They contain
+/// nothing that changes from one reconcile to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// What it asks for is so.
+    /// The gate is satisfied.
     Passed {
-        /// For people.
+        /// Message for users.
         message: String,
     },
-    /// It isn't set, or was passed by; then the message says by whom.
+    /// The gate isn't set, or somebody bypassed it; then the message says who.
     NotRequired {
-        /// For people; empty when the gate isn't set.
+        /// Message for users; empty when the gate isn't set.
         message: String,
     },
-    /// What it asks about wasn't asked, since a gate before it waits.
+    /// The gate wasn't judged, since a gate before it still waits.
     NotReached,
-    /// It will or may pass without a change of the configuration.
+    /// The gate will or may pass without a change of the configuration.
     Waiting {
-        /// CamelCase.
+        /// Reason of the condition, in CamelCase.
         reason: &'static str,
-        /// For people.
+        /// Message for users.
         message: String,
-        /// When to look again even if nothing is heard; `None` when only an event or a change brings news.
+        /// When to judge the gate again even without an event; `None` when only an event or a
+        /// change of an object can change the verdict.
         again: Option<Timestamp>,
     },
-    /// It doesn't pass as things stand.
+    /// The gate doesn't pass.
     Refused {
-        /// CamelCase.
+        /// Reason of the condition, in CamelCase.
         reason: &'static str,
-        /// For people.
+        /// Message for users.
         message: String,
-        /// Whether that is the end of the request. Otherwise it is judged again when something changes: a check that is run again, the
-        /// PreviewRepository, the class.
+        /// Whether the refusal is final. Otherwise the gate is judged again when something changes:
+        /// a check is run again, or the PreviewRepository or the class is edited.
         over: bool,
     },
 }
 
 impl Verdict {
-    /// Status, reason and message of the gate's condition.
+    /// Returns status, reason and message of the gate's condition.
     pub fn condition(&self) -> (ConditionStatus, &'static str, &str) {
         match self {
             Self::Passed { message } => (ConditionStatus::True, "Passed", message),
@@ -111,12 +114,12 @@ impl Verdict {
     }
 }
 
-/// A request, and what is known of it without asking anybody.
+/// A request and everything that is known about it without asking GitHub or a registry.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    /// The PreviewRepository: its locks and its other environments.
+    /// The PreviewRepository, for its locks and its other environments.
     pub repository: &'a PreviewRepositorySpec,
-    /// The class: the registries that may be asked.
+    /// The class, for the registries that Matinee may ask.
     pub class: &'a PreviewClassSpec,
     /// The request's spec.
     pub request: &'a DeploymentRequestSpec,
@@ -124,14 +127,16 @@ pub struct Asked<'a> {
     pub created: Timestamp,
     /// The request's `status.approvals`.
     pub approvals: &'a [Approval],
-    /// The request's `status.conditions`, as they were after the last look: they tell since when something is waited for.
+    /// The request's `status.conditions` as the previous reconcile left them. They say since when a
+    /// gate waits.
     pub conditions: &'a [Condition],
-    /// The time of this look.
+    /// The present time.
     pub now: Timestamp,
 }
 
 impl Asked<'_> {
-    /// The gates of the request's environment; those of an environment that isn't there any more are none.
+    /// Returns the gates of the request's environment; `None` when the PreviewRepository no longer
+    /// has that environment.
     fn gates(&self) -> Option<&Gates> {
         self.repository
             .environments
@@ -140,36 +145,40 @@ impl Asked<'_> {
             .and_then(|entry| entry.gates.as_ref())
     }
 
-    /// The message of a gate that `force` passes by, if the request has it.
+    /// Returns the verdict of a gate that `force` bypasses, if the request has `force`.
     fn forced(&self) -> Option<Verdict> {
         let by = self.request.requested_by.login.as_deref().unwrap_or("whoever created the request");
         self.request.force.then(|| Verdict::NotRequired { message: format!("passed by: forced by {by}") })
     }
 }
 
-/// What was fetched because [`needs`] said so; `None` where it wasn't.
+/// Facts that were fetched because [`needs`] requested them. A fact that wasn't fetched is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// For each environment asked about, whether the commit was deployed there with success.
+    /// For each of [`Needs::succeeded`], whether the commit was deployed there successfully.
     pub succeeded: Option<Vec<(String, bool)>>,
-    /// The commit's checks: check runs and statuses.
+    /// The commit's checks: check runs and commit statuses.
     pub checks: Option<Vec<Check>>,
-    /// The image's name with its holes filled, or why they can't be, and what the registry answered, `None` when it wasn't asked.
+    /// The image's name with its placeholders filled in, or why they can't be filled in; and the
+    /// registry's answer, which is `None` when the registry wasn't asked.
     pub image: Option<Result<(String, Option<Answer>), Mistake>>,
 }
 
-/// Which facts have to be fetched. Nothing is asked of GitHub or a registry for a gate that isn't set, or that can't matter yet.
+/// The facts to fetch before the gates are judged. Nothing is fetched for a gate that isn't set or
+/// that can't matter yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Environments about which to ask whether the commit was deployed there with success.
+    /// Environments for which to find out whether the commit was deployed there successfully.
     pub succeeded: Vec<String>,
     /// Whether to fetch the commit's checks.
     pub checks: bool,
-    /// Whether to fill the holes of `gates.image` and ask for that image; first see that [`image::registry`] lets it be asked for.
+    /// Whether to fill in the placeholders of `gates.image` and to ask for that image.
+    /// [`image::registry`] says whether its registry may be asked.
     pub image: bool,
 }
 
-/// Which facts have to be fetched for [`evaluate`]. While the environment is locked, the request isn't due or it is outside of the hours, none.
+/// Returns the facts to fetch for [`evaluate`]. There are none while the environment is locked,
+/// before the request is due, and outside of the hours.
 pub fn needs(asked: &Asked<'_>) -> Needs {
     let Some(gates) = asked.gates() else { return Needs::default() };
     if !stands_open(&at_once(asked)) {
@@ -182,36 +191,37 @@ pub fn needs(asked: &Asked<'_>) -> Needs {
     }
 }
 
-/// What all gates say, and what that comes to.
+/// The verdicts of all gates, and their summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
-    /// For each of [`CONDITIONS`], in that order, its verdict.
+    /// The verdict for each of [`CONDITIONS`], in that order.
     pub verdicts: Vec<(&'static str, Verdict)>,
-    /// What they come to.
+    /// The summary of the verdicts.
     pub summary: Summary,
 }
 
-/// What the verdicts come to.
+/// The summary of all verdicts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Summary {
     /// The deployment may be created.
     Open,
-    /// Something is waited for.
+    /// At least one gate waits, and none refuses.
     Waiting {
-        /// That of the first gate that waits.
+        /// Reason of the first gate that waits.
         reason: &'static str,
-        /// All that is waited for, in one sentence.
+        /// The messages of all gates that wait, in one sentence.
         message: String,
-        /// When to look again even if nothing is heard.
+        /// When to judge the gates again even without an event.
         again: Option<Timestamp>,
     },
-    /// A gate refuses.
+    /// At least one gate refuses.
     Refused {
-        /// That of the first gate that refuses.
+        /// Reason of the first gate that refuses.
         reason: &'static str,
-        /// That gate's message.
+        /// Message of that gate.
         message: String,
-        /// Whether that is the end of the request; otherwise it is judged again when something changes.
+        /// Whether the refusal is final; otherwise the gates are judged again when something
+        /// changes.
         over: bool,
     },
 }
@@ -229,7 +239,7 @@ pub fn evaluate(asked: &Asked<'_>, facts: &Facts) -> Evaluation {
     Evaluation { verdicts, summary }
 }
 
-/// The gates that need no facts and that decide whether any are fetched.
+/// Judges the gates that need no facts. They decide whether facts are fetched at all.
 fn at_once(asked: &Asked<'_>) -> [(&'static str, Verdict); 3] {
     [
         (UNLOCKED, lock::judge(asked)),
@@ -266,7 +276,8 @@ fn summarize(verdicts: &[(&'static str, Verdict)]) -> Summary {
             ),
             again: waiting.iter().filter_map(|(.., again)| *again).min(),
         },
-        // What wasn't fetched though `needs` said so is fetched at the next look, and never taken for passed.
+        // `needs` requested a fact that wasn't fetched. It is fetched in the next reconcile; until
+        // then the gate doesn't pass.
         None if !stands_open(verdicts) => Summary::Waiting {
             reason: NOT_REACHED,
             message: "waits: not all was asked yet".to_owned(),

@@ -1,4 +1,5 @@
-//! `spec.notBefore` of a request: how long the deployment before it has to have been live.
+//! The gate for `spec.notBefore` of a request, which is set when the deployment in the previous
+//! environment must have been live for some time.
 
 use super::{Asked, Verdict};
 

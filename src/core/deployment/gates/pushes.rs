@@ -1,5 +1,6 @@
-//! The order of pushes to one environment. Several branches may deploy to it, and the newest push is what it shows: each branch's head is
-//! deployed once when it is pushed, and once more when the branch was elsewhere since and came back.
+//! The order of pushes to one environment. Several branches may deploy to the same environment,
+//! which then shows the newest push. Each branch head is deployed once when it is pushed, and once
+//! more when the branch moved to another commit and came back.
 
 use std::cmp::Ordering;
 
@@ -8,13 +9,15 @@ use kube::ResourceExt as _;
 
 use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, DeploymentRequestSpec, Origin};
 use crate::core::deployment::gates::supersession::{
-    by_request, deployment, is_ready, same_place, was_superseded,
+    by_request, deployment, have_same_environment, was_superseded,
 };
+use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::Branch;
 
-/// When a branch came to a commit: by GitHub's clock, in whole seconds, and when Matinee received that.
+/// When a branch moved to a commit, by GitHub's clock in whole seconds, and when Matinee received
+/// the event.
 ///
-/// GitHub's time comes first, so that an old push that is received late is an old one.
+/// GitHub's time is compared first, so that an old push that is received late stays old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Push {
     pushed: Timestamp,
@@ -22,13 +25,13 @@ pub struct Push {
 }
 
 impl Push {
-    /// A push that was received at `now`. `pushed`: GitHub's time, where it is known.
+    /// Creates a push that was received at `now`. `pushed` is GitHub's time, if it is known.
     pub fn new(pushed: Option<Timestamp>, now: Timestamp) -> Self {
-        // A clock that is ahead must not make this push the newest one for good.
+        // Without the bound, a clock that is ahead would make this push the newest one for ever.
         Self { pushed: seconds(pushed.unwrap_or(now).min(now)), received: now }
     }
 
-    /// What the request's annotation records of it.
+    /// Returns the text that the request's annotation stores.
     pub fn record(self) -> String {
         format!("{} {}", self.pushed, self.received)
     }
@@ -45,8 +48,9 @@ fn seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// The branches in the order in which a sweep that finds several new heads at once counts them as pushed, the newest first: by name, from the
-/// last to the first, where numbers count as numbers (`release/10` is newer than `release/9`). GitHub doesn't say which was pushed last.
+/// Returns the branches ordered by name from last to first, where numbers compare as numbers
+/// (`release/10` comes before `release/9`). A sweep that finds several new heads at once takes this
+/// order as newest first, since GitHub doesn't say which branch was pushed last.
 pub fn newest_first(branches: &[Branch]) -> Vec<&Branch> {
     let mut sorted: Vec<&Branch> = branches.iter().collect();
     sorted.sort_by(|one, other| by_name(&other.name, &one.name));
@@ -71,14 +75,15 @@ fn by_name(one: &str, other: &str) -> Ordering {
     }
 }
 
-/// The digits that a text begins with, or everything before its first digit.
+/// Returns the leading digits of a text, or everything before its first digit.
 fn part(text: &str) -> &str {
     let digits = text.starts_with(|c: char| c.is_ascii_digit());
     let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
     &text[..end]
 }
 
-/// The push that the request was last looked at because of. One without a record was pushed when it was created.
+/// Returns the push because of which the request was last reconciled. Without a record it is a push
+/// at the request's creation.
 fn seen(request: &DeploymentRequest) -> Push {
     let record = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED);
     record.and_then(|record| Push::read(record)).unwrap_or_else(|| {
@@ -88,13 +93,14 @@ fn seen(request: &DeploymentRequest) -> Push {
     })
 }
 
-/// The push that the request was last looked at because of, and what decides between two at the same time.
+/// Returns the sort key of the request's last push: the push, and the UID to order two pushes at
+/// the same time.
 pub(super) fn last_seen(request: &DeploymentRequest) -> (Push, Option<String>) {
     (seen(request), request.uid())
 }
 
-/// The push that the request dealt with last, by a deployment or since its commit was live; of one that wasn't run, the one that it waits
-/// because of.
+/// Returns the sort key of the push that the request handled last, by a deployment or because its
+/// commit was already live. For a request that has not run, it is the push that it waits for.
 pub(super) fn order(request: &DeploymentRequest) -> (Push, Option<String>) {
     let ran = request.status.as_ref().and_then(|status| status.pushed_at.as_deref()).and_then(Push::read);
     (ran.unwrap_or_else(|| seen(request)), request.uid())
@@ -108,7 +114,7 @@ fn is_of_branch(request: &DeploymentRequest, branch: Option<&str>) -> bool {
     is_push(request) && request.spec.requested_by.branch.as_deref() == branch
 }
 
-/// The other requests for the same environment, without those that are being deleted.
+/// Returns the other requests for the same environment, without those that are being deleted.
 fn others<'a>(
     request: &'a DeploymentRequest,
     all: &'a [&'a DeploymentRequest],
@@ -117,11 +123,11 @@ fn others<'a>(
         other.metadata.deletion_timestamp.is_none()
             && other.uid() != request.uid()
             && other.namespace() == request.namespace()
-            && same_place(&other.spec, &request.spec)
+            && have_same_environment(&other.spec, &request.spec)
     })
 }
 
-/// The request that a push of that commit to that branch led to before.
+/// Returns the existing request for a push of that commit to that branch.
 pub fn known<'a>(
     namespace: &str,
     spec: &DeploymentRequestSpec,
@@ -132,17 +138,18 @@ pub fn known<'a>(
         .filter(|known| {
             known.metadata.deletion_timestamp.is_none()
                 && known.namespace().as_deref() == Some(namespace)
-                && same_place(&known.spec, spec)
+                && have_same_environment(&known.spec, spec)
                 && known.spec.sha == spec.sha
                 && is_of_branch(known, spec.requested_by.branch.as_deref())
         })
         .max_by_key(|known| seen(known))
 }
 
-/// The next record of the request for a commit that a branch is at, where something may have to be done about it; `None` where all is known.
-/// `is_reported`: GitHub reported the push, and no sweep found it.
+/// Returns the next record for a request whose commit is the head of its branch, if the request may
+/// need another reconcile; `None` when the push is already known. `is_reported` says that GitHub
+/// reported the push and no sweep found it.
 ///
-/// A delivery that is sent again is as old as it was: it is no later than what is known of the branch.
+/// A redelivered webhook keeps its old time, so it is no later than what is known about the branch.
 pub fn next_record(
     request: &DeploymentRequest,
     push: Push,
@@ -155,20 +162,21 @@ pub fn next_record(
         return None;
     }
     if elsewhere > Some(seen(request)) {
-        // The branch was elsewhere and came back.
+        // The branch moved to another commit and came back.
         return Some(push.record());
     }
-    // Nothing is known of the branch having been elsewhere, and yet it was: the request gave way to a head, or to a commit whose deployment came after
-    // its own. It keeps its place in the order.
+    // No push to another commit is known, and yet the branch was there: the request was superseded
+    // by a head, or by a commit that was deployed after its own. The request keeps its place in the
+    // order.
     let gave_way = deployment(request).is_none()
         && was_superseded(request)
         && by_request(request, all.iter().copied()).is_none();
-    let is_over = was_superseded(request) || is_ready(request, "Succeeded");
+    let is_over = was_superseded(request) || RequestReason::of(request) == Some(RequestReason::Succeeded);
     (gave_way || (is_over && is_to_run_again(request, all)))
         .then(|| format!("{} {}", seen(request).record(), push.received))
 }
 
-/// When the branch was last seen at another commit.
+/// Returns the last push of the request's branch to another commit.
 fn last_elsewhere(request: &DeploymentRequest, all: &[&DeploymentRequest]) -> Option<Push> {
     let branch = request.spec.requested_by.branch.as_deref();
     others(request, all)
@@ -177,8 +185,9 @@ fn last_elsewhere(request: &DeploymentRequest, all: &[&DeploymentRequest]) -> Op
         .max()
 }
 
-/// Whether a request that was deployed is to be run again, if its commit is the head of its branch: the branch was at another commit since and
-/// was seen to come back, another commit was deployed since, and no other branch was pushed to after it came back.
+/// Returns whether a deployed request must run again, given that its commit is the head of its
+/// branch. This is so when the branch moved to another commit since and came back, another commit
+/// was deployed since, and no other branch was pushed to after it came back.
 pub fn is_to_run_again(request: &DeploymentRequest, all: &[&DeploymentRequest]) -> bool {
     let Some(id) = deployment(request) else { return false };
     let branch = request.spec.requested_by.branch.as_deref();
@@ -196,15 +205,16 @@ pub fn is_to_run_again(request: &DeploymentRequest, all: &[&DeploymentRequest]) 
             .any(|other| !was_superseded(other) && order(other).0 > seen(request))
 }
 
-/// The newest deployment of the environment, where that is of the request's commit and a push of another branch led to it: what the request
-/// asks for is done.
+/// Returns the newest deployment of the environment if it has the request's commit and a push to
+/// another branch led to it. Then the request has nothing left to deploy.
 pub fn shared(request: &DeploymentRequest, all: &[&DeploymentRequest]) -> Option<i64> {
     let newest = others(request, all).max_by_key(|other| deployment(other))?;
     let id = deployment(newest).filter(|id| Some(*id) > deployment(request))?;
     (is_push(request) && is_push(newest) && newest.spec.sha == request.spec.sha).then_some(id)
 }
 
-/// An earlier request for the same commit, of another branch, that waits still and gives way to no other commit: it does what this one asks for.
+/// Returns an earlier request for the same commit of another branch that still waits and isn't
+/// superseded by another commit. That request deploys the commit for both.
 pub(super) fn twin<'a>(
     request: &DeploymentRequest,
     all: &'a [&'a DeploymentRequest],
@@ -215,7 +225,7 @@ pub(super) fn twin<'a>(
             && other.uid() != request.uid()
             && other.metadata.deletion_timestamp.is_none()
             && other.namespace() == request.namespace()
-            && same_place(&other.spec, &request.spec)
+            && have_same_environment(&other.spec, &request.spec)
             && other.spec.sha == request.spec.sha
             && other.spec.requested_by.branch != request.spec.requested_by.branch
             && order(other) < order(request)

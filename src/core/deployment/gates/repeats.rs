@@ -1,36 +1,38 @@
-//! A bound on deployments of the same commits to the same environment: whatever goes wrong, Matinee doesn't deploy in a circle.
+//! A limit on repeated deployments of the same commits to the same environment. It ensures that no
+//! fault makes Matinee deploy in a loop.
 //!
-//! The first deployment of a commit within an hour isn't counted, so that no number of pushes is ever held back. What somebody asks for
-//! isn't held back either.
+//! The first deployment of a commit within an hour isn't counted, so new pushes are never held
+//! back. Deployments that somebody explicitly requests aren't held back either.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Origin;
 use crate::core::deployment::payload::Mark;
 use crate::core::forge::{Deployment, same_environment};
+use crate::core::truncate::short_sha;
 
 /// Reason of a request that is held back.
 pub const REASON: &str = "DeploymentLoop";
 /// Most repeated deployments to one environment within [`WINDOW`].
 pub const MOST: usize = 30;
-/// Time for which a deployment counts.
+/// How long a deployment counts.
 pub const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
-/// A deployment isn't created for now.
+/// A deployment that must not be created yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// When the next one may be created.
+    /// When the next deployment may be created.
     pub until: Timestamp,
-    /// For people.
+    /// Message for users.
     pub message: String,
 }
 
-/// What is about to be created.
+/// The deployment that is about to be created.
 #[derive(Clone, Copy, Debug)]
 pub struct Next<'a> {
-    /// Identity of this cluster: deployments of others aren't counted.
+    /// Identity of this cluster. Deployments of other clusters aren't counted.
     pub cluster: &'a str,
-    /// The mark of the request's run.
+    /// The mark of the request's run in the deployment's payload.
     pub mark: &'a str,
     /// Name of the environment on GitHub.
     pub environment: &'a str,
@@ -38,7 +40,7 @@ pub struct Next<'a> {
     pub sha: &'a str,
 }
 
-/// Whether requests of this origin can be held back: somebody's explicit wish can't.
+/// Returns whether requests of this origin can be held back. Explicit requests can't.
 pub const fn bounds(origin: Origin) -> bool {
     match origin {
         Origin::PullRequest | Origin::Push | Origin::DeploymentStatus => true,
@@ -46,9 +48,11 @@ pub const fn bounds(origin: Origin) -> bool {
     }
 }
 
-/// Whether the next deployment is held back. `known`: deployments of the repository, as GitHub lists them, in any order, and some of them twice.
+/// Returns whether the next deployment is held back. `known` are the repository's deployments as
+/// GitHub lists them, in any order and possibly with duplicates.
 ///
-/// One that exists already, since the answer to its creation was lost, isn't held back.
+/// A deployment that exists already isn't held back. It exists when the response to its creation
+/// was lost.
 pub fn hold(next: Next<'_>, known: &[Deployment], now: Timestamp) -> Option<Hold> {
     let mut recent = Vec::new();
     for deployment in known {
@@ -58,7 +62,7 @@ pub fn hold(next: Next<'_>, known: &[Deployment], now: Timestamp) -> Option<Hold
         if mark.request == next.mark {
             return None;
         }
-        // A time that can't be read counts as recent.
+        // A time that can't be parsed counts as recent.
         let created = deployment.created_at.parse::<Timestamp>().unwrap_or(now);
         if same_environment(&deployment.environment, next.environment) && now.duration_since(created) < WINDOW
         {
@@ -79,9 +83,9 @@ pub fn hold(next: Next<'_>, known: &[Deployment], now: Timestamp) -> Option<Hold
     if !seen.contains(&next.sha) || repeats.len() < MOST {
         return None;
     }
-    // So many of them have to be older than the window that one more fits.
+    // One more deployment fits when this one is older than the window.
     let until = repeats[repeats.len() - MOST].checked_add(WINDOW).unwrap_or(now);
-    let short: String = next.sha.chars().take(7).collect();
+    let short = short_sha(next.sha);
     let message = format!(
         "{MOST} deployments to {} within an hour repeated commits that were deployed there: {short} is deployed again at {until} at the \
          earliest. Push a new commit or give /deploy to deploy at once",
@@ -119,7 +123,7 @@ mod tests {
         }
     }
 
-    /// So many deployments of two commits in turns, one a minute.
+    /// Returns `count` deployments that alternate between two commits, one a minute.
     fn in_turns(count: i64) -> Vec<Deployment> {
         (0..count).map(|id| deployment(id, if id % 2 == 0 { "a" } else { "b" }, id)).collect()
     }
@@ -130,7 +134,7 @@ mod tests {
         assert_eq!(hold(NEXT, &in_turns(most + 1), at(100)), None);
         let known = in_turns(most + 2);
         let held = hold(NEXT, &known, at(100)).unwrap();
-        // The first of each commit isn't counted.
+        // The first deployment of each commit isn't counted.
         assert_eq!(held.until, at(2 + 3_600));
         assert_eq!(hold(NEXT, &known, held.until), None, "one more fits then");
     }
@@ -141,7 +145,7 @@ mod tests {
         for second in (0..3 * 3_600).step_by(10) {
             let id = i64::try_from(known.len()).unwrap();
             let sha = if id % 2 == 0 { "a" } else { "b" };
-            // GitHub's listings overlap.
+            // GitHub's pages may overlap.
             let listed = [known.clone(), known.clone()].concat();
             if hold(Next { sha, ..NEXT }, &listed, at(second)).is_none() {
                 known.push(deployment(id, sha, second));
@@ -152,10 +156,10 @@ mod tests {
             let within = known[first..].iter().filter(|other| {
                 other.created_at.parse::<Timestamp>().unwrap().duration_since(begins) < WINDOW
             });
-            // The first of each commit isn't counted.
+            // The first deployment of each commit isn't counted.
             assert!(within.count() <= MOST + 2, "from {begins}");
         }
-        assert!(known.len() > 2 * MOST, "it goes on: {}", known.len());
+        assert!(known.len() > 2 * MOST, "the loop continues: {}", known.len());
     }
 
     #[test]

@@ -1,34 +1,36 @@
-//! Which of the requests for one place is carried out: one whose deployment isn't created yet gives way to a newer one.
+//! Supersession: a request whose deployment isn't created yet gives way to a newer request for the
+//! same environment.
 
 use kube::ResourceExt as _;
 
-use super::{pushes, repeats};
-use crate::api::{DeploymentRequest, DeploymentRequestSpec, Origin, find_condition};
-use crate::core::conditions::READY;
-use crate::core::forge::{Branch, Deployment};
+use super::pushes;
+use crate::api::{DeploymentRequest, DeploymentRequestSpec, Origin};
+use crate::core::deployment::reason::RequestReason;
+use crate::core::forge::{Branch, Deployment, StatusState};
 
-/// A request gives way.
+/// The reason why a request is superseded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superseded {
-    /// CamelCase.
+    /// Reason of the condition, in CamelCase.
     pub reason: &'static str,
-    /// By what, for people.
+    /// Message for users that names what supersedes the request.
     pub message: String,
 }
 
 fn superseded(message: String) -> Superseded {
-    Superseded { reason: "Superseded", message }
+    Superseded { reason: RequestReason::Superseded.as_str(), message }
 }
 
-/// Whether two requests are for the same place: the same environment of the same PreviewRepository, for the same pull request or for none.
-pub fn same_place(one: &DeploymentRequestSpec, other: &DeploymentRequestSpec) -> bool {
+/// Returns whether two requests are for the same place: the same environment of the same
+/// PreviewRepository, and the same pull request or none.
+pub fn have_same_environment(one: &DeploymentRequestSpec, other: &DeploymentRequestSpec) -> bool {
     one.repository_ref == other.repository_ref
         && one.environment == other.environment
         && one.pull_request == other.pull_request
 }
 
-/// Whether a request that a push asked for gives way, since its commit isn't its branch's head any more. `head`: the branch as just read from
-/// GitHub, `None` when it is gone.
+/// Returns whether a request from a push is superseded because its commit is no longer the head of
+/// its branch. `head` is the branch as just read from GitHub, `None` when the branch was deleted.
 pub fn by_branch(request: &DeploymentRequestSpec, head: Option<&Branch>) -> Option<Superseded> {
     let asked = &request.requested_by;
     let branch = asked.branch.as_deref().filter(|_| asked.origin == Origin::Push)?;
@@ -41,21 +43,21 @@ pub fn by_branch(request: &DeploymentRequestSpec, head: Option<&Branch>) -> Opti
     }
 }
 
-/// Whether a request that another environment's deployment led to gives way, since a newer deployment of another commit there succeeded or is
-/// under way. `newer`: deployments of that environment, each with the state of its newest status in GitHub's words, `None` when it has none.
+/// Returns whether a request that follows another environment's deployment is superseded because a
+/// newer deployment of another commit there succeeded or is in progress. `newer` are deployments of
+/// that environment, each with the state of its newest status, or `None` when it has no status.
 pub fn by_source<'a>(
     request: &DeploymentRequestSpec,
-    newer: impl IntoIterator<Item = (&'a Deployment, Option<&'a str>)>,
+    newer: impl IntoIterator<Item = (&'a Deployment, Option<&'a StatusState>)>,
 ) -> Option<Superseded> {
     let asked = &request.requested_by;
     let id = asked.deployment_id.filter(|_| asked.origin == Origin::DeploymentStatus)?;
     newer
         .into_iter()
-        // A request's name is made from its commit: the same commit deployed once more leads to this same request.
+        // The request's name contains its commit, so another deployment of the same commit leads to
+        // this same request.
         .filter(|(deployment, _)| deployment.id > id && deployment.sha != request.sha)
-        .filter(|(_, state)| {
-            state.is_none_or(|state| matches!(state, "success" | "queued" | "pending" | "in_progress"))
-        })
+        .filter(|(_, state)| state.is_none_or(|state| *state == StatusState::Success || state.is_under_way()))
         .max_by_key(|(deployment, _)| deployment.id)
         .map(|(deployment, _)| {
             superseded(format!(
@@ -65,11 +67,11 @@ pub fn by_source<'a>(
         })
 }
 
-/// Whether a request gives way to another one for the same place that was created later, and that somebody asked for explicitly or that came
-/// about in the same way. `others`: all requests of its namespace.
+/// Returns whether a request is superseded by a later one for the same place that is explicit or
+/// has the same origin. `others` are all requests of its namespace.
 ///
-/// What a head decides is left to it: requests for one pull request, and for one branch, can't tell by their age which commit is the head
-/// after a push back to an older one.
+/// Requests for the head of a pull request or of a branch are not compared by age here: after a
+/// push back to an older commit, the older request is the one for the head.
 pub fn by_request<'a>(
     request: &'a DeploymentRequest,
     others: impl IntoIterator<Item = &'a DeploymentRequest>,
@@ -81,34 +83,25 @@ pub fn by_request<'a>(
     others
         .into_iter()
         .filter(|other| other.metadata.deletion_timestamp.is_none() && other.uid() != request.uid())
-        .filter(|other| other.namespace() == request.namespace() && same_place(&request.spec, &other.spec))
+        .filter(|other| {
+            other.namespace() == request.namespace() && have_same_environment(&request.spec, &other.spec)
+        })
         .filter(|other| gives_way(&request.spec, &other.spec) && is_later(request, other))
         .filter(|other| !was_superseded(other))
         .max_by_key(|other| age(other))
         .map(|other| superseded(format!("request {} is newer", other.name_any())))
 }
 
-/// Whether a request waits for what its gates ask about: its deployment, or the next run of it, isn't created yet.
+/// Returns whether a request still waits for its gates: its deployment, or the deployment of its
+/// next run, isn't created yet.
 pub fn waits(request: &DeploymentRequest) -> bool {
-    const PAST: [&str; 10] = [
-        "Creating",
-        "Deploying",
-        "Succeeded",
-        "DeploymentFailed",
-        "Inactive",
-        "Superseded",
-        "Refused",
-        repeats::REASON,
-        "ChecksTimedOut",
-        "ImageTimedOut",
-    ];
-    let Some(status) = &request.status else { return true };
-    find_condition(&status.conditions, READY).is_none_or(|ready| !PAST.contains(&ready.reason.as_str()))
+    RequestReason::of(request).is_none()
 }
 
-/// Whether another commit was deployed after this request's by a request that came about in the same way: then, if this one's commit is the
-/// head of its pull request again, it was pushed back. What somebody asked for explicitly isn't undone by that. `others`: all requests of its
-/// namespace. Of pushes, [`pushes::is_to_run_again`] decides.
+/// Returns whether a request of the same origin deployed another commit after this request's
+/// deployment. If this request's commit is now the head of its pull request again, somebody pushed
+/// back to it. Explicit requests don't count. `others` are all requests of its namespace. For
+/// pushes, [`pushes::is_to_run_again`] decides.
 pub fn overtaken<'a>(
     request: &DeploymentRequest,
     others: impl IntoIterator<Item = &'a DeploymentRequest>,
@@ -116,14 +109,15 @@ pub fn overtaken<'a>(
     let Some(id) = deployment(request) else { return false };
     others.into_iter().any(|other| {
         other.namespace() == request.namespace()
-            && same_place(&other.spec, &request.spec)
+            && have_same_environment(&other.spec, &request.spec)
             && other.spec.requested_by.origin == request.spec.requested_by.origin
             && other.spec.sha != request.spec.sha
             && deployment(other) > Some(id)
     })
 }
 
-/// Whether a newer deployment for the same place succeeded than the request's, whose id is given. `others`: all requests of its namespace.
+/// Returns whether a deployment for the same place that is newer than deployment `id` of the
+/// request succeeded. `others` are all requests of its namespace.
 pub fn is_replaced<'a>(
     request: &DeploymentRequest,
     id: i64,
@@ -131,9 +125,9 @@ pub fn is_replaced<'a>(
 ) -> bool {
     others.into_iter().any(|other| {
         other.namespace() == request.namespace()
-            && same_place(&other.spec, &request.spec)
+            && have_same_environment(&other.spec, &request.spec)
             && deployment(other) > Some(id)
-            && is_ready(other, "Succeeded")
+            && RequestReason::of(other) == Some(RequestReason::Succeeded)
     })
 }
 
@@ -141,9 +135,10 @@ pub(super) fn deployment(request: &DeploymentRequest) -> Option<i64> {
     request.status.as_ref().and_then(|status| status.deployment_id)
 }
 
-/// Of the requests for one place, those that may be forgotten. Kept are the `kept` newest, and of each way in which requests come about (for pushes:
-/// of each branch) the one that was asked for last and the one that was deployed last: without the request for a branch's head, the next sweep
-/// would ask for that head again, and without the one that was deployed last, a push back would not be seen as one.
+/// Returns those of the requests for one place that may be deleted. The `kept` newest ones stay.
+/// For each origin (for pushes, each branch), the request with the last push and the request with
+/// the last deployment stay too: without the request for a branch head the next sweep would create
+/// it again, and without the last deployed one a push back would not be recognised.
 pub fn surplus<'a>(requests: &[&'a DeploymentRequest], kept: usize) -> Vec<&'a DeploymentRequest> {
     let way = |request: &DeploymentRequest| {
         let by = &request.spec.requested_by;
@@ -173,7 +168,8 @@ fn gives_way(request: &DeploymentRequestSpec, other: &DeploymentRequestSpec) -> 
     }
 }
 
-/// Deployments are told apart by their ids, which grow; what GitHub says of them may come in any order.
+/// Requests that follow deployments are ordered by the ids of those deployments, which grow.
+/// GitHub's events about them may arrive in any order.
 fn is_later(request: &DeploymentRequest, other: &DeploymentRequest) -> bool {
     let (own, its) = (&request.spec.requested_by, &other.spec.requested_by);
     if own.origin == Origin::DeploymentStatus
@@ -189,20 +185,12 @@ fn is_later(request: &DeploymentRequest, other: &DeploymentRequest) -> bool {
     age(other) > age(request)
 }
 
-/// When it was created, in whole seconds as the API tells it, and what decides between two of the same second.
+/// Returns the creation time, in whole seconds as the Kubernetes API has it, and the UID to order
+/// two requests of the same second.
 fn age(request: &DeploymentRequest) -> (Option<jiff::Timestamp>, Option<String>) {
     (request.metadata.creation_timestamp.as_ref().map(|time| time.0), request.uid())
 }
 
 pub(super) fn was_superseded(request: &DeploymentRequest) -> bool {
-    is_ready(request, "Superseded")
-}
-
-/// Whether that is the reason of its `Ready`.
-pub(super) fn is_ready(request: &DeploymentRequest, reason: &str) -> bool {
-    request
-        .status
-        .as_ref()
-        .and_then(|status| find_condition(&status.conditions, READY))
-        .is_some_and(|ready| ready.reason == reason)
+    RequestReason::of(request) == Some(RequestReason::Superseded)
 }

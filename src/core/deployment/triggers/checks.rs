@@ -1,11 +1,11 @@
-//! Whoever waits for a commit's checks is told that they may stand otherwise.
+//! A change of a commit's checks: requests for that commit are reconciled again.
 
 use kube::ResourceExt as _;
 
 use super::Change;
 use crate::api::PreviewRepository;
 
-/// An image is looked for again too: it is most often a check that pushes it.
+/// Requests that wait for an image are reconciled too, since most images are pushed by a check.
 pub(super) fn changes(repository: &PreviewRepository, sha: &str) -> Vec<Change> {
     let gates = repository.spec.environments.iter().filter_map(|environment| environment.gates.as_ref());
     let waits = gates.into_iter().any(|gates| !gates.checks.is_empty() || gates.image.is_some());

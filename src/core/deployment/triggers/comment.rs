@@ -11,16 +11,18 @@ use crate::core::chatops;
 use crate::core::deployment::ownership;
 use crate::core::forge::Comment;
 
-/// Age from which a comment isn't obeyed any more. Shorter than commands are kept, so that a delivery that is sent again finds its command.
+/// Age after which a comment is ignored. Commands are kept longer than that, so that a redelivered
+/// webhook finds its existing command.
 const TOO_OLD: SignedDuration = SignedDuration::from_hours(12);
 
-/// Whether a comment was written so long ago that its delivery comes too late, or once more.
+/// Returns whether a comment is so old that its webhook is late or a redelivery.
 pub fn is_too_old(comment: &Comment, now: Timestamp) -> bool {
     comment.created_at.parse::<Timestamp>().is_ok_and(|written| now.duration_since(written) > TOO_OLD)
 }
 
-/// A command is answered once, so of several PreviewRepositories for one GitHub repository only one takes it: the oldest, which holds every environment
-/// that it has. The environments that only younger ones have can't be commanded in comments.
+/// A command is answered once. So of several PreviewRepositories for one GitHub repository only the
+/// oldest takes it, which owns all of its environments. Comments can't command environments that
+/// only the younger PreviewRepositories have.
 pub(super) fn changes(
     repositories: &[&PreviewRepository],
     repository: &PreviewRepository,
@@ -52,7 +54,8 @@ pub(super) fn changes(
         .collect()
 }
 
-/// `shop-comment-31` for the first command of a comment, `shop-comment-31-2` for the second.
+/// Returns `shop-comment-31` for the first command of a comment, `shop-comment-31-2` for the
+/// second.
 fn name(repository: &PreviewRepository, comment: i64, index: usize) -> String {
     let first = format!("{}-comment-{comment}", repository.name_any());
     if index == 0 { first } else { format!("{first}-{}", index + 1) }

@@ -1,4 +1,4 @@
-//! A deployment of an environment is carried out, whoever created it.
+//! A deployment of an environment: Matinee deploys it, even when somebody else created it.
 
 use kube::ResourceExt as _;
 

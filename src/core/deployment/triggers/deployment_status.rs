@@ -1,4 +1,5 @@
-//! A deployment that reached a state leads to one of the next environment in the chain, and tells whoever waits for it.
+//! A deployment status: a deployment that reached the state in a trigger leads to a request for the
+//! next environment in the chain. Requests that wait for the deployment are reconciled.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
@@ -8,7 +9,7 @@ use crate::api::{
     DeploymentStatusTrigger, Origin, PreviewRepository, RepositoryEnvironment, RequestedBy, TriggerState,
 };
 use crate::core::deployment::{ownership, promotion};
-use crate::core::forge::{Deployment, DeploymentStatus};
+use crate::core::forge::{Deployment, DeploymentStatus, StatusState};
 use crate::core::naming;
 
 pub(super) fn changes(
@@ -21,7 +22,8 @@ pub(super) fn changes(
     let belongs = |environment: &RepositoryEnvironment| {
         naming::pull_request_of(environment, &deployment.environment).is_some()
     };
-    // Whether the PreviewRepository holds the environment makes no difference here: what waits for it may be one that it does hold.
+    // This change is made even if another PreviewRepository owns the environment, since this one
+    // may own the environment that waits for it.
     let mut changes: Vec<_> = environments
         .iter()
         .find(|environment| belongs(environment))
@@ -32,11 +34,13 @@ pub(super) fn changes(
         })
         .into_iter()
         .collect();
-    // A chain that leads back to where it begins has no next environment; the PreviewRepository's condition tells of it.
+    // A chain with a loop has no next environment. The PreviewRepository's condition reports the
+    // loop.
     if promotion::check(repository).is_err_and(|mistake| mistake.reason == promotion::LOOP) {
         return changes;
     }
-    // What was so before the PreviewRepository was there leads nowhere: nobody means a new chain to begin with a promotion.
+    // A status from before the PreviewRepository's creation leads to no request: a new chain must
+    // not start with a promotion.
     let since = repository.metadata.creation_timestamp.as_ref().map(|time| time.0);
     if status.created_at.parse::<jiff::Timestamp>().is_ok_and(|at| since.is_some_and(|since| at < since)) {
         return changes;
@@ -75,16 +79,16 @@ pub(super) fn changes(
     changes
 }
 
-/// GitHub's words for the two states that lead on. <https://docs.github.com/rest/deployments/statuses>
-fn is_wanted(state: TriggerState, word: &str) -> bool {
-    match state {
-        TriggerState::Success => word == "success",
-        TriggerState::Failure => matches!(word, "failure" | "error"),
+/// Returns whether a status has the state that a trigger names.
+fn is_wanted(wanted: TriggerState, state: &StatusState) -> bool {
+    match wanted {
+        TriggerState::Success => *state == StatusState::Success,
+        TriggerState::Failure => state.is_failed(),
     }
 }
 
-/// When the state has lasted long enough; none without a soak. An error when that can't be told, since the status says nothing readable of when it was
-/// made, or the time is beyond what a time can be.
+/// Returns when the state has lasted as long as the trigger's `soak`; `None` without a `soak`. It
+/// is an error when the status has no readable creation time or the result is out of range.
 fn soaked(trigger: &DeploymentStatusTrigger, status: &DeploymentStatus) -> Result<Option<Time>, jiff::Error> {
     let Some(soak) = trigger.soak else { return Ok(None) };
     let since: jiff::Timestamp = status.created_at.parse()?;

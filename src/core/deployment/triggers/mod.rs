@@ -1,4 +1,4 @@
-//! What an event changes: which objects are written because of it.
+//! Triggers: which objects Matinee writes because of an event.
 
 mod checks;
 mod comment;
@@ -20,22 +20,23 @@ use crate::core::event::Event;
 use crate::core::forge::RepositoryName;
 use crate::core::naming;
 
-/// One change to make in the cluster.
+/// A change to the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// A deployment is wanted: write a `DeploymentRequest`.
+    /// Write a `DeploymentRequest`, since a trigger wants a deployment.
     Request {
         /// Namespace of the PreviewRepository.
         namespace: String,
-        /// Name of the request, the same however often and in whatever way the wish is learned.
+        /// Name of the request. It is the same for every event that leads to this request.
         name: String,
         /// Its spec.
         spec: DeploymentRequestSpec,
-        /// The pull request's version, so that a request that was refused is looked at again. `None` where no pull request
-        /// asked: a request that is there already is left as it is.
+        /// The pull request's version: with a new one, a refused request is reconciled again.
+        /// `None` when no pull request led to the request; then an existing request is left
+        /// unchanged.
         version: Option<String>,
     },
-    /// A deployment is to be carried out: write a `PreviewEnvironment`.
+    /// Write a `PreviewEnvironment`, since a deployment has to be deployed.
     CarryOut {
         /// Namespace of the PreviewRepository.
         namespace: String,
@@ -43,11 +44,12 @@ pub enum Change {
         name: String,
         /// Its spec.
         spec: Box<PreviewEnvironmentSpec>,
-        /// UID of the request that had the deployment created; `None` when somebody else did. Such a deployment is over when its
-        /// request is gone, and it is carried out once: an old event doesn't bring back what has ended since.
+        /// UID of the request that created the deployment; `None` when somebody else created it. A
+        /// deployment with a request ends when its request is deleted. It is deployed once: an old
+        /// event doesn't bring back an environment that has ended.
         request: Option<String>,
     },
-    /// What there is for a pull request may have to go: have it looked at.
+    /// Reconcile the preview of a pull request, which may have to be deleted.
     LookAgain {
         /// Namespace of the PreviewRepository.
         namespace: String,
@@ -58,7 +60,8 @@ pub enum Change {
         /// Its version.
         version: String,
     },
-    /// A deployment has a new status: have the request looked at that created it, and those that wait for other environments (`gates.after`).
+    /// Reconcile the request that created a deployment, and the requests that wait for other
+    /// environments (`gates.after`), since the deployment has a new status.
     Followed {
         /// Namespace of the PreviewRepository.
         namespace: String,
@@ -67,7 +70,7 @@ pub enum Change {
         /// The deployment.
         deployment_id: i64,
     },
-    /// Checks of a commit may stand otherwise: have the requests for it looked at.
+    /// Reconcile the requests for a commit, since its checks may have changed.
     Checked {
         /// Namespace of the PreviewRepository.
         namespace: String,
@@ -76,21 +79,22 @@ pub enum Change {
         /// The commit.
         sha: String,
     },
-    /// Somebody told Matinee to do something: write a `DeploymentCommand`.
+    /// Write a `DeploymentCommand`, since somebody gave a command.
     Command {
         /// Namespace of the PreviewRepository.
         namespace: String,
-        /// Name of the command, the same however often the comment is learned of.
+        /// Name of the command. It is the same for every event about the comment.
         name: String,
         /// Its spec.
         spec: DeploymentCommandSpec,
     },
 }
 
-/// Which changes an event asks for.
+/// Returns the changes that an event leads to.
 ///
-/// Only PreviewRepositories that hold the environment act (see [`claims`](crate::core::deployment::ownership)); classes and gates are checked later, where a refusal can be
-/// shown.
+/// Only PreviewRepositories that own the environment act (see
+/// [`ownership`](crate::core::deployment::ownership)). Classes and gates are checked later, where a
+/// refusal can be shown.
 pub fn changes(event: &Event, repositories: &[&PreviewRepository], cluster: &str) -> Vec<Change> {
     let Some(name) = event.repository() else { return Vec::new() };
     let mut changes = Vec::new();
@@ -117,15 +121,16 @@ pub fn changes(event: &Event, repositories: &[&PreviewRepository], cluster: &str
     changes
 }
 
-/// Whether a request asks for the environment that another object is: the same entry of the same PreviewRepository, for the same pull request or for
-/// none.
-pub fn same_place(request: &DeploymentRequestSpec, environment: &PreviewEnvironmentSpec) -> bool {
+/// Returns whether a request is for the same place as an environment: the same entry of the same
+/// PreviewRepository, and the same pull request or none.
+pub fn is_request_of(request: &DeploymentRequestSpec, environment: &PreviewEnvironmentSpec) -> bool {
     request.repository_ref == environment.repository_ref
         && request.environment == environment.environment
         && request.pull_request == environment.pull_request
 }
 
-/// Name and spec of the request for a commit, without anything that only some triggers know.
+/// Returns name and spec of the request for a commit, without the fields that only some triggers
+/// set.
 fn request(
     repository: &PreviewRepository,
     environment: &RepositoryEnvironment,

@@ -1,4 +1,4 @@
-//! A pull request that a trigger selects is asked a deployment for.
+//! A pull request that a trigger selects: its head is deployed.
 
 use kube::ResourceExt as _;
 

@@ -1,4 +1,4 @@
-//! A new head of a branch that an environment follows is asked a deployment for.
+//! A push: the new head of a branch that a trigger selects is deployed.
 
 use kube::ResourceExt as _;
 
@@ -7,10 +7,10 @@ use crate::api::{Origin, PreviewRepository, PushTrigger, RequestedBy, Trigger};
 use crate::core::deployment::ownership;
 use crate::core::glob::{Filter, FilterOf};
 
-/// The trigger's filter of branches.
+/// Reads the trigger's branch filter.
 ///
 /// # Errors
-/// Every mistake.
+/// All mistakes in the patterns.
 pub fn branches(push: &PushTrigger) -> Result<Filter, Vec<String>> {
     Filter::read(FilterOf::Branches, "trigger.push.branches", &push.branches)
 }
@@ -22,7 +22,8 @@ pub(super) fn changes(
     sha: &str,
 ) -> Vec<Change> {
     let follows = |trigger: &Trigger| {
-        // What can't be read follows nothing; the PreviewRepository's own condition says so.
+        // A filter that can't be read selects nothing. The PreviewRepository's condition reports
+        // the mistake.
         trigger.push.as_ref().is_some_and(|push| branches(push).is_ok_and(|filter| filter.selects(branch)))
     };
     repository

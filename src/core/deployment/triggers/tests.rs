@@ -1,4 +1,4 @@
-//! Which objects an event asks for, with PreviewRepositories as teams write them.
+//! Tests of the changes that events lead to, with PreviewRepositories as users write them.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::core::forge::{Comment, Deployment, DeploymentStatus, PullRequest};
 
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// A PreviewRepository `shop` in the namespace `team`, made at that second.
+/// Returns a PreviewRepository `shop` in the namespace `team` that was created at that second.
 fn repository(second: u8, environments: &Value) -> PreviewRepository {
     in_namespace("team", second, environments)
 }
@@ -26,7 +26,7 @@ fn in_namespace(namespace: &str, second: u8, environments: &Value) -> PreviewRep
 }
 
 fn name() -> RepositoryName {
-    // Case makes no difference to GitHub.
+    // GitHub ignores case.
     "Acme/Shop".parse().unwrap()
 }
 
@@ -34,7 +34,7 @@ fn of(event: &Event, repositories: &[PreviewRepository]) -> Vec<Change> {
     changes(event, &repositories.iter().collect::<Vec<_>>(), "cluster-1")
 }
 
-/// The requests among the changes, as namespace, name and spec.
+/// Returns the requests among the changes, as namespace, name and spec.
 fn requests(
     event: &Event,
     repositories: &[PreviewRepository],
@@ -171,7 +171,8 @@ fn only_the_repository_that_holds_an_environment_asks_for_it() {
     let chain = json!([
         {"name": "staging"}, {"name": "production", "trigger": {"deploymentStatus": {"environment": "staging"}}},
     ]);
-    // The young one follows an environment that the old one holds, and holds the one that comes next.
+    // The younger one follows an environment that the older one owns, and owns the next environment
+    // itself.
     repositories[0] = in_namespace("young", 2, &chain);
     let asked = requests(&status("staging", "success"), &repositories);
     assert!(matches!(&asked[..], [(namespace, ..)] if namespace == "young"), "{asked:?}");
@@ -222,7 +223,7 @@ fn a_soak_is_counted_from_the_status() {
         assert_eq!(not_before("30m", unreadable), None, "{unreadable}");
     }
     assert_eq!(not_before("999999d999999d999999d", "2026-01-02T03:04:05Z"), None, "beyond any time");
-    // Without a soak no time is needed.
+    // Without a `soak`, the time isn't needed.
     let trigger = json!({"deploymentStatus": {"environment": "staging"}});
     let plain = [repository(1, &json!([{"name": "staging"}, {"name": "production", "trigger": trigger}]))];
     assert_eq!(names_of(&status_at("staging", "success", ""), &plain).len(), 1);
@@ -305,7 +306,7 @@ fn each_line_of_a_comment_is_a_command() {
     assert_eq!((at.id, at.pull_request.number, &spec.slack), (31, 7, &None));
     assert_eq!((second.as_str(), other.text.as_str()), ("shop-comment-31-2", "/approve production"));
 
-    // One that is too long is answered too: it isn't understood.
+    // A command that is too long becomes an object too, and is answered as not understood.
     let long = format!("/lock staging {}", "é".repeat(2_000));
     let found = of(&comment(|comment| comment.body = long.clone()), &repositories);
     assert!(
@@ -335,7 +336,7 @@ fn of_several_repositories_the_oldest_answers() {
     let mut repositories = [
         in_namespace("young", 2, &environments),
         in_namespace("oldest", 1, &environments),
-        // As old: told apart by UID.
+        // The same age: the UID decides.
         in_namespace("oldest-too", 1, &json!([{"name": "docs"}])),
     ];
     let answering = |repositories: &[PreviewRepository]| {

@@ -1,4 +1,4 @@
-//! What one container of a pod shows: `None` when nothing is to be said of it.
+//! Health of one container of a pod: `None` when there is nothing to report.
 
 use std::time::Duration;
 
@@ -15,21 +15,24 @@ use super::pod::Look;
 use super::{pull, start};
 use crate::core::cause::Cause;
 
-/// What may be missing only because it is being made: a ConfigMap applied after the pod's owner, a registry that was out of reach once.
-/// Counted from the moment from which on the kubelet could create the container.
+/// Grace time for something that is still being created, such as a ConfigMap applied after the
+/// pod's owner, or for a registry that was briefly unreachable. It starts when the kubelet could
+/// first create the container.
 const START_GRACE: Duration = Duration::from_secs(10);
-/// Time for pulls in which a later try may succeed: the kubelet tries again after 10 and after 20 more seconds.
+/// Grace time for pulls that may succeed in a retry: the kubelet retries after 10 and after another
+/// 20 seconds.
 const PULL_GRACE: Duration = Duration::from_secs(45);
-/// A container without a readiness probe is ready as soon as it runs, so one that crashed is believed only after it ran this long.
+/// Time that a container must run after a crash before it counts as ready. Without a readiness
+/// probe, a container is ready as soon as it runs.
 const SETTLED_READY: Duration = Duration::from_secs(10);
-/// One that crashed again and again and isn't ready is taken for crashing until it ran this long, so that the verdict doesn't change with
-/// every restart.
+/// Time that a container must run after repeated crashes before it no longer counts as crashing,
+/// while it isn't ready. Otherwise the verdict would change with every restart.
 const SETTLED_UNREADY: Duration = Duration::from_mins(1);
 
-/// Words in a pull's failure that say that the next try will fail too.
+/// Words in the message of a failed pull which mean that a retry fails too.
 const FINAL_WORDS: [&str; 5] =
     ["not found", "manifest unknown", "no match for platform", "invalid reference", "signature"];
-/// Words of a registry that denies access. Credentials may be on their way to a new namespace.
+/// Words of a registry that denies access. The credentials may not be in a new namespace yet.
 const ACCESS_WORDS: [&str; 7] = [
     "denied",
     "unauthorized",
@@ -39,7 +42,7 @@ const ACCESS_WORDS: [&str; 7] = [
     "forbidden",
     "insufficient_scope",
 ];
-/// Words of a registry, or a way to it, that is overloaded for the moment.
+/// Words of a registry, or of the network to it, that is overloaded at the moment.
 const BUSY_WORDS: [&str; 10] = [
     "timeout",
     "deadline exceeded",
@@ -53,22 +56,22 @@ const BUSY_WORDS: [&str; 10] = [
     "503 service unavailable",
 ];
 
-/// A container, and how it is.
+/// A container, with its spec and status.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub spec: &'a Container,
     pub status: Option<&'a ContainerStatus>,
-    /// Runs to its end before the others start.
+    /// Whether it is an init container, which runs to completion before the others start.
     pub init: bool,
 }
 
 impl Subject<'_> {
-    /// The cause, named as this container's.
+    /// Adds the container's name to the cause.
     fn at(&self, cause: impl Into<Cause>) -> Cause {
         let cause = cause.into();
         if self.init { cause.in_init_container(&self.spec.name) } else { cause.in_container(&self.spec.name) }
     }
-    /// The same with its image.
+    /// Adds the container's name and image to the cause.
     fn with_image(&self, cause: impl Into<Cause>) -> Cause {
         self.at(cause.into().detail(self.image()))
     }
@@ -83,7 +86,7 @@ impl Subject<'_> {
     }
 }
 
-/// Looks at a container of the pod.
+/// Returns the health of a container of the pod.
 pub(super) fn examine(subject: &Subject<'_>, look: &Look<'_>) -> Option<Health> {
     let state = subject.status?.state.as_ref();
     match state {
@@ -92,7 +95,7 @@ pub(super) fn examine(subject: &Subject<'_>, look: &Look<'_>) -> Option<Health> 
             self::terminated(subject, terminated, look)
         }
         Some(ContainerState { waiting: Some(waiting), .. }) => Some(self::waiting(subject, waiting, look)),
-        // "If none of them is specified, the default one is ContainerStateWaiting", says the API.
+        // The API says: "If none of them is specified, the default one is ContainerStateWaiting".
         _ => Some(creating(subject, look)),
     }
 }
@@ -112,7 +115,7 @@ fn waiting(subject: &Subject<'_>, waiting: &ContainerStateWaiting, look: &Look<'
         "InvalidImageName" | "ErrImageNeverPull" => {
             Health::failed(reason, subject.at(pull::unusable(reason, &said, image)))
         }
-        // The two come by turns while the kubelet tries on, so both are reported alike.
+        // These reasons alternate while the kubelet retries, so they have the same health.
         "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" | "SignatureValidationFailed" => {
             // Kubelets before 1.32 don't repeat the cause while they back off.
             let cause = if said.starts_with("Back-off pulling image") { "" } else { &said };
@@ -131,7 +134,8 @@ fn waiting(subject: &Subject<'_>, waiting: &ContainerStateWaiting, look: &Look<'
         | "PreStartHookError" => {
             let message = subject.at(start::not_created(&said));
             match missing_input(waiting.message.as_deref().unwrap_or_default()) {
-                // Nobody but the template would create what the template has.
+                // Only Matinee creates objects of the template, so there is no wait for others to
+                // create them.
                 Some((kind, input)) if !look.seen.has(kind, input) => {
                     late_input(reason, message, &format!("{kind}/{input}"), began, look)
                 }
@@ -142,7 +146,7 @@ fn waiting(subject: &Subject<'_>, waiting: &ContainerStateWaiting, look: &Look<'
     }
 }
 
-/// Health of a container whose image the kubelet couldn't pull, and tries to pull again.
+/// Health of a container whose image the kubelet couldn't pull and keeps pulling.
 fn not_pulled(
     reason: &str,
     message: Cause,
@@ -164,14 +168,14 @@ fn not_pulled(
     let now = look.seen.now;
     let heals = has(&ACCESS_WORDS) || has(&BUSY_WORDS);
     let left = remaining(began, if heals { PULL_GRACE } else { START_GRACE }, now);
-    // Without a cause nothing says that it may heal.
+    // Without a cause, nothing indicates that a retry may succeed.
     if left.is_none() || (cause.is_empty() && reason != "ErrImagePull") {
         return Health::failed("ImagePullBackOff", message);
     }
     Health::troubled("ErrImagePull", message).again(left)
 }
 
-/// Health of a container that needs an object which another controller is to create.
+/// Health of a container that needs an object which another controller creates.
 fn late_input(
     reason: &str,
     message: Cause,
@@ -188,7 +192,7 @@ fn late_input(
     }
 }
 
-/// The Secret or ConfigMap that the kubelet says doesn't exist, or lacks a key.
+/// Returns the Secret or ConfigMap that, according to the kubelet, doesn't exist or lacks a key.
 fn missing_input(said: &str) -> Option<(&'static str, &str)> {
     let missing = [("secret \"", "Secret"), ("configmap \"", "ConfigMap")].into_iter();
     let missing = missing.filter_map(|(start, kind)| Some((kind, said.split_once(start)?.1)));
@@ -241,7 +245,9 @@ fn running(subject: &Subject<'_>, running: &ContainerStateRunning, look: &Look<'
     Some(Health::waiting("NotReady", subject.at(cause)))
 }
 
-/// Not made yet. After a while, what it may be waiting for: only events tell it, and they are not read.
+/// Health of a container that isn't created yet. After the grace time it names the volumes and the
+/// network that the pod may be waiting for. Only events would give the cause, and Matinee doesn't
+/// read events.
 fn creating(subject: &Subject<'_>, look: &Look<'_>) -> Health {
     let plain = Health::waiting("ContainerCreating", subject.with_image("being created"));
     let grace = remaining(began(subject, look), START_GRACE, look.seen.now);
@@ -260,7 +266,7 @@ fn creating(subject: &Subject<'_>, look: &Look<'_>) -> Health {
     }
 }
 
-/// It ended when it shouldn't have, the last time for the cause given.
+/// Health of a container that ended unexpectedly. `end` is its last termination.
 fn crash(subject: &Subject<'_>, end: &ContainerStateTerminated, repeatedly: bool, look: &Look<'_>) -> Health {
     let reason = end.reason.as_deref().unwrap_or_default();
     if matches!(reason, "StartError" | "ContainerCannotRun") {
@@ -270,7 +276,8 @@ fn crash(subject: &Subject<'_>, end: &ContainerStateTerminated, repeatedly: bool
         );
     }
     let out_of_memory = reason == "OOMKilled";
-    // What a program says when it ends is not repeated: it may be its log, and a status is read by more people than a log is.
+    // Don't repeat a program's termination message: it may be part of its log, and more people can
+    // read a status than a log.
     let cause = if out_of_memory {
         subject.memory_limit().map_or_else(
             || "OOMKilled: out of memory".to_owned(),
@@ -292,7 +299,7 @@ fn crash(subject: &Subject<'_>, end: &ContainerStateTerminated, repeatedly: bool
 
 fn cannot_start(subject: &Subject<'_>, said: &str) -> Health {
     let message = subject.at(start::not_started(said));
-    // Starting it again does the same, except when the node was too busy.
+    // A restart has the same result, unless the node was too busy.
     if said.contains("context deadline exceeded") {
         Health::troubled("StartError", message)
     } else {
@@ -307,7 +314,8 @@ impl Subject<'_> {
     }
 }
 
-/// Exit codes over 128 are signals, as shells and container runtimes have it.
+/// Describes an exit code. Codes over 128 are signals, by the convention of shells and container
+/// runtimes.
 fn exit(code: i32) -> String {
     let signal = match code {
         0 => return "ended by itself with exit code 0".to_owned(),
@@ -323,7 +331,8 @@ fn exit(code: i32) -> String {
     format!("crashed with exit code {code} ({signal})")
 }
 
-/// Coarse where it is many, so that an environment left crashing overnight isn't written for each restart.
+/// Describes a number of restarts, rounded down for large numbers. Otherwise each restart of a
+/// container that crashes overnight would change the status.
 fn times(restarts: i32) -> String {
     match restarts {
         ..=0 => String::new(),
@@ -351,8 +360,8 @@ fn describe(probe: &Probe) -> String {
     }
 }
 
-/// From when on the kubelet could create the container: when it took the pod up, when the init containers were done, or when the container
-/// ended before, whichever is last.
+/// Returns when the kubelet could first create the container: the latest of when it accepted the
+/// pod, when the init containers were done, and when the container last ended.
 fn began(subject: &Subject<'_>, look: &Look<'_>) -> Option<Timestamp> {
     let started = look.pod.status.as_ref()?.start_time.as_ref()?.0;
     let initialized = look.condition("Initialized").filter(|done| done.status == "True" && !subject.init);

@@ -1,9 +1,11 @@
-//! Health of kinds that Kubernetes doesn't define, whose conditions anybody may name.
+//! Health of custom resources, whose conditions can have any name.
 //!
-//! A condition `Ready` decides, as in kstatus. Without one, kstatus takes an object for ready, and Argo CD has a script for each kind it
-//! knows. Here conditions whose names say that something is well (`AllReplicasReady`, `ReconcileSuccess`) have to be `True`, and a phase
-//! that names work under way or a fault is waited out. Names that say neither (`Progressing`, `Active`, `Paused`) say nothing: `False` is
-//! how many of them should be. Whoever writes a template may say more in the annotation `matinee.dev/ready-when`.
+//! The condition `Ready` decides, as in kstatus. Without it, kstatus considers an object ready, and
+//! Argo CD has a script for each kind that it knows. Here, conditions with a positive name
+//! (`AllReplicasReady`, `ReconcileSuccess`) must be `True`, and a phase that names work in progress
+//! or a fault means that the object isn't ready. Conditions with other names (`Progressing`,
+//! `Active`, `Paused`) are ignored, because many of them should be `False`. A template's author can
+//! be more precise with the annotation `matinee.dev/ready-when`.
 
 use std::time::Duration;
 
@@ -17,10 +19,11 @@ use super::object::{ConditionView, by_ready, condition, conditions, text};
 use crate::api::ANNOTATION_READY_WHEN;
 use crate::core::environment::ready_when::ReadyWhen;
 
-/// Time for a controller to write the first status. Some kinds never get one, and nothing tells which.
+/// Time for a controller to write the first status. Some kinds never get one, and nothing indicates
+/// which.
 const FIRST_STATUS: Duration = Duration::from_secs(10);
 
-/// Last words of a condition's name that say that something is well.
+/// Last words of the names of positive conditions.
 const GOOD: [&str; 20] = [
     "Ready",
     "Available",
@@ -43,13 +46,14 @@ const GOOD: [&str; 20] = [
     "Bound",
     "Valid",
 ];
-/// Words in a condition's name with which it says something else: `UpdateAvailable`, `LastBackupSucceeded`.
+/// Words in the names of conditions about something else: `UpdateAvailable`, `LastBackupSucceeded`.
 const ABOUT_OTHERS: [&str; 8] =
     ["Update", "Updates", "Upgrade", "Upgrades", "Version", "Backup", "Last", "Restore"];
 
 /// Fields in which controllers write a phase.
 const PHASES: [&str; 4] = ["/status/phase", "/status/state", "/status/health", "/status/health/status"];
-/// Phases, in lower case and letters alone, in which an object isn't ready and is being worked on.
+/// Phases in which an object isn't ready and its controller is at work; in lower case, letters
+/// only.
 const UNDER_WAY: [&str; 33] = [
     "new",
     "pending",
@@ -85,7 +89,7 @@ const UNDER_WAY: [&str; 33] = [
     "missing",
     "unknown",
 ];
-/// Phases in which something is wrong. A controller may still heal it, so the deadline decides.
+/// Phases in which something is wrong. A controller may still fix it, so the deadline decides.
 const WRONG: [&str; 12] = [
     "failed",
     "failure",
@@ -101,14 +105,14 @@ const WRONG: [&str; 12] = [
     "crashed",
 ];
 
-/// What the template says makes the object ready.
+/// Returns the requirements in the template's annotation.
 pub(super) fn ready_when(live: &DynamicObject) -> Option<ReadyWhen> {
     let written = live.metadata.annotations.as_ref()?.get(ANNOTATION_READY_WHEN)?;
-    // One that can't be read was refused before it was applied.
+    // An invalid annotation was rejected before the apply.
     ReadyWhen::parse(written).ok()
 }
 
-/// Whether the object's own status says in so many words that it is ready.
+/// Whether the object's own status says explicitly that it is ready.
 pub(super) fn says_ready(live: &DynamicObject, ready_when: Option<&ReadyWhen>) -> bool {
     match ready_when {
         Some(wanted) => wanted.unmet(&live.data).is_none(),
@@ -116,7 +120,8 @@ pub(super) fn says_ready(live: &DynamicObject, ready_when: Option<&ReadyWhen>) -
     }
 }
 
-/// By the condition `Ready`, else by other conditions and phases, else ready by being there.
+/// Health by the condition `Ready`, otherwise by other conditions and phases. Without any of these,
+/// an object is ready as soon as it exists.
 pub(super) fn health(live: &DynamicObject, generation: i64, now: Timestamp) -> Health {
     let object = &live.data;
     if let Some(ready) = condition(object, "Ready") {
@@ -143,7 +148,7 @@ pub(super) fn health(live: &DynamicObject, generation: i64, now: Timestamp) -> H
     Health::present()
 }
 
-/// What a condition says that has to be `True` and isn't.
+/// Health according to a condition that must be `True` and isn't.
 fn unfinished(found: &ConditionView<'_>, generation: i64) -> Option<Health> {
     let words = words(found.kind);
     let (last, before) = words.split_last()?;
@@ -164,7 +169,7 @@ fn unfinished(found: &ConditionView<'_>, generation: i64) -> Option<Health> {
     Some(Health::waiting(found.reason, format!("its condition {} is {state}{because}", tidy(found.kind))))
 }
 
-/// The words of a name in CamelCase.
+/// Splits a CamelCase name into its words.
 fn words(name: &str) -> Vec<&str> {
     let mut starts: Vec<usize> = name
         .char_indices()
@@ -179,12 +184,13 @@ fn words(name: &str) -> Vec<&str> {
     starts.iter().copied().zip(ends).filter_map(|(start, end)| name.get(start..end)).collect()
 }
 
-/// In lower case, letters alone: `In Progress`, `in-progress` and `InProgress` are one phase.
+/// Reduces a phase to lower-case letters: `In Progress`, `in-progress` and `InProgress` are one
+/// phase.
 fn plain(phase: &str) -> String {
     phase.chars().take(40).filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// Nobody has written a status, or only empty lists and a generation.
+/// Whether the status is missing, or holds only empty lists and a generation.
 fn says_nothing(status: Option<&Value>) -> bool {
     let Some(status) = status.and_then(Value::as_object) else { return true };
     status.iter().filter(|(key, _)| *key != "observedGeneration").all(|(_, value)| match value {

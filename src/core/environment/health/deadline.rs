@@ -1,4 +1,4 @@
-//! When what isn't ready has failed: the class's deadline, and longer times that the objects themselves set.
+//! Deadline of an unready environment: the class's deadline, or a longer one that the objects set.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,27 +12,27 @@ use super::finding::remaining;
 use super::object::{number_or, text};
 use super::{Observation, group};
 
-/// Time for an object's own failure to be reported, and for a container that just started to become ready.
+/// Time to report an object's own failure, and for a container that just started to become ready.
 const MARGIN: Duration = Duration::from_mins(1);
-/// `progressDeadlineSeconds` of a Deployment whose template says nothing.
+/// Kubernetes' default of a Deployment's `progressDeadlineSeconds`.
 /// <https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#progress-deadline-seconds>
 const USUAL_PROGRESS: i64 = 600;
 
-/// The end of the time that an environment has.
+/// Deadline of an environment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     since: Timestamp,
-    /// From `since` on.
+    /// Duration from `since`.
     length: Duration,
 }
 
 impl Deadline {
-    /// What is left of it; `None` when it is over.
+    /// Returns the remaining time; `None` when the deadline has passed.
     pub fn remaining(&self, now: Timestamp) -> Option<Duration> {
         remaining(Some(self.since), self.length, now)
     }
 
-    /// Extends it until `end`, if that is later. In whole minutes, so that people can read it.
+    /// Extends the deadline to `end` if that is later, in whole minutes for readability.
     fn extend(&mut self, end: Timestamp) {
         let Ok(length) = Duration::try_from(end.duration_since(self.since)) else { return };
         if length > self.length {
@@ -41,14 +41,15 @@ impl Deadline {
     }
 }
 
-/// How long it is.
+/// Prints the duration.
 impl fmt::Display for Deadline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         crate::api::Duration::from_secs(self.length.as_secs()).fmt(f)
     }
 }
 
-/// The deadline of the environment: objects wait for each other, so what extends it for one extends it for all.
+/// Returns the deadline of the environment. Objects wait for each other, so an extension for one
+/// object extends it for all.
 pub(super) fn of(seen: &Observation<'_>) -> Deadline {
     let mut deadline = Deadline { since: seen.since, length: seen.limits.deadline.as_std() };
     for observed in &seen.objects {
@@ -68,12 +69,12 @@ pub(super) fn of(seen: &Observation<'_>) -> Deadline {
     deadline
 }
 
-/// Whether a Deployment has the progress deadline that the API server sets where there is none.
+/// Whether a Deployment has Kubernetes' default progress deadline.
 pub(super) fn has_usual_progress(deployment: &Value) -> bool {
     number_or(deployment, "/spec/progressDeadlineSeconds", USUAL_PROGRESS) == USUAL_PROGRESS
 }
 
-/// A Deployment fails by itself when it makes no progress for `progressDeadlineSeconds`.
+/// Returns when a Deployment fails by itself: after `progressDeadlineSeconds` without progress.
 fn progress(live: &DynamicObject, since: Timestamp) -> Option<Timestamp> {
     if has_usual_progress(&live.data) {
         return None;
@@ -84,13 +85,13 @@ fn progress(live: &DynamicObject, since: Timestamp) -> Option<Timestamp> {
     after(last.max(since), seconds(&live.data, "/spec/progressDeadlineSeconds")?)
 }
 
-/// A Job or a Pod fails by itself after `activeDeadlineSeconds`.
+/// Returns when a Job or a Pod fails by itself: after `activeDeadlineSeconds`.
 fn active(live: &DynamicObject, since: Timestamp) -> Option<Timestamp> {
     let started = text(&live.data, "/status/startTime").parse().unwrap_or(since);
     after(started, seconds(&live.data, "/spec/activeDeadlineSeconds")?)
 }
 
-/// The kubelet ends a container that doesn't succeed in its startup probe by the time given here.
+/// Returns the times at which the kubelet kills containers whose startup probe hasn't succeeded.
 fn starts(pod: &Pod, since: Timestamp) -> impl Iterator<Item = Timestamp> {
     let status = pod.status.as_ref();
     let spec = pod.spec.as_ref();
@@ -110,7 +111,7 @@ fn running_since(status: &ContainerStatus) -> Option<Timestamp> {
     Some(status.state.as_ref()?.running.as_ref()?.started_at.as_ref()?.0)
 }
 
-/// The longest time that the probes of a container give it to become ready.
+/// Returns the longest time that a container's probes allow it for becoming ready.
 fn allowance(container: &Container) -> Option<Duration> {
     let startup = container.startup_probe.as_ref().map_or(0, |probe| {
         delay(probe) + period(probe) * i64::from(probe.failure_threshold.unwrap_or(3).max(0))
@@ -123,7 +124,7 @@ fn delay(probe: &Probe) -> i64 {
     i64::from(probe.initial_delay_seconds.unwrap_or(0).max(0))
 }
 
-/// With what the API takes for a field left out.
+/// Returns the probe's period, or the API's default.
 fn period(probe: &Probe) -> i64 {
     i64::from(probe.period_seconds.unwrap_or(10).max(0))
 }
@@ -132,7 +133,7 @@ fn seconds(object: &Value, pointer: &str) -> Option<Duration> {
     object.pointer(pointer).and_then(Value::as_u64).map(Duration::from_secs)
 }
 
-/// The end of a time, with the margin.
+/// Returns the end of a duration, plus the margin.
 fn after(start: Timestamp, length: Duration) -> Option<Timestamp> {
     let length = SignedDuration::try_from(length.saturating_add(MARGIN)).ok()?;
     start.checked_add(length).ok()

@@ -1,4 +1,4 @@
-//! What a rule says of an object, and what a look at a pod finds.
+//! Result of a health rule about an object or a pod.
 
 use std::time::Duration;
 
@@ -7,40 +7,41 @@ use jiff::Timestamp;
 use crate::core::cause::Cause;
 use crate::core::conditions::is_reason;
 
-/// Where an object stands. The order is that in which one stands for several.
+/// State of an object. The greatest state of several represents them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum State {
-    /// As it should be.
+    /// As desired.
     Ready,
-    /// On its way, nothing wrong so far.
+    /// In progress, without a problem so far.
     Waiting,
-    /// Something is wrong that may heal by itself.
+    /// A problem that may end by itself.
     Troubled,
-    /// Something is wrong that takes a change.
+    /// A problem that needs a change.
     Failed,
 }
 
-/// Time after which trouble that is waited for is reported, and not only shown on the object: most trouble heals sooner.
+/// Time after which GitHub shows trouble that may still end by itself. Most trouble ends sooner.
 const LASTING: Duration = Duration::from_secs(10);
 
-/// Health of one object, or what one pod shows.
+/// Health of one object or one pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Health {
     pub state: State,
-    /// CamelCase; empty for an object that is ready by being there.
+    /// CamelCase; empty for an object that is ready as soon as it exists.
     pub reason: String,
     pub message: Cause,
-    /// When time alone may change the state.
+    /// Time after which the state may change without any other change.
     pub look_again_after: Option<Duration>,
-    /// Trouble that has lasted for a while, and is still waited for.
+    /// Whether it is trouble that has lasted for a while and may still end by itself.
     pub lasting: bool,
-    /// Ready as far as it shows, and only a request can tell whether it works.
+    /// Whether it seems ready, but only a request can show that it works.
     pub unconfirmed: bool,
 }
 
 impl Health {
     pub fn new(state: State, reason: &str, message: impl Into<Cause>) -> Self {
-        // Reasons of foreign controllers end up in a condition of ours.
+        // The reason may come from another controller, and a condition of Matinee needs a valid
+        // one.
         let reason = if is_reason(reason) { reason } else { "NotReady" };
         Self {
             state,
@@ -54,7 +55,7 @@ impl Health {
     pub fn ready(message: impl Into<Cause>) -> Self {
         Self::new(State::Ready, "Ready", message)
     }
-    /// Ready by being there: nothing anybody wants to read about.
+    /// Health of an object that is ready as soon as it exists; nobody needs to read about it.
     pub fn present() -> Self {
         Self {
             state: State::Ready,
@@ -74,7 +75,7 @@ impl Health {
     pub fn failed(reason: &str, message: impl Into<Cause>) -> Self {
         Self::new(State::Failed, reason, message)
     }
-    /// Troubled for the time that is left, failed when none is.
+    /// Troubled while time is left, failed otherwise.
     pub fn failed_unless(left: Option<Duration>, reason: &str, message: impl Into<Cause>) -> Self {
         if left.is_some() {
             Self::troubled(reason, message).again(left)
@@ -86,7 +87,7 @@ impl Health {
     pub fn unconfirmed(reason: &str, message: impl Into<Cause>) -> Self {
         Self { unconfirmed: true, ..Self::new(State::Ready, reason, message) }
     }
-    /// Marks trouble that began at `since` as lasting, once it lasts.
+    /// Marks trouble that began at `since` as lasting, once it has lasted long enough.
     pub fn lasts(mut self, since: Option<Timestamp>, now: Timestamp) -> Self {
         let soon = remaining(since, LASTING, now);
         self.lasting = self.state == State::Troubled && soon.is_none();
@@ -96,7 +97,7 @@ impl Health {
         self.look_again_after = earlier(self.look_again_after, after);
         self
     }
-    /// No worse than troubled: somebody else decides whether it failed.
+    /// Limits the state to troubled: something else decides whether it failed.
     pub fn at_most_troubled(mut self) -> Self {
         self.state = self.state.min(State::Troubled);
         self
@@ -106,7 +107,8 @@ impl Health {
     }
 }
 
-/// The worst of several. The order in which they come makes no difference, or the message would change with the order of a cache.
+/// Returns the worst of several. It ignores their order, which comes from a cache and would change
+/// the message.
 pub(super) fn worst(findings: impl IntoIterator<Item = Health>) -> Option<Health> {
     let mut again = None;
     let worst =
@@ -125,8 +127,9 @@ pub(super) fn earlier(a: Option<Duration>, b: Option<Duration>) -> Option<Durati
     }
 }
 
-/// What is left at `now` of a time that began at `since`; `None` when it is over. Clocks of nodes differ: what begins in the future begins
-/// now. What began at an unknown time is over.
+/// Returns the remaining time at `now` of a duration that began at `since`; `None` when it is over.
+/// A `since` in the future counts as now, because clocks of nodes differ. An unknown `since` counts
+/// as over.
 pub(super) fn remaining(since: Option<Timestamp>, length: Duration, now: Timestamp) -> Option<Duration> {
     let passed = Duration::try_from(now.duration_since(since?)).unwrap_or(Duration::ZERO);
     length.checked_sub(passed).filter(|left| !left.is_zero())

@@ -1,4 +1,5 @@
-//! What kubelet, container runtime and controllers say, without what changes every time, without secrets, and without what was said already.
+//! Cleans the messages of kubelet, container runtime and controllers: removes what changes every
+//! time, secrets, and repetitions.
 
 use k8s_openapi::api::core::v1::Pod;
 
@@ -6,15 +7,15 @@ use crate::core::api_error::{self, SentValues};
 use crate::core::cause::Cause;
 use crate::core::truncate::cut;
 
-/// Longest text taken over, in characters.
+/// Longest message, in characters.
 const MAX: usize = 320;
-/// Longest end of a chain of errors that stands for its cause, in characters.
+/// Longest end of a chain of errors to use as the cause, in characters.
 const MAX_CAUSE: usize = 60;
-/// Longest message that a controller's condition is repeated with as it is, in characters.
+/// Longest condition message to use in full, in characters.
 const MAX_SENTENCE: usize = 100;
 
-/// Beginnings that only wrap the cause, each with the text that ends it: what stands between them is the image or the container, which
-/// is named anyway.
+/// Beginnings that only wrap the cause, each with the text that ends the wrapper. Between the two
+/// is the image or the container, which the cause names anyway.
 const WRAPPERS: [(&str, &str); 16] = [
     ("rpc error: code = ", " desc = "),
     ("Back-off pulling image \"", "\": "),
@@ -35,7 +36,8 @@ const WRAPPERS: [(&str, &str); 16] = [
     ("error during container init: ", ""),
 ];
 
-/// The kubelet's message about a container of the pod, whose object is called `workload`.
+/// Cleans the kubelet's message about a container of the pod. `workload` is the name of the pod's
+/// owner.
 pub(super) fn about_pod(message: &str, pod: &Pod, workload: &str) -> String {
     let mut text = message.to_owned();
     // The kubelet writes a pod as name_namespace(uid).
@@ -47,8 +49,8 @@ pub(super) fn about_pod(message: &str, pod: &Pod, workload: &str) -> String {
     tidy(&text)
 }
 
-/// A controller's message about pods that it can't make: the API server's words, without the name that it would have
-/// given the pod, and without values: the pod has those of the object that was applied.
+/// Cleans a controller's message about a pod that it can't create: the API server's message without
+/// the pod's generated name and without values, which are those of the applied object.
 pub(super) fn about_creation(message: &str, sent: &SentValues) -> String {
     for start in ["pods \"", "Pod \""] {
         let Some(rest) = message.strip_prefix(start) else { continue };
@@ -61,7 +63,7 @@ pub(super) fn about_creation(message: &str, sent: &SentValues) -> String {
     tidy(&api_error::text_about(message, sent))
 }
 
-/// The scheduler's message: why no node takes the pod, without what it says about preemption.
+/// Cleans the scheduler's message: why no node fits the pod, without the part about preemption.
 pub(super) fn about_scheduling(message: &str) -> String {
     let end = [" no new claims to deallocate", " preemption:"]
         .iter()
@@ -71,7 +73,8 @@ pub(super) fn about_scheduling(message: &str) -> String {
     tidy(&message[..end])
 }
 
-/// What the controller of an object says of it in a condition: the end of a long chain of errors first.
+/// Returns the cause in a condition that an object's controller wrote. For a long chain of errors
+/// it is the end of the chain.
 pub(super) fn by_controller(reason: &str, message: &str) -> Cause {
     let said = tidy(message);
     let what = innermost(&said);
@@ -84,16 +87,17 @@ pub(super) fn by_controller(reason: &str, message: &str) -> Cause {
     }
 }
 
-/// Any other message.
+/// Cleans any other message.
 pub(super) fn tidy(message: &str) -> String {
     let unwrapped = unwrap(message.trim());
     let words: Vec<String> = unwrapped.split_whitespace().map(word).collect();
     cut(&words.join(" "), MAX)
 }
 
-/// The end of a chain of errors, where Go programs put the cause, with as many of the links before it as are short.
+/// Returns the end of a chain of errors, where Go programs put the cause, with the links before it
+/// that are short.
 pub(super) fn innermost(said: &str) -> &str {
-    // containerd ends a chain with the class of the error, which mostly is this one.
+    // containerd ends a chain with the class of the error, which is mostly "unknown".
     let said = said.strip_suffix(": unknown").unwrap_or(said);
     let mut start = said.len();
     for (at, _) in said.rmatch_indices(": ").map(|(at, colon)| (at + colon.len(), colon)).chain([(0, "")]) {
@@ -127,13 +131,13 @@ fn word(word: &str) -> String {
     without_ids(&stable)
 }
 
-/// A URL without user, password and query: registries redirect to storage by signed URLs.
+/// Removes user, password and query from a URL: registries redirect to storage with signed URLs.
 fn without_secrets(word: &str) -> String {
     let Some((scheme, rest)) = word.split_once("://") else { return word.to_owned() };
     let end = rest.find(['"', '\'', '>', ')', ',']).unwrap_or(rest.len());
     let (url, tail) = rest.split_at(end);
     let path = url.find(['/', '?', '#']).unwrap_or(url.len());
-    // A password may hold any of these signs.
+    // A password may contain any of these characters.
     if url[..path].contains(':') && !url[..path].contains('@') && url[path..].contains('@') {
         return format!("{scheme}://…{tail}");
     }
@@ -144,12 +148,13 @@ fn without_secrets(word: &str) -> String {
     format!("{scheme}://{}{colon}{tail}", &url[host..])
 }
 
-/// `10.0.0.5:34233->10.96.0.10:53:` without the near end, whose port is another one each time.
+/// Removes the local end from `10.0.0.5:34233->10.96.0.10:53:`, because its port changes every
+/// time.
 fn without_ports(word: &str) -> String {
     word.split_once("->").map_or_else(|| word.to_owned(), |(_, far)| far.to_owned())
 }
 
-/// Ids of containers and sandboxes. The digest of an image stays: it says which.
+/// Removes ids of containers and sandboxes. It keeps the digest of an image, which identifies it.
 fn without_ids(word: &str) -> String {
     let mut text = String::with_capacity(word.len());
     let mut run = String::new();
@@ -211,14 +216,14 @@ mod tests {
             let text = tidy(&format!("dial redis://ada:{password}@redis:6379 failed"));
             assert_eq!(text, "dial redis://… failed");
         }
-        // A mail address in the path is no user.
+        // A mail address in the path isn't a user.
         assert_eq!(tidy("https://storage.example/a@b"), "https://storage.example/a@b");
     }
 
     #[test]
     fn ids_go_and_digests_stay() {
         let id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-        assert_eq!(tidy(&format!("container {id} is gone")), "container … is gone");
+        assert_eq!(tidy(&format!("container {id} failed")), "container … failed");
         assert_eq!(tidy(&format!("image a@sha256:{id}: gone")), format!("image a@sha256:{id}: gone"));
         assert_eq!(tidy("no deadbeef here"), "no deadbeef here");
     }

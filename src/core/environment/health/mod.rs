@@ -1,22 +1,26 @@
-//! How healthy an environment is: kstatus' rules, and what they miss because only pods tell it.
+//! Health of an environment: the rules of kstatus, and failures that only pods show.
 //!
-//! kstatus (<https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>) reads one object at a time, so an image that doesn't
-//! exist is "in progress" until the progress deadline. Here the pods of an object's current revision are read too, so the
-//! failure and the container it comes from are known as soon as the kubelet says them.
+//! kstatus (<https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus>) reads one
+//! object at a time, so a Deployment with a missing image is "in progress" until the progress
+//! deadline. This module also reads the pods of an object's current revision, so it finds the
+//! failure and its container as soon as the kubelet reports them.
 //!
-//! Everything is level-based: the same observation gives the same verdict, and a failure that healed is gone. What may heal by itself has a
-//! grace time. No message holds what changes from one look to the next (back-off times, names of pods, UIDs, ports), so
-//! an environment that stays as it is has conditions that stay as they are.
+//! Everything is level-based: the same observation gives the same verdict, and a failure disappears
+//! when it is fixed. Problems that may end by themselves have a grace time. Messages contain
+//! nothing that changes between reconciles (back-off times, names of pods, UIDs, ports), so the
+//! conditions of an unchanged environment stay the same.
 //!
-//! # What has to be observed
-//! - the objects of the inventory: metadata, status, and of the spec `replicas`, `paused`, `suspend`, `completions`, `updateStrategy`,
-//!   `podManagementPolicy`, `progressDeadlineSeconds`, `activeDeadlineSeconds`, `type`, `externalIPs` and `parentRefs`. Secrets are not
-//!   observed: they are ready once applied;
-//! - every ReplicaSet of the preview's namespace: metadata and status are enough. Without them it isn't known which pods are of a Deployment's
-//!   current revision, and its pods are not read;
-//! - every pod of the namespace: metadata, status, and of the spec the restart policy, readiness gates, the sources of volumes, the names of pull
-//!   secrets, and of containers name, image, restart policy, limits, readiness and startup probe. Neither environment variables nor commands
-//!   are read.
+//! # Required observations
+//! - The objects of the inventory: metadata, status, and from the spec `replicas`, `paused`,
+//!   `suspend`, `completions`, `updateStrategy`, `podManagementPolicy`, `progressDeadlineSeconds`,
+//!   `activeDeadlineSeconds`, `type`, `externalIPs` and `parentRefs`. Secrets aren't observed: they
+//!   are ready once applied.
+//! - Every ReplicaSet of the preview's namespace: metadata and status are enough. Without them, the
+//!   pods of a Deployment's current revision aren't known, and its pods are ignored.
+//! - Every pod of the namespace: metadata, status, and from the spec the restart policy, readiness
+//!   gates, the sources of volumes, the names of pull secrets, and for each container name, image,
+//!   restart policy, limits, readiness and startup probe. Environment variables and commands aren't
+//!   read.
 
 mod container;
 mod custom;
@@ -56,32 +60,34 @@ pub use self::stuck::StuckPod;
 /// Longest message of a component or a verdict, in characters.
 pub const MAX_MESSAGE: usize = 512;
 
-/// Longest part of an error of a URL that stands for the cause, in characters.
+/// Longest part of a request's error to use as the cause, in characters.
 const MAX_ANSWER: usize = 90;
 
-/// The cause of a URL that couldn't be requested, from the error that the request ended with.
+/// Returns the cause for a URL that couldn't be requested, from the error of the request.
 pub fn not_answering(url: &str, error: &str) -> Cause {
     let why = error.strip_prefix(&format!("GET {url}: ")).unwrap_or(error);
     Cause::new(format!("URL not answering: {}", cut(why, MAX_ANSWER))).detail(url)
 }
 
-/// An environment as it was found.
+/// Observed state of an environment.
 #[derive(Clone, Debug)]
 pub struct Observation<'a> {
-    /// Everything in the inventory. Components come in this order.
+    /// Every object of the inventory. Components have the same order.
     pub objects: Vec<Observed<'a>>,
     /// Every ReplicaSet of the preview's namespace.
     pub replica_sets: Vec<&'a ReplicaSet>,
     /// Every pod of the preview's namespace.
     pub pods: Vec<&'a Pod>,
-    /// Since when the environment may be unready: when the revision was applied, or when it was last ready if that is later. So a pod that
-    /// moves to another node days after the last push has the whole deadline again.
+    /// Time from which the environment may be unready: when the revision was applied, or when it
+    /// was last ready if that is later. So a pod that moves to another node days after the last
+    /// push has the whole deadline again.
     pub since: Timestamp,
-    /// Time after `since` at which what isn't ready has failed, and how long what others create is waited for.
+    /// How long after `since` an unready object fails, and how long to wait for objects that others
+    /// create.
     pub limits: &'a ClassHealth,
-    /// Values of the objects that were applied. The API server may repeat those of a pod that it rejects.
+    /// Values of the applied objects. The API server may repeat them when it rejects a pod.
     pub sent: &'a SentValues,
-    /// Now.
+    /// Present time.
     pub now: Timestamp,
 }
 
@@ -95,7 +101,7 @@ impl Observation<'_> {
     }
 }
 
-/// The group of an `apiVersion`; empty for the core group.
+/// Returns the group of an `apiVersion`; empty for the core group.
 fn group(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }
@@ -103,54 +109,57 @@ fn group(api_version: &str) -> &str {
 /// One object of the inventory.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
-    /// What was applied.
+    /// Inventory entry of the applied object.
     pub entry: &'a InventoryEntry,
-    /// The object as the cluster has it, if it has it.
+    /// The object in the cluster, if it exists.
     pub live: Option<&'a DynamicObject>,
-    /// `metadata.generation` that the API server answered when it was last applied, if that is known. A cache that hasn't caught up with the
-    /// apply still shows the revision before, ready as it was.
+    /// `metadata.generation` in the response to the last apply, if known. A cache that is older
+    /// than the apply still shows the previous revision, which may be ready.
     pub applied_generation: Option<i64>,
 }
 
-/// What became of the environment.
+/// Verdict about the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Every object is ready.
     Ready,
     /// Something isn't ready yet.
     Progressing {
-        /// CamelCase, of the object that stands for the others.
+        /// CamelCase, from the object that represents the others.
         reason: String,
-        /// Names the object and, where there is one, the container.
+        /// Names the object and, if there is one, the container.
         message: String,
     },
     /// Something failed, or wasn't ready by the deadline.
     Failed {
-        /// CamelCase, of the object that stands for the others.
+        /// CamelCase, from the object that represents the others.
         reason: String,
-        /// Names the object and, where there is one, the container.
+        /// Names the object and, if there is one, the container.
         message: Cause,
     },
 }
 
-/// What [`assess`] makes of an [`Observation`].
+/// Result of [`assess`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assessment {
-    /// Health of each object that has any: those that are ready by merely being there (a ConfigMap, a Role) are left out.
+    /// Health of each object, except of those that are ready as soon as they exist (a ConfigMap, a
+    /// Role).
     pub components: Vec<Component>,
     /// The environment as a whole.
     pub verdict: Verdict,
-    /// Reason and message of trouble that has lasted for a while and may still heal by itself, for the deployment in progress on GitHub.
+    /// Reason and message of trouble that has lasted for a while and may still end by itself.
+    /// GitHub shows it on the deployment in progress.
     pub trouble: Option<String>,
-    /// What a gateway hasn't confirmed of a route: a request to the URL has to show whether the route works.
+    /// Message about a route that a gateway hasn't confirmed: a request to the URL must show
+    /// whether it works.
     pub unconfirmed: Option<String>,
-    /// Pods to delete, since a StatefulSet waits for them in vain.
+    /// Broken pods to delete, because a StatefulSet waits for them.
     pub stuck: Vec<StuckPod>,
-    /// When only time decides: look again then, even if nothing changed. `None` when only a change can matter.
+    /// Time until the next check, even if nothing changes. `None` when only a change can matter.
     pub look_again_after: Option<Duration>,
 }
 
-/// Judges an environment.
+/// Computes the health of an environment.
 pub fn assess(observation: &Observation<'_>) -> Assessment {
     let mut components = Vec::new();
     let mut look_again_after = None;
@@ -195,7 +204,7 @@ pub fn assess(observation: &Observation<'_>) -> Assessment {
             if failed || left.is_none() {
                 (Verdict::Failed { reason, message }, None)
             } else {
-                // The same words as a failure has.
+                // The same text that a failure would have.
                 let trouble = health.lasting.then(|| message.short(deployment_status::DESCRIPTION_LIMIT));
                 (Verdict::Progressing { reason, message: message.into() }, trouble)
             }

@@ -1,4 +1,4 @@
-//! Health of any object: what holds for all of them, then the rules of its kind.
+//! Health of any object: first the rules for all kinds, then those for its own.
 
 use jiff::Timestamp;
 use kube::core::DynamicObject;
@@ -34,7 +34,7 @@ pub(super) fn health(observed: &Observed<'_>, seen: &Observation<'_>) -> Health 
     }
     let generation = live.metadata.generation.unwrap_or(0);
     let looked_at = observed_generation(&live.data);
-    // A controller that never writes the field leaves it 0: then its word about the object counts.
+    // A controller that never writes the field leaves it at 0. Then the rest of its status counts.
     let never = looked_at == Some(0) && !is_built_in(group) && custom::says_ready(live, ready_when.as_ref());
     if looked_at.is_some_and(|looked_at| looked_at < generation) && !never {
         return Health::waiting("NotObserved", "its controller hasn't taken up the change yet");
@@ -71,23 +71,25 @@ pub(super) fn health(observed: &Observed<'_>, seen: &Observation<'_>) -> Health 
     }
 }
 
-/// Whether Kubernetes itself brings the kinds of a group: those that have a status at all have it from the first moment, or need none to be of use.
+/// Whether Kubernetes itself defines the kinds of a group. Objects of such kinds have a status from
+/// the beginning, or are usable without one.
 pub fn is_built_in(group: &str) -> bool {
     !group.contains('.') || group.ends_with(".k8s.io")
 }
 
-/// `status.observedGeneration`, which some controllers write as text.
+/// Returns `status.observedGeneration`, which some controllers write as a string.
 fn observed_generation(object: &Value) -> Option<i64> {
     let value = object.pointer("/status/observedGeneration")?;
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// Any other kind that Kubernetes brings: by its condition `Ready` if it has one, else ready by being there.
+/// Health of any other kind that Kubernetes defines: by its condition `Ready` if it has one,
+/// otherwise ready as soon as it exists.
 fn built_in(live: &DynamicObject, generation: i64) -> Health {
     condition(&live.data, "Ready").map_or_else(Health::present, |ready| by_ready(&ready, generation))
 }
 
-/// What a condition `Ready` says.
+/// Health according to a condition `Ready`.
 pub(super) fn by_ready(ready: &ConditionView<'_>, generation: i64) -> Health {
     if ready.is_of_earlier(generation) {
         return Health::waiting("NotObserved", "its controller hasn't taken up the change yet");
@@ -96,7 +98,7 @@ pub(super) fn by_ready(ready: &ConditionView<'_>, generation: i64) -> Health {
     if ready.is("True") { Health::ready(message) } else { Health::waiting(ready.reason, message) }
 }
 
-/// One entry of `status.conditions`, or of another list like it.
+/// Entry of `status.conditions`, or of a similar list.
 #[derive(Clone, Copy)]
 pub(super) struct ConditionView<'v> {
     pub kind: &'v str,
@@ -111,23 +113,24 @@ impl ConditionView<'_> {
     pub fn is(&self, status: &str) -> bool {
         self.status == status
     }
-    /// It was written about an earlier generation. A controller that never writes the field leaves it out, or leaves it 0.
+    /// Whether it is about an earlier generation. A controller that never writes the field leaves
+    /// it out, or leaves it at 0.
     pub fn is_of_earlier(&self, generation: i64) -> bool {
         self.observed_generation.is_some_and(|looked_at| looked_at != 0 && looked_at < generation)
     }
 }
 
-/// The condition of that type in `status.conditions`.
+/// Returns the condition of that type in `status.conditions`.
 pub(super) fn condition<'v>(object: &'v Value, kind: &str) -> Option<ConditionView<'v>> {
     condition_in(object.pointer("/status/conditions")?, kind)
 }
 
-/// Every condition in `status.conditions`.
+/// Returns every condition in `status.conditions`.
 pub(super) fn conditions(object: &Value) -> impl Iterator<Item = ConditionView<'_>> {
     object.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten().map(view)
 }
 
-/// The condition of that type in a list.
+/// Returns the condition of that type in a list.
 pub(super) fn condition_in<'v>(list: &'v Value, kind: &str) -> Option<ConditionView<'v>> {
     list.as_array()?.iter().find(|entry| text(entry, "/type") == kind).map(view)
 }
@@ -143,22 +146,22 @@ fn view(entry: &Value) -> ConditionView<'_> {
     }
 }
 
-/// The string there, or an empty one.
+/// Returns the string at the pointer, or an empty one.
 pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The number there; 0 where there is none, as Kubernetes leaves zeros out.
+/// Returns the number at the pointer, or 0, because Kubernetes leaves zeros out.
 pub(super) fn number(value: &Value, pointer: &str) -> i64 {
     value.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
 }
 
-/// The number there, or the one that Kubernetes takes when there is none.
+/// Returns the number at the pointer, or Kubernetes' default.
 pub(super) fn number_or(value: &Value, pointer: &str, default: i64) -> i64 {
     value.pointer(pointer).and_then(Value::as_i64).unwrap_or(default)
 }
 
-/// Whether it says `true` there.
+/// Whether the value at the pointer is `true`.
 pub(super) fn flag(value: &Value, pointer: &str) -> bool {
     value.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
 }

@@ -1,4 +1,4 @@
-//! Whose a pod is, and whether it is of its owner's current revision.
+//! Finds the pods of an owner, and which of them belong to the owner's current revision.
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -7,28 +7,29 @@ use kube::core::DynamicObject;
 
 use super::Observation;
 
-/// On a Deployment and its ReplicaSets: the number of the revision, which only grows.
+/// Annotation of a Deployment and its ReplicaSets: the revision number, which only increases.
 const REVISION: &str = "deployment.kubernetes.io/revision";
-/// On the pods of StatefulSets and DaemonSets: the revision.
+/// Label of the pods of StatefulSets and DaemonSets: the revision.
 const REVISION_HASH: &str = "controller-revision-hash";
-/// On a DaemonSet: how often its template changed. The API server counts it.
+/// Annotation of a DaemonSet: how often its template changed, as counted by the API server.
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
-/// On a DaemonSet's pods: the same.
+/// Label of a DaemonSet's pods with the same number.
 const POD_TEMPLATE_GENERATION: &str = "pod-template-generation";
 
-/// The pods of one object, without those that are being deleted.
+/// The pods of one object, except those that are being deleted.
 #[derive(Debug, Default)]
 pub(super) struct Pods<'a> {
-    /// Of the current revision.
+    /// Pods of the current revision.
     pub current: Vec<&'a Pod>,
-    /// Of earlier ones.
+    /// Pods of earlier revisions.
     pub earlier: Vec<&'a Pod>,
-    /// The current revision's ReplicaSet, for a Deployment.
+    /// The ReplicaSet of a Deployment's current revision.
     pub replica_set: Option<&'a ReplicaSet>,
 }
 
-/// The pods of a Deployment: those of the ReplicaSet that has the Deployment's own revision number. No pod is current while that
-/// ReplicaSet isn't in sight: the newest one then may be the one before it.
+/// Returns the pods of a Deployment. The current ones belong to the ReplicaSet with the
+/// Deployment's own revision number. While that ReplicaSet isn't known, no pod is current, because
+/// the newest known ReplicaSet may be the previous one.
 pub(super) fn by_deployment<'a>(live: &DynamicObject, seen: &Observation<'a>) -> Pods<'a> {
     let sets: Vec<&'a ReplicaSet> =
         seen.replica_sets.iter().copied().filter(|set| owned_by(&set.metadata, live)).collect();
@@ -50,13 +51,15 @@ pub(super) fn by_deployment<'a>(live: &DynamicObject, seen: &Observation<'a>) ->
     pods
 }
 
-/// The pods of a StatefulSet: current are those of `status.updateRevision`.
+/// Returns the pods of a StatefulSet. The current ones have the revision in
+/// `status.updateRevision`.
 pub(super) fn by_stateful_set<'a>(live: &DynamicObject, seen: &Observation<'a>) -> Pods<'a> {
     let revision = live.data.pointer("/status/updateRevision").and_then(serde_json::Value::as_str);
     split(live, seen, |pod| revision.is_some() && label(pod, REVISION_HASH) == revision)
 }
 
-/// The pods of a DaemonSet: current are those of its template's generation, or of the newest pod's revision if it has none.
+/// Returns the pods of a DaemonSet. The current ones have its template's generation, or without one
+/// the revision of the newest pod.
 pub(super) fn by_daemon_set<'a>(live: &DynamicObject, seen: &Observation<'a>) -> Pods<'a> {
     if let Some(generation) = annotation(&live.metadata, TEMPLATE_GENERATION) {
         return split(live, seen, |pod| label(pod, POD_TEMPLATE_GENERATION) == Some(generation));
@@ -68,7 +71,7 @@ pub(super) fn by_daemon_set<'a>(live: &DynamicObject, seen: &Observation<'a>) ->
     split(live, seen, |pod| label(pod, REVISION_HASH) == newest)
 }
 
-/// The pods of an object that has no revisions: a Job, a ReplicaSet of its own.
+/// Returns the pods of an object without revisions: a Job, or a ReplicaSet without a Deployment.
 pub(super) fn by_owner<'a>(live: &DynamicObject, seen: &Observation<'a>) -> Pods<'a> {
     split(live, seen, |_| true)
 }
@@ -87,7 +90,7 @@ fn owned_by(metadata: &ObjectMeta, owner: &DynamicObject) -> bool {
     owner.metadata.uid.is_some() && controller(metadata) == owner.metadata.uid.as_deref()
 }
 
-/// UID of the owner that made the object.
+/// Returns the UID of the owner that controls the object.
 fn controller(metadata: &ObjectMeta) -> Option<&str> {
     let owners = metadata.owner_references.as_ref()?;
     owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.as_str())

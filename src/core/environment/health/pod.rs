@@ -1,4 +1,4 @@
-//! What one pod shows: `None` when it is ready, or did what it was for.
+//! Health of one pod: `None` when it is ready or has completed.
 
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodCondition};
 
@@ -9,32 +9,32 @@ use super::kubelet_text::{about_pod, about_scheduling};
 use crate::core::cause::Cause;
 use crate::core::truncate::cut;
 
-/// Longest part of what the scheduler says that stands for the cause, in characters.
+/// Longest part of the scheduler's message in a cause, in characters.
 const MAX_SCHEDULING: usize = 70;
 /// Most volumes named in a message.
 const MAX_VOLUMES: usize = 4;
 
-/// A pod, and what has to be known to judge it.
+/// A pod, and the context that its health depends on.
 #[derive(Clone, Copy)]
 pub(super) struct Look<'a> {
     pub pod: &'a Pod,
-    /// Name of the object that the pod is of; stands for the pod's name, which changes.
+    /// Name of the object that owns the pod. It replaces the pod's name, which changes.
     pub workload: &'a str,
-    /// The owner makes another pod of one that failed and says itself when it gives up: a Job.
+    /// Whether the owner replaces a failed pod and reports itself when it gives up: a Job does.
     pub owner_retries: bool,
     pub seen: &'a Observation<'a>,
 }
 
 impl<'a> Look<'a> {
-    /// The pod's condition of that type.
+    /// Returns the pod's condition of that type.
     pub fn condition(&self, kind: &str) -> Option<&'a PodCondition> {
         condition(self.pod, kind)
     }
-    /// `Always` unless the pod says otherwise.
+    /// Returns the restart policy: `Always` unless the pod sets another.
     pub fn restart_policy(&self) -> &'a str {
         self.pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()).unwrap_or("Always")
     }
-    /// What the pod's volumes need to be there, for people.
+    /// Lists the objects that the pod's volumes need, for people.
     pub fn mounts(&self) -> String {
         let volumes = self.pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
         let mut names: Vec<String> = volumes
@@ -56,7 +56,8 @@ impl<'a> Look<'a> {
         }
         names.join(", ")
     }
-    /// Names of the pull secrets that the template doesn't have: others create them.
+    /// Returns the names of the pull secrets that aren't in the template: something else creates
+    /// them.
     pub fn foreign_pull_secrets(&self) -> Vec<&'a str> {
         let named = self.pod.spec.iter().flat_map(|spec| spec.image_pull_secrets.iter().flatten());
         named.map(|secret| secret.name.as_str()).filter(|name| !self.seen.has("Secret", name)).collect()
@@ -66,7 +67,7 @@ impl<'a> Look<'a> {
     }
 }
 
-/// Looks at a pod.
+/// Returns the health of a pod.
 pub(super) fn examine(look: &Look<'_>) -> Option<Health> {
     match look.phase() {
         "Succeeded" => None,
@@ -75,12 +76,13 @@ pub(super) fn examine(look: &Look<'_>) -> Option<Health> {
     }
 }
 
-/// The pod is ready for requests.
+/// Whether the pod is ready for requests.
 pub(super) fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|condition| condition.status == "True")
 }
 
-/// The kubelet gave the pod up: evicted, refused by the node, or a container ended for good. An owner makes another one.
+/// Health of a pod that has ended for good: evicted, rejected by the node, or with a failed
+/// container. An owner creates another one.
 fn ended(look: &Look<'_>) -> Health {
     let status = look.pod.status.as_ref();
     let reason = status.and_then(|status| status.reason.as_deref()).unwrap_or_default();
@@ -104,7 +106,8 @@ fn scheduling(look: &Look<'_>) -> Option<Health> {
             let since = scheduled.last_transition_time.as_ref().map(|time| time.0);
             let message = unschedulable(&said);
             let (grace, now) = (look.seen.limits.scheduling_grace.as_std(), look.seen.now);
-            // The scheduler or an autoscaler has chosen a node already: the deadline is long enough.
+            // The scheduler or an autoscaler has already chosen a node, so the environment's
+            // deadline applies.
             let chosen = look.pod.status.as_ref().is_some_and(|status| status.nominated_node_name.is_some());
             let health = if chosen {
                 Health::troubled("Unschedulable", message)
@@ -118,7 +121,7 @@ fn scheduling(look: &Look<'_>) -> Option<Health> {
     })
 }
 
-/// `0/1 nodes are available: 1 Insufficient cpu.`
+/// Returns the cause in a message such as `0/1 nodes are available: 1 Insufficient cpu.`
 fn unschedulable(said: &str) -> Cause {
     let why = said.split_once(" nodes are available: ").map_or(said, |(_, why)| why).trim_end_matches('.');
     if why.is_empty() {
@@ -129,11 +132,12 @@ fn unschedulable(said: &str) -> Cause {
     Cause::new(format!("no node takes the pod: {shown}")).said(said)
 }
 
-/// Init containers one after the other, as they run, then all others.
+/// Checks init containers in the order in which they run, then all others.
 fn containers(look: &Look<'_>) -> Option<Health> {
     for subject in init_subjects(look) {
         if let Some(finding) = container::examine(&subject, look) {
-            // A sidecar that runs but isn't ready doesn't hold up what comes after it; if it hasn't started, it does.
+            // A sidecar that has started doesn't block the containers after it, even if it isn't
+            // ready. A sidecar that hasn't started does.
             let started = subject.status.is_some_and(|status| status.started == Some(true));
             if subject.init || finding.state > State::Waiting || !started {
                 return Some(finding);
@@ -169,7 +173,7 @@ fn subjects<'a>(look: &Look<'a>) -> impl Iterator<Item = Subject<'a>> {
 fn init_subjects<'a>(look: &Look<'a>) -> impl Iterator<Item = Subject<'a>> {
     let specs = look.pod.spec.as_ref().and_then(|spec| spec.init_containers.as_deref());
     let statuses = look.pod.status.as_ref().and_then(|status| status.init_container_statuses.as_deref());
-    // One that is restarted always is a sidecar: it runs beside the others.
+    // An init container with the restart policy `Always` is a sidecar: it runs beside the others.
     // https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
     pair(specs, statuses, |spec| spec.restart_policy.as_deref() != Some("Always"))
 }

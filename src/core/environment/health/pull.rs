@@ -1,12 +1,13 @@
-//! Why an image can't be pulled, from what container runtimes say: containerd, CRI-O and Docker, and registries by way of them.
+//! Causes of failed image pulls, from the messages of containerd, CRI-O and Docker, and of
+//! registries that these repeat.
 //!
-//! Errors of Go programs are chains whose cause comes last, such as
+//! Errors of Go programs are chains with the cause at the end, such as
 //! `failed to pull and unpack image "…": failed to resolve image: failed to do request: Head "https://…": dial tcp: lookup …: no such host`.
 
 use super::kubelet_text::innermost;
 use crate::core::cause::Cause;
 
-/// Words of a registry or of a way to it that isn't there, with the short form of each.
+/// Messages about a registry that can't be reached, with the short form of each.
 const UNREACHABLE: [(&str, &str); 14] = [
     ("no such host", "no such host"),
     ("temporary failure in name resolution", "no name server answers"),
@@ -24,7 +25,7 @@ const UNREACHABLE: [(&str, &str); 14] = [
     (": eof", "connection closed"),
 ];
 
-/// Words of a TLS connection that one side doesn't accept, with the short form of each.
+/// Messages about a TLS connection that one side rejects, with the short form of each.
 const TLS: [(&str, &str); 6] = [
     ("unknown authority", "registry's TLS certificate signed by unknown authority"),
     ("has expired or is not yet valid", "registry's TLS certificate expired or not yet valid"),
@@ -34,7 +35,7 @@ const TLS: [(&str, &str); 6] = [
     ("gave http response to https client", "registry answers without TLS"),
 ];
 
-/// Words of a registry that lets nobody pull without an account, or not this one.
+/// Messages of a registry that requires an account, or denies access to this one.
 const NO_ACCESS: [&str; 8] = [
     "unauthorized",
     "forbidden",
@@ -46,15 +47,15 @@ const NO_ACCESS: [&str; 8] = [
     "no basic auth credentials",
 ];
 
-/// The cause of a failed pull, from what the kubelet says of it; an empty text where it says nothing.
+/// Returns the cause of a failed pull from the kubelet's message, which may be empty.
 pub(super) fn cause(said: &str, image: &str) -> Cause {
-    // CRI-O tries the image as another kind of artifact then, which it never was.
+    // CRI-O also tries the image as another kind of artifact. Ignore that error.
     let said = said.split("; artifact err:").next().unwrap_or(said);
     let lower = said.to_ascii_lowercase();
     let has = |words: &str| lower.contains(words);
     let of_image = |what: &str| Cause::new(what).detail(image).said(said);
     let of_host = |what: &str| match host(said) {
-        // A mirror or a proxy, which the image's name doesn't tell.
+        // A mirror or a proxy, which the image's name doesn't show.
         Some(host) if !host.ends_with(registry(image)) => {
             Cause::new(what).detail(host).said(format!("pulling {image}: {said}"))
         }
@@ -75,7 +76,7 @@ pub(super) fn cause(said: &str, image: &str) -> Cause {
         of_image("image's signature not accepted")
     } else if has("repository does not exist or may require") {
         of_image("no access to the image, or no such image").remedy("check name and credentials")
-    // A file system's "permission denied" is the node's matter.
+    // A file system's "permission denied" is about the node, not the registry.
     } else if NO_ACCESS.iter().any(|words| has(words)) && !lower.ends_with(": permission denied") {
         of_image("no access to the image").remedy("check the credentials for the registry")
     } else if has("no space left on device") {
@@ -93,7 +94,7 @@ pub(super) fn cause(said: &str, image: &str) -> Cause {
     }
 }
 
-/// The cause of an image whose name can't be used, or that isn't on the node.
+/// Returns the cause for an image whose name is invalid, or that isn't on the node.
 pub(super) fn unusable(reason: &str, said: &str, image: &str) -> Cause {
     match reason {
         "InvalidImageName" => Cause::new("image name not valid").detail(image).said(innermost(said)),
@@ -106,12 +107,12 @@ pub(super) fn unusable(reason: &str, said: &str, image: &str) -> Cause {
     }
 }
 
-/// Whether the text has the words; those that begin with a colon have to be at its end.
+/// Whether the text contains the words; words that begin with a colon must be at its end.
 fn has_end(lower: &str, words: &str) -> bool {
     if words.starts_with(':') { lower.ends_with(words) } else { lower.contains(words) }
 }
 
-/// The host that was asked.
+/// Returns the host of the request.
 fn host(said: &str) -> Option<&str> {
     let before = ["lookup ", "https://", "http://", "container registry "];
     let (_, rest) = before.iter().find_map(|words| said.split_once(words))?;
@@ -119,13 +120,14 @@ fn host(said: &str) -> Option<&str> {
     Some(host).filter(|host| !host.is_empty())
 }
 
-/// The registry of an image; without one in its name it is Docker Hub.
+/// Returns the registry of an image; Docker Hub if its name has none.
 fn registry(image: &str) -> &str {
     let first = image.split_once('/').map(|(first, _)| first);
     first.filter(|first| first.contains(['.', ':']) || *first == "localhost").unwrap_or("docker.io")
 }
 
-/// `linux/arm64` out of `no matching manifest for linux/arm64 in …`, or out of `architecture "arm64", variant "v8", OS "linux"`.
+/// Returns `linux/arm64` from `no matching manifest for linux/arm64 in …`, or from `architecture
+/// "arm64", variant "v8", OS "linux"`.
 fn platform(said: &str) -> Option<String> {
     if let Some((_, rest)) = said.split_once("no matching manifest for ") {
         return rest.split(' ').next().map(|platform| platform.trim_end_matches([',', ':']).to_owned());
@@ -135,7 +137,8 @@ fn platform(said: &str) -> Option<String> {
     Some(format!("{}/{architecture}", named("OS ").unwrap_or("linux")))
 }
 
-/// `503 Service Unavailable` out of `unexpected status from HEAD request to …: 503 Service Unavailable`.
+/// Returns `503 Service Unavailable` from `unexpected status from HEAD request to …: 503 Service
+/// Unavailable`.
 fn server_error(said: &str) -> Option<&str> {
     let status = said.rsplit(": ").find(|part| {
         part.len() >= 3

@@ -1,10 +1,10 @@
-//! Why no pod can be created, from what the API server answers to whoever creates it.
+//! Causes of pods that can't be created, from the API server's response to their controller.
 
 use super::kubelet_text::{about_creation, innermost};
 use crate::core::api_error::SentValues;
 use crate::core::cause::Cause;
 
-/// The cause of a pod that may not be created, without the values that were applied.
+/// Returns the cause for a rejected pod, without the applied values.
 pub(super) fn cause(message: &str, sent: &SentValues) -> Cause {
     let is_invalid = message.contains("\" is invalid: ");
     let said = about_creation(message, sent);

@@ -1,4 +1,4 @@
-//! What runs no pods but has a health: claims, services, routes, definitions.
+//! Health of objects without pods: claims, services, routes, definitions.
 
 use std::time::Duration;
 
@@ -13,16 +13,17 @@ use super::object::{ConditionView, condition, condition_in, number, text};
 use crate::core::cause::Cause;
 use crate::core::truncate::cut;
 
-/// Time for a gateway to see the services and listeners that a route names.
+/// Time for a gateway to find the services and listeners that a route names.
 const ROUTE_GRACE: Duration = Duration::from_secs(30);
-/// Time for a gateway to write the first status of a route, after which Matinee requests the URL without it.
+/// Time for a gateway to write the first status of a route. Afterwards Matinee requests the URL
+/// without it.
 const FIRST_WORD: Duration = Duration::from_secs(10);
 
-/// Longest part of a refusal of a route that stands for the cause, in characters.
+/// Longest part of a route's rejection to use as the cause, in characters.
 const MAX_REFUSAL: usize = 60;
 
-/// A claim has to be bound if a pod uses it. Most storage classes bind a claim only for its first pod, so one that no pod uses may stay pending
-/// for ever, and nobody misses it.
+/// Health of a `PersistentVolumeClaim`. It must be bound if a pod uses it. Most storage classes bind
+/// a claim only for its first pod, so an unused claim may stay pending forever without harm.
 pub(super) fn claim(live: &DynamicObject, seen: &Observation<'_>) -> Health {
     match text(&live.data, "/status/phase") {
         "Bound" => Health::ready("bound"),
@@ -38,7 +39,8 @@ fn is_used(claim: &DynamicObject, seen: &Observation<'_>) -> bool {
     volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref()).any(|used| used.claim_name == name)
 }
 
-/// A service is ready by being there; a load balancer needs an address, except when the service names its own.
+/// Health of a Service. It is ready as soon as it exists, but a load balancer needs an address
+/// unless the Service sets external IPs.
 pub(super) fn service(live: &DynamicObject) -> Health {
     if text(&live.data, "/spec/type") != "LoadBalancer" {
         return Health::present();
@@ -53,8 +55,9 @@ pub(super) fn service(live: &DynamicObject) -> Health {
     }
 }
 
-/// A route is ready when each parent it names has accepted it as it is now, and found what it points to. Some gateways write no status, or
-/// never write the generation that it is about. Only a request to the URL shows whether those routes work.
+/// Health of a route. It is ready when each of its parents has accepted its present generation and
+/// resolved its references. Some gateways write no status, or never write its generation. Only a
+/// request to the URL shows whether those routes work.
 /// <https://gateway-api.sigs.k8s.io/geps/gep-1364/>
 pub(super) fn route(live: &DynamicObject, now: Timestamp) -> Health {
     let generation = live.metadata.generation.unwrap_or(0);
@@ -72,7 +75,7 @@ pub(super) fn route(live: &DynamicObject, now: Timestamp) -> Health {
             })
             .map(|entry| by_parent(entry, &parent, generation, made, now))
             .collect();
-        // Several controllers may speak for one parent; one that serves it is enough.
+        // Several controllers may report on one parent; one that serves it is enough.
         let best = said.into_iter().min_by_key(|health| (health.state, health.unconfirmed));
         let health = best.unwrap_or_else(|| silent(&parent, made, now));
         if health.state > super::State::Ready {
@@ -123,7 +126,7 @@ fn by_parent(
     health
 }
 
-/// Health of a route about which the parent reports nothing. Most gateways report within a moment.
+/// Health of a route without a report about this parent. Most gateways report within a moment.
 fn silent(parent: &Parent<'_>, made: Option<Timestamp>, now: Timestamp) -> Health {
     let left = remaining(made, FIRST_WORD, now);
     if left.is_some() {
@@ -148,7 +151,7 @@ fn refused(said: &ConditionView<'_>, kind: &str, parent: &Parent<'_>, now: Times
     }
 }
 
-/// Who a route is attached to, with what the API takes for fields left out.
+/// Parent of a route, with the API's defaults for missing fields.
 #[derive(PartialEq)]
 struct Parent<'v> {
     group: &'v str,
@@ -178,7 +181,7 @@ impl<'v> Parent<'v> {
     }
 }
 
-/// A definition is ready when the API server serves its kind.
+/// Health of a `CustomResourceDefinition`. It is ready when the API server serves its kind.
 pub(super) fn definition(live: &DynamicObject) -> Health {
     let said = |kind: &str| condition(&live.data, kind);
     if let Some(refused) = said("NamesAccepted").filter(|names| names.is("False")) {

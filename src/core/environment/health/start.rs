@@ -1,9 +1,10 @@
-//! Why a container isn't created or started, from what kubelet, containerd and runc or crun say.
+//! Causes of containers that can't be created or started, from the messages of kubelet, containerd,
+//! runc and crun.
 
 use super::kubelet_text::innermost;
 use crate::core::cause::Cause;
 
-/// The cause of a container whose program can't be started.
+/// Returns the cause for a container whose program can't be started.
 pub(super) fn not_started(said: &str) -> Cause {
     if said.is_empty() {
         return Cause::new("container not started");
@@ -32,7 +33,7 @@ pub(super) fn not_started(said: &str) -> Cause {
     cause.said(said)
 }
 
-/// The cause of a container that can't be created.
+/// Returns the cause for a container that can't be created.
 pub(super) fn not_created(said: &str) -> Cause {
     if said.is_empty() {
         return Cause::new("container not created");
@@ -63,7 +64,7 @@ pub(super) fn not_created(said: &str) -> Cause {
     Cause::new(what).said(said)
 }
 
-/// The text in quotes after these words: `"/serve"`, or `` `serve` `` as crun has it.
+/// Returns the quoted text after these words: `"/serve"`, or `` `serve` `` from crun.
 fn quoted_after<'a>(text: &'a str, words: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(words)?;
     let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '`'))?;

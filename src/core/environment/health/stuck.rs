@@ -1,7 +1,8 @@
-//! Pods that a StatefulSet waits for in vain.
+//! Broken pods that block the update of their StatefulSet.
 //!
-//! A StatefulSet that updates its pods in order waits for each to be ready before it replaces the next one, also for a broken one of
-//! an earlier revision. Its fix is never rolled out unless somebody deletes that pod.
+//! A StatefulSet that updates its pods in order waits for each pod to be ready before it replaces
+//! the next one. It also waits for a broken pod of an earlier revision, so a fix is never rolled
+//! out until somebody deletes that pod.
 //! <https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback>
 
 use k8s_openapi::api::core::v1::Pod;
@@ -13,31 +14,32 @@ use super::object::{number, text};
 use super::owned;
 use super::pod::{self, Look};
 
-/// The reason of a StatefulSet that waits for such a pod.
+/// Reason of a StatefulSet that waits for such a pod.
 pub(super) const HELD_UP: &str = "HeldUpByEarlierRevision";
 
-/// A pod that has to be deleted for its StatefulSet to go on.
+/// A pod whose deletion unblocks its StatefulSet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StuckPod {
     /// Name of the pod.
     pub name: String,
-    /// UID of the pod, so that no other pod of that name is deleted.
+    /// UID of the pod, so that Matinee deletes no other pod of that name.
     pub uid: String,
     /// Name of the StatefulSet.
     pub stateful_set: String,
 }
 
-/// The pods of earlier revisions that keep a StatefulSet from its update, in the order of their names.
+/// Returns the pods of earlier revisions that block the update of a StatefulSet, sorted by name.
 pub(super) fn pods(live: &DynamicObject, seen: &Observation<'_>) -> Vec<StuckPod> {
     let object = &live.data;
-    // `Parallel` replaces broken pods by itself, and with `OnDelete` somebody chose to replace pods by hand.
+    // With `Parallel`, the StatefulSet replaces broken pods itself. With `OnDelete`, somebody
+    // replaces pods by hand.
     if text(object, "/spec/podManagementPolicy") == "Parallel"
         || text(object, "/spec/updateStrategy/type") == "OnDelete"
     {
         return Vec::new();
     }
     let name = live.metadata.name.clone().unwrap_or_default();
-    // Pods below the partition, which counts from the first pod, stay at the earlier revision.
+    // Pods below the partition, which counts from the first ordinal, stay at the earlier revision.
     let first = number(object, "/spec/ordinals/start")
         + number(object, "/spec/updateStrategy/rollingUpdate/partition");
     let mut stuck: Vec<StuckPod> = owned::by_stateful_set(live, seen)
@@ -53,12 +55,12 @@ pub(super) fn pods(live: &DynamicObject, seen: &Observation<'_>) -> Vec<StuckPod
     stuck
 }
 
-/// The number at the end of the name of a StatefulSet's pod.
+/// Returns the ordinal at the end of the name of a StatefulSet's pod.
 fn ordinal(pod: &Pod) -> Option<i64> {
     pod.metadata.name.as_deref()?.rsplit_once('-')?.1.parse().ok()
 }
 
-/// It failed, or wasn't ready for as long as a revision may take.
+/// Whether the pod failed, or hasn't been ready for as long as the deadline allows.
 pub(super) fn is_broken(pod: &Pod, workload: &str, seen: &Observation<'_>) -> bool {
     let look = Look { pod, workload, owner_retries: false, seen };
     if pod::examine(&look).is_some_and(|finding| finding.state == State::Failed) {

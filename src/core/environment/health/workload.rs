@@ -1,4 +1,5 @@
-//! What runs pods: the counts in its status say whether it is ready, its pods say why not.
+//! Health of workloads. The counts in a workload's status show whether it is ready; its pods show
+//! why not.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
@@ -14,7 +15,7 @@ use super::{deadline, stuck};
 use crate::api::FinishedJob;
 use crate::core::cause::Cause;
 
-/// Refusals of a pod that stay refusals: pod security, limits, and a pod that is wrong in itself.
+/// Rejections of a pod that don't change by themselves: Pod Security, limits, and an invalid pod.
 const FINAL_REFUSALS: [&str; 6] = [
     "violates PodSecurity",
     "exceeded quota",
@@ -88,8 +89,8 @@ pub(super) fn daemon_set(live: &DynamicObject, seen: &Observation<'_>) -> Health
     judge(live, seen, &pods, wanted, counts, || None)
 }
 
-/// A Job is ready when it is complete. It makes another pod of one that crashed as often as it is told to, so only its own word fails it,
-/// except for a pod that can't even start.
+/// Health of a Job. It is ready when it is complete. A Job replaces a crashed pod up to its backoff
+/// limit, so only its own condition makes it fail, or a pod that can't even start.
 pub(super) fn job(live: &DynamicObject, seen: &Observation<'_>) -> Health {
     let object = &live.data;
     let holds = |kind: &str| condition(object, kind).filter(|condition| condition.is("True"));
@@ -97,7 +98,7 @@ pub(super) fn job(live: &DynamicObject, seen: &Observation<'_>) -> Health {
         return Health::ready("complete");
     }
     let pods = owned::by_owner(live, seen).current;
-    // Of a Job that tries again, the running try counts and not those before it.
+    // When a Job retries, the running pod counts and the failed ones don't.
     let (ended, going): (Vec<&Pod>, Vec<&Pod>) = pods.into_iter().partition(|pod| phase(pod) == "Failed");
     let shown = if going.is_empty() { ended } else { going };
     let finding = worst(findings(live, &shown, true, seen));
@@ -116,7 +117,7 @@ pub(super) fn job(live: &DynamicObject, seen: &Observation<'_>) -> Health {
     })
 }
 
-/// A Job that ended and was removed since, as its TTL does: it stays what it was.
+/// Health of a Job that finished and was deleted since, for example by its TTL: its result stays.
 pub(super) fn removed_job(finished: &FinishedJob) -> Health {
     match &finished.failure {
         None => Health::ready("complete"),
@@ -124,7 +125,7 @@ pub(super) fn removed_job(finished: &FinishedJob) -> Health {
     }
 }
 
-/// A pod that nobody owns: nobody makes another one.
+/// Health of a pod without an owner: nothing replaces it.
 pub(super) fn pod(live: &DynamicObject, seen: &Observation<'_>) -> Health {
     let uid = live.metadata.uid.as_ref();
     let Some(pod) = seen.pods.iter().find(|pod| uid.is_some() && pod.metadata.uid.as_ref() == uid) else {
@@ -138,8 +139,8 @@ pub(super) fn pod(live: &DynamicObject, seen: &Observation<'_>) -> Health {
     }
 }
 
-/// What the counts, the pods and a last rule of the kind come to. Counts that are as they should be win: pods are seen through another watch and
-/// may be of a moment before.
+/// Health from a workload's counts, its pods, and a last rule of its kind. Complete counts win,
+/// because pods come from another watch and may be older.
 fn judge(
     live: &DynamicObject,
     seen: &Observation<'_>,
@@ -149,7 +150,7 @@ fn judge(
     otherwise: impl FnOnce() -> Option<Health>,
 ) -> Health {
     let Some(counts) = counts else {
-        // A ready pod is doubted only if it just came back from a crash.
+        // A ready pod is only in doubt shortly after a crash.
         let ready: Vec<&Pod> = pods.current.iter().copied().filter(|pod| pod::is_ready(pod)).collect();
         return worst(findings(live, &ready, false, seen))
             .unwrap_or_else(|| Health::ready(format!("{wanted} of {wanted} available")));
@@ -160,7 +161,7 @@ fn judge(
         finding => {
             let (other, again) = (otherwise(), finding.as_ref().and_then(|finding| finding.look_again_after));
             match (other, finding) {
-                // Too late, or held up: the pods say why.
+                // Past its deadline, or blocked: the pods show why.
                 (Some(other), Some(finding)) if other.state > finding.state => {
                     let message = finding.message.and(&other.message);
                     Health { message, ..other }.again(again)
@@ -178,8 +179,9 @@ fn too_few(available: i64, wanted: i64) -> Option<Health> {
         .then(|| Health::waiting("NotAvailable", format!("{available} of {wanted} available")))
 }
 
-/// No pod can be made: told by the ReplicaSet, and by the Deployment for it. The Deployment also passes on what older ReplicaSets say, so
-/// the current one is asked if it is in sight.
+/// Health of a workload whose pods the API server rejects. The ReplicaSet reports it, and its
+/// Deployment repeats it. The Deployment also repeats reports of older ReplicaSets, so the current
+/// ReplicaSet is preferred when it is known.
 fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, seen: &Observation<'_>) -> Option<Health> {
     let (message, since) = if let Some(set) = pods.replica_set {
         let conditions = set.status.as_ref()?.conditions.as_ref()?;
@@ -193,10 +195,11 @@ fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, seen: &Observa
         let failure = condition(&live.data, "ReplicaFailure").filter(|failure| failure.is("True"))?;
         (failure.message, failure.changed)
     };
-    // A quota may have room as soon as the pods of the revision before are gone.
+    // A quota may have room once the pods of the previous revision have been deleted.
     let for_good = FINAL_REFUSALS.iter().any(|refusal| message.contains(refusal))
         && !(old_pods && message.contains("quota"));
-    // Else it may be only late: a quota that isn't computed yet, a service account that others create, an admission webhook.
+    // Otherwise the rejection may be temporary: a quota that isn't computed yet, a service account
+    // that something else creates, or an admission webhook.
     let grace = seen.limits.missing_input_grace.as_std();
     let left = if for_good { None } else { remaining(since, grace, seen.now) };
     let mut cause = refusal::cause(message, seen.sent);
@@ -206,8 +209,8 @@ fn refused(live: &DynamicObject, pods: &Pods<'_>, old_pods: bool, seen: &Observa
     Some(Health::failed_unless(left, "FailedCreate", cause).lasts(since, seen.now))
 }
 
-/// Where a limit may come from that no container sets: the namespace's `LimitRange` fills it in
-/// before it is compared with the request.
+/// Remedy for a request above a limit that no container sets: the namespace's `LimitRange` sets the
+/// limit before the API server compares it with the request.
 /// <https://kubernetes.io/docs/concepts/policy/limit-range/#limitrange-and-admission-checks-for-pods>
 const DEFAULT_LIMIT: &str =
     "a container without limit has that of the class's spec.isolation.defaultLimits, so set resources.limits";
@@ -216,8 +219,8 @@ fn is_over_default_limit(message: &str) -> bool {
     message.contains("must be less than or equal to ") && message.contains(" limit of ")
 }
 
-/// The Deployment's own deadline (`progressDeadlineSeconds`) is over. The one that Kubernetes sets where the template says nothing doesn't
-/// shorten the class's.
+/// Health of a Deployment that has exceeded its own deadline (`progressDeadlineSeconds`).
+/// Kubernetes' default for that deadline doesn't shorten the class's.
 fn late(object: &serde_json::Value, seen: &Observation<'_>) -> Option<Health> {
     let progressing = condition(object, "Progressing")?;
     if progressing.reason != "ProgressDeadlineExceeded" {
@@ -229,7 +232,8 @@ fn late(object: &serde_json::Value, seen: &Observation<'_>) -> Option<Health> {
     Some(Health::failed_unless(left, "ProgressDeadlineExceeded", message))
 }
 
-/// A StatefulSet waits for each pod to be ready before it replaces the next one, also for a broken one of the revision before.
+/// Health of a StatefulSet that waits for a broken pod of an earlier revision. It replaces the next
+/// pod only when the previous one is ready.
 fn held_up(live: &DynamicObject, seen: &Observation<'_>, pods: &Pods<'_>) -> Option<Health> {
     let name = live.metadata.name.as_deref().unwrap_or_default();
     if !pods.earlier.iter().any(|pod| stuck::is_broken(pod, name, seen)) {

@@ -1,35 +1,35 @@
-//! What has to be done about one object: a pure decision between what is planned and what is there.
+//! Decides how to bring one object from its live to its planned state.
 
 use kube::api::DynamicObject;
 
 use super::jobs;
 use super::object::unchanged;
 
-/// What has to be done so that an object is as planned.
+/// Next step for one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing: it is as it was applied.
+    /// Nothing: the object is as it was applied.
     Nothing,
-    /// Nothing: it is a Job that finished for this revision and was removed since.
+    /// Nothing: the object is a Job that finished for this revision and has been deleted since.
     Finished,
-    /// It is applied: it isn't there, or something else was applied.
+    /// Apply it: it doesn't exist, or its content was different.
     Apply,
-    /// It is applied again, since somebody else changed it.
+    /// Apply it again: another client changed it.
     Correct,
-    /// It is deleted and created again: a Job takes no change of what it runs.
+    /// Delete and recreate it: it is a Job, whose pod template can't be changed.
     Replace,
-    /// It is a Job that is to be replaced and is being deleted already.
+    /// Wait: it is a Job to replace, and its deletion is in progress.
     Await,
 }
 
-/// Decides about one object. `kept` says whether nobody changed the live object since it was
-/// applied, `finished` whether it is a Job that ran to its end for this revision.
+/// Decides about one object. `kept`: no other client has changed the live object since it was
+/// applied. `finished`: it is a Job that finished for this revision.
 pub fn change(planned: &DynamicObject, live: Option<&DynamicObject>, kept: bool, finished: bool) -> Change {
     let Some(live) = live else { return if finished { Change::Finished } else { Change::Apply } };
     let deleted = live.metadata.deletion_timestamp.is_some();
     if unchanged(planned, live) {
         return match (kept, deleted && jobs::is_job(planned)) {
-            // Its end is awaited: a change would be lost with it.
+            // Wait for its deletion: a change would be lost.
             (true, _) | (_, true) => Change::Nothing,
             (false, false) => Change::Correct,
         };

@@ -1,16 +1,16 @@
-//! How often one object is put back. Where another controller insists on its own value, putting it
-//! back has no end.
+//! Limit on how often Matinee restores an object. Without a limit, Matinee and another controller
+//! would overwrite each other's value forever.
 
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Corrections of one object within [`WINDOW`].
+/// Most corrections of one object within [`WINDOW`].
 pub const MOST: usize = 10;
-/// The time in which they are counted.
+/// Time in which corrections count.
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 
-/// The writes of one object that had no new content as their cause.
+/// Corrections of one object: writes without new content.
 #[derive(Clone, Debug, Default)]
 pub struct Corrections {
     digest: String,
@@ -19,7 +19,7 @@ pub struct Corrections {
 }
 
 impl Corrections {
-    /// Whether content with this digest may be written now. New content always may.
+    /// Whether Matinee may write content with this digest now. New content is always allowed.
     pub fn allows(&mut self, digest: &str, now: Timestamp) -> bool {
         self.at.retain(|at| now.duration_since(*at) < WINDOW);
         let allowed = self.digest != digest || self.at.len() < MOST;
@@ -27,7 +27,7 @@ impl Corrections {
         allowed
     }
 
-    /// Content with this digest was written.
+    /// Records a write of content with this digest.
     pub fn wrote(&mut self, digest: &str, now: Timestamp) {
         if self.digest == digest {
             self.at.push_back(now);
@@ -36,14 +36,14 @@ impl Corrections {
         }
     }
 
-    /// The object is left to somebody else. Says whether that is so for the first time since it was
-    /// last put back.
+    /// Records that Matinee doesn't restore the object any more. Returns whether this is the first
+    /// time since its last write.
     pub fn left(&mut self) -> bool {
         !std::mem::replace(&mut self.told, true)
     }
 }
 
-/// Says of an object that it is left as another manager keeps changing it.
+/// Returns the message about an object that another manager keeps changing.
 pub fn contested(kind: &str, name: &str, by: Option<&str>) -> String {
     let by = by.unwrap_or("something else");
     format!(

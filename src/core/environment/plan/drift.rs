@@ -1,7 +1,9 @@
-//! Whether somebody else changed what was applied. The API server keeps the set of fields that an apply
-//! owns, and takes out of it whatever another manager sets to another value, so a fingerprint of that
-//! set tells. Fields that Matinee doesn't set are anybody's. `spec.replicas` is compared by itself: a
-//! scaler may change it.
+//! Detects changes that other clients made to applied objects.
+//!
+//! The API server keeps the set of fields that an apply owns. When another manager sets a field to
+//! another value, the API server removes the field from the set. Matinee therefore compares a
+//! fingerprint of the set. Other clients may change fields that Matinee doesn't set.
+//! `spec.replicas` is compared separately, because an autoscaler may change it.
 //! <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -14,22 +16,23 @@ use serde_json::Value;
 use super::scale::replicas;
 use crate::api::ANNOTATION_DIGEST;
 
-/// The field manager as which objects of environments are applied.
+/// Field manager with which Matinee applies the objects of environments.
 pub const MANAGER: &str = "matinee-environment";
-/// Annotation in memory: [`fingerprint`] of the object before its contents were dropped.
+/// In-memory annotation: [`fingerprint`] of the object before its content was dropped.
 pub const ANNOTATION_FINGERPRINT: &str = "matinee.dev/live-fingerprint";
-/// Annotation in memory: the manager that set `spec.replicas` through the subresource `scale`, if
-/// one did.
+/// In-memory annotation: the manager that set `spec.replicas` through the subresource `scale`, if
+/// any.
 const ANNOTATION_SCALED_BY: &str = "matinee.dev/live-scaled-by";
-/// Annotation in memory: the manager, other than Matinee, that last changed something that a
+/// In-memory annotation: the last manager, other than Matinee, that changed something that a
 /// fingerprint covers.
 const ANNOTATION_CHANGED_BY: &str = "matinee.dev/live-changed-by";
-/// Stands for a manager without a name.
+/// Name of a manager that gives none.
 const UNKNOWN: &str = "unknown";
-/// Beginning of the names of Matinee's own field managers.
+/// Prefix of Matinee's own field managers.
 const OWN_MANAGERS: &str = "matinee-";
 
-/// Notes on an object what its managed fields and contents tell, so that both can be dropped.
+/// Records the facts from an object's managed fields and content as annotations, so that both can
+/// be dropped.
 pub fn mark(object: &mut DynamicObject) {
     let notes = [
         (ANNOTATION_FINGERPRINT, Some(fingerprint(object))),
@@ -45,9 +48,9 @@ pub fn mark(object: &mut DynamicObject) {
     }
 }
 
-/// A digest of the set of fields that Matinee's apply owns; of an object that was never applied, as a
-/// Namespace that was just created, of everything that is neither status nor bookkeeping. Both without
-/// `spec.replicas`.
+/// Returns a digest of the set of fields that Matinee's apply owns. For an object that was never
+/// applied, such as a Namespace that was just created, it covers everything but status and
+/// bookkeeping. Both forms leave out `spec.replicas`.
 pub fn fingerprint(object: &DynamicObject) -> String {
     let mut hasher = DefaultHasher::new();
     let owned = object.managed_fields().iter().find(|entry| {
@@ -83,8 +86,9 @@ fn hash_but(value: &Value, but: &str, of: &str, hasher: &mut DefaultHasher) {
     }
 }
 
-/// The manager that set `spec.replicas` through the subresource `scale`. The API server notes nobody who
-/// scaled to 0, since a `Scale` leaves a 0 out; whoever owned the number before owns it no longer.
+/// Returns the manager that set `spec.replicas` through the subresource `scale`. For a scaling to 0
+/// it returns `unknown`: a `Scale` leaves a 0 out, so the API server records no manager for it and
+/// removes the field from its previous owner.
 pub fn scaled_by(object: &DynamicObject) -> Option<String> {
     let owns = |entry: &&ManagedFieldsEntry| {
         fields(entry).and_then(|fields| fields.pointer("/f:spec/f:replicas")).is_some()
@@ -98,7 +102,7 @@ pub fn scaled_by(object: &DynamicObject) -> Option<String> {
         .or_else(|| to_zero().then(|| UNKNOWN.to_owned()))
 }
 
-/// The manager, other than Matinee, that last changed something that a fingerprint covers.
+/// Returns the last manager, other than Matinee, that changed something that a fingerprint covers.
 pub fn changed_by(object: &DynamicObject) -> Option<String> {
     let changes = |entry: &&ManagedFieldsEntry| {
         entry.subresource.is_none()
@@ -120,24 +124,26 @@ fn fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
     entry.fields_v1.as_ref().map(|fields| &fields.0)
 }
 
-/// The name of a manager. A client that says neither a field manager nor a user agent has none.
+/// Returns the name of a manager: `unknown` for a client with neither a field manager nor a user
+/// agent.
 fn manager(entry: &ManagedFieldsEntry) -> String {
     entry.manager.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| UNKNOWN.to_owned())
 }
 
-/// What is remembered of an object as the API server answered when it was applied.
+/// Facts about an object in the API server's response to its apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Application {
-    /// Digest of what was applied.
+    /// Digest of the applied object.
     pub digest: String,
-    /// `metadata.generation` of the answer.
+    /// `metadata.generation` in the response.
     pub generation: Option<i64>,
     fingerprint: Option<String>,
     replicas: Option<i64>,
 }
 
 impl Application {
-    /// An object as a write just answered, or as a new process found it.
+    /// Records the facts of an object from the response to a write, or as first read after a
+    /// restart.
     pub fn of(object: &DynamicObject) -> Self {
         let marked = note(object, ANNOTATION_FINGERPRINT);
         Self {
@@ -148,7 +154,7 @@ impl Application {
         }
     }
 
-    /// Whether nobody changed the object since. That somebody scales it is no change.
+    /// Whether no other client has changed the object since. Scaling doesn't count as a change.
     pub fn is_kept(&self, live: &DynamicObject) -> bool {
         let live_now = Self::of(live);
         self.fingerprint == live_now.fingerprint
@@ -197,11 +203,11 @@ mod tests {
         assert!(known.is_kept(&marked(deployment(3, "a", &json!([scaled.clone()])))));
         assert!(
             known.is_kept(&deployment(3, "a", &json!([scaled.clone()]))),
-            "also as the API server answers"
+            "also in the API server's response"
         );
         assert!(!known.is_kept(&marked(deployment(1, "b", &json!([scaled])))), "the image is drift");
         let nameless = by("", Some("scale"), EARLY, &replicas);
-        assert!(known.is_kept(&marked(deployment(3, "a", &json!([nameless])))), "whoever scaled it");
+        assert!(known.is_kept(&marked(deployment(3, "a", &json!([nameless])))), "a nameless client");
         let edited = by("kubectl-edit", None, EARLY, &replicas);
         assert!(!known.is_kept(&marked(deployment(3, "a", &json!([edited])))), "not through scale");
         let status = by("kubelet", Some("status"), EARLY, &json!({"f:status": {}}));
@@ -225,7 +231,7 @@ mod tests {
         let edited = by("kubectl-edit", None, LATE, &json!({"f:spec": {"f:replicas": {}}}));
         assert!(!known.is_kept(&marked(deployment(0, "a", &json!([left.clone(), edited])))), "edited to 0");
         assert!(!known.is_kept(&marked(deployment(3, "a", &json!([left])))), "not through scale");
-        assert!(!known.is_kept(&marked(deployment(1, "a", &json!([])))), "its managed fields are gone");
+        assert!(!known.is_kept(&marked(deployment(1, "a", &json!([])))), "no managed fields");
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! The types of fields, as the API server has them. YAML takes `8080` and `true` for a number and a
-//! boolean, and the API server refuses them where it wants text, so what is written without quotes
-//! becomes text there; and text that is a whole number becomes a number where one is wanted.
-//! Anything else of the wrong type is a mistake that names the field, never its value.
+//! Converts scalars to the types that the API server requires.
 //!
-//! The types are those of `k8s-openapi`: an object is read as its kind by a deserializer that goes
-//! on where a type doesn't fit. Of kinds that aren't Kubernetes' own only the metadata is known.
+//! YAML reads `8080` and `true` as a number and a boolean, and the API server rejects them where it
+//! requires a string. So an unquoted scalar becomes a string there, and a string with a whole
+//! number becomes a number where one is required. Any other wrong type is a mistake that names the
+//! field, never its value.
+//!
+//! The types are those of `k8s-openapi`: a deserializer reads the object as its kind and continues
+//! after a wrong type. For kinds that Kubernetes doesn't define, it checks only the metadata.
 
 use std::cell::RefCell;
 
@@ -18,13 +20,13 @@ use serde_json::{Error, Value};
 
 use crate::core::truncate::cut;
 
-/// Gives each scalar of the object the type that its kind wants there. `field` is the object's
-/// place, as `resources[1]`.
+/// Converts each scalar of the object to the type that its kind requires. `field` is the object's
+/// position, such as `resources[1]`.
 ///
-/// Errors: one message for each field whose value can't be of its type.
+/// Errors: one message for each field whose value can't have its type.
 pub(super) fn fit(field: &str, api_version: &str, kind: &str, object: &mut Value) -> Result<(), Vec<String>> {
     let report = RefCell::new(Report::default());
-    // An error is about more than the type of one scalar: the API server has its say.
+    // Other errors are for the API server to report.
     drop(examine(api_version, kind, object, &report));
     let Report { fixes, mistakes } = report.into_inner();
     for (path, value) in fixes {
@@ -89,7 +91,7 @@ fn read<'de, T: Deserialize<'de>>(
     T::deserialize(Probe { value, path, report }).map(drop)
 }
 
-/// What reading an object found.
+/// Result of reading an object.
 #[derive(Default)]
 struct Report {
     fixes: Vec<(Vec<Step>, Value)>,
@@ -102,7 +104,7 @@ enum Step {
     Index(usize),
 }
 
-/// The way to a value, from its end.
+/// Path to a value, linked from its end.
 #[derive(Clone, Copy)]
 enum Path<'p> {
     Root,
@@ -122,7 +124,8 @@ impl Path<'_> {
     }
 }
 
-/// As `.spec.containers[0].image`, with keys that aren't plain names in quotes.
+/// Formats a path such as `.spec.containers[0].image`, with quotes around keys that aren't plain
+/// names.
 fn shown(path: &[Step]) -> String {
     let plain = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let steps = path.iter().map(|step| match step {
@@ -141,7 +144,7 @@ const BOOLEAN: &str = "must be true or false";
 const LIST: &str = "must be a list";
 const OBJECT: &str = "must be an object";
 
-/// Reads a value as whatever is asked for, and notes where that isn't what it is.
+/// Deserializer that reads a value as any requested type and records where the type is different.
 struct Probe<'p, 'de> {
     value: &'de Value,
     path: Path<'p>,
@@ -153,7 +156,7 @@ impl Probe<'_, '_> {
         self.report.borrow_mut().fixes.push((self.path.steps(), value));
     }
 
-    /// Notes a mistake, except for a null, which is as good as a missing field.
+    /// Records a mistake, except for null, which counts as a missing field.
     fn wrong(&self, problem: &'static str) {
         if !self.value.is_null() {
             self.report.borrow_mut().mistakes.push((self.path.steps(), problem));
@@ -163,7 +166,7 @@ impl Probe<'_, '_> {
     fn text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let base64 = (&visitor as &dyn Expected).to_string() == "a base64-encoded string";
         match self.value {
-            // Whether it is base64 is the API server's to say.
+            // The API server checks the base64.
             Value::String(_) if base64 => {}
             Value::String(text) => return visitor.visit_str(text),
             Value::Bool(_) | Value::Number(_) if !base64 => self.fix(Value::String(literal(self.value))),
@@ -180,12 +183,12 @@ impl Probe<'_, '_> {
                 None => self.wrong(NUMBER),
             },
         }
-        // Its size is the API server's to judge.
+        // The API server checks the range.
         visitor.visit_i64(0)
     }
 }
 
-/// A scalar as JSON writes it.
+/// Returns a scalar as JSON writes it.
 fn literal(value: &Value) -> String {
     match whole(value) {
         Some(number) => number.to_string(),
@@ -193,12 +196,13 @@ fn literal(value: &Value) -> String {
     }
 }
 
-/// The whole number that a number or a text is, in its usual form: not `007` or `1e3`.
+/// Returns the whole number that a number or a text contains, in its usual form: not `007` or
+/// `1e3`.
 fn whole(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64().or_else(|| {
             let number = number.as_f64()?;
-            // Exact up to 2^53, as in any JSON.
+            // Exact up to 2^53, as in JSON.
             #[allow(clippy::cast_possible_truncation)]
             (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
         }),
@@ -219,7 +223,8 @@ impl<'de> Deserializer<'de> for Probe<'_, 'de> {
                 visitor.visit_i64(0)
             }
             Value::Bool(value) => visitor.visit_bool(*value),
-            // A port or a share as text is a name or ends in "%", so digits alone are a number.
+            // For a port or a percentage, a string is a name or ends in "%", so digits alone are a
+            // number.
             Value::String(_) if either && whole(self.value).is_some() => self.number(visitor),
             Value::Number(_) if either => self.number(visitor),
             Value::String(text) => visitor.visit_str(text),
@@ -349,7 +354,7 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
 mod tests {
     use super::*;
 
-    /// The object with its fields fitted, or what is wrong with it.
+    /// Returns the object with converted fields, or its mistakes.
     fn fitted(yaml: &str) -> Result<Value, Vec<String>> {
         let mut object: Value = serde_saphyr::from_str(yaml).unwrap();
         let text = |field: &str| object[field].as_str().unwrap().to_owned();
@@ -468,7 +473,7 @@ mod tests {
                 "/spec/strategy/rollingUpdate/maxSurge",
                 "25%".into(),
             ),
-            // What takes either is left.
+            // A field that accepts both types keeps its value.
             (
                 &deployment(
                     "{template: {spec: {containers: [{resources: {limits: {cpu: 2, memory: 1Gi}}}]}}}",

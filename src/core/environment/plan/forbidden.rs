@@ -1,11 +1,12 @@
-//! Kinds that a template can't have. The API server refuses them too, since the deployer account is never given the right; here the
-//! refusal comes before anything is applied, and with the remedy.
+//! Kinds that a template can't have. The API server would reject them too, because the deployer
+//! account doesn't have the rights. This check comes before anything is applied, and its message
+//! has the remedy.
 
 use super::{KIND_FORBIDDEN, mistake};
 use crate::api::GROUP;
 use crate::core::environment::resolved::Mistake;
 
-/// Groups whose every kind is either namespaced or named below: from these no surprise can come.
+/// Groups in which every kind is either namespaced or listed below.
 const KNOWN_GROUPS: [&str; 9] = [
     "",
     "apps",
@@ -18,12 +19,13 @@ const KNOWN_GROUPS: [&str; 9] = [
     "rbac.authorization.k8s.io",
 ];
 
-/// Whether Kubernetes itself defines the group, so that objects of it make no Services of their own.
+/// Whether Kubernetes itself defines the group. Controllers of such kinds create no Services.
 pub(super) fn known_group(group: &str) -> bool {
     KNOWN_GROUPS.contains(&group)
 }
 
-/// Refuses a kind that can't be in a template. `field` is the object's place, as `resources[1]`.
+/// Rejects a kind that can't be in a template. `field` is the object's position, such as
+/// `resources[1]`.
 pub(super) fn check(field: &str, group: &str, kind: &str) -> Result<(), Mistake> {
     let remedy = match (group, kind) {
         ("", "Namespace") => "the preview's namespace is made already; remove the object",

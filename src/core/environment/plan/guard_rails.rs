@@ -1,4 +1,5 @@
-//! The guard rails: what confines an environment, applied before anything of the template's.
+//! Guard rails: the objects that confine an environment. Matinee applies them before the template's
+//! objects.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +17,12 @@ use crate::core::environment::resolved::{Mistake, Target};
 
 /// Name of the ResourceQuota, LimitRange and NetworkPolicy.
 pub const GUARD_RAIL: &str = "matinee";
-/// Name of the account as which a template's objects are applied, of its RoleBinding, and of the `ClusterRole` with its rights.
+/// Name of the account with which Matinee applies a template's objects, of its RoleBinding, and of
+/// the `ClusterRole` with its rights.
 pub const DEPLOYER: &str = "matinee-deployer";
 
-/// The Namespace, with the class's Pod Security Standard enforced, audited and warned of.
-/// <https://kubernetes.io/docs/concepts/security/pod-security-admission/>
+/// Returns the Namespace, with the class's Pod Security Standard in the modes enforce, audit and
+/// warn. <https://kubernetes.io/docs/concepts/security/pod-security-admission/>
 pub(super) fn namespace(target: &Target, marks: &Marks) -> Result<DynamicObject, Mistake> {
     let level = target.class.isolation.pod_security.label();
     let labels: BTreeMap<String, String> = ["enforce", "audit", "warn"]
@@ -66,7 +68,7 @@ pub(super) fn limit_range(target: &Target, marks: &Marks) -> Result<DynamicObjec
     typed(&limits, marks)
 }
 
-/// No pod is meant to run as this account, so its token goes into none.
+/// Returns the deployer account. No pod is meant to run as it, so its token isn't mounted.
 pub(super) fn service_account(target: &Target, marks: &Marks) -> Result<DynamicObject, Mistake> {
     let account = ServiceAccount {
         metadata: metadata(target, DEPLOYER),
@@ -94,8 +96,8 @@ pub(super) fn role_binding(target: &Target, marks: &Marks) -> Result<DynamicObje
     typed(&binding, marks)
 }
 
-/// The mistake that makes the API server reject a guard rail of this kind, with the API server's words: the class's, or
-/// rights that the operator lacks.
+/// Returns the mistake for a guard rail of this kind that the API server rejects, with the API
+/// server's message. The cause is either in the class or rights that the operator lacks.
 pub fn rail_refused(class: &str, kind: &str, namespace: &str, code: u16, message: &str) -> Mistake {
     let field = match kind {
         "ResourceQuota" => "spec.isolation.quota",
@@ -117,7 +119,7 @@ pub fn rail_refused(class: &str, kind: &str, namespace: &str, code: u16, message
     }
 }
 
-/// Name and namespace of an object in the environment's namespace.
+/// Returns the metadata of an object in the environment's namespace.
 pub(super) fn metadata(target: &Target, name: &str) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),

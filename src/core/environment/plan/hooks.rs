@@ -1,20 +1,20 @@
-//! Hooks of other deployers. Applied like any other object, one would run at a time that nobody
-//! meant, and a test that failed once would make the preview a failure for good.
+//! Hooks of other deployers. Matinee rejects them: applied like any other object, a hook would run
+//! at an unintended time, and a test that failed once would make the preview fail for good.
 
 use serde_json::{Map, Value};
 
 use super::{HOOK_UNSUPPORTED, mistake};
 use crate::core::environment::resolved::Mistake;
 
-/// Annotations that make a hook of an object, whose hook it is, and how its deployer leaves hooks
-/// out.
-/// <https://helm.sh/docs/topics/charts_hooks/>, <https://argo-cd.readthedocs.io/en/stable/user-guide/resource_hooks/>
+/// Annotations that mark an object as a hook, with their deployer and the way to leave hooks out.
+/// <https://helm.sh/docs/topics/charts_hooks/>,
+/// <https://argo-cd.readthedocs.io/en/stable/user-guide/resource_hooks/>
 const HOOKS: [(&str, &str, &str); 2] = [
     ("helm.sh/hook", "Helm", "leave it out (helm template --no-hooks)"),
     ("argocd.argoproj.io/hook", "Argo CD", "leave it out"),
 ];
 
-/// Refuses a hook. `field` is the object's place, as `resources[1]`.
+/// Rejects a hook. `field` is the object's position, such as `resources[1]`.
 pub(super) fn check(field: &str, kind: &str, metadata: &Map<String, Value>) -> Result<(), Mistake> {
     let Some(annotations) = metadata.get("annotations").and_then(Value::as_object) else { return Ok(()) };
     for (annotation, deployer, remedy) in HOOKS {

@@ -1,10 +1,10 @@
-//! The part of an HTTPRoute (`gateway.networking.k8s.io/v1`) that a preview's route consists of.
+//! The fields of an HTTPRoute (`gateway.networking.k8s.io/v1`) that a preview's route uses.
 //! <https://gateway-api.sigs.k8s.io/reference/spec/#httproute>
 
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 
-/// Requests for host names that come in at a Gateway, and the Service they go to.
+/// Route from host names at a Gateway to a Service.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[kube(
     group = "gateway.networking.k8s.io",
@@ -20,11 +20,11 @@ pub struct HttpRouteSpec {
     pub parent_refs: Vec<ParentReference>,
     /// The host names.
     pub hostnames: Vec<String>,
-    /// What happens to a request; one rule without conditions here.
+    /// Rules for requests. A preview's route has one rule without conditions.
     pub rules: Vec<HttpRouteRule>,
 }
 
-/// A Gateway.
+/// Reference to a Gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParentReference {
@@ -36,20 +36,20 @@ pub struct ParentReference {
     pub name: String,
     /// Its namespace.
     pub namespace: String,
-    /// One listener of it.
+    /// Name of one of its listeners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub section_name: Option<String>,
 }
 
-/// What happens to a request.
+/// Rule for requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpRouteRule {
-    /// Where it goes.
+    /// Backends that receive the requests.
     pub backend_refs: Vec<BackendReference>,
 }
 
-/// A port of a Service in the route's namespace.
+/// Port of a Service in the route's namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackendReference {

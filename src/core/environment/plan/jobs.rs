@@ -1,6 +1,6 @@
-//! Jobs. Kubernetes takes no change of what a Job runs, so a Job whose content changed is deleted
-//! and created again. A Job that finished and is gone, as its TTL removes it, has done its work for
-//! the revision.
+//! Jobs. Kubernetes rejects changes of a Job's pod template, so Matinee deletes and recreates a Job
+//! whose content has changed. A Job that finished and was deleted, for example by its TTL, has done
+//! its work for the revision.
 
 use kube::api::DynamicObject;
 use serde_json::{Map, Value};
@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use super::object::{digest_of, group_of, kind_of};
 use crate::api::{ANNOTATION_DIGEST, ANNOTATION_FIXED_DIGEST, FinishedJob, LABEL_ENVIRONMENT_UID, Revision};
 
-/// Fields of a Job's spec that can't change; all others (`parallelism`, `suspend`,
-/// `ttlSecondsAfterFinished` and the like) can.
+/// Immutable fields of a Job's spec. All others (`parallelism`, `suspend`,
+/// `ttlSecondsAfterFinished` and others) can change.
 /// <https://kubernetes.io/docs/concepts/workloads/controllers/job/>
 const FIXED: [&str; 9] = [
     "backoffLimitPerIndex",
@@ -23,7 +23,7 @@ const FIXED: [&str; 9] = [
     "template",
 ];
 
-/// Digest of what can't change of a Job; `None` for every other kind.
+/// Returns the digest of a Job's immutable fields; `None` for every other kind.
 pub(super) fn fixed_digest(group: &str, kind: &str, object: &Map<String, Value>) -> Option<String> {
     if (group, kind) != ("batch", "Job") {
         return None;
@@ -42,8 +42,8 @@ pub fn is_job(object: &DynamicObject) -> bool {
     (group_of(object), kind_of(object)) == ("batch", "Job")
 }
 
-/// Whether the live object is a Job of this environment that can't become the planned one by a
-/// change.
+/// Whether the live object is a Job of this environment that an update can't turn into the planned
+/// one.
 pub(super) fn must_be_replaced(planned: &DynamicObject, live: &DynamicObject) -> bool {
     let fixed = |object: &DynamicObject| annotation(object, ANNOTATION_FIXED_DIGEST);
     is_job(planned)
@@ -51,9 +51,10 @@ pub(super) fn must_be_replaced(planned: &DynamicObject, live: &DynamicObject) ->
         && fixed(live).is_some_and(|live| fixed(planned).is_some_and(|planned| planned != live))
 }
 
-/// Whether a Job that the API server refuses to change (an older Matinee applied it, without the
-/// digest of what can't change) may be deleted and created again: it is the environment's, and it
-/// is another revision's content. One that merely drifted is never run again.
+/// Whether Matinee may delete and recreate a Job when the API server rejects its update. An older
+/// Matinee applied such a Job, without the digest of the immutable fields. The Job must belong to
+/// the environment and have the content of another revision. Matinee never reruns a Job because of
+/// drift.
 pub fn may_be_replaced(planned: &DynamicObject, live: &DynamicObject) -> bool {
     is_job(planned)
         && of_same_environment(planned, live)
@@ -69,7 +70,7 @@ fn annotation(object: &DynamicObject, name: &str) -> Option<String> {
     object.metadata.annotations.as_ref()?.get(name).cloned()
 }
 
-/// How a Job ended.
+/// Result of a Job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobEnd {
     /// It completed.
@@ -78,7 +79,7 @@ pub enum JobEnd {
     Failed(String),
 }
 
-/// How the Job ended; `None` while it hasn't, and for other kinds.
+/// Returns the result of a Job; `None` while it runs, and for other kinds.
 pub fn end_of(live: &DynamicObject) -> Option<JobEnd> {
     if !is_job(live) {
         return None;
@@ -93,7 +94,7 @@ pub fn end_of(live: &DynamicObject) -> Option<JobEnd> {
     })
 }
 
-/// What is recorded of a Job that ended.
+/// Returns the record of a Job that finished.
 pub fn finished(end: JobEnd, digest: &str, revision: &Revision) -> FinishedJob {
     FinishedJob {
         sha: revision.sha.clone(),
@@ -106,7 +107,7 @@ pub fn finished(end: JobEnd, digest: &str, revision: &Revision) -> FinishedJob {
     }
 }
 
-/// Whether the planned Job ran to its end for this revision already.
+/// Whether the planned Job has already finished for this revision.
 pub fn is_finished(record: Option<&FinishedJob>, planned: &DynamicObject, revision: &Revision) -> bool {
     record.is_some_and(|record| {
         is_job(planned)
@@ -200,6 +201,6 @@ mod tests {
         assert!(is_finished(Some(&record), &running("app:1"), &revision(1)));
         assert!(!is_finished(Some(&record), &running("app:2"), &revision(1)), "another content");
         assert!(!is_finished(Some(&record), &running("app:1"), &revision(2)), "another deployment");
-        assert!(!is_finished(None, &running("app:1"), &revision(1)), "it never ended");
+        assert!(!is_finished(None, &running("app:1"), &revision(1)), "it never finished");
     }
 }

@@ -1,4 +1,5 @@
-//! The environment's labels: by them its objects, pods and `ReplicaSets` are found, and by the UID among them ownership is decided.
+//! The environment's labels. Matinee finds its objects, pods and ReplicaSets by them, and the UID
+//! among them decides ownership.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use crate::core::naming::label_value;
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/>
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
-/// The labels of one environment.
+/// Labels of one environment.
 pub(super) struct Marks(BTreeMap<String, String>);
 
 impl Marks {
@@ -31,14 +32,16 @@ impl Marks {
         Self(labels)
     }
 
-    /// Adds the labels. A user's own stay, but for those under `matinee.dev/`, which say whose the object is.
+    /// Adds the labels. It keeps the user's own, except for those under `matinee.dev/`, which mark
+    /// the owner.
     pub(super) fn add_to(&self, labels: &mut BTreeMap<String, String>) {
         labels.retain(|name, _| !reserved(name));
         labels.extend(self.0.clone());
         labels.entry(MANAGED_BY.to_owned()).or_insert_with(|| "matinee".to_owned());
     }
 
-    /// The same for labels that aren't typed. What isn't a string is left for the API server to refuse.
+    /// Adds the labels to untyped ones. It keeps a value that isn't a string, which the API server
+    /// rejects.
     pub(super) fn add_to_json(&self, labels: &mut Map<String, Value>) {
         labels.retain(|name, _| !reserved(name));
         labels.extend(self.0.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
@@ -46,7 +49,7 @@ impl Marks {
     }
 }
 
-/// Whether a label or annotation is Matinee's own to set.
+/// Whether only Matinee may set a label or annotation.
 pub(super) fn reserved(name: &str) -> bool {
     name.strip_prefix(GROUP).is_some_and(|rest| rest.starts_with('/'))
 }

@@ -1,8 +1,9 @@
-//! The plan of an environment: every object that makes it up, ready for server-side apply. Pure, so it can be looked at before
-//! anything is touched.
+//! Plan of an environment: every object of it, ready for server-side apply. Planning is a pure
+//! function, so a plan can be checked before anything is changed.
 //!
-//! An environment is its guard rails (namespace, quota, limits, network policy, deployer account), which the operator applies itself,
-//! the template's objects, which are applied as the deployer account, and one route per endpoint, the operator's again.
+//! An environment consists of its guard rails (namespace, quota, limits, network policy, deployer
+//! account), the template's objects, and one route for each endpoint. Matinee applies the
+//! template's objects as the deployer account, everything else as itself.
 
 mod change;
 mod corrections;
@@ -41,32 +42,33 @@ pub use prune::prune;
 pub use routes::hosts;
 pub use scale::{Autoscaled, leave_to_scaler};
 
-/// What is to be applied. Each object carries `apiVersion`, `kind`, name, namespace, the environment's labels and its digest.
+/// Objects to apply. Each has `apiVersion`, `kind`, name, namespace, the environment's labels and
+/// its digest.
 ///
-/// Whoever applies it destructures it without `..`, so that a new kind of object does not compile until it is applied. The fields are
-/// in the order in which they can be applied.
+/// Code that applies a plan destructures it without `..`, so that a new field doesn't compile until
+/// it is applied. The fields are in the order in which they are applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The Namespace. Everything else is in it.
+    /// The Namespace, which contains everything else.
     pub namespace: DynamicObject,
     /// The ResourceQuota.
     pub resource_quota: DynamicObject,
-    /// The LimitRange, with what a container gets that asks for nothing.
+    /// The LimitRange, with the defaults for containers that set no requests or limits.
     pub limit_range: DynamicObject,
-    /// The NetworkPolicy, unless the class wants none.
+    /// The NetworkPolicy, unless the class turns it off.
     pub network_policy: Option<DynamicObject>,
-    /// The account as which `resources` are applied.
+    /// The account with which Matinee applies `resources`.
     pub service_account: DynamicObject,
-    /// The rights of that account.
+    /// The RoleBinding that gives the account its rights.
     pub role_binding: DynamicObject,
     /// The template's objects, in the order in which they are applied.
     pub resources: Vec<DynamicObject>,
-    /// An HTTPRoute or Ingress per endpoint.
+    /// An HTTPRoute or Ingress for each endpoint.
     pub routes: Vec<DynamicObject>,
 }
 
 impl Plan {
-    /// Every object, in the order of the fields.
+    /// Returns every object, in the order of the fields.
     pub fn objects(&self) -> impl Iterator<Item = &DynamicObject> {
         let Self {
             namespace,
@@ -87,11 +89,12 @@ impl Plan {
     }
 }
 
-/// Plans an environment from what was asked for and the template's objects, whose holes are filled: one for each of
+/// Plans an environment from its target and the template's rendered objects: one for each of
 /// `target.template.resources`, in their order.
 ///
-/// Errors: a [`Mistake`] in the template, which names the object by its place (`resources[2]`) and the field. Reasons:
-/// `TemplateInvalid`, `NamespaceForbidden`, `KindForbidden`, `HookUnsupported`, `EndpointUnknown`; `ClassInvalid` where the class lets nobody in.
+/// Errors: a [`Mistake`] in the template, which names the object by its position (`resources[2]`)
+/// and the field. Reasons: `TemplateInvalid`, `NamespaceForbidden`, `KindForbidden`,
+/// `HookUnsupported`, `EndpointUnknown`; `ClassInvalid` when the class lets no traffic in.
 pub fn plan(target: &Target, rendered: Vec<Value>) -> Result<Plan, Mistake> {
     let marks = labels::Marks::of(target);
     let resources = resources::resources(target, &marks, rendered)?;
@@ -108,15 +111,15 @@ pub fn plan(target: &Target, rendered: Vec<Value>) -> Result<Plan, Mistake> {
     })
 }
 
-/// The template doesn't give objects that could be applied.
+/// The template's objects can't be applied.
 const TEMPLATE_INVALID: &str = "TemplateInvalid";
-/// An object names another namespace.
+/// An object is in another namespace.
 const NAMESPACE_FORBIDDEN: &str = "NamespaceForbidden";
-/// A template can't have objects of that kind.
+/// A template can't have objects of this kind.
 const KIND_FORBIDDEN: &str = "KindForbidden";
 /// An object is a hook of another deployer.
 const HOOK_UNSUPPORTED: &str = "HookUnsupported";
-/// An endpoint leads nowhere.
+/// An endpoint has no usable Service.
 const ENDPOINT_UNKNOWN: &str = "EndpointUnknown";
 
 fn mistake(reason: &'static str, message: impl Into<String>) -> Mistake {

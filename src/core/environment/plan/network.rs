@@ -1,4 +1,5 @@
-//! The NetworkPolicy: nothing in, nothing out, but for the preview itself, DNS, the gateway, and what the class lists.
+//! The NetworkPolicy. It allows only traffic within the preview, to DNS, from the gateway, and to
+//! the destinations that the class lists.
 
 use std::net::IpAddr;
 
@@ -17,9 +18,10 @@ use super::{CLASS_INVALID, mistake};
 use crate::api::NetworkPolicyMode;
 use crate::core::environment::resolved::{Mistake, Target};
 
-/// Where a cluster's DNS is when it is no pod that a selector finds: the cluster IP that the DNS cache on each node takes over,
-/// its link-local address, or a resolver on the node. All private (RFC 1918, RFC 6598, RFC 4193) or link-local, so that port 53 is no
-/// way out to the Internet. <https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/>
+/// Addresses of cluster DNS that no pod selector matches: the cluster IP that the node-local DNS
+/// cache uses, its link-local address, or a resolver on the node. All ranges are private (RFC 1918,
+/// RFC 6598, RFC 4193) or link-local, so port 53 gives no access to the Internet.
+/// <https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/>
 const RESOLVERS: [&str; 7] = [
     "10.0.0.0/8",
     "100.64.0.0/10",
@@ -29,8 +31,8 @@ const RESOLVERS: [&str; 7] = [
     "fc00::/7",
     "fe80::/10",
 ];
-/// Where clouds hand an instance's credentials to whoever asks from it: part of no range that a class opens to previews, unless the
-/// class lists that address itself.
+/// Addresses of the metadata services with which clouds give an instance its credentials. Matinee
+/// excludes them from every range that a class allows, unless the class lists the address itself.
 const INSTANCE_METADATA: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
 
 pub(super) fn network_policy(target: &Target, marks: &Marks) -> Result<Option<DynamicObject>, Mistake> {
@@ -65,7 +67,7 @@ pub(super) fn network_policy(target: &Target, marks: &Marks) -> Result<Option<Dy
     typed(&policy, marks).map(Some)
 }
 
-/// Port 53 of the cluster's DNS pods, as selectors find them, and of resolvers outside the pod network.
+/// Allows port 53 of the cluster's DNS pods and of resolvers outside the pod network.
 fn dns() -> NetworkPolicyEgressRule {
     let port = |protocol: &str| NetworkPolicyPort {
         port: Some(IntOrString::Int(53)),

@@ -1,4 +1,4 @@
-//! From typed or free-form objects to objects that are ready to apply.
+//! Turns typed or free-form objects into objects that are ready to apply.
 
 use kube::api::DynamicObject;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::{TEMPLATE_INVALID, mistake};
 use crate::api::{ANNOTATION_DIGEST, LABEL_ENVIRONMENT_UID};
 use crate::core::environment::resolved::Mistake;
 
-/// A typed object, labelled and with its digest.
+/// Returns a typed object with labels and digest.
 pub(super) fn typed<T: Serialize>(object: &T, marks: &Marks) -> Result<DynamicObject, Mistake> {
     let object = serde_json::to_value(object)
         .and_then(serde_json::from_value::<DynamicObject>)
@@ -18,7 +18,7 @@ pub(super) fn typed<T: Serialize>(object: &T, marks: &Marks) -> Result<DynamicOb
     sealed(object, marks)
 }
 
-/// Labels the object and notes its digest on it.
+/// Adds the labels and the digest to the object.
 pub(super) fn sealed(mut object: DynamicObject, marks: &Marks) -> Result<DynamicObject, Mistake> {
     marks.add_to(object.metadata.labels.get_or_insert_default());
     let digest = digest(&object)
@@ -27,7 +27,8 @@ pub(super) fn sealed(mut object: DynamicObject, marks: &Marks) -> Result<Dynamic
     Ok(object)
 }
 
-/// SHA-256, in hexadecimal, of the object as compact JSON with sorted keys and without the digest's own annotation.
+/// Returns the SHA-256, in hexadecimal, of the object as compact JSON with sorted keys, without the
+/// digest's own annotation.
 fn digest(object: &DynamicObject) -> Result<String, serde_json::Error> {
     let mut json = serde_json::to_value(object)?;
     if let Some(Value::Object(annotations)) = json.pointer_mut("/metadata/annotations") {
@@ -36,7 +37,7 @@ fn digest(object: &DynamicObject) -> Result<String, serde_json::Error> {
     digest_of(json)
 }
 
-/// SHA-256, in hexadecimal, of a value as compact JSON with sorted keys.
+/// Returns the SHA-256, in hexadecimal, of a value as compact JSON with sorted keys.
 pub(super) fn digest_of(mut json: Value) -> Result<String, serde_json::Error> {
     json.sort_all_objects();
     let digest = Sha256::digest(serde_json::to_vec(&json)?);
@@ -45,13 +46,13 @@ pub(super) fn digest_of(mut json: Value) -> Result<String, serde_json::Error> {
     Ok(format!("{:032x}{:032x}", half(left), half(right)))
 }
 
-/// Whether the live object was made from exactly this planned one, and for this environment, so that applying it again would change
-/// nothing that was planned.
+/// Whether the live object has the digest of the planned one and belongs to the same environment,
+/// so that another apply would change nothing.
 ///
-/// It compares the digest annotation and the UID label, both in `metadata`: a live object of which only the metadata is held is enough,
-/// and a restarted operator, which remembers nothing, makes no write. It does not tell what somebody changed since by another way; for
-/// that the caller remembers `metadata.generation` of what it applied (of kinds without generations, the `resourceVersion`), and applies
-/// again when that has moved though the digest has not.
+/// It compares the digest annotation and the UID label. Both are in `metadata`, so the live object
+/// needs nothing else, and a restarted operator writes nothing. It doesn't detect changes by other
+/// clients. To detect those, the caller compares the live object with the `Application` of the last
+/// write.
 pub fn unchanged(planned: &DynamicObject, live: &DynamicObject) -> bool {
     let mark = |object: &DynamicObject| {
         let metadata = &object.metadata;
@@ -62,13 +63,13 @@ pub fn unchanged(planned: &DynamicObject, live: &DynamicObject) -> bool {
     mark(planned).is_some_and(|planned| Some(planned) == mark(live))
 }
 
-/// The API group of an object; empty for the core group.
+/// Returns the API group of an object; empty for the core group.
 pub(super) fn group_of(object: &DynamicObject) -> &str {
     let api_version = object.types.as_ref().map_or("", |types| types.api_version.as_str());
     api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
-/// The kind of an object.
+/// Returns the kind of an object.
 pub(super) fn kind_of(object: &DynamicObject) -> &str {
     object.types.as_ref().map_or("", |types| types.kind.as_str())
 }

@@ -1,5 +1,5 @@
-//! Pod templates inside the template's objects: they bear the environment's labels too, so that pods and `ReplicaSets` are found by
-//! them. Selectors stay as they are.
+//! Labels pod templates in the template's objects with the environment's labels, so that Matinee
+//! finds their pods and ReplicaSets. It doesn't change selectors.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,8 @@ use super::labels::Marks;
 use super::{TEMPLATE_INVALID, mistake};
 use crate::core::environment::resolved::Mistake;
 
-/// Labels the object's pod template, if its kind has one, and that of a `CronJob`'s Jobs. Refuses pods that run as the deployer.
+/// Labels the object's pod template, if its kind has one, and for a `CronJob` also that of its
+/// Jobs. Rejects pods that run as the deployer account.
 pub(super) fn complete(
     field: &str,
     group: &str,
@@ -24,7 +25,7 @@ pub(super) fn complete(
             label(field, object, &["spec", "jobTemplate"], marks)?;
             &["spec", "jobTemplate", "spec", "template"]
         }
-        // Its own labels are those of any object.
+        // A Pod gets its labels as every object does.
         ("", "Pod") => return check_account(field, &[], object),
         _ => return Ok(()),
     };
@@ -35,7 +36,7 @@ pub(super) fn complete(
     }
 }
 
-/// Where the path leads to no object, the API server has its say about what is missing.
+/// Returns the object at the path; `None` if there is none. The API server reports what is missing.
 fn descend<'a>(object: &'a mut Map<String, Value>, path: &[&str]) -> Option<&'a mut Map<String, Value>> {
     path.iter().try_fold(object, |object, name| object.get_mut(*name)?.as_object_mut())
 }
@@ -52,7 +53,8 @@ fn label(field: &str, object: &mut Map<String, Value>, path: &[&str], marks: &Ma
     Ok(())
 }
 
-/// The object of that name inside, made where there is none; `None` where something else is in its place.
+/// Returns the object in the field `name`, which it creates if it is missing or null; `None` if the
+/// field holds something else.
 fn inner<'a>(object: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Map<String, Value>> {
     let value = object.entry(name).or_insert(Value::Null);
     if value.is_null() {

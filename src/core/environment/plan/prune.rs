@@ -1,4 +1,4 @@
-//! What an earlier revision had and the plan no longer has.
+//! Finds objects of earlier revisions that the plan doesn't contain.
 
 use kube::api::DynamicObject;
 
@@ -6,8 +6,9 @@ use super::Plan;
 use super::object::{group_of, kind_of};
 use crate::api::InventoryEntry;
 
-/// The entries of the inventory that are to be removed, in their order. Objects are the same when group, kind and name are: a new API
-/// version of a kind doesn't make another object. A Namespace is never pruned; that is the teardown's to do.
+/// Returns the inventory entries to delete, in their order. Group, kind and name identify an
+/// object, so another API version doesn't make another object. It never returns a Namespace; the
+/// teardown deletes it.
 pub fn prune(inventory: &[InventoryEntry], plan: &Plan) -> Vec<InventoryEntry> {
     let planned = |entry: &InventoryEntry| {
         plan.objects().any(|object: &DynamicObject| {

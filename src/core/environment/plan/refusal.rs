@@ -1,5 +1,4 @@
-//! What the API server's refusal of an object means: the cause first, in few words, then what to do
-//! about it.
+//! Turns the API server's rejection of an object into a mistake: a short cause, then the remedy.
 
 use kube::api::DynamicObject;
 
@@ -7,14 +6,14 @@ use super::forbidden::known_group;
 use super::object::{group_of, kind_of};
 use crate::core::environment::resolved::Mistake;
 
-/// The API server refuses the object as it is.
+/// The API server rejects the object's content.
 const APPLY_REFUSED: &str = "ApplyRefused";
-/// Rights, quota or admission stand against the object.
+/// Rights, a quota or an admission controller forbid the object.
 const APPLY_FORBIDDEN: &str = "ApplyForbidden";
 /// The cluster doesn't serve the object's kind.
 const KIND_MISSING: &str = "KindMissing";
 
-/// API versions that Kubernetes no longer serves, by beginning, and what took their place.
+/// API versions that Kubernetes no longer serves, as prefix, kind and replacement.
 /// <https://kubernetes.io/docs/reference/using-api/deprecation-guide/>
 const REMOVED: [(&str, &str, &str); 8] = [
     ("apps/v1beta", "", "apps/v1"),
@@ -27,14 +26,14 @@ const REMOVED: [(&str, &str, &str); 8] = [
     ("extensions/v1beta1", "DaemonSet", "apps/v1"),
 ];
 
-/// A refusal that no change of rights helps against: admission, not missing rights.
+/// Whether no change of rights helps: quota or admission rejects the object.
 pub fn is_final(message: &str) -> bool {
     message.contains("exceeded quota")
         || message.contains("violates PodSecurity")
         || message.contains("denied the request")
 }
 
-/// Whether the object is refused since something of it can't be changed once it is there.
+/// Whether the object is rejected because a field of it is immutable.
 pub fn is_immutable(message: &str) -> bool {
     [
         "field is immutable",
@@ -48,19 +47,19 @@ pub fn is_immutable(message: &str) -> bool {
     .any(|words| message.contains(words))
 }
 
-/// Whether an object is refused only since its namespace is being deleted, or has just been.
+/// Whether an object is rejected only because its namespace is being deleted or has just been
+/// deleted.
 pub fn is_namespace_gone(code: u16, message: &str) -> bool {
     code == 403 && message.contains("because it is being terminated")
         || code == 404 && message.starts_with("namespaces \"")
 }
 
-/// Whether a trial without effect was refused because it was one, which says nothing about the
-/// object.
+/// Whether a dry run was rejected because it was a dry run, which says nothing about the object.
 pub fn is_about_dry_run(message: &str) -> bool {
     message.contains("dry run") || message.contains("dryRun")
 }
 
-/// The mistake that a refusal of an object is. It repeats no value of the object.
+/// Returns the mistake for a rejected object. It repeats no value of the object.
 pub fn refusal(object: &DynamicObject, code: u16, message: &str) -> Mistake {
     let (kind, name) = (kind_of(object), object.metadata.name.as_deref().unwrap_or_default());
     let message = concise(message);
@@ -90,8 +89,8 @@ pub fn refusal(object: &DynamicObject, code: u16, message: &str) -> Mistake {
     Mistake { reason, message: format!("{kind} {name}: {cause}: {remedy}") }
 }
 
-/// How important a mistake is among several, the most important first: what the template's author
-/// can correct, then what the platform team can.
+/// Rank of a mistake among several. The lowest comes first: mistakes that the template's author can
+/// fix come before those for the platform team.
 pub fn rank(mistake: &Mistake) -> u8 {
     match mistake.reason {
         APPLY_REFUSED => 0,
@@ -101,7 +100,7 @@ pub fn rank(mistake: &Mistake) -> u8 {
     }
 }
 
-/// The message without what names the object once more.
+/// Returns the message without the parts that only name the object.
 fn concise(message: &str) -> &str {
     let message = message.trim();
     if let Some((start, rest)) = message.split_once(" is invalid: ")
@@ -115,8 +114,8 @@ fn concise(message: &str) -> &str {
     }
 }
 
-/// Which right is missing, of what the API server says at length: `leases.coordination.k8s.io "x"
-/// is forbidden: User "…" cannot patch resource "leases" in API group "coordination.k8s.io" in the
+/// Returns the missing right from the API server's message: `leases.coordination.k8s.io "x" is
+/// forbidden: User "…" cannot patch resource "leases" in API group "coordination.k8s.io" in the
 /// namespace "…"`.
 fn missing_right(message: &str) -> Option<String> {
     let (user, rest) = message.split_once("\" cannot ")?;
@@ -128,7 +127,7 @@ fn missing_right(message: &str) -> Option<String> {
     Some(format!("{account} has no right to {verb} {resource}{dot}{group}"))
 }
 
-/// An API version that is no more, and what took its place for the kind.
+/// Returns an API version that Kubernetes no longer serves, and its replacement for the kind.
 fn successor(object: &DynamicObject) -> Option<(String, &'static str)> {
     let version = object.types.as_ref().map(|types| types.api_version.as_str())?;
     let (_, _, successor) = REMOVED.into_iter().find(|(beginning, kind, _)| {
@@ -137,7 +136,8 @@ fn successor(object: &DynamicObject) -> Option<(String, &'static str)> {
     Some((format!("{version} {}", kind_of(object)), successor))
 }
 
-/// Which field can't change. The API server shows the whole value between the field and the cause.
+/// Names the immutable field. The API server prints the whole value between the field and the
+/// cause.
 fn immutable(message: &str) -> String {
     if message.contains("updates to statefulset spec") {
         return "of a StatefulSet only replicas, ordinals, template, updateStrategy and the like can change, not selector, serviceName or \

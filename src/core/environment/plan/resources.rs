@@ -1,5 +1,5 @@
-//! The template's objects: checked, their fields given the types of their kind, put into the
-//! environment's namespace, labelled and ordered.
+//! The template's objects. Matinee checks them, converts their fields to the types of their kind,
+//! sets the environment's namespace and labels, and sorts them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +17,10 @@ use crate::core::environment::ready_when::ReadyWhen;
 use crate::core::environment::resolved;
 use crate::core::environment::resolved::{Mistake, Target};
 
-/// Checks and completes the objects. Sorted so that what is read comes before what reads it; else
-/// in the template's order.
+/// Checks and completes the objects. Sorts them so that an object comes after the objects that it
+/// reads, otherwise in the template's order.
 ///
-/// Errors: one [`Mistake`] that names every object that has one.
+/// Errors: one [`Mistake`] that names every invalid object.
 pub(super) fn resources(
     target: &Target,
     marks: &Marks,
@@ -90,7 +90,8 @@ fn resource(target: &Target, marks: &Marks, field: &str, mut value: Value) -> Re
     hooks::check(field, &kind, metadata)?;
     check_not_ours(field, group, &kind, metadata)?;
     check_service_account_token(field, group, &kind, &json)?;
-    // Of what the template says: labels that Matinee adds are no reason to run a Job again.
+    // The digest covers only the template's fields: labels that Matinee adds don't cause another
+    // run of a Job.
     let fixed = jobs::fixed_digest(group, &kind, &json);
     pods::complete(field, group, &kind, &mut json, marks)?;
     let mut object: DynamicObject = serde_json::from_value(Value::Object(json))
@@ -114,7 +115,8 @@ fn required<'a>(field: &str, name: &str, value: Option<&'a Value>) -> Result<&'a
     }
 }
 
-/// What `kubectl get -o yaml` shows beyond what was applied: known of an object that exists, never a wish.
+/// Fields in the output of `kubectl get -o yaml` that describe an existing object and can't be part
+/// of a desired state.
 const NOT_WISHES: [&str; 7] = [
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -157,8 +159,8 @@ fn check_metadata(
         return Err(mistake(TEMPLATE_INVALID, format!("{field}.metadata.{name}: {remedy}")));
     }
     let name = required(field, "metadata.name", metadata.get("name"))?;
-    // Names of roles and their bindings are path segments; all others are at most DNS subdomains.
-    // https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+    // Names of roles and their bindings are path segments; all other names are at most DNS
+    // subdomains. https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
     let fits = if group == "rbac.authorization.k8s.io" {
         name.len() <= 253 && !matches!(name, "." | "..") && !name.contains(['/', '%'])
     } else {
@@ -173,7 +175,7 @@ fn check_metadata(
     Ok(())
 }
 
-/// Labels and annotations: texts by name.
+/// Checks labels or annotations: a map from names to strings.
 fn check_texts(field: &str, value: &Value) -> Result<(), Mistake> {
     let texts = match value {
         Value::Null => return Ok(()),
@@ -189,8 +191,8 @@ fn check_texts(field: &str, value: &Value) -> Result<(), Mistake> {
     }
 }
 
-/// The annotation that says when an object is ready: only kinds that Kubernetes doesn't define need it, and a value that can't be read would
-/// be ignored.
+/// Checks the annotation that says when an object is ready. Only kinds that Kubernetes doesn't
+/// define may have it, and Matinee would ignore an invalid value.
 fn check_ready_when(field: &str, group: &str, annotations: &BTreeMap<String, String>) -> Result<(), Mistake> {
     let Some(value) = annotations.get(ANNOTATION_READY_WHEN) else { return Ok(()) };
     let remedy = if is_built_in(group) {
@@ -204,7 +206,7 @@ fn check_ready_when(field: &str, group: &str, annotations: &BTreeMap<String, Str
     Err(mistake(TEMPLATE_INVALID, message))
 }
 
-/// The deployer's account and its rights are nothing a template could overwrite.
+/// Rejects objects that would overwrite the deployer account or its rights.
 fn check_not_ours(
     field: &str,
     group: &str,
@@ -219,7 +221,7 @@ fn check_not_ours(
     Ok(())
 }
 
-/// A Secret of this type would hold a token of the account it names.
+/// Rejects service account token Secrets: such a Secret would hold a token of the account it names.
 /// <https://kubernetes.io/docs/concepts/configuration/secret/#serviceaccount-token-secrets>
 fn check_service_account_token(
     field: &str,
@@ -240,9 +242,9 @@ fn check_service_account_token(
     Ok(())
 }
 
-/// When an object is applied: what others read or run as first, then what runs, then the rest. A
-/// custom resource is often what makes a Secret or a database (`ExternalSecret`, `Certificate`,
-/// `Cluster`), so it comes before what runs.
+/// Position in the order of applying: objects that others use, then workloads, then the rest. The
+/// controller of a custom resource (`ExternalSecret`, `Certificate`, `Cluster`) often creates a
+/// Secret or a database, so it comes before workloads.
 fn rank(object: &DynamicObject) -> u8 {
     match (group_of(object), kind_of(object)) {
         ("", "ServiceAccount") => 0,
@@ -257,7 +259,7 @@ fn rank(object: &DynamicObject) -> u8 {
     }
 }
 
-/// A DNS subdomain (RFC 1123) in lower case.
+/// Whether the text is a DNS subdomain (RFC 1123) in lower case.
 fn is_subdomain(text: &str) -> bool {
     let label = |label: &str| {
         let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

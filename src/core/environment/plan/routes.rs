@@ -1,4 +1,4 @@
-//! One route per endpoint: from the environment's host names to its Services.
+//! Routes from the environment's host names to its Services, one for each endpoint.
 
 use k8s_openapi::api::networking::v1::{
     HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend,
@@ -46,8 +46,9 @@ pub(super) fn routes(
     Ok(routes)
 }
 
-/// The Service must be one of the template's, with that port. One that isn't there may still come to be, made by the controller of a
-/// custom resource (a `HelmRelease`, a cluster of databases), so it is missed only where the template has none.
+/// Checks that the endpoint's Service is in the template and has that port. If the template
+/// contains a custom resource (such as a `HelmRelease` or a database cluster), its controller may
+/// create the Service, so a missing Service is a mistake only without custom resources.
 fn check_backend(index: usize, endpoint: &Endpoint, resources: &[DynamicObject]) -> Result<(), Mistake> {
     let services =
         || resources.iter().filter(|object| (group_of(object), kind_of(object)) == ("", "Service"));
@@ -101,7 +102,8 @@ fn http_route(metadata: ObjectMeta, endpoint: &Endpoint, host: &str, gateway: &G
     HTTPRoute { metadata, spec }
 }
 
-/// Each Ingress asks for a certificate for all the hosts, since they share one Secret: else each would have it made for itself alone.
+/// Every Ingress requests a certificate for all hosts, because they share one Secret. Otherwise
+/// each Ingress would have the certificate issued for its own host alone.
 fn ingress_for(
     mut metadata: ObjectMeta,
     endpoint: &Endpoint,

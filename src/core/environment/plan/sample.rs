@@ -1,4 +1,5 @@
-//! A target for tests in which every name differs from every other, so that none can stand where another belongs.
+//! Target for tests. Every name in it is unique, so a test notices when one is used instead of
+//! another.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ isolation:
     egressTo: [198.51.100.0/24, 0.0.0.0/0]
 ";
 
-/// Routing through an Ingress, with no network policy and nothing else said.
+/// Routing through an Ingress, without a network policy and with defaults otherwise.
 pub(crate) const INGRESS: &str = r"
 grants: [{repositories: [acme/*], namespaces: ['*']}]
 forge: {github: {secretName: the-github-secret}}
@@ -101,8 +102,7 @@ pub(crate) fn target(class: &str, template: &str) -> Target {
     }
 }
 
-/// The template's objects as they are, with no placeholder filled but the one that stands for a
-/// number.
+/// Returns the template's objects with only the placeholder for a number replaced.
 pub(crate) fn unrendered(target: &Target) -> Vec<Value> {
     let mut objects: Vec<Value> =
         target.template.resources.iter().map(|resource| resource.0.clone()).collect();

@@ -1,11 +1,11 @@
-//! `spec.replicas` of what somebody else scales. An autoscaler and Matinee would undo each other's
-//! number for ever.
+//! `spec.replicas` of objects that something else scales. An autoscaler and Matinee would otherwise
+//! overwrite each other's number forever.
 //!
-//! - What a `HorizontalPodAutoscaler` or a `ScaledObject` (KEDA) of the template targets begins
-//!   with the template's number; from then on the number is the autoscaler's.
-//! - What was scaled through the subresource `scale` otherwise, as `kubectl scale` does, stays so
-//!   until the object's content changes.
-//! - A number that was changed in any other way is drift.
+//! - An object that a `HorizontalPodAutoscaler` or a `ScaledObject` (KEDA) of the template targets
+//!   starts with the template's number; afterwards the autoscaler sets the number.
+//! - An object that a client scaled through the subresource `scale`, as `kubectl scale` does, keeps
+//!   that number until the object's content changes.
+//! - Any other change of the number is drift.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -16,12 +16,12 @@ use serde_json::Value;
 use super::drift::scaled_by;
 use super::object::{group_of, kind_of, unchanged};
 
-/// Kinds and names of what an autoscaler among the objects targets.
+/// Kinds and names of the objects that autoscalers target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Autoscaled(BTreeSet<(String, String)>);
 
 impl Autoscaled {
-    /// What the autoscalers among these objects target.
+    /// Collects the targets of the autoscalers among these objects.
     pub fn by(resources: &[DynamicObject]) -> Self {
         let targets = resources.iter().filter_map(|object| {
             let default = match (group_of(object), kind_of(object)) {
@@ -43,9 +43,9 @@ impl Autoscaled {
     }
 }
 
-/// The object as it is applied to what is there: without a number of replicas that is somebody
-/// else's. A field left out keeps its value as long as another manager owns it; where no other
-/// does, the present number is applied, since leaving the field out would reset it to 1.
+/// Returns the object to apply, without `spec.replicas` if something else scales it. A field that
+/// is left out keeps its value only while another manager owns it. If none does, the object has the
+/// present number, because leaving the field out would reset it to 1.
 pub fn leave_to_scaler<'p>(
     planned: &'p DynamicObject,
     live: Option<&DynamicObject>,
@@ -68,7 +68,7 @@ pub fn leave_to_scaler<'p>(
     Cow::Owned(left)
 }
 
-/// `spec.replicas` of an object.
+/// Returns `spec.replicas` of an object.
 pub(super) fn replicas(object: &DynamicObject) -> Option<i64> {
     object.data.pointer("/spec/replicas")?.as_i64()
 }
@@ -84,7 +84,7 @@ mod tests {
     const HPA: &str = "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: web}, spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}}";
     const SCALED_OBJECT: &str = "{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {name: web}, spec: {scaleTargetRef: {name: web}}}";
 
-    /// The Deployment with its replicas, and what autoscalers beside it target.
+    /// Returns the Deployment with its replicas, and the targets of the autoscalers beside it.
     fn planned(replicas: i64, others: &[&str]) -> (DynamicObject, Autoscaled) {
         let web = format!(
             "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: web}}, spec: {{replicas: {replicas}}}}}"
@@ -95,8 +95,8 @@ mod tests {
         (resources.into_iter().find(|object| kind_of(object) == "Deployment").unwrap(), autoscaled)
     }
 
-    /// As it is in the cluster with another number, written through the subresource `scale` or not
-    /// at all.
+    /// Returns the object in the cluster with another number, set through the subresource `scale`
+    /// if `scaled`.
     fn live(of: &DynamicObject, replicas: i64, scaled: bool) -> DynamicObject {
         let mut live = of.clone();
         live.data["spec"]["replicas"] = replicas.into();
@@ -129,7 +129,7 @@ mod tests {
             assert_eq!(
                 applied(&next, Some(&live(&web, 3, false)), &autoscaled),
                 Some(3),
-                "nothing resets it"
+                "no apply resets it"
             );
         }
     }

@@ -6,7 +6,7 @@ use super::sample::{GATEWAY, INGRESS, TEMPLATE, target, unrendered};
 use super::*;
 use crate::api::{ANNOTATION_DIGEST, InventoryEntry, LABEL_ENVIRONMENT_UID};
 
-/// The plan for these resources in place of the sample's, without endpoints.
+/// Returns the plan for these resources instead of the sample's, without endpoints.
 pub(super) fn plan_of(resources: &[&str]) -> Result<Plan, Mistake> {
     let mut target = target(GATEWAY, TEMPLATE);
     target.template.endpoints.clear();
@@ -72,7 +72,7 @@ fn pods_of_every_kind_bear_the_labels_and_selectors_stay() {
             assert_eq!(object.pointer("/spec/template/metadata/labels/app"), Some(&json!("x")), "{yaml}");
         }
     }
-    // A kind whose shape isn't known is left as it is.
+    // An object of an unknown kind isn't changed.
     let other = plan_of(&[
         "{apiVersion: x.example/v1, kind: Thing, metadata: {name: x}, spec: {template: {metadata: {labels: {}}}}}",
     ]);
@@ -264,7 +264,7 @@ fn endpoints_lead_to_services_of_the_template() {
         }),
         "EndpointUnknown: endpoints[0].service: Service \"the-service\" isn't among the template's resources, which have no Service; add it or name another"
     );
-    // The controller of a custom resource may make the Service.
+    // The controller of a custom resource may create the Service.
     let mut target = base;
     target.template.endpoints[1].service = "made-by-helm".into();
     let mut rendered = unrendered(&target);
@@ -360,7 +360,7 @@ fn the_digest_tells_every_change_and_nothing_else() {
     assert!(!unchanged(&planned, &changed));
     assert!(!unchanged(&planned, &relabelled));
 
-    // As the API server gives it back: completed, and perhaps only its metadata.
+    // As the API server returns it: with defaults, and perhaps only its metadata.
     let mut live = planned.clone();
     live.metadata.uid = Some("uid".into());
     live.metadata.generation = Some(4);

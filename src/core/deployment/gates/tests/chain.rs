@@ -201,7 +201,7 @@ fn what_is_not_through_in_time_ends_the_request() {
     let Verdict::Waiting { again, .. } = world.verdict(CHECKS_PASSED, &open) else { panic!("it waits") };
     assert_eq!(again, Some(deadline));
     let Verdict::Waiting { again, .. } = world.verdict(IMAGE_FOUND, &open) else { panic!("it waits") };
-    assert_eq!(again, Some(world.now + SignedDuration::from_secs(30)), "nothing tells of a push");
+    assert_eq!(again, Some(world.now + SignedDuration::from_secs(30)), "registries report no pushes");
     world.now = deadline - SignedDuration::from_secs(1);
     let Summary::Waiting { again, message, .. } = world.judge(&open).summary else { panic!("it waits") };
     assert_eq!(again, Some(deadline));
@@ -216,7 +216,7 @@ fn what_is_not_through_in_time_ends_the_request() {
     let unreachable = both(CheckState::Passed, Answer::Unreachable("ghcr.io doesn't answer".to_owned()));
     assert_eq!(over(IMAGE_FOUND, &unreachable), "ImageTimedOut");
     assert_eq!(world.judge(&both(CheckState::Passed, Answer::Found)).summary, Summary::Open);
-    // Time that a request has to let pass anyway doesn't count.
+    // The time before `notBefore` doesn't count.
     world.request.not_before = Some(Time(deadline));
     assert_eq!(reason(&world.verdict(CHECKS_PASSED, &open)), "ChecksPending");
 }
@@ -282,7 +282,7 @@ fn all_that_is_waited_for_is_told_in_one_short_sentence() {
     assert_eq!(message, "waits: to be live in staging first; 1 of 2 approvals (grace); check build");
     world.now += SignedDuration::from_mins(5);
     let later = world.judge(&facts);
-    assert_eq!(later, evaluation, "messages hold nothing that changes from one look to the next");
+    assert_eq!(later, evaluation, "messages do not change from one reconcile to the next");
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_refusal_goes_before_what_is_waited_for() {
     let mut world = World::new(&json!({"checks": ["build"], "approvals": 1}));
     let facts = checks(vec![check("build", failed("timed_out"))]);
     assert!(matches!(world.judge(&facts).summary, Summary::Refused { reason: "ChecksFailed", .. }));
-    // What isn't needed doesn't count.
+    // A gate that isn't set doesn't count.
     world.repository.environments[2].gates = None;
     assert_eq!(world.judge(&facts).summary, Summary::Open);
 }

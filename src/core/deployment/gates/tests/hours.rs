@@ -49,7 +49,7 @@ fn a_span_may_go_over_midnight_and_last_for_days() {
 
 #[test]
 fn clocks_that_are_put_forward_or_back_keep_it_sane() {
-    // In Berlin, 02:30 didn't come on 29 March 2026, and came twice on 25 October.
+    // In Berlin, 02:30 did not occur on 29 March 2026 and occurred twice on 25 October.
     let span = valid("30 2 * * *", "30m", "Europe/Berlin");
     assert_eq!(span.next(at("2026-03-28T12:00:00Z")), Some(at("2026-03-30T00:30:00Z")));
     assert!(!span.contains(at("2026-03-29T01:30:00Z")));
@@ -116,7 +116,7 @@ fn hours_that_never_come_or_are_none_are_refused() {
 }
 
 proptest! {
-    /// Whoever looks again when the verdict says so finds the gate open, and not before.
+    /// The gate opens exactly at the time that the verdict gives.
     #[test]
     fn the_next_beginning_is_when_it_opens(
         minute in 0..60_u8, hour in 0..24_u8, days in "(\\*|[0-6]|MON-FRI)", hours in 1..30_u64,

@@ -1,10 +1,10 @@
-//! The gates, judged in a world that is written as users write it.
+//! Tests of the gates, with objects in the YAML form that users write.
 
 mod chain;
+mod commit_status;
 mod hours;
 mod pushes;
-mod supersede;
-mod tell;
+mod supersession;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -84,7 +84,7 @@ impl World {
         evaluation.verdicts.into_iter().find(|(name, _)| *name == kind).expect(kind).1
     }
 
-    /// Sets the conditions as a controller does.
+    /// Sets the conditions as the controller does.
     fn record(&mut self, facts: &Facts) {
         for (kind, verdict) in self.judge(facts).verdicts {
             let (status, reason, message) = verdict.condition();

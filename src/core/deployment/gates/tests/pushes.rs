@@ -1,5 +1,5 @@
-//! Several branches deploy to one environment: a small model of GitHub, of webhooks and sweeps, and of what the controllers do with the
-//! decisions.
+//! Tests of several branches that deploy to one environment, with a small model of GitHub, of
+//! webhooks and sweeps, and of how the controllers act on the decisions.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ fn sha(number: usize) -> String {
     number.to_string().repeat(40)
 }
 
-/// A push's webhook.
+/// The webhook of a push.
 #[derive(Clone, Debug)]
 struct Delivery {
     branch: usize,
@@ -33,7 +33,7 @@ struct Delivery {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A branch comes to a commit; whether its webhook is lost.
+    /// A branch moves to a commit. The flag says whether the webhook is lost.
     Push {
         branch: usize,
         sha: usize,
@@ -41,14 +41,14 @@ enum Step {
     },
     /// The next webhook arrives.
     Deliver,
-    /// One that arrived is sent again.
+    /// A webhook that already arrived is delivered again.
     Redeliver(usize),
     Sweep,
     Reconcile(usize),
     Pass(i64),
 }
 
-/// The newest push is known, since every webhook arrives, in its order.
+/// Steps in which every webhook arrives in order, so that the newest push is known.
 fn ordered_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..3_usize, 0..4_usize).prop_map(|(branch, sha)| Step::Push { branch, sha, lost: false }),
@@ -73,11 +73,11 @@ struct Model {
     waiting: Vec<Delivery>,
     delivered: Vec<Delivery>,
     requests: Vec<DeploymentRequest>,
-    /// Commits, in the order of their deployments.
+    /// Deployed commits, in the order of their deployments.
     deployments: Vec<String>,
     pushes: usize,
     last_push: Option<String>,
-    /// Writes to requests by the intake.
+    /// Number of times that the intake wrote a request.
     writes: usize,
     fails: bool,
 }
@@ -153,7 +153,7 @@ impl Model {
         self.now = now;
     }
 
-    /// What the intake does.
+    /// Handles a push as the intake does.
     fn take_in(&mut self, branch: usize, sha: &str, pushed_at: Option<Timestamp>) {
         let spec = DeploymentRequestSpec {
             sha: sha.to_owned(),
@@ -180,7 +180,7 @@ impl Model {
         self.writes += 1;
     }
 
-    /// What the controller does, with gates that are open.
+    /// Reconciles a request as the controller does when all gates are open.
     fn reconcile(&mut self, index: usize) {
         let request = &self.requests[index];
         let record = request.metadata.annotations.as_ref().unwrap()[ANNOTATION_PULL_REQUEST_UPDATED].clone();
@@ -219,7 +219,7 @@ impl Model {
         self.requests[index].status = Some(serde_json::from_value(status).unwrap());
     }
 
-    /// Everything arrives, and is reconciled until nothing changes.
+    /// Delivers everything and reconciles until nothing changes.
     fn settle(&mut self) {
         while !self.waiting.is_empty() {
             self.step(Step::Deliver);
@@ -237,7 +237,8 @@ impl Model {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Lost webhooks, webhooks that come again, sweeps at any time, failures: no more deployments than pushes, and none without a push.
+    /// With lost webhooks, redelivered webhooks, sweeps at any time and failures, there are no more
+    /// deployments than pushes, and none without a push.
     #[test]
     fn deployments_are_no_more_than_pushes(
         steps in prop::collection::vec(any_step(), 1..60),
@@ -265,8 +266,8 @@ proptest! {
         prop_assert!(live.is_none_or(|live| model.heads.values().any(|head| head == live)), "{:?}", model.heads);
     }
 
-    /// Where every webhook arrives in its order, the newest push is what is deployed in the end. GitHub's times are whole seconds, which tell
-    /// pushes to one branch apart.
+    /// When every webhook arrives in order, the newest push is deployed in the end. GitHub's times
+    /// are whole seconds, which is enough to order the pushes to one branch.
     #[test]
     fn the_newest_push_is_deployed(steps in prop::collection::vec(ordered_step(), 1..60), fails: bool) {
         let mut model = Model::new(fails);
@@ -321,7 +322,7 @@ fn a_branch_at_a_commit_that_is_deployed_leads_to_no_other_deployment() {
     model.push(1, 0, false);
     model.settle();
     assert_eq!(model.deployments, [sha(0)]);
-    // Once something else was deployed, it isn't brought back by the branch that stayed where it was.
+    // After another branch was deployed, a branch that did not move isn't deployed again.
     model.push(0, 1, false);
     model.settle();
     assert_eq!(model.deployments, [sha(0), sha(1)]);

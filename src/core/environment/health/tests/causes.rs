@@ -1,4 +1,5 @@
-//! What GitHub shows of each kind of failure: the cause, and what it happened to as far as there is room.
+//! Texts that GitHub shows for each kind of failure: the cause, and the object as far as there is
+//! room.
 
 use proptest::prelude::*;
 
@@ -13,13 +14,13 @@ fn short(verdict: Verdict) -> String {
     }
 }
 
-/// What GitHub shows of a container that waits.
+/// Returns the text that GitHub shows for a waiting container.
 fn shown(reason: &str, message: &str) -> String {
-    // After every grace.
+    // After every grace time.
     short(with_pod(&waiting(reason, message)).verdict(200))
 }
 
-/// A failed pull as runtimes put it, and the cause in it.
+/// Messages of failed pulls from container runtimes, and the cause of each.
 const PULLS: [(&str, &str); 27] = [
     // containerd 2
     (
@@ -129,7 +130,7 @@ const PULLS: [(&str, &str); 27] = [
         "Error response from daemon: toomanyrequests: You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit",
         "rate limited by the registry (registry.example/web:1)",
     ),
-    // Unknown: the end of the chain.
+    // Unknown messages: the end of the chain.
     (
         "failed to pull and unpack image \"registry.example/web:1\": failed to unpack image on snapshotter overlayfs: mount callback failed on /data/tmpmounts/containerd-mount760407397: unlinkat /data/containerd/x: directory not empty: unknown",
         "image not pulled: unlinkat /data/containerd/x: directory not empty (registry.example/web:1)",
@@ -215,7 +216,7 @@ fn the_whole_text_repeats_what_was_said() {
     );
 }
 
-/// A failure of each kind that readiness finds, with the words of its cause, for a container with that image.
+/// Returns a failure of each kind, with the words of its cause, for a container with that image.
 fn failures(image: &str) -> Vec<(Cause, String)> {
     use crate::core::environment::health::{pull, refusal, start};
 
@@ -290,7 +291,7 @@ proptest! {
             let shown = cause.short(DESCRIPTION_LIMIT);
             prop_assert!(shown.chars().count() <= DESCRIPTION_LIMIT, "{}", shown);
             prop_assert!(shown.contains(&words), "no {:?} in {:?}", words, shown);
-            // The longest that stands after the subject is the cause and what followed from it.
+            // The longest text after the subject is the cause with its consequence.
             if container.chars().count() + words.chars().count() < 50 {
                 prop_assert!(shown.contains(&container), "no {:?} in {:?}", container, shown);
             }

@@ -1,4 +1,4 @@
-//! Kinds that nobody told us about.
+//! Custom resources of unknown kinds.
 
 use super::*;
 
@@ -62,7 +62,7 @@ fn no_status_is_ready_once_a_controller_had_time_to_write_one() {
     assert_eq!(empty.verdict(11), Verdict::Ready);
 }
 
-/// A cluster of some operator, a minute old.
+/// Returns the verdict about an operator's cluster object that is a minute old.
 fn cluster(annotations: &str, status: &str) -> Verdict {
     World::new(&format!(
         "

@@ -1,8 +1,8 @@
-//! Longer times that objects set for themselves.
+//! Longer deadlines that objects set themselves.
 
 use super::*;
 
-/// The Deployment, with a progress deadline and a container that runs and isn't ready.
+/// Returns the Deployment with a progress deadline and a container that runs but isn't ready.
 fn slow(progress_deadline: i64) -> World {
     let mut world = with_pod(&container(
         "ready: false\nstarted: true\nrestartCount: 0\nstate: {running: {startedAt: T+5}}",
@@ -31,7 +31,7 @@ fn the_class_sets_the_deadline() {
     fails_at(&world, 600, "10m");
     world.limits.deadline = "25m".parse().expect("a duration");
     fails_at(&world, 1_500, "25m");
-    // The progress deadline that Kubernetes sets by itself is no failure before the class's.
+    // Exceeding Kubernetes' default progress deadline isn't a failure before the class's deadline.
     let data = &mut world.live[0].as_mut().expect("live").data;
     data["status"]["conditions"][1] = serde_json::json!(
         {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "lastUpdateTime": at(605).to_string()}
@@ -42,7 +42,7 @@ fn the_class_sets_the_deadline() {
 
 #[test]
 fn a_longer_progress_deadline_extends_it() {
-    // Counted from the last progress, with a minute in which the Deployment reports it.
+    // The deadline counts from the last progress, plus a minute in which the Deployment reports it.
     fails_at(&slow(1_800), 1_920, "32m");
     fails_at(&slow(60), 600, "10m");
 }
@@ -54,9 +54,10 @@ fn a_startup_probe_extends_it() {
     container.startup_probe = Some(read(&serde_json::json!(
         {"httpGet": {"port": 8080}, "initialDelaySeconds": 20, "periodSeconds": 10, "failureThreshold": 90}
     )));
-    // 5 s until it runs, 920 s for the startup probe, 10 s for the readiness probe, and a minute.
+    // 5 s until the container runs, 920 s for the startup probe, 10 s for the readiness probe, and
+    // a minute.
     fails_at(&world, 1_020, "17m");
-    // A container that starts late has its time too.
+    // A container that starts late has its full time too.
     let world = {
         let mut world = world;
         let status = world.pods[0].status.as_mut().and_then(|status| status.container_statuses.as_mut());
@@ -78,7 +79,7 @@ status: {startTime: T+60, active: 1}
 ";
     let world = World::new(job);
     fails_at(&world, 1_320, "22m");
-    // A Deployment that waits for what the Job seeds.
+    // A Deployment that waits for data from the Job.
     let mut world = slow(600);
     world.expect("batch/v1", "Job", &{
         let mut text = job.to_owned();

@@ -1,4 +1,4 @@
-//! Images that can't be pulled, containers that can't be made.
+//! Images that can't be pulled, and containers that can't be created.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn an_image_that_does_not_exist_fails_at_the_first_try() {
     let expected =
         failed("ImagePullBackOff", "Deployment/web, container web: image not found (registry.example/web:1)");
     assert_eq!(with_pod(&waiting("ErrImagePull", NOT_FOUND)).verdict(4), expected);
-    // And reads the same while the kubelet backs off.
+    // The verdict is the same while the kubelet backs off.
     let backing_off = format!("Back-off pulling image \"registry.example/web:1\": ErrImagePull: {NOT_FOUND}");
     assert_eq!(with_pod(&waiting("ImagePullBackOff", &backing_off)).verdict(5), expected);
 }
@@ -29,7 +29,7 @@ fn a_registry_out_of_reach_fails_after_ten_seconds() {
     );
     let expected = failed("ImagePullBackOff", message);
     assert_eq!(with_pod(&waiting("ImagePullBackOff", &backing_off)).verdict(13), expected);
-    // The second try doesn't take the verdict back.
+    // The second try doesn't change the verdict.
     assert_eq!(with_pod(&waiting("ErrImagePull", NO_HOST)).verdict(15), expected);
 }
 
@@ -123,7 +123,7 @@ fn what_a_container_needs_may_come_a_little_later() {
             "{early:?}"
         );
         assert_eq!(early.look_again_after, Some(Duration::from_secs(8)));
-        // Exactly then it is decided.
+        // The verdict changes at exactly that time.
         let late = world.at(13);
         assert!(
             matches!(&late.verdict, Verdict::Failed { reason: said, message } if said == reason && message.contains("container web") && message.contains("no space left on device")),

@@ -1,28 +1,29 @@
-//! What a pod needs and others create: Secrets, `ConfigMaps`, pull secrets, service accounts.
+//! Objects that a pod needs and something else creates: Secrets, `ConfigMap`s, pull secrets,
+//! service accounts.
 
 use super::*;
 
-/// A Secret or ConfigMap of the template.
+/// Adds a Secret or ConfigMap to the template.
 fn with_object(mut world: World, kind: &str, name: &str) -> World {
     world.expect("v1", kind, &serde_json::json!({"metadata": {"name": name}}));
     world
 }
 
-/// The Deployment's pod, whose container the kubelet can't create.
+/// Returns the Deployment with a pod whose container the kubelet can't create.
 fn lacking(message: &str) -> World {
     with_pod(&waiting("CreateContainerConfigError", message))
 }
 
-/// It is waited for until then, and failed after.
+/// Expects that the verdict waits for the input until `second` and fails then.
 fn waits_until(world: &World, second: i64, input: Option<&str>) {
     let early = world.at(second - 1);
     assert_eq!(early.look_again_after, Some(Duration::from_secs(1)), "{early:?}");
     let Verdict::Progressing { message, .. } = early.verdict else { panic!("{:?}", early.verdict) };
     if let Some(input) = input {
         assert!(message.contains(&format!(": waiting for {input}")), "{message}");
-        assert!(early.trouble.is_some(), "nobody is told");
+        assert!(early.trouble.is_some(), "the trouble isn't reported");
     }
-    let Verdict::Failed { message, .. } = world.verdict(second) else { panic!("it is waited for longer") };
+    let Verdict::Failed { message, .. } = world.verdict(second) else { panic!("the verdict still waits") };
     assert!(!message.contains("waiting for"), "{message}");
 }
 
@@ -50,7 +51,7 @@ fn what_the_template_has_nobody_else_creates() {
         ("couldn't find key greeting in ConfigMap preview/texts", "ConfigMap", "texts"),
     ] {
         waits_until(&with_object(lacking(message), kind, name), 3 + 10, None);
-        // Another kind of that name is another object.
+        // An object of another kind with that name is another object.
         let other = if kind == "Secret" { "ConfigMap" } else { "Secret" };
         assert!(matches!(
             with_object(lacking(message), other, name).verdict(60),
@@ -89,7 +90,7 @@ fn a_pull_secret_that_others_create_has_the_class_s_time() {
     let spec = world.pods[0].spec.as_mut().expect("spec");
     spec.image_pull_secrets = Some(read(&serde_json::json!([{"name": "registry"}])));
     waits_until(&world, 3 + 120, Some("Secret/registry"));
-    // The template has it, so it is there: the registry refuses what is in it.
+    // The template has the Secret, so it exists: the registry rejects its content.
     waits_until(&with_object(world, "Secret", "registry"), 3 + 45, None);
 }
 

@@ -1,4 +1,4 @@
-//! Readiness on objects as a cluster shows them.
+//! Health of objects as a cluster shows them.
 
 mod causes;
 mod custom;
@@ -15,8 +15,9 @@ use serde_json::Value;
 
 use super::*;
 
-/// What was observed, out of YAML documents: pods and ReplicaSets with an owner are of that owner, everything else is in the inventory.
-/// `T+10` in a document is ten seconds after the revision was applied.
+/// Observation made from YAML documents. Pods and ReplicaSets with an owner belong to that owner;
+/// every other object is in the inventory. `T+10` in a document is ten seconds after the revision
+/// was applied.
 struct World {
     entries: Vec<InventoryEntry>,
     live: Vec<Option<DynamicObject>>,
@@ -98,7 +99,7 @@ impl World {
             })
         };
         let assessment = assess_as_seen(self.pods.iter().collect());
-        // A cache lists in any order.
+        // A cache lists its objects in any order.
         assert_eq!(assessment, assess_as_seen(self.pods.iter().rev().collect()));
         for component in &assessment.components {
             assert_stable(&component.message);
@@ -111,7 +112,7 @@ impl World {
     }
 }
 
-/// Nothing that another pod, another try or another second would change.
+/// Expects nothing in the message that differs with another pod, another try or another second.
 fn assert_stable(message: &str) {
     for unstable in ["back-off", "Back-off", "abcde", "fghij", "-uid", "_preview("] {
         assert!(!message.contains(unstable), "{unstable:?} in {message:?}");
@@ -126,7 +127,7 @@ fn progressing(reason: &str, message: &str) -> Verdict {
     Verdict::Progressing { reason: reason.to_owned(), message: message.to_owned() }
 }
 
-/// A Deployment of one replica at its second revision, its ReplicaSets, and nothing of it available.
+/// A Deployment of one replica at its second revision, with its ReplicaSets and no available pod.
 const DEPLOYMENT: &str = "
 apiVersion: apps/v1
 kind: Deployment
@@ -162,12 +163,12 @@ metadata:
 status: {replicas: 1}
 ";
 
-/// The Deployment's one pod, of the current revision, started after three seconds.
+/// Returns the Deployment with one pod of the current revision, started after three seconds.
 fn with_pod(status: &str) -> World {
     World::new(&format!("{DEPLOYMENT}---\n{}", web_pod("web-6d4f-abcde", "new-set-uid", status)))
 }
 
-/// A pod of a ReplicaSet.
+/// Returns a pod of a ReplicaSet.
 fn web_pod(name: &str, owner: &str, status: &str) -> String {
     let status = indent(status);
     format!(
@@ -193,7 +194,7 @@ status:
     )
 }
 
-/// The status of a pod whose container `web` is in that state.
+/// Returns the status of a pod whose container `web` is in that state.
 fn container(state: &str) -> String {
     format!(
         "conditions: [{{type: PodScheduled, status: 'True'}}, {{type: Ready, status: 'False'}}]\ncontainerStatuses:\n- name: web\n  image: registry.example/web:1\n  imageID: ''\n{}",

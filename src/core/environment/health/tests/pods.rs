@@ -1,4 +1,4 @@
-//! Crashes, memory, scheduling, probes.
+//! Crashes, memory, scheduling and probes.
 
 use super::*;
 
@@ -39,12 +39,12 @@ fn crashing_again_and_again_fails_and_stays_failed_while_it_is_tried() {
     assert_eq!(crashed(1, BACK_OFF).verdict(8), expected);
     let ended = "{terminated: {exitCode: 1, reason: Error, startedAt: T+7, finishedAt: T+8}}";
     assert_eq!(crashed(1, ended).verdict(8), expected);
-    // Backing off, running for a moment, ended: the same all along.
+    // In back-off, running for a moment, and terminated: the verdict is the same.
     let states = [BACK_OFF, "{running: {startedAt: T+20}}", ended];
     let verdicts: Vec<_> = states.map(|state| crashed(3, state).verdict(21)).into_iter().collect();
     assert!(matches!(&verdicts[0], Verdict::Failed { message, .. } if message.contains("restarted 3 times")));
     assert!(verdicts.iter().all(|verdict| *verdict == verdicts[0]), "{verdicts:?}");
-    // Overnight, the message hardly changes.
+    // The message hardly changes overnight.
     assert_eq!(crashed(31, BACK_OFF).verdict(21), crashed(38, BACK_OFF).verdict(21));
 }
 
@@ -121,7 +121,7 @@ containerStatuses:
             "Deployment/web, init container migrate: crashed with exit code 3, restarted 2 times (registry.example/migrate:1)"
         )
     );
-    // While it runs, it is waited for.
+    // While it runs, the verdict is to wait for it.
     let status = world.pods[0].status.as_mut().and_then(|status| status.init_container_statuses.as_mut());
     let migrate = &mut status.expect("statuses")[0];
     *migrate = read(
@@ -180,7 +180,7 @@ fn trouble_that_lasts_is_reported_while_it_is_waited_for() {
     assert_eq!((early.trouble, early.look_again_after), (None, Some(Duration::from_secs(2))));
     let trouble = world.at(12).trouble.expect("trouble");
     assert!(trouble.starts_with("Deployment/web: no node takes the pod"), "{trouble}");
-    assert_eq!(world.at(302).trouble, None, "a failure tells it");
+    assert_eq!(world.at(302).trouble, None, "the failure reports it");
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn stateful_pod(hash: &str) -> String {
         .replace("  uid:", &format!("  labels: {{controller-revision-hash: {hash}}}\n  uid:"))
 }
 
-/// The names of the pods to delete.
+/// Returns the names of the pods to delete.
 fn stuck(world: &World, second: i64) -> Vec<String> {
     world.at(second).stuck.into_iter().map(|pod| format!("{} {}", pod.name, pod.uid)).collect()
 }
@@ -96,7 +96,7 @@ fn a_broken_pod_that_holds_up_a_stateful_set_is_to_be_deleted() {
         "{verdict:?}"
     );
     assert_eq!(stuck(&world, 20), ["web-0 web-0-uid"]);
-    // Deleted, it is no longer there to delete.
+    // A pod that is being deleted isn't deleted again.
     let mut world = world;
     world.pods[0].metadata.deletion_timestamp = Some(read(&Value::String(at(21).to_string())));
     assert_eq!(stuck(&world, 22), Vec::<String>::new());
@@ -106,13 +106,13 @@ fn a_broken_pod_that_holds_up_a_stateful_set_is_to_be_deleted() {
 fn a_pod_that_holds_up_nothing_is_not_deleted() {
     let no_pods: Vec<String> = Vec::new();
     for (from, to, told) in [
-        // Pods of any revision are replaced at once.
+        // The StatefulSet replaces pods of any revision at once.
         ("replicas: 1, updateStrategy", "replicas: 1, podManagementPolicy: Parallel, updateStrategy", true),
         // Somebody replaces pods by hand.
         ("type: RollingUpdate", "type: OnDelete", true),
-        // It stays at the earlier revision.
+        // The pod stays at the earlier revision.
         ("partition: 0", "partition: 1", true),
-        // Not seen by the controller yet: what is the update revision?
+        // The controller hasn't observed the change yet, so the update revision is unknown.
         ("observedGeneration: 2", "observedGeneration: 1", false),
         ("updateRevision: web-new", "updateRevision: web-old", false),
     ] {
@@ -139,7 +139,7 @@ containerStatuses:
     world.limits.deadline = "5m".parse().expect("a duration");
     assert_eq!(stuck(&world, 20), Vec::<String>::new());
     assert_eq!(stuck(&world, 302), Vec::<String>::new());
-    // It had the time that a revision has.
+    // The pod had as much time as a revision has.
     assert_eq!(stuck(&world, 303), ["web-0 web-0-uid"]);
 }
 
@@ -177,6 +177,6 @@ fn of_two_pods_that_fail_differently_the_same_one_is_told_each_time() {
         web_pod("web-6d4f-fghij", "new-set-uid", &waiting("ErrImageNeverPull", "not present")),
         web_pod("web-6d4f-abcde", "new-set-uid", &waiting("InvalidImageName", "couldn't parse"))
     ));
-    // `World::at` looks twice, with the pods in either order.
+    // `World::at` assesses twice, with the pods in either order.
     assert!(matches!(world.verdict(5), Verdict::Failed { reason, .. } if reason == "ErrImageNeverPull"));
 }

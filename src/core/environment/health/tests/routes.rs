@@ -1,4 +1,4 @@
-//! Routes, services, claims.
+//! Routes, services and claims.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn a_route_needs_both_conditions_of_its_parent_at_this_generation() {
     ] {
         assert!(matches!(route(&parents).verdict(100), Verdict::Progressing { .. }), "{parents}");
     }
-    // Another controller's word on the same parent doesn't undo the one that serves it.
+    // The report of another controller on the same parent doesn't override the one that serves it.
     let both = format!(
         "[{}, {}]",
         parent("gateways", ("False", "NoMatchingParent", 2), good),
@@ -58,7 +58,7 @@ fn a_gateway_that_does_not_say_which_generation_leaves_it_to_the_url() {
         let unconfirmed = assessment.unconfirmed.expect("unconfirmed");
         assert!(unconfirmed.starts_with("Gateway gateways/shared says "), "{unconfirmed}");
     }
-    // Another controller says so for certain.
+    // Another controller confirms the route.
     let sure = route(&format!("[{never}, {}]", parent("gateways", good, good))).at(1);
     assert_eq!((sure.verdict, sure.unconfirmed), (Verdict::Ready, None));
 }
@@ -66,7 +66,7 @@ fn a_gateway_that_does_not_say_which_generation_leaves_it_to_the_url() {
 #[test]
 fn a_gateway_that_says_nothing_leaves_it_to_the_url_after_a_moment() {
     let good = ("True", "Accepted", 2);
-    // Nothing at all, nothing about this parent, not all of it.
+    // Reports about no parent, about another parent, and incomplete ones.
     let others = format!("[{}]", parent("elsewhere", good, good));
     let half = format!("[{}]", parent("gateways", good, good).replace("type: ResolvedRefs", "type: Other"));
     for parents in ["[]", &others, &half] {

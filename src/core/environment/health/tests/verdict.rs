@@ -1,4 +1,4 @@
-//! The environment as a whole.
+//! Verdict about the environment.
 
 use super::*;
 
@@ -56,7 +56,7 @@ fn what_is_not_ready_by_the_deadline_failed_with_what_it_waited_for() {
         )
     );
     assert_eq!(after.look_again_after, None);
-    // The component says what is, not what became of the attempt.
+    // Components show the present state, not the result of the attempt.
     assert_eq!(before.components, after.components);
 }
 

@@ -1,8 +1,9 @@
-//! Counts and conditions of what runs pods.
+//! Counts and conditions of workloads.
 
 use super::*;
 
-/// The Deployment with other fields in its status; JSON merge, null removes.
+/// Returns the Deployment with a changed status. `status` is a JSON merge patch; null removes a
+/// field.
 fn deployment(status: &Value) -> World {
     let mut world = World::new(DEPLOYMENT);
     merge(&mut world, status);
@@ -72,7 +73,7 @@ fn the_progress_deadline_is_a_failure_with_the_pods_cause() {
             "Deployment/web, container web: readiness probe hasn't succeeded, no progress within its progress deadline (GET :8080/healthz)"
         )
     );
-    // Available after all.
+    // It is available after all.
     merge(&mut world, &serde_json::json!({"availableReplicas": 1}));
     assert_eq!(world.verdict(5), Verdict::Ready);
 }
@@ -149,7 +150,7 @@ fn what_is_only_not_there_yet_in_a_new_namespace_has_a_grace() {
             matches!(&early.verdict, Verdict::Progressing { reason, .. } if reason == "FailedCreate"),
             "{early:?}"
         );
-        assert_eq!(early.look_again_after, Some(Duration::from_secs(9)), "then it is reported");
+        assert_eq!(early.look_again_after, Some(Duration::from_secs(9)), "the report is due then");
         assert!(matches!(world.verdict(120), Verdict::Progressing { .. }));
         assert!(matches!(world.verdict(121), Verdict::Failed { .. }));
     }
@@ -174,7 +175,7 @@ fn a_refusal_of_the_old_revision_is_not_this_ones() {
         &serde_json::json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "violates PodSecurity"}]}),
     );
     assert!(matches!(world.verdict(2), Verdict::Progressing { .. }));
-    // The Deployment's word is taken only without its ReplicaSet.
+    // The Deployment's condition counts only without its ReplicaSet.
     world.replica_sets.clear();
     assert!(matches!(world.verdict(2), Verdict::Failed { reason, .. } if reason == "FailedCreate"));
 }
@@ -271,9 +272,9 @@ fn a_finished_job_that_was_removed_stays_what_it_was() {
     assert_eq!(world.verdict(700), Verdict::Ready);
     world.live[0].as_mut().unwrap().metadata.deletion_timestamp =
         Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(1)));
-    assert_eq!(world.verdict(700), Verdict::Ready, "it is being removed");
+    assert_eq!(world.verdict(700), Verdict::Ready, "its TTL deletes it");
     world.live[0] = None;
-    assert_eq!(world.verdict(700), Verdict::Ready, "it is gone");
+    assert_eq!(world.verdict(700), Verdict::Ready, "it has been deleted");
     world.entries[0].finished = Some(finished(Some("BackoffLimitExceeded")));
     assert_eq!(
         world.verdict(5),
@@ -303,7 +304,7 @@ fn a_job_that_failed_says_why() {
             "Job/migrate, container web: crashed with exit code 3, Job has reached the specified backoff limit (registry.example/web:1)"
         )
     );
-    // A try that failed is no failure of the Job.
+    // A failed pod doesn't make the Job fail.
     assert!(
         matches!(job("active: 1, failed: 1", &[crashed]).verdict(5), Verdict::Progressing { reason, .. } if reason == "Crashed")
     );

@@ -4,7 +4,7 @@ use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, DeploymentR
 use crate::core::deployment::gates::supersession::{
     by_branch, by_request, by_source, is_replaced, overtaken, surplus, waits,
 };
-use crate::core::forge::{Branch, Deployment};
+use crate::core::forge::{Branch, Deployment, StatusState};
 
 fn spec(requested_by: Value) -> DeploymentRequestSpec {
     DeploymentRequestSpec {
@@ -60,15 +60,19 @@ fn a_link_of_a_chain_gives_way_to_a_newer_deployment_of_its_source() {
         (6, "2", Some("failure"), false),
         (6, "2", Some("error"), false),
         (6, "2", Some("inactive"), false),
-        (6, "1", Some("success"), false), // the same commit once more leads to this very request
+        (6, "1", Some("success"), false), // another deployment of the same commit leads to this same request
         (5, "2", Some("success"), false),
         (4, "2", Some("success"), false),
     ] {
         let newer = deployment(id, sha);
-        assert_eq!(by_source(&led_to(5), [(&newer, state)]).is_some(), gives_way, "{id} {sha} {state:?}");
+        assert_eq!(
+            by_source(&led_to(5), [(&newer, state.map(StatusState::from).as_ref())]).is_some(),
+            gives_way,
+            "{id} {sha} {state:?}"
+        );
     }
     let newer = deployment(6, "2");
-    assert_eq!(by_source(&pushed("main"), [(&newer, Some("success"))]), None);
+    assert_eq!(by_source(&pushed("main"), [(&newer, Some(&StatusState::Success))]), None);
 }
 
 #[test]
@@ -82,10 +86,11 @@ fn a_request_gives_way_to_one_that_somebody_asked_for_later() {
         (comment(), pushed("main"), false),
         (comment(), led_to(9), false),
         (pushed("main"), led_to(9), false),
-        // Which commit is the head can't be told by age: a branch may be pushed back to an older one.
+        // Age doesn't say which commit is the head, since a branch may be pushed back to an older
+        // one.
         (pushed("main"), pushed("main"), false),
         (of("1", pushed("release-1")), of("2", pushed("release-2")), true),
-        // Of two for one commit the older one goes on.
+        // Of two requests for the same commit, the older one proceeds.
         (pushed("release-1"), pushed("release-2"), false),
         (opened(), opened(), false),
         (opened(), comment(), true),
@@ -138,7 +143,7 @@ fn other_places_and_what_is_over_make_nobody_give_way() {
     }));
 }
 
-/// Deployed as that deployment, and with that reason of `Ready`.
+/// Returns the request with that deployment and with that reason of `Ready`.
 fn deployed(mut request: DeploymentRequest, id: Option<i64>, reason: &str) -> DeploymentRequest {
     let mut conditions = Vec::new();
     let now = created();
@@ -177,7 +182,7 @@ fn a_push_back_is_told_from_what_somebody_asked_for() {
 #[test]
 fn only_the_own_branch_has_a_pushed_commit_run_again() {
     let mut head = deployed(request("head", 0, &of("1", pushed("main"))), Some(5), "Succeeded");
-    // It was seen at the commit again two minutes after.
+    // The branch was seen at the commit again two minutes later.
     let push = Push::new(None, created() + SignedDuration::from_mins(2));
     head.metadata.annotations = Some([(ANNOTATION_PULL_REQUEST_UPDATED.to_owned(), push.record())].into());
     let other = |spec: DeploymentRequestSpec, id| deployed(request("other", 1, &spec), id, "Succeeded");
@@ -230,7 +235,7 @@ fn history_is_forgotten_but_for_what_would_be_asked_for_again() {
     }
     let all: Vec<&DeploymentRequest> = all.iter().collect();
     let names: Vec<_> = surplus(&all, 5).iter().filter_map(|old| old.metadata.name.as_deref()).collect();
-    // The five newest stay, and the head, though it is the oldest.
+    // The newest requests stay, and so does the one for the head, though it is the oldest.
     assert_eq!(names, ["asked-3", "asked-2", "asked-1"]);
     assert!(surplus(&all[..5], 5).is_empty());
 }
@@ -249,7 +254,7 @@ fn a_request_waits_until_its_deployment_is_created() {
         ("DeploymentFailed", false),
         ("Superseded", false),
     ] {
-        // Also one that is run again, whose earlier deployment is known.
+        // The same holds for a request that runs again and so has an earlier deployment.
         assert_eq!(waits(&deployed(plain.clone(), Some(5), reason)), expected, "{reason}");
     }
 }
