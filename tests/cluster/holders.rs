@@ -154,9 +154,7 @@ async fn of_two_that_would_have_one_namespace_the_older_has_it(stage: &Stage) ->
 }
 
 async fn of_two_that_would_have_one_host_the_older_has_it(stage: &Stage) -> Result<()> {
-    // Host names of PreviewRepositories of different names can't collide, but those of two
-    // namesakes can. To keep the namespaces apart, the second one's environment has another name,
-    // and the first one's endpoint has a host name that collides with it.
+    // PreviewRepositories of different names can't have the same host name, but two namesakes do.
     let (first, other) = namesake(stage, "holder-host", CLASS).await?;
     let (pull, deployment) = live(stage, &first, "feature").await?;
     let before = environment(stage, &first, pull.number).await?;

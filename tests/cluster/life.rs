@@ -33,9 +33,8 @@ async fn a_label_opens_a_preview_and_closing_ends_it(stage: &Stage) -> Result<()
     let project = stage.project(NewProject::new(name).repository(&yaml)).await?;
     let github = stage.github();
     let pull = open(stage, &project, "feature").await?;
-    // Without its options for automatic merge and required contexts, a deployment request would
-    // make GitHub merge the base branch, which is ahead, or reject the request because of the
-    // failed check.
+    // The base is ahead and a check has failed. By default GitHub would merge the base, and reject the
+    // deployment; Matinee's request turns both off.
     github.push(&project.repository, "main").await?;
     let base = github.head(&project.repository, "main").await?;
     github.set_commit_status(&project.repository, &pull.sha, "ci", "failure").await?;
