@@ -232,26 +232,22 @@ impl Reception {
         if spec.requested_by.origin == Origin::Push {
             return self.pushed(namespace, name, spec, source).await;
         }
-        let mut name = name;
-        if let Some(known) = self.known_request(namespace, &name) {
+        let record = version.and_then(|version| source.record(None, version));
+        let distinct = naming::distinct_request(&name, &spec);
+        // A request's name is made from its commit, which another place may have, too.
+        for name in [name, distinct] {
+            let Some(known) = self.create_request(namespace, &name, &spec, record.clone()).await? else {
+                return Ok(vec![format!("DeploymentRequest {namespace}/{name} created")]);
+            };
             if is_same(&known.spec, &spec) {
                 let record = version.and_then(|version| source.record(last_word(&*known), version));
                 let Some(record) = record else { return Ok(Vec::new()) };
-                // Its spec can't be changed: who asked may be called otherwise by now.
+                // Its spec is immutable, and the login of the person who asked may have changed since.
                 self.annotate(&*known, &record).await?;
                 return Ok(vec![format!("DeploymentRequest {namespace}/{name} is looked at")]);
             }
-            name = naming::distinct_request(&name, &spec);
-            if self.known_request(namespace, &name).is_some() {
-                return Ok(Vec::new());
-            }
         }
-        let record = version.and_then(|version| source.record(None, version));
-        match self.write_request(namespace, &name, &spec, record).await {
-            // The watch doesn't show it yet: it is there, asked for because of another status.
-            Err(error) if version.is_none() && is_immutable(&error) => Ok(Vec::new()),
-            result => result,
-        }
+        Ok(Vec::new())
     }
 
     /// A branch's head is a commit. One that was asked for before is to be looked at when the branch was elsewhere since: then it was pushed
@@ -266,38 +262,47 @@ impl Reception {
         let all = self.requests.state();
         let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
         let push = Push::new(source.pushed_at, source.now);
+        let is_reported = source.learned != Learned::Found;
         if let Some(known) = pushes::known(namespace, &spec, &all) {
-            let is_reported = source.learned != Learned::Found;
             let record = pushes::next_record(known, push, is_reported, &all);
             let Some(record) = record else { return Ok(Vec::new()) };
             self.annotate(known, &record).await?;
             return Ok(vec![format!("DeploymentRequest {namespace}/{} is looked at", known.name_any())]);
         }
-        let record = Some(push.record());
-        // The name is that of a commit, which another branch may have asked for.
         let distinct = naming::distinct_request(&name, &spec);
-        let taken = self.known_request(namespace, &name).is_some();
-        let first = if taken { &distinct } else { &name };
-        match self.write_request(namespace, first, &spec, record.clone()).await {
-            // The watch doesn't show it yet.
-            Err(error) if !taken && is_immutable(&error) => {
-                self.write_request(namespace, &distinct, &spec, record).await
+        // A request's name is made from its commit, which another branch may have requested.
+        for name in [name, distinct] {
+            let created = self.create_request(namespace, &name, &spec, Some(push.record())).await?;
+            let Some(known) = created else {
+                return Ok(vec![format!("DeploymentRequest {namespace}/{name} created")]);
+            };
+            if is_same(&known.spec, &spec) && known.spec.requested_by.branch == spec.requested_by.branch {
+                // Another event created it a moment ago, and the watch doesn't show it yet.
+                let record = pushes::next_record(&known, push, is_reported, &all);
+                let Some(record) = record else { return Ok(Vec::new()) };
+                self.annotate(&*known, &record).await?;
+                return Ok(vec![format!("DeploymentRequest {namespace}/{name} is looked at")]);
             }
-            result => result,
         }
+        Ok(Vec::new())
     }
 
     fn known_request(&self, namespace: &str, name: &str) -> Option<Arc<DeploymentRequest>> {
         self.requests.get(&ObjectRef::new(name).within(namespace))
     }
 
-    async fn write_request(
+    /// Creates a request. Returns the one that has its name already: two events may request the same at the same time, as a sweep and a
+    /// delivery do, and the watch doesn't show at once what the other created.
+    async fn create_request(
         &self,
         namespace: &str,
         name: &str,
         spec: &DeploymentRequestSpec,
         record: Option<String>,
-    ) -> Result<Vec<String>, ClusterError> {
+    ) -> Result<Option<Arc<DeploymentRequest>>, ClusterError> {
+        if let Some(known) = self.known_request(namespace, name) {
+            return Ok(Some(known));
+        }
         let number = spec.pull_request.as_ref().map(|reference| reference.number);
         let metadata = ObjectMeta {
             annotations: record
@@ -305,8 +310,16 @@ impl Reception {
             ..self.metadata(namespace, name, &spec.repository_ref.name, number)
         };
         let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
-        self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await?;
-        Ok(vec![format!("DeploymentRequest {namespace}/{name} applied")])
+        let conflict = match self.cluster.create(write::INTAKE, &object).await {
+            Ok(_) => return Ok(None),
+            Err(conflict @ ClusterError::Conflict(_)) => conflict,
+            Err(error) => return Err(error),
+        };
+        let kind = write::kind::<DeploymentRequest>();
+        let found = self.cluster.get(&Actor::Operator, &kind, Some(namespace), name).await?;
+        // Deleted since: a sweep creates it.
+        let found = found.ok_or(conflict)?;
+        write::typed(found).map(|found| Some(Arc::new(found)))
     }
 
     /// Has the requests of a PreviewRepository looked at that fit.
@@ -637,11 +650,6 @@ fn is_same_environment(known: &PreviewEnvironmentSpec, spec: &PreviewEnvironment
 /// Says that a deployment isn't carried out. The sweep reports it on GitHub and on the PreviewRepository.
 fn name_taken(namespace: &str, name: &str) -> String {
     format!("PreviewEnvironment {namespace}/{name} is left: another environment has its name")
-}
-
-/// A request of that name is there, with another spec.
-fn is_immutable(error: &ClusterError) -> bool {
-    matches!(error, ClusterError::Refused { code: 422, message } if message.contains("spec is immutable"))
 }
 
 /// The word that the object was last asked to be looked at because of.

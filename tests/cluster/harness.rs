@@ -132,7 +132,7 @@ impl Shared {
                 _ = asked.recv() => {}
                 _ = typed.recv() => {}
             }
-            eprintln!("interrupted: what runs is cleared away");
+            eprintln!("interrupted: cleaning up");
             // Sending fails only when all tests have ended.
             let _ = interrupt.send(true);
             std::future::pending::<()>().await;

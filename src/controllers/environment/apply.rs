@@ -62,15 +62,23 @@ pub(super) async fn apply(
         remove_network_policy(target, context).await?;
     }
     let rails = [Some(resource_quota), Some(limit_range), network_policy, Some(service_account)];
+    let mut quota_is_pending = false;
     for rail in rails.into_iter().flatten() {
-        if let Err(error) = ensure(&Actor::Operator, &rail, context).await {
-            return rail_refused(target, &rail, error).map(Err);
+        match ensure(&Actor::Operator, &rail, context).await {
+            Ok((live, _)) => quota_is_pending |= plan::is_quota_pending(&live, context.clock.now()),
+            Err(error) => return rail_refused(target, &rail, error).map(Err),
         }
     }
     match ensure(&Actor::Operator, &role_binding, context).await {
         Ok((_, written)) if written => context.applications.was_bound(&target.namespace),
         Ok(_) => {}
         Err(error) => return rail_refused(target, &role_binding, error).map(Err),
+    }
+
+    if quota_is_pending {
+        // The change of its status brings the environment here again, mostly sooner.
+        let reason = format!("the ResourceQuota of {} isn't enforced yet", target.namespace);
+        return Err(Failure::Soon { reason, after: Duration::from_millis(200) });
     }
 
     // What was applied before stays in the inventory until it is removed, also when this attempt ends half-way.

@@ -1,17 +1,19 @@
 //! Guard rails: the objects that confine an environment. Matinee applies them before the template's
 //! objects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{
     LimitRange, LimitRangeItem, LimitRangeSpec, Namespace, ResourceQuota, ResourceQuotaSpec, ServiceAccount,
 };
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
+use serde_json::Value;
 
 use super::labels::Marks;
-use super::object::typed;
+use super::object::{kind_of, typed};
 use crate::core::class_limits::CLASS_INVALID;
 use crate::core::environment::resolved::{Mistake, Target};
 
@@ -125,5 +127,51 @@ pub(super) fn metadata(target: &Target, name: &str) -> ObjectMeta {
         name: Some(name.to_owned()),
         namespace: Some(target.namespace.clone()),
         ..ObjectMeta::default()
+    }
+}
+/// Time after its creation during which a ResourceQuota counts as pending.
+const QUOTA_SETTLES: SignedDuration = SignedDuration::from_secs(5);
+
+/// Returns whether an object is a ResourceQuota that was just created and that the API server may
+/// not enforce yet: it lets objects pass until the quota controller has copied the limits into the
+/// quota's status. A quota that stays without a status for longer holds nothing up.
+pub fn is_quota_pending(live: &DynamicObject, now: Timestamp) -> bool {
+    let resources = |pointer: &str| {
+        let limits = live.data.pointer(pointer).and_then(Value::as_object);
+        limits.into_iter().flat_map(|limits| limits.keys()).collect::<BTreeSet<_>>()
+    };
+    let created = live.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    kind_of(live) == "ResourceQuota"
+        && !resources("/spec/hard").is_subset(&resources("/status/hard"))
+        && created.is_some_and(|created| now.duration_since(created) < QUOTA_SETTLES)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_new_quota_is_pending_until_its_status_has_the_limits() {
+        let created: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let quota = |kind: &str, spec: Value, status: Value| -> DynamicObject {
+            serde_json::from_value(json!({
+                "apiVersion": "v1", "kind": kind,
+                "metadata": {"name": "matinee", "creationTimestamp": "2026-01-02T03:04:05Z"},
+                "spec": {"hard": spec}, "status": {"hard": status},
+            }))
+            .unwrap()
+        };
+        let hard = json!({"pods": "10"});
+        let soon = created + SignedDuration::from_secs(1);
+        let pending = |object: &DynamicObject, now| is_quota_pending(object, now);
+        assert!(pending(&quota("ResourceQuota", hard.clone(), Value::Null), soon));
+        assert!(pending(&quota("ResourceQuota", hard.clone(), json!({"services": "1"})), soon));
+        assert!(!pending(&quota("ResourceQuota", hard.clone(), hard.clone()), soon));
+        assert!(!pending(&quota("ResourceQuota", json!({}), Value::Null), soon), "nothing to enforce");
+        assert!(!pending(&quota("LimitRange", hard.clone(), Value::Null), soon), "another kind");
+        let late = created + QUOTA_SETTLES;
+        assert!(!pending(&quota("ResourceQuota", hard, Value::Null), late), "it holds nothing up for long");
     }
 }

@@ -36,7 +36,7 @@ use crate::core::environment::resolved::{Mistake, Target};
 
 pub use change::{Change, change};
 pub use corrections::{Corrections, contested};
-pub use guard_rails::{DEPLOYER, GUARD_RAIL, rail_refused};
+pub use guard_rails::{DEPLOYER, GUARD_RAIL, is_quota_pending, rail_refused};
 pub use object::unchanged;
 pub use prune::prune;
 pub use routes::hosts;

@@ -99,7 +99,7 @@ impl Play {
             "meanwhile the URL should serve {}, but answers {answer:?}",
             &served[..7]
         );
-        self.holds(&format!("Meanwhile the URL goes on serving {}", &served[..7]));
+        self.holds(&format!("The URL still serves {}", &served[..7]));
         self.figures.time("broken push → failure on GitHub", after);
 
         self.screen.act("A commit that fixes it is pushed");
@@ -138,7 +138,7 @@ impl Play {
         let web = self.stage.objects("apps/v1", "Deployment", Some(&self.namespace)).get("web").await?;
         let used = &web.data["spec"]["template"]["spec"]["containers"][0]["image"];
         ensure!(used == &image, "the container's image is {used}");
-        self.holds(&format!("It was carried out after {}: the container's image is {image}", took(after)));
+        self.holds(&format!("It was deployed after {}: the container's image is {image}", took(after)));
         self.serves_head().await?;
         self.inactive(before.id).await
     }

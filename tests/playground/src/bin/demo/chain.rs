@@ -36,13 +36,13 @@ impl Play {
         let early = self.deployments_in("staging").await?;
         ensure!(early.is_empty(), "staging does not wait for the check {CHECK}: {early:#?}");
         self.holds(&format!(
-            "staging is not asked for yet: it waits for the check {CHECK} of the merge commit"
+            "staging is not requested yet: it waits for the check {CHECK} of the merge commit"
         ));
         let environment = self.environment_name();
         self.gone(&environment, &self.namespace).await?;
         let after = began.elapsed();
         self.holds(&format!(
-            "The PreviewEnvironment and the namespace {} are gone after {}",
+            "The PreviewEnvironment and the namespace {} were deleted after {}",
             self.namespace,
             took(after)
         ));
@@ -93,7 +93,7 @@ impl Play {
             deployer::ENVIRONMENT
         ));
         let after = self.followed().await?;
-        self.figures.time("success in staging → production asked for, after a soak of 3 s", after);
+        self.figures.time("success in staging → production requested, after a soak of 3 s", after);
         let environments = self.stage.environments(&self.project.namespace);
         let all = environments.list(&ListParams::default()).await?.items;
         ensure!(all.len() == 1, "only staging is deployed by Matinee, but there are {:?}", names(&all));
@@ -107,17 +107,17 @@ impl Play {
         let Some(staged) = self.staged.take() else { bail!("nothing was deployed to staging") };
         let asked = self
             .stage
-            .wait_for("production is asked for", BOUND, async || {
+            .wait_for("production is requested", BOUND, async || {
                 let all = self.deployments_in(deployer::ENVIRONMENT).await?;
                 all.into_iter().rfind(|one| one.sha == self.sha).context("there is no deployment of it")
             })
             .await?;
         let after = staged.elapsed();
-        ensure!(after >= SOAKED, "production was asked for {} after staging's success", took(after));
+        ensure!(after >= SOAKED, "production was requested {} after staging's success", took(after));
         ensure!(asked.production && !asked.transient, "{asked:#?}");
         let deployment = self.deployed_in(deployer::ENVIRONMENT, "success").await?;
         self.holds(&format!(
-            "production was asked for {} after staging's success: it soaks for 3 s",
+            "production was requested {} after staging's success: it soaks for 3 s",
             took(after)
         ));
         let posted: Vec<_> = deployment.statuses.iter().map(|status| status.state.as_str()).collect();

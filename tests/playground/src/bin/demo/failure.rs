@@ -86,7 +86,7 @@ impl Failure {
                     .to_owned()
             }
             Phase::Interrupted => {
-                "Nothing goes on running: run `cargo demo` again whenever you like.".to_owned()
+                "Nothing is left running: run `cargo demo` again whenever you like.".to_owned()
             }
         }
     }

@@ -31,7 +31,7 @@ impl Play {
         let pages = self.stage.github_pages();
         let repository = &self.project.repository;
         let screen = &self.screen;
-        screen.act("Everything goes on running. Ctrl-C ends it");
+        screen.act("Everything keeps running. Press Ctrl-C to stop");
         screen.line(&format!("   pull request   {pages}/{repository}/pull/{}", self.pull));
         screen.line(&format!("   preview        {}", self.url));
         screen.line(&format!("   staging        {staging}"));

@@ -146,7 +146,7 @@ async fn demo(arguments: &Arguments, screen: &Arc<Screen>, kept: &Kept) -> Resul
     let ended = play.end().await;
     played.map_err(playing.failed())?;
     ended.map_err(Phase::End.failed())?;
-    screen.done("Everything was as claimed, and everything is ended.");
+    screen.done("All claims hold, and everything has been stopped.");
     Ok(())
 }
 

@@ -63,7 +63,7 @@ impl Play {
             &format!("{APP} to #{SLACK_CHANNEL}"),
             &posted.replace(&format!("<@{id}>"), &format!("@{USER}")),
         );
-        self.holds("The channel is told, too");
+        self.holds("The channel gets a message, too");
         self.serves_head().await?;
         self.asked_for_by_slack().await?;
         self.followed().await?;
