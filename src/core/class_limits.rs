@@ -63,7 +63,7 @@ pub fn check(class: &PreviewClass) -> Result<(), Mistake> {
         let field = format!("spec.isolation.quota[{name}]");
         if !is_known(name, &OF_QUOTAS, &["hugepages-", "requests.hugepages-"]) {
             wrong.push(format!(
-                "{field}: a ResourceQuota knows no such resource: write pods, requests.cpu, limits.memory or \
+                "{field}: a ResourceQuota can't limit this resource: write pods, requests.cpu, limits.memory or \
                  count/deployments.apps"
             ));
         } else if amount_of(amount).is_none() {

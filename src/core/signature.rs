@@ -80,7 +80,7 @@ pub enum SignatureError {
     #[error("the header X-Hub-Signature-256 must be \"sha256=\" and 64 hexadecimal digits")]
     Malformed,
     /// None of the secrets gives this signature.
-    #[error("the signature fits none of the secrets known here: set the same secret on both sides")]
+    #[error("the signature matches no configured secret: set the same secret on both sides")]
     Mismatch,
 }
 

@@ -117,7 +117,7 @@ async fn what_the_api_server_cannot_type_is_told_by_field(stage: &Stage) -> Resu
     let environment_name = name_of(&project, pull.number);
     for (object, words) in &cases {
         stage.apply_object_within(&project.namespace, with_object(name, object)?).await?;
-        let refused = ("Applied", "False", "ApplyRefused");
+        let refused = ("Applied", "False", "ApplyRejected");
         let found = says(stage, &environments, &environment_name, refused, words).await?;
         ensure!(
             !found.message.contains("somewhat") && !found.message.contains("-value"),
@@ -145,7 +145,7 @@ async fn a_rejected_secret_is_told_without_its_value(stage: &Stage) -> Result<()
         (secret("data", json!({"PIN": format!("{value}!")})), ["db", "illegal base64", "Secret"]),
     ] {
         stage.apply_object_within(&project.namespace, with_object(name, &object)?).await?;
-        says(stage, &environments, &environment_name, ("Applied", "False", "ApplyRefused"), &words).await?;
+        says(stage, &environments, &environment_name, ("Applied", "False", "ApplyRejected"), &words).await?;
         told(stage, &project, &pull.sha, "error", &words[..1]).await?;
     }
     let found = environment(stage, &project, pull.number).await?;

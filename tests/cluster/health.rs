@@ -186,7 +186,7 @@ async fn a_pod_that_fits_nowhere_is_unschedulable(stage: &Stage) -> Result<()> {
         container(deployment)["resources"] = json!({"requests": {"cpu": "1000", "memory": "16Mi"}, "limits": {"cpu": "1000", "memory": "32Mi"}});
     })?;
     let project = stage.project(new.template(&yaml)).await?;
-    let words = ["no node takes the pod", "Insufficient cpu"];
+    let words = ["no node fits the pod", "Insufficient cpu"];
     fails(stage, &project, SOON, "Unschedulable", &words).await.map(|_| ())
 }
 

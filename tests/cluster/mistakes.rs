@@ -249,7 +249,7 @@ async fn what_the_api_server_refuses_is_told(stage: &Stage) -> Result<()> {
     let project = with_object(stage, name, service).await?;
     let pull = open(stage, &project, "feature").await?;
     let words = ["Service wrong", "spec.ports[0].port"];
-    stalls(stage, &project, &pull, ("Applied", "ApplyRefused"), &words).await?;
+    stalls(stage, &project, &pull, ("Applied", "ApplyRejected"), &words).await?;
     stage.apply_object_within(&project.namespace, NewProject::new(name).template_object()?).await?;
     lives(stage, &project, &pull).await
 }

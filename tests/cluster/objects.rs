@@ -124,7 +124,7 @@ async fn every_rejected_object_is_named_at_once(stage: &Stage) -> Result<()> {
     let pull = open(stage, &project, "feature").await?;
     let environments = stage.environments(&project.namespace);
     let message =
-        refused(stage, &environments, &name_of(&project, pull.number), "Applied", "ApplyRefused").await?;
+        refused(stage, &environments, &name_of(&project, pull.number), "Applied", "ApplyRejected").await?;
     for word in ["Service first", "Service second", "Deployment web", "(and 2 more)"] {
         ensure!(message.contains(word), "no \"{word}\" in \"{message}\"");
     }

@@ -79,7 +79,7 @@ async fn a_pod_that_waits_for_a_node_is_no_failure(stage: &Stage) -> Result<()> 
     let project = stage.project(new.template(&yaml)).await?;
     let pull = open(stage, &project, "feature").await?;
     waits_for(stage, &project, &pull, "Healthy", "Unschedulable", &["node"]).await?;
-    reported(stage, &project, &pull, &["no node takes the pod"]).await?;
+    reported(stage, &project, &pull, &["no node fits the pod"]).await?;
     // The test adds a node, as an autoscaler would.
     let nodes = stage.objects("v1", "Node", None);
     let node = nodes.list(&ListParams::default()).await?.items.first().context("no node")?.name_any();

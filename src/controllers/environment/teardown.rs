@@ -194,7 +194,7 @@ async fn retire(
         }
         under_way += 1;
         let report =
-            deployment_status::inactive(deployment.id, "The environment is gone", told(deployment.id));
+            deployment_status::inactive(deployment.id, "The environment has been deleted", told(deployment.id));
         context.reporter.make_inactive(environment, Arc::clone(&forge), repository.clone(), report)?;
     }
     Ok(under_way == 0)

@@ -21,7 +21,7 @@ pub fn check(repositories: &[PreviewRepository]) -> Vec<Finding> {
     if found == 0 {
         return vec![match repositories.len() {
             0 => Finding::skipped(WHAT, "there is none"),
-            all => Finding::ok(WHAT, format!("of {all} none is stalled")),
+            all => Finding::ok(WHAT, format!("none of {all} is stalled")),
         }];
     }
     if found > LISTED {
@@ -87,7 +87,7 @@ pub(crate) mod tests {
         assert_eq!(check(&[])[0].verdict, Verdict::Skipped);
         assert_eq!(
             check(&[with("False"), repository(json!({}))]),
-            [Finding::ok("PreviewRepositories", "of 2 none is stalled")]
+            [Finding::ok("PreviewRepositories", "none of 2 is stalled")]
         );
         let found = check(&[with("False"), with("True")]);
         assert_eq!(found.len(), 1);

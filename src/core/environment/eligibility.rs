@@ -109,7 +109,7 @@ pub fn never_the_head(number: i64, sha: &str, commits: &[String]) -> Option<Mist
     if commits.len() >= MOST_COMMITS || commits.iter().any(|commit| commit == sha) {
         return None;
     }
-    let message = format!("{} is no commit of pull request {number}: {DEPLOY_THE_HEAD}", short(sha));
+    let message = format!("{} isn't a commit of pull request {number}: {DEPLOY_THE_HEAD}", short(sha));
     Some(Mistake { reason: NOT_THE_HEAD, message })
 }
 
@@ -162,7 +162,7 @@ pub fn selects(trigger: &PullRequestTrigger, pull_request: &PullRequest) -> Resu
             .iter()
             .any(|label| trigger.labels.iter().any(|wanted| wanted.eq_ignore_ascii_case(label)))
     {
-        return Err(Unselected::Not(format!("it bears none of the labels {}", trigger.labels.join(", "))));
+        return Err(Unselected::Not(format!("it has none of the labels {}", trigger.labels.join(", "))));
     }
     if !trigger.base_branches.is_empty() && !base_branches.selects(&pull_request.base_branch) {
         return Err(Unselected::Not(format!(
@@ -429,7 +429,7 @@ mod tests {
         let mistake = never_the_head(12_345, &stranger, &commits).unwrap();
         assert_eq!(mistake.reason, NOT_THE_HEAD);
         assert!(
-            mistake.message.contains("commit 5555555 is no commit of pull request 12345"),
+            mistake.message.contains("commit 5555555 isn't a commit of pull request 12345"),
             "{}",
             mistake.message
         );

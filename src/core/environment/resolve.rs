@@ -263,7 +263,7 @@ fn parameters(
         let (name, parameter_name) = (environment.name_any(), &parameter.name);
         let place =
             format!("PreviewEnvironment {namespace}/{name}, spec.revision.parameters[{parameter_name}]");
-        let remedy = "ask for the deployment again without it, or declare it in spec.parameters";
+        let remedy = "request the deployment again without it, or declare it in spec.parameters";
         return Err(unknown(&parameter, place, remedy));
     }
     declared

@@ -127,14 +127,14 @@ mod tests {
         assert_eq!(all_in_one(&[]), None);
         let one = mistake("KindMissing", "a");
         assert_eq!(all_in_one(std::slice::from_ref(&one)), Some(one.clone()));
-        let all = all_in_one(&[one, mistake("ApplyRefused", "b"), mistake("ApplyRefused", "c")]);
+        let all = all_in_one(&[one, mistake("ApplyRejected", "b"), mistake("ApplyRejected", "c")]);
         assert_eq!(all, Some(mistake("KindMissing", "a (and 2 more); b; c")));
     }
 
     #[test]
     fn a_long_first_cause_leaves_room_for_the_count_on_github() {
         let long = "x".repeat(200);
-        let all = all_in_one(&[mistake("ApplyRefused", &long), mistake("ApplyRefused", "b")]).unwrap();
+        let all = all_in_one(&[mistake("ApplyRejected", &long), mistake("ApplyRejected", "b")]).unwrap();
         let shown = crate::core::publish::deployment_status::description(&all.message);
         assert!(shown.contains("… (and 1 more)"), "{shown}");
         assert!(all.message.contains(&long) && all.message.ends_with("; b"), "{}", all.message);
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn many_mistakes_fit_into_a_condition() {
-        let many: Vec<_> = (0..50).map(|_| mistake("ApplyRefused", &"y".repeat(400))).collect();
+        let many: Vec<_> = (0..50).map(|_| mistake("ApplyRejected", &"y".repeat(400))).collect();
         let all = all_in_one(&many).unwrap();
         assert!(all.message.chars().count() <= crate::core::conditions::MAX_MESSAGE, "{}", all.message);
         assert!(all.message.contains("(and 49 more)") && all.message.ends_with("; …"), "{}", all.message);

@@ -620,11 +620,11 @@ mod tests {
     #[test]
     fn a_deployment_in_progress_shows_what_it_waits_for() {
         let one = revision(1);
-        let trouble = Some("Unschedulable: no node takes the pod".to_owned());
+        let trouble = Some("Unschedulable: no node fits the pod".to_owned());
         let findings = Findings { trouble, ..with_url() };
         let status = conclude(None, &visit(&one, 0), findings, &waiting(Stage::Health));
         assert_eq!(states(&status), [(1, DeploymentState::InProgress)]);
-        assert_eq!(status.report[0].description, "Unschedulable: no node takes the pod");
+        assert_eq!(status.report[0].description, "Unschedulable: no node fits the pod");
     }
 
     #[test]
@@ -804,7 +804,7 @@ mod tests {
 
         let mistaken = Progress::Mistaken {
             stage: Stage::Apply,
-            mistake: Mistake { reason: "ApplyRefused", message: "no".into() },
+            mistake: Mistake { reason: "ApplyRejected", message: "no".into() },
         };
         for (before, state, outcome) in [
             (Progress::Ready, Success, Outcome::Succeeded),

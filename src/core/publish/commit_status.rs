@@ -39,7 +39,7 @@ pub fn commit_status(
             Summary::Refused { message, .. } => (CommitState::Failure, message.clone()),
         },
         Standing::Refused(why) => (CommitState::Failure, why.to_owned()),
-        Standing::UnderWay => (CommitState::Pending, format!("is being deployed to {environment}")),
+        Standing::UnderWay => (CommitState::Pending, format!("deploying to {environment}")),
         Standing::Live => (CommitState::Success, format!("deployed to {environment}")),
         Standing::Failed(cause) => (CommitState::Failure, format!("not deployed to {environment}: {cause}")),
         Standing::Superseded(why) => (CommitState::Error, format!("not deployed to {environment}: {why}")),

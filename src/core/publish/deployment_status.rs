@@ -48,7 +48,7 @@ pub fn inactive(deployment_id: i64, why: &str, known: Option<&DeploymentReport>)
 /// Returns the acknowledged reports with every deployment inactive, and one for the environment's
 /// `current` deployment.
 pub fn all_inactive(told: &[DeploymentReport], current: Option<i64>) -> Vec<DeploymentReport> {
-    const WHY: &str = "The environment is gone";
+    const WHY: &str = "The environment has been deleted";
     let current = current.filter(|id| !told.iter().any(|told| told.deployment_id == *id));
     let known = told.iter().map(|told| match told.state {
         DeploymentState::Inactive => told.clone(),
@@ -241,8 +241,8 @@ mod tests {
     fn what_a_deployment_waits_for_is_news_and_other_numbers_are_not() {
         let waits = |text: &str| report(1, DeploymentState::InProgress, text);
         let plain = waits(IN_PROGRESS);
-        let one = waits("no node takes the pod: 1 Insufficient cpu, 2 node(s) had untolerated taint {a: }");
-        let other = waits("no node takes the pod: 1 node(s) had untolerated taint {a: }, 3 Insufficient cpu");
+        let one = waits("no node fits the pod: 1 Insufficient cpu, 2 node(s) had untolerated taint {a: }");
+        let other = waits("no node fits the pod: 1 node(s) had untolerated taint {a: }, 3 Insufficient cpu");
         let missing = waits("web: Secret not found (db): waiting for Secret/db");
         let another = waits("web: Secret not found (queue): waiting for Secret/queue");
         for (told, wanted, news) in [

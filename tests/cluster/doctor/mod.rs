@@ -58,7 +58,7 @@ async fn all_is_well(stage: &Stage) -> Result<()> {
         "permissions: the App has all that are needed",
         "installations: on acme",
         "rate limit of the installation on acme: ",
-        "PreviewRepositories: of 1 none is stalled",
+        "PreviewRepositories: none of 1 is stalled",
     ] {
         said.line("✓", start)?;
     }
@@ -234,7 +234,7 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
         "/settings/apps/doctor-app/permissions",
     )?;
     said.tells("!", "permissions: more than needed: administration: write", "take them away")?;
-    said.tells("!", "events: the App isn't told of \"Pushes\"", "subscribe to \"Pushes\"")?;
+    said.tells("!", "events: the App isn't subscribed to \"Pushes\"", "subscribe to \"Pushes\"")?;
     said.line("✓", &format!("webhook: it leads to {}", stage.operator().webhook_url()))?;
     said.tells("✗", "deliveries: ", "the secrets differ: set the webhook's secret")?;
     let (deliveries, _) = said.line("✗", "deliveries: ")?;

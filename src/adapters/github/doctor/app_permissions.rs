@@ -169,14 +169,14 @@ pub fn events(subscribed: &[String], settings: &str, uses: &Uses) -> Vec<Finding
             Some(Finding::warning(
                 "events",
                 format!(
-                    "the App isn't told of \"{name}\", needed with {who}: only the sweep finds them, later"
+                    "the App isn't subscribed to \"{name}\", needed with {who}: only the sweep finds them, later"
                 ),
                 format!("subscribe to \"{name}\" under {settings}/permissions"),
             ))
         })
         .collect();
     if findings.is_empty() {
-        findings.push(Finding::ok("events", "the App is told of all that matters"));
+        findings.push(Finding::ok("events", "the App is subscribed to all needed events"));
     }
     findings
 }

@@ -216,7 +216,7 @@ fn a_url_that_is_none_is_only_text() {
 #[test]
 fn only_what_would_have_a_meaning_is_escaped() {
     for plain in [
-        "not through in time: checks ci/build (failure), e2e_tests; see a-b.c + d = e!",
+        "checks timed out: checks ci/build (failure), e2e_tests; see a-b.c + d = e!",
         "spec.environments[staging]: x -> y & z {1} (2) #",
     ] {
         let escaped = escape_markdown(plain).replace(APART, "");

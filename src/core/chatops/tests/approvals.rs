@@ -46,10 +46,10 @@ fn an_approval_of_what_has_ended_says_how_it_ended() {
     for (reason, message, words) in [
         (
             "ChecksTimedOut",
-            "not through in time: check test",
-            "timed out: not through in time: check test; request",
+            "checks timed out: check test",
+            "timed out: checks timed out: check test; request",
         ),
-        ("ImageTimedOut", "not there in time: image x", "timed out"),
+        ("ImageTimedOut", "image timed out: image x", "timed out"),
         ("Superseded", "commit 2 is the head of main now", "superseded: commit 2"),
         ("Creating", "", "being deployed already"),
         ("Deploying", "", "being deployed already"),

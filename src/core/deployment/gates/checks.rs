@@ -58,7 +58,7 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) 
     if asked.now >= deadline {
         return Verdict::Refused {
             reason: "ChecksTimedOut",
-            message: format!("not through in time: {}", checks(&open)),
+            message: format!("checks timed out: {}", checks(&open)),
             over: true,
         };
     }

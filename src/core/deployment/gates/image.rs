@@ -85,7 +85,7 @@ pub(super) fn judge(
     if asked.now >= deadline {
         return Verdict::Refused {
             reason: "ImageTimedOut",
-            message: format!("not there in time: {message}"),
+            message: format!("image timed out: {message}"),
             over: true,
         };
     }

@@ -148,7 +148,7 @@ impl Asked<'_> {
     /// Returns the verdict of a gate that `force` bypasses, if the request has `force`.
     fn forced(&self) -> Option<Verdict> {
         let by = self.request.requested_by.login.as_deref().unwrap_or("whoever created the request");
-        self.request.force.then(|| Verdict::NotRequired { message: format!("passed by: forced by {by}") })
+        self.request.force.then(|| Verdict::NotRequired { message: format!("bypassed: forced by {by}") })
     }
 }
 

@@ -157,7 +157,7 @@ fn unfinished(found: &ConditionView<'_>, generation: i64) -> Option<Health> {
     }
     let negated = before.iter().any(|word| matches!(*word, "Not" | "No" | "Non"));
     if found.is_of_earlier(generation) {
-        return Some(Health::waiting("NotObserved", "its controller hasn't taken up the change yet"));
+        return Some(Health::waiting("NotObserved", "its controller hasn't processed the change yet"));
     }
     let well = if negated { !found.is("True") } else { found.is("True") };
     if well {

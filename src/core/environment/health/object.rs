@@ -26,7 +26,7 @@ pub(super) fn health(observed: &Observed<'_>, seen: &Observation<'_>) -> Health 
         return Health::waiting("Terminating", "it is being deleted");
     }
     if live.metadata.generation < observed.applied_generation {
-        return Health::waiting("NotObserved", "the applied change isn't seen yet");
+        return Health::waiting("NotObserved", "the applied change isn't visible yet");
     }
     let ready_when = custom::ready_when(live).filter(|_| !is_built_in(group));
     if ready_when.as_ref().is_some_and(ReadyWhen::exists) {
@@ -37,7 +37,7 @@ pub(super) fn health(observed: &Observed<'_>, seen: &Observation<'_>) -> Health 
     // A controller that never writes the field leaves it at 0. Then the rest of its status counts.
     let never = looked_at == Some(0) && !is_built_in(group) && custom::says_ready(live, ready_when.as_ref());
     if looked_at.is_some_and(|looked_at| looked_at < generation) && !never {
-        return Health::waiting("NotObserved", "its controller hasn't taken up the change yet");
+        return Health::waiting("NotObserved", "its controller hasn't processed the change yet");
     }
     let unmet = ready_when.as_ref().map(|wanted| wanted.unmet(&live.data));
     if unmet == Some(None) {
@@ -54,7 +54,7 @@ pub(super) fn health(observed: &Observed<'_>, seen: &Observation<'_>) -> Health 
     }
     match (group, kind) {
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") if looked_at.is_none() => {
-            Health::waiting("NotObserved", "its controller hasn't taken it up yet")
+            Health::waiting("NotObserved", "its controller hasn't processed it yet")
         }
         ("apps", "Deployment") => workload::deployment(live, seen),
         ("apps", "StatefulSet") => workload::stateful_set(live, seen),
@@ -92,7 +92,7 @@ fn built_in(live: &DynamicObject, generation: i64) -> Health {
 /// Health according to a condition `Ready`.
 pub(super) fn by_ready(ready: &ConditionView<'_>, generation: i64) -> Health {
     if ready.is_of_earlier(generation) {
-        return Health::waiting("NotObserved", "its controller hasn't taken up the change yet");
+        return Health::waiting("NotObserved", "its controller hasn't processed the change yet");
     }
     let message = by_controller(ready.reason, ready.message);
     if ready.is("True") { Health::ready(message) } else { Health::waiting(ready.reason, message) }

@@ -125,11 +125,11 @@ fn scheduling(look: &Look<'_>) -> Option<Health> {
 fn unschedulable(said: &str) -> Cause {
     let why = said.split_once(" nodes are available: ").map_or(said, |(_, why)| why).trim_end_matches('.');
     if why.is_empty() {
-        return Cause::new("no node takes the pod");
+        return Cause::new("no node fits the pod");
     }
     let shown = cut(why, MAX_SCHEDULING);
     let said = if shown == why { "" } else { said };
-    Cause::new(format!("no node takes the pod: {shown}")).said(said)
+    Cause::new(format!("no node fits the pod: {shown}")).said(said)
 }
 
 /// Checks init containers in the order in which they run, then all others.

@@ -102,7 +102,7 @@ fn by_parent(
         };
         match said.observed_generation {
             Some(looked_at) if looked_at != 0 && looked_at < generation => {
-                return Health::waiting("NotAccepted", format!("{} hasn't taken it up yet", parent.title()));
+                return Health::waiting("NotAccepted", format!("{} hasn't processed it yet", parent.title()));
             }
             Some(looked_at) if looked_at != 0 => {
                 if !said.is("True") {
@@ -130,7 +130,7 @@ fn by_parent(
 fn silent(parent: &Parent<'_>, made: Option<Timestamp>, now: Timestamp) -> Health {
     let left = remaining(made, FIRST_WORD, now);
     if left.is_some() {
-        let message = format!("{} hasn't taken it up yet", parent.title());
+        let message = format!("{} hasn't processed it yet", parent.title());
         return Health::waiting("NotAccepted", message).again(left);
     }
     Health::unconfirmed("NotConfirmed", format!("{} reports nothing about the route", parent.title()))

@@ -121,7 +121,7 @@ pub(super) fn job(live: &DynamicObject, seen: &Observation<'_>) -> Health {
 pub(super) fn removed_job(finished: &FinishedJob) -> Health {
     match &finished.failure {
         None => Health::ready("complete"),
-        Some(reason) => Health::failed(reason, "it failed, and was removed since"),
+        Some(reason) => Health::failed(reason, "it failed and has been deleted since"),
     }
 }
 
@@ -243,7 +243,7 @@ fn held_up(live: &DynamicObject, seen: &Observation<'_>, pods: &Pods<'_>) -> Opt
         .map_or_else(|| Cause::new("not ready"), |broken| broken.message);
     let remedy =
         if stuck::pods(live, seen).is_empty() { "delete that pod" } else { "Matinee deletes that pod" };
-    let message = broken.and("in a pod of an earlier revision that holds up this one").remedy(remedy);
+    let message = broken.and("in a pod of an earlier revision that blocks this one").remedy(remedy);
     Some(Health::troubled(stuck::HELD_UP, message))
 }
 

@@ -28,12 +28,12 @@ pub(super) fn known_group(group: &str) -> bool {
 /// `resources[1]`.
 pub(super) fn check(field: &str, group: &str, kind: &str) -> Result<(), Mistake> {
     let remedy = match (group, kind) {
-        ("", "Namespace") => "the preview's namespace is made already; remove the object",
+        ("", "Namespace") => "Matinee creates the preview's namespace; remove the object",
         ("", "ResourceQuota" | "LimitRange") | ("networking.k8s.io", "NetworkPolicy") => {
             "it is one of the limits that the PreviewClass sets (spec.isolation); remove the object, or ask the platform team"
         }
         ("networking.k8s.io", "Ingress") | ("gateway.networking.k8s.io", _) => ROUTED,
-        (GROUP, _) => "previews can't make previews; remove the object",
+        (GROUP, _) => "a preview can't contain objects of Matinee; remove the object",
         ("", "List") => "put each of its items into spec.resources",
         ("", "Node" | "PersistentVolume" | "ComponentStatus")
         | ("rbac.authorization.k8s.io", "ClusterRole" | "ClusterRoleBinding")

@@ -7,7 +7,7 @@ use super::object::{group_of, kind_of};
 use crate::core::environment::resolved::Mistake;
 
 /// The API server rejects the object's content.
-const APPLY_REFUSED: &str = "ApplyRefused";
+const APPLY_REJECTED: &str = "ApplyRejected";
 /// Rights, a quota or an admission controller forbid the object.
 const APPLY_FORBIDDEN: &str = "ApplyForbidden";
 /// The cluster doesn't serve the object's kind.
@@ -83,8 +83,8 @@ pub fn refusal(object: &DynamicObject, code: u16, message: &str) -> Mistake {
             }
             None => (KIND_MISSING, message.to_owned(), "the cluster must serve the kind".to_owned()),
         },
-        _ if is_immutable(message) => (APPLY_REFUSED, immutable(message), remedy_for_immutable(object)),
-        _ => (APPLY_REFUSED, message.to_owned(), "correct it".to_owned()),
+        _ if is_immutable(message) => (APPLY_REJECTED, immutable(message), remedy_for_immutable(object)),
+        _ => (APPLY_REJECTED, message.to_owned(), "correct it".to_owned()),
     };
     Mistake { reason, message: format!("{kind} {name}: {cause}: {remedy}") }
 }
@@ -93,7 +93,7 @@ pub fn refusal(object: &DynamicObject, code: u16, message: &str) -> Mistake {
 /// fix come before those for the platform team.
 pub fn rank(mistake: &Mistake) -> u8 {
     match mistake.reason {
-        APPLY_REFUSED => 0,
+        APPLY_REJECTED => 0,
         APPLY_FORBIDDEN if is_final(&mistake.message) => 1,
         KIND_MISSING => 2,
         _ => 3,
@@ -197,37 +197,37 @@ mod tests {
                 "apps/v1",
                 "Deployment",
                 r#"Deployment.apps "web" is invalid: spec.selector: Invalid value: {"matchLabels":{"version":"s3cret"}}: field is immutable"#,
-                "ApplyRefused: Deployment web: spec.selector is immutable: take what changes with the commit out of it, or put {{ shortSha }} into the object's name",
+                "ApplyRejected: Deployment web: spec.selector is immutable: take what changes with the commit out of it, or put {{ shortSha }} into the object's name",
             ),
             (
                 "batch/v1",
                 "Job",
                 r#"Job.batch "web" is invalid: spec.template: Invalid value: {"spec":"s3cret"}: field is immutable"#,
-                "ApplyRefused: Job web: spec.template is immutable: take what changes with the commit out of it, or put {{ shortSha }}",
+                "ApplyRejected: Job web: spec.template is immutable: take what changes with the commit out of it, or put {{ shortSha }}",
             ),
             (
                 "apps/v1",
                 "StatefulSet",
                 r#"StatefulSet.apps "web" is invalid: spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template' are forbidden"#,
-                "ApplyRefused: StatefulSet web: of a StatefulSet only replicas, ordinals, template, updateStrategy",
+                "ApplyRejected: StatefulSet web: of a StatefulSet only replicas, ordinals, template, updateStrategy",
             ),
             (
                 "v1",
                 "PersistentVolumeClaim",
                 r#"PersistentVolumeClaim "web" is invalid: spec: Forbidden: spec is immutable after creation except resources.requests"#,
-                "ApplyRefused: PersistentVolumeClaim web: spec is immutable: put {{ shortSha }} into the object's name",
+                "ApplyRejected: PersistentVolumeClaim web: spec is immutable: put {{ shortSha }} into the object's name",
             ),
             (
                 "v1",
                 "Pod",
                 r"spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`",
-                "ApplyRefused: Pod web: of a Pod only the images can change: use a Deployment, or put {{ shortSha }}",
+                "ApplyRejected: Pod web: of a Pod only the images can change: use a Deployment, or put {{ shortSha }}",
             ),
             (
                 "rbac.authorization.k8s.io/v1",
                 "RoleBinding",
                 r#"RoleBinding.rbac.authorization.k8s.io "web" is invalid: roleRef: Invalid value: {"name":"s3cret"}: cannot change roleRef"#,
-                "ApplyRefused: RoleBinding web: roleRef is immutable: ",
+                "ApplyRejected: RoleBinding web: roleRef is immutable: ",
             ),
         ] {
             assert!(is_immutable(message), "{message}");
@@ -244,14 +244,14 @@ mod tests {
             422,
             r#"Service "web" is invalid: spec.ports[0].port: Invalid value: 0"#,
         );
-        assert_eq!(said, "ApplyRefused: Service web: spec.ports[0].port: Invalid value: 0: correct it");
+        assert_eq!(said, "ApplyRejected: Service web: spec.ports[0].port: Invalid value: 0: correct it");
         let said = refused(
             "v1",
             "ConfigMap",
             400,
             "failed to create typed patch object (preview/web; v1, Kind=ConfigMap): .data.PORT: expected string",
         );
-        assert_eq!(said, "ApplyRefused: ConfigMap web: .data.PORT: expected string: correct it");
+        assert_eq!(said, "ApplyRejected: ConfigMap web: .data.PORT: expected string: correct it");
     }
 
     #[test]

@@ -286,7 +286,7 @@ fn a_class_that_cannot_be_carried_out_is_told() {
         assert_eq!(
             refused(&|target| target.class.isolation.network.egress_to[1] = wrong.into()),
             format!(
-                "ClassInvalid: the class's isolation.network.egressTo[1] \"{wrong}\" is no address range: write it like 192.0.2.0/24"
+                "ClassInvalid: the class's isolation.network.egressTo[1] \"{wrong}\" isn't a CIDR: use for example 192.0.2.0/24"
             )
         );
     }

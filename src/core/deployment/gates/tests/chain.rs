@@ -187,7 +187,7 @@ fn force_passes_by_order_and_hours_only() {
         ]
     );
     for kind in [WITHIN_HOURS, PRIOR_ENVIRONMENT_SUCCEEDED] {
-        assert_eq!(world.verdict(kind, &facts).condition().2, "passed by: forced by ada");
+        assert_eq!(world.verdict(kind, &facts).condition().2, "bypassed: forced by ada");
     }
 }
 

@@ -19,7 +19,7 @@ fn a_reviewer_sees_how_it_stands() {
         ),
         (Standing::Judged(&failed), CommitState::Failure, "failed: check build (failure)"),
         (Standing::Refused("it is\na draft"), CommitState::Failure, "it is a draft"),
-        (Standing::UnderWay, CommitState::Pending, "is being deployed to staging"),
+        (Standing::UnderWay, CommitState::Pending, "deploying to staging"),
         (Standing::Live, CommitState::Success, "deployed to staging"),
         (Standing::Failed("web: OOMKilled"), CommitState::Failure, "not deployed to staging: web: OOMKilled"),
         (Standing::Superseded("newer"), CommitState::Error, "not deployed to staging: newer"),

@@ -40,7 +40,7 @@ fn stalled_and_reconciling_are_read_as_kstatus_reads_them() {
     );
     assert_eq!(
         certificate(2, &status("Stalled")).verdict(5),
-        progressing("NotObserved", "Certificate/web: its controller hasn't taken up the change yet")
+        progressing("NotObserved", "Certificate/web: its controller hasn't processed the change yet")
     );
     assert!(matches!(
         certificate(1, "status: {observedGeneration: -1}").verdict(60),

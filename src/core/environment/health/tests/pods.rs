@@ -163,7 +163,7 @@ const UNSCHEDULABLE: &str = "conditions: [{type: PodScheduled, status: 'False', 
 #[test]
 fn a_pod_waits_for_a_node_as_long_as_the_class_says() {
     let mut world = with_pod(UNSCHEDULABLE);
-    let message = "Deployment/web: no node takes the pod: 1 Insufficient cpu";
+    let message = "Deployment/web: no node fits the pod: 1 Insufficient cpu";
     for (grace, seconds) in [("30s", 30), ("5m", 300), ("9m", 540)] {
         world.limits.scheduling_grace = grace.parse().expect("a duration");
         assert_eq!(world.verdict(seconds + 1), progressing("Unschedulable", message));
@@ -179,7 +179,7 @@ fn trouble_that_lasts_is_reported_while_it_is_waited_for() {
     let early = world.at(10);
     assert_eq!((early.trouble, early.look_again_after), (None, Some(Duration::from_secs(2))));
     let trouble = world.at(12).trouble.expect("trouble");
-    assert!(trouble.starts_with("Deployment/web: no node takes the pod"), "{trouble}");
+    assert!(trouble.starts_with("Deployment/web: no node fits the pod"), "{trouble}");
     assert_eq!(world.at(302).trouble, None, "the failure reports it");
 }
 

@@ -278,7 +278,7 @@ fn a_finished_job_that_was_removed_stays_what_it_was() {
     world.entries[0].finished = Some(finished(Some("BackoffLimitExceeded")));
     assert_eq!(
         world.verdict(5),
-        failed("BackoffLimitExceeded", "Job/migrate: it failed, and was removed since")
+        failed("BackoffLimitExceeded", "Job/migrate: it failed and has been deleted since")
     );
     world.entries[0].finished = None;
     assert!(matches!(world.verdict(5), Verdict::Progressing { reason, .. } if reason == "NotFound"));
