@@ -62,7 +62,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Time between two sweeps of a repository.
     pub sweep_interval: Duration,
-    /// Least time between two writes to one GitHub installation.
+    /// Time for each write to one GitHub installation, see
+    /// [`Pace::with_gap`](crate::adapters::github::write_order::Pace::with_gap).
     pub github_write_interval: Duration,
     /// Base URL of Slack's Web API, with a slash at its end.
     pub slack_api_url: String,
