@@ -81,7 +81,7 @@ async fn look<'a>(
     Ok(found)
 }
 
-/// Returns the requests that wait for this environment, with what they wait for.
+/// Returns the commits that wait to be deployed there, each with what it waits for.
 fn waiting(visit: &Visit<'_>, entry: &RepositoryEnvironment) -> Option<String> {
     let namespace = visit.command.namespace();
     let requests = visit.context.requests.state_filter(|request| {

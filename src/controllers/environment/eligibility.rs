@@ -34,7 +34,7 @@ pub(super) enum Verified {
         /// The head.
         head: String,
     },
-    /// The environment is over.
+    /// The environment has to be deleted: reason and message.
     Over(&'static str, String),
 }
 

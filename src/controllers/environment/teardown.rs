@@ -22,8 +22,8 @@ use crate::ports::{Actor, ClusterError, EventType, ForgeError};
 /// Maximum number of deployments made inactive at the same time. The end of each enqueues the
 /// environment.
 const AT_ONCE: usize = 10;
-/// Time until an environment is reconciled again though no deployment became inactive and its
-/// namespace was not seen to be deleted.
+/// Time between two reconciles while no deployment becomes inactive and no watch reports the
+/// deletion of the namespace.
 const GO_ON: std::time::Duration = std::time::Duration::from_secs(30);
 /// Time between two checks what blocks the deletion of a namespace.
 const HELD_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
