@@ -1,7 +1,8 @@
 //! Matinee: ephemeral pull-request environments on Kubernetes, driven by the GitHub Deployments API.
 //!
-//! Five floors, each uses only those below: `main`, `settings`, `server`, `cli` (edge); `controllers`; `adapters`; `ports`, `metrics`; `api` and
-//! `core` (pure: no client, no clock, no environment, no async). `tests/floors` keeps it so.
+//! Five layers, each of which uses only those below it: `main`, `settings`, `server`, `cli`;
+//! `controllers`; `adapters`; `ports`, `metrics`; `api` and `core` (pure: no client, no clock, no
+//! environment, no async). `tests/floors` checks this.
 
 pub mod adapters;
 pub mod api;

@@ -1,4 +1,5 @@
-//! From raw flags and variables to settings that are known to work. A mistake is told with the flag, the variable and the remedy.
+//! Checks raw flags and variables, and converts them to settings. An error names the flag, the
+//! variable and the remedy.
 
 mod flags;
 mod identity;
@@ -18,47 +19,48 @@ pub use secret_files::SecretFiles;
 use crate::api;
 use crate::controllers::Candidacy;
 
-/// Where a pod finds the namespace that it runs in.
+/// File in a pod that contains the pod's namespace.
 pub const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
-/// The operator's namespace where neither a flag nor a service account says otherwise.
+/// Default of the operator's namespace, if neither a flag nor a service account determines it.
 pub const DEFAULT_NAMESPACE: &str = "matinee-system";
 
-/// How logs are written.
+/// Format of logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// [`Self::Text`] on a terminal, else [`Self::Json`].
     Auto,
-    /// For people.
+    /// Readable text.
     Text,
     /// One JSON object per line.
     Json,
 }
 
-/// What to log, and how.
+/// Settings of logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// How.
+    /// Format of the lines.
     pub format: LogFormat,
-    /// Directives of `tracing_subscriber::EnvFilter`, known to parse.
+    /// Valid directives of `tracing_subscriber::EnvFilter`.
     pub filter: String,
 }
 
 /// Checked settings of `matinee run`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Address to serve webhooks and pages on.
+    /// Address for webhooks and pages.
     pub listen: SocketAddr,
-    /// Address to serve health and metrics on.
+    /// Address for health and metrics.
     pub admin_listen: SocketAddr,
-    /// Secrets that webhooks may be signed with; at least one.
+    /// Secrets that are valid for signatures of webhooks; at least one.
     pub webhook_secrets: SecretFiles,
-    /// Largest webhook, in bytes.
+    /// Size limit of a webhook, in bytes.
     pub webhook_max_bytes: usize,
-    /// The operator's own namespace, where its Secrets are.
+    /// The operator's own namespace, which contains its Secrets.
     pub namespace: String,
-    /// Tells this cluster from others in what is written to GitHub; `None`: the UID of the namespace `kube-system`.
+    /// Identity of this cluster in data written to GitHub. `None` means the UID of the namespace
+    /// `kube-system`.
     pub cluster_id: Option<String>,
-    /// Under which the operator's own pages are reached, without a slash at its end.
+    /// Base URL of the operator's own pages, without a slash at its end.
     pub public_url: Option<String>,
     /// Time between two sweeps of a repository.
     pub sweep_interval: Duration,
@@ -67,26 +69,26 @@ pub struct Settings {
     pub github_write_interval: Duration,
     /// Base URL of Slack's Web API, with a slash at its end.
     pub slack_api_url: String,
-    /// Base URL of Slack's answers to commands, with a slash at its end.
+    /// Base URL of Slack's `response_url`s, with a slash at its end.
     pub slack_response_url: String,
-    /// Most reconciles at the same time, 1 to 1,000.
+    /// Maximum number of concurrent reconciles, 1 to 1,000.
     pub concurrency: u16,
-    /// The Lease that this process runs for; `None`: it is the only one.
+    /// Lease of the leader election; `None` if this is the only process.
     pub election: Option<Candidacy>,
-    /// ConfigMap with settings that change while it runs.
+    /// ConfigMap with settings that change at run time.
     pub config_map: Option<String>,
-    /// Logging.
+    /// Settings of logs.
     pub log: Log,
 }
 
-/// One mistake in the settings.
+/// An error in the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The flag, without its hyphens.
     pub flag: &'static str,
-    /// The environment variable that sets the same.
+    /// The environment variable for the same setting.
     pub variable: &'static str,
-    /// What is wrong, and what to write instead.
+    /// Cause and remedy.
     pub text: String,
 }
 
@@ -96,7 +98,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Every mistake in the settings; at least one.
+/// All errors in the settings; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
@@ -111,7 +113,7 @@ impl fmt::Display for Problems {
     }
 }
 
-/// Collects mistakes, so that all of them are told at once.
+/// Collects errors, so that all of them are reported at once.
 #[derive(Default)]
 struct Checker(Vec<Problem>);
 
@@ -122,7 +124,8 @@ impl Checker {
 }
 
 impl Settings {
-    /// Checks all flags, reads the secrets, and finds the own namespace in `namespace_file` (a pod's [`SERVICE_ACCOUNT_NAMESPACE`]).
+    /// Checks all flags, reads the secrets, and reads the own namespace from `namespace_file` (in a
+    /// pod [`SERVICE_ACCOUNT_NAMESPACE`]).
     pub fn check(flags: &Flags, namespace_file: &Path) -> Result<Self, Problems> {
         let mut check = Checker::default();
         let listen = check.ok("listen", "MATINEE_LISTEN", address(&flags.listen, 8_080));
@@ -203,7 +206,8 @@ impl Settings {
     }
 }
 
-/// An empty value counts as none: that is what a manifest passes for a value that was left out.
+/// Returns a value that is set. An empty one counts as unset, because manifests pass it for an
+/// omitted value.
 pub(crate) fn set(value: Option<&String>) -> Option<&str> {
     value.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
@@ -224,7 +228,7 @@ fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
     }
 }
 
-/// A duration within bounds in seconds, which `range` tells people.
+/// Parses a duration with limits in seconds. `range` describes them in the error.
 pub(crate) fn duration(text: &str, least: u64, most: u64, range: &str) -> Result<Duration, String> {
     let duration = text.parse::<api::Duration>()?.as_std();
     if (least..=most).contains(&duration.as_secs()) {
@@ -238,7 +242,7 @@ fn truth(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| format!("\"{text}\" is neither: write true or false"))
 }
 
-/// The name of an object (a DNS subdomain name).
+/// Checks the name of an object (a DNS subdomain name).
 pub(crate) fn object_name(text: &str) -> Result<String, String> {
     let good = (1..=253).contains(&text.len())
         && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
@@ -252,11 +256,11 @@ pub(crate) fn object_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// The operator's own namespace: the given one, else that of the pod, whose file is [`SERVICE_ACCOUNT_NAMESPACE`], else
-/// [`DEFAULT_NAMESPACE`].
+/// Returns the operator's own namespace: the given one, else the one in `file` (in a pod
+/// [`SERVICE_ACCOUNT_NAMESPACE`]), else [`DEFAULT_NAMESPACE`].
 ///
 /// # Errors
-/// What is wrong with the name, and what to write.
+/// The name is invalid. The error contains the remedy.
 pub fn own_namespace(given: Option<&str>, file: &Path) -> Result<String, String> {
     let found = match given.map(str::trim).filter(|given| !given.is_empty()) {
         Some(given) => given.to_owned(),
@@ -298,7 +302,7 @@ fn cluster_id(text: &str) -> Result<String, String> {
 
 fn public_url(text: &str) -> Result<String, String> {
     const REMEDY: &str = "write it like https://matinee.example.com or https://example.com/matinee";
-    // What the value holds is not repeated: it may hold a password.
+    // The error doesn't repeat the value, which may contain a password.
     let url = Url::parse(text).map_err(|error| format!("not a URL ({error}): {REMEDY}"))?;
     let problem = if !matches!(url.scheme(), "http" | "https") {
         "its scheme is neither https nor http"
@@ -312,7 +316,7 @@ fn public_url(text: &str) -> Result<String, String> {
     Err(format!("{problem}: {REMEDY}"))
 }
 
-/// A URL that others are made from: with a slash at its end.
+/// Parses a base URL, and adds a slash to its end.
 fn base_url(text: &str) -> Result<String, String> {
     public_url(text).map(|url| format!("{url}/"))
 }
@@ -326,7 +330,7 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
     }
 }
 
-/// A filter that is known to parse.
+/// Checks that a log filter can be parsed.
 pub(crate) fn log_filter(text: &str) -> Result<String, String> {
     EnvFilter::builder().parse(text).map(|_| text.to_owned()).map_err(|error| {
         format!("\"{text}\" is not a filter ({error}): write it like info or matinee=debug,info")

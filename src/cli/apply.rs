@@ -1,5 +1,5 @@
-//! `matinee apply`: the PreviewClass that a Helm release brings. A release that brings the definition of a kind can't hold objects of that kind:
-//! the definition isn't there yet when Helm checks them.
+//! `matinee apply`: applies the PreviewClass of a Helm release. The release can't contain the class
+//! itself, because Helm checks objects before it has installed the definition of their kind.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,9 +14,9 @@ use tokio::time::{Instant, sleep};
 use crate::adapters::kubernetes::client;
 use crate::api::PreviewClass;
 
-/// Owns the fields that the chart sets, so that what somebody else added stays.
+/// Field manager of the chart's fields. Fields of other managers stay.
 const MANAGER: &str = "matinee-chart";
-/// How long the API server may take to serve a definition that was made a moment ago, or to answer at all.
+/// Time for the API server to serve a new definition, or to respond at all.
 const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -28,7 +28,7 @@ pub(super) struct Flags {
     file: PathBuf,
 }
 
-/// Applies the class, and waits for its definition to be served if need be.
+/// Applies the class. Waits for its definition to be served if necessary.
 pub(super) async fn run(flags: &Flags) -> anyhow::Result<()> {
     let (name, class) = read(&flags.file)?;
     let client =
@@ -59,7 +59,7 @@ pub(super) async fn run(flags: &Flags) -> anyhow::Result<()> {
     }
 }
 
-/// The object in the file, and its name.
+/// Returns the object in the file, and its name.
 fn read(path: &Path) -> anyhow::Result<(String, Value)> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("--file: {shown} can't be read"))?;

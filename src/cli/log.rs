@@ -1,4 +1,4 @@
-//! Logs go to standard error. What is logged can be changed while it runs.
+//! Logs to standard error. The filter can be changed at run time.
 
 use std::io::{IsTerminal as _, stderr};
 use std::iter;
@@ -11,27 +11,30 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use crate::settings::{Log, LogFormat, log_filter};
 
-/// The library's own words about watches that fail, and its span around each reconcile: Matinee says the same with the kind, and once.
+/// Hides kube's own messages about failing watches, and its span around each reconcile. Matinee
+/// logs the same once, with the kind.
 const REPEATED: &str = "kube_runtime::watcher=error,kube_runtime::controller=warn";
-/// The library logs answers of the API server as they come, with the values in them; Matinee logs what they mean. No
-/// filter of the user's lets these through.
+/// Hides kube's messages with responses of the API server, because those contain values of objects.
+/// Matinee logs their meaning. No filter of the user can override this.
 const WITH_VALUES: &str = "kube_client::client=off";
 
-/// What is logged, for as long as the process runs.
+/// The filter of the running process.
 #[derive(Clone, Debug)]
 pub struct Filter(reload::Handle<EnvFilter, Registry>);
 
 impl Filter {
-    /// From here on this is logged: a level, or levels by module, as in `--log`.
+    /// Changes the filter: a level, or levels by module, as in `--log`.
     ///
     /// # Errors
-    /// When it is no filter, with what to write instead; then what was logged goes on being logged.
+    /// The filter is invalid. The error contains the remedy, and the previous filter stays in
+    /// force.
     pub fn set_filter(&self, filter: &str) -> Result<(), String> {
         self.0.reload(parsed(filter)?).map_err(|error| format!("the log filter can't be changed: {error}"))
     }
 }
 
-/// What comes last wins: the user over what is repeated, and nobody over what has values in it.
+/// Parses a filter. Later directives override earlier ones: the user's override [`REPEATED`], and
+/// [`WITH_VALUES`] overrides the user's.
 fn parsed(filter: &str) -> Result<EnvFilter, String> {
     let checked = log_filter(filter)?;
     EnvFilter::builder()
@@ -39,13 +42,13 @@ fn parsed(filter: &str) -> Result<EnvFilter, String> {
         .map_err(|error| error.to_string())
 }
 
-/// A layer over nothing: it has its own idea of what passes.
+/// A layer with its own filter.
 pub type AnyLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// From here on, what is logged is written, and `more` is told of it too.
+/// Writes logs from now on, and passes spans and events to `more` too.
 ///
 /// # Errors
-/// When the filter is none, or logs are written already.
+/// The filter is invalid, or logs are being written already.
 pub fn install(log: &Log, more: Option<AnyLayer>) -> anyhow::Result<Filter> {
     let terminal = stderr().is_terminal();
     let (layer, filter) = layer(log, terminal, stderr).map_err(|error| anyhow!(error))?;
@@ -56,8 +59,9 @@ pub fn install(log: &Log, more: Option<AnyLayer>) -> anyhow::Result<Filter> {
     Ok(filter)
 }
 
-/// Writes what passes the filter, one event a line. JSON has `timestamp`, `level`, `target`, `message` and the event's own fields side by
-/// side, and in `span` and `spans` what the event is part of.
+/// Returns a layer that writes one event per line, if it passes the filter. JSON has `timestamp`,
+/// `level`, `target`, `message` and the event's own fields side by side, and in `span` and `spans`
+/// the spans that contain the event.
 fn layer<W>(log: &Log, terminal: bool, writer: W) -> Result<(AnyLayer, Filter), String>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,

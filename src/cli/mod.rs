@@ -1,4 +1,4 @@
-//! Commands.
+//! Commands of the `matinee` program.
 
 mod apply;
 mod crds;
@@ -18,9 +18,9 @@ use clap::{Parser, Subcommand};
 
 use crate::settings::{Flags, SERVICE_ACCOUNT_NAMESPACE, Settings};
 
-/// What went wrong while it ran.
+/// Exit code of an error at run time.
 const FAILURE: u8 = 1;
-/// Flags, variables or files that can't be used; clap ends with the same.
+/// Exit code of invalid flags, variables or files; clap uses the same.
 const BAD_SETTINGS: u8 = 2;
 
 /// Ephemeral pull-request environments on Kubernetes, driven by the GitHub Deployments API.
@@ -47,9 +47,10 @@ enum Command {
     Doctor(doctor::Flags),
 }
 
-/// Runs the command that the program's arguments name.
+/// Runs the command in the program's arguments.
 pub fn main() -> ExitCode {
-    // First of all, since whatever opens a TLS connection without it fails. An error means that one is there already.
+    // Do this first, because TLS connections need a provider. An error means that one is already
+    // installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Program::parse().command {
         Command::Run(flags) => match Settings::check(&flags, Path::new(SERVICE_ACCOUNT_NAMESPACE)) {
@@ -67,7 +68,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The exit code of a command that a person or a hook waits for.
+/// Returns the exit code of a command that a person or a hook runs.
 fn ended(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -78,12 +79,12 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Runs a command that waits for others, on this thread.
+/// Runs an asynchronous command on this thread.
 fn to_its_end(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
 }
 
-/// The variable that asks for traces, where one does.
+/// Returns the variable that requests traces, if one does.
 #[cfg(not(feature = "otel"))]
 fn asks_for_traces(variable: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
     ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
@@ -101,14 +102,14 @@ fn operate(settings: Settings) -> ExitCode {
     };
     let result = observed.runtime.block_on(run::run(settings, observed.filter.clone()));
     if let Err(error) = &result {
-        // Where everything else about the run is looked for, and in the same format.
+        // Write it to the log, where the rest of the run is, in the same format.
         tracing::error!("{error:#}");
     }
     observed.end(result.is_ok());
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) }
 }
 
-/// A runtime of which logs and traces tell.
+/// A runtime with logs and traces.
 struct Observed {
     runtime: tokio::runtime::Runtime,
     filter: log::Filter,
@@ -138,7 +139,8 @@ impl Observed {
         })
     }
 
-    /// Ends everything, and where all went well sends what is left to be told: who leads no more has no time for that.
+    /// Ends the runtime. Sends the remaining traces only after a success, because a replica that
+    /// lost the Lease must end at once.
     fn end(self, well: bool) {
         #[cfg(feature = "otel")]
         if let Some(traces) = self.traces.filter(|_| well) {
@@ -146,7 +148,7 @@ impl Observed {
         }
         #[cfg(not(feature = "otel"))]
         let _ = well;
-        // What blocks, as looking a name up does, must not hold the end.
+        // Blocking tasks such as name lookups must not delay the end.
         self.runtime.shutdown_background();
     }
 }

@@ -1,18 +1,19 @@
-//! The fields of every custom resource as Markdown, from the same definitions as `crds/`.
+//! Reference of all custom resources' fields as Markdown, generated from the same definitions as
+//! `crds/`.
 
 use std::fmt::Write as _;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
 
-/// Begins the page.
+/// First lines of the page.
 const HEAD: &str = "# Fields\n\nGenerated from [src/api](../src/api) by `cargo run --package matinee -- crds --reference docs/api.md`. \
     `[]` is an item of a list, `{}` a value of a map.\n";
 
-/// The page.
+/// Returns the page.
 ///
 /// # Errors
-/// When a definition can't be written as JSON.
+/// A definition can't be serialized as JSON.
 pub(super) fn page(definitions: &[CustomResourceDefinition]) -> serde_json::Result<String> {
     let mut page = HEAD.to_owned();
     for definition in definitions {
@@ -48,7 +49,7 @@ pub(super) fn page(definitions: &[CustomResourceDefinition]) -> serde_json::Resu
     Ok(page)
 }
 
-/// A row for every field inside.
+/// Adds a row for every nested field.
 fn fields(path: &str, schema: &Value, page: &mut String) {
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -57,7 +58,7 @@ fn fields(path: &str, schema: &Value, page: &mut String) {
         let must =
             if path.starts_with("spec") && required.contains(&name.as_str()) { ", required" } else { "" };
         let _ = writeln!(page, "| `{path}` | {}{must} | {} |", kind(field), cell(&text(field)));
-        // Conditions are the same everywhere in Kubernetes.
+        // Conditions are the same in all of Kubernetes.
         if name != "conditions" {
             fields(&path, field, page);
             fields(&format!("{path}[]"), &field["items"], page);
@@ -66,10 +67,10 @@ fn fields(path: &str, schema: &Value, page: &mut String) {
     }
 }
 
-/// The type of a field, its bounds and its default.
+/// Returns the type of a field, its limits and its default.
 fn kind(field: &Value) -> String {
     let mut parts = vec![match &field["enum"] {
-        // Null is among the values of what may be left out.
+        // The values of an optional field include null.
         Value::Array(values) => values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         _ => match (field["type"].as_str(), &field["items"]["type"]) {
             (Some("array"), Value::String(item)) => format!("list of {item}s"),
@@ -104,7 +105,7 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
-/// What the API server says when a rule is broken, with the field it is about.
+/// Adds the messages of validation rules, each with its field.
 fn messages(path: &str, schema: &Value, found: &mut Vec<String>) {
     let about = if path.is_empty() { String::new() } else { format!("`{path}`: ") };
     let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();

@@ -1,4 +1,4 @@
-//! `matinee run`: the servers and the controllers, until a signal or a failure ends them.
+//! `matinee run`: runs the servers and the controllers until a signal or an error ends them.
 
 mod admin;
 
@@ -29,30 +29,33 @@ pub use admin::Admin;
 
 use super::log::Filter;
 
-/// How often the files with secrets are read again. The kubelet takes about a minute to bring a changed Secret into a pod.
+/// Time between two reads of the files with secrets. The kubelet takes about a minute to update a
+/// Secret in a pod.
 const SECRETS_INTERVAL: Duration = Duration::from_secs(10);
-/// How long requests may take to end when the controllers have failed, and most of all when this replica leads no more: by the time that another one
-/// leads, nothing of this one is left.
+/// Time for requests to end after the controllers have failed. It is short because this replica may
+/// have lost the Lease: it must be gone before another one leads.
 const BRIEF: Duration = Duration::from_secs(3);
-/// How long the controllers may take to finish what they are at. Kubernetes kills a pod 30 seconds after it asked it to end.
+/// Time for the controllers to complete their work. Kubernetes kills a pod 30 seconds after it has
+/// signalled the end.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// The controllers at work.
+/// The running controllers.
 pub struct Working {
     /// Applies webhooks.
     pub intake: Arc<dyn Intake>,
-    /// Takes slash commands.
+    /// Receives slash commands.
     pub desk: Arc<dyn Desk>,
     /// Finds an environment, for its page.
     pub environments: Environments,
-    /// Ends when webhooks can be applied.
+    /// Completes when webhooks can be applied.
     pub ready: BoxFuture<'static, ()>,
-    /// Ends after the shutdown, once what was under way is done, or with what makes going on impossible.
+    /// Completes after the shutdown and the end of the running work, or with a fatal error.
     pub work: BoxFuture<'static, anyhow::Result<()>>,
 }
 
-/// Serves and controls until `shutdown`, or until the controllers end. Deliveries and reconciles under way get time to end; what is cut off
-/// then is made up for by the next start, as after a crash.
+/// Serves requests and runs the controllers until `shutdown`, or until the controllers end. Running
+/// deliveries and reconciles get time to complete. The next start repeats interrupted ones, as
+/// after a crash.
 pub async fn operate(
     listener: TcpListener,
     admin: Admin,
@@ -95,7 +98,7 @@ pub async fn operate(
     shutdown.cancel();
     let ends_by = Instant::now() + GRACE;
     if result.is_err() {
-        // What is cut off is delivered again, or found by a sweep.
+        // GitHub redelivers interrupted events, or a sweep finds them.
         timeout(BRIEF, async { tokio::join!(server, admin.end()) }).await.ok();
         return result;
     }
@@ -106,12 +109,13 @@ pub async fn operate(
         Ok(Err(error)) => tracing::warn!("the controllers broke off: {error}"),
         Err(_) => tracing::warn!("the controllers did not end within {} s", GRACE.as_secs()),
     }
-    // Last of all: who waits for the end sees how far it is.
+    // Stop health and metrics last, so that the progress of the shutdown stays visible.
     timeout(BRIEF, admin.end()).await.ok();
     result
 }
 
-/// Keeps the secrets as the files have them. Secrets in use stay in use while a file can't be read or holds none.
+/// Updates the secrets from their files. The previous secrets stay valid while a file can't be read
+/// or is invalid.
 async fn follow_secrets(
     mut files: SecretFiles,
     current: watch::Sender<Arc<[WebhookSecret]>>,
@@ -143,17 +147,19 @@ async fn follow_secrets(
     }
 }
 
-/// Keys of the ConfigMap that say what is logged: one for a while, by hand, which a chart doesn't write and so doesn't quarrel about; and the usual one.
+/// Keys of the ConfigMap with the log filter. The first one takes precedence: it is for people, so
+/// the chart doesn't set it.
 const LOG: [&str; 2] = ["logOverride", "log"];
 
-/// Logs what the ConfigMap says; `usual` where it says nothing. What is no filter is told, and changes nothing.
+/// Applies the log filter of the ConfigMap, or `usual` if it has none. Reports an invalid filter
+/// and keeps the previous one.
 async fn follow_log(
     mut live: watch::Receiver<Option<BTreeMap<String, String>>>,
     usual: String,
     filter: Filter,
 ) {
     let mut current = usual.clone();
-    // At first it may be known already.
+    // The ConfigMap may have been read already.
     live.mark_changed();
     while live.changed().await.is_ok() {
         let wanted = {
@@ -172,7 +178,7 @@ async fn follow_log(
     }
 }
 
-/// Cancelled by the first SIGTERM or SIGINT. A second one ends the process as ever.
+/// Returns a token that the first SIGTERM or SIGINT cancels. A second signal ends the process.
 fn until_signalled() -> anyhow::Result<CancellationToken> {
     let shutdown = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -1,4 +1,5 @@
-//! `matinee teardown`: every preview goes while the operator that can tear it down is still there. What `helm uninstall` runs first.
+//! `matinee teardown`: deletes all previews while the operator can still tear them down. `helm
+//! uninstall` runs it first.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -22,16 +23,16 @@ use crate::core;
 use crate::core::deployment::triggers::is_request_of;
 use crate::settings::{SERVICE_ACCOUNT_NAMESPACE, own_namespace};
 
-/// Longest time for one request.
+/// Timeout of a request.
 const REQUEST: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(1);
-/// Replicas of the operator learn within moments that nothing new is to be made. Until this long after, what they still made is found.
+/// Time until all replicas drain. Previews that they create until then are deleted too.
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
-/// Time between two lines on what is left, when nothing changes.
+/// Time between two lines of output while nothing changes.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
-/// How often requests are looked for again.
+/// Maximum number of passes that look for requests to delete.
 const FORGET_TRIES: u32 = 10;
-/// How many previews are named in a line.
+/// Maximum number of previews named in a line.
 const NAMED: usize = 5;
 
 /// Flags of `matinee teardown`.
@@ -54,7 +55,7 @@ pub(super) struct Flags {
     class: Option<String>,
 }
 
-/// Tears everything down.
+/// Deletes all previews.
 pub(super) async fn run(flags: &Flags) -> anyhow::Result<()> {
     let client =
         client().await.context("no Kubernetes cluster to talk to: set KUBECONFIG, or run in a pod")?;
@@ -99,7 +100,7 @@ async fn tear_down(flags: &Flags, client: &Client, namespace: &str) -> anyhow::R
     Ok(())
 }
 
-/// Tells the operator to make nothing new.
+/// Tells the operator to drain.
 async fn drain(client: &Client, namespace: &str, name: &str) -> anyhow::Result<()> {
     let config_maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let patch = Patch::Merge(json!({"data": {core::drain::KEY: "true"}}));
@@ -109,15 +110,15 @@ async fn drain(client: &Client, namespace: &str, name: &str) -> anyhow::Result<(
     patched.with_context(|| format!("--config-map: {namespace}/{name} can't be changed")).map(drop)
 }
 
-/// What a teardown came to.
+/// Result of a teardown.
 struct Torn {
-    /// The previews that went.
+    /// Deleted previews.
     gone: Vec<PreviewEnvironment>,
-    /// Those that are still there.
+    /// Remaining previews.
     left: Vec<String>,
 }
 
-/// Deletes every preview until none is left, or the time is over.
+/// Deletes all previews, until none is left or the time is over.
 async fn remove(client: &Client, within: Duration) -> anyhow::Result<Torn> {
     let began = Instant::now();
     let everywhere: Api<PreviewEnvironment> = Api::all(client.clone());
@@ -154,8 +155,9 @@ async fn remove(client: &Client, within: Duration) -> anyhow::Result<Torn> {
     }
 }
 
-/// Deletes what Matinee asked for on behalf of the previews that went: a request runs once, so an installation after this one would find theirs
-/// done, and bring no pull request's preview back before its next push. Requests that somebody wrote by hand are theirs.
+/// Deletes the requests for the deleted previews. A request runs once, so a later installation
+/// would take them for complete, and not recreate a pull request's preview before its next push.
+/// Requests that somebody wrote by hand stay.
 async fn forget(client: &Client, gone: &[PreviewEnvironment]) -> anyhow::Result<()> {
     let everywhere: Api<DeploymentRequest> = Api::all(client.clone());
     let ours = ListParams::default().labels(LABEL_REPOSITORY);
@@ -185,7 +187,7 @@ where
     let objects: Api<K> = Api::namespaced(client.clone(), &one.namespace().unwrap_or_default());
     let same = Preconditions { uid: one.uid(), resource_version: None };
     match bounded(objects.delete(&one.name_any(), &DeleteParams::background().preconditions(same))).await {
-        // Another one by now: the next look tells.
+        // The object was recreated. The next pass finds it.
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
         Err(error) if may_pass(&error) => Ok(()),
         result => {
@@ -195,7 +197,7 @@ where
     }
 }
 
-/// Whether another try may succeed.
+/// Whether a retry may succeed.
 fn may_pass(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => matches!(status.code, 429 | 500..),
@@ -203,13 +205,13 @@ fn may_pass(error: &kube::Error) -> bool {
     }
 }
 
-/// A request with its bound in time.
+/// Sends a request with a timeout.
 async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
     let late = || kube::Error::Service(format!("no answer within {} s", REQUEST.as_secs()).into());
     timeout(REQUEST, request).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// What isn't there is no failure.
+/// Returns `None` for an object that doesn't exist.
 fn there<T>(result: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
     match result {
         Ok(found) => Ok(Some(found)),

@@ -1,5 +1,6 @@
-//! Traces: what webhooks, reconciles and requests to GitHub took, sent to a collector. Set by OpenTelemetry's own variables alone, and off
-//! where they name no collector. <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>
+//! Sends traces of webhooks, reconciles and requests to GitHub to a collector. OpenTelemetry's own
+//! variables configure them. They are off if no variable names a collector.
+//! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>
 
 use std::env;
 use std::time::Duration;
@@ -20,21 +21,21 @@ use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use super::log::AnyLayer;
 use crate::adapters::otlp::CollectorClient;
 
-/// Bounds one request to the collector.
+/// Timeout of one request to the collector.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the end may take in which the last spans are sent.
+/// Time to send the last spans.
 const END_WITHIN: Duration = Duration::from_secs(5);
-/// Name of the service where no variable gives another.
+/// Default name of the service.
 const SERVICE: &str = "matinee";
 
-/// Traces on their way.
+/// A running exporter of traces.
 #[derive(Debug)]
 pub struct Traces(SdkTracerProvider);
 
-/// Starts sending traces on that runtime; `None` when the variables don't ask for it.
+/// Starts to send traces on that runtime; `None` when the variables don't request it.
 ///
 /// # Errors
-/// When a variable can't be used. The message names it.
+/// A variable is invalid. The message names it.
 pub fn start(runtime: &Handle) -> anyhow::Result<Option<(Traces, AnyLayer)>> {
     let wanted = is_wanted(|name| env::var(name).ok());
     wanted.then(|| to_the_collector(runtime)).transpose()
@@ -58,7 +59,7 @@ fn to_the_collector(runtime: &Handle) -> anyhow::Result<(Traces, AnyLayer)> {
         .with_batch_exporter(exporter)
         .with_resource(resource.with_attribute(version).build())
         .build();
-    // Matinee's own spans, whatever the log shows; what is logged goes into the log alone.
+    // Only Matinee's own spans, whatever the log's filter is. Log events aren't sent.
     let spans = filter_fn(|metadata| {
         metadata.is_span()
             && *metadata.level() <= Level::INFO
@@ -74,7 +75,7 @@ fn to_the_collector(runtime: &Handle) -> anyhow::Result<(Traces, AnyLayer)> {
     Ok((Traces(provider), layer))
 }
 
-/// Whether the variables name a collector and don't switch traces off.
+/// Whether the variables name a collector and don't disable traces.
 fn is_wanted(variable: impl Fn(&str) -> Option<String>) -> bool {
     let set = |name| variable(name).filter(|value| !value.trim().is_empty());
     let says = |name, word: &str| set(name).is_some_and(|value| value.trim().eq_ignore_ascii_case(word));
@@ -85,7 +86,7 @@ fn is_wanted(variable: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 impl Traces {
-    /// Sends what is left. Blocks, for five seconds at most; the runtime has to run meanwhile.
+    /// Sends the remaining spans. Blocks for at most five seconds, in which the runtime must run.
     pub fn end(self) {
         if let Err(error) = self.0.shutdown_with_timeout(END_WITHIN) {
             tracing::warn!("the last traces are lost: {error}");

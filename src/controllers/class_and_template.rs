@@ -1,4 +1,4 @@
-//! The reconciles of classes and templates: is what they say usable?
+//! Reconciles PreviewClasses and PreviewTemplates: checks that their content is valid.
 
 use std::sync::Arc;
 
@@ -21,14 +21,15 @@ use crate::core::conditions::{self, Summary};
 use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status;
 
-/// Every condition of a class and of a template.
+/// All conditions of a class and of a template.
 pub(super) const CONDITIONS: [&str; 3] = [conditions::READY, conditions::RECONCILING, conditions::STALLED];
-/// Time between two looks at whether an environment can be carried out with its class.
+/// Time between two checks whether the API server still rejects what an environment applied for its
+/// class.
 const MET_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
-/// Secrets aren't watched: a missing one is looked for again after this time.
+/// Time until a missing Secret is read again. Secrets aren't watched.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_mins(1);
 
-/// Reconciles a class, within the driver's bounds.
+/// Reconciles a class, within the runner's limits.
 pub fn reconcile_class(
     class: Arc<PreviewClass>,
     context: Arc<Context>,
@@ -65,8 +66,8 @@ pub fn reconcile_class(
     .boxed()
 }
 
-/// What an environment met: the API server rejects what the class says, though it looks right. The environment tells
-/// when that is over.
+/// Returns the mistake in the class that only an environment shows, because the API server rejects
+/// a guard rail. Once the environment reports no such mistake, neither does the class.
 fn met(class: &PreviewClass, context: &Context) -> Option<Mistake> {
     let uid = class.uid();
     let met = |environment: &PreviewEnvironment| {
@@ -76,7 +77,7 @@ fn met(class: &PreviewClass, context: &Context) -> Option<Mistake> {
     Some(Mistake { reason: CLASS_INVALID, message: refused(&environment)?.to_owned() })
 }
 
-/// The class of which the API server rejects a guard rail of the environment.
+/// Returns the class of the environment, if the API server rejects a guard rail.
 pub(super) fn refused_class(
     environment: &PreviewEnvironment,
     context: &Context,
@@ -88,14 +89,14 @@ pub(super) fn refused_class(
     context.known_class_of(&repository)
 }
 
-/// The API server's words about the guard rail that it rejects.
+/// Returns the message with which the API server rejected a guard rail.
 fn refused(environment: &PreviewEnvironment) -> Option<&str> {
     let applied = find_condition(&environment.status.as_ref()?.conditions, status::APPLIED)?;
     let lives = environment.metadata.deletion_timestamp.is_none();
     (lives && applied.reason == CLASS_INVALID).then_some(applied.message.as_str())
 }
 
-/// Reconciles a template, within the driver's bounds.
+/// Reconciles a template, within the runner's limits.
 pub fn reconcile_template(
     template: Arc<PreviewTemplate>,
     context: Arc<Context>,

@@ -1,4 +1,4 @@
-//! Runs for the Lease, keeps it, and gives it back.
+//! Leader election: acquires, renews and releases the Lease.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,25 +9,26 @@ use crate::controllers::leadership::Standing;
 use crate::core::election::{Election, Record, Step, Terms};
 use crate::ports::{Clock, ClusterError, Leases};
 
-/// How long giving the Lease back may take: whoever waits for it finds it expired some seconds later anyway.
+/// Maximum time to release the Lease. If that fails, the Lease expires some seconds later.
 const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 
-/// This replica's part in the election.
+/// This replica's part in the leader election.
 pub struct Leader {
     leases: Arc<dyn Leases>,
     clock: Arc<dyn Clock>,
     standing: Arc<Standing>,
     election: Election,
     terms: Terms,
-    /// The Lease's version as last seen.
+    /// Last observed version of the Lease.
     version: Option<String>,
-    /// A teardown took the Lease away: nobody makes another, so this replica leads to its end without.
+    /// Whether a teardown has deleted the Lease. No replica creates another one, so this replica
+    /// leads without it until its end.
     taken_away: bool,
     epoch: Instant,
 }
 
 impl Leader {
-    /// A replica that doesn't lead. No other may have the name `me`.
+    /// Creates a replica that doesn't lead yet. Its name `me` must be unique.
     pub fn new(leases: Arc<dyn Leases>, clock: Arc<dyn Clock>, standing: Arc<Standing>, me: String) -> Self {
         let terms = Terms::default();
         Self {
@@ -42,7 +43,7 @@ impl Leader {
         }
     }
 
-    /// Ends when this replica leads.
+    /// Completes when this replica leads.
     pub async fn elected(&mut self) {
         let mut told: Option<String> = None;
         loop {
@@ -61,10 +62,10 @@ impl Leader {
         }
     }
 
-    /// Looks once, and takes the Lease if it is free.
+    /// Reads the Lease, and acquires it if it is free.
     async fn run(&mut self) -> Result<bool, ClusterError> {
         self.look().await?;
-        // It was taken away for good.
+        // A teardown has deleted the Lease for good.
         if self.version.is_none() && self.standing.drains() {
             return Ok(false);
         }
@@ -75,19 +76,19 @@ impl Leader {
                 self.wrote(begun, record, version);
                 Ok(true)
             }
-            // Another replica was faster.
+            // Another replica acquired it first.
             Err(ClusterError::Conflict(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Renews the Lease until it is lost; why. Everything that only a leader may do has to end then.
+    /// Renews the Lease until it is lost, and returns the cause. The leader's work must end then.
     pub async fn keep(&mut self) -> String {
         loop {
             if self.taken_away {
                 sleep(self.terms.retry).await;
                 match timeout(self.terms.retry, self.leases.read()).await {
-                    // The right to read it goes with the release, too.
+                    // The release's uninstallation also removes the right to read it.
                     Ok(Ok(None) | Err(_)) | Err(_) if self.standing.drains() => {}
                     _ => return "the Lease was taken away".to_owned(),
                 }
@@ -110,7 +111,7 @@ impl Leader {
             Ok(Err(ClusterError::Refused { code: 404, .. })) if self.standing.drains() => {
                 self.taken_away = true;
             }
-            // Somebody wrote it: another replica, or this one, whose answer was lost.
+            // Another replica wrote the Lease, or this one did and the response was lost.
             Ok(Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404, .. })) => {
                 match timeout(self.left(), self.look()).await {
                     Ok(Ok(())) => {}
@@ -123,7 +124,8 @@ impl Leader {
         }
     }
 
-    /// Gives the Lease back, so that another replica takes over at once. All work must have ended.
+    /// Releases the Lease, so that another replica takes over at once. All work must have ended
+    /// before.
     pub async fn release(mut self) {
         if self.taken_away {
             return;
@@ -136,7 +138,7 @@ impl Leader {
     }
 
     async fn give_back(&mut self) -> Result<(), ClusterError> {
-        // Anew when a renewal that was broken off had an effect all the same.
+        // Repeat this if an interrupted renewal had an effect after all.
         loop {
             let Some(record) = self.election.release(self.clock.now()) else { return Ok(()) };
             match self.leases.write(&record, self.version.as_deref()).await {
@@ -146,7 +148,7 @@ impl Leader {
         }
     }
 
-    /// How long it still leads without another renewal.
+    /// Returns the remaining time as leader without another renewal.
     fn left(&self) -> Duration {
         self.election.leads_until().unwrap_or_default().saturating_sub(self.now())
     }

@@ -1,4 +1,4 @@
-//! Kubernetes events about a turn of `Ready`, the same for every kind of object.
+//! Kubernetes events about changes of `Ready`, the same for every kind.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -8,7 +8,7 @@ use crate::api::{ConditionStatus, find_condition};
 use crate::core::conditions;
 use crate::ports::EventType;
 
-/// Tells how an environment turned out.
+/// Publishes an event when an environment becomes ready or stalled.
 pub(super) async fn of_environment(
     about: ObjectReference,
     before: &[Condition],
@@ -20,7 +20,8 @@ pub(super) async fn of_environment(
     }
 }
 
-/// Tells that an object stalled, or that it doesn't any more. That all is well from the beginning is no news.
+/// Publishes an event when an object stalls or recovers. An object that is ready from the beginning
+/// causes none.
 pub(super) async fn of_trouble(
     about: ObjectReference,
     before: &[Condition],

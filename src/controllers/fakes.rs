@@ -1,4 +1,4 @@
-//! The outside world in memory, for reconciles of requests and commands.
+//! In-memory fakes of the outside world, for reconciles of requests and commands.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -46,18 +46,18 @@ use crate::ports::{
     Listing, LiveObjects, Prober, Registry, RegistryError, Renderer, Secrets,
 };
 
-/// GitHub, of which some installations take writes and never answer them.
+/// Fake GitHub. Some installations never answer a write.
 #[derive(Default)]
 pub struct FakeForge {
-    /// Whether no write is answered.
+    /// Whether writes are never answered.
     hangs: bool,
-    /// Error with which the next writes are answered, the last one first.
+    /// Errors of the next writes, in reverse order.
     pub errors: Mutex<Vec<ForgeError>>,
     created: Mutex<Vec<Deployment>>,
     comments: Mutex<Vec<Comment>>,
     pub commit_statuses: Mutex<Vec<NewCommitStatus>>,
     ids: AtomicI64,
-    /// Writes that wait for their answer.
+    /// Number of writes that wait for an answer.
     pub waiting: Arc<AtomicUsize>,
 }
 
@@ -70,12 +70,12 @@ impl Drop for Waiting {
 }
 
 impl FakeForge {
-    /// An installation that takes writes and never answers one.
+    /// Creates an installation that never answers a write.
     pub fn hanging() -> Self {
         Self { hangs: true, ..Self::default() }
     }
 
-    /// The deployments that were created, and the comments that were written.
+    /// Returns the numbers of created deployments and comments.
     pub fn counts(&self) -> (usize, usize) {
         (self.created.lock().unwrap().len(), self.comments.lock().unwrap().len())
     }
@@ -180,7 +180,7 @@ impl Forge for FakeForge {
         self.answer().await.map(drop)
     }
     async fn create_comment(&self, _: &RepositoryName, _: i64, body: &str) -> Result<Comment, ForgeError> {
-        // Its answer may be lost: the comment is there all the same.
+        // The comment exists even if the response is lost.
         let answer = self.answer().await;
         let comment = Comment {
             id: answer.clone().unwrap_or(99),
@@ -213,7 +213,7 @@ impl Forge for FakeForge {
     }
 }
 
-/// One forge for each name of a Secret.
+/// One client for each name of a Secret.
 struct FakeForges(BTreeMap<String, Arc<FakeForge>>);
 
 #[async_trait]
@@ -233,7 +233,7 @@ impl Forges for FakeForges {
 
 type At = (String, Option<String>, String);
 
-/// The Kubernetes API: what is applied is merged into what there is.
+/// Fake Kubernetes API, which merges applied objects into existing ones.
 #[derive(Default)]
 pub struct FakeCluster {
     objects: Mutex<BTreeMap<At, DynamicObject>>,
@@ -256,7 +256,7 @@ impl FakeCluster {
         known.clone()
     }
 
-    /// The object as it is.
+    /// Returns the current object.
     pub fn read<K>(&self, namespace: &str, name: &str) -> K
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
@@ -316,7 +316,7 @@ impl Cluster for FakeCluster {
     }
 }
 
-/// Everything that isn't part of these tests.
+/// All interfaces that these tests don't use.
 struct Nothing;
 
 #[async_trait]
@@ -403,7 +403,7 @@ impl Clock for Now {
     }
 }
 
-/// A context with everything in memory. Nothing watches: a test reconciles, or drives.
+/// Context with in-memory fakes. It has no watches: a test reconciles objects or runs a controller.
 pub struct World {
     pub context: Arc<Context>,
     pub cluster: Arc<FakeCluster>,
@@ -417,8 +417,8 @@ pub struct World {
 }
 
 impl World {
-    /// One class, one PreviewRepository and one forge for each name, all of that name. Each PreviewRepository has
-    /// the environments `e0` to `e29`, which somebody else deploys.
+    /// Creates a class, a PreviewRepository and a client for each name. Each PreviewRepository has
+    /// the environments `e0` to `e29`, which Matinee doesn't deploy.
     pub fn new(forges: impl IntoIterator<Item = (&'static str, Arc<FakeForge>)>) -> Self {
         let forges: BTreeMap<_, _> =
             forges.into_iter().map(|(name, forge)| (name.to_owned(), forge)).collect();
@@ -432,7 +432,7 @@ impl World {
         let (templates, _) = reflector::store();
         let (requests, mut request_writer) = reflector::store();
         let (commands, mut command_writer) = reflector::store();
-        // Nothing is driven before the first list is complete.
+        // A controller doesn't start before the first list is complete.
         for event in [watcher::Event::Init, watcher::Event::InitDone] {
             request_writer.apply_watcher_event(&event);
         }
@@ -521,7 +521,8 @@ impl World {
         self.repositories.apply_watcher_event(&watcher::Event::Apply(repository));
     }
 
-    /// Adds a request for an environment of a PreviewRepository; its name and UID.
+    /// Adds a request for an environment of a PreviewRepository. Returns its name, which is also
+    /// its UID.
     pub fn request(&mut self, repository: &str, environment: &str) -> String {
         let name = format!("{repository}-{environment}");
         let spec = json!({
@@ -533,7 +534,7 @@ impl World {
         name
     }
 
-    /// Adds a command in a comment on a pull request; its name and UID.
+    /// Adds a command in a comment on a pull request. Returns its name, which is also its UID.
     pub fn command(&mut self, repository: &str, number: i64, text: &str) -> String {
         let name = format!("{repository}-{number}");
         let spec = json!({
@@ -570,7 +571,7 @@ fn object<K: Resource<DynamicType = ()> + DeserializeOwned>(
     .unwrap()
 }
 
-/// The reason and message of the condition of an object.
+/// Returns status, reason and message of a condition.
 pub fn condition(
     conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition],
     kind: &str,
@@ -581,7 +582,7 @@ pub fn condition(
     )
 }
 
-/// Waits until something holds, for as long as nothing should take.
+/// Waits until the condition holds, at most 5 seconds.
 pub async fn until(what: &str, holds: impl Fn() -> bool) {
     for _ in 0..500 {
         if holds() {

@@ -1,12 +1,11 @@
-//! Writes to GitHub, and messages to Slack, that a reconcile starts and doesn't wait for. All
-//! writes to one installation are sent one after another, at its pace, so a write may wait for
-//! minutes. A reconcile that waited with it would occupy one of the few places that all
-//! installations share.
+//! Writes to GitHub and messages to Slack that a reconcile starts and doesn't wait for. A paced
+//! queue sends all writes of an installation one after another, so a write may wait for minutes. A
+//! reconcile that waited with it would occupy one of the few slots that all installations share.
 //!
-//! Per object and purpose one write is under way at most. Its result is kept until a reconcile
-//! takes it, and its end enqueues the object. After a failure the write is paused, for longer each
-//! time. Nothing of this survives the process: whatever must not happen twice is recorded before
-//! the write, and looked for on GitHub as part of it.
+//! For each object and purpose at most one write is under way. Its end enqueues the object, and its
+//! result is kept until a reconcile takes it. After failures the write is paused with exponential
+//! backoff. A restart loses all of this. A write that must not happen twice is therefore recorded
+//! before it starts, and looks for its own earlier effect on GitHub.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,29 +31,28 @@ pub struct GithubWrites {
     pub deployments: Writes<DeploymentRequest, Deployment>,
     /// Creates the commit statuses of requests.
     pub commit_statuses: Writes<DeploymentRequest, ()>,
-    /// Answers commands, on GitHub or in Slack. The result is the id of the answer, where it has
-    /// one.
+    /// Answers commands, on GitHub or in Slack. The result is the id of the answer, if it has one.
     pub answers: Writes<DeploymentCommand, Option<String>>,
     tasks: TaskTracker,
     closing: CancellationToken,
 }
 
-/// Why a write had no success.
+/// Why a write failed.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WriteError {
-    /// GitHub.
+    /// The request to GitHub failed.
     #[error(transparent)]
     Forge(#[from] ForgeError),
-    /// Slack.
+    /// The message to Slack failed.
     #[error(transparent)]
     Chat(#[from] ChatError),
-    /// Something that the write needs couldn't be read.
+    /// Data that the write needs couldn't be read.
     #[error("{0}")]
     Unready(String),
 }
 
 impl WriteError {
-    /// Before which time another try is in vain.
+    /// Returns the time before which a retry is useless.
     const fn not_before(&self) -> Option<Timestamp> {
         match self {
             Self::Forge(ForgeError::RateLimited { until }) | Self::Chat(ChatError::RateLimited { until }) => {
@@ -66,7 +64,7 @@ impl WriteError {
 }
 
 impl GithubWrites {
-    /// No writes yet. Their ends enqueue requests and commands.
+    /// Creates an empty set of writes. The end of a write enqueues its request or command.
     pub fn new(requests: Poke<DeploymentRequest>, commands: Poke<DeploymentCommand>) -> Self {
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
         Self {
@@ -78,27 +76,26 @@ impl GithubWrites {
         }
     }
 
-    /// Starts a write whose result nobody needs.
+    /// Starts a write whose result is ignored.
     pub fn courtesy(&self, write: impl Future<Output = ()> + Send + 'static) {
         if !self.closing.is_cancelled() {
             self.tasks.spawn(write);
         }
     }
 
-    /// Takes back every write of a request that waits, and forgets their results.
+    /// Cancels the waiting writes of a request, and forgets their results.
     pub fn forget_request(&self, request: &DeploymentRequest) {
         self.deployments.forget(request);
         self.commit_statuses.forget(request);
     }
 
-    /// Starts nothing more.
+    /// Starts no more writes.
     pub fn stop(&self) {
         self.closing.cancel();
     }
 
-    /// Starts nothing more, and ends when everything has ended that was under way. Call
-    /// [`Forges::close`](crate::ports::Forges::close) before, which turns away what waits for its
-    /// turn.
+    /// Starts no more writes, and returns when the running ones have ended. Call
+    /// [`Forges::close`](crate::ports::Forges::close) before, which cancels the waiting ones.
     pub async fn close(&self) {
         self.stop();
         self.tasks.close();
@@ -106,33 +103,33 @@ impl GithubWrites {
     }
 }
 
-/// How far the write of an object is.
+/// Progress of an object's write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress<T> {
-    /// None was started, or its result was taken.
+    /// No write was started, or its result was taken.
     Idle,
-    /// It waits for its turn, or is being sent.
+    /// The write is in the queue or being sent.
     UnderWay {
-        /// What it says.
+        /// Content of the write.
         about: String,
     },
-    /// It ended. The result is handed out once.
+    /// The write has ended. The result is returned once.
     Finished {
-        /// What it says.
+        /// Content of the write.
         about: String,
-        /// What came of it.
+        /// Result of the write.
         result: Result<T, WriteError>,
     },
-    /// It failed, and is not to be started again yet.
+    /// The write failed and must not be started again yet.
     Paused {
-        /// Why it failed.
+        /// Cause of the failure.
         problem: String,
-        /// For how long.
+        /// Remaining time.
         wait: Duration,
     },
 }
 
-/// Writes for one purpose: of each object one is under way at most.
+/// Writes for one purpose. At most one is under way for each object.
 pub struct Writes<K: Resource<DynamicType = ()>, T> {
     kept: Arc<Kept<T>>,
     poke: Poke<K>,
@@ -142,16 +139,16 @@ pub struct Writes<K: Resource<DynamicType = ()>, T> {
 
 struct Kept<T> {
     started: AtomicU64,
-    /// By the UID of the object that they are for.
+    /// By the UID of the written object.
     entries: Mutex<HashMap<String, Entry<T>>>,
 }
 
 struct Entry<T> {
-    /// Tells the write from others for the same object.
+    /// Identifies the write among those for the same object.
     number: u64,
     namespace: String,
     name: String,
-    /// In a row.
+    /// Number of consecutive failures.
     failures: u32,
     state: State<T>,
 }
@@ -168,8 +165,8 @@ impl<T> Kept<T> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the result of a write, unless another one took its place. A write that wasn't sent,
-    /// since the process ends, leaves nothing.
+    /// Keeps the result of a write, unless another one has replaced it. A write that wasn't sent
+    /// because the process ends leaves no result.
     fn end(&self, uid: &str, number: u64, result: Option<Result<T, WriteError>>) {
         let mut kept = self.lock();
         let Some(entry) = kept.get_mut(uid).filter(|entry| entry.number == number) else { return };
@@ -186,7 +183,8 @@ impl<T> Kept<T> {
     }
 }
 
-/// A write under way. Dropped before its end (taken back, or by a panic) it leaves nothing.
+/// A running write. If it is dropped before its end (by cancellation or a panic), it leaves no
+/// result.
 struct UnderWay<T> {
     kept: Arc<Kept<T>>,
     uid: String,
@@ -217,8 +215,8 @@ where
         }
     }
 
-    /// Starts a write for an object, in the place of one that is still under way. `about` is what
-    /// it says, to tell it from another one. Returns at once; its end enqueues the object.
+    /// Starts a write for an object. It replaces one that is under way. `about` is its content, to
+    /// compare it with other writes. Returns at once. The end of the write enqueues the object.
     pub fn start(
         &self,
         of: &K,
@@ -249,8 +247,8 @@ where
         take_back(before);
     }
 
-    /// How far the object's write is. A result is handed out once: after a success call
-    /// [`Self::forget`], after a failure [`Self::pause`].
+    /// Returns the progress of the object's write. A result is returned once: call [`Self::forget`]
+    /// after a success and [`Self::pause`] after a failure.
     pub fn progress(&self, of: &K) -> Progress<T> {
         let mut kept = self.kept.lock();
         let Some(entry) = kept.get_mut(uid_of(of)) else { return Progress::Idle };
@@ -272,8 +270,8 @@ where
         }
     }
 
-    /// How far the object's write is, without taking a result: one that nobody took yet counts as under way, for its end has enqueued the
-    /// object.
+    /// Like [`Self::progress`], without taking the result. A write whose result nobody took counts
+    /// as under way, because its end has enqueued the object.
     pub fn look(&self, of: &K) -> Progress<T> {
         let about = match self.kept.lock().get(uid_of(of)).map(|entry| &entry.state) {
             Some(State::Finished { about, .. }) => Some(about.clone()),
@@ -282,7 +280,7 @@ where
         about.map_or_else(|| self.progress(of), |about| Progress::UnderWay { about })
     }
 
-    /// Gives back a result that was taken, for the next reconcile: this one could do nothing with it.
+    /// Returns a taken result to the next reconcile, because this one couldn't use it.
     pub fn give_back(&self, of: &K, about: String, result: Result<T, WriteError>) {
         if let Some(entry) = self.kept.lock().get_mut(uid_of(of))
             && matches!(entry.state, State::Taken)
@@ -291,13 +289,13 @@ where
         }
     }
 
-    /// Whether a result waits to be taken.
+    /// Whether there is a result to take.
     pub fn has_result(&self, of: &K) -> bool {
         self.kept.lock().get(uid_of(of)).is_some_and(|entry| matches!(entry.state, State::Finished { .. }))
     }
 
-    /// Puts the next try off after a failure: for longer after each one in a row, and never to
-    /// before the end of a rate limit. Returns for how long.
+    /// Pauses the write after a failure, longer after each consecutive one, and at least until the
+    /// end of a rate limit. Returns the delay.
     pub fn pause(&self, of: &K, error: &WriteError, now: Timestamp) -> Duration {
         let mut kept = self.kept.lock();
         let Some(entry) = kept.get_mut(uid_of(of)) else { return Duration::ZERO };
@@ -309,19 +307,18 @@ where
         wait
     }
 
-    /// Takes the object's write back if it still waits for its turn, and forgets everything about
-    /// it.
+    /// Cancels the object's write if it is still in the queue, and forgets everything about it.
     pub fn forget(&self, of: &K) {
         let removed = self.kept.lock().remove(uid_of(of));
         take_back(removed);
     }
 
-    /// The objects whose writes are under way.
+    /// Returns the objects whose writes are under way.
     pub fn under_way(&self) -> Vec<ObjectRef<K>> {
         self.objects(|state| matches!(state, State::UnderWay { .. }))
     }
 
-    /// The objects whose writes have a result that nobody took.
+    /// Returns the objects whose results nobody has taken.
     pub fn finished(&self) -> Vec<ObjectRef<K>> {
         self.objects(|state| matches!(state, State::Finished { .. }))
     }
@@ -333,7 +330,7 @@ where
     }
 }
 
-/// Not while the writes are locked: its end locks them.
+/// Cancels a write. Don't call this while the writes are locked: the end of a write locks them.
 fn take_back<T>(entry: Option<Entry<T>>) {
     if let Some(Entry { state: State::UnderWay { task, .. }, .. }) = entry {
         task.abort();

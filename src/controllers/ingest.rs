@@ -1,5 +1,5 @@
-//! Takes in events: from webhooks, from the sweep, and from the requests that were just carried out. Writes to Kubernetes, and does
-//! nothing else.
+//! Applies events to the cluster. Events come from webhooks, from the sweep, and from requests that
+//! have just created a deployment. This module only writes to Kubernetes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -33,19 +33,21 @@ use crate::core::freshness::Delivery;
 use crate::core::naming;
 use crate::ports::{Actor, Cluster, ClusterError, Intake, IntakeError};
 
-/// Longest time for which an earlier reading of a pull request is used again.
+/// Maximum age of a cached pull request from GitHub.
 const READING_LASTS: Duration = Duration::from_secs(30);
 
-/// Time after which what a sweep missed is looked at again, though nothing was heard of it: it should have been gone long ago.
+/// Time after which a pull request that a sweep didn't find open is reconciled again. Normally its
+/// objects have been deleted by then.
 const MISSED_AGAIN: Duration = Duration::from_mins(10);
 
-/// For how long a watch may not show what was just written.
+/// Time for which a deployment counts as already handled. A watch may take this long to show a
+/// write.
 const STORE_LAGS: Duration = Duration::from_secs(5);
 
-/// How many pull requests are remembered before those are forgotten of which nothing was heard for a while.
+/// Maximum number of hints. When it is reached, hints older than [`READING_LASTS`] are deleted.
 const MANY_HINTS: usize = 4_096;
 
-/// When something new was last heard of a pull request: a reading from before is worth nothing.
+/// The newest event of each pull request. A cached pull request from before that event is stale.
 #[derive(Default)]
 pub struct Hints(Mutex<HashMap<(RepositoryName, i64), Heard>>);
 
@@ -57,14 +59,14 @@ struct Heard {
 /// How an event was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Learned {
-    /// GitHub reported it in a delivery; `None` when the delivery has no id.
+    /// GitHub reported it in a webhook delivery; `None` when the delivery has no id.
     Reported(Option<Delivery>),
-    /// A sweep found it, perhaps for the hundredth time.
+    /// A sweep found it. Sweeps find the same event again and again.
     Found,
 }
 
 impl Hints {
-    /// Another reading is needed than the one from before.
+    /// Records a new event, which makes the cached pull request stale.
     fn heard(&self, repository: &RepositoryName, number: i64, word: &str) {
         let Ok(mut hints) = self.0.lock() else { return };
         if hints.len() >= MANY_HINTS {
@@ -74,14 +76,15 @@ impl Hints {
         hints.insert((repository.clone(), number), heard);
     }
 
-    /// An object records this: when it is new here, another replica received it.
+    /// Records the event that an object's annotation names. If it is new here, another replica
+    /// received it.
     pub fn noticed(&self, repository: &RepositoryName, number: i64, word: &str) {
         if freshness::is_news(self.known(repository, number).as_deref(), word) {
             self.heard(repository, number, word);
         }
     }
 
-    /// This replica received the pull request's version.
+    /// Records that this replica received this version of the pull request.
     fn received(&self, repository: &RepositoryName, number: i64, source: &Source, version: &str) {
         if let Some(word) = source.record(self.known(repository, number).as_deref(), version) {
             self.heard(repository, number, &word);
@@ -93,7 +96,8 @@ impl Hints {
         hints.get(&(repository.clone(), number)).map(|known| known.word.clone())
     }
 
-    /// How old a reading of the pull request may be.
+    /// Returns the maximum age of a cached pull request: it must not be older than the newest
+    /// event.
     pub fn max_age(&self, repository: &RepositoryName, number: i64) -> Duration {
         let hints = self.0.lock().ok();
         let heard = hints.and_then(|hints| Some(hints.get(&(repository.clone(), number))?.when.elapsed()));
@@ -101,7 +105,7 @@ impl Hints {
     }
 }
 
-/// See the module.
+/// Writes the objects that an event requests.
 pub struct Reception {
     cluster: Arc<dyn Cluster>,
     repositories: Store<PreviewRepository>,
@@ -111,12 +115,13 @@ pub struct Reception {
     cluster_id: String,
     hints: Arc<Hints>,
     standing: Arc<Standing>,
-    /// Deployments carried out a moment ago, which the store may not show yet: the request and the webhook tell of the same one.
+    /// Deployments handled within [`STORE_LAGS`]. The store may not show their environments yet,
+    /// and both the request and the webhook report the same deployment.
     carried_out: Mutex<HashMap<i64, Instant>>,
 }
 
 impl Reception {
-    /// A reception that decides by what the stores show.
+    /// Creates a reception that decides by the content of the stores.
     #[allow(clippy::too_many_arguments)] // wiring
     pub fn new(
         cluster: Arc<dyn Cluster>,
@@ -142,18 +147,20 @@ impl Reception {
         }
     }
 
-    /// Makes the changes that an event asks for, and says what was done.
+    /// Makes the changes that an event requests. Returns a sentence about what was done.
     ///
     /// # Errors
-    /// When the Kubernetes API can't be asked, or an environment of the same name is still being deleted.
+    /// The Kubernetes API is not available, or an environment of the same name is still being
+    /// deleted.
     pub async fn take_in(&self, event: &Event, learned: Learned) -> Result<String, ClusterError> {
         self.take_in_at(event, learned, Timestamp::now()).await
     }
 
-    /// The same for an event that counts as received at `now`, which decides between pushes to several branches.
+    /// Like [`Self::take_in`], for an event received at `now`. When one commit was pushed to
+    /// several branches, this time decides which push is the newest.
     ///
     /// # Errors
-    /// As of [`Self::take_in`].
+    /// Those of [`Self::take_in`].
     pub async fn take_in_at(
         &self,
         event: &Event,
@@ -202,7 +209,8 @@ impl Reception {
                 self.look_again(&namespace, &repository, number, |known| source.record(known, &version)).await
             }
             Change::Followed { namespace, repository, deployment_id } => {
-                // What Matinee carries out itself it has told GitHub, and whoever asked for it has been poked.
+                // For a deployment that Matinee itself deploys, the reporter enqueues the request
+                // when GitHub acknowledges a status.
                 let carries_out = |environment: &PreviewEnvironment| {
                     environment.namespace().as_deref() == Some(&namespace)
                         && environment.spec.revision.deployment_id == Some(deployment_id)
@@ -250,8 +258,9 @@ impl Reception {
         Ok(Vec::new())
     }
 
-    /// A branch's head is a commit. One that was asked for before is to be looked at when the branch was elsewhere since: then it was pushed
-    /// back. What somebody asked for explicitly stays until the next push.
+    /// Handles a push that made a commit the head of a branch. An existing request for that commit
+    /// is reconciled again if the branch had another head in between (somebody pushed the commit
+    /// back). A deployment that somebody requested explicitly stays until the next push.
     async fn pushed(
         &self,
         namespace: &str,
@@ -322,7 +331,7 @@ impl Reception {
         write::typed(found).map(|found| Some(Arc::new(found)))
     }
 
-    /// Has the requests of a PreviewRepository looked at that fit.
+    /// Enqueues the requests of a PreviewRepository for which `fits` is true, by an annotation.
     async fn wake(
         &self,
         namespace: &str,
@@ -348,7 +357,7 @@ impl Reception {
         Ok(done)
     }
 
-    /// Writes a command that was given in a comment, once.
+    /// Creates the DeploymentCommand for a comment, unless it exists.
     async fn command(
         &self,
         namespace: &str,
@@ -368,10 +377,10 @@ impl Reception {
         }
     }
 
-    /// Writes a command that was given in Slack; its UID.
+    /// Creates the DeploymentCommand for a slash command. Returns its UID.
     ///
     /// # Errors
-    /// When the Kubernetes API refuses it or can't be asked.
+    /// The Kubernetes API rejects the object or is not available.
     pub async fn command_from_slack(
         &self,
         namespace: &str,
@@ -387,10 +396,10 @@ impl Reception {
         Ok(created.uid().unwrap_or_default())
     }
 
-    /// Writes the request that a command asks for, once.
+    /// Creates the DeploymentRequest that a command requests.
     ///
     /// # Errors
-    /// [`ClusterError::Conflict`] when it is there already, or what else the Kubernetes API says.
+    /// [`ClusterError::Conflict`] when it exists already; any other error of the Kubernetes API.
     pub async fn ask(
         &self,
         namespace: &str,
@@ -404,8 +413,9 @@ impl Reception {
         self.cluster.create(write::INTAKE, &object).await.map(|_| ())
     }
 
-    /// Whether a request is gone, or has had this deployment carried out: then the environment has been made, and if it isn't there any
-    /// more it has come to its end since. A request that is under way has not recorded the deployment yet.
+    /// Whether the request has been deleted, or has recorded this deployment. Then the environment
+    /// was already created, and if it doesn't exist now, it was deleted. A request in progress
+    /// hasn't recorded the deployment yet.
     fn is_over(&self, namespace: &str, request: &str, spec: &PreviewEnvironmentSpec) -> bool {
         let under_way = self.requests.find(|known| {
             known.uid().as_deref() == Some(request)
@@ -458,13 +468,14 @@ impl Reception {
                 }
                 Ok(vec![format!("PreviewEnvironment {namespace}/{name} applied")])
             }
-            // A newer deployment was faster; the schema's rule says so.
+            // The schema's validation rule rejects an older deployment: a newer one was written
+            // first.
             Err(ClusterError::Refused { code: 422, message })
                 if message.contains("revision.deploymentId never goes back") =>
             {
                 Ok(Vec::new())
             }
-            // The watch doesn't show it yet.
+            // The watch doesn't show the environment yet.
             Err(ClusterError::Refused { code: 422, message }) if message.contains("immutable") => {
                 Ok(vec![name_taken(namespace, name)])
             }
@@ -472,11 +483,11 @@ impl Reception {
         }
     }
 
-    /// Has everything looked at of a pull request that a sweep at `now` missed among the open ones; what was looked at lately because of that
-    /// isn't again.
+    /// Enqueues all objects of a pull request that a sweep at `now` didn't find among the open
+    /// ones, unless they were enqueued for that reason within [`MISSED_AGAIN`].
     ///
     /// # Errors
-    /// When the Kubernetes API can't be asked.
+    /// The Kubernetes API is not available.
     pub async fn missed(
         &self,
         namespace: &str,
@@ -495,7 +506,8 @@ impl Reception {
         Ok(())
     }
 
-    /// Has everything of a pull request looked at again to whose record there is a next one.
+    /// Enqueues the environments and requests of a pull request for which `next` returns a new
+    /// annotation. `next` receives the current annotation.
     async fn look_again(
         &self,
         namespace: &str,
@@ -536,10 +548,10 @@ impl Reception {
         known.spec.repository.parse().ok()
     }
 
-    /// Has a request looked at again whose pull request's state is as it was.
+    /// Enqueues a request although the state of its pull request hasn't changed.
     ///
     /// # Errors
-    /// When the Kubernetes API can't be asked.
+    /// The Kubernetes API is not available.
     pub async fn look_at(&self, request: &DeploymentRequest, now: Timestamp) -> Result<(), ClusterError> {
         let word = freshness::again(last_word(request), now);
         self.annotate(request, &word).await.map(drop)
@@ -579,8 +591,9 @@ impl Reception {
     }
 }
 
-/// Whether a request has to be looked at when a deployment has a new status: its own, as long as it isn't known how it ends; or another
-/// environment's, which it may wait for. Of its `own` deployment that Matinee carries out it learns otherwise.
+/// Whether a request has to be reconciled when a deployment has a new status. This is so for its
+/// own deployment until it succeeds, and for another environment's deployment that it may wait for.
+/// `own` says that Matinee itself deploys it: then the reporter enqueues the request.
 fn follows(request: &DeploymentRequest, deployment_id: i64, own: bool) -> bool {
     let status = request.status.as_ref();
     match status.and_then(|status| status.deployment_id) {
@@ -595,7 +608,7 @@ fn follows(request: &DeploymentRequest, deployment_id: i64, own: bool) -> bool {
     }
 }
 
-/// Whether what a request waits for, or comes of, is another environment's deployment.
+/// Whether another environment's deployment triggered the request or may be what it waits for.
 fn waits_for_others(request: &DeploymentRequest) -> bool {
     let in_order = request
         .status
@@ -605,27 +618,28 @@ fn waits_for_others(request: &DeploymentRequest) -> bool {
         || in_order.is_none_or(|in_order| in_order.reason == "NotInOrder")
 }
 
-/// Where an event comes from, for what objects record of it.
+/// Origin of an event, from which the annotations on objects are made.
 #[derive(Clone, Debug)]
 struct Source {
     learned: Learned,
     now: Timestamp,
-    /// When GitHub says that it was pushed.
+    /// Time of the push according to GitHub.
     pushed_at: Option<Timestamp>,
 }
 
 impl Source {
-    /// What tells the delivery from others; `None` for what a sweep found.
+    /// Returns a value that is different for each delivery; `None` for an event that a sweep found.
     fn delivery(&self) -> Option<String> {
         match &self.learned {
             Learned::Reported(Some(delivery)) => Some(delivery.to_string()),
-            // Each one counts.
+            // Without an id, every delivery counts as a new one.
             Learned::Reported(None) => Some(self.now.to_string()),
             Learned::Found => None,
         }
     }
 
-    /// The record of a pull request's version on an object that has the known one; `None` when it is no news there.
+    /// Returns the annotation for a version of the pull request on an object whose annotation is
+    /// `known`; `None` when the object already has it.
     fn record(&self, known: Option<&str>, version: &str) -> Option<String> {
         match self.delivery() {
             Some(delivery) => freshness::reported(known, version, &delivery),
@@ -634,12 +648,12 @@ impl Source {
     }
 }
 
-/// Whether two requests are one, whoever asked: the same commit for the same environment.
+/// Whether two requests are for the same commit and environment, whoever requested them.
 fn is_same(known: &DeploymentRequestSpec, spec: &DeploymentRequestSpec) -> bool {
     supersession::have_same_environment(known, spec) && known.sha == spec.sha
 }
 
-/// Whether two specs are of one environment, whatever is deployed to it.
+/// Whether two specs are for the same environment. Their revisions may differ.
 fn is_same_environment(known: &PreviewEnvironmentSpec, spec: &PreviewEnvironmentSpec) -> bool {
     known.repository_ref == spec.repository_ref
         && known.environment == spec.environment
@@ -647,12 +661,13 @@ fn is_same_environment(known: &PreviewEnvironmentSpec, spec: &PreviewEnvironment
         && known.pull_request == spec.pull_request
 }
 
-/// Says that a deployment isn't carried out. The sweep reports it on GitHub and on the PreviewRepository.
+/// Returns the sentence for a deployment that isn't deployed because another environment has its
+/// name. The sweep reports it on GitHub and on the PreviewRepository.
 fn name_taken(namespace: &str, name: &str) -> String {
     format!("PreviewEnvironment {namespace}/{name} is left: another environment has its name")
 }
 
-/// The word that the object was last asked to be looked at because of.
+/// Returns the annotation with the newest event of the object's pull request.
 pub(super) fn last_word<K: kube::Resource>(object: &K) -> Option<&str> {
     object.meta().annotations.as_ref()?.get(ANNOTATION_PULL_REQUEST_UPDATED).map(String::as_str)
 }

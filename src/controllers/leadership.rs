@@ -1,10 +1,10 @@
-//! What this replica may do just now.
+//! Whether this replica leads, and whether it drains.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ports::ClusterError;
 
-/// Whether this replica leads, and whether anything new may be made. Every replica takes in events; only the leader reconciles.
+/// Leadership and draining. Every replica receives events; only the leader reconciles.
 #[derive(Default)]
 pub struct Standing {
     leading: AtomicBool,
@@ -12,7 +12,7 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// This replica leads from now on; it ends rather than lead no more.
+    /// Makes this replica the leader. It stays the leader until the process ends.
     pub fn lead(&self) {
         self.leading.store(true, Ordering::Release);
     }
@@ -22,7 +22,7 @@ impl Standing {
         self.leading.load(Ordering::Acquire)
     }
 
-    /// Everything is about to be removed: nothing new is made any more. Or it is again.
+    /// Starts or stops draining. While Matinee is being uninstalled, it creates nothing new.
     pub fn drain(&self, draining: bool) {
         if self.draining.swap(draining, Ordering::AcqRel) != draining {
             tracing::info!(
@@ -33,15 +33,16 @@ impl Standing {
         }
     }
 
-    /// Whether nothing new may be made.
+    /// Whether the operator drains, so that nothing new may be created.
     pub fn drains(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Whether something new may be made.
+    /// Checks that something new may be created.
     ///
     /// # Errors
-    /// [`ClusterError::NotYet`] when everything is about to be removed: what brings the news may bring it again to the next installation.
+    /// [`ClusterError::NotYet`] while the operator drains. The event may be delivered again to the
+    /// next installation.
     pub fn may_make(&self) -> Result<(), ClusterError> {
         if self.drains() {
             let message = "Matinee is being uninstalled, and makes nothing new; if it isn't, set `drain` in its ConfigMap to \"false\"";

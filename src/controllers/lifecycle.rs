@@ -1,4 +1,4 @@
-//! What a replica does once everything is listed: it runs for the Lease, leads, and hands over.
+//! Life of a replica after the initial lists: it waits for the Lease, leads, and hands over.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::controllers::queues::Late;
 use crate::controllers::runner::{Asked, drive};
 use crate::metrics::Controller;
 
-/// Time for the results of the last writes to GitHub to be recorded.
+/// Time to record the results of the last writes to GitHub.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
 
-/// What is asked of each controller.
+/// Queues of all controllers.
 pub(super) struct AllAsked {
     pub(super) classes: Asked<PreviewClass>,
     pub(super) templates: Asked<PreviewTemplate>,
@@ -34,26 +34,26 @@ pub(super) struct AllAsked {
     pub(super) environments: Asked<PreviewEnvironment>,
 }
 
-/// See the module.
+/// Work of a replica.
 pub(super) struct Work {
     pub(super) context: Arc<Context>,
     pub(super) client: Client,
-    /// `None`: this is the only replica.
+    /// `None` if this is the only replica.
     pub(super) leader: Option<Leader>,
-    /// The watches, which never end by themselves.
+    /// The watches, which normally never end.
     pub(super) follow: JoinSet<()>,
     pub(super) asked: AllAsked,
     pub(super) late: Arc<Late>,
-    /// Reconciles of one kind at the same time.
+    /// Maximum number of concurrent reconciles of one kind.
     pub(super) concurrency: u16,
     pub(super) shutdown: CancellationToken,
 }
 
 impl Work {
-    /// Ends after the shutdown, once what was under way is finished.
+    /// Runs until the shutdown, and completes the running work.
     ///
     /// # Errors
-    /// When a watch or controller ends by itself, or another replica leads.
+    /// A watch or controller ended by itself, or this replica lost the Lease.
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         let mut leader = self.leader.take();
         if let Some(leader) = &mut leader {
@@ -83,7 +83,7 @@ impl Work {
         tokio::select! {
             biased;
             why = leader.keep() => {
-                // What is on its way in other tasks ends with the process, a moment later.
+                // Other tasks end with the process a moment later.
                 context.forges.close();
                 context.reporter.stop();
                 context.writes.stop();
@@ -95,7 +95,7 @@ impl Work {
         Ok(())
     }
 
-    /// Does what only one replica may do, until the shutdown.
+    /// Does the leader's work until the shutdown.
     async fn lead(self) -> anyhow::Result<()> {
         let Self { context, mut follow, asked, late, concurrency, shutdown, .. } = self;
         context.standing.lead();
@@ -117,13 +117,14 @@ impl Work {
         controller!(PreviewEnvironment, environments, environment::reconcile, environment::explain);
         late.with(|context, pokes| pokes.everything(context));
         tokio::select! {
-            // First: the controllers end with it too, and that is no failure.
+            // Check this first: the controllers end at a shutdown too, which is no failure.
             biased;
             () = shutdown.cancelled() => {}
             ended = drivers.join_next() => anyhow::bail!("a controller ended: {ended:?}"),
             ended = follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
         }
-        // The askers end with the shutdown, and each driver once it has finished what it was at: waiting for GitHub's limits isn't part of it.
+        // The queues close at the shutdown, and each runner ends after its running reconciles. It
+        // doesn't wait for GitHub's rate limits.
         context.forges.close();
         while drivers.join_next().await.is_some() {}
         context.reporter.close().await;
@@ -133,7 +134,7 @@ impl Work {
     }
 }
 
-/// Has what was sent last recorded: nothing enqueues a reconcile any more.
+/// Records the results of the last writes. Nothing else enqueues a reconcile any more.
 async fn record_the_last(context: &Arc<Context>) {
     let (requests, commands) = (&context.requests, &context.commands);
     let mut of_requests: Vec<_> = context.writes.deployments.finished();
@@ -154,7 +155,7 @@ async fn record_the_last(context: &Arc<Context>) {
     }
 }
 
-/// Ends when every store shows what the leader before wrote last.
+/// Completes when every store shows the last writes of the previous leader.
 async fn all_caught_up(client: &Client, context: &Context) {
     tokio::join!(
         caught_up(Api::all(client.clone()), &context.repositories),

@@ -1,4 +1,5 @@
-//! The controllers: watch wiring, the driving of steps, backoff, the sweep and the reporter. Decisions are in `core`, effects in `adapters`.
+//! Controllers: watches, reconciles, backoff, the sweep and the reporter. Decisions are in `core`,
+//! effects in `adapters`.
 
 mod class_and_template;
 mod command;
@@ -49,7 +50,7 @@ use crate::ports::{
 
 pub use wiring::{Candidacy, Options, Running, start};
 
-/// What every reconcile may use.
+/// Data and clients that all reconciles share.
 pub struct Context {
     pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) secrets: Arc<dyn Secrets>,
@@ -89,14 +90,14 @@ pub struct Context {
 }
 
 impl Context {
-    /// Where the details of an environment can be read, if the operator is reachable from outside.
+    /// Returns the URL of the environment's page, if the operator is reachable from outside.
     fn log_url(&self, namespace: &str, name: &str) -> Option<String> {
         let base = self.public_url.as_deref()?.trim_end_matches('/');
         Some(format!("{base}/environments/{namespace}/{name}"))
     }
 
-    /// Something was heard of a pull request, maybe by another replica, which left word of it on an object: a reading from before is worth
-    /// nothing.
+    /// Reads the annotation with the newest event of a pull request from an object, and marks older
+    /// cached pull requests as stale. Another replica may have received the event.
     fn heard_of<K: kube::Resource>(&self, object: &K, repository: &str, number: Option<i64>) {
         let word = ingest::last_word(object);
         let (Some(word), Some(number), Some(namespace)) = (word, number, &object.meta().namespace) else {
@@ -108,8 +109,9 @@ impl Context {
         }
     }
 
-    /// How old a reading of the pull request may be that is recorded on an object as dealing with the word that stands on it. The word may have come
-    /// with the answer to a write, faster than by the watch.
+    /// Returns the maximum age of a cached pull request for this object. First takes the object's
+    /// annotation into account, which may be newer here (from the response to a write) than in the
+    /// watch.
     fn reading_age<K: kube::Resource>(
         &self,
         object: &K,
@@ -122,7 +124,7 @@ impl Context {
         self.hints.max_age(repository, number)
     }
 
-    /// The forge of an admitted repository, and its name there.
+    /// Returns the client for an admitted repository, and the repository's name.
     async fn forge(
         &self,
         admitted: &resolve::Admitted<'_>,

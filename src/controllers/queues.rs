@@ -1,4 +1,4 @@
-//! Askers that a change to one object has for others.
+//! Enqueues objects when another object on which they depend has changed.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -13,7 +13,7 @@ use crate::api::{
 use crate::controllers::runner::Poke;
 use crate::core::deployment::gates::supersession;
 
-/// One asker for each kind.
+/// Queues of all kinds.
 pub(super) struct Pokes {
     pub(super) classes: Poke<PreviewClass>,
     pub(super) templates: Poke<PreviewTemplate>,
@@ -24,7 +24,7 @@ pub(super) struct Pokes {
 }
 
 impl Pokes {
-    /// Has everything looked at.
+    /// Enqueues all objects.
     pub(super) fn everything(&self, context: &Context) {
         self.classes.all(&context.classes);
         self.templates.all(&context.templates);
@@ -34,7 +34,7 @@ impl Pokes {
         self.environments.all(&context.environments);
     }
 
-    /// Has a PreviewRepository looked at, and everything that refers to it.
+    /// Enqueues a PreviewRepository and all objects that refer to it.
     pub(super) fn all_of(&self, context: &Context, repository: &PreviewRepository) {
         self.repositories.object(repository);
         let (namespace, name) = (repository.namespace(), repository.name_any());
@@ -54,9 +54,8 @@ impl Pokes {
 }
 
 impl Pokes {
-    /// Takes back the writes of a request that was deleted, and enqueues the requests that may give
-    /// way to a new one: their deployments are not to be created any more, however long they wait
-    /// for their turn.
+    /// Cancels the writes of a request that was deleted, and enqueues the requests that a new one
+    /// may supersede, so that their waiting deployments aren't created.
     pub(super) fn of_request(&self, context: &Context, request: &DeploymentRequest) {
         let is_there = context
             .requests
@@ -77,7 +76,8 @@ impl Pokes {
     }
 }
 
-/// The context, which the watches' callbacks need and which needs the stores they fill.
+/// The context, for the watches' callbacks. It is set later, because the context contains the
+/// stores that the watches fill.
 #[derive(Default)]
 pub(super) struct Late(OnceLock<(Weak<Context>, Pokes)>);
 

@@ -1,5 +1,6 @@
-//! What objects refer to: as the watches show it, and where they show nothing, as the API server has it. A watch may be behind or being
-//! started again, and "it isn't there" is told to people.
+//! Looks up the objects to which other objects refer. A watch may be behind or restarting, and
+//! Matinee reports a missing object to users. So an object that the watch doesn't show is read from
+//! the API server.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::core::deployment::ownership;
 use crate::ports::{Actor, Cluster, ClusterError};
 
 impl Context {
-    /// The PreviewRepository of that name.
+    /// Returns the PreviewRepository of that name.
     pub(super) async fn repository(
         &self,
         namespace: &str,
@@ -21,7 +22,7 @@ impl Context {
         look_up(&self.repositories, &*self.cluster, Some(namespace), name).await
     }
 
-    /// The `PreviewTemplate` of that name.
+    /// Returns the `PreviewTemplate` of that name.
     pub(super) async fn template(
         &self,
         namespace: &str,
@@ -30,7 +31,7 @@ impl Context {
         look_up(&self.templates, &*self.cluster, Some(namespace), name).await
     }
 
-    /// The class of a PreviewRepository; `None` without a PreviewRepository.
+    /// Returns the class of a PreviewRepository; `None` without a PreviewRepository.
     pub(super) async fn class_of(
         &self,
         repository: Option<&PreviewRepository>,
@@ -42,14 +43,14 @@ impl Context {
         }
     }
 
-    /// The class of a PreviewRepository, as the watches show it.
+    /// Returns the class of a PreviewRepository from the watch.
     pub(super) fn known_class_of(&self, repository: &PreviewRepository) -> Option<Arc<PreviewClass>> {
         ownership::class_of(repository, &self.classes.state()).cloned()
     }
 }
 
-/// The object with a UID. A label can hold a UID always, and a name only when it has at most 63
-/// characters.
+/// Returns the object with that UID. Labels identify objects by UID because a name of more than 63
+/// characters doesn't fit into a label.
 pub fn by_uid<K>(store: &Store<K>, uid: &str) -> Option<Arc<K>>
 where
     K: kube::Resource<DynamicType = ()> + Clone + 'static,

@@ -1,6 +1,7 @@
-//! Tells GitHub what the statuses of environments say: an outbox. What is wanted and what was acknowledged both stand in the status, so a
-//! restart loses nothing. Where it isn't known whether GitHub was told, since its answer was lost or this process is new, GitHub is asked
-//! first, so nothing is repeated either.
+//! Reports the status of environments to GitHub, as an outbox. The environment's status contains
+//! both the wanted and the acknowledged deployment status, so a restart loses nothing. The reporter
+//! reads the statuses from GitHub first when it doesn't know whether a write had an effect (its
+//! response was lost, or this process has just started), so nothing is reported twice.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,37 +26,40 @@ use crate::core::forge::RepositoryName;
 use crate::core::publish::deployment_status;
 use crate::ports::{ClusterError, Forge, ForgeError};
 
-/// Wait after a report that failed, doubled with every failure up to [`LONGEST_WAIT`].
+/// Delay after a failed report. It doubles with each failure, up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
-/// See the module.
+/// Outbox of deployment statuses.
 pub struct Reporter {
     context: Weak<Context>,
-    /// Whether everything an environment refers to is listed: before that, a PreviewRepository that isn't there is only not seen yet.
+    /// Whether the initial lists are complete. Before that, a missing PreviewRepository may only be
+    /// one that hasn't been listed yet.
     open: AtomicBool,
-    /// What is on its way, by deployment; a newer one for the same deployment takes its place in the queue.
+    /// Reports being sent, by deployment id. In the write queue a newer one replaces an older one
+    /// for the same deployment.
     sending: Mutex<HashMap<i64, DeploymentReport>>,
-    /// Acknowledged, but not yet seen in the status, by environment UID.
+    /// Reports that GitHub acknowledged and the watch may not show yet, by environment UID.
     told: Mutex<HashMap<String, Vec<DeploymentReport>>>,
     failures: Mutex<HashMap<i64, u32>>,
-    /// Deployments of which GitHub may show more than was acknowledged.
+    /// Deployments for which GitHub may show a newer status than the acknowledged one.
     doubtful: Mutex<HashSet<i64>>,
-    /// How far deployments of environments being torn down are on their way to inactive.
+    /// Progress of making deployments inactive, by deployment id, for environments that are being
+    /// deleted.
     retirements: Mutex<HashMap<i64, Retirement>>,
-    /// UIDs of environments being torn down whose deployments are all inactive.
+    /// UIDs of environments being deleted whose deployments are all inactive.
     finished: Mutex<HashSet<String>>,
-    /// What is under way, and whether nothing more is begun.
+    /// Running tasks.
     tasks: TaskTracker,
     closing: CancellationToken,
-    /// Statuses are written one after another, each from what all before it acknowledged.
+    /// Serializes status writes: each one contains everything that was acknowledged before it.
     writing: tokio::sync::Mutex<()>,
     poke: Poke<PreviewEnvironment>,
-    /// Who asked for a deployment follows it by what GitHub acknowledged.
+    /// Enqueues the requests, which follow their deployments by the acknowledged reports.
     requests: Poke<DeploymentRequest>,
 }
 
-/// See [`Reporter::make_inactive`].
+/// Progress of making a deployment inactive, see [`Reporter::make_inactive`].
 enum Retirement {
     UnderWay,
     Failed(ForgeError),
@@ -63,7 +67,7 @@ enum Retirement {
 }
 
 impl Reporter {
-    /// A reporter that asks for another visit where something couldn't be told.
+    /// Creates a reporter. `poke` enqueues an environment after a failure.
     pub fn new(
         context: Weak<Context>,
         poke: Poke<PreviewEnvironment>,
@@ -86,10 +90,12 @@ impl Reporter {
         }
     }
 
-    /// Begins to tell, with what a former life of the operator left untold. Everything must be listed by now.
+    /// Starts to report, beginning with the reports that a previous process didn't send. The
+    /// initial lists must be complete.
     pub fn open(&self, environments: &[Arc<PreviewEnvironment>]) {
         for environment in environments {
-            // Its last words may have come to GitHub, and nobody was left to write that down.
+            // The previous process may have ended after GitHub received a report and before it was
+            // recorded.
             for deployment in deployment_status::doubtful(environment) {
                 self.doubt(deployment);
             }
@@ -100,12 +106,12 @@ impl Reporter {
         }
     }
 
-    /// Whether GitHub may show more of a deployment than was acknowledged.
+    /// Whether GitHub may show a newer status of the deployment than the acknowledged one.
     pub fn is_doubtful(&self, deployment_id: i64) -> bool {
         self.doubtful.lock().is_ok_and(|doubtful| doubtful.contains(&deployment_id))
     }
 
-    /// It isn't known any more what GitHub shows of a deployment.
+    /// Records that it isn't known which status GitHub shows for the deployment.
     pub fn doubt(&self, deployment_id: i64) {
         if let Ok(mut doubtful) = self.doubtful.lock() {
             doubtful.insert(deployment_id);
@@ -118,7 +124,7 @@ impl Reporter {
         }
     }
 
-    /// Sends what GitHub hasn't acknowledged. Returns at once.
+    /// Sends the reports that GitHub hasn't acknowledged. Returns at once.
     pub fn tell(&self, environment: &Arc<PreviewEnvironment>) {
         if !self.open.load(Ordering::Acquire) || self.closing.is_cancelled() {
             return;
@@ -141,50 +147,51 @@ impl Reporter {
             }
         }
         if !new.is_empty() {
-            // One task begins them in their order, the newest deployment's first: on a queue with nothing to do, the superseded one would
-            // else be inactive before the new one is live.
+            // One task polls them in this order, the newest deployment first. Otherwise an idle
+            // queue could make the superseded deployment inactive before the new one is live.
             self.tasks.spawn(join_all(new));
         }
     }
 
-    /// Begins nothing more.
+    /// Starts no more writes.
     pub fn stop(&self) {
         self.closing.cancel();
     }
 
-    /// Begins nothing more, and ends when everything is told and recorded that was being told: what isn't yet, another replica tells.
+    /// Starts no more writes, and returns when the running ones are finished and recorded. Another
+    /// replica sends the rest.
     pub async fn close(&self) {
         self.stop();
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    /// Whether a deployment is known to be inactive.
+    /// Whether the deployment is known to be inactive.
     pub fn retired(&self, deployment_id: i64) -> bool {
         self.retirements
             .lock()
             .is_ok_and(|retirements| matches!(retirements.get(&deployment_id), Some(Retirement::Done)))
     }
 
-    /// Whether a deployment is just being made inactive.
+    /// Whether the deployment is being made inactive.
     pub fn is_retiring(&self, deployment_id: i64) -> bool {
         self.retirements
             .lock()
             .is_ok_and(|retirements| matches!(retirements.get(&deployment_id), Some(Retirement::UnderWay)))
     }
 
-    /// Remembers that a deployment is inactive.
+    /// Records that the deployment is inactive.
     pub fn retire(&self, deployment_id: i64) {
         if let Ok(mut retirements) = self.retirements.lock() {
             retirements.insert(deployment_id, Retirement::Done);
         }
     }
 
-    /// Makes a deployment of an environment that goes inactive, in its turn among everything that GitHub is told; its environment is looked at
-    /// again when that is done. Returns at once.
+    /// Makes a deployment of an environment inactive, through the write queue. Enqueues the
+    /// environment when that has finished. Returns at once.
     ///
     /// # Errors
-    /// Why it failed when it was last tried.
+    /// The error of the last attempt.
     pub fn make_inactive(
         &self,
         environment: &PreviewEnvironment,
@@ -213,9 +220,9 @@ impl Reporter {
             }
             if let Ok(mut retirements) = reporter.retirements.lock() {
                 match result {
-                    // Not found: the deployment itself was deleted on GitHub.
+                    // The deployment has been deleted on GitHub.
                     Ok(()) | Err(ForgeError::NotFound(_)) => retirements.insert(id, Retirement::Done),
-                    // Another write for it was on its way.
+                    // Another write for this deployment replaced this one.
                     Err(ForgeError::Superseded) => retirements.remove(&id),
                     Err(error) => retirements.insert(id, Retirement::Failed(error)),
                 };
@@ -225,19 +232,19 @@ impl Reporter {
         Ok(())
     }
 
-    /// Whether every deployment of an environment is known to be inactive.
+    /// Whether every deployment of the environment is known to be inactive.
     pub fn has_retired(&self, uid: &str) -> bool {
         self.finished.lock().is_ok_and(|finished| finished.contains(uid))
     }
 
-    /// Remembers that every deployment of an environment is inactive.
+    /// Records that every deployment of the environment is inactive.
     pub fn retired_all(&self, uid: String) {
         if let Ok(mut finished) = self.finished.lock() {
             finished.insert(uid);
         }
     }
 
-    /// Forgets an environment that is gone, and its deployments.
+    /// Forgets an environment that has been deleted, and its deployments.
     pub fn forget(&self, uid: &str, deployments: impl IntoIterator<Item = i64>) {
         if let Ok(mut told) = self.told.lock() {
             told.remove(uid);
@@ -254,7 +261,7 @@ impl Reporter {
         }
     }
 
-    /// What the status says was told, and what was since.
+    /// Returns the acknowledged reports: those in the status and those not yet in it.
     fn all_told(&self, uid: &str, reported: &[DeploymentReport]) -> Vec<DeploymentReport> {
         let Ok(told) = self.told.lock() else { return reported.to_vec() };
         let Some(since) = told.get(uid) else { return reported.to_vec() };
@@ -276,7 +283,7 @@ impl Reporter {
         }
     }
 
-    /// The next wait is the first one again.
+    /// Resets the delay of the deployment to [`FIRST_WAIT`].
     fn succeeded(&self, deployment_id: i64) {
         if let Ok(mut failures) = self.failures.lock() {
             failures.remove(&deployment_id);
@@ -301,7 +308,8 @@ async fn send(context: Arc<Context>, environment: Arc<PreviewEnvironment>, wante
         Ok(()) => {
             reporter.succeeded(id);
             reporter.trust(id);
-            // What isn't written down nobody follows: neither the request nor whoever asked in a comment.
+            // Retry until it is recorded: requests and commands follow the deployment by this
+            // record only.
             while let Err(error) = acknowledge(&context, &environment, wanted.clone(), None).await {
                 let wait = reporter.wait(id);
                 tracing::warn!(name = environment.name_any(), %error, ?wait, "what GitHub acknowledged could not be written; it is tried again");
@@ -324,13 +332,14 @@ async fn send(context: Arc<Context>, environment: Arc<PreviewEnvironment>, wante
             if let Err(error) = acknowledge(&context, &environment, wanted.clone(), Some(&error)).await {
                 tracing::warn!(name, %error, "that could not be written on the environment");
             }
-            // Until then it counts as being sent: whatever wakes the environment meanwhile begins no second one.
+            // The report counts as being sent until the delay is over, so that another reconcile of
+            // the environment doesn't start a second one.
             let over = reporter.closing.run_until_cancelled(tokio::time::sleep(wait)).await;
             reporter.sent(&wanted);
             if over.is_none() {
                 return;
             }
-            // By now another state may be wanted: the visit says which.
+            // Another status may be wanted by now, so start from the current environment.
             if let Some(now) = context.environments.get(&ObjectRef::new(&name).within(&namespace)) {
                 reporter.tell(&context.fresh_environments.of(now));
             }
@@ -362,7 +371,8 @@ async fn tell_github(
     match admitted {
         Ok(admitted) => {
             let (forge, name) = context.forge(&admitted).await?;
-            // Its end may have come meanwhile, and nothing is told after that.
+            // The environment may have been deleted in the meantime. Then nothing more is reported
+            // for it.
             let lives = context.environments.get(&ObjectRef::from_obj(environment)).is_some_and(|now| {
                 now.uid() == environment.uid() && now.metadata.deletion_timestamp.is_none()
             });
@@ -377,12 +387,13 @@ async fn tell_github(
             }
             forge.create_deployment_status(&name, wanted).await
         }
-        // The class doesn't let this repository in any more: its credentials aren't this repository's to use.
+        // The class no longer admits this repository, so its credentials must not be used for it.
         Err(mistake) => Err(ForgeError::Invalid(mistake.message)),
     }
 }
 
-/// Writes into the status what GitHub acknowledged, or why it didn't. There is nothing to write into once the environment is gone.
+/// Records in the environment's status what GitHub acknowledged, or why it didn't. Does nothing if
+/// the environment has been deleted.
 async fn acknowledge(
     context: &Context,
     environment: &PreviewEnvironment,
@@ -424,7 +435,7 @@ async fn acknowledge(
     let written: PreviewEnvironment =
         write::status(&*context.cluster, write::REPORTER, &*seen, &status).await?;
     context.fresh_environments.wrote(written);
-    // The request's own record of the deployment may not be seen yet.
+    // The watch may not show the deployment id in the request's status yet.
     let asked = context.requests.state_filter(|request| {
         let known = request.status.as_ref().and_then(|status| status.deployment_id);
         request.namespace() == seen.namespace()
@@ -437,9 +448,8 @@ async fn acknowledge(
     Ok(())
 }
 
-/// Writes into the status of an environment that is being deleted what GitHub was told of its end: that every deployment
-/// is inactive, or why they stay as they are. Says whether that was news. There is nothing to write into once the
-/// environment is gone.
+/// Records in the status of an environment that is being deleted that all its deployments are
+/// inactive, or `why` they aren't. Returns whether the status changed.
 pub(super) async fn ended(
     context: &Context,
     environment: &PreviewEnvironment,

@@ -1,5 +1,6 @@
-//! The reconcile of a `PreviewRepository`: may it be used, and what does GitHub have that no webhook told? The sweep reads open pull requests and recent
-//! deployments by conditional requests, and feeds the same events as the webhooks.
+//! Reconciles a `PreviewRepository`: checks its configuration, and sweeps GitHub for events that no
+//! webhook reported. The sweep reads open pull requests and recent deployments by conditional
+//! requests, and creates the same events as the webhooks.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -34,32 +35,34 @@ use crate::core::publish::deployment_status;
 use crate::core::trouble::{self, Trouble};
 use crate::ports::{ClusterError, Forge, ForgeError, Listing};
 
-/// Its environments' triggers and gates lead to no loop, and all that they follow are there.
+/// Condition: the triggers and gates form no loop, and the environments to which they refer exist.
 const PROMOTION_VALID: &str = "PromotionValid";
-/// No other PreviewRepository has its environments.
+/// Condition: no other PreviewRepository has its environments.
 const ACCEPTED: &str = "Accepted";
-/// GitHub could be read.
+/// Condition: the last sweep could read GitHub.
 pub(super) const SYNCED: &str = "Synced";
-/// Every condition, in the order of a reconcile.
+/// All conditions, in the order of the reconcile.
 pub(super) const CONDITIONS: [&str; 6] =
     [conditions::READY, conditions::RECONCILING, conditions::STALLED, PROMOTION_VALID, ACCEPTED, SYNCED];
 
-/// How old a comment may be that a sweep finds: what was meant an hour ago may not be meant any more.
+/// Maximum age of a comment that a sweep acts on. An older command may no longer be wanted.
 const COMMENTS_LAST: SignedDuration = SignedDuration::from_hours(1);
 
-/// What was swept of each PreviewRepository, by UID: a listing that hasn't changed since asks for nothing.
+/// Result of the last sweep of each PreviewRepository, by UID. An unchanged listing needs no work.
 #[derive(Default)]
 pub struct Sweeps(Mutex<SweptSoFar>);
 
 #[derive(Default)]
 struct SweptSoFar {
     known: HashMap<String, Swept>,
-    /// Counts what was forgotten, so that a sweep that began before isn't remembered after.
+    /// Number of calls to [`Sweeps::forget`], so that a sweep that began before such a call isn't
+    /// remembered after it.
     forgotten: u64,
 }
 
 impl Sweeps {
-    /// Has the next sweep of a PreviewRepository deal with everything anew, though GitHub shows what it showed.
+    /// Makes the next sweep of a PreviewRepository process everything, even if GitHub's listings
+    /// are unchanged.
     pub(super) fn forget(&self, uid: &str) {
         if let Ok(mut swept) = self.0.lock() {
             swept.known.remove(uid);
@@ -87,18 +90,20 @@ impl Sweeps {
 #[derive(Clone, PartialEq, Eq)]
 struct Swept {
     generation: Option<i64>,
-    /// The environments it held: one that it has since come to hold is news to it.
+    /// The environments it owned. For one that it owns since then, the listings have to be
+    /// processed again.
     held: Vec<String>,
     /// Versions of the listings.
     pull_requests: u64,
     deployments: u64,
     branches: u64,
     comments: u64,
-    /// Of the newest deployment of each environment that another one follows: its id, and the version of its statuses.
+    /// Newest deployment of each environment that another one follows: its id, and the version of
+    /// its statuses.
     statuses: Vec<(i64, u64)>,
 }
 
-/// Reconciles a PreviewRepository, within the driver's bounds.
+/// Reconciles a PreviewRepository, within the runner's limits.
 pub fn reconcile(
     repository: Arc<PreviewRepository>,
     context: Arc<Context>,
@@ -127,7 +132,7 @@ async fn visit(repository: &PreviewRepository, context: &Context) -> Result<Acti
     let patterns = resolve::patterns(repository);
     let templates = templates(repository, context).await?;
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
-        // What a sweep finds would only be refused.
+        // While the operator drains, it would reject all events of a sweep.
         Some(_) if context.standing.drains() => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
         Some(class) => match counted(sweep(repository, &class, held, context).await, context) {
             Ok(()) => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
@@ -151,7 +156,8 @@ async fn visit(repository: &PreviewRepository, context: &Context) -> Result<Acti
     result.map_err(|error| if said { error.told() } else { error })
 }
 
-/// Checks that no object stands where one of an environment belongs.
+/// Checks that no foreign PreviewEnvironment has the name of one of this PreviewRepository's
+/// environments.
 fn own_names(repository: &PreviewRepository, context: &Context) -> Result<(), Mistake> {
     let deployed = repository.spec.environments.iter().filter(|entry| entry.deploy.is_some());
     let name = repository.name_any();
@@ -189,7 +195,7 @@ async fn templates(
     Ok(Ok(()))
 }
 
-/// What only a change on GitHub or to the Secret mends.
+/// Whether only a change on GitHub or to the Secret fixes the error.
 fn is_mistake(error: &ForgeError) -> bool {
     matches!(
         error,
@@ -214,14 +220,15 @@ async fn sweep(
     let Some(entry) = repository.spec.environments.first() else { return Ok(()) };
     let (forge, name) = context.forge(&Admitted { repository, entry, class }).await?;
     let forgotten = context.sweeps.forgotten();
-    // Before the list: one that is opened meanwhile isn't missing in it.
+    // Read this before the list: a pull request that is opened in between isn't missing in it.
     let known = pull_requests_of(repository, context);
     let pull_requests = forge.open_pull_requests(&name).await?;
     let open: HashSet<i64> = pull_requests.items.iter().map(|pull_request| pull_request.number).collect();
-    // Each time, for it costs no request while all is well: an end that was missed once would else be missed for good.
+    // Do this in every sweep, because a missed event would otherwise stay missed. It needs no
+    // request while nothing is missing.
     missed(repository, known.difference(&open), context).await?;
     let deployments = forge.recent_deployments(&name).await?;
-    // That they can't be read, as when there are too many, holds no pull request up.
+    // Unreadable branches, for example too many of them, don't block pull requests.
     let (branches, unread) = match branches(repository, &name, &*forge).await {
         Ok(branches) => (branches, Ok(())),
         Err(error) if is_mistake(&error) => (nothing(), Err(error)),
@@ -243,7 +250,8 @@ async fn sweep(
     if context.sweeps.is_known(&uid, &swept) {
         return unread.map_err(Failure::from);
     }
-    // What can't be taken in just now, as a deployment whose environment of before is still going, holds nothing else up.
+    // An event that can't be applied yet, for example because the previous environment is still
+    // being deleted, doesn't block the others.
     let mut all = Ok(());
     for pull_request in pull_requests.items.iter() {
         let pull_request = pull_request.clone();
@@ -272,16 +280,17 @@ async fn sweep(
     }
     all?;
     unread?;
-    // Only what was dealt with whole needn't be dealt with again.
+    // Remember the sweep only if all events were applied.
     context.sweeps.remember(uid, swept, forgotten);
     Ok(())
 }
 
-/// Takes in the branches' heads. Of several new ones, GitHub doesn't say which was pushed last, so each gets a time of its own.
+/// Applies the heads of branches. GitHub doesn't say which of several new ones was pushed last, so
+/// each gets its own time.
 async fn pushes(name: &RepositoryName, branches: &[Branch], context: &Context) -> Result<(), Failure> {
     let mut all = Ok(());
     let mut received = Timestamp::now();
-    // The newest first: the others give way to it before anything is deployed.
+    // The newest comes first, so that the others are superseded before anything is deployed.
     for branch in newest_first(branches) {
         let event = Event::Push {
             repository: name.clone(),
@@ -305,7 +314,7 @@ fn nothing<T>() -> Listing<T> {
     Listing { items: Arc::default(), version: 0 }
 }
 
-/// The branches, where some environment follows any.
+/// Lists the branches, if some environment is triggered by pushes.
 async fn branches(
     repository: &PreviewRepository,
     name: &RepositoryName,
@@ -316,7 +325,8 @@ async fn branches(
     if repository.spec.environments.iter().any(follows) { forge.branches(name).await } else { Ok(nothing()) }
 }
 
-/// The newest comments. Who doesn't let them be read gets no answer to them, and loses nothing else.
+/// Lists the newest comments. Without the permission to read comments, only commands from comments
+/// don't work.
 async fn comments(name: &RepositoryName, forge: &dyn Forge) -> Result<Listing<Comment>, ForgeError> {
     match forge.recent_comments(name).await {
         Err(ForgeError::Forbidden(_) | ForgeError::NotFound(_)) => Ok(nothing()),
@@ -324,14 +334,14 @@ async fn comments(name: &RepositoryName, forge: &dyn Forge) -> Result<Listing<Co
     }
 }
 
-/// Whether a comment that a sweep finds is to be acted on.
+/// Whether a sweep acts on this comment.
 fn is_recent(repository: &PreviewRepository, comment: &Comment, now: Timestamp) -> bool {
     let Ok(written) = comment.created_at.parse::<Timestamp>() else { return false };
     let since = repository.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     written >= since && now.duration_since(written) <= COMMENTS_LAST
 }
 
-/// Of each environment that another one follows, the newest deployment and its statuses.
+/// Returns the newest deployment and its statuses for each environment that another one follows.
 async fn followed<'a>(
     repository: &PreviewRepository,
     name: &RepositoryName,
@@ -356,7 +366,8 @@ async fn followed<'a>(
     Ok(found)
 }
 
-/// The numbers of the pull requests that a PreviewRepository's environments and requests are of.
+/// Returns the numbers of the pull requests that have an environment or request of the
+/// PreviewRepository.
 fn pull_requests_of(repository: &PreviewRepository, context: &Context) -> HashSet<i64> {
     let namespace = repository.namespace();
     let name = repository.name_any();
@@ -371,7 +382,8 @@ fn pull_requests_of(repository: &PreviewRepository, context: &Context) -> HashSe
     of_environments.chain(of_requests).map(|reference| reference.number).collect()
 }
 
-/// Has everything looked at whose pull request isn't among the open ones. That alone is no proof of anything: the look asks for it by number.
+/// Enqueues the objects of pull requests that aren't among the open ones. That proves nothing yet:
+/// their reconciles read the pull request by its number.
 async fn missed(
     repository: &PreviewRepository,
     missing: impl Iterator<Item = &i64> + Send,
@@ -384,7 +396,8 @@ async fn missed(
     Ok(())
 }
 
-/// The newest deployment of each of these environments, with its pull request's number.
+/// Returns the newest deployment of each of these environments, with the number of its pull
+/// request.
 fn newest<'a>(
     entries: &[&RepositoryEnvironment],
     deployments: &'a [Deployment],
@@ -423,7 +436,7 @@ async fn recent_deployment(
     if known.is_some() {
         return Ok(());
     }
-    // Whether one of ours is over, its request tells.
+    // For a deployment that Matinee created, its request determines whether it has ended.
     if Mark::find(&deployment.payload).is_none() {
         let state = forge.deployment_state(name, deployment.id).await?;
         if state == Some(StatusState::Inactive) {
@@ -433,7 +446,8 @@ async fn recent_deployment(
     take_in(Event::Deployment { repository: name.clone(), deployment: deployment.clone() }, context).await
 }
 
-/// Has GitHub show as inactive what was created just when its request was deleted, as for a pull request that was closed in that moment.
+/// Makes deployments inactive whose request was deleted while they were being created, for example
+/// because the pull request was closed.
 async fn orphaned(
     repository: &PreviewRepository,
     name: &RepositoryName,
@@ -468,7 +482,8 @@ async fn orphaned(
     Ok(())
 }
 
-/// Writes a deployment status in its turn. When that fails, the next sweep that finds the deployment without a status writes it.
+/// Writes a deployment status through the write queue. After a failure, the next sweep that finds
+/// the deployment without a status writes it.
 fn write_status(forge: &Arc<dyn Forge>, name: &RepositoryName, report: DeploymentReport) {
     let (forge, name) = (Arc::clone(forge), name.clone());
     tokio::spawn(async move {
@@ -478,8 +493,8 @@ fn write_status(forge: &Arc<dyn Forge>, name: &RepositoryName, report: Deploymen
     });
 }
 
-/// Reports on GitHub the newest deployments that no environment can carry out, since its name is taken. One that has a status was reported, or
-/// somebody else carries it out.
+/// Reports an error on GitHub for the newest deployments whose environment can't be created because
+/// its name is taken. A deployment with a status was reported before, or somebody else deploys it.
 async fn name_taken(
     repository: &PreviewRepository,
     name: &RepositoryName,
@@ -515,8 +530,8 @@ async fn name_taken(
     Ok(())
 }
 
-/// Writes what a visit found. Says whether `Ready` tells how it stands; else it goes on telling what was found last,
-/// since an outage changes nothing about that for a while.
+/// Writes the result of the reconcile. Returns whether `Ready` shows it. Otherwise `Ready` keeps
+/// the previous result, because a short outage doesn't change that.
 async fn record(
     repository: &PreviewRepository,
     chained: &Result<(), Mistake>,

@@ -1,4 +1,5 @@
-//! Drives reconciles: one at a time per object, a bound on all of them, and a growing wait per object after failures.
+//! Runs reconciles: one at a time per object, a maximum of all of them, and exponential backoff per
+//! object after failures.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -25,41 +26,42 @@ use crate::core::trouble::{self, Trouble};
 use crate::metrics::{Controller, Metrics};
 use crate::ports::{ClusterError, ForgeError};
 
-/// Longest time one reconcile may take. Each request in it has a shorter bound; this is the last resort.
+/// Longest time that one reconcile may take. Each request in it has a shorter timeout, so this is
+/// the last resort.
 const RECONCILE_TIMEOUT: Duration = Duration::from_mins(2);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
-/// Pause between two writes of trouble on one object: each of them wakes its reconcile, which then doesn't wait for its
-/// turn.
+/// Minimum time between two writes of the same trouble on one object. Each of these writes triggers
+/// a reconcile, which would otherwise skip the backoff.
 const TELL_AGAIN: Duration = Duration::from_secs(5);
-/// Wait for something of Matinee's that has to end first.
+/// Longest backoff while another operation of Matinee has to complete first.
 const NOT_YET: Duration = Duration::from_secs(10);
 
-/// Why a reconcile ended before its end, though nobody made a mistake: it is tried again.
+/// Why a reconcile did not complete, although no object contains a mistake. It is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The Kubernetes API.
+    /// A request to the Kubernetes API failed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// GitHub.
+    /// A request to GitHub failed.
     #[error(transparent)]
     Forge(#[from] ForgeError),
-    /// Something that passes in a moment.
+    /// The reconcile waits for a short time.
     #[error("{reason}")]
     Soon {
-        /// What is waited for.
+        /// What it waits for.
         reason: String,
-        /// How long to wait.
+        /// Time until the retry.
         after: Duration,
     },
-    /// Another failure, after the object was given a status that says how it stands.
+    /// Another failure, which the object's status already reports.
     #[error(transparent)]
     Told(Box<Failure>),
 }
 
 impl Failure {
-    /// The same, and the object says how it stands.
+    /// Marks the failure as reported in the object's status.
     pub fn told(self) -> Self {
         match self {
             told @ Self::Told(_) => told,
@@ -67,7 +69,7 @@ impl Failure {
         }
     }
 
-    /// Whether it is part of how things go, and nobody's to look into.
+    /// Whether the failure belongs to normal operation and needs no attention.
     pub fn is_expected(&self) -> bool {
         match self {
             Self::Told(failure) => failure.is_expected(),
@@ -76,7 +78,8 @@ impl Failure {
         }
     }
 
-    /// What is to be said of it on the object. No message has anything that changes from one try to the next.
+    /// Returns what to report on the object. The message contains nothing that changes from one
+    /// attempt to the next.
     pub fn trouble(&self) -> Trouble {
         let (reason, is_brief) = match self {
             Self::Told(failure) => return failure.trouble(),
@@ -103,14 +106,14 @@ impl Failure {
     }
 }
 
-/// Asks for reconciles. A replica that doesn't lead makes none, and nobody would take what is asked for: it is dropped.
+/// Enqueues objects. A replica that doesn't lead runs no reconciles, so it drops them.
 pub struct Poke<K: Resource<DynamicType = ()>> {
     sender: UnboundedSender<ObjectRef<K>>,
     waiting: Arc<Waiting>,
     standing: Arc<Standing>,
 }
 
-/// What was asked for, for the driver.
+/// The enqueued objects, for the runner.
 pub struct Asked<K: Resource<DynamicType = ()>> {
     receiver: UnboundedReceiver<ObjectRef<K>>,
     waiting: Arc<Waiting>,
@@ -127,7 +130,7 @@ impl<K: Resource<DynamicType = ()>> Clone for Poke<K> {
 }
 
 impl<K: Resource<DynamicType = ()>> Poke<K> {
-    /// Two ends: whoever sees a reason for a reconcile, and the driver. Requests for one object that waits already are one.
+    /// Creates both ends of a queue. An object that is already in the queue isn't added twice.
     pub fn channel(standing: &Arc<Standing>) -> (Self, Asked<K>) {
         let (sender, receiver) = unbounded();
         let waiting = Arc::<Waiting>::default();
@@ -135,12 +138,12 @@ impl<K: Resource<DynamicType = ()>> Poke<K> {
         (poke, Asked { receiver, waiting })
     }
 
-    /// Asks for a reconcile of the object.
+    /// Enqueues an object.
     pub fn object(&self, object: &K) {
         self.ask(ObjectRef::from_obj(object));
     }
 
-    /// Asks for a reconcile of everything in the store.
+    /// Enqueues all objects in the store.
     pub fn all(&self, store: &Store<K>)
     where
         K: Clone + 'static,
@@ -148,7 +151,7 @@ impl<K: Resource<DynamicType = ()>> Poke<K> {
         store.state().iter().for_each(|object| self.object(object));
     }
 
-    /// Asks for a reconcile of the object of that name.
+    /// Enqueues the object of that name.
     pub fn named(&self, namespace: &str, name: &str) {
         self.ask(ObjectRef::new(name).within(namespace));
     }
@@ -158,12 +161,12 @@ impl<K: Resource<DynamicType = ()>> Poke<K> {
             return;
         }
         self.waiting.asked(object.namespace.as_deref(), &object.name);
-        // The receiver is gone only when the process ends.
+        // The receiver is dropped only when the process ends.
         self.sender.unbounded_send(object).ok();
     }
 }
 
-/// Objects whose reconcile was asked for and hasn't begun, counted once somebody drives.
+/// Objects in the queue, without those being reconciled. They are counted once the runner works.
 #[derive(Default)]
 struct Waiting(Mutex<Line>);
 
@@ -190,7 +193,7 @@ impl Waiting {
         });
     }
 
-    /// Its reconcile began, or it is gone.
+    /// Records that the object's reconcile started, or that it has been deleted.
     fn done<K: Lookup>(&self, object: &ObjectRef<K>) {
         self.change(|line| {
             line.objects.remove(&(object.namespace.clone(), object.name.clone()));
@@ -202,17 +205,17 @@ impl Waiting {
     }
 }
 
-/// Failures in a row, per object.
+/// Consecutive failures per object.
 struct Backoff<K: Resource<DynamicType = ()>>(Mutex<HashMap<ObjectRef<K>, Failing>>);
 
-/// How an object's reconciles fail.
+/// Consecutive failures of an object's reconcile.
 #[derive(Clone, Copy, Default)]
 struct Failing {
-    /// Failures in a row; none: the last one succeeded.
+    /// Number of consecutive failures; zero if the last reconcile succeeded.
     count: u32,
-    /// Since when.
+    /// Time of the first one.
     since: Option<Instant>,
-    /// When that was last written on the object.
+    /// Time when they were last written on the object.
     told: Option<Instant>,
 }
 
@@ -223,13 +226,15 @@ impl<K: Resource<DynamicType = ()>> Backoff<K> {
                 if known == object {
                     (failing.count, failing.since) = (0, None);
                 }
-                // The pause between two writes outlasts a success: what fails each second time is not written each time.
+                // [`TELL_AGAIN`] also applies after a success, so that alternating failures aren't
+                // written each time.
                 failing.count > 0 || failing.told.is_some_and(|told| told.elapsed() < TELL_AGAIN)
             });
         }
     }
 
-    /// For how long the object's reconciles have failed, unless that was written a moment ago.
+    /// Returns for how long the object's reconciles have failed; `None` if that was written within
+    /// [`TELL_AGAIN`].
     fn lasts(&self, object: &ObjectRef<K>) -> Option<Duration> {
         let mut failures = self.0.lock().ok()?;
         let failing = failures.entry(object.clone()).or_default();
@@ -238,7 +243,7 @@ impl<K: Resource<DynamicType = ()>> Backoff<K> {
         (!lately).then(|| since.elapsed())
     }
 
-    /// It was written on the object.
+    /// Records that the failure was written on the object.
     fn told(&self, object: &ObjectRef<K>) {
         if let Ok(mut failures) = self.0.lock() {
             failures.entry(object.clone()).or_default().told = Some(Instant::now());
@@ -261,7 +266,7 @@ impl<K: Resource<DynamicType = ()>> Backoff<K> {
     }
 }
 
-/// How long to wait after so many failures in a row.
+/// Returns the delay after that number of consecutive failures.
 fn wait(failure: &Failure, failures: u32, now: Timestamp) -> Duration {
     match failure {
         Failure::Told(failure) => wait(failure, failures, now),
@@ -274,16 +279,16 @@ fn wait(failure: &Failure, failures: u32, now: Timestamp) -> Duration {
     }
 }
 
-/// Half a second, doubled with every failure, five minutes at most.
+/// Exponential backoff: half a second, doubled with every failure, at most five minutes.
 pub(super) fn growing(failures: u32) -> Duration {
     FIRST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_WAIT)
 }
 
-/// What a controller does with one object.
+/// Reconciles one object of a controller.
 pub type Reconcile<K> = fn(Arc<K>, Arc<Context>) -> BoxFuture<'static, Result<Action, Failure>>;
 
-/// Reconciles objects of the store when they are asked for, until the shutdown; what is under way then is finished. What
-/// keeps a reconcile from its end is written on its object.
+/// Reconciles enqueued objects of the store until the shutdown, and completes the running
+/// reconciles. Reports on an object what prevents its reconcile from completing.
 pub fn drive<K>(
     controller: Controller,
     store: Store<K>,
@@ -353,7 +358,7 @@ where
     results.for_each(move |result| {
         match result {
             Ok(_) => {}
-            // Deleted between the request and its turn.
+            // The object was deleted while it was in the queue.
             Err(controller::Error::ObjectNotFound(object)) => {
                 tracing::trace!(%object, "gone");
                 waiting.done(&*object);
@@ -370,7 +375,7 @@ where
     })
 }
 
-/// Has the object say what keeps its reconcile from its end.
+/// Reports on the object what prevents its reconcile from completing.
 async fn tell<K>(
     object: Arc<K>,
     failure: &Failure,
@@ -389,13 +394,13 @@ async fn tell<K>(
     match explain(object, failure.trouble(), lasts, context).await {
         Ok(true) => backoff.told(&key),
         Ok(false) => {}
-        // It was deleted, or the Kubernetes API is what doesn't answer.
+        // The object was deleted, or the Kubernetes API doesn't respond.
         Err(error) => tracing::debug!(object = %key, %error, "trouble could not be written on the object"),
     }
 }
 
-/// The freshest version of each object: a watch may be behind what a write returned a moment ago, and deciding on the older one would undo
-/// what was just decided.
+/// Newest version of each object. A watch may be older than the response to the last write, and a
+/// decision by the older version would undo the last one.
 pub struct Freshest<K>(Mutex<HashMap<String, Arc<K>>>);
 
 impl<K> Default for Freshest<K> {
@@ -405,7 +410,7 @@ impl<K> Default for Freshest<K> {
 }
 
 impl<K: Resource<DynamicType = ()>> Freshest<K> {
-    /// The object, or what a write returned if that is newer.
+    /// Returns the object, or the response to a write if that is newer.
     pub fn of(&self, seen: Arc<K>) -> Arc<K> {
         let Some(uid) = seen.meta().uid.clone() else { return seen };
         let Ok(mut written) = self.0.lock() else { return seen };
@@ -419,7 +424,7 @@ impl<K: Resource<DynamicType = ()>> Freshest<K> {
         }
     }
 
-    /// Remembers what a write returned, unless a later one's answer was faster.
+    /// Remembers the response to a write, unless a newer one is known.
     pub fn wrote(&self, object: K) {
         let (Some(uid), Ok(mut written)) = (object.meta().uid.clone(), self.0.lock()) else { return };
         if written.get(&uid).is_none_or(|known| version(&**known) <= version(&object)) {
@@ -427,7 +432,7 @@ impl<K: Resource<DynamicType = ()>> Freshest<K> {
         }
     }
 
-    /// Forgets an object that is gone.
+    /// Forgets an object that has been deleted.
     pub fn forget(&self, uid: &str) {
         if let Ok(mut written) = self.0.lock() {
             written.remove(uid);
@@ -435,7 +440,7 @@ impl<K: Resource<DynamicType = ()>> Freshest<K> {
     }
 }
 
-/// Resource versions of one kind can be compared as numbers (KEP-5504).
+/// Returns the resource version as a number. Versions of one kind can be compared (KEP-5504).
 fn version(object: &impl Resource) -> Option<u64> {
     object.meta().resource_version.as_ref()?.parse().ok()
 }

@@ -1,5 +1,6 @@
-//! The desk for Slack: a slash command is checked against the signing secret of each class, whoever typed it is looked up, and a `DeploymentCommand` is
-//! written. Nothing is carried out here.
+//! Receives slash commands from Slack: it checks the request against the signing secret of each
+//! class, looks up the user's GitHub login, and creates a `DeploymentCommand`. The command's
+//! reconcile executes it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, Weak};
@@ -22,23 +23,25 @@ use crate::core::signature::WebhookSecret;
 use crate::core::slack::{self, ChatMessage, Parsed, SlackSignature, SlashCommand};
 use crate::ports::{Actor, ClusterError, Desk, DeskError};
 
-/// Key of the Secret that a class's `slack.secretName` names.
+/// Key of the signing secret in the Secret that a class's `slack.secretName` names.
 const SIGNING_SECRET: &str = "signingSecret";
-/// The other one, for messages in a channel.
+/// Key of the bot token in the same Secret, for messages in a channel.
 pub(super) const BOT_TOKEN: &str = "botToken";
 
-/// How long signing secrets are used before they are read again, so that whoever sends rubbish doesn't have the Kubernetes API asked each time.
+/// Time for which a signing secret is cached, so that invalid requests don't each cause a request
+/// to the Kubernetes API.
 const SECRETS_LAST: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// Receives slash commands.
 pub struct SlackDesk {
     context: Weak<Context>,
-    /// Signing secrets by the name of their Secret, `None` where there is none, and when they were read.
+    /// Signing secrets by the name of their Secret, with the time of the read; `None` when there is
+    /// no such secret.
     secrets: Mutex<HashMap<String, (Instant, Option<WebhookSecret>)>>,
 }
 
 impl SlackDesk {
-    /// A desk that has its stores once the controllers are wired.
+    /// Creates a desk. Its context exists once the controllers are wired.
     pub(super) fn new(context: Weak<Context>) -> Self {
         Self { context, secrets: Mutex::default() }
     }
@@ -61,7 +64,7 @@ impl SlackDesk {
         Ok(secret)
     }
 
-    /// The classes whose Slack app signed the request; never none.
+    /// Returns the classes whose Slack app signed the request; at least one.
     async fn signed_for(
         &self,
         context: &Context,
@@ -108,7 +111,7 @@ fn say(text: impl Into<String>) -> ChatMessage {
     ChatMessage { text: text.into(), ..ChatMessage::default() }
 }
 
-/// Writes the command, or says at once why there is none.
+/// Creates the DeploymentCommand, or returns the message why there is none.
 async fn take(
     context: &Arc<Context>,
     classes: &[Arc<PreviewClass>],
@@ -147,14 +150,15 @@ async fn take(
     let namespace = repository.namespace().unwrap_or_default();
     let uid = context.reception.command_from_slack(&namespace, &repository.name_any(), spec).await?;
     context.responses.remember(uid.clone(), typed.response_url);
-    // Another replica may have answered before it was known here where to.
+    // The leader may have answered before this replica remembered the response URL.
     if let Some(command) = context.commands.find(|command| command.uid().as_ref() == Some(&uid)) {
         relay(context, &command);
     }
     Ok(say(format!("👀 {}", slack::escape(&typed.text))))
 }
 
-/// The PreviewRepository of a GitHub repository under one of these classes; of several the oldest.
+/// Returns the PreviewRepository of a GitHub repository under one of these classes; the oldest of
+/// several.
 fn served<'a>(
     context: &Context,
     classes: &'a [Arc<PreviewClass>],
@@ -180,7 +184,7 @@ fn served<'a>(
     found.into_iter().next()
 }
 
-/// Who in Slack is who on GitHub.
+/// Returns the GitHub logins of Slack users, by their Slack user ids.
 async fn users(
     context: &Context,
     connection: &SlackConnection,
@@ -206,7 +210,7 @@ async fn users(
         .collect())
 }
 
-/// A text in a Secret of the operator's own namespace.
+/// Returns a text in a Secret in the operator's own namespace.
 pub(super) async fn secret(context: &Context, name: &str, key: &str) -> Result<Option<String>, ClusterError> {
     let data = context.secrets.secret(name).await?;
     Ok(data.and_then(|mut data| data.remove(key)).and_then(|bytes| String::from_utf8(bytes).ok()))

@@ -1,5 +1,5 @@
-//! What keeps a reconcile from its end is written on its object, whatever the reconcile was at: the one mechanism for
-//! every kind of object.
+//! Reports on an object what prevents its reconcile from completing. All kinds use this mechanism,
+//! in every stage of the reconcile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::core::deployment::reason::RequestReason;
 use crate::core::trouble::{self, Trouble};
 use crate::ports::ClusterError;
 
-/// Writes trouble on an object, if it has lasted for long enough. Says whether it was written.
+/// Writes trouble on an object, once it has lasted long enough. Returns whether it was written.
 pub type Explain<K> =
     fn(Arc<K>, Trouble, Duration, Arc<Context>) -> BoxFuture<'static, Result<bool, ClusterError>>;
 
-/// An object whose conditions say what keeps its reconcile from its end.
+/// An object whose conditions report what prevents its reconcile from completing.
 pub(super) trait Explained:
     Resource<DynamicType = ()> + Clone + DeserializeOwned + Send + Sync + 'static
 {
@@ -31,24 +31,24 @@ pub(super) trait Explained:
     const MANAGER: &str;
     /// Conditions of the stages of a reconcile, in their order.
     const STAGES: &[&str];
-    /// Reasons of `Ready` that others go by.
+    /// Reasons of `Ready` that other parts of Matinee depend on, so trouble doesn't replace them.
     const KEPT: &[&str] = &[];
 
-    /// Every condition, in its order.
+    /// All conditions, in their order.
     fn kinds() -> Vec<&'static str>;
-    /// The status as far as it is the manager's.
+    /// The fields of the status that the manager owns.
     fn own_status(&self) -> Option<Value>;
-    /// The conditions.
+    /// Current conditions.
     fn conditions(&self) -> &[Condition];
-    /// Whether nothing more is to come, so that no trouble matters.
+    /// Whether the object has ended, so that trouble is irrelevant.
     fn is_over(&self) -> bool {
         false
     }
-    /// The newest version that is known.
+    /// Returns the newest known version.
     fn newest(self: Arc<Self>, _: &Context) -> Arc<Self> {
         self
     }
-    /// Remembers what was written.
+    /// Remembers the written version.
     fn wrote(self, _: &Context) {}
 }
 
@@ -163,7 +163,7 @@ impl Explained for DeploymentRequest {
 
     fn own_status(&self) -> Option<Value> {
         let mut status = json_of(self.status.as_ref())?;
-        // Each approval is written by a manager of its own.
+        // Each approval has its own field manager.
         status.as_object_mut()?.remove("approvals");
         Some(status)
     }

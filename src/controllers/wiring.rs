@@ -1,4 +1,4 @@
-//! Wires the watches to the controllers, and starts them.
+//! Connects the watches to the controllers, and starts them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -49,8 +49,8 @@ use crate::core::drain;
 use crate::metrics::Metrics;
 use crate::ports::{Clock, Desk, Intake, LiveObjects as _};
 
-/// Kinds that nearly every environment has: they are watched before the first reconcile, so that a restart finds what is there and
-/// writes nothing.
+/// Kinds that nearly every environment has. They are watched before the first reconcile, so that a
+/// restart finds the existing objects and writes nothing.
 const USUAL_KINDS: [(&str, &str, &str); 19] = [
     ("", "v1", "Namespace"),
     ("", "v1", "ResourceQuota"),
@@ -73,65 +73,66 @@ const USUAL_KINDS: [(&str, &str, &str); 19] = [
     ("autoscaling", "v2", "HorizontalPodAutoscaler"),
 ];
 
-/// What the controllers are told from outside.
+/// Settings of the controllers.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Namespace of the operator, where its Secrets are.
     pub namespace: String,
-    /// Identity of the cluster in payloads; default: the UID of the namespace `kube-system`.
+    /// Identity of the cluster in deployment payloads. Default: the UID of the namespace
+    /// `kube-system`.
     pub cluster_id: Option<String>,
-    /// Base URL under which the operator's own pages are reached.
+    /// Base URL of the operator's own pages.
     pub public_url: Option<String>,
     /// Time between two sweeps of a repository.
     pub sweep_interval: Duration,
-    /// Reconciles of one kind at the same time.
+    /// Maximum number of concurrent reconciles of one kind.
     pub concurrency: u16,
-    /// Time between two writes to GitHub.
+    /// Minimum time between two writes to GitHub.
     pub github_write_interval: Duration,
-    /// What is counted.
+    /// Metrics of the process.
     pub metrics: Metrics,
-    /// How Slack is spoken to.
+    /// Settings of the client for Slack.
     pub slack: SlackSettings,
-    /// The Lease that is run for; `None`: this is the only replica, and leads.
+    /// Lease of the leader election; `None` if this is the only replica, which always leads.
     pub election: Option<Candidacy>,
     /// ConfigMap in the operator's namespace with settings that change while it runs.
     pub config_map: Option<String>,
-    /// Ends the controllers: what is under way is finished first.
+    /// Ends the controllers, after they have completed their running work.
     pub shutdown: CancellationToken,
 }
 
-/// A replica's part in the election.
+/// A replica's part in the leader election.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidacy {
     /// Name of the Lease, in the operator's namespace.
     pub lease: String,
-    /// This replica's name, which no other has.
+    /// Unique name of this replica.
     pub identity: String,
 }
 
 /// Finds an environment by namespace and name.
 pub type Environments = Arc<dyn Fn(&str, &str) -> Option<Arc<PreviewEnvironment>> + Send + Sync>;
 
-/// Controllers at work.
+/// Running controllers.
 pub struct Running {
-    /// Takes in events.
+    /// Receives GitHub's events.
     pub intake: Arc<dyn Intake>,
-    /// Takes slash commands.
+    /// Receives slash commands.
     pub desk: Arc<dyn Desk>,
     /// Finds an environment by namespace and name.
     pub environments: Environments,
-    /// The data of the ConfigMap with settings, as they change; `None` before it was read.
+    /// Data of the ConfigMap with settings; `None` before it was read.
     pub settings: watch::Receiver<Option<BTreeMap<String, String>>>,
-    /// Ends when every store was filled once: from then on events can be taken in.
+    /// Completes when every store was filled once. From then on events can be applied.
     pub ready: BoxFuture<'static, ()>,
-    /// Ends after the shutdown, or when a controller ends by itself, which is a fault.
+    /// Completes after the shutdown, or with an error when a controller ends by itself.
     pub work: BoxFuture<'static, anyhow::Result<()>>,
 }
 
 /// Connects to the cluster and starts the controllers.
 ///
 /// # Errors
-/// When no cluster is configured, it can't be reached, or it refuses to tell its identity.
+/// No cluster is configured, or it can't be reached, or it denies the read of its identity.
 #[allow(clippy::too_many_lines)] // wiring: one line per wire
 pub async fn start(options: Options) -> anyhow::Result<Running> {
     let client =
@@ -170,7 +171,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         let ask = ask_repository.clone();
         move |repository: &PreviewRepository| {
             ask.object(repository);
-            // Who holds an environment may have changed for others too.
+            // The owner of an environment may have changed for other PreviewRepositories too.
             late.with(|context, pokes| {
                 let same = |one: &PreviewRepository| {
                     one.spec.repository.eq_ignore_ascii_case(&repository.spec.repository)
@@ -344,7 +345,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     if let Some(name) = options.config_map {
         let (standing, metrics) = (Arc::clone(&standing), options.metrics.clone());
         follow.spawn(config_map(client.clone(), options.namespace, name, move |data| {
-            // One that goes takes nothing back: it does when everything is removed.
+            // The deletion of the ConfigMap doesn't end draining, because an uninstallation deletes
+            // it too.
             if let Some(data) = &data {
                 standing.drain(drain::is_on(data));
                 metrics.draining(standing.drains());
@@ -398,14 +400,14 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     })
 }
 
-/// Ends when every store was filled once, and the settings are known.
+/// Completes when every store was filled once and the settings are known.
 async fn filled(
     context: Arc<Context>,
     live: Arc<WatchedObjects>,
     kinds: Vec<GroupVersionKind>,
     mut settings: watch::Receiver<Option<BTreeMap<String, String>>>,
 ) {
-    // A store's writer lives as long as the process.
+    // An error is impossible: a store's writer lives as long as the process.
     context.classes.wait_until_ready().await.ok();
     context.repositories.wait_until_ready().await.ok();
     context.templates.wait_until_ready().await.ok();
@@ -413,11 +415,12 @@ async fn filled(
     context.commands.wait_until_ready().await.ok();
     context.environments.wait_until_ready().await.ok();
     live.listed(&kinds).await;
-    // Whether it drains has to be known before anything is made.
+    // The operator must know whether it drains before it creates anything.
     settings.wait_for(Option::is_some).await.ok();
 }
 
-/// The UID of `kube-system`: the same for the whole life of a cluster, and no other's.
+/// Returns the UID of `kube-system`, which is unique and stays the same for the whole life of a
+/// cluster.
 async fn identity(client: &Client) -> anyhow::Result<String> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = tokio::time::timeout(Duration::from_secs(15), namespaces.get("kube-system"))

@@ -1,4 +1,5 @@
-//! How the controllers write: always server-side apply, each writer under a field manager of its own.
+//! Writes to the Kubernetes API. All are server-side applies, and each writer has its own field
+//! manager.
 
 use std::collections::BTreeMap;
 
@@ -13,41 +14,43 @@ use serde_json::{Value, json};
 use crate::core::api_error;
 use crate::ports::{Actor, Cluster, ClusterError};
 
-/// Writes what events ask for.
+/// Field manager of the objects created for events.
 pub const INTAKE: &str = "matinee-intake";
-/// Writes what an environment consists of, and its status.
+/// Field manager of an environment's objects and status.
 pub const ENVIRONMENT: &str = crate::core::environment::plan::drift::MANAGER;
-/// Writes the status of requests.
+/// Field manager of the status of requests.
 pub const REQUEST: &str = "matinee-request";
-/// Writes the status of PreviewRepositories, classes and templates.
+/// Field manager of the status of PreviewRepositories, classes and templates.
 pub const CATALOG: &str = "matinee-catalog";
-/// Writes what GitHub acknowledged.
+/// Field manager of the reports that GitHub acknowledged.
 pub const REPORTER: &str = "matinee-reporter";
-/// Writes annotations that ask for another look.
+/// Field manager of annotations that trigger a reconcile.
 pub const LOOK: &str = "matinee-look";
-/// Writes the status of commands.
+/// Field manager of the status of commands.
 pub const COMMAND: &str = "matinee-command";
-/// Beginning of the managers that write locks, one for each environment.
+/// Prefix of the field managers of locks, one for each environment.
 pub const LOCK: &str = "matinee-lock";
-/// Beginning of the managers that write approvals, one for each person.
+/// Prefix of the field managers of approvals, one for each person.
 pub const APPROVAL: &str = "matinee-approval";
-/// Writes the annotation that tells of news about what a request waits for. Not [`LOOK`]: what one manager applies no longer, goes.
+/// Field manager of the annotation with the newest event that a request may wait for. It isn't
+/// [`LOOK`], because an apply removes all fields of its manager that it doesn't contain.
 pub const NEWS: &str = "matinee-news";
-/// Holds the finalizer of environments that were made by hand.
+/// Field manager of the finalizer of environments that somebody created by hand.
 pub const FINALIZER: &str = "matinee-finalizer";
 
-/// The kind of our own objects of a type.
+/// Returns the kind of one of Matinee's own types.
 pub fn kind<K: Resource<DynamicType = ()>>() -> GroupVersionKind {
     GroupVersionKind::gvk(&K::group(&()), &K::version(&()), &K::kind(&()))
 }
 
-/// An object to apply: identity and data, nothing else of what the cluster knows.
+/// Returns an object to apply, with identity and data only.
 pub fn object<K: Resource<DynamicType = ()>>(metadata: ObjectMeta, data: Value) -> DynamicObject {
     let types = TypeMeta { api_version: K::api_version(&()).into_owned(), kind: K::kind(&()).into_owned() };
     DynamicObject { types: Some(types), metadata, data }
 }
 
-/// Just the identity of an object. The UID makes the API server refuse the write if the object was made again meanwhile.
+/// Returns the identity of an object. With the UID, the API server rejects the write if the object
+/// was recreated.
 pub fn identity<K: Resource<DynamicType = ()>>(of: &K) -> ObjectMeta {
     ObjectMeta {
         name: Some(of.name_any()),
@@ -57,12 +60,12 @@ pub fn identity<K: Resource<DynamicType = ()>>(of: &K) -> ObjectMeta {
     }
 }
 
-/// A reference to an object, for its events.
+/// Returns a reference to an object, for its events.
 pub fn reference<K: Resource<DynamicType = ()>>(to: &K) -> ObjectReference {
     to.object_ref(&())
 }
 
-/// Applies a status, and returns the object as it is then.
+/// Applies a status. Returns the written object.
 pub async fn status<K, S>(cluster: &dyn Cluster, manager: &str, of: &K, status: &S) -> Result<K, ClusterError>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
@@ -72,8 +75,8 @@ where
     typed(cluster.apply_status(manager, &object).await?)
 }
 
-/// Applies the one annotation of a manager's that asks for another look at an object. When the object was deleted meanwhile there is
-/// nothing to look at: that is `false`, and no error. (An apply without a spec can't make it again.)
+/// Applies a manager's annotation that triggers a reconcile. Returns `false` if the object has been
+/// deleted. (An apply without a spec can't recreate it.)
 pub async fn annotate<K: Resource<DynamicType = ()>>(
     cluster: &dyn Cluster,
     manager: &str,
@@ -90,7 +93,7 @@ pub async fn annotate<K: Resource<DynamicType = ()>>(
     }
 }
 
-/// The object as its Rust type.
+/// Converts an object to its Rust type.
 pub fn typed<K: Resource<DynamicType = ()> + DeserializeOwned>(
     object: DynamicObject,
 ) -> Result<K, ClusterError> {

@@ -1,20 +1,21 @@
-//! Every metric there is: what it is called, what it means, and its labels. Nothing is measured under a name that isn't here.
+//! All metrics with their names, help texts and labels. No metric exists outside of this catalog.
 
-/// What kind of numbers a metric shows. <https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md#metric-types>
+/// Type of a metric.
+/// <https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md#metric-types>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Only grows, and begins anew with the process.
+    /// Only increases, and starts at zero with the process.
     Counter,
-    /// Goes up and down.
+    /// Increases and decreases.
     Gauge,
-    /// Counts in buckets: `_bucket`, `_sum` and `_count` are added to its name.
+    /// Counts observations in buckets. `_bucket`, `_sum` and `_count` are added to its name.
     Histogram,
-    /// Always 1; what it says is in its labels.
+    /// Always 1. Its labels contain the information.
     Info,
 }
 
 impl Kind {
-    /// The word of the text format.
+    /// Returns the type's name in the text format.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -28,18 +29,18 @@ impl Kind {
 /// One metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metric {
-    /// Name in queries; a histogram's without `_bucket`, `_sum` and `_count`.
+    /// Name in queries; for a histogram without `_bucket`, `_sum` and `_count`.
     pub name: &'static str,
-    /// What kind of numbers it shows.
+    /// Type of the metric.
     pub kind: Kind,
-    /// What it means, in one sentence without a full stop.
+    /// Help text: one sentence without a full stop.
     pub help: &'static str,
-    /// Its labels, but for the `le` of buckets.
+    /// Its labels, without the `le` of buckets.
     pub labels: &'static [&'static str],
 }
 
 impl Metric {
-    /// The name without the ending that the format adds by itself.
+    /// Returns the name without the suffix that the format adds.
     pub fn family(&self) -> &'static str {
         let ending = match self.kind {
             Kind::Counter => "_total",
@@ -54,7 +55,7 @@ macro_rules! catalog {
     ($($(#[$about:meta])* $id:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
         $($(#[$about])* pub(super) const $id: Metric =
             Metric { name: $name, kind: Kind::$kind, help: $help, labels: &[$($label),*] };)+
-        /// Every metric that `/metrics` shows.
+        /// All metrics that `/metrics` shows.
         pub const CATALOG: &[Metric] = &[$($id),+];
     };
 }

@@ -1,24 +1,24 @@
-//! The values that labels may have. They are bounded: whoever sends something must not be able to make series.
+//! Values of labels. Their number is limited, so that no sender can create series.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-/// What came of a webhook.
+/// Result of a webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebhookResult {
     /// Its effect is in the cluster.
     Applied,
-    /// It is nothing that Matinee acts on.
+    /// Matinee doesn't handle this event.
     Ignored,
-    /// The sender made a mistake, or isn't who it says.
+    /// The request is invalid, or its signature is.
     Refused,
-    /// It could not be applied; GitHub shows the delivery as failed.
+    /// It could not be applied. GitHub shows the delivery as failed.
     Failed,
 }
 
 impl WebhookResult {
     pub(super) const ALL: [Self; 4] = [Self::Applied, Self::Ignored, Self::Refused, Self::Failed];
 
-    /// The label's value.
+    /// Returns the label's value.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -29,7 +29,7 @@ impl WebhookResult {
     }
 }
 
-/// A controller, named as the kind it reconciles.
+/// A controller, named after the kind that it reconciles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Controller {
     /// Of [`PreviewClass`](crate::api::PreviewClass).
@@ -56,7 +56,7 @@ impl Controller {
         Self::PreviewEnvironment,
     ];
 
-    /// The label's value.
+    /// Returns the label's value.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PreviewClass => "previewclass",
@@ -69,7 +69,7 @@ impl Controller {
     }
 }
 
-/// Events that have a series of their own, `slack` for commands from Slack among them.
+/// Events with their own series. `slack` stands for commands from Slack.
 pub(super) const EVENTS: [&str; 11] = [
     "check_run",
     "check_suite",
@@ -84,12 +84,12 @@ pub(super) const EVENTS: [&str; 11] = [
     "other",
 ];
 
-/// The event, or `other`.
+/// Returns the event if it has its own series, else `other`.
 pub(super) fn event(name: &str) -> &'static str {
     EVENTS.into_iter().find(|known| *known == name).unwrap_or("other")
 }
 
-/// The method of a request, or `other`.
+/// Returns the method of a request if it has its own series, else `other`.
 pub(super) fn method(name: &str) -> &'static str {
     ["GET", "POST", "PATCH", "PUT", "DELETE"].into_iter().find(|known| *known == name).unwrap_or("other")
 }

@@ -1,5 +1,6 @@
-//! What is counted and measured, and how it reads in `/metrics`: counters in memory, without a client or a clock. Whoever does something
-//! says so here; what took time is measured by whoever waited for it.
+//! Metrics of the process, and their text for `/metrics`. They are counters in memory, without a
+//! client or a clock. The code that performs an action reports it here, and the code that waits for
+//! the action measures its duration.
 
 mod catalog;
 mod labels;
@@ -26,7 +27,7 @@ pub use self::scrape::{MOST_PREVIEWS, Previews, Process, ProcessFacts};
 use self::labels::{Credentials, Method, Of, Outcome, Reconcile, Request, Version, Webhook};
 use self::scrape::{PreviewCollector, ProcessCollector, Source};
 
-/// What an answer with [`Metrics::encode`] is. <https://github.com/prometheus/OpenMetrics>
+/// Content type of [`Metrics::encode`]. <https://github.com/prometheus/OpenMetrics>
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Upper bounds of buckets, in seconds.
@@ -34,16 +35,16 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 struct Buckets(&'static [f64]);
 
 impl Buckets {
-    /// Up to what people wait for an environment.
+    /// Up to the time that people wait for an environment.
     const READY: Self =
         Self(&[1., 2., 3., 5., 8., 13., 20., 30., 45., 60., 90., 120., 180., 300., 600., 1_200.]);
-    /// Around what is answered at once, up to where GitHub gives up.
+    /// From immediate responses up to GitHub's timeout.
     const REQUEST: Self = Self(&[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1., 2.5, 5., 10., 20.]);
-    /// GitHub's times are in whole seconds; a delivery that is sent again may be days old.
+    /// GitHub's times are in whole seconds. A redelivered event may be days old.
     const LAG: Self = Self(&[1., 2., 3., 5., 10., 20., 30., 60., 120., 300., 900., 3_600.]);
-    /// Writes are a second apart and 80 in a minute.
+    /// Writes are at least a second apart, and at most 80 per minute.
     const WAIT: Self = Self(&[0.1, 0.5, 1., 2., 3., 5., 10., 20., 30., 60., 120., 300., 900.]);
-    /// Up to the time at which a reconcile is given up.
+    /// Up to the timeout of a reconcile.
     const RECONCILE: Self =
         Self(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1., 2.5, 5., 10., 30., 60., 120.]);
 
@@ -58,7 +59,7 @@ impl MetricConstructor<Histogram> for Buckets {
     }
 }
 
-/// Every metric. Clones count together.
+/// All metrics. Clones share their values.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
@@ -104,13 +105,14 @@ fn register<M: Registered + Clone>(registry: &mut Registry, metric: &Metric, cou
     counts
 }
 
-/// Whole numbers as gauges have them.
+/// Converts a number for a gauge.
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 impl Metrics {
-    /// Nothing counted yet. What alerts compare with an earlier value begins at zero, so that the first time is seen as a change.
+    /// Creates the metrics. Series whose increase triggers alerts start at zero, so that the first
+    /// event counts as an increase.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         let r = &mut registry;
@@ -172,54 +174,54 @@ impl Metrics {
         Self(Arc::new(inner))
     }
 
-    /// Everything as it stands, in the text format that Prometheus reads.
+    /// Returns all metrics in Prometheus' text format.
     ///
     /// # Errors
-    /// None in practice: text is written into memory.
+    /// None in practice: it writes text into memory.
     pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.0.registry)?;
         Ok(text)
     }
 
-    /// Whether this replica reconciles.
+    /// Records whether this replica reconciles.
     pub fn leader(&self, leads: bool) {
         self.0.leader.set(i64::from(leads));
     }
 
-    /// Whether nothing new is made any more.
+    /// Records whether the operator drains.
     pub fn draining(&self, drains: bool) {
         self.0.draining.set(i64::from(drains));
     }
 
-    /// From here on these are shown, while this replica leads.
+    /// Shows these environments from now on, while this replica leads.
     pub fn previews(&self, source: Previews) {
         self.0.previews.set(source);
     }
 
-    /// From here on the process is shown.
+    /// Shows the usage of the process from now on.
     pub fn process(&self, source: Process) {
         self.0.process.set(source);
     }
 
-    /// An environment is ready with a revision for the first time.
+    /// Records that an environment became ready with a revision for the first time.
     pub fn push_to_ready(&self, took: Duration) {
         self.0.push_to_ready.observe(took.as_secs_f64());
     }
 
-    /// A webhook, or a command from Slack, was answered.
+    /// Records the response to a webhook or a command from Slack.
     pub fn webhook(&self, event: &str, result: WebhookResult, took: Duration) {
         let labels = Webhook { event: labels::event(event), result: result.as_str() };
         self.0.webhooks.get_or_create(&labels).inc();
         self.0.webhook_duration.observe(took.as_secs_f64());
     }
 
-    /// A webhook was applied so long after what it is about.
+    /// Records the time from an event to its effect in the cluster.
     pub fn webhook_lag(&self, lag: Duration) {
         self.0.webhook_lag.observe(lag.as_secs_f64());
     }
 
-    /// GitHub answered with a status code, or not.
+    /// Records a request to GitHub. `code` is `None` without a response.
     pub fn github_request(&self, method: &str, code: Option<u16>, took: Duration) {
         let method = labels::method(method);
         let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
@@ -227,48 +229,49 @@ impl Metrics {
         self.0.request_duration.get_or_create(&Method { method }).observe(took.as_secs_f64());
     }
 
-    /// What GitHub said about the rate limit of some credentials.
+    /// Records the rate limit that GitHub reported for some credentials.
     pub fn github_rate_limit(&self, credentials: &str, remaining: u64, limit: u64) {
         let labels = Credentials { credentials: credentials.to_owned() };
         self.0.remaining.get_or_create(&labels).set(whole(remaining));
         self.0.limit.get_or_create(&labels).set(whole(limit));
     }
 
-    /// So many more (or fewer) writes wait in a queue of some credentials.
+    /// Changes the number of waiting writes of some credentials.
     pub fn github_writes_queued(&self, credentials: &str, change: i64) {
         let labels = Credentials { credentials: credentials.to_owned() };
         self.0.queued.get_or_create(&labels).inc_by(change);
     }
 
-    /// A write's turn came after so long.
+    /// Records how long a write waited in the queue.
     pub fn github_write_waited(&self, waited: Duration) {
         self.0.write_wait.observe(waited.as_secs_f64());
     }
 
-    /// A reconcile ended.
+    /// Records the end of a reconcile.
     pub fn reconcile(&self, controller: Controller, ok: bool, took: Duration) {
         let controller = controller.as_str();
         self.0.reconciles.get_or_create(&Reconcile { controller, result: labels::outcome(ok) }).inc();
         self.0.reconcile_duration.get_or_create(&Of { controller }).observe(took.as_secs_f64());
     }
 
-    /// So many objects wait for a reconcile.
+    /// Sets the number of objects in a controller's queue.
     pub fn reconcile_queue(&self, controller: Controller, depth: usize) {
         let labels = Of { controller: controller.as_str() };
         self.0.queue_depth.get_or_create(&labels).set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
-    /// A deployment was held back, since too many there repeat what was deployed.
+    /// Records a deployment that was held because too many repeated the same commit.
     pub fn deployment_loop(&self) {
         self.0.deployment_loops.inc();
     }
 
-    /// An object that somebody else changed was put back, or is left from here on.
+    /// Records that Matinee restored an object that another field manager had changed, or left it
+    /// as it is.
     pub fn drift(&self, corrected: bool) {
         self.0.drift.get_or_create(&Outcome { result: labels::drift(corrected) }).inc();
     }
 
-    /// A PreviewRepository was swept, or could not be.
+    /// Records the end of a sweep of a PreviewRepository.
     pub fn sweep(&self, ok: bool, now: Timestamp) {
         self.0.sweeps.get_or_create(&Outcome { result: labels::outcome(ok) }).inc();
         if ok {

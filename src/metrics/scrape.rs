@@ -1,4 +1,5 @@
-//! What is counted when it is asked for: environments, of which the deleted leave no series, and the process.
+//! Metrics that are collected at each scrape: environments, so that deleted ones leave no series,
+//! and the process.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,14 +16,15 @@ use super::labels::{Preview, State};
 use crate::api::PreviewEnvironment;
 use crate::core::environment::state::{PreviewState, preview_state};
 
-/// Environments that have a series of their own. The label values are names that users choose; a monitoring system pays for each, and
-/// beyond some thousands the counts by state tell more than the list.
+/// Maximum number of environments with their own series. Users choose the names in the labels, and
+/// a monitoring system pays for each series. Beyond some thousands the counts by state are more
+/// useful than the list.
 pub const MOST_PREVIEWS: usize = 5_000;
 
-/// Lists the environments that there are.
+/// Lists the existing environments.
 pub type Previews = Arc<dyn Fn() -> Vec<Arc<PreviewEnvironment>> + Send + Sync>;
 
-/// What the operating system says of this process.
+/// Usage of this process according to the operating system.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProcessFacts {
     /// Bytes in memory.
@@ -35,10 +37,10 @@ pub struct ProcessFacts {
     pub start_time: f64,
 }
 
-/// Asks the operating system; `None` when it doesn't say.
+/// Reads the usage of the process; `None` when the operating system doesn't provide it.
 pub type Process = Arc<dyn Fn() -> Option<ProcessFacts> + Send + Sync>;
 
-/// Where the numbers come from, once that is known.
+/// Source of values, once it is known.
 pub(super) struct Source<T>(RwLock<Option<T>>);
 
 impl<T> Default for Source<T> {
@@ -58,14 +60,15 @@ impl<T: Clone> Source<T> {
 }
 
 fn help(metric: &Metric) -> String {
-    // As the registry writes those that it knows itself.
+    // The registry adds the full stop to its own help texts too.
     format!("{}.", metric.help)
 }
 
-/// Shows environments while this replica leads: two replicas see the same ones, and would count them twice.
+/// Shows environments while this replica leads. All replicas see the same ones, and would count
+/// them repeatedly.
 pub(super) struct PreviewCollector {
     pub source: Arc<Source<Previews>>,
-    /// 1 while it leads.
+    /// 1 while this replica leads.
     pub leader: Gauge,
 }
 
@@ -94,7 +97,7 @@ impl Collector for PreviewCollector {
             return Ok(());
         }
         if previews.len() > MOST_PREVIEWS {
-            // The same ones each time, or every scrape would make new series.
+            // Use the same ones each time. Otherwise every scrape would create new series.
             previews.sort_unstable_by_key(|preview| (preview.namespace(), preview.name_any()));
             previews.truncate(MOST_PREVIEWS);
         }
@@ -118,7 +121,7 @@ fn labels(preview: &PreviewEnvironment) -> Preview {
     }
 }
 
-/// Shows what the process uses.
+/// Shows the usage of the process.
 pub(super) struct ProcessCollector(pub Arc<Source<Process>>);
 
 impl fmt::Debug for ProcessCollector {

@@ -15,7 +15,7 @@ fn preview(namespace: &str, name: &str) -> Arc<PreviewEnvironment> {
     Arc::new(serde_json::from_value(object).unwrap())
 }
 
-/// Everything that can be counted, counted once.
+/// Returns metrics in which everything was recorded once.
 fn exercised() -> Metrics {
     let metrics = Metrics::default();
     let second = Duration::from_secs(1);
@@ -38,13 +38,13 @@ fn exercised() -> Metrics {
     metrics
 }
 
-/// Value of a series, written as in the text; `None` when it isn't there.
+/// Returns the value of a series; `None` when it doesn't exist.
 fn value(metrics: &Metrics, series: &str) -> Option<f64> {
     let text = metrics.encode().unwrap();
     text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
-/// Names of the labels in a series.
+/// Returns the names of the labels of a series.
 fn label_names(series: &str) -> BTreeSet<String> {
     let labels = series.split_once('{').map_or("", |(_, rest)| rest.trim_end_matches('}'));
     let names =
@@ -124,7 +124,7 @@ fn what_is_counted_is_shown() {
 fn nothing_is_said_of_what_did_not_happen_yet() {
     let metrics = Metrics::default();
     let text = metrics.encode().unwrap();
-    // An alert on the age of the last sweep must not fire on a replica that sweeps nothing.
+    // An alert on the age of the last sweep must not fire on a replica that doesn't sweep.
     assert!(!text.contains("matinee_sweep_last_success_timestamp_seconds"), "{text}");
     metrics.sweep(false, Timestamp::UNIX_EPOCH);
     assert_eq!(value(&metrics, "matinee_sweep_last_success_timestamp_seconds"), None);

@@ -1,5 +1,5 @@
-//! What the operator of a cluster asks: is it alive, is it ready, and what does it count? On an address of its own, which needn't be
-//! reached from outside.
+//! Health, readiness and metrics for the operator of the cluster. They have their own address,
+//! which needn't be reachable from outside.
 
 use std::sync::Arc;
 
@@ -13,28 +13,28 @@ use super::answer::Answer;
 use super::unknown;
 use crate::metrics::{CONTENT_TYPE, Metrics};
 
-/// Answers 200 as long as work gets done in the process, else 503 with the reason.
+/// Responds with 200 while the process does its work, else with 503 and the cause.
 pub const HEALTH_PATH: &str = "/healthz";
-/// Answers 200 when webhooks can be acted on, else 503 with the reason.
+/// Responds with 200 when webhooks can be applied, else with 503 and the cause.
 pub const READINESS_PATH: &str = "/readyz";
-/// Everything that is counted, in the text format that Prometheus reads.
+/// Responds with all metrics, in Prometheus' text format.
 pub const METRICS_PATH: &str = "/metrics";
 
-/// Whether all is well; if not, why.
+/// Checks a part of the process. The error is the cause of a problem.
 pub type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// What the admin server works with.
+/// Data for the admin server.
 #[derive(Clone)]
 pub struct AdminContext {
-    /// Asked by [`HEALTH_PATH`].
+    /// Check for [`HEALTH_PATH`].
     pub liveness: Check,
-    /// Asked by [`READINESS_PATH`].
+    /// Check for [`READINESS_PATH`].
     pub readiness: Check,
-    /// Shown by [`METRICS_PATH`].
+    /// Metrics for [`METRICS_PATH`].
     pub metrics: Metrics,
 }
 
-/// Everything that is served to the operator of the cluster, as a service that needs no socket.
+/// Returns the admin server as a service that needs no socket.
 pub fn admin(context: AdminContext) -> Router {
     let routes = Router::new()
         .route(HEALTH_PATH, get(async |State(context): State<AdminContext>| told(&context.liveness, "alive")))

@@ -1,4 +1,4 @@
-//! Answers: a status and one sentence of JSON.
+//! HTTP responses with a status and one sentence as JSON.
 
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use http::{HeaderValue, StatusCode, header};
 pub(super) struct Answer {
     pub status: StatusCode,
     pub message: String,
-    /// When another try makes sense.
+    /// Value of `Retry-After`.
     retry_after: Option<Duration>,
-    /// Whether the connection ends with this answer, because the rest of the request won't be read.
+    /// Whether to close the connection after this response, because the rest of the request won't
+    /// be read.
     close: bool,
 }
 
@@ -22,13 +23,13 @@ impl Answer {
         Self { status, message: message.into(), retry_after: None, close: false }
     }
 
-    /// Asks the sender to come again after a while.
+    /// Sets the time after which the sender should retry.
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
 
-    /// Ends the connection: the body was not read to its end.
+    /// Closes the connection, because the body was not read completely.
     pub fn closing(mut self) -> Self {
         self.close = true;
         self

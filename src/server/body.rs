@@ -1,4 +1,5 @@
-//! Reads a request's body within bounds of size, of time, and of the memory that all bodies share.
+//! Reads the body of a request, with limits on its size, its duration, and the memory of all
+//! bodies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// A body, and its share of the memory for bodies until it is dropped.
+/// A body. It occupies a part of the memory for bodies until it is dropped.
 pub(super) struct Held {
     pub bytes: Vec<u8>,
     share: Option<OwnedSemaphorePermit>,
@@ -17,18 +18,19 @@ pub(super) struct Held {
 /// Why a body was not read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum BodyError {
-    /// Larger than allowed.
+    /// The body exceeds the size limit.
     TooLarge,
-    /// Didn't arrive in time.
+    /// The body didn't arrive in time.
     TooSlow,
-    /// The bodies of other requests fill the memory there is for them.
+    /// The bodies of other requests occupy the memory for bodies.
     NoRoom,
-    /// Ended before its end.
+    /// The connection ended before the body did.
     Broken,
 }
 
-/// The whole body. Nothing is read of one that says beforehand that it is too large, and never more than `largest` bytes are kept.
-/// Memory is accounted for as it fills, so a sender who only promises a large body takes nothing from the others.
+/// Reads the whole body. Keeps at most `largest` bytes, and reads nothing if `length` exceeds that.
+/// Memory is reserved as data arrives, so a sender who only announces a large body takes nothing
+/// from the others.
 pub(super) async fn read(
     body: Body,
     length: Option<u64>,
@@ -50,7 +52,8 @@ async fn collect(mut body: Body, largest: usize, memory: &Arc<Semaphore>) -> Res
             return Err(BodyError::TooLarge);
         }
         let permits = u32::try_from(data.len()).map_err(|_| BodyError::TooLarge)?;
-        // Not waited for: bodies that wait for each other's memory while holding their own would all wait until their time is up.
+        // Don't wait for memory: bodies that hold a part of it would wait for each other until all
+        // of them time out.
         let more = Arc::clone(memory).try_acquire_many_owned(permits).map_err(|_| BodyError::NoRoom)?;
         match &mut held.share {
             Some(share) => share.merge(more),

@@ -1,4 +1,4 @@
-//! Serves an application on a socket, with bounds that hold against slow and numerous clients.
+//! Serves an application on a socket, with limits against slow clients and too many clients.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -19,12 +19,14 @@ use tokio_util::task::TaskTracker;
 
 use super::Limits;
 
-/// How long a client may go on sending what nobody reads any more, before the connection is cut.
+/// Time for which the data of a client is still read and discarded, before the connection is
+/// closed.
 const LINGER: Duration = Duration::from_secs(2);
-/// Wait after a failure to accept, which mostly means that there are no file descriptors left.
+/// Pause after a failed accept. Usually the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// Serves HTTP/1.1 until `shutdown`; then accepts nothing more, lets requests under way end, and returns.
+/// Serves HTTP/1.1 until `shutdown`. Then accepts no more connections, completes the running
+/// requests, and returns.
 pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown: CancellationToken) {
     let connections = Arc::new(Semaphore::new(limits.connections));
     let tasks = TaskTracker::new();
@@ -53,7 +55,7 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown:
     }
     drop(listener);
     tasks.close();
-    // Requests are bounded themselves; this bound is for clients that don't take their answer.
+    // Requests have their own timeout. This one is for clients that don't read the response.
     if tokio::time::timeout(limits.request_time + LINGER, tasks.wait()).await.is_err() {
         tracing::warn!("connections were cut because they did not end in time");
     }
@@ -77,11 +79,12 @@ async fn converse(stream: TcpStream, app: Router, limits: Limits, shutdown: Canc
     }
 }
 
-/// A connection that is closed in two steps: an answer given before the whole request was read would be lost to a client that still sends,
-/// since closing a socket with unread bytes resets it. (RFC 9112, section 9.6.)
+/// A connection that is closed in two steps. Closing a socket with unread bytes resets it, so a
+/// client that is still sending would lose a response that was sent before the whole request was
+/// read (RFC 9112, section 9.6).
 struct Lingering {
     stream: TcpStream,
-    /// Set once nothing more will be written.
+    /// Set once the write side is closed.
     ending: Option<Pin<Box<Sleep>>>,
 }
 
@@ -122,7 +125,7 @@ impl AsyncWrite for Lingering {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Says that nothing more will be written, then reads and forgets what the client still sends, for a while.
+    /// Closes the write side. Then reads and discards the client's data until [`LINGER`] is over.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let ending = match &mut this.ending {
@@ -137,7 +140,7 @@ impl AsyncWrite for Lingering {
             let mut buffer = ReadBuf::new(&mut scratch);
             match Pin::new(&mut this.stream).poll_read(cx, &mut buffer) {
                 Poll::Pending => return Poll::Pending,
-                // The client is done, or gone.
+                // The client has closed the connection.
                 Poll::Ready(read) if read.is_err() || buffer.filled().is_empty() => break,
                 Poll::Ready(_) => {}
             }

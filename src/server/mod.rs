@@ -1,4 +1,5 @@
-//! HTTP in: GitHub's webhooks, commands from Slack and pages; and on another address health and metrics.
+//! HTTP server: GitHub's webhooks, commands from Slack, and pages; health and metrics on a second
+//! address.
 
 mod admin;
 mod answer;
@@ -27,34 +28,37 @@ use crate::metrics::{Metrics, WebhookResult};
 use crate::ports::{Desk, Intake};
 use answer::Answer;
 
-/// Where Slack sends slash commands: the "Request URL" of the app's command.
+/// Path of slash commands: the "Request URL" of the Slack app's command.
 pub const SLACK_PATH: &str = "/slack/commands";
-/// The page of an environment, which deployment statuses link to as their log.
+/// Page of an environment. Deployment statuses link to it as their log.
 pub const ENVIRONMENT_PATH: &str = "/environments/{namespace}/{name}";
 
-/// The largest webhook that GitHub sends, in bytes. <https://docs.github.com/webhooks/webhook-events-and-payloads>
+/// Size of GitHub's largest webhook, in bytes.
+/// <https://docs.github.com/webhooks/webhook-events-and-payloads>
 pub const LARGEST_WEBHOOK: usize = 25 * 1024 * 1024;
 
-/// The secrets that deliveries may be signed with now.
+/// Secrets that are valid for signatures of deliveries at present.
 pub type Secrets = watch::Receiver<Arc<[WebhookSecret]>>;
 
 /// Finds an environment by namespace and name.
 pub type Environments = Arc<dyn Fn(&str, &str) -> Option<Arc<PreviewEnvironment>> + Send + Sync>;
 
-/// What one request, and all of them together, may use.
+/// Limits on one request and on all requests together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest body of a webhook in bytes.
     pub body: usize,
-    /// Bytes that the bodies of all requests may fill at one time; at least [`Limits::body`]. What doesn't fit is asked to come again.
+    /// Bytes that the bodies of all requests may occupy at a time; at least [`Limits::body`].
+    /// Further senders get the status 503 and retry.
     pub bodies: usize,
-    /// Time to send the header of a request, also on a connection that was used before.
+    /// Time to send the header of a request, also on a reused connection.
     pub header_time: Duration,
-    /// Time for the whole body to arrive, from the end of the header.
+    /// Time for the body to arrive, from the end of the header.
     pub body_time: Duration,
-    /// Time from the end of the header to the answer, more than [`Limits::body_time`]. GitHub gives up after 10 seconds.
+    /// Time from the end of the header to the response, more than [`Limits::body_time`]. GitHub's
+    /// timeout is 10 seconds.
     pub request_time: Duration,
-    /// Connections open at one time; more of them wait to be accepted.
+    /// Maximum number of open connections. Further ones wait to be accepted.
     pub connections: usize,
 }
 
@@ -71,30 +75,30 @@ impl Default for Limits {
     }
 }
 
-/// What the server works with.
+/// Data for the server.
 #[derive(Clone)]
 pub struct Context {
     /// Applies events.
     pub intake: Arc<dyn Intake>,
-    /// Takes slash commands.
+    /// Receives slash commands.
     pub desk: Arc<dyn Desk>,
     /// Secrets of the webhook.
     pub secrets: Secrets,
-    /// Asked for the environment of a page.
+    /// Finds the environment of a page.
     pub environments: Environments,
-    /// Counts what is answered.
+    /// Metrics of the requests.
     pub metrics: Metrics,
-    /// What requests may use.
+    /// Limits on requests.
     pub limits: Limits,
 }
 
 struct Shared {
     context: Context,
-    /// One permit per byte of a body in memory.
+    /// One permit for each byte of a body in memory.
     memory: Arc<Semaphore>,
 }
 
-/// Everything that is served, as a service that needs no socket.
+/// Returns the server as a service that needs no socket.
 pub fn app(context: Context) -> Router {
     let bytes = context.limits.bodies.max(context.limits.body).min(Semaphore::MAX_PERMITS);
     let shared = Arc::new(Shared { context, memory: Arc::new(Semaphore::new(bytes)) });
@@ -105,7 +109,7 @@ pub fn app(context: Context) -> Router {
     unknown(routes).with_state(shared)
 }
 
-/// Answers what no route takes.
+/// Adds responses for unknown paths and methods.
 fn unknown<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
     routes
         .method_not_allowed_fallback(async || {
@@ -114,7 +118,7 @@ fn unknown<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
         .fallback(async || Answer::new(StatusCode::NOT_FOUND, "there is nothing here"))
 }
 
-/// What an answer says about the request: how it ended, for the count.
+/// Returns the label of a response in the metrics.
 fn result(status: StatusCode) -> WebhookResult {
     match status {
         StatusCode::ACCEPTED => WebhookResult::Applied,

@@ -1,5 +1,6 @@
-//! The page of an environment: what `log_url` in a deployment status leads to. Plain HTML, no script; everything in it is escaped, since
-//! messages and names come from pull requests and clusters.
+//! Page of an environment, to which `log_url` in a deployment status links. It is plain HTML
+//! without scripts. All texts are escaped, because messages and names come from pull requests and
+//! clusters.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}td,th{border-bot
 text-align:left;vertical-align:top}th{color:#59636e;font-weight:500}.ok{color:#1a7f37}.no{color:#d1242f}.wait{color:#9a6700}\
 code{background:#f6f8fa;padding:.1rem .3rem;border-radius:4px}";
 
-/// Shows one environment.
+/// Shows the page of an environment.
 pub(super) async fn environment(
     State(shared): State<Arc<Shared>>,
     Path((namespace, name)): Path<(String, String)>,
@@ -122,7 +123,7 @@ fn document(title: &str, body: &str) -> String {
     )
 }
 
-/// A text as it may stand in HTML, in attributes too.
+/// Escapes a text for HTML, also inside of attributes.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

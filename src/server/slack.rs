@@ -1,4 +1,5 @@
-//! One slash command from Slack: what can be told from the header is refused before the body is read. The answer is what Slack shows at once.
+//! Receives slash commands from Slack. Requests with an invalid header are rejected before the body
+//! is read. Slack shows the response to the user at once.
 //! <https://docs.slack.dev/interactivity/implementing-slash-commands>
 
 use std::sync::Arc;
@@ -20,10 +21,10 @@ use crate::core::slack::signature::{SIGNATURE_HEADER, SlackSignature, TIMESTAMP_
 use crate::metrics::WebhookResult;
 use crate::ports::DeskError;
 
-/// Slack gives up after three seconds.
+/// Time limit for a response. Slack's own timeout is three seconds.
 const WITHIN: Duration = Duration::from_millis(2_800);
 
-/// Answers one command.
+/// Responds to one command.
 pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let start = Instant::now();
     let span = tracing::info_span!("slack");

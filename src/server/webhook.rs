@@ -1,4 +1,5 @@
-//! One delivery: what can be told from the header is refused before the body is read; 202 only after the effect is applied.
+//! Receives webhook deliveries. Requests with an invalid header are rejected before the body is
+//! read. A response with 202 means that the effect is applied.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,17 +26,18 @@ use crate::ports::IntakeError;
 const EVENT_HEADER: &str = "x-github-event";
 const DELIVERY_HEADER: &str = "x-github-delivery";
 
-/// When a delivery that could not be taken in is worth another try.
+/// Value of `Retry-After` for a delivery that could not be applied.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// Answers one delivery.
+/// Responds to one delivery.
 pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Answer {
     let start = Instant::now();
     let event = short_header(request.headers(), EVENT_HEADER).unwrap_or_default();
     let delivery = short_header(request.headers(), DELIVERY_HEADER).unwrap_or_default();
     let span = tracing::info_span!("webhook", delivery, event, status = Empty, otel.status_code = Empty);
     async {
-        // A bound on everything: a delivery that GitHub has given up on must not go on using anything here.
+        // This timeout covers everything: a delivery that GitHub has given up must not use
+        // resources any longer.
         let answer = timeout(shared.context.limits.request_time, deliver(&shared, request))
             .await
             .unwrap_or_else(|_| {
@@ -49,7 +51,7 @@ pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request)
         } else {
             tracing::warn!(status, "refused: {message}");
         }
-        // For traces alone: the line above says it already.
+        // Only for traces, because the log line above already contains this.
         let span = Span::current();
         span.record("status", status);
         if answer.status.is_server_error() {
@@ -75,7 +77,8 @@ async fn deliver(shared: &Shared, request: Request) -> Answer {
         Err(error) => return refuse_body(&error, limits).closing(),
     };
     let secrets = Arc::clone(&shared.context.secrets.borrow());
-    // 25 MB take some tens of milliseconds to hash and to read: not on a thread that other requests wait for.
+    // Hashing and parsing 25 MB takes tens of milliseconds, so don't block a thread that other
+    // requests need.
     let read = tokio::task::spawn_blocking(move || open(&secrets, &signature, &event, &held)).await;
     match read {
         Ok(Ok((Parsed::Event(event), at))) => apply(shared, event, delivery, at).await,
@@ -89,7 +92,7 @@ async fn deliver(shared: &Shared, request: Request) -> Answer {
     }
 }
 
-/// What the header says must do before anything of the body is read.
+/// Checks the header before any of the body is read. Returns the event's name and the signature.
 fn check_header(headers: &HeaderMap) -> Result<(String, Signature), Answer> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
@@ -110,7 +113,8 @@ fn check_header(headers: &HeaderMap) -> Result<(String, Signature), Answer> {
     Ok((event, signature))
 }
 
-/// A header that holds a name or an id; `None` when it is missing, longer than such things are, or not plain text.
+/// Returns a header that contains a name or an id; `None` when it is missing, too long, or not
+/// plain text.
 fn short_header(headers: &HeaderMap, name: &str) -> Option<String> {
     const LONGEST: usize = 100;
     let text = headers.get(name)?.to_str().ok()?;
@@ -140,7 +144,7 @@ enum OpenError {
     Parse(ParseError),
 }
 
-/// Verifies the signature, and only then looks into the body: what happened, and when.
+/// Verifies the signature before it parses the body. Returns the event and its time.
 fn open(
     secrets: &[WebhookSecret],
     signature: &Signature,

@@ -1,4 +1,4 @@
-//! The flags and variables as they are given, unchecked. Each is text, so that every mistake is told in the same way.
+//! Raw flags and variables. All are texts, so that errors in them have the same format.
 
 use clap::Args;
 

@@ -1,11 +1,11 @@
-//! The name of this process among replicas.
+//! Unique name of this process among the replicas.
 
 use std::hash::{BuildHasher as _, RandomState};
 
-/// Longest name.
+/// Maximum length of a name.
 const LONGEST: usize = 253;
 
-/// The given name, or one that no other process has: the host's name, and a random number.
+/// Returns the given name, or else the host's name with a random number, which is unique.
 pub(super) fn of(given: Option<&str>) -> Result<String, String> {
     match given {
         Some(name) if name.len() > LONGEST || name.chars().any(char::is_control) => {
@@ -13,7 +13,7 @@ pub(super) fn of(given: Option<&str>) -> Result<String, String> {
         }
         Some(name) => Ok(name.to_owned()),
         None => {
-            // Its keys are random for each.
+            // Each `RandomState` has random keys.
             let random = RandomState::new().hash_one(std::process::id());
             Ok(format!("{}_{random:016x}", host()))
         }

@@ -1,4 +1,4 @@
-//! Files with one webhook secret each, as a mounted Kubernetes Secret gives them.
+//! Files with one webhook secret each, such as those of a mounted Kubernetes Secret.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,13 +8,13 @@ use std::sync::Arc;
 use crate::core::signature::SecretError;
 use crate::core::signature::WebhookSecret;
 
-/// No secret is longer than this many bytes; a file that is was named by mistake.
+/// Size limit in bytes. A larger file can't be a secret, so its path must be wrong.
 const LARGEST_FILE: u64 = 4_096;
 
 const REMEDY: &str =
     "generate one with `openssl rand -hex 32`, and set it as the webhook's secret on GitHub too";
 
-/// Files with secrets, and what they held when they were read.
+/// Files with secrets, and the secrets that were read from them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFiles {
     paths: Vec<PathBuf>,
@@ -22,13 +22,14 @@ pub struct SecretFiles {
 }
 
 impl SecretFiles {
-    /// Reads one secret out of each file. At least one file, and every file has to hold a good secret.
+    /// Reads one secret from each file. There must be at least one file, and each must contain a
+    /// valid secret.
     pub fn open(paths: &[String]) -> Result<Self, String> {
         let named = paths.iter().filter(|path| !path.is_empty());
         Self::read_all(named.map(PathBuf::from).collect())
     }
 
-    /// The same files, read anew.
+    /// Reads the same files again.
     pub fn reopen(&self) -> Result<Self, String> {
         Self::read_all(self.paths.clone())
     }
@@ -43,7 +44,7 @@ impl SecretFiles {
         Ok(Self { paths, secrets })
     }
 
-    /// The secrets; at least one.
+    /// Returns the secrets; at least one.
     pub fn secrets(&self) -> Arc<[WebhookSecret]> {
         Arc::clone(&self.secrets)
     }

@@ -11,7 +11,7 @@ struct Program {
     flags: Flags,
 }
 
-/// A folder of this test's own, gone at its end.
+/// Temporary folder of one test. It is deleted when dropped.
 struct Folder(PathBuf);
 
 impl Folder {

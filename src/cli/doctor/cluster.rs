@@ -1,4 +1,4 @@
-//! What is observed of the API server, the definitions, the rights and the operator.
+//! Reads the API server's version, the definitions, the rights and the operator's state.
 
 use futures::future::join_all;
 use futures::stream;
@@ -27,24 +27,24 @@ use crate::core::doctor::{Finding, Looked, Unread, operator as judge};
 use crate::core::environment::plan::DEPLOYER;
 use crate::settings;
 
-/// Questions about rights at the same time.
+/// Maximum number of concurrent access reviews.
 const AT_ONCE: usize = 16;
 
-/// What the API server says of itself.
+/// Returns the API server's version and time.
 pub(super) async fn server(reader: &Reader) -> Result<Server, String> {
     let (info, date): (Info, _) = reader.dated("/version").await?;
     let clock = date.and_then(|date| Some(jiff::fmt::rfc2822::parse(&date).ok()?.timestamp()));
     Ok(Server { major: info.major, minor: info.minor, version: info.git_version, clock })
 }
 
-/// Who the API server takes this account for.
+/// Returns the user as which the API server authenticates this account.
 pub(super) async fn user(reader: &Reader) -> Option<String> {
     let reviews: Api<SelfSubjectReview> = Api::all(reader.client.clone());
     let review = reader.ask(&reviews, &SelfSubjectReview::default()).await.ok()?;
     review.status?.user_info?.username
 }
 
-/// The definitions, in the order in which a person reads them.
+/// Checks the definitions, in the order in which people read them.
 pub(super) async fn definitions(reader: &Reader) -> Vec<Finding> {
     let own = custom_resource_definitions();
     let api: Api<CustomResourceDefinition> = Api::all(reader.client.clone());
@@ -66,7 +66,7 @@ pub(super) async fn definitions(reader: &Reader) -> Vec<Finding> {
     findings.collect()
 }
 
-/// What is published of the group's kinds to everybody.
+/// Returns the published schema of the group, which every account may read.
 async fn published(reader: &Reader) -> Looked<Value> {
     reader.path(&format!("/openapi/v3/apis/{GROUP}/{VERSION}")).await.map(Some)
 }
@@ -81,7 +81,8 @@ fn of_kind(published: &Looked<Value>, kind: &str) -> Looked<Seen> {
     Ok(found.map(|schema| Seen::Published(schema.clone())))
 }
 
-/// The rights of the operator's account: its own, when it is the one that looks.
+/// Checks the rights of the operator's account. If this is the operator's account, it reviews its
+/// own access.
 pub(super) async fn rights(
     reader: &Reader,
     own: &Own<'_>,
@@ -139,7 +140,7 @@ async fn is_allowed(reader: &Reader, right: &Right<'_>, account: Option<&String>
     Ok(status.is_some_and(|status| status.allowed))
 }
 
-/// The operator itself. `now` is by the API server's clock.
+/// Checks the operator itself. `now` is the time of the API server.
 pub(super) async fn operator(reader: &Reader, flags: &Flags, now: Timestamp) -> Vec<Finding> {
     let Reader { client, namespace } = reader;
     let roles: Api<ClusterRole> = Api::all(client.clone());

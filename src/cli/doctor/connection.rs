@@ -1,4 +1,4 @@
-//! What is observed through a class's connection to GitHub.
+//! Reads the state of a class's connection to GitHub.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use crate::adapters::github::{GithubSettings, examine};
 use crate::api::{GithubConnection, PreviewClass, PreviewRepository};
 use crate::core::doctor::{Verdict, secrets, shown_url};
 
-/// One connection, of the classes that use it and the PreviewRepositories that it serves: those of these classes.
+/// Returns the section of one connection, with the classes that use it and their
+/// PreviewRepositories.
 pub(super) fn section<'a>(
     reader: &Arc<Reader>,
     connection: GithubConnection,
@@ -32,7 +33,7 @@ pub(super) fn section<'a>(
     let looking = async move {
         let uses = Uses::of(&served, &classes);
         let keys = reader.secret_keys(&connection.secret_name).await;
-        // What is wrong with the Secret stands with the class.
+        // The section of the class reports errors in the Secret.
         let usable = secrets::github(&reader.namespace, &connection, &keys).verdict == Verdict::Ok;
         let observed = if usable {
             let settings = GithubSettings { timeout: REQUEST_TIMEOUT, ..GithubSettings::default() };

@@ -1,4 +1,5 @@
-//! `matinee doctor`: looks at everything an installation depends on, and says what is wrong and what to do. It changes nothing.
+//! `matinee doctor`: checks everything on which an installation depends, and reports problems with
+//! their remedies. It changes nothing.
 
 mod cluster;
 mod connection;
@@ -29,13 +30,13 @@ use crate::core::doctor::rights::Own;
 use crate::core::doctor::{Finding, Section, Summary, class, kubernetes, repositories, show};
 use crate::settings::{self, SERVICE_ACCOUNT_NAMESPACE, own_namespace};
 
-/// Longest time one request may take.
+/// Timeout of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest time that everything may take.
+/// Timeout of all checks.
 const LONGEST: Duration = Duration::from_mins(1);
-/// There are problems.
+/// Exit code when there are problems.
 const PROBLEMS: u8 = 1;
-/// Nothing could be looked at.
+/// Exit code when nothing could be checked.
 const NOT_RUN: u8 = 2;
 
 /// Flags of `matinee doctor`.
@@ -73,8 +74,8 @@ enum Output {
     Json,
 }
 
-/// Looks, prints, and tells by its exit code how it went: 0 all is well or there are warnings, 1 there are problems, 2 nothing could
-/// be looked at.
+/// Runs the checks and prints their results. The exit code is 0 without problems (warnings are
+/// allowed), 1 with problems, and 2 when nothing could be checked.
 pub(super) fn main(flags: &Flags) -> ExitCode {
     let printed = looked(flags).and_then(|(sections, reached)| {
         print(&sections, flags.output).map(|()| (Summary::of(&sections), reached))
@@ -90,7 +91,7 @@ pub(super) fn main(flags: &Flags) -> ExitCode {
     }
 }
 
-/// What was found, and whether there was a cluster to look at.
+/// Returns the results, and whether the cluster could be reached.
 fn looked(flags: &Flags) -> anyhow::Result<(Vec<Section>, bool)> {
     let namespace = own_namespace(flags.namespace.as_deref(), Path::new(SERVICE_ACCOUNT_NAMESPACE))
         .map_err(|why| anyhow!("--namespace (MATINEE_NAMESPACE): {why}"))?;
@@ -100,7 +101,7 @@ fn looked(flags: &Flags) -> anyhow::Result<(Vec<Section>, bool)> {
             client().await.context("no Kubernetes cluster to look at: set KUBECONFIG, or run in a pod")?;
         anyhow::Ok(look(client, flags, namespace).await)
     });
-    // Looking a name up can't be broken off, and must not hold the end.
+    // A name lookup can't be cancelled, and must not delay the end.
     runtime.shutdown_background();
     sections
 }
@@ -119,7 +120,7 @@ fn is_coloured() -> bool {
     stdout().is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// A section that is being looked at.
+/// A section whose checks are running.
 type Looking<'a> = (String, BoxFuture<'a, Vec<Finding>>);
 
 async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>, bool) {
@@ -194,7 +195,7 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
     (sections, true)
 }
 
-/// The ways to GitHub, each with the classes that use it.
+/// Returns the connections to GitHub, each with the classes that use it.
 fn connections(classes: &[PreviewClass]) -> Vec<(GithubConnection, Vec<PreviewClass>)> {
     let mut found: BTreeMap<(String, String), (GithubConnection, Vec<PreviewClass>)> = BTreeMap::new();
     for class in classes {

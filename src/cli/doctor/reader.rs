@@ -1,4 +1,4 @@
-//! Reads from the cluster, each bounded in time.
+//! Reads from the cluster, with timeouts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -20,7 +20,7 @@ use crate::core::doctor::secrets::Keys;
 use crate::core::doctor::{Looked, Unread};
 use crate::ports::{ClusterError, Secrets};
 
-/// The cluster as the account sees it that looks.
+/// The cluster, with the rights of the current account.
 pub(super) struct Reader {
     pub client: Client,
     /// The operator's namespace.
@@ -28,17 +28,17 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// One object.
+    /// Returns an object.
     pub async fn get<K: Clone + DeserializeOwned + Debug>(&self, objects: Api<K>, name: &str) -> Looked<K> {
         bounded(objects.get_opt(name)).await
     }
 
-    /// All objects.
+    /// Lists all objects.
     pub async fn list<K: Clone + DeserializeOwned + Debug>(&self, objects: Api<K>) -> Result<Vec<K>, Unread> {
         bounded(objects.list(&ListParams::default())).await.map(|list| list.items)
     }
 
-    /// Asks a question in the form of an object that is not kept.
+    /// Creates a review object, which the API server answers and doesn't store.
     pub async fn ask<K: Clone + DeserializeOwned + Debug + Serialize>(
         &self,
         reviews: &Api<K>,
@@ -47,14 +47,14 @@ impl Reader {
         bounded(reviews.create(&PostParams::default(), question)).await
     }
 
-    /// What is at a path that holds no objects.
+    /// Returns the response at a path that isn't an object's.
     pub async fn path<T: DeserializeOwned>(&self, path: &str) -> Result<T, Unread> {
         let request =
             Request::get(path).body(Vec::new()).map_err(|error| Unread::Failed(error.to_string()))?;
         bounded(self.client.request(request)).await
     }
 
-    /// The same with the time at which it was answered, as the answer says it.
+    /// Like [`Self::path`], with the `Date` of the response.
     pub async fn dated<T: DeserializeOwned>(&self, path: &str) -> Result<(T, Option<String>), String> {
         let request = Request::get(path).body(Body::empty()).map_err(|error| error.to_string())?;
         let asking = async {
@@ -71,7 +71,7 @@ impl Reader {
         timeout(REQUEST_TIMEOUT, asking).await.unwrap_or_else(|_| Err(late()))
     }
 
-    /// The keys of one of the operator's Secrets that hold something.
+    /// Returns the non-empty keys of one of the operator's Secrets.
     pub async fn secret_keys(&self, name: &str) -> Keys {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let secret = self.get(secrets, name).await?;

@@ -1,4 +1,4 @@
-//! What is observed of the way to a class's previews: its Gateway or ingress class, and its names.
+//! Checks how requests reach a class's previews: the Gateway or ingress class, and DNS.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
@@ -14,7 +14,7 @@ use crate::adapters::url_probe::addresses;
 use crate::api::{GatewayRouting, PreviewClass};
 use crate::core::doctor::{Finding, Looked, Unread, gateway, ingress, name};
 
-/// Whether the Gateway API is served.
+/// Checks whether the API server serves the Gateway API.
 pub(super) async fn gateway_api(reader: &Reader) -> Finding {
     let kinds = match reader.path::<APIResourceList>("/apis/gateway.networking.k8s.io/v1").await {
         Ok(list) => Ok(list.resources.into_iter().map(|resource| resource.kind).collect()),
@@ -25,7 +25,7 @@ pub(super) async fn gateway_api(reader: &Reader) -> Finding {
     gateway::served(&kinds)
 }
 
-/// The Gateway or ingress class, and where names under the domain lead.
+/// Checks the Gateway or ingress class, and the DNS records of the domain.
 pub(super) async fn check(reader: &Reader, class: &PreviewClass) -> Vec<Finding> {
     let routing = &class.spec.routing;
     let label = format!("doctor-{:016x}.{}", RandomState::new().build_hasher().finish(), routing.domain);

@@ -1,4 +1,4 @@
-//! What is observed of the Secrets that a class names.
+//! Reads the Secrets that a class names.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::api::{PreviewClass, SlackUsers};
 use crate::core::doctor::Finding;
 use crate::core::doctor::secrets::{self, Keys};
 
-/// GitHub's, Slack's and the registries' Secrets.
+/// Checks the Secrets of GitHub, Slack and the registries.
 pub(super) async fn check(reader: &Reader, class: &PreviewClass) -> Vec<Finding> {
     let namespace = &reader.namespace;
     let github = &class.spec.forge.github;
@@ -37,7 +37,7 @@ async fn users(reader: &Reader, from: &SlackUsers) -> Keys {
             Ok(map.map(|map| map.data.into_iter().flatten().map(|(key, _)| key).collect()))
         }
         (None, Some(name)) => reader.secret_keys(name).await,
-        // The schema refuses it.
+        // The schema rejects this.
         (None, None) => Ok(Some(BTreeSet::new())),
     }
 }

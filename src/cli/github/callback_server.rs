@@ -1,7 +1,7 @@
-//! The page on this machine that leads the browser to GitHub, and takes it in again with the code.
+//! Page on this machine that sends the browser to GitHub, and receives it again with the code.
 //!
-//! Nothing else is served. The page's path is known to whoever sees the terminal alone: on a machine with several people, anybody else who
-//! had the App made would own it.
+//! Nothing else is served. The path of the page is random, and only the terminal shows it: another
+//! user of this machine who found the page could create the App and own it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,42 +18,42 @@ use url::form_urlencoded;
 
 use crate::server::escape;
 
-/// Where GitHub sends the browser back to.
+/// Path to which GitHub redirects the browser.
 pub(super) const CALLBACK: &str = "/callback";
-/// Longest code that is taken for one; GitHub's have forty characters.
+/// Maximum length of a code. GitHub's codes have forty characters.
 const LONGEST_CODE: usize = 200;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color:#1f2328}\
 button{font:inherit;font-weight:600;color:#fff;background:#1f883d;border:0;border-radius:6px;padding:.5rem 1.2rem;cursor:pointer}";
 
-/// A browser that came back from GitHub.
+/// A browser that GitHub has redirected here.
 pub(super) struct Back {
-    /// What the App's credentials are had for.
+    /// Code to exchange for the App's credentials.
     pub(super) code: String,
-    /// Tells the browser how it ended.
+    /// Sends the result to the browser.
     pub(super) answer: oneshot::Sender<Ending>,
 }
 
-/// How it ended.
+/// Result for the browser.
 pub(super) enum Ending {
-    /// The credentials are kept; the App is installed at this URL.
+    /// The credentials are saved. The App can be installed at this URL.
     Install(String),
-    /// The terminal says what went wrong.
+    /// It failed. The terminal shows the cause.
     Failed,
 }
 
-/// What the page shows.
+/// Content of the page.
 pub(super) struct Offer<'a> {
-    /// Where the form is posted to.
+    /// URL to which the form is posted.
     pub(super) action: &'a str,
     /// The manifest, as JSON.
     pub(super) manifest: &'a str,
-    /// Who shall own the App.
+    /// Future owner of the App.
     pub(super) owner: &'a str,
 }
 
 struct Door {
-    /// `Host`s by which this machine is asked for; any other is a name that somebody else's server leads here.
+    /// Accepted `Host` headers. Any other is a foreign name that resolves to this machine.
     hosts: [String; 2],
     path: String,
     page: String,
@@ -62,7 +62,8 @@ struct Door {
     sender: mpsc::Sender<Back>,
 }
 
-/// What is served at this address. The page is at `/<key>`; who comes back must bring `state`.
+/// Returns the server for this address. The page is at `/<key>`; the returning browser must send
+/// `state`.
 pub(super) fn open(
     address: SocketAddr,
     key: &str,
@@ -105,12 +106,13 @@ fn document(title: &str, body: &str) -> String {
 async fn answer(State(door): State<Arc<Door>>, request: Request) -> Response {
     let mut response = door.respond(&request.into_parts().0).await;
     let headers = response.headers_mut();
-    // Without `form-action`: a browser holds it against every redirect that follows, to a company's sign-in page for one.
+    // Without `form-action`, because browsers apply it to all further redirects, for example to a
+    // company's sign-in page.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // GitHub is told where the form came from, and not the page's path.
+    // GitHub receives the origin of the form, but not the path of the page.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("origin"));
     response
 }
@@ -167,7 +169,7 @@ impl Door {
     }
 }
 
-/// Compares in a time that doesn't depend on where the two differ.
+/// Compares in constant time.
 fn same(given: &str, known: &str) -> bool {
     given.as_bytes().ct_eq(known.as_bytes()).into()
 }

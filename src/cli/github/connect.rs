@@ -1,4 +1,4 @@
-//! `matinee github connect`: from nothing to an App and its Secrets.
+//! `matinee github connect`: creates an App and its Secrets.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _, stdout};
@@ -29,24 +29,26 @@ use crate::cli::github::secret_output::{Keeper, rescue};
 use crate::ports::{ClusterError, ForgeError, Secrets};
 use crate::server;
 
-/// How often GitHub is asked for the credentials: an answer that got lost may have left the code as it was.
+/// Maximum number of attempts to get the credentials. If a response was lost, the code may still be
+/// valid.
 const ATTEMPTS: u32 = 3;
-/// Time between two of them, and between two looks at where the App is installed.
+/// Delay between two attempts, and between two reads of the App's installations.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// A line for whoever runs it. That nobody reads it is no reason to stop.
+/// Prints a line. A closed output is no reason to stop.
 fn say(line: &str) {
     let _ = writeln!(stdout(), "{line}");
 }
 
-/// Hexadecimal digits that nobody can guess.
+/// Returns random hexadecimal digits that can't be guessed.
 fn random<const BYTES: usize>() -> anyhow::Result<String> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
     Ok(hex::encode(bytes))
 }
 
-/// Asked to end. From the first on, signals don't end the process: an App that was just made has its key here alone.
+/// Signals to end. They no longer end the process, because a new App's key exists only in this
+/// process.
 struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
@@ -66,7 +68,7 @@ impl Interrupts {
     }
 }
 
-/// Does it all. The error says what is left to do.
+/// Runs all steps. The error says what remains to be done.
 pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
     let organization = wanted.organization.as_deref();
     let name = match &wanted.name {
@@ -119,7 +121,7 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
     };
     let made = keep_new_app(wanted, &keeper, &code, webhook_secret).await;
     let install = made.as_ref().ok().map(|(app, _)| wanted.place.install(&app.slug));
-    // Whoever closed the browser isn't told.
+    // The browser may have closed the connection.
     let _ = answer.send(install.clone().map_or(Ending::Failed, Ending::Install));
     shutdown.cancel();
     let _ = served.await;
@@ -143,8 +145,8 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fetches the App's credentials and keeps them; answers the App, and the way to ask GitHub in its name. With a webhook's secret that is
-/// there already, the App is told that one.
+/// Gets the App's credentials and saves them. Returns the App, and a client that authenticates as
+/// it. If the webhook's secret already exists, the App is set to use it.
 async fn keep_new_app(
     wanted: &Wanted,
     keeper: &Keeper,
@@ -196,7 +198,8 @@ async fn keep_new_app(
     Ok((app, itself))
 }
 
-/// Tells GitHub the webhook's secret. That can be told again as often as it takes: a new App may not be known everywhere there yet.
+/// Sets the webhook's secret of the App on GitHub. Retries, because a new App may not be known to
+/// all of GitHub's servers yet. This is idempotent.
 async fn share(app: &GithubApp, secret: &SecretString) -> Result<(), ForgeError> {
     let mut attempt = 1;
     loop {
@@ -210,7 +213,7 @@ async fn share(app: &GithubApp, secret: &SecretString) -> Result<(), ForgeError>
     }
 }
 
-/// The Secrets could not be kept: nothing of them may get lost.
+/// Saves the credentials to a file after the Secrets could not be saved, so that nothing is lost.
 fn saved(app: &NewApp, secrets: &[Secret], error: anyhow::Error) -> anyhow::Error {
     let slug = if is_slug(&app.slug) { app.slug.as_str() } else { "new" };
     match rescue(Path::new("."), slug, secrets) {
@@ -239,7 +242,7 @@ async fn fetch(api: &str, code: &str) -> Result<NewApp, ForgeError> {
     }
 }
 
-/// Data of a Secret that need not be in a cluster.
+/// Data of a Secret that needn't exist in a cluster.
 struct Held(BTreeMap<String, Vec<u8>>);
 
 #[async_trait]
@@ -257,7 +260,8 @@ async fn installed(app: &GithubApp) -> Vec<Installed> {
             Ok(found) if !found.is_empty() => return found,
             Ok(_) => problem = None,
             Err(error) => {
-                // A new App may not be known everywhere at GitHub yet, so everything may pass.
+                // A new App may not be known to all of GitHub's servers yet, so any error may be
+                // temporary.
                 let text = error.to_string();
                 if problem.as_ref() != Some(&text) {
                     say(&format!("GitHub doesn't tell yet where it is installed: {text}"));
@@ -281,7 +285,7 @@ fn tell_installed(app: &NewApp, installed: Option<&[Installed]>) {
     }
 }
 
-/// Opens the page where there is a desktop. Where there isn't, its URL was printed.
+/// Opens the page if there is a desktop. The URL was printed in any case.
 fn open_browser(url: &str) {
     let desktop = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     if !stdout().is_terminal() || !(desktop || cfg!(target_os = "macos")) {

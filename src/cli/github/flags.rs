@@ -1,4 +1,4 @@
-//! The flags of `matinee github connect`, and what they mean once they are checked.
+//! Flags of `matinee github connect`, and their checked values.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -70,7 +70,7 @@ pub(super) struct Flags {
     dry_run: bool,
 }
 
-/// What is wanted, known to make sense.
+/// Checked values of the flags.
 #[allow(clippy::struct_excessive_bools)] // each is a flag
 pub(super) struct Wanted {
     pub(super) place: Place,
@@ -89,7 +89,7 @@ pub(super) struct Wanted {
     pub(super) dry_run: bool,
 }
 
-/// Collects mistakes, so that all of them are told at once.
+/// Collects errors, so that all of them are reported at once.
 #[derive(Default)]
 struct Checker(Vec<String>);
 
@@ -100,7 +100,7 @@ impl Checker {
 }
 
 impl Wanted {
-    /// Checks all flags; `namespace_file` is where a pod finds its namespace.
+    /// Checks all flags. `namespace_file` is the file in a pod that contains its namespace.
     pub(super) fn check(flags: &Flags, namespace_file: &Path) -> Result<Self, Vec<String>> {
         let mut check = Checker::default();
         let place = check.ok("github-url", Place::parse(&flags.github_url));
@@ -161,7 +161,7 @@ fn webhook_secret(flags: &Flags) -> Result<String, String> {
     settings::object_name(&flags.webhook_secret)
 }
 
-/// A key of a Secret, as Kubernetes takes it.
+/// Checks a key of a Secret by Kubernetes' rules.
 fn secret_key(text: &str) -> Result<String, String> {
     let good = (1..=253).contains(&text.len())
         && !text.starts_with("..")
@@ -176,7 +176,8 @@ fn secret_key(text: &str) -> Result<String, String> {
     }
 }
 
-/// An address that only this machine reaches: whoever reaches the page could have the App made.
+/// Parses a loopback address. The page must not be reachable from other machines, because anybody
+/// who reaches it can create the App.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text
         .parse()

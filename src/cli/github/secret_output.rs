@@ -1,4 +1,4 @@
-//! Where an App's Secrets are kept: in the cluster, or as files for whoever brings them there.
+//! Saves the App's Secrets: in the cluster, or as files to be applied later.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,16 +19,16 @@ use crate::ports::ClusterError;
 
 type Data = BTreeMap<String, ByteString>;
 
-/// Where Secrets are kept.
+/// Destination of Secrets.
 pub(super) enum Keeper {
-    /// In the operator's namespace.
+    /// The operator's namespace.
     Cluster(Box<OwnSecrets>),
-    /// As files named `<name>.yaml` in a folder.
+    /// Files named `<name>.yaml` in a folder.
     Folder(PathBuf),
 }
 
 impl Keeper {
-    /// In the folder, else in the cluster that the environment describes.
+    /// Saves to the folder if one is given, else to the cluster of the current configuration.
     pub(super) async fn new(folder: Option<&Path>, namespace: &str) -> anyhow::Result<Self> {
         if let Some(folder) = folder {
             return Ok(Self::Folder(folder.to_owned()));
@@ -39,8 +39,9 @@ impl Keeper {
         Ok(Self::Cluster(Box::new(OwnSecrets::new(client, namespace))))
     }
 
-    /// Makes sure, before there is anything to keep, that it can be kept: an App whose key is lost is litter. Answers the webhook's
-    /// secret when there is one already, as of a chart that made it: GitHub is told that one, then.
+    /// Checks before the App is created that its Secrets can be saved: an App whose key is lost is
+    /// useless. Returns the webhook's secret if it already exists, for example because the chart
+    /// created it. The App then uses that one.
     pub(super) async fn check(&self, kept: &Kept, replace: bool) -> anyhow::Result<Option<SecretString>> {
         match self {
             Self::Cluster(secrets) => {
@@ -82,7 +83,7 @@ impl Keeper {
         secrets.read(name).await.map_err(|error| unwritable(&error, &self.place(name, kept), kept))
     }
 
-    /// Keeps the Secrets; answers where.
+    /// Saves the Secrets. Returns where they are.
     pub(super) async fn keep(
         &self,
         secrets: &[Secret],
@@ -114,7 +115,7 @@ impl Keeper {
         Ok(places)
     }
 
-    /// How a Secret is called where it is kept.
+    /// Returns the name of a saved Secret for messages.
     fn place(&self, name: &str, kept: &Kept) -> String {
         match self {
             Self::Cluster(_) => format!("Secret {}/{name}", kept.namespace),
@@ -123,7 +124,8 @@ impl Keeper {
     }
 }
 
-/// A token beside an App's keys would be a mistake; of the webhook's Secret, another key may be read by the operator, too.
+/// A Secret with an App's keys must not contain a token too, so it is replaced completely. The
+/// webhook's Secret may contain other keys that the operator reads, so these stay.
 fn overwrite(name: &str, replace: bool, kept: &Kept) -> Overwrite {
     match replace {
         false => Overwrite::Nothing,
@@ -136,7 +138,7 @@ fn taken(place: &str, flag: &str) -> anyhow::Error {
     anyhow!("{place} is there already: replace it with --replace, or choose another name with {flag}")
 }
 
-/// The webhook's secret in a Secret that is there, if the operator would take it.
+/// Returns the webhook's secret in an existing Secret, if it is valid.
 fn usable(data: &Data, key: &str, place: &str) -> anyhow::Result<SecretString> {
     let Some(value) = data.get(key) else {
         let keys = data.keys().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
@@ -177,7 +179,7 @@ fn file(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.yaml"))
 }
 
-/// Makes a file that this user alone can read. One that is there stays as it is.
+/// Creates a file that only this user can read. An existing file stays unchanged.
 fn create(path: &Path, content: &str) -> std::io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(content.as_bytes())?;
@@ -189,7 +191,8 @@ fn yaml(secrets: &[&Secret]) -> anyhow::Result<String> {
     Ok(documents?.join("---\n"))
 }
 
-/// Saves what could not be kept: GitHub shows it to nobody again. Into the folder, else where temporary files are.
+/// Saves to a file what couldn't be saved otherwise, because GitHub doesn't show it again. Uses the
+/// folder, else the one for temporary files.
 pub(super) fn rescue(folder: &Path, slug: &str, secrets: &[Secret]) -> anyhow::Result<PathBuf> {
     let text = yaml(&secrets.iter().collect::<Vec<_>>())?;
     let name = format!("matinee-app-{slug}-{}.yaml", std::process::id());
@@ -224,7 +227,7 @@ mod tests {
         }
     }
 
-    /// A folder, gone at the end of its test.
+    /// Temporary folder. It is deleted when dropped.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -295,7 +298,7 @@ mod tests {
         }
     }
 
-    /// A cluster that holds one Secret, and what it was made by replacing it.
+    /// A cluster with one Secret, and that Secret's current state.
     fn cluster(there: Secret) -> (Keeper, Arc<Mutex<Secret>>) {
         let held = Arc::new(Mutex::new(there));
         let answering = Arc::clone(&held);
@@ -355,7 +358,7 @@ mod tests {
             secrets.iter().map(|secret| &secret.data).collect::<Vec<_>>()
         );
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        // Where that can't be, somewhere else.
+        // The folder can't be written, so another one is used.
         let elsewhere = rescue(&folder.0.join("nowhere"), "m2", &secrets).unwrap();
         assert!(fs::remove_file(elsewhere).is_ok());
     }

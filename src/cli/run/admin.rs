@@ -1,4 +1,5 @@
-//! Health, readiness and metrics, served from a thread of their own: what tells that everything else is stuck mustn't be stuck with it.
+//! Serves health, readiness and metrics from a separate thread, so that they work even if the main
+//! runtime is blocked.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,13 +14,13 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::metrics::Metrics;
 use crate::server::{self, AdminContext, Check, Limits};
 
-/// Time between two signs of life of the runtime that does the work.
+/// Interval of the runtime's heartbeat.
 const BEAT: Duration = Duration::from_secs(1);
-/// For how long there may be none. A machine that is short of processor time runs the beat late, but not that late; a runtime all of whose
-/// threads are blocked never runs it.
+/// Maximum age of the last heartbeat. On a machine that is short of CPU time the heartbeat is late,
+/// but not this late. A runtime whose threads are all blocked never runs it.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
 
-/// Who asks about health and metrics keeps few connections.
+/// Maximum number of connections for health and metrics.
 const CONNECTIONS: usize = 64;
 
 /// The server for health, readiness and metrics, from the start of the process to its end.
@@ -31,7 +32,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Serves on the listener. The runtime that this is called in is the one that is watched.
+    /// Serves on the listener. Monitors the runtime from which this is called.
     pub fn start(listener: TcpListener, metrics: Metrics) -> anyhow::Result<Self> {
         Self::watching(listener, metrics, STUCK_AFTER)
     }
@@ -66,12 +67,12 @@ impl Admin {
         Ok(Self { ready, shutdown, thread: Mutex::new(Some(thread)), _beat: beat })
     }
 
-    /// From here on it is ready.
+    /// Marks the process as ready.
     pub fn ready(&self) {
         self.ready.store(true, Ordering::Release);
     }
 
-    /// Serves no longer, once what is being answered is.
+    /// Completes the running requests and stops.
     pub async fn end(&self) {
         self.shutdown.cancel();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -92,7 +93,7 @@ fn readiness(ready: Arc<AtomicBool>) -> Check {
     })
 }
 
-/// When the runtime last ran a task.
+/// Time when the runtime last ran a task.
 struct Pulse {
     start: Instant,
     /// Milliseconds since the start.

@@ -26,7 +26,7 @@ struct Program {
     flags: Flags,
 }
 
-/// A file with a secret, gone at the end of its test.
+/// Temporary file with a secret. It is deleted when dropped.
 struct SecretFile(PathBuf);
 
 impl SecretFile {
@@ -48,7 +48,7 @@ impl Drop for SecretFile {
     }
 }
 
-/// Holds each event until it is let through.
+/// Blocks each event until it is let through.
 struct Gate {
     events: Mutex<Vec<Event>>,
     arrived: Semaphore,
@@ -65,7 +65,7 @@ impl Intake for Gate {
     }
 }
 
-/// Takes no commands.
+/// Accepts no commands.
 struct Closed;
 
 #[async_trait]
@@ -125,7 +125,7 @@ impl Operated {
         }
     }
 
-    /// Sends a request that ends its connection, and reads all of the answer.
+    /// Sends a request that closes its connection, and reads the complete response.
     async fn ask(address: std::net::SocketAddr, request: String) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -134,7 +134,7 @@ impl Operated {
         answer
     }
 
-    /// What the admin listener answers.
+    /// Returns the admin listener's response.
     async fn admin(&self, path: &str) -> String {
         get(self.admin, path).await
     }
@@ -196,7 +196,7 @@ async fn a_delivery_under_way_is_applied_before_it_ends() {
     operated.gate.arrived.acquire().await.unwrap().forget();
     operated.shutdown.cancel();
     assert!(!operated.end.is_finished());
-    // Whoever asks is told of health and metrics to the end.
+    // Health and metrics are served until the end.
     assert!(operated.admin("/healthz").await.starts_with("HTTP/1.1 200"));
     operated.gate.through.add_permits(1);
     let answer = timeout(PATIENCE, delivery).await.unwrap().unwrap();
@@ -257,7 +257,7 @@ fn a_runtime_all_of_whose_threads_are_blocked_is_not_alive() {
         })
     };
     health("HTTP/1.1 200");
-    // One of two threads: the work goes on.
+    // This blocks one of two threads, so the heartbeat continues.
     let (free, blocked) = std::sync::mpsc::channel::<()>();
     let blocked = Arc::new(Mutex::new(blocked));
     let block = || {
@@ -287,7 +287,7 @@ async fn changed_secrets_are_used_and_broken_ones_are_not() {
     let task = tokio::spawn(follow_secrets(files, sender, Duration::from_millis(5)));
     let next = |text: &str| Arc::from([WebhookSecret::new(text.as_bytes()).unwrap()]);
     for secret in ["the second secret", "the third secret!"] {
-        // A file that is empty for a moment, as while it is written, takes nothing away.
+        // A file may be empty while it is being written. The previous secret stays valid.
         std::fs::write(&file.0, "").unwrap();
         tokio::time::sleep(Duration::from_millis(30)).await;
         assert!(!current.has_changed().unwrap());

@@ -1,5 +1,6 @@
-//! Step 4: the answer, where the command was given. One comment, edited as things go on; in Slack the answers to the command, and a message in
-//! the class's channel.
+//! Step 4: answers the command where it was given. On GitHub the answer is one comment, which
+//! Matinee edits as the command progresses. In Slack it is a response to the slash command and a
+//! message in the class's channel.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -21,16 +22,19 @@ use crate::core::forge::{Emoji, RepositoryName};
 use crate::core::slack::{ChatMessage, ResponseType, ResponseUrl};
 use crate::ports::{Forge, ForgeError};
 
-/// For how long, and how often, Slack lets a command be answered.
+/// Time in which Slack accepts responses to a slash command. Their maximum number is
+/// [`MOST_ANSWERS`].
 /// <https://docs.slack.dev/interactivity/handling-user-interaction#message_responses>
 const ANSWERABLE: Duration = Duration::from_mins(30);
 const MOST_ANSWERS: u32 = 5;
-/// How often an answer is tried again that another replica gave, and the first wait, which grows by itself each time.
+/// Maximum number of retries of an answer that this replica relays, and the first delay. Each
+/// further delay is longer by the first one.
 const RELAY_TRIES: u32 = 4;
 const RELAY_WAIT: Duration = Duration::from_secs(2);
 
-/// Where commands from Slack are answered, by the DeploymentCommand's UID. Kept in memory alone, by the replica that took the command: whoever has such a
-/// URL can write into the channel. A restart forgets them; then only the class's channel tells what came of a command.
+/// Response URLs of commands from Slack, by the DeploymentCommand's UID. Only the replica that
+/// received the command keeps its URL, in memory, because anybody with such a URL can write into
+/// the channel. After a restart, only the class's channel receives the answer.
 #[derive(Default)]
 pub struct Responses(Mutex<HashMap<String, Response>>);
 
@@ -38,12 +42,12 @@ struct Response {
     url: ResponseUrl,
     since: Instant,
     sent: u32,
-    /// What was last relayed of what the leader said.
+    /// The last answer of the leader that this replica relayed.
     relayed: Option<String>,
 }
 
 impl Responses {
-    /// Remembers where a command is answered.
+    /// Remembers the response URL of a command.
     pub(in crate::controllers) fn remember(&self, uid: String, url: ResponseUrl) {
         if let Ok(mut known) = self.0.lock() {
             known.retain(|_, response| response.since.elapsed() < ANSWERABLE);
@@ -51,14 +55,14 @@ impl Responses {
         }
     }
 
-    /// Forgets a command that is gone.
+    /// Forgets a command that has been deleted.
     pub(super) fn forget(&self, uid: &str) {
         if let Ok(mut known) = self.0.lock() {
             known.remove(uid);
         }
     }
 
-    /// Where to say it, if it is news and Slack takes one more answer.
+    /// Returns the response URL if the text is new and Slack accepts one more response.
     fn take_for(&self, uid: &str, text: &str) -> Option<ResponseUrl> {
         {
             let mut known = self.0.lock().ok()?;
@@ -71,13 +75,13 @@ impl Responses {
         self.take(uid)
     }
 
-    /// Whether this is the last that was relayed.
+    /// Whether `text` is the last relayed answer.
     fn last_was(&self, uid: &str, text: &str) -> bool {
         let known = self.0.lock().ok();
         known.is_some_and(|known| known.get(uid).is_some_and(|one| one.relayed.as_deref() == Some(text)))
     }
 
-    /// Where to answer, if Slack takes one more answer.
+    /// Returns the response URL if Slack accepts one more response.
     fn take(&self, uid: &str) -> Option<ResponseUrl> {
         let mut known = self.0.lock().ok()?;
         let response = known.get_mut(uid)?;
@@ -89,10 +93,11 @@ impl Responses {
     }
 }
 
-/// Says what the leader answered where only this replica can: the one that took a command from Slack knows where that is.
+/// Relays the leader's answer to Slack. Only the replica that received the slash command knows its
+/// response URL.
 pub fn relay(context: &Arc<Context>, command: &DeploymentCommand) {
     let Some(text) = command.status.as_ref().and_then(|status| status.answer.clone()) else { return };
-    // The leader answers by itself.
+    // The leader sends its answers itself.
     if context.standing.leads() {
         return;
     }
@@ -107,7 +112,7 @@ pub fn relay(context: &Arc<Context>, command: &DeploymentCommand) {
                 return;
             };
             tokio::time::sleep(wait).await;
-            // By now there may be something newer to say, which has its own task.
+            // Another task relays a newer answer, if there is one by now.
             if !context.responses.last_was(&uid, &text) {
                 return;
             }
@@ -119,34 +124,34 @@ fn ephemeral(text: &str) -> ChatMessage {
     ChatMessage { text: text.to_owned(), response_type: ResponseType::Ephemeral, ..ChatMessage::default() }
 }
 
-/// An answer, with the reaction to a command that has come to its end. It owns all that it needs:
-/// no reconcile waits for it.
+/// An answer, with the reaction to a command that has ended. It owns all its data, because no
+/// reconcile waits for it.
 struct Answer {
     context: Arc<Context>,
     command: Arc<DeploymentCommand>,
     forge: Arc<dyn Forge>,
     name: RepositoryName,
     slack: Option<SlackConnection>,
-    /// The id of the answer that there is.
+    /// Id of the existing answer.
     known: Option<String>,
     text: String,
     emoji: Option<Emoji>,
 }
 
-/// When an answer is to be tried again.
+/// State of an answer that isn't complete.
 pub(super) enum Answering {
-    /// Its end enqueues the command.
+    /// It is being written. Its end enqueues the command.
     UnderWay,
-    /// It failed, and is put off.
+    /// It failed, and is retried after this time.
     Paused(Duration),
 }
 
-/// What an answer says, to tell it from another one.
+/// Returns the content of an answer, to compare it with another one.
 pub(super) fn about(text: &str, emoji: Option<Emoji>) -> String {
     format!("{emoji:?} {text}")
 }
 
-/// Starts to answer a command, unless that is under way or put off.
+/// Starts to write the answer, unless that is under way or paused.
 pub(super) fn start(
     visit: &Visit<'_>,
     class: &PreviewClass,
@@ -155,8 +160,8 @@ pub(super) fn start(
     emoji: Option<Emoji>,
 ) -> Answering {
     let (writes, about) = (&visit.context.writes.answers, about(text, emoji));
-    // The edit of a comment takes the place of an older one. Anything else that is under way has to
-    // end, or there would be two answers.
+    // An edit of a comment may replace an older edit. Any other write has to end first, or there
+    // would be two answers.
     let can_be_replaced = visit.command.spec.comment.is_some() && status.reply.is_some();
     match writes.look(visit.command) {
         Progress::Paused { wait, .. } => return Answering::Paused(wait),
@@ -191,7 +196,8 @@ async fn comment(answer: &Answer, reference: &CommentReference) -> Result<Option
     let known = if known.is_some() {
         known
     } else {
-        // Creating a comment isn't idempotent; whether an earlier try had an effect, the comments tell.
+        // Creating a comment isn't idempotent: look for the mark of an earlier attempt that had an
+        // effect.
         let mark = marker(&answer.command.uid().unwrap_or_default());
         let all = forge.comments(name, number).await?;
         all.iter().find(|comment| comment.body.contains(&mark)).map(|comment| comment.id)
@@ -199,7 +205,7 @@ async fn comment(answer: &Answer, reference: &CommentReference) -> Result<Option
     let id = match known {
         Some(id) => {
             match forge.edit_comment(name, id, &answer.text).await {
-                // Somebody deleted the answer: they don't want it.
+                // Somebody has deleted the answer. Respect that.
                 Ok(()) | Err(ForgeError::Superseded | ForgeError::NotFound(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -223,7 +229,7 @@ async fn slack(answer: &Answer) -> Result<Option<String>, WriteError> {
         match chat.respond(url.as_str(), &ephemeral(text)).await {
             Ok(()) => {}
             Err(error) if error.may_pass() => return Err(error.into()),
-            // The half hour is over, or the five answers are used up.
+            // The response URL has expired: 30 minutes or five responses.
             Err(error) => {
                 tracing::info!(command = command.name_any(), %error, "Slack takes no more answers");
             }

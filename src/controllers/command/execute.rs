@@ -1,4 +1,5 @@
-//! Step 3: a command is carried out. What it asks for is written into the cluster; nothing is deployed here.
+//! Step 3: executes a command. It only writes the requested object into the cluster and doesn't
+//! deploy anything itself.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
@@ -19,7 +20,7 @@ use crate::core::naming;
 use crate::core::trouble;
 use crate::ports::{Actor, ClusterError};
 
-/// Carries a command out.
+/// Executes a command.
 pub(super) async fn act(
     visit: &Visit<'_>,
     class: &PreviewClass,
@@ -60,7 +61,7 @@ fn cannot(reason: &'static str, message: String) -> CommandError {
     CommandError { reason, message, usage: None }
 }
 
-/// The commit that a command is about: the pull request's head, or what the ref leads to.
+/// Returns the commit that a command is about: the pull request's head, or the commit of the ref.
 async fn commit(
     visit: &Visit<'_>,
     class: &PreviewClass,
@@ -81,7 +82,7 @@ async fn commit(
             format!("pull request {} is closed: push, or promote what is live", pull_request.number);
         return Ok(Err(cannot("PullRequestClosed", message)));
     }
-    // Whoever asks may push; but what would run was written by somebody who may not.
+    // The commander has push access, but the author of this commit may not.
     if pull_request.is_fork() && class.spec.pull_requests.forks == Permission::Deny {
         let message = format!(
             "its head is in another repository (a fork), and PreviewClass {} denies spec.pullRequests.forks",
@@ -92,7 +93,7 @@ async fn commit(
     Ok(Ok(pull_request.head_sha))
 }
 
-/// The pull request that a command was given on, as it is now.
+/// Returns the pull request on which the command was given, in its current state.
 async fn pull_request(visit: &Visit<'_>) -> Result<Option<PullRequest>, Failure> {
     let Some(comment) = &visit.command.spec.comment else { return Ok(None) };
     let number = comment.pull_request.number;
@@ -100,7 +101,7 @@ async fn pull_request(visit: &Visit<'_>) -> Result<Option<PullRequest>, Failure>
     Ok(Some(visit.forge.pull_request(&visit.name, number, max_age).await?))
 }
 
-/// The commit that is live where the promotion comes from.
+/// Returns the live commit of the environment from which the command promotes.
 async fn promoted(
     visit: &Visit<'_>,
     resolved: &Resolved<'_>,
@@ -126,7 +127,7 @@ async fn promoted(
     Ok(Err(cannot("NothingToPromote", format!("nothing is live in {from}"))))
 }
 
-/// Writes the request.
+/// Creates the request.
 async fn ask(visit: &Visit<'_>, resolved: &Resolved<'_>, sha: &str) -> Result<Outcome, Failure> {
     let asked = match chatops::request(visit.command, resolved, sha) {
         Ok(Some(asked)) => asked,
@@ -136,14 +137,14 @@ async fn ask(visit: &Visit<'_>, resolved: &Resolved<'_>, sha: &str) -> Result<Ou
     let (name, spec) = asked;
     let namespace = visit.command.namespace().unwrap_or_default();
     match visit.context.reception.ask(&namespace, &name, spec).await {
-        // What is written already is the same: a command asks once.
+        // An existing request is the same one: a command creates one request.
         Ok(()) | Err(ClusterError::Conflict(_)) => {}
         Err(error) => return Err(error.into()),
     }
     Ok(Outcome { stand: Stand::UnderWay, answer: None, request: Some(name) })
 }
 
-/// What has come of the request that a command asked for.
+/// Returns the result of the request that the command created.
 pub(super) async fn follow(
     visit: &Visit<'_>,
     resolved: &Resolved<'_>,
@@ -153,7 +154,7 @@ pub(super) async fn follow(
     let namespace = visit.command.namespace().unwrap_or_default();
     let known = visit.context.requests.get(&ObjectRef::new(name).within(&namespace));
     let Some(request) = known.map(|known| visit.context.fresh_requests.of(known)) else {
-        // The watch may not show it yet.
+        // The watch may not show the request yet.
         let kind = write::kind::<DeploymentRequest>();
         if visit.context.cluster.get(&Actor::Operator, &kind, Some(&namespace), name).await?.is_some() {
             return Ok(Outcome { stand: Stand::UnderWay, answer: None, request: None });
@@ -183,7 +184,7 @@ pub(super) async fn follow(
             };
             Outcome { stand, answer, request: None }
         }
-        // An outage isn't answered: when it is over, the answer would be another one again.
+        // Don't answer an outage: the answer would change again after it.
         _ if matches!(
             RequestReason::parse(reason),
             Some(RequestReason::Creating | RequestReason::Deploying)
@@ -215,7 +216,8 @@ async fn lock(visit: &Visit<'_>, environment: &str, reason: &str) -> Result<Outc
     Ok(Outcome { stand: Stand::Done, answer, request: None })
 }
 
-/// Takes away a lock that a command set. One that somebody wrote into the PreviewRepository is theirs: what a file says would come back.
+/// Removes a lock that a command set. A lock in a PreviewRepository's manifest stays: its owner
+/// would apply it again.
 async fn unlock(visit: &Visit<'_>, environment: &str) -> Result<Outcome, Failure> {
     let by = &visit.command.spec.login;
     let after = apply_locks(visit, environment, &[]).await?;
@@ -236,8 +238,8 @@ async fn unlock(visit: &Visit<'_>, environment: &str) -> Result<Outcome, Failure
     })
 }
 
-/// Applies the lock of one environment under a field manager of its own, so that neither other locks nor what anybody else writes into the
-/// PreviewRepository is touched.
+/// Applies the lock of one environment under its own field manager, so that neither other locks nor
+/// other fields of the PreviewRepository change.
 async fn apply_locks(
     visit: &Visit<'_>,
     environment: &str,
@@ -250,7 +252,7 @@ async fn apply_locks(
     Ok(write::typed(written)?)
 }
 
-/// Approves what waits for it: of the pull request's head or what it was merged as, or of the ref.
+/// Approves the waiting requests for the pull request's head, for its merge commit, or for the ref.
 async fn approve(
     visit: &Visit<'_>,
     resolved: &Resolved<'_>,
@@ -270,7 +272,7 @@ async fn approve(
             && request.spec.repository_ref == visit.command.spec.repository_ref
             && request.spec.environment == environment
             && shas.contains(&request.spec.sha)
-            // What was pushed since, whoever approves hasn't seen.
+            // The approver hasn't seen commits that were pushed later.
             && request.metadata.creation_timestamp <= visit.command.metadata.creation_timestamp
     });
     requested.sort_by_key(|request| {
@@ -283,7 +285,7 @@ async fn approve(
         let request = visit.context.fresh_requests.of(request);
         match chatops::approvable(&request, gates, by) {
             Ok(()) => waiting.push(request),
-            // That of the newest one counts.
+            // Report the error of the newest request.
             Err(error) => refusal = refusal.or(Some((request.spec.sha.clone(), error))),
         }
     }

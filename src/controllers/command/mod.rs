@@ -1,4 +1,5 @@
-//! The reconcile of a `DeploymentCommand`: understand, authorize, carry out, answer. It is carried out once, and its answer follows what came of it.
+//! Reconciles a `DeploymentCommand`: parse, authorize, execute, answer. A command is executed once,
+//! and its answer is updated with the result.
 
 mod answer;
 mod execute;
@@ -32,17 +33,17 @@ use crate::core::environment::resolved::Mistake;
 use crate::core::forge::{Emoji, RepositoryName, RepositoryRole};
 use crate::ports::{Actor, Forge};
 
-/// The command is one, and names what there is.
+/// Condition: the text is a command, and its arguments exist.
 const UNDERSTOOD: &str = "Understood";
-/// Whoever gave it may.
+/// Condition: the commander is permitted to give it.
 const AUTHORIZED: &str = "Authorized";
-/// It was carried out.
+/// Condition: the command was executed.
 const CARRIED_OUT: &str = "CarriedOut";
-/// Where it was given, it is answered.
+/// Condition: the command is answered where it was given.
 const ANSWERED: &str = "Answered";
 /// Conditions of the steps, in their order.
 pub(super) const STAGES: [&str; 3] = [UNDERSTOOD, AUTHORIZED, CARRIED_OUT];
-/// Every condition, in its order.
+/// All conditions, in their order.
 pub(super) const CONDITIONS: [&str; 7] = [
     conditions::READY,
     conditions::RECONCILING,
@@ -53,12 +54,13 @@ pub(super) const CONDITIONS: [&str; 7] = [
     ANSWERED,
 ];
 
-/// Least time until an answer that failed is tried again.
+/// Minimum delay before a failed answer is retried.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// How long a command is kept after it was given: longer than a comment is looked at by sweeps, so that none is taken for a new one.
+/// Time for which a command is kept. It is longer than the maximum age of comments in a sweep, so
+/// that no sweep takes an old comment for a new command.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
-/// Reconciles a command, within the driver's bounds.
+/// Reconciles a command, within the runner's limits.
 pub fn reconcile(
     command: Arc<api::DeploymentCommand>,
     context: Arc<Context>,
@@ -66,25 +68,26 @@ pub fn reconcile(
     async move { visit(&context.fresh_commands.of(command), &context).await }.boxed()
 }
 
-/// How far a command is.
+/// State of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stand {
-    /// It makes no sense here.
+    /// The text is no valid command here.
     NotUnderstood(CommandError),
-    /// Who gave it may not.
+    /// The commander isn't permitted to give it.
     NotPermitted,
-    /// What it asked for is under way.
+    /// The requested deployment is under way.
     UnderWay,
-    /// It is done.
+    /// The command is complete.
     Done,
-    /// It came to nothing as things stand, and is followed further: a check may be run again, a container come up. Reason and message.
+    /// The deployment failed and may still succeed, for example when a check is run again or a
+    /// container starts. Reason and message.
     Failing(String, String),
-    /// It came to nothing: reason and message.
+    /// The command failed. Reason and message.
     Failed(String, String),
 }
 
 impl Stand {
-    /// The reaction to the comment when it has come to its end.
+    /// Returns the reaction to the comment of a command that has ended.
     const fn emoji(&self) -> Option<Emoji> {
         match self {
             Self::NotUnderstood(_) => Some(Emoji::Confused),
@@ -95,16 +98,16 @@ impl Stand {
     }
 }
 
-/// What a visit came to.
+/// Result of a reconcile.
 struct Outcome {
     stand: Stand,
-    /// What the answer says; `None` while there is nothing to say yet.
+    /// Text of the answer; `None` if there is none yet.
     answer: Option<String>,
-    /// The request that came of it.
+    /// Name of the request that the command created.
     request: Option<String>,
 }
 
-/// What a visit works with.
+/// Context of one reconcile.
 struct Visit<'a> {
     command: &'a Arc<api::DeploymentCommand>,
     repository: &'a PreviewRepository,
@@ -115,7 +118,7 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// The answer in the language of the place.
+    /// Returns the answer in the markup of GitHub or Slack.
     fn say(&self, reply: &Reply<'_>) -> String {
         chatops::reply(reply, self.place, &self.command.uid().unwrap_or_default())
     }
@@ -145,9 +148,9 @@ async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) ->
     let class = context.class_of(repository.as_deref()).await?;
     let admitted = match admit(&namespace, name, repository.as_deref(), class.as_deref()) {
         Ok(admitted) => admitted,
-        // Without PreviewRepository and class there is no way to answer.
+        // Without PreviewRepository and class there are no credentials for an answer.
         Err(mistake) => {
-            // Nothing more is written for a PreviewRepository that the class doesn't admit.
+            // The class doesn't admit the PreviewRepository, so nothing more is written for it.
             context.writes.answers.forget(command);
             stall(command, &mistake, context).await?;
             return Ok(Action::requeue(left.min(context.sweep_interval)));
@@ -159,16 +162,17 @@ async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) ->
     let visit = Visit { command, repository, forge, name, place, context };
     let known = command.status.as_ref().and_then(|status| Some((status.clone(), decided(status)?)));
     let (status, emoji) = if let Some((status, emoji)) = known {
-        // Only to be answered: what was carried out isn't carried out again.
+        // The command was executed, so only its answer is missing.
         (status, Some(emoji))
     } else {
         let outcome = steps(&visit, class).await?;
-        // Before it is answered.
+        // Record the result before the answer is sent.
         (record(&visit, &outcome).await?, outcome.stand.emoji())
     };
     let status = record_answer(&visit, status, emoji).await?;
     let answering = unanswered(&status).map(|text| answer::start(&visit, class, &status, text, emoji));
-    // What is under way brings its command here again when there is news; a request that is gone without any is noticed some time.
+    // The request and the writes enqueue their command on a change. The sweep interval covers a
+    // request that was deleted without one.
     Ok(Action::requeue(match answering {
         None if decided(&status).is_some() => left,
         Some(Answering::Paused(wait)) => left.min(wait.max(FIRST_WAIT)),
@@ -176,7 +180,7 @@ async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) ->
     }))
 }
 
-/// The PreviewRepository and its class, if they may be used together.
+/// Returns the PreviewRepository and its class, if the class admits the PreviewRepository.
 fn admit<'a>(
     namespace: &str,
     name: &str,
@@ -196,7 +200,7 @@ fn admit<'a>(
     Ok(Admitted { repository, entry, class })
 }
 
-/// Says on the command itself what stands in its way.
+/// Reports on the command itself what prevents it.
 async fn stall(
     command: &api::DeploymentCommand,
     mistake: &Mistake,
@@ -236,7 +240,7 @@ async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, 
     if let Some(comment) = &command.spec.comment
         && find_condition(known, UNDERSTOOD).is_none()
     {
-        // A courtesy: nothing waits for its turn among what GitHub is told.
+        // The reaction is optional, so nothing waits for it.
         let (forge, name, comment) = (Arc::clone(&visit.forge), visit.name.clone(), comment.id);
         visit.context.writes.courtesy(async move {
             if let Err(error) = forge.react(&name, comment, Emoji::Eyes).await {
@@ -257,17 +261,17 @@ fn not_permitted(visit: &Visit<'_>, needed: RepositoryRole) -> Outcome {
     Outcome { stand: Stand::NotPermitted, answer, request: None }
 }
 
-/// Whether it has come to its end and was answered.
+/// Whether the command has ended and was answered.
 fn is_over(status: &DeploymentCommandStatus) -> bool {
     decided(status).is_some() && unanswered(status).is_none()
 }
 
-/// Whether it has come to its end, whether or not that was answered.
+/// Whether the command has ended. The answer may still be missing.
 pub(super) fn is_decided(command: &api::DeploymentCommand) -> bool {
     command.status.as_ref().is_some_and(|status| decided(status).is_some())
 }
 
-/// The reaction to a command that has come to its end, whether or not that was answered.
+/// Returns the reaction to a command that has ended, whether or not it was answered.
 fn decided(status: &DeploymentCommandStatus) -> Option<Emoji> {
     let verdict =
         |kind: &str| find_condition(&status.conditions, kind).map_or("Unknown", |found| &found.status);
@@ -279,13 +283,13 @@ fn decided(status: &DeploymentCommandStatus) -> Option<Emoji> {
     }
 }
 
-/// What is still to be said.
+/// Returns the answer that hasn't been sent yet.
 fn unanswered(status: &DeploymentCommandStatus) -> Option<&str> {
     let answered = find_condition(&status.conditions, ANSWERED).is_some_and(|found| found.status == "True");
     status.answer.as_deref().filter(|_| !answered)
 }
 
-/// Writes what a visit came to, and what is to be answered.
+/// Writes the result of a reconcile into the status, with the text of the answer.
 async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentCommandStatus, Failure> {
     use ConditionStatus::{False, True, Unknown};
 
@@ -355,8 +359,8 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentComman
     Ok(status)
 }
 
-/// Writes what came of an answer that has ended, if one has; the status then. `emoji` is what the
-/// answer is to bear by now.
+/// Records the result of an answer that has ended, if there is one. Returns the new status. `emoji`
+/// is the reaction that the answer should have now.
 async fn record_answer(
     visit: &Visit<'_>,
     before: DeploymentCommandStatus,
@@ -373,7 +377,7 @@ async fn record_answer(
     match result {
         Ok(id) => {
             answers.forget(visit.command);
-            // By now there may be something else to say.
+            // The wanted answer may have changed in the meantime.
             if before.answer.as_deref().is_some_and(|text| answer::about(text, emoji) == about) {
                 set(ConditionStatus::True, "Answered", "");
             }
@@ -413,7 +417,7 @@ async fn delete(command: &api::DeploymentCommand, context: &Context) -> Result<A
     Ok(Action::await_change())
 }
 
-/// What a command that is understood is about.
+/// Returns the name of the environment that a parsed command is about.
 fn environment<'a>(resolved: &'a Resolved<'_>) -> &'a str {
     resolved.entry.map(|entry| entry.name.as_str()).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! What is where: for each environment what was deployed last, how that stands, and what waits.
+//! Overview of the environments: for each one the last deployment, its state, and the waiting
+//! requests.
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -13,7 +14,7 @@ use crate::core::forge::StatusState;
 use crate::core::naming;
 use crate::core::truncate::short_sha;
 
-/// What is known of one environment.
+/// State of one environment.
 struct Found<'a> {
     environment: &'a str,
     sha: Option<String>,
@@ -24,12 +25,12 @@ struct Found<'a> {
     waiting: Option<String>,
 }
 
-/// The answer to `where`.
+/// Returns the answer to `where`.
 pub(super) async fn survey(visit: &Visit<'_>) -> Result<String, Failure> {
     let number = visit.command.spec.comment.as_ref().map(|comment| comment.pull_request.number);
     let mut found = Vec::new();
     for entry in &visit.repository.spec.environments {
-        // A pull request's environment has no place in an answer that is about none.
+        // Environments of pull requests appear only in the answer on a pull request.
         if let Some(place) = naming::place_seen_from(entry, number) {
             found.push(look(visit, entry, &place).await?);
         }
@@ -82,7 +83,7 @@ async fn look<'a>(
     Ok(found)
 }
 
-/// What waits to be deployed there, and for what.
+/// Returns the commits that wait to be deployed there, each with what it waits for.
 fn waiting(visit: &Visit<'_>, entry: &RepositoryEnvironment) -> Option<String> {
     let namespace = visit.command.namespace();
     let requests = visit.context.requests.state_filter(|request| {

@@ -1,4 +1,4 @@
-//! Commands of two installations, of which one answers no write.
+//! Commands of two installations, one of which answers no write.
 
 use std::sync::atomic::Ordering;
 
@@ -38,7 +38,7 @@ async fn an_answer_that_hangs_delays_no_other_installation() {
     for name in &stuck {
         world.ask_commands.named("team", name);
     }
-    // Each has a reaction on its way besides the answer.
+    // Each command also has a reaction in the write queue.
     until("all wait for their turn", || hanging.waiting.load(Ordering::SeqCst) == 40).await;
     world.ask_commands.named("team", &other);
     until("the other installation's command is answered", || {
@@ -64,7 +64,7 @@ async fn an_answer_that_failed_is_given_once_in_the_end() {
         until("the answer ends", || world.context.writes.answers.has_result(&object)).await;
         reconcile_once().await
     };
-    // The comment is written, and GitHub's answer is lost.
+    // The comment is written, and GitHub's response is lost.
     forge.errors.lock().unwrap().push(ForgeError::Unknown("POST: 502".to_owned()));
     reconcile_once().await;
     answered().await;

@@ -1,4 +1,5 @@
-//! Two replicas and a Lease whose API fails as told; time is tokio's, and passes at once.
+//! Leader election of two replicas. The fake API fails on demand, and the time is tokio's paused
+//! clock.
 
 use std::sync::Mutex;
 
@@ -11,7 +12,7 @@ use crate::adapters::clock::SystemClock;
 struct Api {
     lease: Mutex<Option<(Record, u64)>>,
     down: Mutex<bool>,
-    /// Does what is asked, but the answer is lost.
+    /// The write has an effect, but the response is lost.
     mute: Mutex<bool>,
 }
 
@@ -68,7 +69,7 @@ async fn of_two_one_leads_and_the_other_follows_a_crash_within_twenty_seconds() 
         why = one.keep() => panic!("lost: {why}"),
         () = sleep(Duration::from_mins(5)) => {}
     }
-    // It is no more, without a word.
+    // The replica crashes without releasing the Lease.
     drop(one);
     let crashed = Instant::now();
     two.elected().await;
@@ -131,7 +132,7 @@ async fn a_renewal_that_was_broken_off_does_not_keep_the_lease_from_being_given_
     let api = Arc::new(Api::default());
     let mut one = leader(&api, "one");
     one.elected().await;
-    // Written, but nobody heard the answer.
+    // The write had an effect, and the response was lost.
     api.lease.lock().unwrap().as_mut().unwrap().1 += 1;
     one.release().await;
     assert_eq!(api.holder(), None);
@@ -160,7 +161,7 @@ async fn whoever_leads_when_a_teardown_takes_the_lease_away_ends_in_peace() {
         why = one.keep() => panic!("lost: {why}"),
         () = sleep(Duration::from_mins(5)) => {}
     }
-    // The teardown was given up: whoever is first leads.
+    // The teardown was cancelled, so the replicas elect a leader again.
     one.standing.drain(false);
     assert_eq!(one.keep().await, "the Lease was taken away");
 }

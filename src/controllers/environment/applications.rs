@@ -1,5 +1,5 @@
-//! What this process remembers of what it applied. Nothing of it is needed after a restart: then
-//! what is found is taken as it is.
+//! Record of what this process applied. It isn't needed after a restart: then the existing objects
+//! count as applied.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -12,37 +12,36 @@ use crate::core::environment::plan::drift::Application;
 use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status::Findings;
 
-/// For how long after the deployer account was bound a refusal may just mean that the API server
-/// hasn't noticed.
+/// Time after the deployer account was bound in which a rejection may only mean that the API server
+/// hasn't observed the RoleBinding yet.
 const BINDING_SETTLES: Duration = Duration::from_secs(10);
-/// For how long the answer to a trial is used again. Rights and quota change without Matinee
-/// hearing of it.
+/// Time for which the result of a dry run is reused. Nothing reports changes of rights and quota.
 const TRIAL_HOLDS: Duration = Duration::from_mins(1);
 
-/// What this process applied: by UID, so that an object that was created again is applied again.
+/// Objects that this process applied, by UID, so that a recreated object is applied again.
 #[derive(Default)]
 pub struct Applications {
     known: Mutex<HashMap<String, Application>>,
-    /// When the deployer account of a namespace was bound, if that was a moment ago.
+    /// Time when the deployer account of a namespace was bound, within [`BINDING_SETTLES`].
     bound: Mutex<HashMap<String, Instant>>,
-    /// When the status of an environment was last written, by UID.
+    /// Time of the last status write, by UID of the environment.
     told: Mutex<HashMap<String, Instant>>,
-    /// By UID of the environment and place of the object.
+    /// By UID of the environment and key of the object.
     objects: Mutex<HashMap<String, HashMap<String, Memory>>>,
-    /// What a visit found that didn't come to its end, by UID of the environment, until that is told.
+    /// Results of failed reconciles that haven't been reported yet, by UID of the environment.
     left: Mutex<HashMap<String, Findings>>,
 }
 
-/// What is remembered of an object whatever its UID.
+/// Record of an object, which doesn't depend on its UID.
 #[derive(Default)]
 struct Memory {
     corrections: Corrections,
-    /// When the API server was last asked for it.
+    /// Time when the object was last read from the API server.
     read: Option<Instant>,
     trial: Option<Trial>,
 }
 
-/// What applying an object without effect came to.
+/// Result of a dry run.
 #[derive(Clone)]
 pub(super) struct Trial {
     digest: String,
@@ -51,7 +50,7 @@ pub(super) struct Trial {
 }
 
 impl Applications {
-    /// Generation that the API server answered when the object was last applied.
+    /// Returns the object's generation after it was last applied.
     pub(super) fn generation(&self, uid: &str) -> Option<i64> {
         self.known.lock().ok()?.get(uid)?.generation
     }
@@ -66,14 +65,14 @@ impl Applications {
         }
     }
 
-    /// Forgets one object that was deleted.
+    /// Forgets an object that was deleted.
     pub(super) fn drop_object(&self, uid: &str) {
         if let Ok(mut known) = self.known.lock() {
             known.remove(uid);
         }
     }
 
-    /// Forgets every object of an environment that isn't in one of these places.
+    /// Forgets all objects of an environment whose keys aren't in `places`.
     pub(super) fn keep_only(&self, environment: &str, places: &HashSet<String>) {
         if let Ok(mut objects) = self.objects.lock()
             && let Some(of_environment) = objects.get_mut(environment)
@@ -82,7 +81,7 @@ impl Applications {
         }
     }
 
-    /// Forgets the objects of an environment that is gone.
+    /// Forgets the objects of an environment that has been deleted.
     pub(super) fn forget<'a>(
         &self,
         environment: &str,
@@ -106,26 +105,25 @@ impl Applications {
         self.take(environment);
     }
 
-    /// Keeps what a visit found that didn't come to its end.
+    /// Keeps the results of a failed reconcile.
     pub(super) fn leave(&self, environment: String, findings: Findings) {
         if let Ok(mut left) = self.left.lock() {
             left.insert(environment, findings);
         }
     }
 
-    /// What the last visit found, if it didn't come to its end.
+    /// Takes the results of the last reconcile, if it failed.
     pub(super) fn take(&self, environment: &str) -> Option<Findings> {
         self.left.lock().ok()?.remove(environment)
     }
 
-    /// What is left of `pause` since the environment's status was last written; `None` when it is
-    /// over.
+    /// Returns the part of `pause` that remains since the last status write; `None` if it is over.
     pub(super) fn told_lately(&self, uid: &str, pause: Duration) -> Option<Duration> {
         let told = self.told.lock().ok()?;
         pause.checked_sub(told.get(uid)?.elapsed()).filter(|left| !left.is_zero())
     }
 
-    /// The status of the environment is being written.
+    /// Records a status write.
     pub(super) fn tells(&self, uid: String) {
         if let Ok(mut told) = self.told.lock() {
             told.insert(uid, Instant::now());
@@ -151,8 +149,7 @@ impl Applications {
         Some(change(of_environment.entry(place.to_owned()).or_default()))
     }
 
-    /// Whether the API server was asked for the object `within` that time; if not, it is being
-    /// asked now.
+    /// Whether the object was read within that time. If not, records that it is read now.
     pub(super) fn was_read(&self, environment: &str, place: &str, within: Duration) -> bool {
         self.with(environment, place, |memory| {
             let lately = memory.read.is_some_and(|at| at.elapsed() < within);
@@ -169,28 +166,29 @@ impl Applications {
         self.with(environment, place, |memory| memory.corrections.allows(digest, now)).unwrap_or(true)
     }
 
-    /// Content with this digest was written.
+    /// Records a write of content with this digest.
     pub(super) fn wrote(&self, environment: &str, place: &str, digest: &str, now: Timestamp) {
         self.with(environment, place, |memory| {
             memory.corrections.wrote(digest, now);
-            // The answer to the write shows the object.
+            // The response to the write shows the object.
             memory.read = Some(Instant::now());
             memory.trial = None;
         });
     }
 
-    /// The object is left to somebody else. Says whether that is so for the first time.
+    /// Records that the object is left to another field manager. Returns whether this is the first
+    /// time.
     pub(super) fn left(&self, environment: &str, place: &str) -> bool {
         self.with(environment, place, |memory| memory.corrections.left()).unwrap_or_default()
     }
 
-    /// What a trial of the same content came to a moment ago.
+    /// Returns the result of a dry run with the same content within [`TRIAL_HOLDS`].
     pub(super) fn tried(&self, environment: &str, place: &str, digest: &str) -> Option<Trial> {
         let trial = self.with(environment, place, |memory| memory.trial.clone())??;
         (trial.digest == digest && trial.at.elapsed() < TRIAL_HOLDS).then_some(trial)
     }
 
-    /// What a trial came to.
+    /// Records the result of a dry run.
     pub(super) fn remember_trial(
         &self,
         environment: &str,

@@ -1,5 +1,6 @@
-//! Step 5: applies a plan. Guard rails and routes as the operator, the template's objects as the deployer account of the namespace, which
-//! can do nothing outside it. What is as it was applied is left alone, so a visit without news makes no write.
+//! Step 5: applies a plan. The operator applies guard rails and routes. The deployer account, which
+//! has no rights outside the namespace, applies the template's objects. Objects that are unchanged
+//! since they were applied aren't written.
 
 use std::time::Duration;
 
@@ -22,15 +23,16 @@ use crate::core::environment::resolved::{Mistake, Target};
 use crate::core::environment::status::{Findings, Progress, Stage};
 use crate::ports::{Actor, ClusterError};
 
-/// A plan that was applied as a whole.
+/// Result of a completely applied plan.
 pub(super) struct Applied {
-    /// Everything but the guard rails.
+    /// All objects except the guard rails.
     pub(super) inventory: Vec<InventoryEntry>,
-    /// Values of the template's objects.
+    /// Values in the template's objects.
     pub(super) sent: SentValues,
 }
 
-/// Applies a plan; the inner error says why the environment has to wait, or what mistake stands in the way.
+/// Applies a plan. The inner error is what the environment waits for, or the mistake that prevents
+/// it.
 pub(super) async fn apply(
     environment: &PreviewEnvironment,
     target: &Target,
@@ -58,7 +60,7 @@ pub(super) async fn apply(
         Some(NamespaceReference { name: target.namespace.clone(), uid: held.uid().unwrap_or_default() });
 
     if network_policy.is_none() {
-        // The class may have had one.
+        // An earlier version of the class may have had one.
         remove_network_policy(target, context).await?;
     }
     let rails = [Some(resource_quota), Some(limit_range), network_policy, Some(service_account)];
@@ -81,7 +83,7 @@ pub(super) async fn apply(
         return Err(Failure::Soon { reason, after: Duration::from_millis(200) });
     }
 
-    // What was applied before stays in the inventory until it is removed, also when this attempt ends half-way.
+    // Objects stay in the inventory until they are deleted, also if this attempt fails.
     let mut inventory = before;
     let autoscaled = Autoscaled::by(&resources);
     let placing = Placing::new(environment, &target.environment_uid, &autoscaled, context);
@@ -92,20 +94,19 @@ pub(super) async fn apply(
     Ok(outcome?.map(|()| Applied { inventory, sent: SentValues::of_objects(&resources) }))
 }
 
-/// Everything of a plan but the guard rails.
+/// All objects of a plan except the guard rails.
 struct Objects<'a> {
     target: &'a Target,
     placing: &'a Placing<'a>,
     resources: &'a [DynamicObject],
     routes: &'a [DynamicObject],
-    /// What the plan has no longer.
+    /// Existing objects that aren't in the plan.
     surplus: &'a [InventoryEntry],
 }
 
 impl Objects<'_> {
-    /// Applies the objects in their order. After the first one that is refused no other is applied,
-    /// since it may depend on it; the others are only tried, so that all mistakes are known at
-    /// once.
+    /// Applies the objects in their order. After the first rejected object the remaining ones are
+    /// only tried as a dry run, since they may depend on it. So all mistakes are reported at once.
     async fn place_all(
         &self,
         inventory: &mut Vec<InventoryEntry>,
@@ -170,7 +171,7 @@ impl Objects<'_> {
         }))
     }
 
-    /// A mistake with the template that has it, after the cause.
+    /// Adds the template's name to a mistake, after the cause.
     fn in_template(&self, mistake: &Mistake) -> Mistake {
         let Target { environment_namespace: namespace, template_name: name, .. } = self.target;
         Mistake {
@@ -180,7 +181,8 @@ impl Objects<'_> {
     }
 }
 
-/// Creates the namespace, or finds that it is ours; never touches somebody else's.
+/// Creates the namespace, or checks that it belongs to this environment. Never changes a foreign
+/// namespace.
 async fn hold_namespace(
     target: &Target,
     namespace: &DynamicObject,
@@ -204,7 +206,7 @@ async fn hold_namespace(
         },
     };
     let Some(known) = known else {
-        // Deleted between the two requests.
+        // The namespace was deleted between the two requests.
         return Err(Failure::Soon {
             reason: "the namespace just went".to_owned(),
             after: Duration::from_millis(200),
@@ -216,7 +218,7 @@ async fn hold_namespace(
         return Ok(Err(terminating(&target.namespace)));
     }
     if !ours {
-        // A label holds a long name only in part.
+        // A label contains only a part of a long name, so look for the environment by UID.
         let known = labels.get(LABEL_ENVIRONMENT_UID).and_then(|uid| by_uid(&context.environments, uid));
         let known = known.map(|known| (known.namespace().unwrap_or_default(), known.name_any()));
         let labelled = || {
@@ -236,7 +238,7 @@ async fn hold_namespace(
         return Ok(Err(Progress::Mistaken { stage: Stage::Apply, mistake }));
     }
     let mut namespace = namespace.clone();
-    // With the UID, the API server refuses to apply to a namespace made again by somebody else meanwhile.
+    // With the UID, the API server rejects the write if somebody else has recreated the namespace.
     namespace.metadata.uid = known.uid();
     match ensure(&Actor::Operator, &namespace, context).await {
         Ok((held, _)) => Ok(Ok(held)),
@@ -245,7 +247,7 @@ async fn hold_namespace(
     }
 }
 
-/// Waits until a namespace that somebody deletes is gone, and can be created again.
+/// Waits until a namespace that is being deleted can be created again.
 fn terminating(namespace: &str) -> Progress {
     Progress::Waiting {
         stage: Stage::Validate,
@@ -259,7 +261,8 @@ fn namespace_refused(target: &Target, message: &str) -> Progress {
     Progress::Mistaken { stage: Stage::Apply, mistake: Mistake { reason: "ApplyForbidden", message } }
 }
 
-/// The mistake in the class, or in the rights of the operator, that makes the API server reject a guard rail.
+/// Returns the mistake, in the class or in the operator's rights, that makes the API server reject
+/// a guard rail.
 fn rail_refused(target: &Target, rail: &DynamicObject, error: ClusterError) -> Result<Progress, Failure> {
     let ClusterError::Refused { code, message } = error else { return Err(error.into()) };
     if refusal::is_namespace_gone(code, &message) {
@@ -270,7 +273,7 @@ fn rail_refused(target: &Target, rail: &DynamicObject, error: ClusterError) -> R
     Ok(Progress::Mistaken { stage: Stage::Apply, mistake })
 }
 
-/// Removes the environment's own network policy, if there is one.
+/// Deletes the environment's own network policy, if it exists.
 async fn remove_network_policy(target: &Target, context: &Context) -> Result<(), ClusterError> {
     let kind = GroupVersionKind::gvk("networking.k8s.io", "v1", "NetworkPolicy");
     context.live.follow(&kind);
@@ -289,14 +292,14 @@ fn is_of(entry: &InventoryEntry, object: &DynamicObject) -> bool {
     entry.api_version == kind.api_version() && entry.kind == kind.kind && entry.name == object.name_any()
 }
 
-/// Notes an object as it is there, and of a Job how it ended.
+/// Records an existing object in the inventory, with the result if it is a Job that ended.
 fn note(inventory: &mut Vec<InventoryEntry>, live: &DynamicObject, revision: &Revision) {
     let digest = live.annotations().get(ANNOTATION_DIGEST).map(String::as_str).unwrap_or_default();
     let finished = jobs::end_of(live).map(|end| jobs::finished(end, digest, revision));
     enter(inventory, live, live.uid().unwrap_or_default(), finished);
 }
 
-/// Notes how a Job ended that is gone.
+/// Records the result of a Job that has been deleted.
 fn note_finished(inventory: &mut Vec<InventoryEntry>, planned: &DynamicObject, finished: FinishedJob) {
     let known = inventory.iter().find(|entry| is_of(entry, planned));
     let uid = known.map(|entry| entry.uid.clone()).unwrap_or_default();
@@ -323,7 +326,8 @@ fn enter(
     }
 }
 
-/// Removes what the plan has no longer. Routes were made by the operator, the rest by the deployer account.
+/// Deletes an object that is no longer in the plan. The operator deletes routes, the deployer
+/// account the rest.
 async fn remove(
     target: &Target,
     entry: &InventoryEntry,
@@ -339,7 +343,8 @@ async fn remove(
     let route = matches!(entry.kind.as_str(), "HTTPRoute" | "Ingress") && entry.name.starts_with("matinee-");
     let actor = if route { &Actor::Operator } else { deployer };
     match context.cluster.delete(actor, &kind, Some(&target.namespace), &entry.name, &entry.uid).await {
-        // The deployer account may have lost the right since: the namespace takes the object with it one day.
+        // The deployer account may have lost the right since. The object is then deleted with the
+        // namespace.
         Err(ClusterError::Refused { .. }) | Ok(()) => Ok(()),
         Err(error) => Err(error),
     }

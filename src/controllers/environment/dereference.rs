@@ -1,4 +1,5 @@
-//! Step 1: what there is in the cluster for an environment. Reads the watched stores, and makes a request only for what they don't have.
+//! Step 1: collects the objects in the cluster that an environment depends on. Reads the watched
+//! stores, and calls the API server only for the rest.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::core::environment::resolve::{Admitted, Found};
 use crate::core::environment::resolved::Mistake;
 use crate::ports::ClusterError;
 
-/// Everything that an environment refers to, and what it shares the cluster with.
+/// All objects to which an environment refers, and those with which it shares the cluster.
 pub(super) struct Observed {
     repository: Option<Arc<PreviewRepository>>,
     class: Option<Arc<PreviewClass>>,

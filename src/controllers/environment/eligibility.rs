@@ -1,5 +1,6 @@
-//! Step 2: is the pull request still open, is this still its head, may it have an environment? Asked of GitHub once per revision and
-//! whenever something was heard of the pull request.
+//! Step 2: checks that the pull request is open, that the revision is its head, and that it may
+//! have an environment. Matinee asks GitHub once per revision and after each event of the pull
+//! request.
 
 use kube::ResourceExt as _;
 
@@ -15,24 +16,24 @@ use crate::core::environment::status;
 use crate::core::forge::StatusState;
 use crate::ports::ForgeError;
 
-/// What GitHub said.
+/// Result of the check.
 pub(super) enum Verified {
-    /// The environment may be carried out; without a pull request there is nothing to ask.
+    /// The environment may be deployed. Without a pull request there is nothing to verify.
     Allowed(Option<Verification>),
-    /// It may not.
+    /// The environment may not be deployed.
     Refused(Option<Verification>, Mistake),
-    /// The commit isn't the head any more.
+    /// The commit is no longer the head.
     Superseded(String),
-    /// The commit never was the head: somebody deployed another one by mistake.
+    /// The commit never was the head: somebody deployed another commit by mistake.
     NotTheHead {
-        /// What is remembered of it.
+        /// Result to record in the status.
         verification: Verification,
         /// The mistake.
         mistake: Mistake,
         /// The head.
         head: String,
     },
-    /// The environment is over.
+    /// The environment has to be deleted: reason and message.
     Over(&'static str, String),
 }
 
@@ -76,7 +77,8 @@ pub(super) async fn verify(
         }
         Err(error) => return Err(error.into()),
     };
-    // Once known, it stays so: the request goes before the environment does, and what ends in between has to be judged as before.
+    // Once true, this stays true: the request is deleted before the environment is, and until then
+    // the result must not change.
     let triggered = triggered(environment, context)
         || environment.status.as_ref().and_then(|status| status.verified.as_ref()).is_some_and(|known| {
             known.triggered && known.deployment_id.is_some() && known.deployment_id == revision.deployment_id
@@ -127,8 +129,8 @@ pub(super) async fn verify(
     })
 }
 
-/// The deployment that a new environment is for, if it is over already: what created it was an old event. What a request of ours asked for is
-/// known to be new.
+/// Returns the deployment of a new environment if it has already ended, because an old event
+/// created the environment. The deployment of one of Matinee's own requests is known to be new.
 async fn ended(
     environment: &PreviewEnvironment,
     admitted: &Admitted<'_>,
@@ -155,9 +157,9 @@ async fn ended(
     Ok((state == Some(StatusState::Inactive)).then_some(id))
 }
 
-/// Whether the commit is known to have been the pull request's head: a force push takes it out of
-/// the pull request's commits. It was if it was verified or superseded before, or if a request is
-/// for it, since requests are for heads.
+/// Whether the commit is known to have been the pull request's head. A force push removes it from
+/// the pull request's commits, so they don't prove it. It was the head if it was verified or
+/// superseded before, or if a request is for it, since requests are for heads.
 fn was_head(environment: &PreviewEnvironment, context: &Context) -> bool {
     let (status, revision) = (environment.status.as_ref(), &environment.spec.revision);
     let verified = status.and_then(|status| status.verified.as_ref()).is_some_and(|known| {
@@ -176,7 +178,7 @@ fn was_head(environment: &PreviewEnvironment, context: &Context) -> bool {
     verified || status::is_superseded(status, revision) || is_requested().is_some()
 }
 
-/// Whether a trigger of ours asked for the deployment.
+/// Whether one of Matinee's triggers requested the deployment.
 fn triggered(environment: &PreviewEnvironment, context: &Context) -> bool {
     let id = environment.spec.revision.deployment_id;
     id.is_some()
@@ -190,7 +192,8 @@ fn triggered(environment: &PreviewEnvironment, context: &Context) -> bool {
             .is_some()
 }
 
-/// Changes whenever the PreviewRepository or the class does, so that a refusal is looked at again when what refused it changes.
+/// Returns a text that changes with the PreviewRepository and the class, so that a refusal is
+/// checked again after a change.
 fn judged_by(admitted: &Admitted<'_>) -> String {
     format!(
         "repository {} class {}",
@@ -199,7 +202,7 @@ fn judged_by(admitted: &Admitted<'_>) -> String {
     )
 }
 
-/// The refusal that a status remembers.
+/// Returns the refusal that a status records.
 fn again(refusal: &Refusal) -> Mistake {
     const REASONS: [&str; 5] = [
         "ForkNotAllowed",

@@ -1,4 +1,4 @@
-//! Step 6: is it healthy, and does its URL answer?
+//! Step 6: checks that the objects are healthy and that the URLs answer.
 
 use std::time::Duration;
 
@@ -24,12 +24,14 @@ use crate::core::environment::status;
 use crate::core::environment::status::{Findings, Progress, Stage};
 use crate::core::naming;
 
-/// For how long a 404 may come from a gateway that hasn't taken up the route yet; after that it is the application's own answer.
+/// Time in which a 404 may come from a gateway that doesn't have the route yet. After that it is
+/// the application's response.
 const ROUTE_SETTLES: SignedDuration = SignedDuration::from_secs(5);
 /// Time between two requests to a URL that doesn't answer yet.
 const PROBE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Judges what was applied; the duration says when to look again though nothing changed.
+/// Assesses the applied objects. The duration is the time until the next reconcile if nothing
+/// changes.
 pub(super) async fn assess(
     environment: &PreviewEnvironment,
     target: &Target,
@@ -75,7 +77,7 @@ pub(super) async fn assess(
     for pod in &assessment.stuck {
         stuck::delete(environment, target, pod, context).await;
     }
-    // Nothing tells of changes of what isn't watched.
+    // No watch reports changes of these objects.
     let unwatched = unwatched.then_some(match assessment.verdict {
         Verdict::Progressing { .. } => PROBE_AGAIN,
         Verdict::Ready | Verdict::Failed { .. } => READ_AGAIN_WHEN_READY,
@@ -107,7 +109,8 @@ pub(super) async fn assess(
     }
 }
 
-/// Requests every endpoint once. While a gateway hasn't confirmed a route, a 404 may be its own, however long that lasts.
+/// Requests every endpoint once. Until a gateway has confirmed a route, a 404 may come from the
+/// gateway, without a time limit.
 async fn answers(
     environment: &PreviewEnvironment,
     target: &Target,
@@ -140,20 +143,20 @@ async fn answers(
     Ok(())
 }
 
-/// Whether the environment has been healthy long enough for the gateway to know the route.
+/// Whether the environment has been healthy long enough for the gateway to have the route.
 fn settled(environment: &PreviewEnvironment, now: Timestamp) -> bool {
     healthy_since(environment).is_some_and(|since| now.duration_since(since) > ROUTE_SETTLES)
 }
 
-/// Whether the URLs had the class's deadline to answer: since the objects became ready, for however long that took, or since the revision was
-/// first seen if they were ready before.
+/// Whether the class's deadline for the URLs to answer is over. It begins when the objects became
+/// ready, however long that took, or when the revision was first seen if they were ready before.
 fn is_late(environment: &PreviewEnvironment, target: &Target, seen: Timestamp, now: Timestamp) -> bool {
     let since = healthy_since(environment).unwrap_or(now).max(seen);
     let deadline = SignedDuration::try_from(target.class.health.deadline.as_std());
     now.duration_since(since) > deadline.unwrap_or(SignedDuration::MAX)
 }
 
-/// Since when the objects have been ready without interruption.
+/// Returns since when the objects have been ready without interruption.
 fn healthy_since(environment: &PreviewEnvironment) -> Option<Timestamp> {
     let conditions =
         environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -162,8 +165,9 @@ fn healthy_since(environment: &PreviewEnvironment) -> Option<Timestamp> {
         .map(|healthy| healthy.last_transition_time.0)
 }
 
-/// Since when the environment may be unready: now if it is ready, since it was last ready if this revision was once, else since the
-/// revision was first seen. A failure doesn't begin the time anew.
+/// Returns when the time in which the environment may be unready began: now if it is ready; when it
+/// was last ready if this revision was ready once; else when the revision was first seen. A failure
+/// doesn't restart it.
 fn since(environment: &PreviewEnvironment, seen: Timestamp, now: Timestamp) -> Timestamp {
     let conditions =
         environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The reconcile of an environment, which reads like a table of contents: observe, verify, validate, plan, apply, assess, report.
+//! Reconciles a `PreviewEnvironment`: observe, verify, validate, plan, apply, assess, report.
 
 mod applications;
 mod apply;
@@ -40,20 +40,21 @@ use crate::core::environment::{lead_time, lifetime, resolve};
 use crate::core::trouble::{self, Trouble};
 use crate::ports::{Actor, ClusterError, EventType};
 
-/// Longest time until an environment is looked at again though nothing happened.
+/// Longest time between two reconciles of an environment.
 const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
-/// Time between two writes of a status that say nothing but how far it is.
+/// Minimum time between two status writes that only report progress.
 const NEWS: Duration = Duration::from_secs(3);
 
-/// Time between two looks whether a namespace or host that another one holds is free.
+/// Time between two checks whether another owner has released a namespace or host.
 const ROOM_AGAIN: Duration = Duration::from_secs(30);
-/// The same for a namespace that is being deleted.
+/// Like [`ROOM_AGAIN`], for a namespace that is being deleted.
 const ROOM_SOON: Duration = Duration::from_secs(2);
-/// Time between two tries to apply what rights, quota or a missing kind stood against: nothing tells when the platform team mends it.
+/// Time between two attempts to apply objects after missing rights, quota or kinds prevented it. No
+/// watch reports when the platform team fixes that.
 const RIGHTS_AGAIN: Duration = Duration::from_mins(1);
 
-/// Reconciles an environment, within the driver's bounds.
+/// Reconciles an environment, within the runner's limits.
 pub fn reconcile(
     environment: Arc<PreviewEnvironment>,
     context: Arc<Context>,
@@ -70,12 +71,12 @@ async fn visit(environment: Arc<PreviewEnvironment>, context: &Context) -> Resul
     }
     let now = context.clock.now();
     let mut findings = Findings::default();
-    // What an earlier visit left that didn't come to its end is older than what this one finds.
+    // Results that an earlier, failed reconcile left are older than the results of this one.
     context.applications.take(&environment.uid().unwrap_or_default());
     let step = match Box::pin(steps(&environment, context, now, &mut findings)).await {
         Ok(step) => step,
         Err(failure) => {
-            // The driver has it told, with what was found so far.
+            // The runner reports the failure on the object, with these results.
             context.applications.leave(environment.uid().unwrap_or_default(), findings);
             return Err(failure);
         }
@@ -95,8 +96,8 @@ async fn visit(environment: Arc<PreviewEnvironment>, context: &Context) -> Resul
     Ok(Action::requeue([again, left].into_iter().flatten().min().unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)))
 }
 
-/// Has an environment say what keeps its reconcile from its end, if that has lasted for long enough. Says whether it was
-/// written.
+/// Reports on the environment what prevents its reconcile from completing, once that has lasted
+/// long enough. Returns whether the status was written.
 pub(super) fn explain(
     environment: Arc<PreviewEnvironment>,
     trouble: Trouble,
@@ -118,7 +119,7 @@ pub(super) fn explain(
         if !trouble::is_due(&trouble, trouble::is_settled(conditions, generation), lasts) {
             return Ok(false);
         }
-        // The URL is known once everything is validated.
+        // The URL is known only after validation.
         let stage = if findings.url.is_some() { Stage::Apply } else { Stage::Validate };
         let progress = Progress::Interrupted { stage, reason: trouble.reason, message: trouble.message };
         let reported = report(&environment, &context, context.clock.now(), findings, &progress).await?;
@@ -127,9 +128,9 @@ pub(super) fn explain(
     .boxed()
 }
 
-/// What a visit came to.
+/// Result of the steps.
 enum Step {
-    /// It is to be reported, and looked at again after the time given even if nothing happens.
+    /// Progress to report, and the time until the next reconcile if no watch triggers one before.
     Done(Progress, Option<Duration>),
     /// The environment was deleted.
     Deleted,
@@ -155,7 +156,8 @@ async fn steps(
     findings.skipped = passed_over::find(environment, &admitted, context).await;
     let verified = eligibility::verify(environment, &admitted, context).await?;
     let seen = status::first_seen(environment.status.as_ref(), &environment.spec.revision, now);
-    // Also where the revision isn't carried out: what runs of the one before has its time too.
+    // This also applies to a revision that isn't deployed: the lifetime of the previous revision's
+    // workloads ends too.
     if environment.spec.pull_request.is_some() && !matches!(verified, Verified::Over(..)) {
         let own = environment.spec.lifetime.as_ref();
         let expires =
@@ -177,13 +179,14 @@ async fn steps(
         }
         Verified::Superseded(head) => {
             if !status::is_superseded(environment.status.as_ref(), &environment.spec.revision) {
-                // It may have been deployed before, and then nothing else would have it deployed again.
+                // The head's deployment may exist already. In that case only this reconcile of its
+                // request deploys it again.
                 request::look_at_head(environment, &head, context).await?;
             }
             return Ok(Step::Done(Progress::Superseded { head }, None));
         }
         Verified::NotTheHead { verification, mistake, head } => {
-            // It took the place of the head, which may have been deployed before.
+            // This revision replaced the head, which may have a deployment already.
             request::look_at_head(environment, &head, context).await?;
             findings.verified = Some(verification);
             return stalled(Stage::Validate, mistake);
@@ -191,7 +194,7 @@ async fn steps(
         Verified::Over(reason, why) => {
             let now = context.environments.get(&ObjectRef::from_obj(environment));
             if now.is_some_and(|now| now.spec.revision != environment.spec.revision) {
-                // Another deployment came while GitHub was asked; it is asked about that one.
+                // Another deployment arrived during the calls to GitHub. Verify that one instead.
                 let reason = "another deployment came".to_owned();
                 return Err(Failure::Soon { reason, after: Duration::ZERO });
             }
@@ -207,7 +210,7 @@ async fn steps(
         Err(mistake) => return stalled(Stage::Validate, mistake),
     };
     findings.hosts = Some(plan::hosts(&target));
-    // Without endpoints nothing is reached, and there is no URL to show.
+    // Without endpoints there is no URL.
     if !target.template.endpoints.is_empty() {
         findings.host = Some(target.host.clone());
         findings.url = Some(target.url.clone());
@@ -228,8 +231,8 @@ async fn steps(
     Ok(Step::Done(progress, again))
 }
 
-/// When to look again though no watch will ask for it: none tells of the end of what isn't Matinee's or is another environment's, nor of
-/// rights that were given.
+/// Returns the time until the next reconcile if no watch will trigger one. Watches report neither
+/// changes to foreign objects and other environments, nor new rights.
 fn look_again(progress: &Progress) -> Option<Duration> {
     match progress {
         Progress::Waiting { reason, .. } if reason == "NamespaceTerminating" => Some(ROOM_SOON),
@@ -244,17 +247,18 @@ fn look_again(progress: &Progress) -> Option<Duration> {
     }
 }
 
-/// What became of a status.
+/// Result of writing a status.
 enum Reported {
-    /// It says what it said before.
+    /// The status didn't change.
     Unchanged,
-    /// It is written, and GitHub is told.
+    /// The status is written, and the reporter sends it to GitHub.
     Written,
-    /// It says nothing but how far it is, and is written after this time.
+    /// The status only reports progress, and is written after this time.
     Later(Duration),
 }
 
-/// Writes the status, if it changed, and has GitHub told. While it goes on, news is written once in a while.
+/// Writes the status if it changed, and starts the report to GitHub. Writes that only report
+/// progress are limited to one per [`NEWS`].
 async fn report(
     environment: &PreviewEnvironment,
     context: &Context,
@@ -295,7 +299,7 @@ async fn report(
     Ok(Reported::Unchanged)
 }
 
-/// Measures how long the revision was waited for.
+/// Measures the lead time of the revision.
 fn measure(
     environment: &PreviewEnvironment,
     status: &PreviewEnvironmentStatus,
@@ -308,7 +312,7 @@ fn measure(
     context.metrics.push_to_ready(now.duration_since(since).try_into().unwrap_or_default());
 }
 
-/// Whether a status says something else than the one before; what the reporter writes is not compared.
+/// Whether two statuses differ, apart from the reporter's fields.
 fn changed(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEnvironmentStatus) -> bool {
     let Some(before) = before else { return true };
     let mut before = before.clone();
@@ -337,7 +341,8 @@ async fn delete(
     Ok(Step::Deleted)
 }
 
-/// Puts the finalizer on an environment made by hand, before anything is made for it.
+/// Adds the finalizer to an environment that somebody created by hand, before Matinee creates
+/// anything for it.
 async fn hold(environment: &PreviewEnvironment, context: &Context) -> Result<Action, Failure> {
     let metadata =
         ObjectMeta { finalizers: Some(vec![FINALIZER.to_owned()]), ..write::identity(environment) };

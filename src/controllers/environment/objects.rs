@@ -1,5 +1,5 @@
-//! One object of a plan: found, compared, and written if it has to be. Which of these is decided by
-//! [`plan::change`].
+//! Reads, compares and, if necessary, writes one object of a plan. [`plan::change`] decides what to
+//! do.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use crate::ports::{Actor, ClusterError};
 
 /// Time between two reads of an object whose kind isn't watched, while the environment isn't ready.
 const READ_AGAIN: Duration = Duration::from_secs(1);
-/// The same once it is.
+/// Like [`READ_AGAIN`], for a ready environment.
 pub(super) const READ_AGAIN_WHEN_READY: Duration = Duration::from_mins(1);
 
-/// What stays the same for all objects of an environment.
+/// Data shared by all objects of an environment.
 pub(super) struct Placing<'a> {
     pub(super) environment_uid: &'a str,
     pub(super) revision: &'a Revision,
-    /// What autoscalers of the template scale.
+    /// The workloads that the template's autoscalers scale.
     pub(super) autoscaled: &'a Autoscaled,
     /// Time between two reads of an object whose kind isn't watched.
     pace: Duration,
@@ -36,15 +36,16 @@ pub(super) struct Placing<'a> {
     pub(super) context: &'a Context,
 }
 
-/// What became of a planned object.
+/// State of a planned object.
 pub(super) enum Placed {
-    /// It is there as planned.
+    /// The object exists as planned.
     There(DynamicObject),
-    /// It is a Job that ended for this revision and was removed since.
+    /// The object is a Job that ended for this revision and has been deleted since.
     Finished(FinishedJob),
     /// The Job of an earlier revision is still being deleted.
     Deleting,
-    /// It isn't put back any more, as somebody else keeps changing it; why, for people.
+    /// Matinee no longer restores the object, because another field manager keeps changing it; with
+    /// an explanation for people.
     Left(Option<DynamicObject>, String),
 }
 
@@ -66,13 +67,13 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// Forgets what is remembered of objects other than these.
+    /// Forgets all other objects of the environment.
     pub(super) fn forget_all_but<'o>(&self, objects: impl Iterator<Item = &'o DynamicObject>) {
         let places = objects.map(place).collect();
         self.context.applications.keep_only(self.environment_uid, &places);
     }
 
-    /// Sees to it that the object is there as planned. `entry` is what the inventory has of it.
+    /// Creates or updates the object as planned. `entry` is its inventory entry.
     pub(super) async fn place(
         &self,
         actor: &Actor,
@@ -129,7 +130,7 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// Deletes the Job of an earlier revision, with its pods, and creates this one's.
+    /// Deletes the Job of an earlier revision with its pods, and creates the Job of this revision.
     async fn replace(
         &self,
         actor: &Actor,
@@ -148,7 +149,7 @@ impl<'a> Placing<'a> {
                 context.applications.wrote(self.environment_uid, &place, &digest, self.now);
                 Ok(Placed::There(applied))
             }
-            // A finalizer holds it.
+            // The Job has a finalizer.
             Err(ClusterError::Conflict(_)) => Ok(Placed::Deleting),
             Err(ClusterError::Refused { message, .. }) if refusal::is_immutable(&message) => {
                 Ok(Placed::Deleting)
@@ -168,8 +169,8 @@ impl<'a> Placing<'a> {
         Placed::Left(live, plan::contested(&kind, &name, by.as_deref()))
     }
 
-    /// Asks what applying the object would be answered, without any effect; the mistake if it would
-    /// be refused. Answers nothing where the object is there as planned, or can't be asked about.
+    /// Applies the object as a dry run. Returns the mistake if the API server would reject it;
+    /// `None` if the object exists as planned, can be applied, or couldn't be checked.
     pub(super) async fn try_object(&self, actor: &Actor, planned: &DynamicObject) -> Option<Mistake> {
         let (context, digest, place) = (self.context, digest(planned), place(planned));
         if let Some(known) = context.applications.tried(self.environment_uid, &place, &digest) {
@@ -198,8 +199,8 @@ impl<'a> Placing<'a> {
         mistake
     }
 
-    /// Whether a refusal may just mean that the API server hasn't noticed the deployer account's
-    /// binding.
+    /// Whether a rejection may only mean that the API server hasn't observed the deployer account's
+    /// RoleBinding yet.
     pub(super) fn is_settling(&self, actor: &Actor) -> bool {
         match actor {
             Actor::Operator => false,
@@ -207,8 +208,9 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// The object as the watch shows it. One of a kind that isn't watched is read as whoever owns
-    /// it, from time to time; a Secret only once after a restart.
+    /// Returns the object as the watch shows it. If its kind isn't watched, reads it as its owner
+    /// (the operator or the deployer account) from time to time; a Secret only once after a
+    /// restart.
     async fn find(
         &self,
         actor: &Actor,
@@ -231,24 +233,24 @@ impl<'a> Placing<'a> {
                     && found.labels().get(LABEL_ENVIRONMENT_UID).map(String::as_str)
                         == Some(self.environment_uid)
                 {
-                    // Where health finds it.
+                    // Health reads it from here.
                     context.live.record(found);
                 }
                 Ok(found)
             }
-            // It could be written, and may not be read.
+            // The account may write this object and not read it.
             Err(ClusterError::Refused { code: 403, .. }) if known.is_some() => Ok(known),
             Err(error) => Err(error),
         }
     }
 
-    /// How a Job ended that isn't there any more, if it ran for this revision.
+    /// Returns how a deleted Job ended, if it ran for this revision.
     fn end_of(&self, planned: &DynamicObject, entry: &InventoryEntry) -> Option<FinishedJob> {
         if entry.finished.is_some() {
             let finished = entry.finished.as_ref();
             return finished.filter(|_| jobs::is_finished(finished, planned, self.revision)).cloned();
         }
-        // It was gone before its end was recorded.
+        // The Job was deleted before its end was recorded.
         let end = self.context.live.end_of_removed_job(&entry.uid)?;
         let applied = self.context.applications.get(&entry.uid)?;
         let finished = jobs::finished(end, &applied.digest, self.revision);
@@ -256,8 +258,8 @@ impl<'a> Placing<'a> {
     }
 }
 
-/// Applies a guard rail unless it is in the cluster as it was applied; returns it, and whether a
-/// write was made. What confines a preview is put back as often as it is changed.
+/// Applies a guard rail unless it exists as applied. Returns it, and whether it was written.
+/// Matinee restores guard rails after every change.
 pub(super) async fn ensure(
     actor: &Actor,
     planned: &DynamicObject,
@@ -284,8 +286,8 @@ pub(super) async fn ensure(
     Ok((applied, true))
 }
 
-/// Whether nobody else changed the object since it was applied. What an earlier process applied is
-/// taken as it is found, so that a restart makes no write.
+/// Whether nobody else changed the object since Matinee applied it. An object that an earlier
+/// process applied counts as unchanged, so that a restart writes nothing.
 fn is_kept(live: &DynamicObject, context: &Context) -> bool {
     let uid = live.uid().unwrap_or_default();
     match context.applications.get(&uid) {
@@ -298,8 +300,8 @@ fn is_kept(live: &DynamicObject, context: &Context) -> bool {
 }
 
 pub(super) fn remember(applied: &DynamicObject, context: &Context) {
-    // Of what was answered, not of what is shown: a watch may be further, and whatever somebody
-    // changed would be taken for what was applied.
+    // Remember the response, not the watched object: the watch may be newer, and would show
+    // somebody else's change as applied by Matinee.
     context.live.record(applied);
     context.applications.remember(applied.uid().unwrap_or_default(), Application::of(applied));
 }
@@ -308,7 +310,7 @@ fn digest(object: &DynamicObject) -> String {
     object.annotations().get(ANNOTATION_DIGEST).cloned().unwrap_or_default()
 }
 
-/// What an object is remembered by, whatever its UID.
+/// Returns the key of an object, which doesn't depend on its UID.
 fn place(object: &DynamicObject) -> String {
     let kind = kind_of(object);
     format!("{}/{}/{}", kind.group, kind.kind, object.name_any())

@@ -1,4 +1,5 @@
-//! Deployments that came so fast that the environment's revision was replaced before it was reconciled: nothing else would ever report them.
+//! Finds deployments whose revision was replaced before the environment was reconciled. No other
+//! part of Matinee reports them.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -13,23 +14,24 @@ use crate::core::environment::status;
 use crate::core::publish::deployment_status;
 use crate::ports::ForgeError;
 
-/// Most deployments of one environment whose state is asked for.
+/// Maximum number of deployments of one environment whose state is read.
 const MOST: usize = 50;
-/// Time until GitHub is asked again when it didn't answer.
+/// Time until the next attempt after a GitHub outage.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// Whether GitHub was asked what came before a revision.
+/// Whether the deployments before a revision were read from GitHub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     /// Not yet: the environment hasn't been admitted.
     Unasked,
     /// GitHub didn't answer.
     Missing,
-    /// It did.
+    /// GitHub answered.
     Known,
 }
 
-/// Environments with a new revision, by UID. An environment stays here until its status says what came before.
+/// Environments with a new revision, by UID. An environment stays here until its status contains
+/// the earlier deployments.
 #[derive(Default)]
 pub struct Asked(Mutex<HashMap<String, Answer>>);
 
@@ -44,7 +46,8 @@ impl Asked {
         self.0.lock().is_ok_and(|known| known.contains_key(uid))
     }
 
-    /// The status says what was found. The time after which to ask again where GitHub didn't answer.
+    /// Records that the status contains the result. Returns the time until the next attempt if
+    /// GitHub didn't answer.
     pub(super) fn settle(&self, uid: &str) -> Option<Duration> {
         let mut known = self.0.lock().ok()?;
         let answer = *known.get(uid)?;
@@ -62,7 +65,8 @@ impl Asked {
     }
 }
 
-/// Remembers an environment with a new revision before anything can go wrong: the status may be about the revision before GitHub is asked.
+/// Records an environment with a new revision before anything can fail. Its status may already
+/// contain the revision when GitHub is read.
 pub(super) fn note(environment: &PreviewEnvironment, context: &Context) {
     let uid = environment.uid().unwrap_or_default();
     let revision = &environment.spec.revision;
@@ -72,8 +76,8 @@ pub(super) fn note(environment: &PreviewEnvironment, context: &Context) {
     }
 }
 
-/// The earlier deployments of the environment that are in no part of its status and have come to no end, asked of GitHub once for each revision.
-/// That GitHub doesn't answer holds nothing up.
+/// Returns the earlier deployments of the environment that its status doesn't contain and that
+/// haven't ended. Reads them from GitHub once for each revision. An outage blocks nothing.
 pub(super) async fn find(
     environment: &PreviewEnvironment,
     admitted: &Admitted<'_>,

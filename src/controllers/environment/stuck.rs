@@ -1,5 +1,5 @@
-//! Deletes pods that a StatefulSet waits for in vain, so that a fix is rolled out. Which ones is decided in
-//! [`readiness`](crate::core::environment::health).
+//! Deletes pods for which a StatefulSet waits without end, so that a fix is rolled out.
+//! [`readiness`](crate::core::environment::health) decides which ones.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -14,15 +14,15 @@ use crate::core::environment::health::StuckPod;
 use crate::core::environment::resolved::Target;
 use crate::ports::{Actor, ClusterError, EventType};
 
-/// For how long a pod is remembered. By then the watch shows that it is being deleted.
+/// Time for which a deleted pod is remembered. By then the watch shows its deletion.
 const REMEMBERED: Duration = Duration::from_hours(1);
 
-/// The pods that this process deleted, by UID: each is deleted once.
+/// Pods that this process deleted, by UID. It deletes each pod once.
 #[derive(Default)]
 pub struct DeletedPods(Mutex<HashMap<String, Instant>>);
 
 impl DeletedPods {
-    /// Records a pod; returns whether it is new.
+    /// Records a pod. Returns whether it is new.
     fn insert(&self, uid: &str) -> bool {
         self.0.lock().is_ok_and(|mut known| {
             known.retain(|_, at| at.elapsed() < REMEMBERED);
@@ -37,7 +37,8 @@ impl DeletedPods {
     }
 }
 
-/// Deletes one pod as the deployer account: the operator itself has no right to delete what a template's objects created.
+/// Deletes one pod as the deployer account. The operator itself has no right to delete pods of a
+/// template's workloads.
 pub(super) async fn delete(
     environment: &PreviewEnvironment,
     target: &Target,

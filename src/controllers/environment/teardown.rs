@@ -1,4 +1,5 @@
-//! The end of an environment: its namespace and everything in it, its deployments on GitHub, and at last its finalizer.
+//! Deletes an environment: its namespace with all objects, its deployments on GitHub, and finally
+//! its finalizer.
 
 use std::sync::Arc;
 
@@ -19,14 +20,16 @@ use crate::core::publish::deployment_status;
 use crate::core::trouble::Trouble;
 use crate::ports::{Actor, ClusterError, EventType, ForgeError};
 
-/// Deployments that are being made inactive at the same time; when one is, its environment is visited again.
+/// Maximum number of deployments made inactive at the same time. The end of each enqueues the
+/// environment.
 const AT_ONCE: usize = 10;
-/// Time until an environment is reconciled again though no deployment became inactive and its
-/// namespace was not seen to be deleted.
+/// Time between two reconciles while no deployment becomes inactive and no watch reports the
+/// deletion of the namespace.
 const GO_ON: std::time::Duration = std::time::Duration::from_secs(30);
-/// Time between two looks at what holds a namespace.
+/// Time between two checks what blocks the deletion of a namespace.
 const HELD_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
-/// Time for which GitHub's not answering holds an environment whose namespace is gone already.
+/// Time for which a GitHub outage may block the deletion of an environment whose namespace has been
+/// deleted.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context) -> Result<Action, Failure> {
@@ -37,11 +40,12 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
     let namespace = remove_namespace(environment, context).await?;
     let namespace = namespace.as_ref();
     if namespace.is_some() && !deletion::is_said(environment) {
-        // GitHub may take its time.
+        // Report this first: the calls to GitHub may take a while.
         say(environment, &Deletion { namespace, github: None }, context).await?;
     }
     let uid = environment.uid().unwrap_or_default();
-    // The deletion of every object in the namespace comes by here; GitHub is told once.
+    // Each object deleted in the namespace causes a reconcile. Report the deployments to GitHub
+    // only once.
     let retired = if context.reporter.has_retired(&uid) {
         Ok(true)
     } else {
@@ -56,7 +60,7 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
             context.reporter.retired_all(uid);
         }
         Ok(false) if !out_of_patience(environment, context) => {
-            // As a rule that is over before anybody reads it.
+            // Usually this is over before anybody reads it, so report it only when it takes long.
             if namespace.is_none() || deletion::takes_long(environment, context.clock.now()) {
                 let github = Some("its deployments are being reported as inactive to GitHub");
                 say(environment, &Deletion { namespace, github }, context).await?;
@@ -77,14 +81,14 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
     }
     if namespace.is_some() {
         say(environment, &Deletion { namespace, github: None }, context).await?;
-        // Its deletion is seen by the watch; what holds it is not.
+        // The watch reports the deletion of the namespace, but not what blocks it.
         return Ok(Action::requeue(HELD_AGAIN));
     }
     release(environment, context).await?;
     Ok(Action::await_change())
 }
 
-/// Says on the environment how far its deletion is, if that is news.
+/// Reports the progress of the deletion on the environment. Returns whether the status changed.
 async fn say(
     environment: &PreviewEnvironment,
     deletion: &Deletion<'_>,
@@ -100,7 +104,7 @@ async fn say(
     Ok(true)
 }
 
-/// Says what keeps the deletion from its end.
+/// Reports on the environment what prevents its deletion from completing.
 pub(super) async fn explain(
     environment: &PreviewEnvironment,
     trouble: &Trouble,
@@ -109,7 +113,7 @@ pub(super) async fn explain(
     say(environment, &Deletion { namespace: None, github: Some(&trouble.message) }, context).await
 }
 
-/// Says that deployments stay as they are, once.
+/// Reports once that deployments stay as they are on GitHub.
 async fn leave(environment: &PreviewEnvironment, why: &str, context: &Context) {
     let message =
         format!("deployments of {} stay as they are on GitHub: {why}", environment.spec.github_environment);
@@ -123,7 +127,7 @@ async fn leave(environment: &PreviewEnvironment, why: &str, context: &Context) {
     context.events.publish(&write::reference(environment), EventType::Warning, "NotReported", &message).await;
 }
 
-/// Deletes the namespace if it is the environment's own; the namespace, while it is there.
+/// Deletes the namespace if it belongs to the environment. Returns it while it exists.
 async fn remove_namespace(
     environment: &PreviewEnvironment,
     context: &Context,
@@ -133,7 +137,7 @@ async fn remove_namespace(
     let number = environment.spec.pull_request.as_ref().map(|reference| reference.number);
     let computed =
         naming::namespace(&environment.spec.repository_ref.name, &environment.spec.environment, number);
-    // Asked of the API server: what isn't in the watched view may merely not be in it yet.
+    // Read it from the API server: the watch may not show it yet.
     let known = environment
         .status
         .as_ref()
@@ -157,17 +161,19 @@ async fn remove_namespace(
     Ok(Some(namespace))
 }
 
-/// Has every deployment of the environment made inactive: GitHub never does it for transient ones. Says whether all are.
+/// Makes all deployments of the environment inactive, because GitHub never does that for transient
+/// ones. Returns whether all are inactive.
 async fn retire(
     environment: &PreviewEnvironment,
     observed: &Observed,
     context: &Context,
 ) -> Result<bool, ForgeError> {
     let status = environment.status.as_ref();
-    // An environment that was never let in has nothing to retire, and no way to.
+    // An environment that was never admitted has no deployments to make inactive, and no
+    // credentials for it.
     let admitted = observed.admit(environment).map_err(|mistake| ForgeError::Invalid(mistake.message))?;
     let Some(newest) = environment.spec.revision.deployment_id else { return Ok(true) };
-    // Whatever of the namespace goes meanwhile brings the environment by here: nothing is asked for that.
+    // Each object deleted in the namespace causes a reconcile, which needs no call to GitHub.
     if context.reporter.is_retiring(newest) {
         return Ok(false);
     }
@@ -176,7 +182,8 @@ async fn retire(
     let told =
         |id: i64| status.and_then(|status| status.reported.iter().find(|told| told.deployment_id == id));
     let mut under_way = 0;
-    // A deployment made after this environment was deleted is the next one's.
+    // A deployment that was created after this environment was deleted belongs to the next
+    // environment.
     for deployment in deployments.into_iter().filter(|deployment| deployment.id <= newest) {
         if told(deployment.id).is_some_and(|told| told.state == DeploymentState::Inactive)
             || context.reporter.retired(deployment.id)
@@ -193,17 +200,20 @@ async fn retire(
             break;
         }
         under_way += 1;
-        let report =
-            deployment_status::inactive(deployment.id, "The environment has been deleted", told(deployment.id));
+        let report = deployment_status::inactive(
+            deployment.id,
+            "The environment has been deleted",
+            told(deployment.id),
+        );
         context.reporter.make_inactive(environment, Arc::clone(&forge), repository.clone(), report)?;
     }
     Ok(under_way == 0)
 }
 
-/// Trying again won't help until somebody changes something; the environment isn't held for that.
-/// Credentials and rights that are missing may be there again in a moment, as when a Secret is
-/// replaced, so they hold it for as long as GitHub's not answering does; but not while everything
-/// is about to be removed.
+/// Whether a retry can't succeed until somebody changes something. Such an error doesn't block the
+/// deletion. Missing credentials and rights may be restored soon, for example when a Secret is
+/// replaced, so they block the deletion as long as an outage does; but not while the operator
+/// drains.
 const fn is_hopeless(error: &ForgeError, draining: bool) -> bool {
     match error {
         ForgeError::Credentials(_) | ForgeError::Forbidden(_) => draining,
@@ -220,7 +230,7 @@ fn out_of_patience(environment: &PreviewEnvironment, context: &Context) -> bool 
     deleted.is_some_and(|deleted| context.clock.now().duration_since(deleted.0) > PATIENCE)
 }
 
-/// Takes the finalizer off, whoever put it there: the intake, the controller, or somebody who made the object with it.
+/// Removes the finalizer, whichever field manager added it: the intake, the controller, or a user.
 async fn release(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
     let kind = write::kind::<PreviewEnvironment>();
     context.cluster.remove_finalizer(&kind, &environment.metadata, FINALIZER).await?;

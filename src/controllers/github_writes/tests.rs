@@ -1,4 +1,4 @@
-//! Writes that succeed, fail, hang and are taken back. Time is tokio's, and passes at once.
+//! Writes that succeed, fail, hang and are cancelled. The time is tokio's paused clock.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -23,7 +23,7 @@ fn unknown() -> WriteError {
     ForgeError::Unknown("no answer".to_owned()).into()
 }
 
-/// Lets the tasks run that have something to do.
+/// Runs the tasks that are ready.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -56,10 +56,10 @@ async fn a_result_is_lost_neither_to_a_look_nor_to_a_failure() {
     let one = request("one");
     writes.commit_statuses.start(&one, "success", async { Ok(()) });
     settle().await;
-    // A reconcile that began before its end.
+    // This is a reconcile that began before the write ended.
     assert_eq!(writes.commit_statuses.look(&one), Progress::UnderWay { about: "success".to_owned() });
     let Progress::Finished { about, result } = writes.commit_statuses.progress(&one) else { panic!() };
-    // What the result is for can't be done just now.
+    // The reconcile can't use the result yet.
     writes.commit_statuses.give_back(&one, about.clone(), result);
     assert!(writes.commit_statuses.has_result(&one));
     assert_eq!(writes.commit_statuses.progress(&one), Progress::Finished { about, result: Ok(()) });
@@ -148,7 +148,7 @@ async fn nothing_starts_after_the_end_and_what_is_under_way_ends() {
         answered.await.unwrap();
         Ok(())
     });
-    // A queue that closes turns away what waits.
+    // A queue that closes cancels the waiting writes.
     let turned_away = ForgeError::NotSent("this replica ends".to_owned());
     writes.commit_statuses.start(&two, "x", async move { Err(turned_away.into()) });
     writes.stop();

@@ -1,6 +1,6 @@
-//! A commit status, so that a reviewer sees what a request waits for. Only a request that waited or
-//! was refused has one: who gets a deployment at once needs no more than that. No reconcile waits
-//! for it; the condition `Reported` says how far it is.
+//! Commit status that shows a reviewer what a request waits for. Only a request that waited or was
+//! refused has one: a request that gets its deployment at once doesn't need it. The reconcile
+//! doesn't wait for the write; the condition `Reported` shows its progress.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,31 +15,31 @@ use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::NewCommitStatus;
 use crate::ports::{EventType, ForgeError};
 
-/// The commit status on GitHub says how the request stands.
+/// Condition: the commit status on GitHub shows the request's current state.
 pub(super) const REPORTED: &str = "Reported";
-/// Reason of a commit status that waits for its turn.
+/// Reason: the commit status is in the write queue.
 pub(super) const REPORTING: &str = "Reporting";
-/// Reason of a commit status that GitHub did not take, and that is tried again.
+/// Reason: GitHub didn't accept the commit status, and Matinee retries.
 pub(super) const NOT_REPORTED: &str = "NotReported";
-/// What is said of a deployment that never was live.
+/// Description for a deployment that became inactive without having been live.
 const INACTIVE: &str = "it is inactive";
-/// Reason of a commit status that GitHub refuses.
+/// Reason: GitHub rejects the commit status.
 const REPORT_REFUSED: &str = "ReportRefused";
 
-/// How far the commit status is; for the status.
+/// Progress of the commit status, to be written into the request's status.
 #[derive(Default)]
 pub(super) struct Report {
-    /// What GitHub shows by now, if that is new.
+    /// What GitHub shows now, if that changed.
     pub(super) told: Option<String>,
-    /// What the condition `Reported` is to say, if that may be new.
+    /// Status, reason and message of the condition `Reported`, if they may have changed.
     pub(super) reported: Option<(ConditionStatus, &'static str, String)>,
-    /// When to try again.
+    /// Delay until the next attempt.
     pub(super) again: Option<Duration>,
 }
 
-/// Takes the result of the previous write, and starts another one where GitHub shows something else
-/// than it should. `outcome`: what this reconcile came to; `None` for a request that has ended,
-/// which is not judged again.
+/// Records the result of the previous write, and starts another one if GitHub doesn't show the
+/// wanted commit status. `outcome` is the result of this reconcile; `None` for a request that has
+/// ended, whose gates aren't evaluated again.
 pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report {
     let writes = &visit.context.writes.commit_statuses;
     let mut report = Report::default();
@@ -49,7 +49,7 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report
     let before = visit.request.status.as_ref().and_then(|status| status.told.as_ref());
     let shown = report.told.as_ref().or(before);
     let is_shown = shown.is_some();
-    // One that GitHub may show by now, though that isn't known yet.
+    // GitHub may show a commit status whose write hasn't been recorded yet.
     let was_started = super::condition(visit.request, REPORTED).is_some();
     let wanted = match outcome {
         Some(outcome) => commit_status(visit, outcome, is_shown || was_started),
@@ -89,7 +89,7 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report
     report
 }
 
-/// What came of a write.
+/// Records the result of a write that has ended.
 async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>) -> Report {
     let writes = &visit.context.writes.commit_statuses;
     let mut report = Report::default();
@@ -101,7 +101,7 @@ async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>)
         Err(WriteError::Forge(
             error @ (ForgeError::Forbidden(_) | ForgeError::NotFound(_) | ForgeError::Invalid(_)),
         )) => {
-            // Trying again won't help, and the deployment doesn't depend on it.
+            // A retry would fail again, and the deployment doesn't depend on the commit status.
             writes.forget(visit.request);
             let message = format!("the commit status can't be created: {error}");
             let about_request = write::reference(visit.request);
@@ -116,7 +116,7 @@ async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>)
     report
 }
 
-/// The commit status of a request that has ended, by what is recorded.
+/// Returns the commit status of a request that has ended, from its recorded conditions.
 fn last_commit_status(visit: &Visit<'_>) -> Option<NewCommitStatus> {
     let (_, reason, message) = super::ready(visit.request)?;
     let mut url = None;
@@ -133,8 +133,8 @@ fn last_commit_status(visit: &Visit<'_>) -> Option<NewCommitStatus> {
     Some(gates::commit_status(&visit.admitted.entry.name, standing, url))
 }
 
-/// The commit status that GitHub should show, if it should show another one. `is_shown`: whether it
-/// shows one.
+/// Returns the commit status that GitHub should show, if any. `is_shown` says whether GitHub shows
+/// one now.
 fn commit_status(visit: &Visit<'_>, outcome: &Outcome, is_shown: bool) -> Option<NewCommitStatus> {
     let mut url = None;
     let standing = match outcome {
@@ -151,7 +151,7 @@ fn commit_status(visit: &Visit<'_>, outcome: &Outcome, is_shown: bool) -> Option
         }
         Outcome::Created { followed: Followed::Failed { cause }, .. } => Standing::Failed(cause),
         Outcome::Created { followed: Followed::Inactive, .. } => Standing::Superseded(INACTIVE),
-        // The next write says more.
+        // A later reconcile writes the commit status.
         Outcome::Creating { .. } | Outcome::Deleted => return None,
     };
     Some(gates::commit_status(&visit.admitted.entry.name, standing, url))

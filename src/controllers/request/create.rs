@@ -1,6 +1,6 @@
-//! The one call that isn't idempotent: the intent is recorded first, and whether the deployment
-//! exists already is asked every time. No reconcile waits for it, since it waits for its turn among
-//! all writes to the installation.
+//! Creation of the deployment, the one call that isn't idempotent. Matinee records its intent
+//! first, and looks for an existing deployment before each attempt. The call waits in the
+//! installation's write queue, and no reconcile waits for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use crate::core::forge::{Deployment, NewDeployment, RepositoryName};
 use crate::core::publish::deployment_status;
 use crate::ports::{Forge, ForgeError};
 
-/// What came of a creation that has ended, if one has. One that failed for a while is paused.
+/// Returns the result of a creation that has ended, if there is one. A creation with a temporary
+/// error is paused.
 pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure> {
     let creations = &visit.context.writes.deployments;
     let Progress::Finished { about, result } = creations.progress(visit.request) else { return Ok(None) };
@@ -27,7 +28,8 @@ pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure>
         Ok(deployment) => {
             let id = deployment.id;
             if let Err(failure) = carry_out(visit, deployment.clone()).await {
-                // It exists, whatever stands in its way: the environment of that name may still be being deleted.
+                // Keep the result: the deployment exists, although an environment of that name may
+                // still be being deleted.
                 creations.give_back(visit.request, about, Ok(deployment));
                 return Err(failure);
             }
@@ -51,8 +53,7 @@ pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure>
     }
 }
 
-/// Starts to find the deployment of this request, or to create it, unless that is under way or
-/// paused.
+/// Starts to find or create the deployment of this request, unless that is under way or paused.
 pub(super) async fn create(
     visit: &Visit<'_>,
     reruns: i64,
@@ -83,7 +84,8 @@ async fn start(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Resul
     if known.is_none_or(|status| status.intent.is_none()) {
         record::intent(visit, reruns, evaluation).await?;
     }
-    // Every run has a mark of its own, so that the deployment of an earlier run isn't taken for this one's.
+    // Each run has its own mark, so that the deployment of an earlier run isn't taken for this
+    // one's.
     let mark = if reruns == 0 { uid } else { format!("{uid}.{reruns}") };
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let by = spec.requested_by.login.as_ref().map(|login| format!(" by {login}")).unwrap_or_default();
@@ -109,7 +111,7 @@ async fn start(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Resul
     Ok(())
 }
 
-/// The deployment that bears the mark, which an earlier attempt may have created, or a new one.
+/// Returns the deployment with the mark, which an earlier attempt may have created, or a new one.
 async fn find_or_create(
     forge: Arc<dyn Forge>,
     name: RepositoryName,
@@ -126,7 +128,8 @@ async fn find_or_create(
     }
 }
 
-/// Has Matinee deploy it, in an environment that Matinee deploys.
+/// Creates or updates the PreviewEnvironment for the deployment, if Matinee deploys this
+/// environment.
 async fn carry_out(visit: &Visit<'_>, deployment: Deployment) -> Result<(), Failure> {
     let event = Event::Deployment { repository: visit.name.clone(), deployment };
     visit.context.reception.take_in(&event, Learned::Found).await?;

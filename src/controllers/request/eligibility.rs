@@ -1,5 +1,6 @@
-//! Is what was asked for still so? A request comes of a hint, so its pull request, branch or source is read back from GitHub before anything is
-//! created; and of two requests for one place the newer one is carried out.
+//! Checks that a request is still valid. An event may be stale, so Matinee reads the pull request,
+//! branch or source deployment from GitHub before it creates anything. Of two requests for the same
+//! environment, the newer one supersedes the older one.
 
 use kube::ResourceExt as _;
 
@@ -14,21 +15,22 @@ use crate::core::forge::{Deployment, StatusState};
 use crate::core::naming;
 use crate::ports::ForgeError;
 
-/// Deployments newer than the source's that are asked for their state: of the commits in between none is wanted any more.
+/// Maximum number of deployments newer than the source's whose state is read.
 const NEWER: usize = 5;
 
-/// What GitHub and the other requests say.
+/// Result of the check against GitHub and the other requests.
 pub(super) enum Verified {
-    /// It may go on. What was created already is run again only while its commit is the head.
+    /// The request is valid. If its deployment exists already, it is deployed again only while its
+    /// commit is the head.
     Holds {
-        /// Whether the commit is the head of what asked for it.
+        /// Whether the commit is still the head of the pull request or branch.
         is_head: bool,
     },
-    /// Not as things stand.
+    /// The request isn't valid at present.
     Refused(Mistake),
-    /// Another one takes over; why.
+    /// Another request or commit supersedes this one; with the cause.
     Superseded(String),
-    /// What it is for is gone.
+    /// The pull request is closed, or no longer selected.
     Over,
 }
 
@@ -94,7 +96,8 @@ async fn pull_request(visit: &Visit<'_>, created: Option<i64>) -> Result<Verifie
     })
 }
 
-/// Whether the pull request changes a file that the trigger is about; asked only where it is about some.
+/// Whether the pull request changes a file that the trigger selects. Matinee reads the files only
+/// if the trigger has paths.
 async fn files(visit: &Visit<'_>, number: i64) -> Result<Verified, Failure> {
     let trigger = visit.admitted.entry.trigger.as_ref().and_then(|trigger| trigger.pull_request.as_ref());
     let Some(trigger) = trigger.filter(|trigger| !trigger.paths.is_empty()) else {
@@ -120,7 +123,9 @@ async fn by_branch(visit: &Visit<'_>) -> Result<Option<supersession::Superseded>
     Ok(supersession::by_branch(spec, head.as_ref()))
 }
 
-/// Whether a newer deployment of the source takes over; the mistake is that the source's own isn't in the state any more that led here.
+/// Returns the newer deployment of the source environment that supersedes this request, if any. The
+/// mistake says that the source's own deployment is no longer in the state that triggered this
+/// request.
 async fn by_source(visit: &Visit<'_>) -> Result<Result<Option<supersession::Superseded>, Mistake>, Failure> {
     let spec = &visit.request.spec;
     let trigger = visit.admitted.entry.trigger.as_ref();

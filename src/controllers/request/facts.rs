@@ -1,4 +1,5 @@
-//! What the gates have to know of the outside world: fetched only where a gate says so, by conditional requests.
+//! Facts about the outside world for the gates. Each is fetched only if a gate needs it, by
+//! conditional requests.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,8 @@ pub(super) async fn fetch(visit: &Visit<'_>, needs: Needs) -> Result<Facts, Fail
     Ok(facts)
 }
 
-/// Whether the commit was ever live in an environment of the PreviewRepository: in the one there is, or in any pull request's.
+/// Whether the commit was ever live in an environment of the PreviewRepository. For pull-request
+/// environments, that of any pull request counts.
 async fn has_succeeded(visit: &Visit<'_>, environment: &str) -> Result<bool, ForgeError> {
     let entries = &visit.admitted.repository.spec.environments;
     let Some(entry) = entries.iter().find(|entry| entry.name == environment) else { return Ok(false) };
@@ -58,7 +60,8 @@ async fn has_succeeded(visit: &Visit<'_>, environment: &str) -> Result<bool, For
     Ok(false)
 }
 
-/// The image's name, and whether it is in its registry. A registry that the class doesn't list is never asked.
+/// Returns the image's name, and whether its registry has it. Matinee doesn't contact a registry
+/// that the class doesn't list.
 async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mistake>, Failure> {
     let entry = visit.admitted.entry;
     let Some(template) = entry.gates.as_ref().and_then(|gates| gates.image.as_ref()) else {
@@ -78,7 +81,7 @@ async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mis
         Err(mistake) => return Ok(Err(mistake)),
     };
     let Ok(registry) = image::registry(&name, &visit.admitted.class.spec.registries) else {
-        // The gate says so itself.
+        // The gate reports this itself.
         return Ok(Ok((name, None)));
     };
     let reference = match name.parse::<ImageReference>() {
@@ -118,7 +121,7 @@ async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mis
     Ok(Ok((name, Some(answer))))
 }
 
-/// The PreviewRepository's values, and over them those of the request.
+/// Returns the parameters: the PreviewRepository's values, overridden by the request's.
 fn parameters(visit: &Visit<'_>) -> BTreeMap<String, String> {
     let given = visit.admitted.entry.deploy.as_ref().map(|deploy| deploy.parameters.as_slice());
     given

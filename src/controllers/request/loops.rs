@@ -1,5 +1,6 @@
-//! Holds deployments back that repeat what was deployed to the environment, again and again. GitHub's list of deployments is what is counted,
-//! so a restart forgets nothing; it is asked only where a deployment may be a repetition.
+//! Detects deployment loops: it holds a deployment that would deploy the same commit to the same
+//! environment again and again. It counts the deployments on GitHub, so a restart loses nothing,
+//! and reads them only for a possible repetition.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -14,15 +15,15 @@ use crate::core::deployment::gates::repeats::{Hold, Next};
 
 /// Time for which a creation is remembered.
 const REMEMBERED: Duration = Duration::from_secs(repeats::WINDOW.as_secs().unsigned_abs());
-/// Creations that are remembered before those are forgotten that are too long ago.
+/// Maximum number of creations. When it is reached, those older than [`REMEMBERED`] are deleted.
 const MANY: usize = 4_096;
 
-/// The commits for which this process had a deployment created lately: repository, environment and commit.
+/// The creations of this process, by repository, environment and commit.
 #[derive(Default)]
 pub struct Creations(Mutex<HashMap<(String, String, String), Instant>>);
 
 impl Creations {
-    /// Remembers a creation; says whether there was one before.
+    /// Records a creation. Returns whether there already was one.
     fn remember(&self, key: (String, String, String)) -> bool {
         let Ok(mut known) = self.0.lock() else { return true };
         if known.len() >= MANY {
@@ -32,7 +33,8 @@ impl Creations {
     }
 }
 
-/// Whether the deployment that the request is about to have created is held back.
+/// Returns the hold if the deployment that the request is about to create repeats earlier ones too
+/// often.
 pub(super) async fn hold(visit: &Visit<'_>, reruns: i64) -> Result<Option<Hold>, Failure> {
     let spec = &visit.request.spec;
     if !repeats::bounds(spec.requested_by.origin) {
@@ -48,7 +50,8 @@ pub(super) async fn hold(visit: &Visit<'_>, reruns: i64) -> Result<Option<Hold>,
     let next =
         Next { cluster: &visit.context.cluster_id, mark: &mark, environment: &visit.place, sha: &spec.sha };
     let recent = visit.forge.recent_deployments(&visit.name).await?;
-    // A repository with many environments has more of an hour than the newest hundred: this commit's are all there.
+    // In a repository with many environments the newest hundred deployments may not cover the whole
+    // window. This commit's deployments are therefore listed completely.
     let mut all = visit.forge.deployments(&visit.name, &visit.place, Some(&spec.sha)).await?;
     all.extend(recent.items.iter().cloned());
     let held = repeats::hold(next, &all, visit.now);

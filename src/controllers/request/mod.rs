@@ -1,5 +1,6 @@
-//! The reconcile of a `DeploymentRequest`, which reads like a table of contents: admit, verify, judge the gates, create, follow, tell, record.
-//! It runs once: what it has created it never creates again.
+//! Reconciles a `DeploymentRequest`: admit, verify, evaluate the gates, create, follow, report,
+//! record. A request runs once; it doesn't create a deployment twice unless its commit became the
+//! head again.
 
 mod commit_status;
 mod create;
@@ -42,12 +43,13 @@ use crate::core::forge::RepositoryName;
 use crate::core::naming;
 use crate::ports::{Actor, Forge};
 
-/// The other environment's deployment isn't in the state any more that led to this one.
+/// Reason: the other environment's deployment is no longer in the state that triggered this
+/// request.
 const SOURCE_NOT_LIVE: &str = "SourceNotLive";
-/// Requests that are kept per environment and pull request.
+/// Requests kept per environment and pull request.
 const KEPT: usize = 5;
 
-/// Reconciles a request, within the driver's bounds.
+/// Reconciles a request, within the runner's limits.
 pub fn reconcile(
     request: Arc<DeploymentRequest>,
     context: Arc<Context>,
@@ -55,39 +57,39 @@ pub fn reconcile(
     async move { visit(context.fresh_requests.of(request), &context).await }.boxed()
 }
 
-/// How a visit ended.
+/// Result of a reconcile.
 enum Outcome {
     /// The deployment exists on GitHub.
     Created {
         /// Its id.
         id: i64,
-        /// What has become of it.
+        /// Its state.
         followed: Followed,
     },
-    /// It may not be created, for a reason before any gate.
+    /// The request isn't valid, for a reason that comes before the gates.
     Refused(Mistake),
-    /// A gate waits or refuses.
+    /// A gate waits or rejects.
     Gated(Evaluation),
-    /// It is being created.
+    /// The deployment is being created.
     Creating {
-        /// What the gates say.
+        /// Result of the gates.
         evaluation: Evaluation,
         /// Why the last attempt failed, if one has.
         problem: Option<String>,
-        /// When to look again though it hasn't been created.
+        /// Time until the next reconcile if nothing happens before.
         again: Duration,
     },
-    /// Too many deployments there repeat what was deployed.
+    /// Too many deployments repeat the same commit in this environment.
     Held(Hold),
-    /// It won't be created any more; why.
+    /// The deployment will not be created; with the cause.
     Superseded(String),
-    /// GitHub won't create it.
+    /// GitHub rejects the deployment.
     Failed(String),
-    /// What it was for is gone, and so is it.
+    /// The pull request is closed, so Matinee deletes the request.
     Deleted,
 }
 
-/// What a visit works with once the request is admitted.
+/// Context of one reconcile, once the request is admitted.
 struct Visit<'a> {
     request: &'a DeploymentRequest,
     admitted: Admitted<'a>,
@@ -103,7 +105,8 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
     if request.metadata.deletion_timestamp.is_some() || is_over(&request) {
         return Ok(Action::await_change());
     }
-    // What GitHub knows of is followed to its end; nothing is created any more.
+    // While the operator drains, Matinee follows existing deployments to their end and creates no
+    // more.
     if context.standing.drains()
         && request.status.as_ref().is_none_or(|status| status.deployment_id.is_none())
         && !context.writes.deployments.has_result(&request)
@@ -116,12 +119,14 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
         return Ok(report_again.map_or_else(Action::await_change, Action::requeue));
     };
     if !matches!(outcome, Outcome::Creating { .. }) && !context.writes.deployments.has_result(&request) {
-        // One that waits for its turn is not to be created any more. One that was created in the meantime is recorded next.
+        // Take a waiting creation out of the write queue. One that has finished in the meantime is
+        // recorded by the next reconcile.
         context.writes.deployments.forget(&request);
     }
     if let Outcome::Deleted = outcome {
         if is_live(&request, context) {
-            // The environment ends first, and takes its requests along. Without the one it comes of, it would count as deployed by hand, and stay.
+            // The environment is deleted first, and its requests with it. Without the request,
+            // Matinee would take it for an environment that was deployed by hand, and keep it.
             return Ok(Action::requeue(context.sweep_interval));
         }
         delete(&request, context).await?;
@@ -130,7 +135,8 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
                 .repository(&request.namespace().unwrap_or_default(), &request.spec.repository_ref.name)
                 .await?
         {
-            // What was being created in this moment is looked for by the next sweep, though GitHub may show what it showed.
+            // A deployment may just have been created. Let the next sweep look for it even if
+            // GitHub's listing is unchanged.
             context.sweeps.forget(&repository.uid().unwrap_or_default());
         }
     } else if matches!(outcome, Outcome::Created { .. } | Outcome::Superseded(_)) {
@@ -140,22 +146,23 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// A request runs once. One that is over is looked at again only when something was heard of its pull request or branch.
+/// Whether the request has ended completely. A request runs once; after its end it is reconciled
+/// again only after an event of its pull request or branch.
 fn is_over(request: &DeploymentRequest) -> bool {
     let is_pending =
         request.status.as_ref().is_some_and(|status| record::is_report_pending(&status.conditions));
     is_settled(request) && !is_pending
 }
 
-/// Whether a request has ended, and nothing was heard since that may change that. Its commit status
-/// may not say so yet.
+/// Whether the request has ended, and no event since then may change that. Its commit status may
+/// still be pending.
 fn is_settled(request: &DeploymentRequest) -> bool {
     let Some(status) = &request.status else { return false };
     has_ended(request)
         && status.updated_at.as_ref() == request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED)
 }
 
-/// When to look again though nothing may be heard: webhooks only make it faster.
+/// Returns the time until the next reconcile if no event arrives. Webhooks only make it faster.
 fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
     match outcome {
         Outcome::Gated(evaluation) => match &evaluation.summary {
@@ -170,30 +177,32 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
         Outcome::Creating { again, .. } => Some(*again),
         Outcome::Failed(_) => Some(record::REFUSED_AGAIN),
         Outcome::Held(hold) => Some(wait(hold.until, context)),
-        // What Matinee deploys itself says so when there is news; to look once more costs no call.
+        // For a deployment that Matinee itself deploys, the reporter enqueues the request. This
+        // additional reconcile needs no call to GitHub.
         Outcome::Refused(Mistake { reason: SOURCE_NOT_LIVE | ownership::NAME_TAKEN, .. })
         | Outcome::Created { followed: Followed::UnderWay, .. } => Some(context.sweep_interval),
         _ => None,
     }
 }
 
-/// The time until then, a second at least.
+/// Returns the time until `until`, at least one second.
 fn wait(until: Timestamp, context: &Context) -> Duration {
     let wait = Duration::try_from(until.duration_since(context.clock.now())).unwrap_or_default();
     wait.max(Duration::from_secs(1))
 }
 
-/// What the reconcile came to, `None` for a request that has ended and whose commit status doesn't
-/// say so yet; and when to write that again.
+/// Runs the steps of the reconcile. Returns their result (`None` for a request that has ended and
+/// whose commit status is still pending), and the time until the next attempt to write the commit
+/// status.
 async fn steps(
     request: &DeploymentRequest,
     context: &Context,
 ) -> Result<(Option<Outcome>, Option<Duration>), Failure> {
     let refused = async |mistake| {
-        // Nothing more is written for a PreviewRepository that the class doesn't admit.
+        // The class doesn't admit the PreviewRepository, so nothing more is written for it.
         context.writes.forget_request(request);
         if is_settled(request) {
-            // What became of it stays, though the last commit status can't be written any more.
+            // The recorded result stays, although the last commit status can't be written any more.
             return Ok((None, None));
         }
         let outcome = Outcome::Refused(mistake);
@@ -240,12 +249,12 @@ async fn steps(
     Ok((Some(outcome), report.again))
 }
 
-/// Whether nothing was created for the request yet.
+/// Whether no deployment has been created for the request yet.
 fn is_new(request: &DeploymentRequest) -> bool {
     request.status.as_ref().is_none_or(|status| status.intent.is_none())
 }
 
-/// Checks that the environment that would carry the deployment out can have its name.
+/// Checks that the environment that would deploy this can have its name.
 fn own_name(request: &DeploymentRequest, admitted: &Admitted<'_>, context: &Context) -> Result<(), Mistake> {
     if admitted.entry.deploy.is_none() {
         return Ok(());
@@ -260,7 +269,7 @@ fn own_name(request: &DeploymentRequest, admitted: &Admitted<'_>, context: &Cont
 
 impl Visit<'_> {
     async fn outcome(&self) -> Result<Outcome, Failure> {
-        // Before anything else: what exists on GitHub is recorded, whatever the request waits for
+        // Record a created deployment before anything else, even if the request waits for something
         // by now.
         if let Some(outcome) = create::ended(self).await? {
             return Ok(outcome);
@@ -291,7 +300,7 @@ impl Visit<'_> {
         create::create(self, reruns, evaluation).await
     }
 
-    /// Judges the gates, asking for no more than they need.
+    /// Evaluates the gates. Facts that no gate needs aren't fetched.
     async fn judge(&self) -> Result<Evaluation, Failure> {
         let status = self.request.status.as_ref();
         let created = self.request.metadata.creation_timestamp.as_ref().map_or(self.now, |time| time.0);
@@ -308,11 +317,13 @@ impl Visit<'_> {
         Ok(gates::evaluate(&asked, &facts))
     }
 
-    /// Whether another commit was deployed after this one, though this one is the head (again): a branch was pushed back.
+    /// Whether another commit was deployed after this one although this one is the head now,
+    /// because somebody pushed the branch back.
     fn is_overtaken(&self, deployment_id: i64) -> bool {
         let all = self.context.requests.state();
         match self.request.spec.requested_by.origin {
-            // Whoever deploys to a pull request's environment deploys its head, so any other commit was the head.
+            // Only the head can be deployed to a pull request's environment, so any other deployed
+            // commit was the head at the time.
             Origin::PullRequest => {
                 self.is_replaced(deployment_id)
                     || supersession::overtaken(self.request, all.iter().map(AsRef::as_ref))
@@ -337,7 +348,8 @@ impl Visit<'_> {
         newer.is_some()
     }
 
-    /// The deployment that another branch's push to the same commit led to, if nothing was deployed since.
+    /// Returns the deployment of another branch's push of the same commit, if nothing was deployed
+    /// since.
     fn shared(&self) -> Option<i64> {
         let all = self.context.requests.state();
         let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
@@ -345,7 +357,7 @@ impl Visit<'_> {
     }
 }
 
-/// Whether an environment carries out the deployment that the request created.
+/// Whether an environment deploys the deployment that the request created.
 fn is_live(request: &DeploymentRequest, context: &Context) -> bool {
     let Some(id) = request.status.as_ref().and_then(|status| status.deployment_id) else { return false };
     let live = context.environments.find(|environment| {
@@ -369,8 +381,8 @@ pub(super) async fn delete(request: &DeploymentRequest, context: &Context) -> Re
     Ok(())
 }
 
-/// Deletes every request for an environment that came to its end, and has GitHub read anew: the pull request may just have been opened or
-/// selected again, and then it is asked for again.
+/// Deletes all requests of an environment that was deleted, and makes the next sweep run in full.
+/// If the pull request was just reopened or selected again, that sweep creates a new request.
 pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
     let spec = &environment.spec;
     let namespace = environment.namespace().unwrap_or_default();
@@ -388,7 +400,7 @@ pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context
     Ok(())
 }
 
-/// Has the request looked at that asks for a pull request's head, though it had its deployment before.
+/// Enqueues the request for a pull request's head although it already has its deployment.
 pub(super) async fn look_at_head(
     environment: &PreviewEnvironment,
     head: &str,
@@ -407,7 +419,7 @@ pub(super) async fn look_at_head(
     Ok(())
 }
 
-/// Keeps the newest requests of an environment: history has an end.
+/// Deletes the oldest requests of an environment. The newest [`KEPT`] stay.
 async fn forget_the_oldest(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {
     let siblings = context.requests.state_filter(|other| {
         other.namespace() == request.namespace()
@@ -420,7 +432,7 @@ async fn forget_the_oldest(request: &DeploymentRequest, context: &Context) -> Re
     Ok(())
 }
 
-/// Whether nothing more is to be done for a request, and nothing more will come of it.
+/// Whether the request has reached its end. Its commit status may still be pending.
 pub(super) fn has_ended(request: &DeploymentRequest) -> bool {
     request.status.as_ref().is_some_and(|status| record::has_ended(&status.conditions))
 }
@@ -429,7 +441,7 @@ fn condition<'a>(request: &'a DeploymentRequest, kind: &str) -> Option<&'a Condi
     find_condition(&request.status.as_ref()?.conditions, kind)
 }
 
-/// The condition `Ready` of a request, as `(status, reason, message)`.
+/// Returns the condition `Ready` of a request, as `(status, reason, message)`.
 pub(super) fn ready(request: &DeploymentRequest) -> Option<(&str, &str, &str)> {
     let ready = condition(request, conditions::READY)?;
     Some((&ready.status, &ready.reason, &ready.message))

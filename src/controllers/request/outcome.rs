@@ -1,4 +1,5 @@
-//! What has become of the deployment, as GitHub shows it. What Matinee carries out itself, it knows without asking.
+//! State of the deployment on GitHub. For deployments that Matinee deploys, it is known without a
+//! call.
 
 use std::sync::Arc;
 
@@ -13,26 +14,26 @@ use crate::core::forge::StatusState;
 use crate::core::publish::deployment_status;
 use crate::ports::ForgeError;
 
-/// How a deployment stands.
+/// State of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::controllers) enum Followed {
-    /// Somebody is at it, or nobody yet.
+    /// It is queued or in progress.
     UnderWay,
     /// It succeeded.
     Live {
-        /// Where it is reached.
+        /// URL of the environment.
         url: Option<String>,
     },
     /// It failed.
     Failed {
-        /// The cause, as its deployer says it.
+        /// The description of the failed status.
         cause: String,
     },
-    /// It is over without having succeeded.
+    /// It became inactive without having succeeded.
     Inactive,
 }
 
-/// How the deployment of a request stands on GitHub.
+/// Returns the state of the request's deployment.
 pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, ForgeError> {
     let request = visit.request;
     let ours = visit.context.environments.find(|environment| {
@@ -53,7 +54,8 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
     if visit.admitted.entry.deploy.is_some()
         && ours.as_ref().is_some_and(|environment| environment.spec.revision.deployment_id <= Some(id))
     {
-        // It has not come so far yet; its first status brings the request here again.
+        // The environment has not reported this deployment yet. Its first status enqueues the
+        // request.
         return Ok(Followed::UnderWay);
     }
     let statuses = visit.forge.deployment_statuses(&visit.name, id).await?;
@@ -70,7 +72,7 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
     })
 }
 
-/// A deployment without any status is under way, unless a newer one has taken its place.
+/// A deployment without a status is under way, unless a newer one has replaced it.
 fn without_status(visit: &Visit<'_>, id: i64, ours: Option<&PreviewEnvironment>) -> Followed {
     if visit.admitted.entry.deploy.is_none() {
         let all = visit.context.requests.state();
@@ -81,7 +83,8 @@ fn without_status(visit: &Visit<'_>, id: i64, ours: Option<&PreviewEnvironment>)
         && environment.spec.revision.deployment_id > Some(id)
         && !status::is_first_look(environment.status.as_ref(), &environment.spec.revision)
     {
-        // The environment was reconciled for a newer one, and reports this one no more.
+        // The environment was reconciled for a newer deployment, and doesn't report this one any
+        // more.
         let why = deployment_status::superseded(&visit.request.spec.sha, &environment.spec.revision.sha);
         let report = deployment_status::inactive(id, &why, None);
         let forge = Arc::clone(&visit.forge);
@@ -105,8 +108,8 @@ fn by_report(told: &DeploymentReport, status: &PreviewEnvironmentStatus) -> Foll
         DeploymentState::Failure | DeploymentState::Error => {
             Followed::Failed { cause: told.description.clone() }
         }
-        // One that was live keeps its URL when it is made inactive; without endpoints it never had
-        // one.
+        // A deployment that was live keeps its URL when it becomes inactive. Without endpoints it
+        // never had one.
         DeploymentState::Inactive if told.environment_url.is_some() || was_ready() => {
             Followed::Live { url: told.environment_url.clone() }
         }

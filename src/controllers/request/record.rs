@@ -1,4 +1,4 @@
-//! What a visit came to, written into the status.
+//! Records the result of a reconcile in the request's status.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,13 +25,14 @@ use crate::core::deployment::gates::repeats::Hold;
 use crate::core::deployment::reason::RequestReason;
 use crate::core::environment::resolved::Mistake;
 
-/// The request may be carried out: PreviewRepository, class, pull request, branch.
+/// Condition: PreviewRepository, class, and pull request or branch permit the request.
 const ALLOWED: &str = "Allowed";
-/// The deployment exists on GitHub.
+/// Condition: the deployment exists on GitHub.
 const CREATED: &str = "Created";
-/// The deployment succeeded.
+/// Condition: the deployment succeeded.
 const SUCCEEDED: &str = "Succeeded";
-/// Time between two tries to create what GitHub refuses: nothing tells when somebody gives the permission.
+/// Time between two attempts to create a deployment that GitHub rejects. No event reports that
+/// somebody has granted the permission.
 pub(super) const REFUSED_AGAIN: Duration = Duration::from_mins(10);
 const REFUSED: &str = RequestReason::Refused.as_str();
 const CREATING: &str = RequestReason::Creating.as_str();
@@ -47,7 +48,7 @@ pub(super) fn has_ended(list: &[Condition]) -> bool {
         .is_some_and(RequestReason::is_end)
 }
 
-/// Whether the commit status is still to be brought to where the request stands.
+/// Whether the commit status still has to be written.
 pub(super) fn is_report_pending(list: &[Condition]) -> bool {
     find_condition(list, commit_status::REPORTED).is_some_and(|reported| {
         [commit_status::REPORTING, commit_status::NOT_REPORTED].contains(&reported.reason.as_str())
@@ -59,17 +60,18 @@ pub(super) fn may_have_created(request: &DeploymentRequest) -> bool {
     request.status.as_ref().is_some_and(|status| status.intent.is_some() && status.deployment_id.is_none())
 }
 
-/// What GitHub said when it refused to create the deployment, if that is too short a time ago to ask again, whatever the visit is for.
+/// Returns the message with which GitHub rejected the deployment, if that was less than
+/// [`REFUSED_AGAIN`] ago. Other events don't shorten that time.
 pub(super) fn refused_lately(request: &DeploymentRequest, now: Timestamp) -> Option<String> {
     let created = find_condition(&request.status.as_ref()?.conditions, CREATED)?;
     let since = now.duration_since(created.last_transition_time.0).unsigned_abs();
     (created.reason == REFUSED && since < REFUSED_AGAIN).then(|| created.message.clone())
 }
 
-/// Conditions of the steps that ask others, in their order.
+/// Conditions of the steps that call other systems, in their order.
 pub(crate) const STAGES: [&str; 3] = [ALLOWED, CREATED, SUCCEEDED];
 
-/// Every condition, in its order.
+/// All conditions, in their order.
 pub(crate) fn kinds() -> Vec<&'static str> {
     [conditions::READY, conditions::RECONCILING, conditions::STALLED, ALLOWED]
         .into_iter()
@@ -78,7 +80,7 @@ pub(crate) fn kinds() -> Vec<&'static str> {
         .collect()
 }
 
-/// The record before the deployment is created: from here on it may exist.
+/// Records that the deployment is about to be created. From here on it may exist.
 pub(super) async fn intent(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Result<(), Failure> {
     let request = visit.request;
     let mut status = known(request);
@@ -108,7 +110,8 @@ fn creating(problem: Option<&str>) -> Summary {
     Summary::Reconciling { reason: CREATING.to_owned(), message }
 }
 
-/// Records that the push is dealt with that the request was looked at because of, though nothing was deployed for it.
+/// Records that the push that enqueued the request has been handled, although nothing was deployed
+/// for it.
 pub(super) async fn pushed(visit: &Visit<'_>) -> Result<(), Failure> {
     let request = visit.request;
     let push = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED);
@@ -127,7 +130,7 @@ fn judged(evaluation: &Evaluation, set: &mut impl FnMut(&'static str, ConditionS
     }
 }
 
-/// Writes what a visit came to, if it is news.
+/// Writes the result of a reconcile into the status, if that changed.
 pub(super) async fn outcome(
     request: &DeploymentRequest,
     outcome: &Outcome,
@@ -206,7 +209,8 @@ pub(super) async fn outcome(
     Ok(())
 }
 
-/// Writes how far the commit status of a request is that has ended, and keeps the rest.
+/// Writes the progress of the commit status of a request that has ended. The rest of the status
+/// stays.
 pub(super) async fn report(
     request: &DeploymentRequest,
     report: &Report,
@@ -233,7 +237,7 @@ fn set_report(status: &mut DeploymentRequestStatus, report: &Report, generation:
     }
 }
 
-/// The request as it is now: something may have been recorded a moment ago.
+/// Returns the current request, including writes that the watch doesn't show yet.
 fn newest(request: &DeploymentRequest, context: &Context) -> Option<Arc<DeploymentRequest>> {
     let seen = context.requests.get(&ObjectRef::from_obj(request));
     seen.map(|seen| context.fresh_requests.of(seen)).filter(|newest| newest.uid() == request.uid())
@@ -285,7 +289,7 @@ async fn write_status(
     status: &DeploymentRequestStatus,
     context: &Context,
 ) -> Result<(), Failure> {
-    // Approvals are another writer's.
+    // The approvals belong to another field manager.
     let own = DeploymentRequestStatus { approvals: Vec::new(), ..status.clone() };
     let written = write::status(&*context.cluster, write::REQUEST, request, &own).await?;
     context.fresh_requests.wrote(written);

@@ -1,4 +1,4 @@
-//! Requests of two installations, of which one answers no write.
+//! Requests of two installations, one of which answers no write.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -47,7 +47,7 @@ async fn an_installation_that_answers_no_write_delays_no_other() {
     let shutdown = CancellationToken::new();
     let (context, asked) = (Arc::clone(&world.context), world.asked_requests.take().unwrap());
     let requests = context.requests.clone();
-    // As many at the same time as by default: fewer than wait for GitHub.
+    // The default concurrency, which is lower than the number of requests that wait for GitHub.
     let driven = drive(
         Controller::DeploymentRequest,
         requests,
@@ -96,7 +96,7 @@ async fn a_request_that_is_not_wanted_any_more_leaves_the_queue() {
     reconcile_once(&world, &name).await;
     assert!(ready_of(&world, &name).contains("Locked"), "{}", ready_of(&world, &name));
     until("its creation was taken back", || world.context.writes.deployments.under_way().is_empty()).await;
-    // What it waits for is a commit status, which hangs as well.
+    // The remaining write is the commit status, which hangs too.
     until("one write is left", || hanging.waiting.load(Ordering::SeqCst) == 1).await;
     let conditions = status(&world, &name).unwrap().conditions;
     assert_eq!(condition(&conditions, "Created"), "Unknown NotReached: ");
@@ -110,7 +110,7 @@ async fn a_lost_answer_is_looked_for_and_makes_no_second_deployment() {
     reconcile_once(&world, &name).await;
     written(&world, &name).await;
     assert_eq!(forge.counts().0, 1);
-    // The process ends before the result is recorded.
+    // The process ends before it records the result.
     let object = world.context.requests.get(&ObjectRef::new(&name).within("team")).unwrap();
     world.context.writes.forget_request(&object);
     assert!(status(&world, &name).unwrap().intent.is_some());
@@ -185,7 +185,7 @@ async fn the_last_commit_status_survives_failures() {
     assert_eq!(reported(), "True Reported: ");
     let states: Vec<_> = forge.commit_statuses.lock().unwrap().iter().map(|status| status.state).collect();
     assert_eq!(states, [CommitState::Pending, CommitState::Failure]);
-    // Now it is over: nothing more is written.
+    // The request has ended, and nothing more is written.
     reconcile_once(&world, &name).await;
     let object = world.context.requests.get(&ObjectRef::new(&name).within("team")).unwrap();
     assert!(is_over(&world.context.fresh_requests.of(object)));

@@ -117,8 +117,7 @@ fn plain_block(cidr: &str, except: Option<Vec<String>>) -> NetworkPolicyPeer {
 
 fn block(cidr: &str, field: &str) -> Result<NetworkPolicyPeer, Mistake> {
     let wrong = || {
-        let message =
-            format!("the class's {field} \"{cidr}\" isn't a CIDR: use for example 192.0.2.0/24");
+        let message = format!("the class's {field} \"{cidr}\" isn't a CIDR: use for example 192.0.2.0/24");
         mistake(CLASS_INVALID, message)
     };
     let (address, length) = cidr.split_once('/').ok_or_else(wrong)?;
