@@ -43,7 +43,7 @@ fn remove(schema: &mut Value, name: &str) -> usize {
 fn older_chart(stage: &Stage) -> Result<PathBuf> {
     let older = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("older-chart-{}", std::process::id()));
     copy(&stage.release().chart, &older)?;
-    let path = older.join("files/crds/matinee.dev_repositories.yaml");
+    let path = older.join("files/crds/matinee.dev_previewrepositories.yaml");
     let mut definition: Value = serde_saphyr::from_str(&fs::read_to_string(&path)?)?;
     ensure!(remove(&mut definition, YOUNG) == 1, "{} has no field {YOUNG}", path.display());
     fs::write(&path, serde_json::to_string_pretty(&definition)?)?;
