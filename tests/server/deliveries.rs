@@ -106,10 +106,10 @@ async fn unsigned_and_wrongly_signed_deliveries_are_refused() {
             401,
             "64 hexadecimal digits",
         ),
-        (delivery(&stranger, &opened(), &[]), 403, "fits none of the secrets"),
-        (delivery(&stranger, b"not even json", &[]), 403, "fits none of the secrets"),
-        (delivery(&stranger, b"{}", &[("X-GitHub-Event", "star")]), 403, "fits none of the secrets"),
-        (tampered, 403, "fits none of the secrets"),
+        (delivery(&stranger, &opened(), &[]), 403, "matches no configured secret"),
+        (delivery(&stranger, b"not even json", &[]), 403, "matches no configured secret"),
+        (delivery(&stranger, b"{}", &[("X-GitHub-Event", "star")]), 403, "matches no configured secret"),
+        (tampered, 403, "matches no configured secret"),
     ] {
         let answer = served.ask(request).await;
         assert_eq!(answer.status, status, "{}", answer.message);
