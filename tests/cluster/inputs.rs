@@ -164,7 +164,7 @@ async fn a_commit_of_another_branch_is_an_error(stage: &Stage) -> Result<()> {
     let project = project(stage, "input-stranger", BY_CI, true).await?;
     let pull = open(stage, &project, "feature").await?;
     stage.github().push(&project.repository, "other").await?;
-    is_not_the_head(stage, &project, pull.number, "other", "no commit of pull request").await
+    is_not_the_head(stage, &project, pull.number, "other", "isn't a commit of pull request").await
 }
 
 async fn a_template_without_endpoints_has_no_url(stage: &Stage) -> Result<()> {
