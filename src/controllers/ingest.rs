@@ -285,7 +285,9 @@ impl Reception {
             let Some(known) = created else {
                 return Ok(vec![format!("DeploymentRequest {namespace}/{name} created")]);
             };
-            if is_same(&known.spec, &spec) && known.spec.requested_by.branch == spec.requested_by.branch {
+            let is_alive = known.metadata.deletion_timestamp.is_none();
+            let is_of_branch = known.spec.requested_by.branch == spec.requested_by.branch;
+            if is_alive && is_same(&known.spec, &spec) && is_of_branch {
                 // Another event created it a moment ago, and the watch doesn't show it yet.
                 let record = pushes::next_record(&known, push, is_reported, &all);
                 let Some(record) = record else { return Ok(Vec::new()) };

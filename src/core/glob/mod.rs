@@ -17,6 +17,9 @@ use self::pattern::Pattern;
 /// Globs are used for names in which only `*` has a meaning: repositories and namespaces of a
 /// class, and hosts of registries.
 pub fn matches(glob: &str, text: &str) -> bool {
+    if !glob.contains('*') {
+        return glob == text;
+    }
     Pattern::glob(glob).is_some_and(|pattern| pattern.matches(text))
 }
 

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
 use crate::core::cause::Cause;
 use crate::core::deployment::payload::Mark;
+use crate::core::environment::health::UNSCHEDULABLE;
 use crate::core::forge::{Deployment, DeploymentStatus, StatusState, same_environment};
 use crate::core::truncate::short_sha;
 
@@ -99,10 +100,14 @@ pub fn is_same_but_numbers_in(known: &DeploymentReport, report: &DeploymentRepor
 }
 
 /// Whether two texts differ only in numbers and in the order of their words: another HTTP status,
-/// another count of pods, the scheduler's reasons in another order. Such a text could change
-/// forever.
+/// another count of pods. What the scheduler says of the nodes doesn't count at all, because it
+/// changes with each node that comes or goes. Such texts could change forever.
 fn is_same_but_numbers(one: &str, other: &str) -> bool {
     let words = |text: &str| {
+        let text = match text.find(UNSCHEDULABLE) {
+            Some(at) => &text[..at + UNSCHEDULABLE.len()],
+            None => text,
+        };
         let text = text.replace(|c: char| c.is_ascii_digit(), "");
         let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         let mut words: Vec<String> = words.map(str::to_owned).collect();
@@ -250,6 +255,8 @@ mod tests {
             (&one, &missing, true),
             (&missing, &another, true),
             (&one, &other, false),
+            (&one, &waits("no node fits the pod: 4 node(s) were not ready"), false),
+            (&one, &waits("api: no node fits the pod: 1 Insufficient cpu"), true),
             (&one, &plain, false),
             (&plain, &plain, false),
         ] {

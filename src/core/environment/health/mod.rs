@@ -55,6 +55,7 @@ use crate::core::publish::deployment_status;
 use crate::core::truncate::cut;
 
 pub use self::object::is_built_in;
+pub use self::pod::UNSCHEDULABLE;
 pub use self::stuck::StuckPod;
 
 /// Longest message of a component or a verdict, in characters.

@@ -9,6 +9,8 @@ use super::kubelet_text::{about_pod, about_scheduling};
 use crate::core::cause::Cause;
 use crate::core::truncate::cut;
 
+/// Begins the cause of a pod that the scheduler can't place.
+pub const UNSCHEDULABLE: &str = "no node fits the pod";
 /// Longest part of the scheduler's message in a cause, in characters.
 const MAX_SCHEDULING: usize = 70;
 /// Most volumes named in a message.
@@ -125,11 +127,11 @@ fn scheduling(look: &Look<'_>) -> Option<Health> {
 fn unschedulable(said: &str) -> Cause {
     let why = said.split_once(" nodes are available: ").map_or(said, |(_, why)| why).trim_end_matches('.');
     if why.is_empty() {
-        return Cause::new("no node fits the pod");
+        return Cause::new(UNSCHEDULABLE);
     }
     let shown = cut(why, MAX_SCHEDULING);
     let said = if shown == why { "" } else { said };
-    Cause::new(format!("no node fits the pod: {shown}")).said(said)
+    Cause::new(format!("{UNSCHEDULABLE}: {shown}")).said(said)
 }
 
 /// Checks init containers in the order in which they run, then all others.
