@@ -33,7 +33,7 @@ use super::log::Filter;
 /// Secret in a pod.
 const SECRETS_INTERVAL: Duration = Duration::from_secs(10);
 /// Time for requests to end after the controllers have failed. It is short because this replica may
-/// have lost the Lease: it must be gone before another one leads.
+/// have lost the Lease: it must have ended before another one leads.
 const BRIEF: Duration = Duration::from_secs(3);
 /// Time for the controllers to complete their work. Kubernetes kills a pod 30 seconds after it has
 /// signalled the end.

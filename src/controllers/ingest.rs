@@ -160,7 +160,7 @@ impl Reception {
     /// several branches, this time decides which push is the newest.
     ///
     /// # Errors
-    /// Those of [`Self::take_in`].
+    /// The same as [`Self::take_in`] returns.
     pub async fn take_in_at(
         &self,
         event: &Event,
@@ -240,22 +240,16 @@ impl Reception {
         if spec.requested_by.origin == Origin::Push {
             return self.pushed(namespace, name, spec, source).await;
         }
-        let record = version.and_then(|version| source.record(None, version));
-        let distinct = naming::distinct_request(&name, &spec);
-        // A request's name is made from its commit, which another place may have, too.
-        for name in [name, distinct] {
-            let Some(known) = self.create_request(namespace, &name, &spec, record.clone()).await? else {
-                return Ok(vec![format!("DeploymentRequest {namespace}/{name} created")]);
-            };
-            if is_same(&known.spec, &spec) {
-                let record = version.and_then(|version| source.record(last_word(&*known), version));
-                let Some(record) = record else { return Ok(Vec::new()) };
-                // Its spec is immutable, and the login of the person who asked may have changed since.
-                self.annotate(&*known, &record).await?;
-                return Ok(vec![format!("DeploymentRequest {namespace}/{name} is looked at")]);
-            }
-        }
-        Ok(Vec::new())
+        let record = |known: Option<&str>| version.and_then(|version| source.record(known, version));
+        self.create_or_look(
+            namespace,
+            name,
+            &spec,
+            record(None),
+            |known| is_same(&known.spec, &spec),
+            |known| record(last_word(known)),
+        )
+        .await
     }
 
     /// Handles a push that made a commit the head of a branch. An existing request for that commit
@@ -272,30 +266,39 @@ impl Reception {
         let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
         let push = Push::new(source.pushed_at, source.now);
         let is_reported = source.learned != Learned::Found;
+        let next = |known: &DeploymentRequest| pushes::next_record(known, push, is_reported, &all);
         if let Some(known) = pushes::known(namespace, &spec, &all) {
-            let record = pushes::next_record(known, push, is_reported, &all);
-            let Some(record) = record else { return Ok(Vec::new()) };
-            self.annotate(known, &record).await?;
-            return Ok(vec![format!("DeploymentRequest {namespace}/{} is looked at", known.name_any())]);
+            return self.look(known, next(known)).await;
         }
-        let distinct = naming::distinct_request(&name, &spec);
-        // A request's name is made from its commit, which another branch may have requested.
-        for name in [name, distinct] {
-            let created = self.create_request(namespace, &name, &spec, Some(push.record())).await?;
-            let Some(known) = created else {
-                return Ok(vec![format!("DeploymentRequest {namespace}/{name} created")]);
-            };
-            let is_alive = known.metadata.deletion_timestamp.is_none();
-            let is_of_branch = known.spec.requested_by.branch == spec.requested_by.branch;
-            if is_alive && is_same(&known.spec, &spec) && is_of_branch {
-                // Another event created it a moment ago, and the watch doesn't show it yet.
-                let record = pushes::next_record(&known, push, is_reported, &all);
-                let Some(record) = record else { return Ok(Vec::new()) };
-                self.annotate(&*known, &record).await?;
-                return Ok(vec![format!("DeploymentRequest {namespace}/{name} is looked at")]);
+        let is_same = |known: &DeploymentRequest| {
+            known.metadata.deletion_timestamp.is_none()
+                && is_same(&known.spec, &spec)
+                && known.spec.requested_by.branch == spec.requested_by.branch
+        };
+        self.create_or_look(namespace, name, &spec, Some(push.record()), is_same, next).await
+    }
+
+    /// Creates a request with its first record, or enqueues the existing one, for which `is_same`
+    /// is true, if it has a `next` record. A request's name is made from its commit, which another
+    /// place may have requested under the same name.
+    async fn create_or_look(
+        &self,
+        namespace: &str,
+        name: String,
+        spec: &DeploymentRequestSpec,
+        first: Option<String>,
+        is_same: impl Fn(&DeploymentRequest) -> bool,
+        next: impl Fn(&DeploymentRequest) -> Option<String>,
+    ) -> Result<Vec<String>, ClusterError> {
+        let distinct = naming::distinct_request(&name, spec);
+        for name in [&name, &distinct] {
+            match self.create_request(namespace, name, spec, first.clone()).await? {
+                None => return Ok(vec![format!("DeploymentRequest {namespace}/{name} created")]),
+                Some(known) if is_same(&known) => return self.look(&*known, next(&known)).await,
+                Some(_) => {}
             }
         }
-        Ok(Vec::new())
+        Ok(vec![format!("DeploymentRequest {namespace}/{name} is left: other requests have its names")])
     }
 
     fn known_request(&self, namespace: &str, name: &str) -> Option<Arc<DeploymentRequest>> {
@@ -525,10 +528,7 @@ impl Reception {
                 && environment.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
         });
         for environment in environments {
-            if let Some(record) = next(last_word(&*environment)) {
-                self.annotate(&*environment, &record).await?;
-                done.push(format!("PreviewEnvironment {namespace}/{} is looked at", environment.name_any()));
-            }
+            done.extend(self.look(&*environment, next(last_word(&*environment))).await?);
         }
         let requests = self.requests.state_filter(|request| {
             request.namespace().as_deref() == Some(namespace)
@@ -537,10 +537,7 @@ impl Reception {
                 && request.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
         });
         for request in requests {
-            if let Some(record) = next(last_word(&*request)) {
-                self.annotate(&*request, &record).await?;
-                done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
-            }
+            done.extend(self.look(&*request, next(last_word(&*request))).await?);
         }
         Ok(done)
     }
@@ -557,6 +554,18 @@ impl Reception {
     pub async fn look_at(&self, request: &DeploymentRequest, now: Timestamp) -> Result<(), ClusterError> {
         let word = freshness::again(last_word(request), now);
         self.annotate(request, &word).await.map(drop)
+    }
+
+    /// Enqueues an object by its next record, and says so; does nothing without one.
+    async fn look<K: kube::Resource<DynamicType = ()> + Sync>(
+        &self,
+        object: &K,
+        record: Option<String>,
+    ) -> Result<Vec<String>, ClusterError> {
+        let Some(record) = record else { return Ok(Vec::new()) };
+        self.annotate(object, &record).await?;
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        Ok(vec![format!("{} {namespace}/{} is looked at", K::kind(&()), object.name_any())])
     }
 
     async fn annotate<K: kube::Resource<DynamicType = ()> + Sync>(
@@ -650,7 +659,7 @@ impl Source {
     }
 }
 
-/// Whether two requests are for the same commit and environment, whoever requested them.
+/// Whether two requests are for the same commit and environment. Their requesters may differ.
 fn is_same(known: &DeploymentRequestSpec, spec: &DeploymentRequestSpec) -> bool {
     supersession::have_same_environment(known, spec) && known.sha == spec.sha
 }

@@ -50,7 +50,7 @@ pub enum Failure {
     /// The reconcile waits for a short time.
     #[error("{reason}")]
     Soon {
-        /// What it waits for.
+        /// Reason for the wait.
         reason: String,
         /// Time until the retry.
         after: Duration,

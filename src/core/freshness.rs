@@ -41,27 +41,27 @@ impl fmt::Display for Delivery {
 /// Returns the record after a delivery reported this version. `None`: the object has recorded the
 /// delivery already, or a later state.
 pub fn reported(known: Option<&str>, version: &str, delivery: &str) -> Option<String> {
-    let Some(known) = known else { return Some(format!("{version} {delivery}")) };
-    if !is_gone(known) && time(known) < time(version) {
-        return Some(format!("{version} {delivery}"));
-    }
-    if time(known) > time(version) || deliveries(known).any(|known| known == delivery) {
-        return None;
-    }
-    Some(with_deliveries(version, deliveries(known).chain([delivery])))
+    let before = deliveries_of(known, version)?;
+    (!before.contains(&delivery)).then(|| with_deliveries(version, before.into_iter().chain([delivery])))
 }
 
 /// Returns the record after a sweep found this version. `None`: the object has recorded it already,
 /// or a later state.
 pub fn found(known: Option<&str>, version: &str) -> Option<String> {
-    let Some(known) = known else { return Some(version.to_owned()) };
-    if !is_gone(known) && time(known) < time(version) {
-        return Some(version.to_owned());
+    let before = deliveries_of(known, version)?;
+    let is_known = known.is_some_and(|known| is_version(known, version));
+    (!is_known).then(|| with_deliveries(version, before.into_iter()))
+}
+
+/// Returns the deliveries that a record of this version keeps of the record before: those of the
+/// same second, and those before a sweep didn't find the pull request. `None`: the record before is
+/// of a later state.
+fn deliveries_of<'a>(known: Option<&'a str>, version: &str) -> Option<Vec<&'a str>> {
+    match known {
+        Some(known) if time(known) > time(version) => None,
+        Some(known) if is_gone(known) || time(known) == time(version) => Some(deliveries(known).collect()),
+        _ => Some(Vec::new()),
     }
-    if time(known) > time(version) || is_version(known, version) {
-        return None;
-    }
-    Some(with_deliveries(version, deliveries(known)))
 }
 
 /// Returns the record after a sweep at `now` didn't find the pull request among the open ones. The

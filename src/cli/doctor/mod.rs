@@ -142,11 +142,13 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
         Ok(classes) => class::found(classes, flags.class.as_deref()),
         Err(unread) => Some(unread.finding("PreviewClasses")),
     };
-    let mut classes = classes.unwrap_or_default();
-    let every_class: Vec<Arc<PreviewClass>> = classes.iter().cloned().map(Arc::new).collect();
-    let class_name_of =
-        |one: &PreviewRepository| ownership::class_of(one, &every_class).map(|class| class.name_any());
-    classes.retain(|class| flags.class.as_ref().is_none_or(|name| class.name_any() == *name));
+    let every_class = classes.unwrap_or_default();
+    let is_wanted = |name: &str| flags.class.as_ref().is_none_or(|class| class == name);
+    let is_of_wanted_class = |one: &PreviewRepository| {
+        flags.class.is_none() || ownership::class_name_of(one, &every_class).is_some_and(is_wanted)
+    };
+    let classes: Vec<PreviewClass> =
+        every_class.iter().filter(|class| is_wanted(&class.name_any())).cloned().collect();
     if classes.iter().any(|class| class.spec.routing.gateway.is_some()) {
         first.push(routing::gateway_api(&reader).await);
     }
@@ -169,13 +171,11 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
         Ok(all) => (all, None),
         Err(unread) => (Vec::new(), Some(unread.finding("PreviewRepositories"))),
     };
-    let concerned: Vec<PreviewRepository> = repositories
-        .into_iter()
-        .filter(|one| flags.class.as_ref().is_none_or(|class| class_name_of(one).as_ref() == Some(class)))
-        .collect();
+    let concerned: Vec<PreviewRepository> = repositories.into_iter().filter(is_of_wanted_class).collect();
     for (connection, classes) in connections(&classes) {
         let is_served = |one: &&PreviewRepository| {
-            class_name_of(one).is_some_and(|name| classes.iter().any(|class| class.name_any() == name))
+            ownership::class_of(one, &every_class)
+                .is_some_and(|class| classes.iter().any(|other| other.name_any() == class.name_any()))
         };
         let its_repositories = concerned.iter().filter(is_served).cloned().collect();
         all.push(connection::section(&reader, connection, classes, its_repositories));

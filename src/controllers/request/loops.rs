@@ -12,6 +12,7 @@ use super::Visit;
 use crate::controllers::runner::Failure;
 use crate::core::deployment::gates::repeats;
 use crate::core::deployment::gates::repeats::{Hold, Next};
+use crate::core::deployment::reason::RequestReason;
 
 /// Time for which a creation is remembered.
 const REMEMBERED: Duration = Duration::from_secs(repeats::WINDOW.as_secs().unsigned_abs());
@@ -55,7 +56,7 @@ pub(super) async fn hold(visit: &Visit<'_>, reruns: i64) -> Result<Option<Hold>,
     let mut all = visit.forge.deployments(&visit.name, &visit.place, Some(&spec.sha)).await?;
     all.extend(recent.items.iter().cloned());
     let held = repeats::hold(next, &all, visit.now);
-    if held.is_some() && super::ready(visit.request).is_none_or(|(_, reason, _)| reason != repeats::REASON) {
+    if held.is_some() && RequestReason::of(visit.request) != Some(RequestReason::DeploymentLoop) {
         visit.context.metrics.deployment_loop();
     }
     Ok(held)

@@ -119,8 +119,8 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
         return Ok(report_again.map_or_else(Action::await_change, Action::requeue));
     };
     if !matches!(outcome, Outcome::Creating { .. }) && !context.writes.deployments.has_result(&request) {
-        // Take a waiting creation out of the write queue. One that has finished in the meantime is
-        // recorded by the next reconcile.
+        // Take a waiting creation out of the write queue. If the creation has finished in the
+        // meantime, the next reconcile records it.
         context.writes.deployments.forget(&request);
     }
     if let Outcome::Deleted = outcome {

@@ -20,7 +20,6 @@ use crate::controllers::{Context, events, write};
 use crate::core::conditions::{self, Summary};
 use crate::core::deployment::gates;
 use crate::core::deployment::gates::Evaluation;
-use crate::core::deployment::gates::repeats;
 use crate::core::deployment::gates::repeats::Hold;
 use crate::core::deployment::reason::RequestReason;
 use crate::core::environment::resolved::Mistake;
@@ -34,12 +33,6 @@ const SUCCEEDED: &str = "Succeeded";
 /// Time between two attempts to create a deployment that GitHub rejects. No event reports that
 /// somebody has granted the permission.
 pub(super) const REFUSED_AGAIN: Duration = Duration::from_mins(10);
-const REFUSED: &str = RequestReason::Refused.as_str();
-const CREATING: &str = RequestReason::Creating.as_str();
-const DEPLOYING: &str = RequestReason::Deploying.as_str();
-const FAILED: &str = RequestReason::DeploymentFailed.as_str();
-const INACTIVE: &str = RequestReason::Inactive.as_str();
-const SUPERSEDED: &str = RequestReason::Superseded.as_str();
 const WAITS_FOR_ITS_TURN: &str = "waits for its turn among the writes to GitHub";
 /// Returns whether a request has ended, given its conditions.
 pub(super) fn has_ended(list: &[Condition]) -> bool {
@@ -65,7 +58,8 @@ pub(super) fn may_have_created(request: &DeploymentRequest) -> bool {
 pub(super) fn refused_lately(request: &DeploymentRequest, now: Timestamp) -> Option<String> {
     let created = find_condition(&request.status.as_ref()?.conditions, CREATED)?;
     let since = now.duration_since(created.last_transition_time.0).unsigned_abs();
-    (created.reason == REFUSED && since < REFUSED_AGAIN).then(|| created.message.clone())
+    (created.reason == RequestReason::Refused.as_str() && since < REFUSED_AGAIN)
+        .then(|| created.message.clone())
 }
 
 /// Conditions of the steps that call other systems, in their order.
@@ -100,14 +94,14 @@ pub(super) async fn intent(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluati
     };
     set(ALLOWED, ConditionStatus::True, "Allowed", "");
     judged(evaluation, &mut set);
-    set(CREATED, ConditionStatus::Unknown, CREATING, WAITS_FOR_ITS_TURN);
+    set(CREATED, ConditionStatus::Unknown, RequestReason::Creating.as_str(), WAITS_FOR_ITS_TURN);
     conditions::summarize(list, &creating(None), generation, visit.now);
     write_status(request, &status, visit.context).await
 }
 
 fn creating(problem: Option<&str>) -> Summary {
     let message = problem.unwrap_or(WAITS_FOR_ITS_TURN).to_owned();
-    Summary::Reconciling { reason: CREATING.to_owned(), message }
+    Summary::Reconciling { reason: RequestReason::Creating.as_str().to_owned(), message }
 }
 
 /// Records that the push that enqueued the request has been handled, although nothing was deployed
@@ -145,7 +139,8 @@ pub(super) async fn outcome(
     status.updated_at = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
     let list = &mut status.conditions;
     conditions::initialize(list, &kinds(), generation, now);
-    let was_creating = find_condition(list, CREATED).is_some_and(|created| created.reason == CREATING);
+    let was_creating = find_condition(list, CREATED)
+        .is_some_and(|created| created.reason == RequestReason::Creating.as_str());
     let mut set = |kind, verdict, reason: &str, message: &str| {
         conditions::set(list, kind, verdict, reason, message, generation, now);
     };
@@ -182,22 +177,22 @@ pub(super) async fn outcome(
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
             judged(evaluation, &mut set);
             let message = problem.as_deref().unwrap_or(WAITS_FOR_ITS_TURN);
-            set(CREATED, ConditionStatus::Unknown, CREATING, message);
+            set(CREATED, ConditionStatus::Unknown, RequestReason::Creating.as_str(), message);
             creating(problem.as_deref())
         }
         Outcome::Held(Hold { message, .. }) => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
-            set(CREATED, ConditionStatus::False, repeats::REASON, message);
-            stalled(repeats::REASON, message)
+            set(CREATED, ConditionStatus::False, RequestReason::DeploymentLoop.as_str(), message);
+            stalled(RequestReason::DeploymentLoop.as_str(), message)
         }
         Outcome::Superseded(why) => {
-            set(CREATED, ConditionStatus::False, SUPERSEDED, why);
-            stalled(SUPERSEDED, why)
+            set(CREATED, ConditionStatus::False, RequestReason::Superseded.as_str(), why);
+            stalled(RequestReason::Superseded.as_str(), why)
         }
         Outcome::Failed(message) => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
-            set(CREATED, ConditionStatus::False, REFUSED, message);
-            stalled(REFUSED, message)
+            set(CREATED, ConditionStatus::False, RequestReason::Refused.as_str(), message);
+            stalled(RequestReason::Refused.as_str(), message)
         }
         Outcome::Deleted => return Ok(()),
     };
@@ -250,8 +245,11 @@ fn succeeded(
 ) -> Summary {
     match followed {
         Followed::UnderWay => {
-            set(SUCCEEDED, ConditionStatus::Unknown, DEPLOYING, "");
-            Summary::Reconciling { reason: DEPLOYING.to_owned(), message: format!("GitHub deployment {id}") }
+            set(SUCCEEDED, ConditionStatus::Unknown, RequestReason::Deploying.as_str(), "");
+            Summary::Reconciling {
+                reason: RequestReason::Deploying.as_str().to_owned(),
+                message: format!("GitHub deployment {id}"),
+            }
         }
         Followed::Live { url } => {
             let message = url.clone().unwrap_or_default();
@@ -259,13 +257,16 @@ fn succeeded(
             Summary::Ready { reason: RequestReason::Succeeded.as_str().to_owned(), message }
         }
         Followed::Failed { cause } => {
-            set(SUCCEEDED, ConditionStatus::False, FAILED, cause);
-            Summary::Stalled { reason: FAILED.to_owned(), message: cause.clone() }
+            set(SUCCEEDED, ConditionStatus::False, RequestReason::DeploymentFailed.as_str(), cause);
+            Summary::Stalled {
+                reason: RequestReason::DeploymentFailed.as_str().to_owned(),
+                message: cause.clone(),
+            }
         }
         Followed::Inactive => {
             let message = format!("deployment {id} became inactive before it succeeded");
-            set(SUCCEEDED, ConditionStatus::False, INACTIVE, &message);
-            Summary::Stalled { reason: INACTIVE.to_owned(), message }
+            set(SUCCEEDED, ConditionStatus::False, RequestReason::Inactive.as_str(), &message);
+            Summary::Stalled { reason: RequestReason::Inactive.as_str().to_owned(), message }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Ownership: which repositories a class admits, and which of several PreviewRepositories owns an
 //! environment that all of them name.
 
+use std::borrow::Borrow;
+use std::cmp::Reverse;
+
 use kube::ResourceExt as _;
 
 use crate::api::{
@@ -14,23 +17,34 @@ use crate::core::naming;
 /// The remedy for a class that doesn't admit a PreviewRepository.
 const ADMIT: &str = "ask the platform team to add it, or name another class";
 
-/// Returns the class of a PreviewRepository: the one that it names, else the default class. Of
-/// several default classes it is the newest, as with `StorageClass` objects.
+/// Returns the name of a PreviewRepository's class: the one that it names, whether that class exists
+/// or not, else the default class. Of several default classes it is the newest, as with
+/// `StorageClass` objects.
 /// <https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass>
-pub fn class_of<'a, C: AsRef<PreviewClass>>(
+pub fn class_name_of<'a, C: Borrow<PreviewClass>>(
+    repository: &'a PreviewRepository,
+    classes: &'a [C],
+) -> Option<&'a str> {
+    let is_default = |class: &&PreviewClass| {
+        class.annotations().get(ANNOTATION_DEFAULT_CLASS).is_some_and(|value| value == "true")
+    };
+    let default = || {
+        let defaults = classes.iter().map(Borrow::borrow).filter(is_default);
+        let newest = defaults.max_by_key(|class| {
+            (class.metadata.creation_timestamp.as_ref().map(|time| time.0), Reverse(&class.metadata.name))
+        });
+        newest?.metadata.name.as_deref()
+    };
+    repository.spec.class_name.as_deref().or_else(default)
+}
+
+/// Returns the class of a PreviewRepository, if it exists.
+pub fn class_of<'a, C: Borrow<PreviewClass>>(
     repository: &PreviewRepository,
     classes: &'a [C],
 ) -> Option<&'a C> {
-    if let Some(name) = &repository.spec.class_name {
-        return classes.iter().find(|class| class.as_ref().metadata.name.as_ref() == Some(name));
-    }
-    let is_default = |class: &&C| {
-        class.as_ref().annotations().get(ANNOTATION_DEFAULT_CLASS).is_some_and(|value| value == "true")
-    };
-    classes.iter().filter(is_default).max_by_key(|class| {
-        let metadata = &class.as_ref().metadata;
-        (metadata.creation_timestamp.as_ref().map(|time| time.0), std::cmp::Reverse(metadata.name.clone()))
-    })
+    let name = class_name_of(repository, classes)?;
+    classes.iter().find(|class| (*class).borrow().metadata.name.as_deref() == Some(name))
 }
 
 /// Checks that a grant of the class admits the PreviewRepository: its GitHub repository, and its
@@ -232,15 +246,14 @@ mod tests {
         holds(all, repository, &repository.spec.environments[entry]).err().map(|mistake| mistake.reason)
     }
 
-    fn class(name: &str, second: u8, annotations: &Value, grants: &Value) -> std::sync::Arc<PreviewClass> {
-        let class: PreviewClass = serde_json::from_value(json!({
+    fn class(name: &str, second: u8, annotations: &Value, grants: &Value) -> PreviewClass {
+        serde_json::from_value(json!({
             "metadata": {"name": name, "annotations": annotations,
                 "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z")},
             "spec": {"grants": grants, "forge": {"github": {"secretName": "github"}},
                 "routing": {"domain": "dev.example", "gateway": {"name": "g", "namespace": "g"}}},
         }))
-        .unwrap();
-        class.into()
+        .unwrap()
     }
 
     #[test]
@@ -272,7 +285,7 @@ mod tests {
             class("standard", 3, &json!({"matinee.dev/is-default-class": "false"}), &grants),
         ];
         let mut repository = repository("shop", 1, &json!([{"name": "one"}]));
-        let name = |repository: &PreviewRepository, all: &[std::sync::Arc<PreviewClass>]| {
+        let name = |repository: &PreviewRepository, all: &[PreviewClass]| {
             class_of(repository, all).map(|class| class.name_any())
         };
         assert_eq!(name(&repository, &all).as_deref(), Some("standard"), "the one that it names");

@@ -100,8 +100,8 @@ pub fn is_same_but_numbers_in(known: &DeploymentReport, report: &DeploymentRepor
 }
 
 /// Whether two texts differ only in numbers and in the order of their words: another HTTP status,
-/// another count of pods. What the scheduler says of the nodes doesn't count at all, because it
-/// changes with each node that comes or goes. Such texts could change forever.
+/// another count of pods. The scheduler's words about nodes don't count at all, because they change
+/// with each node that comes or goes. Such texts could change forever.
 fn is_same_but_numbers(one: &str, other: &str) -> bool {
     let words = |text: &str| {
         let text = match text.find(UNSCHEDULABLE) {

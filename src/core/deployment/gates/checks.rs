@@ -3,6 +3,7 @@
 use super::{Asked, CHECKS_PASSED, Verdict};
 use crate::api::Gates;
 use crate::core::deployment::gates::deadline::deadline;
+use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::{Check, CheckState};
 
 pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) -> Verdict {
@@ -57,7 +58,7 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) 
     let deadline = deadline(asked, gates, CHECKS_PASSED);
     if asked.now >= deadline {
         return Verdict::Refused {
-            reason: "ChecksTimedOut",
+            reason: RequestReason::ChecksTimedOut.as_str(),
             message: format!("checks timed out: {}", checks(&open)),
             over: true,
         };

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Asked, IMAGE_FOUND, Verdict};
 use crate::api::{Gates, Registry};
 use crate::core::deployment::gates::deadline::deadline;
+use crate::core::deployment::reason::RequestReason;
 use crate::core::environment::resolved::Mistake;
 
 /// The registry of images whose names begin with no host.
@@ -84,7 +85,7 @@ pub(super) fn judge(
     let deadline = deadline(asked, gates, IMAGE_FOUND);
     if asked.now >= deadline {
         return Verdict::Refused {
-            reason: "ImageTimedOut",
+            reason: RequestReason::ImageTimedOut.as_str(),
             message: format!("image timed out: {message}"),
             over: true,
         };

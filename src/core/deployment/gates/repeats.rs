@@ -11,8 +11,6 @@ use crate::core::deployment::payload::Mark;
 use crate::core::forge::{Deployment, same_environment};
 use crate::core::truncate::short_sha;
 
-/// Reason of a request that is held back.
-pub const REASON: &str = "DeploymentLoop";
 /// Most repeated deployments to one environment within [`WINDOW`].
 pub const MOST: usize = 30;
 /// How long a deployment counts.
