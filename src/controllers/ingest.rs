@@ -20,16 +20,13 @@ use crate::api::{
 };
 use crate::controllers::leadership::Standing;
 use crate::core::conditions::READY;
-use crate::core::deployment::gates::pushes;
-use crate::core::deployment::gates::pushes::Push;
+use crate::core::deployment::gates::pushes::{self, Push};
 use crate::core::deployment::gates::{PRIOR_ENVIRONMENT_SUCCEEDED, supersession};
-use crate::core::deployment::triggers;
-use crate::core::deployment::triggers::Change;
+use crate::core::deployment::triggers::{self, Change};
 use crate::core::environment::deletion;
 use crate::core::event::Event;
 use crate::core::forge::RepositoryName;
-use crate::core::freshness;
-use crate::core::freshness::Delivery;
+use crate::core::freshness::{self, Delivery};
 use crate::core::naming;
 use crate::ports::{Actor, Cluster, ClusterError, Intake, IntakeError};
 

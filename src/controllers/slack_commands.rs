@@ -15,8 +15,7 @@ use super::command::relay;
 use crate::api::{
     DeploymentCommandSpec, LocalReference, PreviewClass, PreviewRepository, SlackConnection, SlackReference,
 };
-use crate::core::chatops;
-use crate::core::chatops::{Command, Place, Reply};
+use crate::core::chatops::{self, Command, Place, Reply};
 use crate::core::deployment::ownership;
 use crate::core::forge::RepositoryName;
 use crate::core::signature::WebhookSecret;

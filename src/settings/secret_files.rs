@@ -5,8 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::core::signature::SecretError;
-use crate::core::signature::WebhookSecret;
+use crate::core::signature::{SecretError, WebhookSecret};
 
 /// Size limit in bytes. A larger file can't be a secret, so its path must be wrong.
 const LARGEST_FILE: u64 = 4_096;

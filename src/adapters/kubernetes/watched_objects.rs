@@ -21,8 +21,7 @@ use super::KubeCluster;
 use crate::api::LABEL_ENVIRONMENT_UID;
 use crate::core::api_error;
 use crate::core::environment::plan::drift;
-use crate::core::environment::plan::jobs;
-use crate::core::environment::plan::jobs::JobEnd;
+use crate::core::environment::plan::jobs::{self, JobEnd};
 use crate::ports::{ClusterError, LiveObjects};
 
 /// Selects objects that Matinee applied.

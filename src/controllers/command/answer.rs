@@ -15,8 +15,7 @@ use crate::api::{
 };
 use crate::controllers::Context;
 use crate::controllers::github_writes::{Progress, WriteError};
-use crate::controllers::slack_commands;
-use crate::controllers::slack_commands::BOT_TOKEN;
+use crate::controllers::slack_commands::{self, BOT_TOKEN};
 use crate::core::chatops::marker;
 use crate::core::forge::{Emoji, RepositoryName};
 use crate::core::slack::{ChatMessage, ResponseType, ResponseUrl};

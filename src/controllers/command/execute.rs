@@ -11,13 +11,10 @@ use crate::api::{Approval, DeploymentRequest, Lock, Permission, PreviewClass, Pr
 use crate::controllers::command::overview;
 use crate::controllers::runner::Failure;
 use crate::controllers::{request, write};
-use crate::core::chatops;
-use crate::core::chatops::{Command, CommandError, Reply, Resolved};
-use crate::core::conditions;
+use crate::core::chatops::{self, Command, CommandError, Reply, Resolved};
 use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::{PullRequest, StatusState};
-use crate::core::naming;
-use crate::core::trouble;
+use crate::core::{conditions, naming, trouble};
 use crate::ports::{Actor, ClusterError};
 
 /// Executes a command.

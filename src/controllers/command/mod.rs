@@ -23,12 +23,10 @@ use crate::api::{
     self, ConditionStatus, DeploymentCommandStatus, LocalReference, PreviewRepository, find_condition,
 };
 use crate::controllers::runner::Failure;
-use crate::core::chatops;
-use crate::core::chatops::{CommandError, Place, Reply, Resolved};
+use crate::core::chatops::{self, CommandError, Place, Reply, Resolved};
 use crate::core::conditions::{self, Summary};
 use crate::core::deployment::ownership;
-use crate::core::environment::resolve;
-use crate::core::environment::resolve::Admitted;
+use crate::core::environment::resolve::{self, Admitted};
 use crate::core::environment::resolved::Mistake;
 use crate::core::forge::{Emoji, RepositoryName, RepositoryRole};
 use crate::ports::{Actor, Forge};

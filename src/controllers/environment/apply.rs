@@ -16,10 +16,8 @@ use crate::controllers::references::by_uid;
 use crate::controllers::runner::Failure;
 use crate::controllers::{Context, write};
 use crate::core::api_error::SentValues;
-use crate::core::environment::plan;
-use crate::core::environment::plan::{Autoscaled, Plan, jobs, refusal};
-use crate::core::environment::resolved;
-use crate::core::environment::resolved::{Mistake, Target};
+use crate::core::environment::plan::{self, Autoscaled, Plan, jobs, refusal};
+use crate::core::environment::resolved::{self, Mistake, Target};
 use crate::core::environment::status::{Findings, Progress, Stage};
 use crate::ports::{Actor, ClusterError};
 

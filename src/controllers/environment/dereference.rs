@@ -7,8 +7,7 @@ use kube::ResourceExt as _;
 
 use crate::api::{PreviewClass, PreviewEnvironment, PreviewRepository, PreviewTemplate};
 use crate::controllers::Context;
-use crate::core::environment::resolve;
-use crate::core::environment::resolve::{Admitted, Found};
+use crate::core::environment::resolve::{self, Admitted, Found};
 use crate::core::environment::resolved::Mistake;
 use crate::ports::ClusterError;
 

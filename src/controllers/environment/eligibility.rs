@@ -8,8 +8,7 @@ use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, Origin, PreviewEnvironment, Re
 use crate::controllers::Context;
 use crate::controllers::runner::Failure;
 use crate::core::deployment::triggers;
-use crate::core::environment::eligibility;
-use crate::core::environment::eligibility::Verdict;
+use crate::core::environment::eligibility::{self, Verdict};
 use crate::core::environment::resolve::Admitted;
 use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status;

@@ -13,16 +13,13 @@ use super::objects::READ_AGAIN_WHEN_READY;
 use super::stuck;
 use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
 use crate::controllers::Context;
-use crate::core::api_error;
 use crate::core::cause::Cause;
 use crate::core::conditions::READY;
-use crate::core::environment::health;
-use crate::core::environment::health::{Observation, Observed, Verdict};
+use crate::core::environment::health::{self, Observation, Observed, Verdict};
 use crate::core::environment::plan;
 use crate::core::environment::resolved::Target;
-use crate::core::environment::status;
-use crate::core::environment::status::{Findings, Progress, Stage};
-use crate::core::naming;
+use crate::core::environment::status::{self, Findings, Progress, Stage};
+use crate::core::{api_error, naming};
 
 /// Time in which a 404 may come from a gateway that doesn't have the route yet. After that it is
 /// the application's response.

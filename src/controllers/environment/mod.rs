@@ -32,11 +32,9 @@ use crate::controllers::environment::eligibility::Verified;
 use crate::controllers::events;
 use crate::controllers::runner::Failure;
 use crate::core::class_limits::CLASS_INVALID;
-use crate::core::environment::plan;
 use crate::core::environment::resolved::Mistake;
-use crate::core::environment::status;
-use crate::core::environment::status::{Findings, Progress, Stage, Visit};
-use crate::core::environment::{lead_time, lifetime, resolve};
+use crate::core::environment::status::{self, Findings, Progress, Stage, Visit};
+use crate::core::environment::{lead_time, lifetime, plan, resolve};
 use crate::core::trouble::{self, Trouble};
 use crate::ports::{Actor, ClusterError, EventType};
 

@@ -11,10 +11,8 @@ use crate::api::{
     ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT_UID, PreviewEnvironment, Revision,
 };
 use crate::controllers::{Context, write};
-use crate::core::environment::plan;
-use crate::core::environment::plan::drift;
-use crate::core::environment::plan::drift::Application;
-use crate::core::environment::plan::{Autoscaled, Change, jobs, refusal};
+use crate::core::environment::plan::drift::{self, Application};
+use crate::core::environment::plan::{self, Autoscaled, Change, jobs, refusal};
 use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status;
 use crate::ports::{Actor, ClusterError};

@@ -12,8 +12,7 @@ use crate::api::{DeploymentState, FINALIZER, LABEL_ENVIRONMENT_UID, PreviewEnvir
 use crate::controllers::environment::dereference::Observed;
 use crate::controllers::runner::Failure;
 use crate::controllers::{Context, reporter, write};
-use crate::core::environment::deletion;
-use crate::core::environment::deletion::Deletion;
+use crate::core::environment::deletion::{self, Deletion};
 use crate::core::forge::StatusState;
 use crate::core::naming;
 use crate::core::publish::deployment_status;

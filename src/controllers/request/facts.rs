@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Visit;
 use crate::controllers::runner::Failure;
-use crate::core::deployment::gates::image;
-use crate::core::deployment::gates::image::Answer;
+use crate::core::deployment::gates::image::{self, Answer};
 use crate::core::deployment::gates::{Facts, Needs};
 use crate::core::environment::resolved::{About, Mistake};
 use crate::core::forge::StatusState;

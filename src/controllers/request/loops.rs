@@ -10,8 +10,7 @@ use kube::ResourceExt as _;
 
 use super::Visit;
 use crate::controllers::runner::Failure;
-use crate::core::deployment::gates::repeats;
-use crate::core::deployment::gates::repeats::{Hold, Next};
+use crate::core::deployment::gates::repeats::{self, Hold, Next};
 use crate::core::deployment::reason::RequestReason;
 
 /// Time for which a creation is remembered.

@@ -31,16 +31,13 @@ use crate::controllers::request::commit_status::Report;
 use crate::controllers::request::eligibility::Verified;
 use crate::controllers::request::outcome::Followed;
 use crate::controllers::runner::Failure;
-use crate::core::conditions;
-use crate::core::deployment::gates;
 use crate::core::deployment::gates::repeats::Hold;
-use crate::core::deployment::gates::{Asked, Evaluation, pushes, supersession};
+use crate::core::deployment::gates::{self, Asked, Evaluation, pushes, supersession};
 use crate::core::deployment::{ownership, triggers};
-use crate::core::environment::resolve;
-use crate::core::environment::resolve::Admitted;
+use crate::core::environment::resolve::{self, Admitted};
 use crate::core::environment::resolved::Mistake;
 use crate::core::forge::RepositoryName;
-use crate::core::naming;
+use crate::core::{conditions, naming};
 use crate::ports::{Actor, Forge};
 
 /// Reason: the other environment's deployment is no longer in the state that triggered this

@@ -13,14 +13,12 @@ use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, ConditionStatus, DeploymentRequest, DeploymentRequestStatus, Intent,
     Origin, find_condition,
 };
-use crate::controllers::request::commit_status;
-use crate::controllers::request::commit_status::Report;
+use crate::controllers::request::commit_status::{self, Report};
 use crate::controllers::runner::Failure;
 use crate::controllers::{Context, events, write};
 use crate::core::conditions::{self, Summary};
-use crate::core::deployment::gates;
-use crate::core::deployment::gates::Evaluation;
 use crate::core::deployment::gates::repeats::Hold;
+use crate::core::deployment::gates::{self, Evaluation};
 use crate::core::deployment::reason::RequestReason;
 use crate::core::environment::resolved::Mistake;
 

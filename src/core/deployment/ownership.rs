@@ -11,8 +11,7 @@ use crate::api::{
 };
 use crate::core::cause::Cause;
 use crate::core::environment::resolved::Mistake;
-use crate::core::glob;
-use crate::core::naming;
+use crate::core::{glob, naming};
 
 /// The remedy for a class that doesn't admit a PreviewRepository.
 const ADMIT: &str = "ask the platform team to add it, or name another class";
@@ -286,7 +285,7 @@ mod tests {
         ];
         let mut repository = repository("shop", 1, &json!([{"name": "one"}]));
         let name = |repository: &PreviewRepository, all: &[PreviewClass]| {
-            class_of(repository, all).map(|class| class.name_any())
+            class_of(repository, all).map(kube::ResourceExt::name_any)
         };
         assert_eq!(name(&repository, &all).as_deref(), Some("standard"), "the one that it names");
         repository.spec.class_name = None;

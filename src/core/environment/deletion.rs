@@ -6,10 +6,8 @@ use kube::api::DynamicObject;
 
 use crate::api::{ConditionStatus, PreviewEnvironment, PreviewEnvironmentStatus, find_condition};
 use crate::core::api_error;
-use crate::core::conditions;
-use crate::core::conditions::{READY, Summary};
-use crate::core::environment::status;
-use crate::core::environment::status::CONDITIONS;
+use crate::core::conditions::{self, READY, Summary};
+use crate::core::environment::status::{self, CONDITIONS};
 
 /// Reason while the environment is being deleted.
 const DELETING: &str = "Deleting";

@@ -9,8 +9,7 @@ use crate::api::{
     NamespaceReference, Outcome, PreviewEnvironmentStatus, Revision, Verification, find_condition,
 };
 use crate::core::cause::Cause;
-use crate::core::conditions;
-use crate::core::conditions::Summary;
+use crate::core::conditions::{self, Summary};
 use crate::core::environment::resolved::Mistake;
 use crate::core::publish::deployment_status;
 use crate::core::trouble;

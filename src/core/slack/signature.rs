@@ -5,8 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::core::signature::Signature;
-use crate::core::signature::WebhookSecret;
+use crate::core::signature::{Signature, WebhookSecret};
 
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "x-slack-signature";

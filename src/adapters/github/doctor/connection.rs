@@ -5,8 +5,7 @@ use jiff::SignedDuration;
 use kube::ResourceExt as _;
 
 use super::deliveries::{self, Delivery, Hook};
-use crate::adapters::github::doctor::app_permissions;
-use crate::adapters::github::doctor::app_permissions::{Permissions, Uses};
+use crate::adapters::github::doctor::app_permissions::{self, Permissions, Uses};
 use crate::api::PreviewRepository;
 use crate::core::doctor::kubernetes::off;
 use crate::core::doctor::{Finding, some_of};

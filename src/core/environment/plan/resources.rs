@@ -14,8 +14,7 @@ use super::{NAMESPACE_FORBIDDEN, TEMPLATE_INVALID, field_types, forbidden, hooks
 use crate::api::{ANNOTATION_FIXED_DIGEST, ANNOTATION_READY_WHEN};
 use crate::core::environment::health::is_built_in;
 use crate::core::environment::ready_when::ReadyWhen;
-use crate::core::environment::resolved;
-use crate::core::environment::resolved::{Mistake, Target};
+use crate::core::environment::resolved::{self, Mistake, Target};
 
 /// Checks and completes the objects. Sorts them so that an object comes after the objects that it
 /// reads, otherwise in the template's order.
