@@ -1,8 +1,8 @@
 //! Matinee: ephemeral pull-request environments on Kubernetes, driven by the GitHub Deployments API.
 //!
-//! Five layers, each of which uses only those below it: `main`, `settings`, `server`, `cli`;
-//! `controllers`; `adapters`; `ports`, `metrics`; `api` and `core` (pure: no client, no clock, no
-//! environment, no async). `tests/floors` checks this.
+//! Six layers, each of which uses only those below it: `main`, `settings`, `server`, `cli`;
+//! `controllers`; `runtime`; `adapters`; `ports`, `metrics`; `api` and `core` (pure: no client, no
+//! clock, no environment, no async). `tests/floors` checks this.
 
 pub mod adapters;
 pub mod api;
@@ -11,5 +11,6 @@ pub mod controllers;
 pub mod core;
 pub mod metrics;
 pub mod ports;
+pub mod runtime;
 pub mod server;
 pub mod settings;

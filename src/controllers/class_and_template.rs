@@ -7,19 +7,20 @@ use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
 
-use super::{Context, write};
 use crate::api::{
-    PreviewClass, PreviewClassStatus, PreviewEnvironment, PreviewTemplate, PreviewTemplateStatus,
-    find_condition,
+    PreviewClass, PreviewClassStatus, PreviewEnvironment, PreviewRepository, PreviewTemplate,
+    PreviewTemplateStatus, find_condition,
 };
-use crate::controllers::events;
-use crate::controllers::runner::Failure;
 use crate::core::class_limits::{self, CLASS_INVALID};
 use crate::core::conditions::{self, Summary};
 use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status;
+use crate::ports::{Renderer, Secrets};
+use crate::runtime::common::Common;
+use crate::runtime::failure::Failure;
+use crate::runtime::objects::Key;
+use crate::runtime::{events, write};
 
 /// All conditions of a class and of a template.
 pub(super) const CONDITIONS: [&str; 3] = [conditions::READY, conditions::RECONCILING, conditions::STALLED];
@@ -29,6 +30,13 @@ const MET_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// Time until a missing Secret is read again. Secrets aren't watched.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_mins(1);
 
+/// What the reconciles of classes and templates need.
+pub struct Context {
+    pub(super) common: Arc<Common>,
+    pub(super) secrets: Arc<dyn Secrets>,
+    pub(super) renderer: Arc<dyn Renderer>,
+}
+
 /// Reconciles a class, within the runner's limits.
 pub fn reconcile_class(
     class: Arc<PreviewClass>,
@@ -37,25 +45,25 @@ pub fn reconcile_class(
     async move {
         let secret = &class.spec.forge.github.secret_name;
         let there = context.secrets.secret(secret).await?.is_some();
-        let met = met(&class, &context);
+        let met = met(&class, &context.common);
         let missing = (!there).then(|| Mistake {
             reason: "SecretMissing",
             message: format!(
                 "PreviewClass {}: spec.forge.github.secretName: there is no Secret {}/{secret}: create it with token, or with appId and privateKey",
                 class.name_any(),
-                context.own_namespace,
+                context.common.settings.own_namespace,
             ),
         });
         let mistake = class_limits::check(&class).err().or(missing).or(met.clone());
         let before = class.status.as_ref();
         let known = before.map(|status| status.conditions.clone()).unwrap_or_default();
         let (observed_generation, conditions) =
-            conclude(known, class.metadata.generation.unwrap_or_default(), mistake, &context);
+            conclude(known, class.metadata.generation.unwrap_or_default(), mistake, &context.common);
         let status = PreviewClassStatus { observed_generation, conditions };
         if before != Some(&status) {
-            write::status::<PreviewClass, _>(&*context.cluster, write::CATALOG, &*class, &status).await?;
+            write::status::<PreviewClass, _>(&*context.common.cluster, write::CATALOG, &*class, &status).await?;
             let known = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
-            events::of_trouble(write::reference(&*class), known, &status.conditions, &context).await;
+            events::of_trouble(write::reference(&*class), known, &status.conditions, &context.common).await;
         }
         Ok(match (there, met) {
             (_, Some(_)) => Action::requeue(MET_AGAIN),
@@ -68,25 +76,27 @@ pub fn reconcile_class(
 
 /// Returns the mistake in the class that only an environment shows, because the API server rejects
 /// a guard rail. Once the environment reports no such mistake, neither does the class.
-fn met(class: &PreviewClass, context: &Context) -> Option<Mistake> {
-    let uid = class.uid();
-    let met = |environment: &PreviewEnvironment| {
-        refused_class(environment, context).is_some_and(|refused| refused.uid() == uid)
+fn met(class: &PreviewClass, common: &Common) -> Option<Mistake> {
+    let named = [Some(class.name_any()), None];
+    let repositories = named.into_iter().flat_map(|name| common.objects.repositories.with(&Key::Class(name)));
+    let of_class = |repository: &Arc<PreviewRepository>| {
+        common.known_class_of(repository).is_some_and(|known| known.uid() == class.uid())
     };
-    let environment = context.environments.find(met)?;
-    Some(Mistake { reason: CLASS_INVALID, message: refused(&environment)?.to_owned() })
+    let environments = repositories.filter(of_class).flat_map(|repository| {
+        let namespace = repository.namespace().unwrap_or_default();
+        common.objects.environments.with(&Key::Repository(namespace, repository.name_any()))
+    });
+    let message =
+        environments.into_iter().find_map(|environment| refused(&environment).map(str::to_owned))?;
+    Some(Mistake { reason: CLASS_INVALID, message })
 }
 
 /// Returns the class of the environment, if the API server rejects a guard rail.
-pub(super) fn refused_class(
-    environment: &PreviewEnvironment,
-    context: &Context,
-) -> Option<Arc<PreviewClass>> {
+pub(super) fn refused_class(environment: &PreviewEnvironment, common: &Common) -> Option<Arc<PreviewClass>> {
     refused(environment)?;
     let namespace = environment.namespace().unwrap_or_default();
-    let repository = ObjectRef::new(&environment.spec.repository_ref.name).within(&namespace);
-    let repository = context.repositories.get(&repository)?;
-    context.known_class_of(&repository)
+    let repository = common.objects.repositories.get(&namespace, &environment.spec.repository_ref.name)?;
+    common.known_class_of(&repository)
 }
 
 /// Returns the message with which the API server rejected a guard rail.
@@ -109,13 +119,19 @@ pub fn reconcile_template(
         let before = template.status.as_ref();
         let known = before.map(|status| status.conditions.clone()).unwrap_or_default();
         let (observed_generation, conditions) =
-            conclude(known, template.metadata.generation.unwrap_or_default(), mistake, &context);
+            conclude(known, template.metadata.generation.unwrap_or_default(), mistake, &context.common);
         let status = PreviewTemplateStatus { observed_generation, conditions };
         if before != Some(&status) {
-            write::status::<PreviewTemplate, _>(&*context.cluster, write::CATALOG, &*template, &status)
-                .await?;
+            write::status::<PreviewTemplate, _>(
+                &*context.common.cluster,
+                write::CATALOG,
+                &*template,
+                &status,
+            )
+            .await?;
             let known = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
-            events::of_trouble(write::reference(&*template), known, &status.conditions, &context).await;
+            events::of_trouble(write::reference(&*template), known, &status.conditions, &context.common)
+                .await;
         }
         Ok(Action::await_change())
     }
@@ -126,9 +142,9 @@ fn conclude(
     mut conditions: Vec<Condition>,
     generation: i64,
     mistake: Option<Mistake>,
-    context: &Context,
+    common: &Common,
 ) -> (i64, Vec<Condition>) {
-    let now = context.clock.now();
+    let now = common.clock.now();
     conditions::initialize(&mut conditions, &CONDITIONS, generation, now);
     let summary = match mistake {
         None => Summary::Ready { reason: "Ready".to_owned(), message: String::new() },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,28 +10,25 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DynamicObject, GroupVersionKind};
+use kube::runtime::reflector;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt as _};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use super::environment::{self, Applications, DeletedPods};
-use super::github_writes::GithubWrites;
-use super::reporter::Reporter;
-use super::repository::Sweeps;
-use super::request::Creations;
-use super::{Context, command, write};
+use super::assembly::{Controllers, Ports, Watched};
+use super::lifecycle::Stores;
+use super::{command, request};
+use crate::adapters::kubernetes::Change;
 use crate::api::{
-    DeploymentCommand, DeploymentReport, DeploymentRequest, GithubConnection, PreviewEnvironment,
-    PreviewRepository, PreviewTemplateSpec,
+    DeploymentCommand, DeploymentReport, DeploymentRequest, GithubConnection, PreviewRepository,
+    PreviewTemplateSpec,
 };
-use crate::controllers::ingest::{Hints, Reception};
-use crate::controllers::leadership::Standing;
-use crate::controllers::runner::{Asked, Freshest, Poke};
 use crate::core::environment::plan::jobs::JobEnd;
 use crate::core::environment::resolved::{About, Mistake, Target};
 use crate::core::forge::{
@@ -40,11 +37,15 @@ use crate::core::forge::{
 };
 use crate::core::image::{Credentials, ImageReference};
 use crate::core::slack::ChatMessage;
-use crate::metrics::Metrics;
+use crate::metrics::{Controller, Metrics};
 use crate::ports::{
     Actor, Chat, ChatError, Clock, Cluster, ClusterError, EventType, Events, Forge, ForgeError, Forges,
     Listing, LiveObjects, Prober, Registry, RegistryError, Renderer, Secrets,
 };
+use crate::runtime::common::Settings;
+use crate::runtime::runner::{Controlled, drive};
+use crate::runtime::trouble::explain;
+use crate::runtime::write;
 
 /// Fake GitHub. Some installations never answer a write.
 #[derive(Default)]
@@ -403,17 +404,14 @@ impl Clock for Now {
     }
 }
 
-/// Context with in-memory fakes. It has no watches: a test reconciles objects or runs a controller.
+/// Controllers with in-memory fakes. They have no watches: a test reconciles objects or runs a
+/// controller.
 pub struct World {
-    pub context: Arc<Context>,
+    pub controllers: Controllers,
     pub cluster: Arc<FakeCluster>,
-    pub ask_requests: Poke<DeploymentRequest>,
-    pub ask_commands: Poke<DeploymentCommand>,
-    pub asked_requests: Option<Asked<DeploymentRequest>>,
-    pub asked_commands: Option<Asked<DeploymentCommand>>,
     requests: Writer<DeploymentRequest>,
     commands: Writer<DeploymentCommand>,
-    repositories: Writer<PreviewRepository>,
+    stores: Stores,
 }
 
 impl World {
@@ -422,48 +420,9 @@ impl World {
     pub fn new(forges: impl IntoIterator<Item = (&'static str, Arc<FakeForge>)>) -> Self {
         let forges: BTreeMap<_, _> =
             forges.into_iter().map(|(name, forge)| (name.to_owned(), forge)).collect();
-        let standing = Arc::new(Standing::default());
-        standing.lead();
-        let (ask_requests, asked_requests) = Poke::channel(&standing);
-        let (ask_commands, asked_commands) = Poke::channel(&standing);
-        let (ask_environments, _) = Poke::<PreviewEnvironment>::channel(&standing);
-        let (classes, mut class_writer) = reflector::store();
-        let (repositories, mut repository_writer) = reflector::store();
-        let (templates, _) = reflector::store();
-        let (requests, mut request_writer) = reflector::store();
-        let (commands, mut command_writer) = reflector::store();
-        // A controller doesn't start before the first list is complete.
-        for event in [watcher::Event::Init, watcher::Event::InitDone] {
-            request_writer.apply_watcher_event(&event);
-        }
-        for event in [watcher::Event::Init, watcher::Event::InitDone] {
-            command_writer.apply_watcher_event(&event);
-        }
-        let (environments, _) = reflector::store();
-        for name in forges.keys() {
-            let spec = json!({
-                "grants": [{"repositories": ["acme/*"], "namespaces": ["*"]}], "forge": {"github": {"secretName": name}},
-                "routing": {"domain": "dev.example", "gateway": {"name": "g", "namespace": "g"}},
-            });
-            class_writer.apply_watcher_event(&watcher::Event::Apply(object(None, name, &spec)));
-            let entries: Vec<_> = (0..30).map(|number| json!({"name": format!("e{number}")})).collect();
-            let spec =
-                json!({"repository": format!("acme/{name}"), "className": name, "environments": entries});
-            repository_writer.apply_watcher_event(&watcher::Event::Apply(object(Some("team"), name, &spec)));
-        }
         let cluster = Arc::new(FakeCluster::default());
-        let hints = Arc::new(Hints::default());
-        let reception = Arc::new(Reception::new(
-            cluster.clone(),
-            repositories.clone(),
-            requests.clone(),
-            environments.clone(),
-            commands.clone(),
-            "cluster".to_owned(),
-            Arc::clone(&hints),
-            Arc::clone(&standing),
-        ));
-        let context = Arc::new_cyclic(|context: &Weak<Context>| Context {
+        let names: Vec<String> = forges.keys().cloned().collect();
+        let ports = Ports {
             cluster: cluster.clone(),
             secrets: Arc::new(Nothing),
             live: Arc::new(Nothing),
@@ -474,51 +433,76 @@ impl World {
             chat: Arc::new(Nothing),
             events: Arc::new(Nothing),
             clock: Arc::new(Now),
-            standing,
-            metrics: Metrics::default(),
-            classes,
-            repositories,
-            templates,
-            requests,
-            environments,
-            commands,
-            reception,
-            reporter: Reporter::new(context.clone(), ask_environments, ask_requests.clone()),
-            writes: GithubWrites::new(ask_requests.clone(), ask_commands.clone()),
-            hints,
-            applications: Applications::default(),
-            deleted_pods: DeletedPods::default(),
-            sweeps: Sweeps::default(),
-            creations: Creations::default(),
-            asked: environment::Asked::default(),
-            fresh_environments: Freshest::default(),
-            fresh_requests: Freshest::default(),
-            fresh_commands: Freshest::default(),
-            responses: command::Responses::default(),
+        };
+        let settings = Settings {
             cluster_id: "cluster".to_owned(),
             own_namespace: "matinee-system".to_owned(),
             public_url: None,
             sweep_interval: Duration::from_mins(1),
-        });
-        Self {
-            context,
-            cluster,
-            ask_requests,
-            ask_commands,
-            asked_requests: Some(asked_requests),
-            asked_commands: Some(asked_commands),
-            requests: request_writer,
-            commands: command_writer,
-            repositories: repository_writer,
+        };
+        let watched = Watched::default();
+        let controllers = Controllers::new(ports, &watched, Arc::default(), Metrics::default(), settings);
+        for name in &names {
+            let spec = json!({
+                "grants": [{"repositories": ["acme/*"], "namespaces": ["*"]}], "forge": {"github": {"secretName": name}},
+                "routing": {"domain": "dev.example", "gateway": {"name": "g", "namespace": "g"}},
+            });
+            controllers.on_class(Change::Applied(Arc::new(object(None, name, &spec))));
+            let entries: Vec<_> = (0..30).map(|number| json!({"name": format!("e{number}")})).collect();
+            let spec =
+                json!({"repository": format!("acme/{name}"), "className": name, "environments": entries});
+            controllers.on_repository(Change::Applied(Arc::new(object(Some("team"), name, &spec))));
         }
+        let ((classes, _), (templates, _)) = (reflector::store(), reflector::store());
+        let ((repositories, _), (environments, _)) = (reflector::store(), reflector::store());
+        let (requests, mut request_writer) = reflector::store();
+        let (commands, mut command_writer) = reflector::store();
+        // A controller doesn't start before the first list is complete.
+        for event in [watcher::Event::Init, watcher::Event::InitDone] {
+            request_writer.apply_watcher_event(&event);
+        }
+        for event in [watcher::Event::Init, watcher::Event::InitDone] {
+            command_writer.apply_watcher_event(&event);
+        }
+        let stores = Stores { classes, templates, repositories, requests, commands, environments };
+        Self { controllers, cluster, requests: request_writer, commands: command_writer, stores }
+    }
+
+    /// Runs the controller of requests until the shutdown.
+    pub fn drive_requests(&self, shutdown: &CancellationToken) -> JoinHandle<()> {
+        let common = &self.controllers.common;
+        let controlled = Controlled {
+            controller: Controller::DeploymentRequest,
+            store: self.stores.requests.clone(),
+            queued: common.queues.requests.open().unwrap(),
+            context: Arc::clone(&self.controllers.requests),
+            reconcile: request::reconcile,
+            explain,
+        };
+        // The default concurrency.
+        tokio::spawn(drive(controlled, 16, shutdown, common))
+    }
+
+    /// Runs the controller of commands until the shutdown.
+    pub fn drive_commands(&self, shutdown: &CancellationToken) -> JoinHandle<()> {
+        let common = &self.controllers.common;
+        let controlled = Controlled {
+            controller: Controller::DeploymentCommand,
+            store: self.stores.commands.clone(),
+            queued: common.queues.commands.open().unwrap(),
+            context: Arc::clone(&self.controllers.commands),
+            reconcile: command::reconcile,
+            explain,
+        };
+        tokio::spawn(drive(controlled, 16, shutdown, common))
     }
 
     /// Changes a PreviewRepository.
-    pub fn repository(&mut self, name: &str, change: impl FnOnce(&mut PreviewRepository)) {
-        let known = self.context.repositories.get(&ObjectRef::new(name).within("team")).unwrap();
+    pub fn repository(&self, name: &str, change: impl FnOnce(&mut PreviewRepository)) {
+        let known = self.controllers.common.objects.repositories.get("team", name).unwrap();
         let mut repository = (*known).clone();
         change(&mut repository);
-        self.repositories.apply_watcher_event(&watcher::Event::Apply(repository));
+        self.controllers.on_repository(Change::Applied(Arc::new(repository)));
     }
 
     /// Adds a request for an environment of a PreviewRepository. Returns its name, which is also
@@ -530,7 +514,8 @@ impl World {
         });
         let request: DeploymentRequest = object(Some("team"), &name, &spec);
         self.add(&request);
-        self.requests.apply_watcher_event(&watcher::Event::Apply(request));
+        self.requests.apply_watcher_event(&watcher::Event::Apply(request.clone()));
+        self.controllers.on_request(Change::Applied(Arc::new(request)));
         name
     }
 
@@ -543,7 +528,8 @@ impl World {
         });
         let command: DeploymentCommand = object(Some("team"), &name, &spec);
         self.add(&command);
-        self.commands.apply_watcher_event(&watcher::Event::Apply(command));
+        self.commands.apply_watcher_event(&watcher::Event::Apply(command.clone()));
+        self.controllers.on_command(Change::Applied(Arc::new(command)));
         name
     }
 

@@ -3,22 +3,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource as _, ResourceExt as _};
 use serde_json::json;
+use tokio::time::Instant;
 
-use super::write;
 use crate::api::{
     ANNOTATION_NEWS, ANNOTATION_PULL_REQUEST_UPDATED, DeploymentCommand, DeploymentCommandSpec,
     DeploymentRequest, DeploymentRequestSpec, FINALIZER, LABEL_PULL_REQUEST, LABEL_REPOSITORY, Origin,
     PreviewEnvironment, PreviewEnvironmentSpec, PreviewRepository, find_condition,
 };
-use crate::controllers::leadership::Standing;
 use crate::core::conditions::READY;
 use crate::core::deployment::gates::pushes::{self, Push};
 use crate::core::deployment::gates::{PRIOR_ENVIRONMENT_SUCCEEDED, supersession};
@@ -28,7 +26,10 @@ use crate::core::event::Event;
 use crate::core::forge::RepositoryName;
 use crate::core::freshness::{self, Delivery};
 use crate::core::naming;
-use crate::ports::{Actor, Cluster, ClusterError, Intake, IntakeError};
+use crate::ports::{Actor, ClusterError, Intake, IntakeError};
+use crate::runtime::common::Common;
+use crate::runtime::objects::Key;
+use crate::runtime::write;
 
 /// Maximum age of a cached pull request from GitHub.
 const READING_LASTS: Duration = Duration::from_secs(30);
@@ -100,48 +101,36 @@ impl Hints {
         let heard = hints.and_then(|hints| Some(hints.get(&(repository.clone(), number))?.when.elapsed()));
         heard.unwrap_or(READING_LASTS).min(READING_LASTS)
     }
+
+    /// Like [`Self::max_age`], for an object of the pull request. First takes the object's
+    /// annotation into account, which may be newer here (from the answer to a write) than in the
+    /// watch.
+    pub fn max_age_for<K: kube::Resource>(
+        &self,
+        object: &K,
+        repository: &RepositoryName,
+        number: i64,
+    ) -> Duration {
+        if let Some(word) = last_word(object) {
+            self.noticed(repository, number, word);
+        }
+        self.max_age(repository, number)
+    }
 }
 
 /// Writes the objects that an event requests.
 pub struct Reception {
-    cluster: Arc<dyn Cluster>,
-    repositories: Store<PreviewRepository>,
-    requests: Store<DeploymentRequest>,
-    environments: Store<PreviewEnvironment>,
-    commands: Store<DeploymentCommand>,
-    cluster_id: String,
+    common: Arc<Common>,
     hints: Arc<Hints>,
-    standing: Arc<Standing>,
-    /// Deployments handled within [`STORE_LAGS`]. The store may not show their environments yet,
+    /// Deployments handled within [`STORE_LAGS`]. The index may not show their environments yet,
     /// and both the request and the webhook report the same deployment.
     carried_out: Mutex<HashMap<i64, Instant>>,
 }
 
 impl Reception {
-    /// Creates a reception that decides by the content of the stores.
-    #[allow(clippy::too_many_arguments)] // wiring
-    pub fn new(
-        cluster: Arc<dyn Cluster>,
-        repositories: Store<PreviewRepository>,
-        requests: Store<DeploymentRequest>,
-        environments: Store<PreviewEnvironment>,
-        commands: Store<DeploymentCommand>,
-        cluster_id: String,
-        hints: Arc<Hints>,
-        standing: Arc<Standing>,
-    ) -> Self {
-        let carried_out = Mutex::default();
-        Self {
-            cluster,
-            repositories,
-            requests,
-            environments,
-            commands,
-            cluster_id,
-            hints,
-            standing,
-            carried_out,
-        }
+    /// Creates a reception.
+    pub fn new(common: Arc<Common>, hints: Arc<Hints>) -> Self {
+        Self { common, hints, carried_out: Mutex::default() }
     }
 
     /// Makes the changes that an event requests. Returns a sentence about what was done.
@@ -150,7 +139,7 @@ impl Reception {
     /// The Kubernetes API is not available, or an environment of the same name is still being
     /// deleted.
     pub async fn take_in(&self, event: &Event, learned: Learned) -> Result<String, ClusterError> {
-        self.take_in_at(event, learned, Timestamp::now()).await
+        self.take_in_at(event, learned, self.common.clock.now()).await
     }
 
     /// Like [`Self::take_in`], for an event received at `now`. When one commit was pushed to
@@ -176,9 +165,9 @@ impl Reception {
             }
             _ => {}
         }
-        let repositories = self.repositories.state();
-        let repositories: Vec<&PreviewRepository> = repositories.iter().map(AsRef::as_ref).collect();
-        let changes = triggers::changes(event, &repositories, &self.cluster_id);
+        let repositories = self.concerned(event);
+        let repositories: Vec<&PreviewRepository> = repositories.values().map(AsRef::as_ref).collect();
+        let changes = triggers::changes(event, &repositories, &self.common.settings.cluster_id);
         let mut done = Vec::new();
         for change in changes {
             done.extend(self.make(change, &source).await?);
@@ -186,9 +175,19 @@ impl Reception {
         Ok(if done.is_empty() { "nothing to do".to_owned() } else { done.join("; ") })
     }
 
+    /// Returns the PreviewRepositories of the event's repository, and those with which they may
+    /// conflict, by UID.
+    fn concerned(&self, event: &Event) -> BTreeMap<Option<String>, Arc<PreviewRepository>> {
+        let Some(name) = event.repository() else { return BTreeMap::new() };
+        let table = &self.common.objects.repositories;
+        let own = table.with(&Key::Github(name.to_string().to_lowercase()));
+        let all = own.iter().flat_map(|repository| table.rivals(repository));
+        all.map(|repository| (repository.uid(), repository)).collect()
+    }
+
     async fn make(&self, change: Change, source: &Source) -> Result<Vec<String>, ClusterError> {
         if matches!(change, Change::Request { .. } | Change::CarryOut { .. } | Change::Command { .. }) {
-            self.standing.may_make()?;
+            self.common.leadership.may_create()?;
         }
         match change {
             Change::Request { namespace, name, spec, version } => {
@@ -208,11 +207,11 @@ impl Reception {
             Change::Followed { namespace, repository, deployment_id } => {
                 // For a deployment that Matinee itself deploys, the reporter enqueues the request
                 // when GitHub acknowledges a status.
-                let carries_out = |environment: &PreviewEnvironment| {
+                let deployers = self.common.objects.environments.with(&Key::Deployment(deployment_id));
+                let own = deployers.iter().any(|environment| {
                     environment.namespace().as_deref() == Some(&namespace)
                         && environment.spec.revision.deployment_id == Some(deployment_id)
-                };
-                let own = self.environments.find(carries_out).is_some();
+                });
                 self.wake(&namespace, &repository, source, |request| follows(request, deployment_id, own))
                     .await
             }
@@ -259,7 +258,8 @@ impl Reception {
         spec: DeploymentRequestSpec,
         source: &Source,
     ) -> Result<Vec<String>, ClusterError> {
-        let all = self.requests.state();
+        let repository = Key::Repository(namespace.to_owned(), spec.repository_ref.name.clone());
+        let all = self.common.objects.requests.with(&repository);
         let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
         let push = Push::new(source.pushed_at, source.now);
         let is_reported = source.learned != Learned::Found;
@@ -299,11 +299,12 @@ impl Reception {
     }
 
     fn known_request(&self, namespace: &str, name: &str) -> Option<Arc<DeploymentRequest>> {
-        self.requests.get(&ObjectRef::new(name).within(namespace))
+        self.common.objects.requests.get(namespace, name)
     }
 
-    /// Creates a request. Returns the one that has its name already: two events may request the same at the same time, as a sweep and a
-    /// delivery do, and the watch doesn't show at once what the other created.
+    /// Creates a request. Returns the one that has its name already: two events may request the same
+    /// at the same time, as a sweep and a delivery do, and the index doesn't show at once what the
+    /// other created.
     async fn create_request(
         &self,
         namespace: &str,
@@ -321,16 +322,20 @@ impl Reception {
             ..self.metadata(namespace, name, &spec.repository_ref.name, number)
         };
         let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
-        let conflict = match self.cluster.create(write::INTAKE, &object).await {
+        let conflict = match self.common.cluster.create(write::INTAKE, &object).await {
             Ok(_) => return Ok(None),
             Err(conflict @ ClusterError::Conflict(_)) => conflict,
             Err(error) => return Err(error),
         };
         let kind = write::kind::<DeploymentRequest>();
-        let found = self.cluster.get(&Actor::Operator, &kind, Some(namespace), name).await?;
+        let found = self.common.cluster.get(&Actor::Operator, &kind, Some(namespace), name).await?;
         // Deleted since: a sweep creates it.
         let found = found.ok_or(conflict)?;
         write::typed(found).map(|found| Some(Arc::new(found)))
+    }
+
+    fn requests_of(&self, namespace: &str, repository: &str) -> Vec<Arc<DeploymentRequest>> {
+        self.common.objects.requests.with(&Key::Repository(namespace.to_owned(), repository.to_owned()))
     }
 
     /// Enqueues the requests of a PreviewRepository for which `fits` is true, by an annotation.
@@ -341,18 +346,16 @@ impl Reception {
         source: &Source,
         fits: impl Fn(&DeploymentRequest) -> bool,
     ) -> Result<Vec<String>, ClusterError> {
-        let requests = self.requests.state_filter(|request| {
-            request.namespace().as_deref() == Some(namespace)
-                && request.spec.repository_ref.name == repository
-                && request.metadata.deletion_timestamp.is_none()
-                && fits(request)
-        });
+        let mut requests = self.requests_of(namespace, repository);
+        requests.retain(|request| request.metadata.deletion_timestamp.is_none() && fits(request));
         let delivery = source.delivery().unwrap_or_else(|| source.now.to_string());
         let mut done = Vec::new();
         for request in requests {
             let known = request.annotations().get(ANNOTATION_NEWS).map(String::as_str);
             let Some(record) = freshness::delivered(known, &delivery) else { continue };
-            if write::annotate(&*self.cluster, write::NEWS, &*request, ANNOTATION_NEWS, &record).await? {
+            if write::annotate(&*self.common.cluster, write::NEWS, &*request, ANNOTATION_NEWS, &record)
+                .await?
+            {
                 done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
             }
         }
@@ -366,13 +369,13 @@ impl Reception {
         name: &str,
         spec: DeploymentCommandSpec,
     ) -> Result<Vec<String>, ClusterError> {
-        if self.commands.get(&ObjectRef::new(name).within(namespace)).is_some() {
+        if self.common.objects.commands.get(namespace, name).is_some() {
             return Ok(Vec::new());
         }
         let number = spec.comment.as_ref().map(|comment| comment.pull_request.number);
         let metadata = self.metadata(namespace, name, &spec.repository_ref.name, number);
         let object = write::object::<DeploymentCommand>(metadata, json!({ "spec": spec }));
-        match self.cluster.create(write::INTAKE, &object).await {
+        match self.common.cluster.create(write::INTAKE, &object).await {
             Ok(_) => Ok(vec![format!("DeploymentCommand {namespace}/{name} created")]),
             Err(ClusterError::Conflict(_)) => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -389,12 +392,12 @@ impl Reception {
         repository: &str,
         spec: DeploymentCommandSpec,
     ) -> Result<String, ClusterError> {
-        self.standing.may_make()?;
+        self.common.leadership.may_create()?;
         let mut metadata = self.metadata(namespace, "", repository, None);
         metadata.name = None;
         metadata.generate_name = Some(format!("{repository}-slack-"));
         let object = write::object::<DeploymentCommand>(metadata, json!({ "spec": spec }));
-        let created = self.cluster.create(write::INTAKE, &object).await?;
+        let created = self.common.cluster.create(write::INTAKE, &object).await?;
         Ok(created.uid().unwrap_or_default())
     }
 
@@ -408,20 +411,20 @@ impl Reception {
         name: &str,
         spec: DeploymentRequestSpec,
     ) -> Result<(), ClusterError> {
-        self.standing.may_make()?;
+        self.common.leadership.may_create()?;
         let number = spec.pull_request.as_ref().map(|reference| reference.number);
         let metadata = self.metadata(namespace, name, &spec.repository_ref.name, number);
         let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
-        self.cluster.create(write::INTAKE, &object).await.map(|_| ())
+        self.common.cluster.create(write::INTAKE, &object).await.map(|_| ())
     }
 
     /// Whether the request has been deleted, or has recorded this deployment. Then the environment
     /// was already created, and if it doesn't exist now, it was deleted. A request in progress
     /// hasn't recorded the deployment yet.
     fn is_over(&self, namespace: &str, request: &str, spec: &PreviewEnvironmentSpec) -> bool {
-        let under_way = self.requests.find(|known| {
-            known.uid().as_deref() == Some(request)
-                && known.namespace().as_deref() == Some(namespace)
+        let known = self.common.objects.requests.by_uid(request);
+        let under_way = known.filter(|known| {
+            known.namespace().as_deref() == Some(namespace)
                 && known.metadata.deletion_timestamp.is_none()
                 && known.status.as_ref().and_then(|status| status.deployment_id)
                     != spec.revision.deployment_id
@@ -435,7 +438,7 @@ impl Reception {
         name: &str,
         spec: PreviewEnvironmentSpec,
     ) -> Result<Vec<String>, ClusterError> {
-        if let Some(known) = self.environments.get(&ObjectRef::new(name).within(namespace)) {
+        if let Some(known) = self.common.objects.environments.get(namespace, name) {
             if !is_same_environment(&known.spec, &spec) {
                 return Ok(vec![name_taken(namespace, name)]);
             }
@@ -463,7 +466,7 @@ impl Reception {
             ..self.metadata(namespace, name, &spec.repository_ref.name, number)
         };
         let object = write::object::<PreviewEnvironment>(metadata, json!({ "spec": spec }));
-        match self.cluster.apply(&Actor::Operator, write::INTAKE, &object).await {
+        match self.common.cluster.apply(&Actor::Operator, write::INTAKE, &object).await {
             Ok(_) => {
                 if let Ok(mut done) = self.carried_out.lock() {
                     done.insert(deployment, Instant::now());
@@ -518,19 +521,18 @@ impl Reception {
         next: impl Fn(Option<&str>) -> Option<String>,
     ) -> Result<Vec<String>, ClusterError> {
         let mut done = Vec::new();
-        let environments = self.environments.state_filter(|environment| {
-            environment.namespace().as_deref() == Some(namespace)
-                && environment.spec.repository_ref.name == repository
-                && environment.metadata.deletion_timestamp.is_none()
+        let of_repository = Key::Repository(namespace.to_owned(), repository.to_owned());
+        let mut environments = self.common.objects.environments.with(&of_repository);
+        environments.retain(|environment| {
+            environment.metadata.deletion_timestamp.is_none()
                 && environment.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
         });
         for environment in environments {
             done.extend(self.look(&*environment, next(last_word(&*environment))).await?);
         }
-        let requests = self.requests.state_filter(|request| {
-            request.namespace().as_deref() == Some(namespace)
-                && request.spec.repository_ref.name == repository
-                && request.metadata.deletion_timestamp.is_none()
+        let mut requests = self.requests_of(namespace, repository);
+        requests.retain(|request| {
+            request.metadata.deletion_timestamp.is_none()
                 && request.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
         });
         for request in requests {
@@ -540,7 +542,7 @@ impl Reception {
     }
 
     fn repository_name(&self, namespace: &str, repository: &str) -> Option<RepositoryName> {
-        let known = self.repositories.get(&ObjectRef::new(repository).within(namespace))?;
+        let known = self.common.objects.repositories.get(namespace, repository)?;
         known.spec.repository.parse().ok()
     }
 
@@ -571,7 +573,7 @@ impl Reception {
         word: &str,
     ) -> Result<bool, ClusterError> {
         let annotation = ANNOTATION_PULL_REQUEST_UPDATED;
-        write::annotate(&*self.cluster, write::LOOK, object, annotation, word).await
+        write::annotate(&*self.common.cluster, write::LOOK, object, annotation, word).await
     }
 
     fn metadata(&self, namespace: &str, name: &str, repository: &str, number: Option<i64>) -> ObjectMeta {
@@ -579,15 +581,13 @@ impl Reception {
         if let Some(number) = number {
             labels.insert(LABEL_PULL_REQUEST.to_owned(), number.to_string());
         }
-        let owner = self.repositories.get(&ObjectRef::new(repository).within(namespace)).map(|owner| {
-            OwnerReference {
-                api_version: PreviewRepository::api_version(&()).into_owned(),
-                kind: PreviewRepository::kind(&()).into_owned(),
-                name: owner.name_any(),
-                uid: owner.uid().unwrap_or_default(),
-                controller: None,
-                block_owner_deletion: None,
-            }
+        let owner = self.common.objects.repositories.get(namespace, repository).map(|owner| OwnerReference {
+            api_version: PreviewRepository::api_version(&()).into_owned(),
+            kind: PreviewRepository::kind(&()).into_owned(),
+            name: owner.name_any(),
+            uid: owner.uid().unwrap_or_default(),
+            controller: None,
+            block_owner_deletion: None,
         });
         ObjectMeta {
             name: Some(name.to_owned()),

@@ -4,52 +4,52 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
-use kube::{Api, Client};
+use futures::future::{BoxFuture, join_all};
+use kube::runtime::reflector::Store;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, command, environment, repository, request, trouble};
-use crate::adapters::kubernetes::caught_up;
+use super::assembly::Controllers;
+use super::{class_and_template, command, environment, repository, request};
 use crate::api::{
     DeploymentCommand, DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewRepository,
     PreviewTemplate,
 };
-use crate::controllers::class_and_template;
-use crate::controllers::election::Leader;
-use crate::controllers::queues::Late;
-use crate::controllers::runner::{Asked, drive};
 use crate::metrics::Controller;
+use crate::runtime::election::Leader;
+use crate::runtime::runner::{Controlled, drive};
+use crate::runtime::trouble::explain;
 
 /// Time to record the results of the last writes to GitHub.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
 
-/// Queues of all controllers.
-pub(super) struct AllAsked {
-    pub(super) classes: Asked<PreviewClass>,
-    pub(super) templates: Asked<PreviewTemplate>,
-    pub(super) repositories: Asked<PreviewRepository>,
-    pub(super) requests: Asked<DeploymentRequest>,
-    pub(super) commands: Asked<DeploymentCommand>,
-    pub(super) environments: Asked<PreviewEnvironment>,
+/// The objects of all kinds, from which the runners take them.
+#[derive(Clone)]
+pub struct Stores {
+    pub(crate) classes: Store<PreviewClass>,
+    pub(crate) templates: Store<PreviewTemplate>,
+    pub(crate) repositories: Store<PreviewRepository>,
+    pub(crate) requests: Store<DeploymentRequest>,
+    pub(crate) commands: Store<DeploymentCommand>,
+    pub(crate) environments: Store<PreviewEnvironment>,
 }
 
-/// Work of a replica.
-pub(super) struct Work {
-    pub(super) context: Arc<Context>,
-    pub(super) client: Client,
+/// A replica.
+pub(super) struct Replica {
+    pub(super) controllers: Arc<Controllers>,
+    pub(super) stores: Stores,
     /// `None` if this is the only replica.
     pub(super) leader: Option<Leader>,
     /// The watches, which normally never end.
     pub(super) follow: JoinSet<()>,
-    pub(super) asked: AllAsked,
-    pub(super) late: Arc<Late>,
+    /// Completes when every store shows the last writes of the previous leader.
+    pub(super) caught_up: BoxFuture<'static, ()>,
     /// Maximum number of concurrent reconciles of one kind.
     pub(super) concurrency: u16,
     pub(super) shutdown: CancellationToken,
 }
 
-impl Work {
+impl Replica {
     /// Runs until the shutdown, and completes the running work.
     ///
     /// # Errors
@@ -62,11 +62,10 @@ impl Work {
                 () = self.shutdown.cancelled() => return Ok(()),
                 ended = self.follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
             }
-            let seen = all_caught_up(&self.client, &self.context);
             tokio::select! {
                 biased;
-                why = leader.keep() => anyhow::bail!("this replica leads no more: {why}"),
-                () = seen => {}
+                why = leader.keep() => anyhow::bail!("this replica no longer leads: {why}"),
+                () = &mut self.caught_up => {}
                 () = self.shutdown.cancelled() => {}
                 ended = self.follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
             }
@@ -77,90 +76,112 @@ impl Work {
             }
             return Ok(());
         }
-        tracing::info!("leading: reconciling");
-        let Some(mut leader) = leader else { return self.lead().await };
-        let context = Arc::clone(&self.context);
+        tracing::info!("this replica leads");
+        let Some(mut leader) = leader else { return self.work().await };
+        let controllers = Arc::clone(&self.controllers);
         tokio::select! {
             biased;
             why = leader.keep() => {
                 // Other tasks end with the process a moment later.
-                context.forges.close();
-                context.reporter.stop();
-                context.writes.stop();
-                anyhow::bail!("this replica leads no more: {why}");
+                controllers.common.forges.close();
+                controllers.publisher.stop();
+                anyhow::bail!("this replica no longer leads: {why}");
             }
-            ended = self.lead() => ended?,
+            ended = self.work() => ended?,
         }
         leader.release().await;
         Ok(())
     }
 
     /// Does the leader's work until the shutdown.
-    async fn lead(self) -> anyhow::Result<()> {
-        let Self { context, mut follow, asked, late, concurrency, shutdown, .. } = self;
-        context.standing.lead();
-        context.metrics.leader(true);
-        context.reporter.open(&context.environments.state());
-        let mut drivers = JoinSet::new();
-        macro_rules! controller {
-            ($kind:ident, $store:ident, $reconcile:path, $explain:path) => {
-                let (kind, store) = (Controller::$kind, context.$store.clone());
-                let work = ($reconcile as _, $explain as _);
-                drivers.spawn(drive(kind, store, asked.$store, concurrency, &shutdown, &context, work));
-            };
-        }
-        controller!(PreviewClass, classes, class_and_template::reconcile_class, trouble::explain);
-        controller!(PreviewTemplate, templates, class_and_template::reconcile_template, trouble::explain);
-        controller!(PreviewRepository, repositories, repository::reconcile, trouble::explain);
-        controller!(DeploymentRequest, requests, request::reconcile, trouble::explain);
-        controller!(DeploymentCommand, commands, command::reconcile, trouble::explain);
-        controller!(PreviewEnvironment, environments, environment::reconcile, environment::explain);
-        late.with(|context, pokes| pokes.everything(context));
+    async fn work(self) -> anyhow::Result<()> {
+        let Self { controllers, stores, mut follow, concurrency, shutdown, .. } = self;
+        let mut running = controllers.lead(stores, concurrency, &shutdown);
         tokio::select! {
             // Check this first: the controllers end at a shutdown too, which is no failure.
             biased;
             () = shutdown.cancelled() => {}
-            ended = drivers.join_next() => anyhow::bail!("a controller ended: {ended:?}"),
+            ended = running.join_next() => anyhow::bail!("a controller ended: {ended:?}"),
             ended = follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
         }
-        // The queues close at the shutdown, and each runner ends after its running reconciles. It
-        // doesn't wait for GitHub's rate limits.
-        context.forges.close();
-        while drivers.join_next().await.is_some() {}
-        context.reporter.close().await;
-        context.writes.close().await;
-        record_the_last(&context).await;
+        controllers.close(running).await;
         Ok(())
     }
 }
 
-/// Records the results of the last writes. Nothing else enqueues a reconcile any more.
-async fn record_the_last(context: &Arc<Context>) {
-    let (requests, commands) = (&context.requests, &context.commands);
-    let mut of_requests: Vec<_> = context.writes.deployments.finished();
-    of_requests.extend(context.writes.commit_statuses.finished());
-    let of_requests: HashSet<_> = of_requests.into_iter().collect();
-    let of_requests = of_requests.into_iter().filter_map(|reference| requests.get(&reference));
-    let of_commands = context.writes.answers.finished().into_iter();
-    let of_commands = of_commands.filter_map(|reference| commands.get(&reference));
-    let last = of_requests
-        .map(|found| request::reconcile(found, Arc::clone(context)))
-        .chain(of_commands.map(|found| command::reconcile(found, Arc::clone(context))));
-    let Ok(results) = tokio::time::timeout(LAST_RECORDS, join_all(last)).await else {
-        tracing::warn!("result of a write to GitHub not recorded in time, the next replica looks it up");
-        return;
-    };
-    for failure in results.into_iter().filter_map(Result::err) {
-        tracing::warn!(%failure, "result of a write to GitHub not recorded, the next replica looks it up");
+impl Controllers {
+    /// Makes this replica the leader: starts all controllers, each with all its objects in its
+    /// queue. They end with the shutdown, after their running reconciles.
+    pub fn lead(&self, stores: Stores, concurrency: u16, shutdown: &CancellationToken) -> JoinSet<()> {
+        let common = &self.common;
+        common.leadership.lead();
+        common.metrics.leader(true);
+        let mut running = JoinSet::new();
+        macro_rules! controller {
+            ($kind:ident, $objects:ident, $context:ident, $reconcile:path, $explain:path) => {
+                if let Some(queued) = common.queues.$objects.open() {
+                    let controlled = Controlled {
+                        controller: Controller::$kind,
+                        store: stores.$objects,
+                        queued,
+                        context: Arc::clone(&self.$context),
+                        reconcile: $reconcile,
+                        explain: $explain,
+                    };
+                    running.spawn(drive(controlled, concurrency, shutdown, common));
+                }
+            };
+        }
+        controller!(PreviewClass, classes, catalog, class_and_template::reconcile_class, explain);
+        controller!(PreviewTemplate, templates, catalog, class_and_template::reconcile_template, explain);
+        controller!(PreviewRepository, repositories, repositories, repository::reconcile, explain);
+        controller!(DeploymentRequest, requests, requests, request::reconcile, explain);
+        controller!(DeploymentCommand, commands, commands, command::reconcile, explain);
+        controller!(
+            PreviewEnvironment,
+            environments,
+            environments,
+            environment::reconcile,
+            environment::explain
+        );
+        self.enqueue_everything();
+        running
     }
-}
 
-/// Completes when every store shows the last writes of the previous leader.
-async fn all_caught_up(client: &Client, context: &Context) {
-    tokio::join!(
-        caught_up(Api::all(client.clone()), &context.repositories),
-        caught_up(Api::all(client.clone()), &context.requests),
-        caught_up(Api::all(client.clone()), &context.environments),
-        caught_up(Api::all(client.clone()), &context.commands),
-    );
+    /// Ends the leader's work after the shutdown: waits for the running reconciles and for the writes
+    /// that are being sent, and records the results. It doesn't wait for GitHub's rate limits; the
+    /// next leader starts the remaining writes.
+    pub async fn close(&self, mut running: JoinSet<()>) {
+        self.common.forges.close();
+        while running.join_next().await.is_some() {}
+        self.publisher.close().await;
+        self.record_the_last().await;
+    }
+
+    /// Records the results of the last writes. Nothing else starts a reconcile any more.
+    async fn record_the_last(&self) {
+        let (objects, publisher) = (&self.common.objects, &self.publisher);
+        let of_requests = publisher.deployments.finished().into_iter();
+        let of_requests: HashSet<_> = of_requests.chain(publisher.commit_statuses.finished()).collect();
+        let requests = of_requests.into_iter().filter_map(|found| {
+            objects.requests.get(found.namespace.as_deref().unwrap_or_default(), &found.name)
+        });
+        let commands = publisher.answers.finished().into_iter().filter_map(|found| {
+            objects.commands.get(found.namespace.as_deref().unwrap_or_default(), &found.name)
+        });
+        let environments = publisher.deployment_statuses.finished().into_iter().filter_map(|found| {
+            objects.environments.get(found.namespace.as_deref().unwrap_or_default(), &found.name)
+        });
+        let last = requests
+            .map(|found| request::reconcile(found, Arc::clone(&self.requests)))
+            .chain(commands.map(|found| command::reconcile(found, Arc::clone(&self.commands))))
+            .chain(environments.map(|found| environment::reconcile(found, Arc::clone(&self.environments))));
+        let Ok(results) = tokio::time::timeout(LAST_RECORDS, join_all(last)).await else {
+            tracing::warn!("result of a write to GitHub not recorded in time, the next leader looks it up");
+            return;
+        };
+        for failure in results.into_iter().filter_map(Result::err) {
+            tracing::warn!(%failure, "result of a write to GitHub not recorded, the next leader looks it up");
+        }
+    }
 }

@@ -10,16 +10,12 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
 
-use super::{Context, write};
+use super::ingest::{Learned, Reception};
 use crate::api::{
     ConditionStatus, DeploymentReport, DeploymentState, PreviewClass, PreviewRepository,
     PreviewRepositoryStatus, RepositoryEnvironment,
 };
-use crate::controllers::events;
-use crate::controllers::ingest::Learned;
-use crate::controllers::runner::Failure;
 use crate::core::conditions::{self, Summary};
 use crate::core::deployment::gates::pushes::newest_first;
 use crate::core::deployment::payload::Mark;
@@ -32,6 +28,11 @@ use crate::core::naming::{self, Belongs};
 use crate::core::publish::deployment_status;
 use crate::core::trouble::{self, Trouble};
 use crate::ports::{ClusterError, Forge, ForgeError, Listing};
+use crate::runtime::common::Common;
+use crate::runtime::failure::Failure;
+use crate::runtime::objects::Key;
+use crate::runtime::publisher::Publisher;
+use crate::runtime::{events, write};
 
 /// Condition: the triggers and gates form no loop, and the environments to which they refer exist.
 const PROMOTION_VALID: &str = "PromotionValid";
@@ -45,6 +46,14 @@ pub(super) const CONDITIONS: [&str; 6] =
 
 /// Maximum age of a comment that a sweep acts on. An older command may no longer be wanted.
 const COMMENTS_LAST: SignedDuration = SignedDuration::from_hours(1);
+
+/// What the reconciles of PreviewRepositories need.
+pub struct Context {
+    pub(super) common: Arc<Common>,
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) reception: Arc<Reception>,
+    pub(super) sweeps: Arc<Sweeps>,
+}
 
 /// Result of the last sweep of each PreviewRepository, by UID. An unchanged listing needs no work.
 #[derive(Default)]
@@ -113,8 +122,8 @@ async fn visit(repository: &PreviewRepository, context: &Context) -> Result<Acti
     if repository.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let class = context.class_of(Some(repository)).await?;
-    let all = context.repositories.state();
+    let class = context.common.class_of(Some(repository)).await?;
+    let all = context.common.objects.repositories.rivals(repository);
     let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
     let usable = usable(repository, class.as_deref());
     let claims: Vec<_> = repository
@@ -131,12 +140,17 @@ async fn visit(repository: &PreviewRepository, context: &Context) -> Result<Acti
     let templates = templates(repository, context).await?;
     let (swept, result) = match class.filter(|_| usable.is_ok()) {
         // While the operator drains, it would reject all events of a sweep.
-        Some(_) if context.standing.drains() => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
+        Some(_) if context.common.leadership.drains() => {
+            (Ok(()), Ok(Action::requeue(context.common.settings.sweep_interval)))
+        }
         Some(class) => match counted(sweep(repository, &class, held, context).await, context) {
-            Ok(()) => (Ok(()), Ok(Action::requeue(context.sweep_interval))),
+            Ok(()) => (Ok(()), Ok(Action::requeue(context.common.settings.sweep_interval))),
             Err(Failure::Forge(error)) if is_mistake(&error) => {
                 let message = format!("PreviewRepository {}: {error}", repository.name_any());
-                (Err(Mistake { reason: "NotReadable", message }), Ok(Action::requeue(context.sweep_interval)))
+                (
+                    Err(Mistake { reason: "NotReadable", message }),
+                    Ok(Action::requeue(context.common.settings.sweep_interval)),
+                )
             }
             Err(error) => (Ok(()), Err(error)),
         },
@@ -159,15 +173,16 @@ async fn visit(repository: &PreviewRepository, context: &Context) -> Result<Acti
 fn own_names(repository: &PreviewRepository, context: &Context) -> Result<(), Mistake> {
     let deployed = repository.spec.environments.iter().filter(|entry| entry.deploy.is_some());
     let name = repository.name_any();
+    let namespace = Key::Namespace(repository.namespace().unwrap_or_default());
+    let neighbours = context.common.objects.environments.with(&namespace);
     for entry in deployed {
-        let named = context.environments.state_filter(|environment| {
-            environment.namespace() == repository.namespace()
-                && naming::meaning(&environment.name_any(), &name, entry).is_some()
-        });
+        let named = neighbours
+            .iter()
+            .filter(|environment| naming::meaning(&environment.name_any(), &name, entry).is_some());
         for existing in named {
             let belongs = naming::meaning(&existing.name_any(), &name, entry);
             let number = belongs.and_then(Belongs::pull_request);
-            ownership::is_own(repository, entry, number, Some(&existing))?;
+            ownership::is_own(repository, entry, number, Some(existing))?;
         }
     }
     Ok(())
@@ -186,7 +201,7 @@ async fn templates(
     for entry in &repository.spec.environments {
         let Some(deploy) = &entry.deploy else { continue };
         let template = &deploy.template.reference.name;
-        if context.template(&namespace, template).await?.is_none() {
+        if context.common.template(&namespace, template).await?.is_none() {
             return Ok(Err(resolve::template_missing(repository, entry, template)));
         }
     }
@@ -205,7 +220,7 @@ fn is_mistake(error: &ForgeError) -> bool {
 }
 
 fn counted(swept: Result<(), Failure>, context: &Context) -> Result<(), Failure> {
-    context.metrics.sweep(swept.is_ok(), context.clock.now());
+    context.common.metrics.sweep(swept.is_ok(), context.common.clock.now());
     swept
 }
 
@@ -216,7 +231,7 @@ async fn sweep(
     context: &Context,
 ) -> Result<(), Failure> {
     let Some(entry) = repository.spec.environments.first() else { return Ok(()) };
-    let (forge, name) = context.forge(&Admitted { repository, entry, class }).await?;
+    let (forge, name) = context.common.forge(&Admitted { repository, entry, class }).await?;
     let forgotten = context.sweeps.forgotten();
     // Read this before the list: a pull request that is opened in between isn't missing in it.
     let known = pull_requests_of(repository, context);
@@ -271,7 +286,7 @@ async fn sweep(
         let event = Event::DeploymentStatus { repository: name.clone(), deployment, status };
         all = all.and(take_in(event, context).await);
     }
-    let now = context.clock.now();
+    let now = context.common.clock.now();
     for comment in comments.items.iter().filter(|comment| is_recent(repository, comment, now)) {
         let event = Event::Comment { repository: name.clone(), comment: comment.clone() };
         all = all.and(take_in(event, context).await);
@@ -287,7 +302,7 @@ async fn sweep(
 /// each gets its own time.
 async fn pushes(name: &RepositoryName, branches: &[Branch], context: &Context) -> Result<(), Failure> {
     let mut all = Ok(());
-    let mut received = Timestamp::now();
+    let mut received = context.common.clock.now();
     // The newest comes first, so that the others are superseded before anything is deployed.
     for branch in newest_first(branches) {
         let event = Event::Push {
@@ -367,14 +382,9 @@ async fn followed<'a>(
 /// Returns the numbers of the pull requests that have an environment or request of the
 /// PreviewRepository.
 fn pull_requests_of(repository: &PreviewRepository, context: &Context) -> HashSet<i64> {
-    let namespace = repository.namespace();
-    let name = repository.name_any();
-    let environments = context
-        .environments
-        .state_filter(|of| of.namespace() == namespace && of.spec.repository_ref.name == name);
-    let requests = context
-        .requests
-        .state_filter(|of| of.namespace() == namespace && of.spec.repository_ref.name == name);
+    let key = Key::Repository(repository.namespace().unwrap_or_default(), repository.name_any());
+    let environments = context.common.objects.environments.with(&key);
+    let requests = context.common.objects.requests.with(&key);
     let of_environments = environments.iter().filter_map(|of| of.spec.pull_request.as_ref());
     let of_requests = requests.iter().filter_map(|of| of.spec.pull_request.as_ref());
     of_environments.chain(of_requests).map(|reference| reference.number).collect()
@@ -389,7 +399,10 @@ async fn missed(
 ) -> Result<(), Failure> {
     let namespace = repository.namespace().unwrap_or_default();
     for number in missing {
-        context.reception.missed(&namespace, &repository.name_any(), *number, context.clock.now()).await?;
+        context
+            .reception
+            .missed(&namespace, &repository.name_any(), *number, context.common.clock.now())
+            .await?;
     }
     Ok(())
 }
@@ -424,14 +437,13 @@ async fn recent_deployment(
     forge: &dyn Forge,
     context: &Context,
 ) -> Result<(), Failure> {
-    let namespace = repository.namespace();
-    let known = context.environments.find(|environment| {
-        environment.namespace() == namespace
-            && environment.spec.repository_ref.name == repository.name_any()
-            && environment.spec.github_environment.eq_ignore_ascii_case(&deployment.environment)
+    let key = Key::Repository(repository.namespace().unwrap_or_default(), repository.name_any());
+    let known = context.common.objects.environments.with(&key);
+    let is_known = known.iter().any(|environment| {
+        environment.spec.github_environment.eq_ignore_ascii_case(&deployment.environment)
             && environment.spec.revision.deployment_id >= Some(deployment.id)
     });
-    if known.is_some() {
+    if is_known {
         return Ok(());
     }
     // For a deployment that Matinee created, its request determines whether it has ended.
@@ -453,38 +465,40 @@ async fn orphaned(
     forge: &Arc<dyn Forge>,
     context: &Context,
 ) -> Result<(), Failure> {
+    let objects = &context.common.objects;
     let is_known = |request: &str, id: i64| {
-        let has = |reports: &[DeploymentReport]| reports.iter().any(|report| report.deployment_id == id);
-        context.requests.find(|known| known.uid().as_deref() == Some(request)).is_some()
-            || context
-                .environments
-                .find(|environment| {
-                    environment.spec.revision.deployment_id == Some(id)
-                        || environment.status.as_ref().is_some_and(|status| has(&status.report))
-                })
-                .is_some()
+        objects.requests.by_uid(request).is_some()
+            || !objects.environments.with(&Key::Deployment(id)).is_empty()
     };
     let deployed: Vec<_> =
         repository.spec.environments.iter().filter(|entry| entry.deploy.is_some()).collect();
-    for deployment in
-        deployment_status::orphaned(deployments, &context.cluster_id, is_known, context.clock.now())
-    {
+    for deployment in deployment_status::orphaned(
+        deployments,
+        &context.common.settings.cluster_id,
+        is_known,
+        context.common.clock.now(),
+    ) {
         let is_ours =
             deployed.iter().any(|entry| naming::pull_request_of(entry, &deployment.environment).is_some());
         if !is_ours || forge.deployment_state(name, deployment.id).await?.is_some() {
             continue;
         }
         let report = deployment_status::inactive(deployment.id, "its request is over", None);
-        write_status(forge, name, report);
+        write_status(forge, name, report, &context.publisher);
     }
     Ok(())
 }
 
 /// Writes a deployment status through the write queue. After a failure, the next sweep that finds
 /// the deployment without a status writes it.
-fn write_status(forge: &Arc<dyn Forge>, name: &RepositoryName, report: DeploymentReport) {
+fn write_status(
+    forge: &Arc<dyn Forge>,
+    name: &RepositoryName,
+    report: DeploymentReport,
+    publisher: &Publisher,
+) {
     let (forge, name) = (Arc::clone(forge), name.clone());
-    tokio::spawn(async move {
+    publisher.courtesy(async move {
         if let Err(error) = forge.create_deployment_status(&name, &report).await {
             tracing::warn!(repository = %name, deployment_id = report.deployment_id, %error, "deployment status not created, will retry");
         }
@@ -500,18 +514,18 @@ async fn name_taken(
     forge: &Arc<dyn Forge>,
     context: &Context,
 ) -> Result<(), Failure> {
-    let all = context.repositories.state();
+    let all = context.common.objects.repositories.rivals(repository);
     let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
     for entry in repository.spec.environments.iter().filter(|entry| entry.deploy.is_some()) {
         for (deployment, number) in newest(&[entry], deployments) {
             let object = naming::preview_environment(&repository.name_any(), &entry.name, number);
-            let place = ObjectRef::new(&object).within(&repository.namespace().unwrap_or_default());
-            let existing = context.environments.get(&place);
+            let namespace = repository.namespace().unwrap_or_default();
+            let existing = context.common.objects.environments.get(&namespace, &object);
             let own = ownership::holds(&all, repository, entry)
                 .and_then(|()| ownership::is_own(repository, entry, number, existing.as_deref()));
             let Err(Mistake { reason: reason @ ownership::NAME_TAKEN, message }) = own else { continue };
-            let other_cluster =
-                Mark::find(&deployment.payload).is_some_and(|mark| mark.cluster != context.cluster_id);
+            let other_cluster = Mark::find(&deployment.payload)
+                .is_some_and(|mark| mark.cluster != context.common.settings.cluster_id);
             if other_cluster || forge.deployment_state(name, deployment.id).await?.is_some() {
                 continue;
             }
@@ -522,7 +536,7 @@ async fn name_taken(
                 environment_url: None,
                 log_url: None,
             };
-            write_status(forge, name, report);
+            write_status(forge, name, report, &context.publisher);
         }
     }
     Ok(())
@@ -539,7 +553,7 @@ async fn record(
     unread: Option<Trouble>,
     context: &Context,
 ) -> Result<bool, Failure> {
-    let now = context.clock.now();
+    let now = context.common.clock.now();
     let generation = repository.metadata.generation.unwrap_or_default();
     let before = repository.status.clone();
     let mut list = before.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
@@ -576,9 +590,10 @@ async fn record(
     }
     let status = PreviewRepositoryStatus { observed_generation: generation, conditions: list };
     if before.as_ref() != Some(&status) {
-        write::status::<PreviewRepository, _>(&*context.cluster, write::CATALOG, repository, &status).await?;
+        write::status::<PreviewRepository, _>(&*context.common.cluster, write::CATALOG, repository, &status)
+            .await?;
         let known = before.map(|before| before.conditions).unwrap_or_default();
-        events::of_trouble(write::reference(repository), &known, &status.conditions, context).await;
+        events::of_trouble(write::reference(repository), &known, &status.conditions, &context.common).await;
     }
     Ok(summary.is_some())
 }

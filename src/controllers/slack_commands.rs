@@ -3,15 +3,15 @@
 //! reconcile executes it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kube::ResourceExt as _;
 use kube::api::GroupVersionKind;
+use tokio::time::Instant;
 
-use super::Context;
-use super::command::relay;
+use super::command::{Context, relay};
 use crate::api::{
     DeploymentCommandSpec, LocalReference, PreviewClass, PreviewRepository, SlackConnection, SlackReference,
 };
@@ -20,7 +20,8 @@ use crate::core::deployment::ownership;
 use crate::core::forge::RepositoryName;
 use crate::core::signature::WebhookSecret;
 use crate::core::slack::{self, ChatMessage, Parsed, SlackSignature, SlashCommand};
-use crate::ports::{Actor, ClusterError, Desk, DeskError};
+use crate::ports::{Actor, ClusterError, Desk, DeskError, Secrets};
+use crate::runtime::objects::Key;
 
 /// Key of the signing secret in the Secret that a class's `slack.secretName` names.
 const SIGNING_SECRET: &str = "signingSecret";
@@ -33,28 +34,24 @@ const SECRETS_LAST: Duration = Duration::from_secs(10);
 
 /// Receives slash commands.
 pub struct SlackDesk {
-    context: Weak<Context>,
+    context: Arc<Context>,
     /// Signing secrets by the name of their Secret, with the time of the read; `None` when there is
     /// no such secret.
     secrets: Mutex<HashMap<String, (Instant, Option<WebhookSecret>)>>,
 }
 
 impl SlackDesk {
-    /// Creates a desk. Its context exists once the controllers are wired.
-    pub(super) fn new(context: Weak<Context>) -> Self {
+    /// Creates a desk.
+    pub(super) fn new(context: Arc<Context>) -> Self {
         Self { context, secrets: Mutex::default() }
     }
 
-    async fn signing_secret(
-        &self,
-        context: &Context,
-        name: &str,
-    ) -> Result<Option<WebhookSecret>, ClusterError> {
+    async fn signing_secret(&self, name: &str) -> Result<Option<WebhookSecret>, ClusterError> {
         let known = self.secrets.lock().ok().and_then(|known| known.get(name).cloned());
         if let Some((_, secret)) = known.filter(|(read, _)| read.elapsed() < SECRETS_LAST) {
             return Ok(secret);
         }
-        let text = secret(context, name, SIGNING_SECRET).await?;
+        let text = secret(&*self.context.secrets, name, SIGNING_SECRET).await?;
         let secret = text.and_then(|text| WebhookSecret::new(text.trim().as_bytes()).ok());
         if let Ok(mut known) = self.secrets.lock() {
             known.retain(|_, (read, _)| read.elapsed() < SECRETS_LAST);
@@ -66,15 +63,14 @@ impl SlackDesk {
     /// Returns the classes whose Slack app signed the request; at least one.
     async fn signed_for(
         &self,
-        context: &Context,
         signature: &SlackSignature,
         body: &[u8],
     ) -> Result<Vec<Arc<PreviewClass>>, DeskError> {
         let mut fitting = Vec::new();
         let mut problem = None;
-        for class in context.classes.state() {
+        for class in self.context.common.objects.classes.all() {
             let Some(connection) = &class.spec.slack else { continue };
-            let Some(secret) = self.signing_secret(context, &connection.secret_name).await? else { continue };
+            let Some(secret) = self.signing_secret(&connection.secret_name).await? else { continue };
             match signature.verify(&[secret], body) {
                 Ok(()) => fitting.push(class),
                 Err(error) => problem = Some(error),
@@ -97,11 +93,10 @@ impl Desk for SlackDesk {
         signature: SlackSignature,
         body: Vec<u8>,
     ) -> Result<Option<ChatMessage>, DeskError> {
-        let context = self.context.upgrade().ok_or_else(|| DeskError::Unavailable("ending".to_owned()))?;
-        let classes = self.signed_for(&context, &signature, &body).await?;
+        let classes = self.signed_for(&signature, &body).await?;
         match slack::parse(&body).map_err(|error| DeskError::Invalid(error.to_string()))? {
             Parsed::SslCheck => Ok(None),
-            Parsed::Command(typed) => Ok(Some(take(&context, &classes, *typed).await?)),
+            Parsed::Command(typed) => Ok(Some(take(&self.context, &classes, *typed).await?)),
         }
     }
 }
@@ -150,7 +145,7 @@ async fn take(
     let uid = context.reception.command_from_slack(&namespace, &repository.name_any(), spec).await?;
     context.responses.remember(uid.clone(), typed.response_url);
     // The leader may have answered before this replica remembered the response URL.
-    if let Some(command) = context.commands.find(|command| command.uid().as_ref() == Some(&uid)) {
+    if let Some(command) = context.common.objects.commands.by_uid(&uid) {
         relay(context, &command);
     }
     Ok(say(format!("👀 {}", slack::escape(&typed.text))))
@@ -163,14 +158,11 @@ fn served<'a>(
     classes: &'a [Arc<PreviewClass>],
     name: &RepositoryName,
 ) -> Option<(&'a PreviewClass, Arc<PreviewRepository>)> {
-    let mut found: Vec<_> = context
-        .repositories
-        .state_filter(|repository| {
-            repository.spec.repository.parse::<RepositoryName>().is_ok_and(|theirs| theirs == *name)
-        })
+    let named = context.common.objects.repositories.with(&Key::Github(name.to_string().to_lowercase()));
+    let mut found: Vec<_> = named
         .into_iter()
         .filter_map(|repository| {
-            let of = context.known_class_of(&repository)?;
+            let of = context.common.known_class_of(&repository)?;
             let class = classes.iter().find(|class| {
                 class.uid() == of.uid() && ownership::class_admits(class, &repository).is_ok()
             })?;
@@ -200,7 +192,11 @@ async fn users(
     }
     let Some(name) = &from.config_map_name else { return Ok(BTreeMap::new()) };
     let kind = GroupVersionKind::gvk("", "v1", "ConfigMap");
-    let found = context.cluster.get(&Actor::Operator, &kind, Some(&context.own_namespace), name).await?;
+    let found = context
+        .common
+        .cluster
+        .get(&Actor::Operator, &kind, Some(&context.common.settings.own_namespace), name)
+        .await?;
     let data = found.and_then(|found| found.data["data"].as_object().cloned()).unwrap_or_default();
     Ok(data
         .into_iter()
@@ -210,7 +206,11 @@ async fn users(
 }
 
 /// Returns a text in a Secret in the operator's own namespace.
-pub(super) async fn secret(context: &Context, name: &str, key: &str) -> Result<Option<String>, ClusterError> {
-    let data = context.secrets.secret(name).await?;
+pub(super) async fn secret(
+    secrets: &dyn Secrets,
+    name: &str,
+    key: &str,
+) -> Result<Option<String>, ClusterError> {
+    let data = secrets.secret(name).await?;
     Ok(data.and_then(|mut data| data.remove(key)).and_then(|bytes| String::from_utf8(bytes).ok()))
 }

@@ -16,6 +16,7 @@ pub mod event;
 pub mod forge;
 pub mod freshness;
 pub mod glob;
+pub mod identity;
 pub mod image;
 pub mod naming;
 pub mod publish;

@@ -3,17 +3,18 @@
 use crate::paths::{Found, paths};
 
 /// Modules of the crate's root, by floor.
-const FLOORS: [(&str, u8); 10] = [
+const FLOORS: [(&str, u8); 11] = [
     ("api", 0),
     ("core", 0),
     ("ports", 1),
     ("metrics", 1),
     ("adapters", 2),
-    ("controllers", 3),
-    ("server", 4),
-    ("settings", 4),
-    ("cli", 4),
-    ("main", 4),
+    ("runtime", 3),
+    ("controllers", 4),
+    ("server", 5),
+    ("settings", 5),
+    ("cli", 5),
+    ("main", 5),
 ];
 
 /// Modules without side effects: the ground floor, the metrics, and the decisions about GitHub that

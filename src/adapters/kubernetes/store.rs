@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
@@ -20,14 +21,25 @@ use crate::core::api_error;
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(5);
 const CAUGHT_UP_PAUSE: Duration = Duration::from_millis(250);
 
-/// Returns a store, and the future that keeps it up to date, which never ends. `touched` is called
-/// for each added, changed or deleted object after the store has it.
+/// What a watch shows.
+#[derive(Debug)]
+pub enum Change<K> {
+    /// An object was created or changed.
+    Applied(Arc<K>),
+    /// An object was deleted.
+    Deleted(Arc<K>),
+    /// The watch began anew: these are all objects that there are.
+    Listed(Vec<Arc<K>>),
+}
+
+/// Returns a store, and the future that keeps it up to date, which never ends. `on_change` is called
+/// for each change after the store has it.
 ///
 /// An object that can't be parsed (created before the schema forbade it) is skipped and logged.
 pub fn watched<K>(
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
-    touched: impl Fn(&K) + Send + 'static,
+    on_change: impl Fn(Change<K>) + Send + 'static,
 ) -> (Store<K>, impl Future<Output = ()> + Send + 'static)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -40,12 +52,15 @@ where
                 Ok(Some(event)) => {
                     let Some(event) = readable(event) else { continue };
                     writer.apply_watcher_event(&event);
-                    match &event {
-                        watcher::Event::Apply(object) | watcher::Event::Delete(object) => touched(object),
-                        // Objects of the initial list are in the store only from here on.
-                        watcher::Event::InitDone => {
-                            writer.as_reader().state().iter().for_each(|object| touched(object));
+                    let store = writer.as_reader();
+                    match event {
+                        watcher::Event::Apply(object) => {
+                            let stored = store.get(&ObjectRef::from_obj(&object));
+                            on_change(Change::Applied(stored.unwrap_or_else(|| Arc::new(object))));
                         }
+                        watcher::Event::Delete(object) => on_change(Change::Deleted(Arc::new(object))),
+                        // Objects of a list are in the store only from here on.
+                        watcher::Event::InitDone => on_change(Change::Listed(store.state())),
                         watcher::Event::Init | watcher::Event::InitApply(_) => {}
                     }
                 }

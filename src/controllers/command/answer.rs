@@ -4,22 +4,22 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::ResourceExt as _;
 use secrecy::SecretString;
+use tokio::time::Instant;
 
-use super::Visit;
+use super::{Context, Visit};
 use crate::api::{
     CommentReference, DeploymentCommand, DeploymentCommandStatus, PreviewClass, SlackConnection,
 };
-use crate::controllers::Context;
-use crate::controllers::github_writes::{Progress, WriteError};
 use crate::controllers::slack_commands::{self, BOT_TOKEN};
 use crate::core::chatops::marker;
 use crate::core::forge::{Emoji, RepositoryName};
 use crate::core::slack::{ChatMessage, ResponseType, ResponseUrl};
 use crate::ports::{Forge, ForgeError};
+use crate::runtime::publisher::{Progress, WriteError};
 
 /// Time in which Slack accepts responses to a slash command. Their maximum number is
 /// [`MOST_ANSWERS`].
@@ -97,7 +97,7 @@ impl Responses {
 pub fn relay(context: &Arc<Context>, command: &DeploymentCommand) {
     let Some(text) = command.status.as_ref().and_then(|status| status.answer.clone()) else { return };
     // The leader sends its answers itself.
-    if context.standing.leads() {
+    if context.common.leadership.leads() {
         return;
     }
     let Some(url) = context.responses.take_for(&command.uid().unwrap_or_default(), &text) else { return };
@@ -158,7 +158,7 @@ pub(super) fn start(
     text: &str,
     emoji: Option<Emoji>,
 ) -> Answering {
-    let (writes, about) = (&visit.context.writes.answers, about(text, emoji));
+    let (writes, about) = (&visit.context.publisher.answers, about(text, emoji));
     // An edit of a comment may replace an older edit. Any other write has to end first, or there
     // would be two answers.
     let can_be_replaced = visit.command.spec.comment.is_some() && status.reply.is_some();
@@ -237,7 +237,7 @@ async fn slack(answer: &Answer) -> Result<Option<String>, WriteError> {
     let Some(SlackConnection { secret_name, channel: Some(channel), .. }) = &answer.slack else {
         return Ok(None);
     };
-    let token = slack_commands::secret(context, secret_name, BOT_TOKEN).await;
+    let token = slack_commands::secret(&*context.secrets, secret_name, BOT_TOKEN).await;
     let Some(token) = token.map_err(|error| WriteError::Unready(error.to_string()))? else { return Ok(None) };
     let user = command.spec.slack.as_ref().map(|slack| slack.user.as_str()).unwrap_or_default();
     let message = ChatMessage { text: format!("<@{user}> {text}"), ..ChatMessage::default() };

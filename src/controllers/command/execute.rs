@@ -3,19 +3,19 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
-use kube::runtime::reflector::ObjectRef;
 use serde_json::json;
 
 use super::{Outcome, Stand, Visit, environment};
 use crate::api::{Approval, DeploymentRequest, Lock, Permission, PreviewClass, PreviewRepository};
 use crate::controllers::command::overview;
-use crate::controllers::runner::Failure;
-use crate::controllers::{request, write};
+use crate::controllers::request;
 use crate::core::chatops::{self, Command, CommandError, Reply, Resolved};
 use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::{PullRequest, StatusState};
 use crate::core::{conditions, naming, trouble};
 use crate::ports::{Actor, ClusterError};
+use crate::runtime::failure::Failure;
+use crate::runtime::write;
 
 /// Executes a command.
 pub(super) async fn act(
@@ -149,11 +149,11 @@ pub(super) async fn follow(
 ) -> Result<Outcome, Failure> {
     let environment = environment(resolved);
     let namespace = visit.command.namespace().unwrap_or_default();
-    let known = visit.context.requests.get(&ObjectRef::new(name).within(&namespace));
-    let Some(request) = known.map(|known| visit.context.fresh_requests.of(known)) else {
+    let Some(request) = visit.context.common.objects.requests.get(&namespace, name) else {
         // The watch may not show the request yet.
         let kind = write::kind::<DeploymentRequest>();
-        if visit.context.cluster.get(&Actor::Operator, &kind, Some(&namespace), name).await?.is_some() {
+        if visit.context.common.cluster.get(&Actor::Operator, &kind, Some(&namespace), name).await?.is_some()
+        {
             return Ok(Outcome { stand: Stand::UnderWay, answer: None, request: None });
         }
         let cause = "its request is gone: the environment came to its end, or somebody deleted it";
@@ -206,7 +206,7 @@ async fn lock(visit: &Visit<'_>, environment: &str, reason: &str) -> Result<Outc
         environment: environment.to_owned(),
         by: visit.command.spec.login.clone(),
         reason: reason.to_owned(),
-        lock_time: Some(Time(visit.context.clock.now())),
+        lock_time: Some(Time(visit.context.common.clock.now())),
     };
     apply_locks(visit, environment, std::slice::from_ref(&lock)).await?;
     let answer = Some(visit.say(&Reply::Locked { environment, lock: &lock }));
@@ -245,7 +245,7 @@ async fn apply_locks(
     let metadata = write::identity(visit.repository);
     let object = write::object::<PreviewRepository>(metadata, json!({ "spec": { "locks": locks } }));
     let manager = format!("{}-{environment}", write::LOCK);
-    let written = visit.context.cluster.apply(&Actor::Operator, &manager, &object).await?;
+    let written = visit.context.common.cluster.apply(&Actor::Operator, &manager, &object).await?;
     Ok(write::typed(written)?)
 }
 
@@ -262,12 +262,10 @@ async fn approve(
         }
         None => visit.forge.commit(&visit.name, reference.unwrap_or("HEAD")).await?.into_iter().collect(),
     };
-    let namespace = visit.command.namespace();
     let by = &visit.command.spec.login;
-    let mut requested = visit.context.requests.state_filter(|request| {
-        request.namespace() == namespace
-            && request.spec.repository_ref == visit.command.spec.repository_ref
-            && request.spec.environment == environment
+    let mut requested = visit.requests();
+    requested.retain(|request| {
+        request.spec.environment == environment
             && shas.contains(&request.spec.sha)
             // The approver hasn't seen commits that were pushed later.
             && request.metadata.creation_timestamp <= visit.command.metadata.creation_timestamp
@@ -279,7 +277,6 @@ async fn approve(
     let mut refusal = None;
     let mut waiting = Vec::new();
     for request in requested {
-        let request = visit.context.fresh_requests.of(request);
         match chatops::approvable(&request, gates, by) {
             Ok(()) => waiting.push(request),
             // Report the error of the newest request.
@@ -296,10 +293,11 @@ async fn approve(
         return Ok(Outcome { stand, answer, request: None });
     };
     for request in &waiting {
-        let approval = Approval { login: by.clone(), time: Time(visit.context.clock.now()) };
+        let approval = Approval { login: by.clone(), time: Time(visit.context.common.clock.now()) };
         let status = json!({ "approvals": [approval] });
         let manager = format!("{}-{}", write::APPROVAL, by.to_lowercase());
-        write::status::<DeploymentRequest, _>(&*visit.context.cluster, &manager, &**request, &status).await?;
+        write::status::<DeploymentRequest, _>(&*visit.context.common.cluster, &manager, &**request, &status)
+            .await?;
     }
     let answer = Some(visit.say(&Reply::Approved { environment, sha: &first.spec.sha, by }));
     Ok(Outcome { stand: Stand::Done, answer, request: None })

@@ -16,20 +16,24 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
 use self::answer::Answering;
-pub use self::answer::{Responses, relay};
-use super::github_writes::Progress;
-use super::{Context, write};
+pub(super) use self::answer::Responses;
+pub use self::answer::relay;
+use super::ingest::{Hints, Reception};
 use crate::api::{
     self, ConditionStatus, DeploymentCommandStatus, LocalReference, PreviewRepository, find_condition,
 };
-use crate::controllers::runner::Failure;
 use crate::core::chatops::{self, CommandError, Place, Reply, Resolved};
 use crate::core::conditions::{self, Summary};
 use crate::core::deployment::ownership;
 use crate::core::environment::resolve::{self, Admitted};
 use crate::core::environment::resolved::Mistake;
 use crate::core::forge::{Emoji, RepositoryName, RepositoryRole};
-use crate::ports::{Actor, Forge};
+use crate::ports::{Actor, Chat, Forge, Secrets};
+use crate::runtime::common::Common;
+use crate::runtime::failure::Failure;
+use crate::runtime::objects::Key;
+use crate::runtime::publisher::{Progress, Publisher};
+use crate::runtime::write;
 
 /// Condition: the text is a command, and its arguments exist.
 const UNDERSTOOD: &str = "Understood";
@@ -58,12 +62,23 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// that no sweep takes an old comment for a new command.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
+/// What the reconciles of commands need.
+pub struct Context {
+    pub(super) common: Arc<Common>,
+    pub(super) secrets: Arc<dyn Secrets>,
+    pub(super) chat: Arc<dyn Chat>,
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) reception: Arc<Reception>,
+    pub(super) hints: Arc<Hints>,
+    pub(super) responses: Responses,
+}
+
 /// Reconciles a command, within the runner's limits.
 pub fn reconcile(
     command: Arc<api::DeploymentCommand>,
     context: Arc<Context>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
-    async move { visit(&context.fresh_commands.of(command), &context).await }.boxed()
+    async move { visit(&context.common.objects.commands.newest(command), &context).await }.boxed()
 }
 
 /// State of a command.
@@ -121,6 +136,13 @@ impl Visit<'_> {
         chatops::reply(reply, self.place, &self.command.uid().unwrap_or_default())
     }
 
+    /// Returns the requests of the command's PreviewRepository.
+    fn requests(&self) -> Vec<Arc<api::DeploymentRequest>> {
+        let namespace = self.command.namespace().unwrap_or_default();
+        let name = self.command.spec.repository_ref.name.clone();
+        self.context.common.objects.requests.with(&Key::Repository(namespace, name))
+    }
+
     fn not_understood(&self, error: CommandError) -> Outcome {
         let answer = Some(self.say(&Reply::NotUnderstood(&error)));
         Outcome { stand: Stand::NotUnderstood(error), answer, request: None }
@@ -131,7 +153,7 @@ async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) ->
     if command.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let now = context.clock.now();
+    let now = context.common.clock.now();
     let given = command.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     let left = KEPT - now.duration_since(given);
     let Ok(left) = Duration::try_from(left) else {
@@ -142,19 +164,19 @@ async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) ->
     }
     let namespace = command.namespace().unwrap_or_default();
     let name = &command.spec.repository_ref.name;
-    let repository = context.repository(&namespace, name).await?;
-    let class = context.class_of(repository.as_deref()).await?;
+    let repository = context.common.repository(&namespace, name).await?;
+    let class = context.common.class_of(repository.as_deref()).await?;
     let admitted = match admit(&namespace, name, repository.as_deref(), class.as_deref()) {
         Ok(admitted) => admitted,
         // Without PreviewRepository and class there are no credentials for an answer.
         Err(mistake) => {
             // The class doesn't admit the PreviewRepository, so nothing more is written for it.
-            context.writes.answers.forget(command);
+            context.publisher.answers.forget(command);
             stall(command, &mistake, context).await?;
-            return Ok(Action::requeue(left.min(context.sweep_interval)));
+            return Ok(Action::requeue(left.min(context.common.settings.sweep_interval)));
         }
     };
-    let (forge, name) = context.forge(&admitted).await?;
+    let (forge, name) = context.common.forge(&admitted).await?;
     let place = if command.spec.comment.is_some() { Place::Comment } else { Place::Slack };
     let Admitted { repository, class, .. } = admitted;
     let visit = Visit { command, repository, forge, name, place, context };
@@ -174,7 +196,7 @@ async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) ->
     Ok(Action::requeue(match answering {
         None if decided(&status).is_some() => left,
         Some(Answering::Paused(wait)) => left.min(wait.max(FIRST_WAIT)),
-        Some(Answering::UnderWay) | None => left.min(context.sweep_interval),
+        Some(Answering::UnderWay) | None => left.min(context.common.settings.sweep_interval),
     }))
 }
 
@@ -204,7 +226,7 @@ async fn stall(
     mistake: &Mistake,
     context: &Context,
 ) -> Result<(), Failure> {
-    let now = context.clock.now();
+    let now = context.common.clock.now();
     let generation = command.metadata.generation.unwrap_or_default();
     let before = command.status.as_ref();
     let mut list = before.map(|status| status.conditions.clone()).unwrap_or_default();
@@ -240,7 +262,7 @@ async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, 
     {
         // The reaction is optional, so nothing waits for it.
         let (forge, name, comment) = (Arc::clone(&visit.forge), visit.name.clone(), comment.id);
-        visit.context.writes.courtesy(async move {
+        visit.context.publisher.courtesy(async move {
             if let Err(error) = forge.react(&name, comment, Emoji::Eyes).await {
                 tracing::debug!(repository = %name, comment, %error, "no reaction that it was seen");
             }
@@ -292,7 +314,7 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentComman
     use ConditionStatus::{False, True, Unknown};
 
     let (command, context) = (visit.command, visit.context);
-    let now = context.clock.now();
+    let now = context.common.clock.now();
     let generation = command.metadata.generation.unwrap_or_default();
     let before = command.status.as_ref();
     let mut list: Vec<Condition> = before.map(|status| status.conditions.clone()).unwrap_or_default();
@@ -364,11 +386,11 @@ async fn record_answer(
     before: DeploymentCommandStatus,
     emoji: Option<Emoji>,
 ) -> Result<DeploymentCommandStatus, Failure> {
-    let answers = &visit.context.writes.answers;
+    let answers = &visit.context.publisher.answers;
     let Progress::Finished { about, result } = answers.progress(visit.command) else { return Ok(before) };
     let mut after = before.clone();
     let generation = visit.command.metadata.generation.unwrap_or_default();
-    let now = visit.context.clock.now();
+    let now = visit.context.common.clock.now();
     let mut set = |verdict, reason: &str, message: &str| {
         conditions::set(&mut after.conditions, ANSWERED, verdict, reason, message, generation, now);
     };
@@ -398,8 +420,8 @@ async fn write_status(
 ) -> Result<(), Failure> {
     if before != Some(status) {
         let written: api::DeploymentCommand =
-            write::status(&*context.cluster, write::COMMAND, command, status).await?;
-        context.fresh_commands.wrote(written);
+            write::status(&*context.common.cluster, write::COMMAND, command, status).await?;
+        context.common.objects.commands.wrote(written);
     }
     Ok(())
 }
@@ -408,10 +430,14 @@ async fn delete(command: &api::DeploymentCommand, context: &Context) -> Result<A
     let kind = write::kind::<api::DeploymentCommand>();
     let uid = command.uid().unwrap_or_default();
     let namespace = command.namespace();
-    context.cluster.delete(&Actor::Operator, &kind, namespace.as_deref(), &command.name_any(), &uid).await?;
-    context.fresh_commands.forget(&uid);
+    context
+        .common
+        .cluster
+        .delete(&Actor::Operator, &kind, namespace.as_deref(), &command.name_any(), &uid)
+        .await?;
+    context.common.objects.commands.deleted(command);
     context.responses.forget(&uid);
-    context.writes.answers.forget(command);
+    context.publisher.answers.forget(command);
     Ok(Action::await_change())
 }
 

@@ -7,11 +7,11 @@ use kube::ResourceExt as _;
 use super::Visit;
 use crate::api::{Lock, RepositoryEnvironment};
 use crate::controllers::request;
-use crate::controllers::runner::Failure;
 use crate::core::chatops::{self, Reply, Row};
 use crate::core::forge::StatusState;
 use crate::core::naming;
 use crate::core::truncate::short_sha;
+use crate::runtime::failure::Failure;
 
 /// State of one environment.
 struct Found<'a> {
@@ -84,11 +84,9 @@ async fn look<'a>(
 
 /// Returns the commits that wait to be deployed there, each with what it waits for.
 fn waiting(visit: &Visit<'_>, entry: &RepositoryEnvironment) -> Option<String> {
-    let namespace = visit.command.namespace();
-    let requests = visit.context.requests.state_filter(|request| {
-        request.namespace() == namespace
-            && request.spec.repository_ref == visit.command.spec.repository_ref
-            && request.spec.environment == entry.name
+    let mut requests = visit.requests();
+    requests.retain(|request| {
+        request.spec.environment == entry.name
             && request.status.as_ref().is_some_and(|status| status.deployment_id.is_none())
     });
     let waiting = requests.iter().filter_map(|request| {

@@ -2,14 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use kube::runtime::reflector::ObjectRef;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::controllers::fakes::{FakeForge, World, condition, until};
-use crate::controllers::runner::drive;
-use crate::controllers::trouble;
-use crate::metrics::Controller;
 use crate::ports::ForgeError;
 
 fn said(world: &World, name: &str, kind: &str) -> String {
@@ -24,23 +20,13 @@ async fn an_answer_that_hangs_delays_no_other_installation() {
     let stuck: Vec<_> = (0..20).map(|number| world.command("hanging", number, "/help")).collect();
     let other = world.command("well", 1, "/help");
     let shutdown = CancellationToken::new();
-    let (context, asked) = (Arc::clone(&world.context), world.asked_commands.take().unwrap());
-    let commands = context.commands.clone();
-    let driven = tokio::spawn(drive(
-        Controller::DeploymentCommand,
-        commands,
-        asked,
-        16,
-        &shutdown,
-        &context,
-        (reconcile as _, trouble::explain as _),
-    ));
+    let driven = world.drive_commands(&shutdown);
     for name in &stuck {
-        world.ask_commands.named("team", name);
+        world.controllers.common.queues.commands.enqueue_named("team", name);
     }
     // Each command also has a reaction in the write queue.
     until("all wait for their turn", || hanging.waiting.load(Ordering::SeqCst) == 40).await;
-    world.ask_commands.named("team", &other);
+    world.controllers.common.queues.commands.enqueue_named("team", &other);
     until("the other installation's command is answered", || {
         said(&world, &other, "Answered").starts_with("True")
     })
@@ -58,10 +44,11 @@ async fn an_answer_that_failed_is_given_once_in_the_end() {
     let forge = Arc::new(FakeForge::default());
     let mut world = World::new([("shop", Arc::clone(&forge))]);
     let name = world.command("shop", 1, "/help");
-    let object = world.context.commands.get(&ObjectRef::new(&name).within("team")).unwrap();
-    let reconcile_once = async || reconcile(Arc::clone(&object), Arc::clone(&world.context)).await.unwrap();
+    let object = world.controllers.common.objects.commands.get("team", &name).unwrap();
+    let reconcile_once =
+        async || reconcile(Arc::clone(&object), Arc::clone(&world.controllers.commands)).await.unwrap();
     let answered = async || {
-        until("the answer ends", || world.context.writes.answers.has_result(&object)).await;
+        until("the answer ends", || world.controllers.publisher.answers.has_result(&object)).await;
         reconcile_once().await
     };
     // The comment is written, and GitHub's response is lost.
@@ -70,7 +57,7 @@ async fn an_answer_that_failed_is_given_once_in_the_end() {
     answered().await;
     assert_eq!(said(&world, &name, "Answered"), "False NotAnswered: GitHub did not answer: POST: 502");
     reconcile_once().await;
-    assert!(world.context.writes.answers.under_way().is_empty(), "it is put off");
+    assert!(world.controllers.publisher.answers.under_way().is_empty(), "it is put off");
     tokio::time::sleep(Duration::from_millis(600)).await;
     reconcile_once().await;
     answered().await;

@@ -8,18 +8,19 @@ use kube::ResourceExt as _;
 use kube::api::{DynamicObject, GroupVersionKind};
 
 use super::objects::{Placed, Placing, ensure, kind_of, remember};
+use super::{Context, Stop, Visit};
 use crate::api::{
     ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE,
-    LABEL_ENVIRONMENT_UID, NamespaceReference, PreviewEnvironment, Revision,
+    LABEL_ENVIRONMENT_UID, NamespaceReference, Revision,
 };
-use crate::controllers::references::by_uid;
-use crate::controllers::runner::Failure;
-use crate::controllers::{Context, write};
 use crate::core::api_error::SentValues;
 use crate::core::environment::plan::{self, Autoscaled, Plan, jobs, refusal};
+use crate::core::environment::reason::Reason;
 use crate::core::environment::resolved::{self, Mistake, Target};
-use crate::core::environment::status::{Findings, Progress, Stage};
+use crate::core::environment::status::{Progress, Stage};
 use crate::ports::{Actor, ClusterError};
+use crate::runtime::failure::Failure;
+use crate::runtime::write;
 
 /// Result of a completely applied plan.
 pub(super) struct Applied {
@@ -29,15 +30,9 @@ pub(super) struct Applied {
     pub(super) sent: SentValues,
 }
 
-/// Applies a plan. The inner error is what the environment waits for, or the mistake that prevents
-/// it.
-pub(super) async fn apply(
-    environment: &PreviewEnvironment,
-    target: &Target,
-    plan: Plan,
-    context: &Context,
-    findings: &mut Findings,
-) -> Result<Result<Applied, Progress>, Failure> {
+/// Applies a plan.
+pub(super) async fn apply(visit: &mut Visit<'_>, target: &Target, plan: Plan) -> Result<Applied, Stop> {
+    let Visit { environment, context, .. } = *visit;
     let before = environment.status.as_ref().map(|status| status.inventory.clone()).unwrap_or_default();
     let surplus = plan::prune(&before, &plan);
     let Plan {
@@ -50,11 +45,8 @@ pub(super) async fn apply(
         resources,
         routes,
     } = plan;
-    let held = match hold_namespace(target, &namespace, context).await? {
-        Ok(held) => held,
-        Err(progress) => return Ok(Err(progress)),
-    };
-    findings.namespace =
+    let held = hold_namespace(target, &namespace, context).await?;
+    visit.findings.namespace =
         Some(NamespaceReference { name: target.namespace.clone(), uid: held.uid().unwrap_or_default() });
 
     if network_policy.is_none() {
@@ -65,20 +57,20 @@ pub(super) async fn apply(
     let mut quota_is_pending = false;
     for rail in rails.into_iter().flatten() {
         match ensure(&Actor::Operator, &rail, context).await {
-            Ok((live, _)) => quota_is_pending |= plan::is_quota_pending(&live, context.clock.now()),
-            Err(error) => return rail_refused(target, &rail, error).map(Err),
+            Ok((live, _)) => quota_is_pending |= plan::is_quota_pending(&live, context.common.clock.now()),
+            Err(error) => return Err(rail_refused(target, &rail, error)),
         }
     }
     match ensure(&Actor::Operator, &role_binding, context).await {
-        Ok((_, written)) if written => context.applications.was_bound(&target.namespace),
+        Ok((_, written)) if written => context.memory.applications.was_bound(&target.namespace),
         Ok(_) => {}
-        Err(error) => return rail_refused(target, &role_binding, error).map(Err),
+        Err(error) => return Err(rail_refused(target, &role_binding, error)),
     }
 
     if quota_is_pending {
         // The change of its status brings the environment here again, mostly sooner.
         let reason = format!("the ResourceQuota of {} isn't enforced yet", target.namespace);
-        return Err(Failure::Soon { reason, after: Duration::from_millis(200) });
+        return Err(Failure::Soon { reason, after: Duration::from_millis(200) }.into());
     }
 
     // Objects stay in the inventory until they are deleted, also if this attempt fails.
@@ -87,9 +79,9 @@ pub(super) async fn apply(
     let placing = Placing::new(environment, &target.environment_uid, &autoscaled, context);
     let objects =
         Objects { target, placing: &placing, resources: &resources, routes: &routes, surplus: &surplus };
-    let outcome = objects.place_all(&mut inventory, &mut findings.contested).await;
-    findings.inventory = Some(inventory.clone());
-    Ok(outcome?.map(|()| Applied { inventory, sent: SentValues::of_objects(&resources) }))
+    let placed = objects.place_all(&mut inventory, &mut visit.findings.contested).await;
+    visit.findings.inventory = Some(inventory.clone());
+    placed.map(|()| Applied { inventory, sent: SentValues::of_objects(&resources) })
 }
 
 /// All objects of a plan except the guard rails.
@@ -109,7 +101,7 @@ impl Objects<'_> {
         &self,
         inventory: &mut Vec<InventoryEntry>,
         contested: &mut Vec<String>,
-    ) -> Result<Result<(), Progress>, Failure> {
+    ) -> Result<(), Stop> {
         let deployer = Actor::Deployer { namespace: self.target.namespace.clone() };
         let of_users = self.resources.iter().map(|resource| (&deployer, resource));
         let ours = self.routes.iter().map(|route| (&Actor::Operator, route));
@@ -137,12 +129,12 @@ impl Objects<'_> {
                     let namespace = &self.target.namespace;
                     let reason =
                         format!("the deployer account of {namespace} is not in force yet: {message}");
-                    return Err(Failure::Soon { reason, after: Duration::from_millis(200) });
+                    return Err(Failure::Soon { reason, after: Duration::from_millis(200) }.into());
                 }
                 Err(ClusterError::Refused { code, message })
                     if refusal::is_namespace_gone(code, &message) =>
                 {
-                    return Ok(Err(terminating(&self.target.namespace)));
+                    return Err(terminating(&self.target.namespace));
                 }
                 Err(ClusterError::Refused { code, message }) => {
                     mistakes.push(refusal::refusal(object, code, &message));
@@ -152,21 +144,21 @@ impl Objects<'_> {
         }
         mistakes.sort_by_key(refusal::rank);
         if let Some(mistake) = resolved::all_in_one(&mistakes) {
-            return Ok(Err(Progress::Mistaken { stage: Stage::Apply, mistake: self.in_template(&mistake) }));
+            return Err(rejected(self.in_template(&mistake)));
         }
         for entry in self.surplus {
             remove(self.target, entry, &deployer, self.placing.context).await?;
-            self.placing.context.applications.drop_object(&entry.uid);
+            self.placing.context.memory.applications.drop_object(&entry.uid);
             inventory.retain(|kept| kept != entry);
         }
         self.placing.forget_all_but(self.resources.iter().chain(self.routes));
-        Ok(deleting.map_or(Ok(()), |job| {
-            Err(Progress::Waiting {
+        deleting.map_or(Ok(()), |job| {
+            Err(Stop::Report(Progress::Waiting {
                 stage: Stage::Apply,
-                reason: "ReplacingJob".to_owned(),
+                reason: Reason::ReplacingJob,
                 message: format!("Job {job} of an earlier revision is still being deleted"),
-            })
-        }))
+            }))
+        })
     }
 
     /// Adds the template's name to a mistake, after the cause.
@@ -185,20 +177,20 @@ async fn hold_namespace(
     target: &Target,
     namespace: &DynamicObject,
     context: &Context,
-) -> Result<Result<DynamicObject, Progress>, Failure> {
+) -> Result<DynamicObject, Stop> {
     let kind = GroupVersionKind::gvk("", "v1", "Namespace");
     let known = match context.live.find(&kind, None, &target.namespace) {
         Some(known) => Some((*known).clone()),
-        None => match context.cluster.create(write::ENVIRONMENT, namespace).await {
+        None => match context.common.cluster.create(write::ENVIRONMENT, namespace).await {
             Ok(created) => {
                 remember(&created, context);
-                return Ok(Ok(created));
+                return Ok(created);
             }
             Err(ClusterError::Conflict(_)) => {
-                context.cluster.get(&Actor::Operator, &kind, None, &target.namespace).await?
+                context.common.cluster.get(&Actor::Operator, &kind, None, &target.namespace).await?
             }
             Err(ClusterError::Refused { message, .. }) => {
-                return Ok(Err(namespace_refused(target, &message)));
+                return Err(namespace_refused(target, &message));
             }
             Err(error) => return Err(error.into()),
         },
@@ -206,18 +198,20 @@ async fn hold_namespace(
     let Some(known) = known else {
         // The namespace was deleted between the two requests.
         return Err(Failure::Soon {
-            reason: "the namespace just went".to_owned(),
+            reason: "the namespace was just deleted".to_owned(),
             after: Duration::from_millis(200),
-        });
+        }
+        .into());
     };
     let labels = known.labels();
     let ours = labels.get(LABEL_ENVIRONMENT_UID) == Some(&target.environment_uid);
     if known.metadata.deletion_timestamp.is_some() {
-        return Ok(Err(terminating(&target.namespace)));
+        return Err(terminating(&target.namespace));
     }
     if !ours {
         // A label contains only a part of a long name, so look for the environment by UID.
-        let known = labels.get(LABEL_ENVIRONMENT_UID).and_then(|uid| by_uid(&context.environments, uid));
+        let known = labels.get(LABEL_ENVIRONMENT_UID);
+        let known = known.and_then(|uid| context.common.objects.environments.by_uid(uid));
         let known = known.map(|known| (known.namespace().unwrap_or_default(), known.name_any()));
         let labelled = || {
             Some((labels.get(LABEL_ENVIRONMENT_NAMESPACE)?.clone(), labels.get(LABEL_ENVIRONMENT)?.clone()))
@@ -233,42 +227,46 @@ async fn hold_namespace(
                 target.namespace
             ),
         };
-        return Ok(Err(Progress::Mistaken { stage: Stage::Apply, mistake }));
+        return Err(rejected(mistake));
     }
     let mut namespace = namespace.clone();
     // With the UID, the API server rejects the write if somebody else has recreated the namespace.
     namespace.metadata.uid = known.uid();
     match ensure(&Actor::Operator, &namespace, context).await {
-        Ok((held, _)) => Ok(Ok(held)),
-        Err(ClusterError::Refused { message, .. }) => Ok(Err(namespace_refused(target, &message))),
+        Ok((held, _)) => Ok(held),
+        Err(ClusterError::Refused { message, .. }) => Err(namespace_refused(target, &message)),
         Err(error) => Err(error.into()),
     }
 }
 
 /// Waits until a namespace that is being deleted can be created again.
-fn terminating(namespace: &str) -> Progress {
-    Progress::Waiting {
+fn terminating(namespace: &str) -> Stop {
+    Stop::Report(Progress::Waiting {
         stage: Stage::Validate,
-        reason: "NamespaceTerminating".to_owned(),
-        message: format!("namespace {namespace} of before is still being deleted"),
-    }
+        reason: Reason::NamespaceTerminating,
+        message: format!("the previous namespace {namespace} is still being deleted"),
+    })
 }
 
-fn namespace_refused(target: &Target, message: &str) -> Progress {
+fn rejected(mistake: Mistake) -> Stop {
+    Stop::Report(Progress::Rejected { stage: Stage::Apply, mistake })
+}
+
+fn namespace_refused(target: &Target, message: &str) -> Stop {
     let message = format!("namespace {}: {message}: ask the platform team", target.namespace);
-    Progress::Mistaken { stage: Stage::Apply, mistake: Mistake { reason: "ApplyForbidden", message } }
+    rejected(Mistake { reason: "ApplyForbidden", message })
 }
 
 /// Returns the mistake, in the class or in the operator's rights, that makes the API server reject
 /// a guard rail.
-fn rail_refused(target: &Target, rail: &DynamicObject, error: ClusterError) -> Result<Progress, Failure> {
-    let ClusterError::Refused { code, message } = error else { return Err(error.into()) };
+fn rail_refused(target: &Target, rail: &DynamicObject, error: ClusterError) -> Stop {
+    let ClusterError::Refused { code, message } = error else { return error.into() };
     if refusal::is_namespace_gone(code, &message) {
-        return Ok(terminating(&target.namespace));
+        return terminating(&target.namespace);
     }
     let mistake =
         plan::rail_refused(&target.class_name, &kind_of(rail).kind, &target.namespace, code, &message);
-    Ok(Progress::Mistaken { stage: Stage::Apply, mistake })
+    rejected(mistake)
 }
 
 /// Deletes the environment's own network policy, if it exists.
@@ -282,7 +280,7 @@ async fn remove_network_policy(target: &Target, context: &Context) -> Result<(),
         return Ok(());
     }
     let (name, uid) = (found.name_any(), found.uid().unwrap_or_default());
-    context.cluster.delete(&Actor::Operator, &kind, Some(&target.namespace), &name, &uid).await
+    context.common.cluster.delete(&Actor::Operator, &kind, Some(&target.namespace), &name, &uid).await
 }
 
 fn is_of(entry: &InventoryEntry, object: &DynamicObject) -> bool {
@@ -340,7 +338,8 @@ async fn remove(
     }
     let route = matches!(entry.kind.as_str(), "HTTPRoute" | "Ingress") && entry.name.starts_with("matinee-");
     let actor = if route { &Actor::Operator } else { deployer };
-    match context.cluster.delete(actor, &kind, Some(&target.namespace), &entry.name, &entry.uid).await {
+    match context.common.cluster.delete(actor, &kind, Some(&target.namespace), &entry.name, &entry.uid).await
+    {
         // The deployer account may have lost the right since. The object is then deleted with the
         // namespace.
         Err(ClusterError::Refused { .. }) | Ok(()) => Ok(()),

@@ -1,34 +1,31 @@
-//! Step 1: collects the objects in the cluster that an environment depends on. Reads the watched
-//! stores, and calls the API server only for the rest.
+//! Step 1: finds the objects to which an environment refers, and authorizes it. Reads the index, and
+//! calls the API server only for what the index lacks.
 
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
 
 use crate::api::{PreviewClass, PreviewEnvironment, PreviewRepository, PreviewTemplate};
-use crate::controllers::Context;
-use crate::core::environment::resolve::{self, Admitted, Found};
+use crate::core::environment::resolve::{self, Admitted};
 use crate::core::environment::resolved::Mistake;
 use crate::ports::ClusterError;
+use crate::runtime::common::Common;
 
-/// All objects to which an environment refers, and those with which it shares the cluster.
-pub(super) struct Observed {
+/// The objects to which an environment refers.
+pub(super) struct References {
     repository: Option<Arc<PreviewRepository>>,
     class: Option<Arc<PreviewClass>>,
-    template: Option<Arc<PreviewTemplate>>,
-    repositories: Vec<Arc<PreviewRepository>>,
-    environments: Vec<Arc<PreviewEnvironment>>,
+    pub(super) template: Option<Arc<PreviewTemplate>>,
+    /// The PreviewRepositories that may have the same environment.
+    rivals: Vec<Arc<PreviewRepository>>,
 }
 
-impl Observed {
-    pub(super) async fn of(
-        environment: &PreviewEnvironment,
-        context: &Context,
-    ) -> Result<Self, ClusterError> {
+impl References {
+    pub(super) async fn of(environment: &PreviewEnvironment, common: &Common) -> Result<Self, ClusterError> {
         let namespace = environment.namespace().unwrap_or_default();
         let spec = &environment.spec;
-        let repository = context.repository(&namespace, &spec.repository_ref.name).await?;
-        let class = context.class_of(repository.as_deref()).await?;
+        let repository = common.repository(&namespace, &spec.repository_ref.name).await?;
+        let class = common.class_of(repository.as_deref()).await?;
         let deploy = repository
             .as_ref()
             .and_then(|repository| {
@@ -36,41 +33,16 @@ impl Observed {
             })
             .and_then(|entry| entry.deploy.as_ref());
         let template = match deploy {
-            Some(deploy) => context.template(&namespace, &deploy.template.reference.name).await?,
+            Some(deploy) => common.template(&namespace, &deploy.template.reference.name).await?,
             None => None,
         };
-        Ok(Self {
-            repository,
-            class,
-            template,
-            repositories: context.repositories.state(),
-            environments: context.environments.state(),
-        })
+        let rivals = repository.as_ref().map(|repository| common.objects.repositories.rivals(repository));
+        Ok(Self { repository, class, template, rivals: rivals.unwrap_or_default() })
     }
 
-    pub(super) fn repositories(&self) -> Vec<&PreviewRepository> {
-        self.repositories.iter().map(AsRef::as_ref).collect()
-    }
-
-    pub(super) fn environments(&self) -> Vec<&PreviewEnvironment> {
-        self.environments.iter().map(AsRef::as_ref).collect()
-    }
-
-    pub(super) fn found<'a>(
-        &'a self,
-        repositories: &'a [&'a PreviewRepository],
-        environments: &'a [&'a PreviewEnvironment],
-    ) -> Found<'a> {
-        Found {
-            repository: self.repository.as_deref(),
-            class: self.class.as_deref(),
-            template: self.template.as_deref(),
-            repositories,
-            environments,
-        }
-    }
-
-    pub(super) fn admit(&self, environment: &PreviewEnvironment) -> Result<Admitted<'_>, Mistake> {
+    /// Checks that the class admits the PreviewRepository, and that the PreviewRepository owns the
+    /// environment. Nothing is read from GitHub or applied without the result.
+    pub(super) fn authorize(&self, environment: &PreviewEnvironment) -> Result<Admitted<'_>, Mistake> {
         let spec = &environment.spec;
         resolve::admit(
             &environment.namespace().unwrap_or_default(),
@@ -78,7 +50,7 @@ impl Observed {
             &spec.environment,
             self.repository.as_deref(),
             self.class.as_deref(),
-            &self.repositories(),
+            &self.rivals,
         )
     }
 }

@@ -2,18 +2,24 @@
 //! have an environment. Matinee asks GitHub once per revision and after each event of the pull
 //! request.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use kube::ResourceExt as _;
 
-use crate::api::{ANNOTATION_PULL_REQUEST_UPDATED, Origin, PreviewEnvironment, Refusal, Verification};
-use crate::controllers::Context;
-use crate::controllers::runner::Failure;
-use crate::core::deployment::triggers;
+use super::{Stop, Visit, delete};
+use crate::api::{
+    ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, Origin, PreviewEnvironment, PullRequestSource,
+    Refusal, Verification,
+};
+use crate::controllers::request;
 use crate::core::environment::eligibility::{self, Verdict};
 use crate::core::environment::resolve::Admitted;
 use crate::core::environment::resolved::Mistake;
-use crate::core::environment::status;
+use crate::core::environment::status::{self, Progress};
 use crate::core::forge::StatusState;
 use crate::ports::ForgeError;
+use crate::runtime::failure::Failure;
 
 /// Result of the check.
 pub(super) enum Verified {
@@ -36,12 +42,9 @@ pub(super) enum Verified {
     Over(&'static str, String),
 }
 
-pub(super) async fn verify(
-    environment: &PreviewEnvironment,
-    admitted: &Admitted<'_>,
-    context: &Context,
-) -> Result<Verified, Failure> {
-    if let Some(id) = ended(environment, admitted, context).await? {
+pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result<Verified, Stop> {
+    let Visit { environment, context, .. } = *visit;
+    if let Some(id) = ended(visit, admitted).await? {
         return Ok(Verified::Over("DeploymentInactive", format!("deployment {id} is over on GitHub")));
     }
     let Some(reference) = &environment.spec.pull_request else { return Ok(Verified::Allowed(None)) };
@@ -60,8 +63,8 @@ pub(super) async fn verify(
             Some(refusal) => Verified::Refused(Some(known.clone()), again(refusal)),
         });
     }
-    let (forge, repository) = context.forge(admitted).await?;
-    let max_age = context.reading_age(environment, &repository, reference.number);
+    let (forge, repository) = context.common.forge(admitted).await?;
+    let max_age = context.requests.hints.max_age_for(environment, &repository, reference.number);
     let pull_request = match forge.pull_request(&repository, reference.number, max_age).await {
         Ok(pull_request) => pull_request,
         Err(ForgeError::NotFound(message)) => {
@@ -78,7 +81,8 @@ pub(super) async fn verify(
     };
     // Once true, this stays true: the request is deleted before the environment is, and until then
     // the result must not change.
-    let triggered = triggered(environment, context)
+    let requests = request::of_environment(environment, &context.common);
+    let triggered = triggered(environment, &requests)
         || environment.status.as_ref().and_then(|status| status.verified.as_ref()).is_some_and(|known| {
             known.triggered && known.deployment_id.is_some() && known.deployment_id == revision.deployment_id
         });
@@ -113,7 +117,7 @@ pub(super) async fn verify(
             let (verification, mistake) = refused(mistake);
             Verified::Refused(Some(verification), mistake)
         }
-        Verdict::Superseded { head } if was_head(environment, context) => Verified::Superseded(head),
+        Verdict::Superseded { head } if was_head(environment, &requests) => Verified::Superseded(head),
         Verdict::Superseded { head } => {
             let commits = forge.pull_request_commits(&repository, reference.number).await?;
             match eligibility::never_the_head(reference.number, &revision.sha, &commits) {
@@ -128,26 +132,63 @@ pub(super) async fn verify(
     })
 }
 
+/// Ends the reconcile unless the revision may be deployed. Returns the pull request.
+pub(super) async fn settle(
+    visit: &mut Visit<'_>,
+    verified: Verified,
+) -> Result<Option<PullRequestSource>, Stop> {
+    let Visit { environment, context, .. } = *visit;
+    match verified {
+        Verified::Allowed(verification) => {
+            let pull_request = verification.as_ref().map(|verification| verification.pull_request.clone());
+            visit.findings.verified = verification;
+            Ok(pull_request)
+        }
+        Verified::Refused(verification, mistake) => {
+            visit.findings.verified = verification;
+            Err(mistake.into())
+        }
+        Verified::Superseded(head) => {
+            if !status::is_superseded(environment.status.as_ref(), &environment.spec.revision) {
+                // The head's deployment may exist already. In that case only this reconcile of its
+                // request deploys it again.
+                request::look_at_head(environment, &head, &context.requests).await?;
+            }
+            Err(Stop::Report(Progress::Superseded { head }))
+        }
+        Verified::NotTheHead { verification, mistake, head } => {
+            // This revision replaced the head, which may have a deployment already.
+            request::look_at_head(environment, &head, &context.requests).await?;
+            visit.findings.verified = Some(verification);
+            Err(mistake.into())
+        }
+        Verified::Over(reason, why) => {
+            let current = context.common.objects.environments.current(environment);
+            if current.is_some_and(|current| current.spec.revision != environment.spec.revision) {
+                // Another deployment arrived during the calls to GitHub. Verify that one instead.
+                let reason = "another deployment came".to_owned();
+                return Err(Failure::Soon { reason, after: Duration::ZERO }.into());
+            }
+            request::end_with(environment, &context.requests).await?;
+            Err(delete(visit, reason, &why).await)
+        }
+    }
+}
+
 /// Returns the deployment of a new environment if it has already ended, because an old event
 /// created the environment. The deployment of one of Matinee's own requests is known to be new.
-async fn ended(
-    environment: &PreviewEnvironment,
-    admitted: &Admitted<'_>,
-    context: &Context,
-) -> Result<Option<i64>, Failure> {
+async fn ended(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result<Option<i64>, Stop> {
+    let (environment, common) = (visit.environment, visit.common());
     let spec = &environment.spec;
     let Some(id) = spec.revision.deployment_id else { return Ok(None) };
-    let asked_for = || {
-        context.requests.find(|request| {
-            request.namespace() == environment.namespace()
-                && triggers::is_request_of(&request.spec, spec)
-                && request.spec.sha == spec.revision.sha
-        })
+    let is_asked_for = || {
+        let requests = request::of_environment(environment, common);
+        requests.iter().any(|request| request.spec.sha == spec.revision.sha)
     };
-    if !status::is_new(environment.status.as_ref()) || asked_for().is_some() {
+    if !status::is_new(environment.status.as_ref()) || is_asked_for() {
         return Ok(None);
     }
-    let (forge, repository) = context.forge(admitted).await?;
+    let (forge, repository) = common.forge(admitted).await?;
     let state = match forge.deployment_state(&repository, id).await {
         Ok(state) => state,
         Err(ForgeError::NotFound(_)) => return Ok(Some(id)),
@@ -159,36 +200,27 @@ async fn ended(
 /// Whether the commit is known to have been the pull request's head. A force push removes it from
 /// the pull request's commits, so they don't prove it. It was the head if it was verified or
 /// superseded before, or if a request is for it, since requests are for heads.
-fn was_head(environment: &PreviewEnvironment, context: &Context) -> bool {
+fn was_head(environment: &PreviewEnvironment, requests: &[Arc<DeploymentRequest>]) -> bool {
     let (status, revision) = (environment.status.as_ref(), &environment.spec.revision);
     let verified = status.and_then(|status| status.verified.as_ref()).is_some_and(|known| {
         let unproven = [eligibility::NOT_THE_HEAD, eligibility::PATTERN_INVALID];
         known.sha == revision.sha
             && known.refusal.as_ref().is_none_or(|refusal| !unproven.contains(&refusal.reason.as_str()))
     });
-    let is_requested = || {
-        context.requests.find(|request| {
-            request.namespace() == environment.namespace()
-                && triggers::is_request_of(&request.spec, &environment.spec)
-                && request.spec.requested_by.origin == Origin::PullRequest
-                && request.spec.sha == revision.sha
-        })
-    };
-    verified || status::is_superseded(status, revision) || is_requested().is_some()
+    let is_requested = requests.iter().any(|request| {
+        request.spec.requested_by.origin == Origin::PullRequest && request.spec.sha == revision.sha
+    });
+    verified || status::is_superseded(status, revision) || is_requested
 }
 
 /// Whether one of Matinee's triggers requested the deployment.
-fn triggered(environment: &PreviewEnvironment, context: &Context) -> bool {
+fn triggered(environment: &PreviewEnvironment, requests: &[Arc<DeploymentRequest>]) -> bool {
     let id = environment.spec.revision.deployment_id;
     id.is_some()
-        && context
-            .requests
-            .find(|request| {
-                request.spec.requested_by.origin == Origin::PullRequest
-                    && request.namespace() == environment.namespace()
-                    && request.status.as_ref().is_some_and(|status| status.deployment_id == id)
-            })
-            .is_some()
+        && requests.iter().any(|request| {
+            request.spec.requested_by.origin == Origin::PullRequest
+                && request.status.as_ref().is_some_and(|status| status.deployment_id == id)
+        })
 }
 
 /// Returns a text that changes with the PreviewRepository and the class, so that a refusal is

@@ -10,15 +10,15 @@ use kube::api::{DynamicObject, GroupVersionKind};
 
 use super::apply::Applied;
 use super::objects::READ_AGAIN_WHEN_READY;
-use super::stuck;
+use super::{Context, Visit, stuck};
 use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
-use crate::controllers::Context;
 use crate::core::cause::Cause;
 use crate::core::conditions::READY;
 use crate::core::environment::health::{self, Observation, Observed, Verdict};
 use crate::core::environment::plan;
+use crate::core::environment::reason::Reason;
 use crate::core::environment::resolved::Target;
-use crate::core::environment::status::{self, Findings, Progress, Stage};
+use crate::core::environment::status::{self, Progress, Stage};
 use crate::core::{api_error, naming};
 
 /// Time in which a 404 may come from a gateway that doesn't have the route yet. After that it is
@@ -27,17 +27,10 @@ const ROUTE_SETTLES: SignedDuration = SignedDuration::from_secs(5);
 /// Time between two requests to a URL that doesn't answer yet.
 const PROBE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Assesses the applied objects. The duration is the time until the next reconcile if nothing
-/// changes.
-pub(super) async fn assess(
-    environment: &PreviewEnvironment,
-    target: &Target,
-    applied: &Applied,
-    context: &Context,
-    seen: Timestamp,
-    findings: &mut Findings,
-) -> (Progress, Option<Duration>) {
-    let now = context.clock.now();
+/// Assesses the applied objects.
+pub(super) async fn assess(visit: &mut Visit<'_>, target: &Target, applied: &Applied) -> Progress {
+    let Visit { environment, context, seen, .. } = *visit;
+    let now = context.common.clock.now();
     let live = context.live.of_environment(&target.environment_uid);
     let pods: Vec<Pod> = live.iter().filter_map(|object| of_kind(object, "v1", "Pod")).collect();
     let replica_sets: Vec<ReplicaSet> =
@@ -58,7 +51,7 @@ pub(super) async fn assess(
             .map(|(entry, live)| Observed {
                 entry,
                 live: live.as_deref(),
-                applied_generation: context.applications.generation(&entry.uid),
+                applied_generation: context.memory.applications.generation(&entry.uid),
             })
             .collect(),
         replica_sets: replica_sets.iter().collect(),
@@ -69,37 +62,40 @@ pub(super) async fn assess(
         now,
     };
     let assessment = health::assess(&observation);
-    findings.components = Some(assessment.components);
-    findings.trouble = assessment.trouble;
+    visit.findings.components = Some(assessment.components);
+    visit.findings.trouble = assessment.trouble;
     for pod in &assessment.stuck {
-        stuck::delete(environment, target, pod, context).await;
+        stuck::delete(visit, target, pod).await;
     }
     // No watch reports changes of these objects.
     let unwatched = unwatched.then_some(match assessment.verdict {
         Verdict::Progressing { .. } => PROBE_AGAIN,
         Verdict::Ready | Verdict::Failed { .. } => READ_AGAIN_WHEN_READY,
     });
-    let again = [unwatched, assessment.look_again_after].into_iter().flatten().min();
+    for wait in [unwatched, assessment.look_again_after].into_iter().flatten() {
+        visit.look_again_after(wait);
+    }
     match assessment.verdict {
         Verdict::Progressing { reason, message } => {
-            (Progress::Waiting { stage: Stage::Health, reason, message }, again)
+            Progress::Waiting { stage: Stage::Health, reason: Reason::Health(reason), message }
         }
         Verdict::Failed { reason, message } => {
-            (Progress::Failed { stage: Stage::Health, reason, message }, again)
+            Progress::Failed { stage: Stage::Health, reason: Reason::Health(reason), message }
         }
         Verdict::Ready if status::has_succeeded(environment.status.as_ref(), &environment.spec.revision) => {
-            (Progress::Ready, again)
+            Progress::Ready
         }
         Verdict::Ready => {
-            let reason = "NotAnswering".to_owned();
+            let (stage, reason) = (Stage::Answer, Reason::NotAnswering);
             match answers(environment, target, context, now, assessment.unconfirmed.as_deref()).await {
-                Ok(()) => (Progress::Ready, again),
+                Ok(()) => Progress::Ready,
                 Err(message) if is_late(environment, target, seen, now) => {
-                    (Progress::Failed { stage: Stage::Answer, reason, message }, Some(PROBE_AGAIN * 30))
+                    visit.look_again_after(PROBE_AGAIN * 30);
+                    Progress::Failed { stage, reason, message }
                 }
                 Err(message) => {
-                    let message = message.into();
-                    (Progress::Waiting { stage: Stage::Answer, reason, message }, Some(PROBE_AGAIN))
+                    visit.look_again_after(PROBE_AGAIN);
+                    Progress::Waiting { stage, reason, message: message.into() }
                 }
             }
         }

@@ -7,15 +7,16 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, GroupVersionKind};
 
+use super::Context;
 use crate::api::{
     ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT_UID, PreviewEnvironment, Revision,
 };
-use crate::controllers::{Context, write};
 use crate::core::environment::plan::drift::{self, Application};
 use crate::core::environment::plan::{self, Autoscaled, Change, jobs, refusal};
 use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status;
 use crate::ports::{Actor, ClusterError};
+use crate::runtime::write;
 
 /// Time between two reads of an object whose kind isn't watched, while the environment isn't ready.
 const READ_AGAIN: Duration = Duration::from_secs(1);
@@ -60,7 +61,7 @@ impl<'a> Placing<'a> {
             revision: &environment.spec.revision,
             autoscaled,
             pace: if ready { READ_AGAIN_WHEN_READY } else { READ_AGAIN },
-            now: context.clock.now(),
+            now: context.common.clock.now(),
             context,
         }
     }
@@ -68,7 +69,7 @@ impl<'a> Placing<'a> {
     /// Forgets all other objects of the environment.
     pub(super) fn forget_all_but<'o>(&self, objects: impl Iterator<Item = &'o DynamicObject>) {
         let places = objects.map(place).collect();
-        self.context.applications.keep_only(self.environment_uid, &places);
+        self.context.memory.applications.keep_only(self.environment_uid, &places);
     }
 
     /// Creates or updates the object as planned. `entry` is its inventory entry.
@@ -88,7 +89,7 @@ impl<'a> Placing<'a> {
             (Change::Await, ..) => Ok(Placed::Deleting),
             (Change::Replace, Some(live), _) => {
                 let (digest, place) = (digest(planned), place(planned));
-                if self.context.applications.allows(self.environment_uid, &place, &digest, self.now) {
+                if self.context.memory.applications.allows(self.environment_uid, &place, &digest, self.now) {
                     self.replace(actor, planned, &live).await
                 } else {
                     Ok(self.leave(planned, &place, Some(live)))
@@ -104,18 +105,19 @@ impl<'a> Placing<'a> {
         planned: &DynamicObject,
         live: Option<DynamicObject>,
     ) -> Result<Placed, ClusterError> {
-        let (applications, digest, place) = (&self.context.applications, digest(planned), place(planned));
+        let (applications, digest, place) =
+            (&self.context.memory.applications, digest(planned), place(planned));
         if !applications.allows(self.environment_uid, &place, &digest, self.now) {
             return Ok(self.leave(planned, &place, live));
         }
         let corrected = live.as_ref().is_some_and(|live| plan::unchanged(planned, live));
         let object = plan::leave_to_scaler(planned, live.as_ref(), self.autoscaled);
-        match (self.context.cluster.apply(actor, write::ENVIRONMENT, &object).await, live) {
+        match (self.context.common.cluster.apply(actor, write::ENVIRONMENT, &object).await, live) {
             (Ok(applied), _) => {
                 remember(&applied, self.context);
                 applications.wrote(self.environment_uid, &place, &digest, self.now);
                 if corrected {
-                    self.context.metrics.drift(true);
+                    self.context.common.metrics.drift(true);
                 }
                 Ok(Placed::There(applied))
             }
@@ -137,14 +139,14 @@ impl<'a> Placing<'a> {
     ) -> Result<Placed, ClusterError> {
         let (context, uid) = (self.context, live.uid().unwrap_or_default());
         let (kind, namespace, name) = (kind_of(planned), planned.namespace(), planned.name_any());
-        context.cluster.delete(actor, &kind, namespace.as_deref(), &name, &uid).await?;
-        context.applications.drop_object(&uid);
+        context.common.cluster.delete(actor, &kind, namespace.as_deref(), &name, &uid).await?;
+        context.memory.applications.drop_object(&uid);
         tracing::info!(namespace, name, sha = self.revision.sha, "job of an earlier revision replaced");
-        match context.cluster.apply(actor, write::ENVIRONMENT, planned).await {
+        match context.common.cluster.apply(actor, write::ENVIRONMENT, planned).await {
             Ok(applied) => {
                 remember(&applied, context);
                 let (place, digest) = (place(planned), digest(planned));
-                context.applications.wrote(self.environment_uid, &place, &digest, self.now);
+                context.memory.applications.wrote(self.environment_uid, &place, &digest, self.now);
                 Ok(Placed::There(applied))
             }
             // The Job has a finalizer.
@@ -159,8 +161,8 @@ impl<'a> Placing<'a> {
     fn leave(&self, planned: &DynamicObject, place: &str, live: Option<DynamicObject>) -> Placed {
         let (kind, name) = (kind_of(planned).kind, planned.name_any());
         let by = live.as_ref().and_then(drift::changed_by);
-        if self.context.applications.left(self.environment_uid, place) {
-            self.context.metrics.drift(false);
+        if self.context.memory.applications.left(self.environment_uid, place) {
+            self.context.common.metrics.drift(false);
             let namespace = planned.namespace();
             tracing::warn!(namespace, kind, name, manager = by, "object left to another field manager");
         }
@@ -171,7 +173,7 @@ impl<'a> Placing<'a> {
     /// `None` if the object exists as planned, can be applied, or couldn't be checked.
     pub(super) async fn try_object(&self, actor: &Actor, planned: &DynamicObject) -> Option<Mistake> {
         let (context, digest, place) = (self.context, digest(planned), place(planned));
-        if let Some(known) = context.applications.tried(self.environment_uid, &place, &digest) {
+        if let Some(known) = context.memory.applications.tried(self.environment_uid, &place, &digest) {
             return known.mistake;
         }
         let kind = kind_of(planned);
@@ -182,7 +184,7 @@ impl<'a> Placing<'a> {
         {
             return None;
         }
-        let mistake = match context.cluster.try_apply(actor, write::ENVIRONMENT, planned).await {
+        let mistake = match context.common.cluster.try_apply(actor, write::ENVIRONMENT, planned).await {
             Err(ClusterError::Refused { message, .. }) if refusal::is_about_dry_run(&message) => None,
             Err(ClusterError::Refused { code: 403, message })
                 if self.is_settling(actor) && !refusal::is_final(&message) =>
@@ -193,7 +195,7 @@ impl<'a> Placing<'a> {
             Ok(()) => None,
             Err(_) => return None,
         };
-        context.applications.remember_trial(self.environment_uid, &place, digest, mistake.clone());
+        context.memory.applications.remember_trial(self.environment_uid, &place, digest, mistake.clone());
         mistake
     }
 
@@ -202,7 +204,7 @@ impl<'a> Placing<'a> {
     pub(super) fn is_settling(&self, actor: &Actor) -> bool {
         match actor {
             Actor::Operator => false,
-            Actor::Deployer { namespace } => self.context.applications.is_settling(namespace),
+            Actor::Deployer { namespace } => self.context.memory.applications.is_settling(namespace),
         }
     }
 
@@ -221,11 +223,12 @@ impl<'a> Placing<'a> {
         let known = context.live.find(&kind, namespace.as_deref(), &name);
         let known = known.map(|known| (*known).clone());
         if context.live.follows(&kind)
-            || known.is_some() && context.applications.was_read(self.environment_uid, &place(planned), pace)
+            || known.is_some()
+                && context.memory.applications.was_read(self.environment_uid, &place(planned), pace)
         {
             return Ok(known);
         }
-        match context.cluster.get(actor, &kind, namespace.as_deref(), &name).await {
+        match context.common.cluster.get(actor, &kind, namespace.as_deref(), &name).await {
             Ok(found) => {
                 if let Some(found) = &found
                     && found.labels().get(LABEL_ENVIRONMENT_UID).map(String::as_str)
@@ -250,7 +253,7 @@ impl<'a> Placing<'a> {
         }
         // The Job was deleted before its end was recorded.
         let end = self.context.live.end_of_removed_job(&entry.uid)?;
-        let applied = self.context.applications.get(&entry.uid)?;
+        let applied = self.context.memory.applications.get(&entry.uid)?;
         let finished = jobs::finished(end, &applied.digest, self.revision);
         jobs::is_finished(Some(&finished), planned, self.revision).then_some(finished)
     }
@@ -269,7 +272,7 @@ pub(super) async fn ensure(
     let live = match context.live.find(&kind, namespace.as_deref(), &planned.name_any()) {
         Some(live) => Some((*live).clone()),
         None if !context.live.follows(&kind) => {
-            context.cluster.get(actor, &kind, namespace.as_deref(), &planned.name_any()).await?
+            context.common.cluster.get(actor, &kind, namespace.as_deref(), &planned.name_any()).await?
         }
         None => None,
     };
@@ -279,7 +282,7 @@ pub(super) async fn ensure(
     {
         return Ok((live, false));
     }
-    let applied = context.cluster.apply(actor, write::ENVIRONMENT, planned).await?;
+    let applied = context.common.cluster.apply(actor, write::ENVIRONMENT, planned).await?;
     remember(&applied, context);
     Ok((applied, true))
 }
@@ -288,10 +291,10 @@ pub(super) async fn ensure(
 /// process applied counts as unchanged, so that a restart writes nothing.
 fn is_kept(live: &DynamicObject, context: &Context) -> bool {
     let uid = live.uid().unwrap_or_default();
-    match context.applications.get(&uid) {
+    match context.memory.applications.get(&uid) {
         Some(known) if known.digest == digest(live) => known.is_kept(live),
         _ => {
-            context.applications.remember(uid, Application::of(live));
+            context.memory.applications.remember(uid, Application::of(live));
             true
         }
     }
@@ -301,7 +304,7 @@ pub(super) fn remember(applied: &DynamicObject, context: &Context) {
     // Remember the response, not the watched object: the watch may be newer, and would show
     // somebody else's change as applied by Matinee.
     context.live.record(applied);
-    context.applications.remember(applied.uid().unwrap_or_default(), Application::of(applied));
+    context.memory.applications.remember(applied.uid().unwrap_or_default(), Application::of(applied));
 }
 
 fn digest(object: &DynamicObject) -> String {

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use crate::api::PreviewEnvironment;
-use crate::controllers::Context;
+use super::Visit;
 use crate::core::environment::resolve::Admitted;
 use crate::core::environment::status;
 use crate::core::publish::deployment_status;
@@ -67,46 +66,44 @@ impl Asked {
 
 /// Records an environment with a new revision before anything can fail. Its status may already
 /// contain the revision when GitHub is read.
-pub(super) fn note(environment: &PreviewEnvironment, context: &Context) {
-    let uid = environment.uid().unwrap_or_default();
-    let revision = &environment.spec.revision;
-    let is_new = status::is_first_look(environment.status.as_ref(), revision);
-    if revision.deployment_id.is_some() && is_new && !context.asked.has(&uid) {
-        context.asked.set(&uid, Answer::Unasked);
+pub(super) fn note(visit: &Visit<'_>) {
+    let uid = visit.environment.uid().unwrap_or_default();
+    let asked = &visit.context.memory.passed_over;
+    let is_new = status::is_first_look(visit.environment.status.as_ref(), visit.revision());
+    if visit.revision().deployment_id.is_some() && is_new && !asked.has(&uid) {
+        asked.set(&uid, Answer::Unasked);
     }
 }
 
-/// Returns the earlier deployments of the environment that its status doesn't contain and that
+/// Finds the earlier deployments of the environment that its status doesn't contain and that
 /// haven't ended. Reads them from GitHub once for each revision. An outage blocks nothing.
-pub(super) async fn find(
-    environment: &PreviewEnvironment,
-    admitted: &Admitted<'_>,
-    context: &Context,
-) -> Vec<i64> {
-    let uid = environment.uid().unwrap_or_default();
-    if !context.asked.has(&uid) {
-        return Vec::new();
+pub(super) async fn find(visit: &mut Visit<'_>, admitted: &Admitted<'_>) {
+    let uid = visit.environment.uid().unwrap_or_default();
+    let asked = &visit.context.memory.passed_over;
+    if !asked.has(&uid) {
+        return;
     }
-    let found = ask(environment, admitted, context).await;
-    context.asked.set(&uid, if found.is_ok() { Answer::Known } else { Answer::Missing });
-    found.unwrap_or_else(|error| {
-        let (namespace, name) = (environment.namespace(), environment.name_any());
-        tracing::warn!(namespace, name, %error, "earlier deployments not read, will retry");
-        Vec::new()
-    })
+    match ask(visit, admitted).await {
+        Ok(found) => {
+            asked.set(&uid, Answer::Known);
+            visit.findings.skipped = found;
+        }
+        Err(error) => {
+            asked.set(&uid, Answer::Missing);
+            let (namespace, name) = (visit.environment.namespace(), visit.environment.name_any());
+            tracing::warn!(namespace, name, %error, "earlier deployments not read, will retry");
+        }
+    }
 }
 
-async fn ask(
-    environment: &PreviewEnvironment,
-    admitted: &Admitted<'_>,
-    context: &Context,
-) -> Result<Vec<i64>, ForgeError> {
-    let (forge, repository) = context.forge(admitted).await?;
+async fn ask(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result<Vec<i64>, ForgeError> {
+    let common = visit.common();
+    let (forge, repository) = common.forge(admitted).await?;
     let recent = forge.recent_deployments(&repository).await?;
+    let cluster = &common.settings.cluster_id;
+    let candidates = deployment_status::passed_over(visit.environment, &recent.items, cluster);
     let mut found = Vec::new();
-    for id in
-        deployment_status::passed_over(environment, &recent.items, &context.cluster_id).into_iter().take(MOST)
-    {
+    for id in candidates.into_iter().take(MOST) {
         let state = forge.deployment_state(&repository, id).await?;
         if !deployment_status::is_settled(state.as_ref()) {
             found.push(id);

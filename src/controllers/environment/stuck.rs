@@ -3,16 +3,17 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::ResourceExt as _;
 use kube::api::GroupVersionKind;
+use tokio::time::Instant;
 
-use crate::api::PreviewEnvironment;
-use crate::controllers::{Context, write};
+use super::Visit;
 use crate::core::environment::health::StuckPod;
 use crate::core::environment::resolved::Target;
 use crate::ports::{Actor, ClusterError, EventType};
+use crate::runtime::write;
 
 /// Time for which a deleted pod is remembered. By then the watch shows its deletion.
 const REMEMBERED: Duration = Duration::from_hours(1);
@@ -39,19 +40,15 @@ impl DeletedPods {
 
 /// Deletes one pod as the deployer account. The operator itself has no right to delete pods of a
 /// template's workloads.
-pub(super) async fn delete(
-    environment: &PreviewEnvironment,
-    target: &Target,
-    pod: &StuckPod,
-    context: &Context,
-) {
-    if !context.deleted_pods.insert(&pod.uid) {
+pub(super) async fn delete(visit: &Visit<'_>, target: &Target, pod: &StuckPod) {
+    let Visit { environment, context, .. } = *visit;
+    if !context.memory.deleted_pods.insert(&pod.uid) {
         return;
     }
     let kind = GroupVersionKind::gvk("", "v1", "Pod");
     let deployer = Actor::Deployer { namespace: target.namespace.clone() };
     let deleted =
-        context.cluster.delete(&deployer, &kind, Some(&target.namespace), &pod.name, &pod.uid).await;
+        context.common.cluster.delete(&deployer, &kind, Some(&target.namespace), &pod.name, &pod.uid).await;
     let about = write::reference(environment);
     let StuckPod { name, stateful_set, .. } = pod;
     match deleted {
@@ -65,17 +62,17 @@ pub(super) async fn delete(
                 pod = name,
                 "stuck pod deleted"
             );
-            context.events.publish(&about, EventType::Normal, "PodDeleted", &message).await;
+            context.common.events.publish(&about, EventType::Normal, "PodDeleted", &message).await;
         }
         Err(ClusterError::Refused { message, .. }) => {
             let message = format!(
                 "Pod/{name}, which StatefulSet/{stateful_set} waits for in vain, can't be deleted as the deployer account: {message}"
             );
-            context.events.publish(&about, EventType::Warning, "PodNotDeleted", &message).await;
+            context.common.events.publish(&about, EventType::Warning, "PodNotDeleted", &message).await;
         }
         Err(error) => {
             tracing::warn!(namespace = target.namespace, pod = name, %error, "stuck pod can't be deleted yet");
-            context.deleted_pods.forget(&pod.uid);
+            context.memory.deleted_pods.forget(&pod.uid);
         }
     }
 }

@@ -1,23 +1,27 @@
 //! Deletes an environment: its namespace with all objects, its deployments on GitHub, and finally
 //! its finalizer.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, GroupVersionKind};
 use kube::runtime::controller::Action;
 
-use crate::api::{DeploymentState, FINALIZER, LABEL_ENVIRONMENT_UID, PreviewEnvironment};
-use crate::controllers::environment::dereference::Observed;
-use crate::controllers::runner::Failure;
-use crate::controllers::{Context, reporter, write};
+use super::dereference::References;
+use super::{Context, write_status};
+use crate::api::{DeploymentState, FINALIZER, LABEL_ENVIRONMENT_UID, PreviewEnvironment, find_condition};
 use crate::core::environment::deletion::{self, Deletion};
+use crate::core::environment::status::REPORTED;
 use crate::core::forge::StatusState;
 use crate::core::naming;
 use crate::core::publish::deployment_status;
 use crate::core::trouble::Trouble;
 use crate::ports::{Actor, ClusterError, EventType, ForgeError};
+use crate::runtime::failure::Failure;
+use crate::runtime::publisher::{Progress, WriteError};
+use crate::runtime::write;
 
 /// Maximum number of deployments made inactive at the same time. The end of each enqueues the
 /// environment.
@@ -31,6 +35,29 @@ const HELD_AGAIN: std::time::Duration = std::time::Duration::from_secs(10);
 /// deleted.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 
+/// Deployments that are known to be inactive, by UID of their environment, while it is being
+/// deleted. An environment may have more of them than its status can list.
+#[derive(Default)]
+pub struct Retired(Mutex<HashMap<String, Inactive>>);
+
+#[derive(Default)]
+struct Inactive {
+    deployments: HashSet<i64>,
+    /// Whether these are all.
+    complete: bool,
+}
+
+impl Retired {
+    fn with<T>(&self, environment: &PreviewEnvironment, act: impl FnOnce(&mut Inactive) -> T) -> T {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        act(known.entry(environment.uid().unwrap_or_default()).or_default())
+    }
+
+    fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
 pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context) -> Result<Action, Failure> {
     if !environment.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
         forget(environment, context);
@@ -38,48 +65,43 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
     }
     let namespace = remove_namespace(environment, context).await?;
     let namespace = namespace.as_ref();
+    let progress = Deletion { namespace, ..Deletion::default() };
     if namespace.is_some() && !deletion::is_said(environment) {
         // Report this first: the calls to GitHub may take a while.
-        say(environment, &Deletion { namespace, github: None }, context).await?;
+        say(environment, &progress, context).await?;
     }
-    let uid = environment.uid().unwrap_or_default();
-    // Each object deleted in the namespace causes a reconcile. Report the deployments to GitHub
-    // only once.
-    let retired = if context.reporter.has_retired(&uid) {
-        Ok(true)
-    } else {
-        let observed = Observed::of(environment, context).await?;
-        retire(environment, &observed, context).await
-    };
-    match retired {
+    match retire(environment, context).await {
         Ok(true) => {
-            if namespace.is_some() && !context.reporter.has_retired(&uid) {
-                reporter::ended(context, environment, None).await?;
+            if namespace.is_none() {
+                release(environment, context).await?;
+                return Ok(Action::await_change());
             }
-            context.reporter.retired_all(uid);
+            say(environment, &Deletion { reported: Some(Ok(())), ..progress }, context).await?;
         }
-        Ok(false) if !out_of_patience(environment, context) => {
+        Ok(false) if !is_out_of_patience(environment, context) => {
             // Usually this is over before anybody reads it, so report it only when it takes long.
-            if namespace.is_none() || deletion::takes_long(environment, context.clock.now()) {
+            if namespace.is_none() || deletion::takes_long(environment, context.common.clock.now()) {
                 let github = Some("its deployments are being reported as inactive to GitHub");
-                say(environment, &Deletion { namespace, github }, context).await?;
+                say(environment, &Deletion { github, ..progress }, context).await?;
             }
             return Ok(Action::requeue(GO_ON));
         }
-        Ok(false) => leave(environment, "too much else is being told to GitHub", context).await,
+        Ok(false) => {
+            leave(environment, &progress, "GitHub's rate limits leave no time for it", context).await
+        }
         Err(error)
-            if is_hopeless(&error, context.standing.drains()) || out_of_patience(environment, context) =>
+            if is_hopeless(&error, context.common.leadership.drains())
+                || is_out_of_patience(environment, context) =>
         {
-            leave(environment, &error.to_string(), context).await;
+            leave(environment, &progress, &error.to_string(), context).await;
         }
         Err(error) => {
             let github = error.to_string();
-            say(environment, &Deletion { namespace, github: Some(&github) }, context).await?;
+            say(environment, &Deletion { github: Some(&github), ..progress }, context).await?;
             return Err(Failure::from(error).told());
         }
     }
     if namespace.is_some() {
-        say(environment, &Deletion { namespace, github: None }, context).await?;
         // The watch reports the deletion of the namespace, but not what blocks it.
         return Ok(Action::requeue(HELD_AGAIN));
     }
@@ -93,13 +115,12 @@ async fn say(
     deletion: &Deletion<'_>,
     context: &Context,
 ) -> Result<bool, ClusterError> {
-    let environment = context.fresh_environments.of(Arc::new(environment.clone()));
-    let status = deletion::status(&environment, deletion, context.clock.now());
-    if !super::changed(environment.status.as_ref(), &status) {
+    let environment = context.common.objects.environments.newest(Arc::new(environment.clone()));
+    let status = deletion::status(&environment, deletion, context.common.clock.now());
+    if environment.status.as_ref() == Some(&status) {
         return Ok(false);
     }
-    let written = write::status(&*context.cluster, write::ENVIRONMENT, &*environment, &status).await?;
-    context.fresh_environments.wrote(written);
+    write_status(&environment, &status, &context.common).await?;
     Ok(true)
 }
 
@@ -109,21 +130,23 @@ pub(super) async fn explain(
     trouble: &Trouble,
     context: &Context,
 ) -> Result<bool, ClusterError> {
-    say(environment, &Deletion { namespace: None, github: Some(&trouble.message) }, context).await
+    say(environment, &Deletion { github: Some(&trouble.message), ..Deletion::default() }, context).await
 }
 
 /// Reports once that deployments stay as they are on GitHub.
-async fn leave(environment: &PreviewEnvironment, why: &str, context: &Context) {
+async fn leave(environment: &PreviewEnvironment, progress: &Deletion<'_>, why: &str, context: &Context) {
     let message =
         format!("deployments of {} stay as they are on GitHub: {why}", environment.spec.github_environment);
-    match reporter::ended(context, environment, Some(&message)).await {
-        Ok(false) => return,
-        Ok(true) => {}
-        Err(error) => {
-            tracing::debug!(name = environment.name_any(), %error, "that could not be written on the environment");
-        }
+    let known = environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let is_known = find_condition(known, REPORTED).is_some_and(|reported| reported.message == message);
+    let said = say(environment, &Deletion { reported: Some(Err(&message)), ..*progress }, context).await;
+    if let Err(error) = said {
+        tracing::debug!(name = environment.name_any(), %error, "status of a deletion not written");
     }
-    context.events.publish(&write::reference(environment), EventType::Warning, "NotReported", &message).await;
+    if !is_known {
+        let about = write::reference(environment);
+        context.common.events.publish(&about, EventType::Warning, "NotReported", &message).await;
+    }
 }
 
 /// Deletes the namespace if it belongs to the environment. Returns it while it exists.
@@ -143,7 +166,7 @@ async fn remove_namespace(
         .and_then(|status| status.namespace.as_ref())
         .map(|known| known.name.clone());
     let name = known.unwrap_or(computed);
-    let Some(namespace) = context.cluster.get(&Actor::Operator, &kind, None, &name).await? else {
+    let Some(namespace) = context.common.cluster.get(&Actor::Operator, &kind, None, &name).await? else {
         return Ok(None);
     };
     if namespace.labels().get(LABEL_ENVIRONMENT_UID) != Some(&uid) {
@@ -153,6 +176,7 @@ async fn remove_namespace(
     context.live.record(&namespace);
     if namespace.metadata.deletion_timestamp.is_none() {
         context
+            .common
             .cluster
             .delete(&Actor::Operator, &kind, None, &name, &namespace.uid().unwrap_or_default())
             .await?;
@@ -162,51 +186,97 @@ async fn remove_namespace(
 
 /// Makes all deployments of the environment inactive, because GitHub never does that for transient
 /// ones. Returns whether all are inactive.
-async fn retire(
-    environment: &PreviewEnvironment,
-    observed: &Observed,
-    context: &Context,
-) -> Result<bool, ForgeError> {
-    let status = environment.status.as_ref();
+async fn retire(environment: &PreviewEnvironment, context: &Context) -> Result<bool, ForgeError> {
+    let retired = &context.memory.retired;
+    collect(environment, context)?;
+    // Each object deleted in the namespace causes a reconcile, which needs no call to GitHub.
+    if retired.with(environment, |inactive| inactive.complete) {
+        return Ok(true);
+    }
+    let references = References::of(environment, &context.common).await;
+    let references = references.map_err(|error| ForgeError::Unknown(error.to_string()))?;
     // An environment that was never admitted has no deployments to make inactive, and no
     // credentials for it.
-    let admitted = observed.admit(environment).map_err(|mistake| ForgeError::Invalid(mistake.message))?;
-    let Some(newest) = environment.spec.revision.deployment_id else { return Ok(true) };
-    // Each object deleted in the namespace causes a reconcile, which needs no call to GitHub.
-    if context.reporter.is_retiring(newest) {
+    let admitted =
+        references.authorize(environment).map_err(|mistake| ForgeError::Invalid(mistake.message))?;
+    let Some(newest) = environment.spec.revision.deployment_id else {
+        retired.with(environment, |inactive| inactive.complete = true);
+        return Ok(true);
+    };
+    let writes = &context.publisher.deployment_statuses;
+    let is_retiring = |id: i64| match writes.look_in(environment, id) {
+        Progress::UnderWay { about } => about.state == DeploymentState::Inactive,
+        _ => false,
+    };
+    if is_retiring(newest) {
         return Ok(false);
     }
-    let (forge, repository) = context.forge(&admitted).await?;
+    let (forge, repository) = context.common.forge(&admitted).await?;
     let deployments = forge.deployments(&repository, &environment.spec.github_environment, None).await?;
+    let status = environment.status.as_ref();
     let told =
         |id: i64| status.and_then(|status| status.reported.iter().find(|told| told.deployment_id == id));
     let mut under_way = 0;
     // A deployment that was created after this environment was deleted belongs to the next
     // environment.
     for deployment in deployments.into_iter().filter(|deployment| deployment.id <= newest) {
-        if told(deployment.id).is_some_and(|told| told.state == DeploymentState::Inactive)
-            || context.reporter.retired(deployment.id)
+        let id = deployment.id;
+        if told(id).is_some_and(|told| told.state == DeploymentState::Inactive)
+            || retired.with(environment, |inactive| inactive.deployments.contains(&id))
         {
             continue;
         }
-        if (told(deployment.id).is_none() || context.reporter.is_doubtful(deployment.id))
-            && forge.deployment_state(&repository, deployment.id).await? == Some(StatusState::Inactive)
+        if (told(id).is_none() || context.memory.doubts.has(environment, id))
+            && forge.deployment_state(&repository, id).await? == Some(StatusState::Inactive)
         {
-            context.reporter.retire(deployment.id);
+            retired.with(environment, |inactive| inactive.deployments.insert(id));
             continue;
         }
         if under_way == AT_ONCE {
             break;
         }
         under_way += 1;
-        let report = deployment_status::inactive(
-            deployment.id,
-            "The environment has been deleted",
-            told(deployment.id),
-        );
-        context.reporter.make_inactive(environment, Arc::clone(&forge), repository.clone(), report)?;
+        if is_retiring(id) {
+            continue;
+        }
+        let report = deployment_status::inactive(id, "The environment has been deleted", told(id));
+        let (forge, repository, wanted) = (Arc::clone(&forge), repository.clone(), report.clone());
+        writes.start_in(environment, id, report, async move {
+            Ok(forge.create_deployment_status(&repository, &wanted).await?)
+        });
     }
+    retired.with(environment, |inactive| inactive.complete = under_way == 0);
     Ok(under_way == 0)
+}
+
+/// Records the results of the writes that have ended.
+///
+/// # Errors
+/// The first failure. The write is started again by the next reconcile.
+fn collect(environment: &PreviewEnvironment, context: &Context) -> Result<(), ForgeError> {
+    let writes = &context.publisher.deployment_statuses;
+    let mut failure = None;
+    for ended in writes.results(environment) {
+        let id = ended.about.deployment_id;
+        writes.done(environment, &ended);
+        match ended.result {
+            // The deployment has been deleted on GitHub.
+            Ok(()) | Err(WriteError::Forge(ForgeError::NotFound(_))) => {
+                if ended.about.state == DeploymentState::Inactive {
+                    context.memory.retired.with(environment, |inactive| inactive.deployments.insert(id));
+                }
+            }
+            Err(WriteError::Forge(ForgeError::Superseded)) => {}
+            Err(WriteError::Forge(error)) => {
+                if matches!(error, ForgeError::Unknown(_)) {
+                    context.memory.doubts.set(environment, id, true);
+                }
+                failure = failure.or(Some(error));
+            }
+            Err(error) => failure = failure.or(Some(ForgeError::Unknown(error.to_string()))),
+        }
+    }
+    failure.map_or(Ok(()), Err)
 }
 
 /// Whether a retry can't succeed until somebody changes something. Such an error doesn't block the
@@ -224,15 +294,15 @@ const fn is_hopeless(error: &ForgeError, draining: bool) -> bool {
     }
 }
 
-fn out_of_patience(environment: &PreviewEnvironment, context: &Context) -> bool {
+fn is_out_of_patience(environment: &PreviewEnvironment, context: &Context) -> bool {
     let deleted = environment.metadata.deletion_timestamp.as_ref();
-    deleted.is_some_and(|deleted| context.clock.now().duration_since(deleted.0) > PATIENCE)
+    deleted.is_some_and(|deleted| context.common.clock.now().duration_since(deleted.0) > PATIENCE)
 }
 
 /// Removes the finalizer, whichever field manager added it: the intake, the controller, or a user.
 async fn release(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
     let kind = write::kind::<PreviewEnvironment>();
-    context.cluster.remove_finalizer(&kind, &environment.metadata, FINALIZER).await?;
+    context.common.cluster.remove_finalizer(&kind, &environment.metadata, FINALIZER).await?;
     forget(environment, context);
     Ok(())
 }
@@ -242,20 +312,20 @@ fn forget(environment: &PreviewEnvironment, context: &Context) {
     let inventory = status.map(|status| status.inventory.as_slice()).unwrap_or_default();
     let namespace = status.and_then(|status| status.namespace.as_ref());
     let namespace_name = namespace.map(|namespace| namespace.name.as_str()).unwrap_or_default();
-    context.applications.forget(
-        &environment.uid().unwrap_or_default(),
+    let uid = environment.uid().unwrap_or_default();
+    let memory = &context.memory;
+    memory.applications.forget(
+        &uid,
         inventory
             .iter()
             .map(|entry| entry.uid.as_str())
             .chain(namespace.map(|namespace| namespace.uid.as_str())),
         namespace_name,
     );
-    if let Some(uid) = environment.uid() {
-        context.fresh_environments.forget(&uid);
-        context.asked.forget(&uid);
-        let told = status.into_iter().flat_map(|status| &status.reported).map(|report| report.deployment_id);
-        context.reporter.forget(&uid, told.chain(environment.spec.revision.deployment_id));
-    }
+    memory.passed_over.forget(&uid);
+    memory.doubts.forget(&uid);
+    memory.retired.forget(&uid);
+    context.publisher.deployment_statuses.forget(environment);
 }
 
 #[cfg(test)]

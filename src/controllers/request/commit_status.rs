@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::{Followed, Outcome, Visit};
 use crate::api::ConditionStatus;
-use crate::controllers::github_writes::{Progress, WriteError};
-use crate::controllers::write;
 use crate::core::deployment::gates::{self, Standing};
 use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::NewCommitStatus;
 use crate::ports::{EventType, ForgeError};
+use crate::runtime::publisher::{Progress, WriteError};
+use crate::runtime::write;
 
 /// Condition: the commit status on GitHub shows the request's current state.
 pub(super) const REPORTED: &str = "Reported";
@@ -40,7 +40,7 @@ pub(super) struct Report {
 /// wanted commit status. `outcome` is the result of this reconcile; `None` for a request that has
 /// ended, whose gates aren't evaluated again.
 pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report {
-    let writes = &visit.context.writes.commit_statuses;
+    let writes = &visit.context.publisher.commit_statuses;
     let mut report = Report::default();
     if let Progress::Finished { about, result } = writes.progress(visit.request) {
         report = ended(visit, about, result).await;
@@ -57,7 +57,9 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report
     let wanted = wanted.map(|status| (gates::told(&status), status));
     let wanted = wanted.filter(|(told, _)| shown != Some(told));
     match (wanted, writes.look(visit.request)) {
-        (None, Progress::UnderWay { .. }) => report.again = Some(visit.context.sweep_interval),
+        (None, Progress::UnderWay { .. }) => {
+            report.again = Some(visit.context.common.settings.sweep_interval)
+        }
         (None, _) => {
             let is_refused = super::condition(visit.request, REPORTED)
                 .is_some_and(|reported| reported.reason == REPORT_REFUSED);
@@ -66,9 +68,9 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report
             }
         }
         (Some((told, _)), Progress::UnderWay { about }) if about == told => {
-            report.again = Some(visit.context.sweep_interval);
+            report.again = Some(visit.context.common.settings.sweep_interval);
         }
-        (Some(_), Progress::Paused { problem, wait }) => {
+        (Some(_), Progress::Paused { problem, wait, .. }) => {
             report.reported = Some((ConditionStatus::False, NOT_REPORTED, problem));
             report.again = Some(wait.max(Duration::from_millis(100)));
         }
@@ -82,7 +84,7 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report
                 }
             });
             report.reported = Some((ConditionStatus::Unknown, REPORTING, String::new()));
-            report.again = Some(visit.context.sweep_interval);
+            report.again = Some(visit.context.common.settings.sweep_interval);
         }
     }
     report
@@ -90,7 +92,7 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report
 
 /// Records the result of a write that has ended.
 async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>) -> Report {
-    let writes = &visit.context.writes.commit_statuses;
+    let writes = &visit.context.publisher.commit_statuses;
     let mut report = Report::default();
     match result {
         Ok(()) => {
@@ -104,7 +106,12 @@ async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>)
             writes.forget(visit.request);
             let message = format!("the commit status can't be created: {error}");
             let about_request = write::reference(visit.request);
-            visit.context.events.publish(&about_request, EventType::Warning, "NotTold", &message).await;
+            visit
+                .context
+                .common
+                .events
+                .publish(&about_request, EventType::Warning, "NotTold", &message)
+                .await;
             report.told = Some(about);
             report.reported = Some((ConditionStatus::False, REPORT_REFUSED, error.to_string()));
         }

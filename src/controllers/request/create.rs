@@ -9,20 +9,20 @@ use std::time::Duration;
 use kube::ResourceExt as _;
 
 use super::{Followed, Outcome, Visit, loops, record};
-use crate::controllers::github_writes::{Progress, WriteError};
 use crate::controllers::ingest::Learned;
-use crate::controllers::runner::Failure;
 use crate::core::deployment::gates::Evaluation;
 use crate::core::deployment::payload::Mark;
 use crate::core::event::Event;
 use crate::core::forge::{Deployment, NewDeployment, RepositoryName};
 use crate::core::publish::deployment_status;
 use crate::ports::{Forge, ForgeError};
+use crate::runtime::failure::Failure;
+use crate::runtime::publisher::{Progress, WriteError};
 
 /// Returns the result of a creation that has ended, if there is one. A creation with a temporary
 /// error is paused.
 pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure> {
-    let creations = &visit.context.writes.deployments;
+    let creations = &visit.context.publisher.deployments;
     let Progress::Finished { about, result } = creations.progress(visit.request) else { return Ok(None) };
     match result {
         Ok(deployment) => {
@@ -59,9 +59,9 @@ pub(super) async fn create(
     reruns: i64,
     evaluation: Evaluation,
 ) -> Result<Outcome, Failure> {
-    let mut again = visit.context.sweep_interval;
-    let problem = match visit.context.writes.deployments.look(visit.request) {
-        Progress::Paused { problem, wait } => {
+    let mut again = visit.context.common.settings.sweep_interval;
+    let problem = match visit.context.publisher.deployments.look(visit.request) {
+        Progress::Paused { problem, wait, .. } => {
             again = again.min(wait).max(Duration::from_millis(100));
             Some(problem)
         }
@@ -93,7 +93,7 @@ async fn start(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Resul
     let parameters: BTreeMap<String, String> =
         spec.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.value.clone())).collect();
     let payload = Mark {
-        cluster: visit.context.cluster_id.clone(),
+        cluster: visit.context.common.settings.cluster_id.clone(),
         request: mark.clone(),
         pull_request: number,
         parameters,
@@ -107,7 +107,7 @@ async fn start(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Resul
         production: number.is_none() && visit.place.eq_ignore_ascii_case("production"),
     };
     let write = find_or_create(Arc::clone(&visit.forge), visit.name.clone(), mark.clone(), new);
-    visit.context.writes.deployments.start(visit.request, mark, write);
+    visit.context.publisher.deployments.start(visit.request, mark, write);
     Ok(())
 }
 

@@ -6,13 +6,13 @@ use kube::ResourceExt as _;
 
 use super::Visit;
 use crate::api::{Origin, TriggerState};
-use crate::controllers::runner::Failure;
 use crate::core::deployment::gates::supersession;
 use crate::core::environment::eligibility::{self, Unselected, Verdict};
 use crate::core::environment::resolved::Mistake;
 use crate::core::forge::{Deployment, StatusState};
 use crate::core::naming;
 use crate::ports::ForgeError;
+use crate::runtime::failure::Failure;
 
 /// Maximum number of deployments newer than the source's whose state is read.
 const NEWER: usize = 5;
@@ -50,7 +50,7 @@ pub(super) async fn verify(visit: &Visit<'_>, created: Option<i64>) -> Result<Ve
     if created.is_some() {
         return Ok(Verified::Holds { is_head: superseded.is_none() });
     }
-    let others = visit.context.requests.state();
+    let others = visit.siblings();
     let superseded =
         superseded.or_else(|| supersession::by_request(visit.request, others.iter().map(AsRef::as_ref)));
     Ok(superseded
@@ -60,7 +60,7 @@ pub(super) async fn verify(visit: &Visit<'_>, created: Option<i64>) -> Result<Ve
 async fn pull_request(visit: &Visit<'_>, created: Option<i64>) -> Result<Verified, Failure> {
     let spec = &visit.request.spec;
     let Some(reference) = &spec.pull_request else { return Ok(Verified::Holds { is_head: true }) };
-    let max_age = visit.context.reading_age(visit.request, &visit.name, reference.number);
+    let max_age = visit.context.hints.max_age_for(visit.request, &visit.name, reference.number);
     let pull_request = match visit.forge.pull_request(&visit.name, reference.number, max_age).await {
         Ok(pull_request) => pull_request,
         Err(ForgeError::NotFound(message)) => {

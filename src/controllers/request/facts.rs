@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use super::Visit;
-use crate::controllers::runner::Failure;
 use crate::core::deployment::gates::image::{self, Answer};
 use crate::core::deployment::gates::{Facts, Needs};
 use crate::core::environment::resolved::{About, Mistake};
@@ -12,6 +11,7 @@ use crate::core::forge::StatusState;
 use crate::core::image::{ImageReference, credentials_for};
 use crate::core::naming;
 use crate::ports::{ForgeError, RegistryError};
+use crate::runtime::failure::Failure;
 
 pub(super) async fn fetch(visit: &Visit<'_>, needs: Needs) -> Result<Facts, Failure> {
     let mut facts = Facts::default();
@@ -93,7 +93,7 @@ async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mis
     let mut credentials = None;
     if let Some(secret) = &registry.secret_name {
         let found = visit.context.secrets.secret(secret).await?;
-        let own = &visit.context.own_namespace;
+        let own = &visit.context.common.settings.own_namespace;
         let read = found
             .ok_or_else(|| format!("there is no Secret {own}/{secret}"))
             .and_then(|data| credentials_for(secret, &data, &reference));

@@ -4,14 +4,15 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::ResourceExt as _;
+use tokio::time::Instant;
 
 use super::Visit;
-use crate::controllers::runner::Failure;
 use crate::core::deployment::gates::repeats::{self, Hold, Next};
 use crate::core::deployment::reason::RequestReason;
+use crate::runtime::failure::Failure;
 
 /// Time for which a creation is remembered.
 const REMEMBERED: Duration = Duration::from_secs(repeats::WINDOW.as_secs().unsigned_abs());
@@ -47,8 +48,12 @@ pub(super) async fn hold(visit: &Visit<'_>, reruns: i64) -> Result<Option<Hold>,
     }
     let uid = visit.request.uid().unwrap_or_default();
     let mark = if reruns == 0 { uid } else { format!("{uid}.{reruns}") };
-    let next =
-        Next { cluster: &visit.context.cluster_id, mark: &mark, environment: &visit.place, sha: &spec.sha };
+    let next = Next {
+        cluster: &visit.context.common.settings.cluster_id,
+        mark: &mark,
+        environment: &visit.place,
+        sha: &spec.sha,
+    };
     let recent = visit.forge.recent_deployments(&visit.name).await?;
     // In a repository with many environments the newest hundred deployments may not cover the whole
     // window. This commit's deployments are therefore listed completely.
@@ -56,7 +61,7 @@ pub(super) async fn hold(visit: &Visit<'_>, reruns: i64) -> Result<Option<Hold>,
     all.extend(recent.items.iter().cloned());
     let held = repeats::hold(next, &all, visit.now);
     if held.is_some() && RequestReason::of(visit.request) != Some(RequestReason::DeploymentLoop) {
-        visit.context.metrics.deployment_loop();
+        visit.context.common.metrics.deployment_loop();
     }
     Ok(held)
 }

@@ -19,26 +19,31 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
 
-pub use self::loops::Creations;
+use self::commit_status::Report;
+use self::eligibility::Verified;
+pub(super) use self::loops::Creations;
+use self::outcome::Followed;
 pub(super) use self::record::{STAGES, kinds};
-use super::{Context, write};
+use super::ingest::{Hints, Reception};
+use super::repository::Sweeps;
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, Origin, PreviewEnvironment, find_condition,
 };
-use crate::controllers::request::commit_status::Report;
-use crate::controllers::request::eligibility::Verified;
-use crate::controllers::request::outcome::Followed;
-use crate::controllers::runner::Failure;
 use crate::core::deployment::gates::repeats::Hold;
 use crate::core::deployment::gates::{self, Asked, Evaluation, pushes, supersession};
-use crate::core::deployment::{ownership, triggers};
+use crate::core::deployment::ownership;
 use crate::core::environment::resolve::{self, Admitted};
 use crate::core::environment::resolved::Mistake;
 use crate::core::forge::RepositoryName;
+use crate::core::identity::EnvironmentKey;
 use crate::core::{conditions, naming};
-use crate::ports::{Actor, Forge};
+use crate::ports::{Actor, Forge, Registry, Renderer, Secrets};
+use crate::runtime::common::Common;
+use crate::runtime::failure::Failure;
+use crate::runtime::objects::Key;
+use crate::runtime::publisher::Publisher;
+use crate::runtime::write;
 
 /// Reason: the other environment's deployment is no longer in the state that triggered this
 /// request.
@@ -46,12 +51,41 @@ const SOURCE_NOT_LIVE: &str = "SourceNotLive";
 /// Requests kept per environment and pull request.
 const KEPT: usize = 5;
 
+/// What the reconciles of requests need.
+pub struct Context {
+    pub(super) common: Arc<Common>,
+    pub(super) secrets: Arc<dyn Secrets>,
+    pub(super) renderer: Arc<dyn Renderer>,
+    pub(super) registry: Arc<dyn Registry>,
+    pub(super) publisher: Arc<Publisher>,
+    pub(super) reception: Arc<Reception>,
+    pub(super) hints: Arc<Hints>,
+    pub(super) sweeps: Arc<Sweeps>,
+    pub(super) creations: Creations,
+}
+
+impl Context {
+    /// Cancels the waiting writes of a request, and forgets their results.
+    pub(super) fn forget(&self, request: &DeploymentRequest) {
+        self.publisher.deployments.forget(request);
+        self.publisher.commit_statuses.forget(request);
+    }
+}
+
+/// Returns the requests for an environment.
+pub(super) fn of_environment(
+    environment: &PreviewEnvironment,
+    common: &Common,
+) -> Vec<Arc<DeploymentRequest>> {
+    common.objects.requests.with(&Key::Environment(environment.into()))
+}
+
 /// Reconciles a request, within the runner's limits.
 pub fn reconcile(
     request: Arc<DeploymentRequest>,
     context: Arc<Context>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
-    async move { visit(context.fresh_requests.of(request), &context).await }.boxed()
+    async move { visit(context.common.objects.requests.newest(request), &context).await }.boxed()
 }
 
 /// Result of a reconcile.
@@ -104,31 +138,32 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
     }
     // While the operator drains, Matinee follows existing deployments to their end and creates no
     // more.
-    if context.standing.drains()
+    if context.common.leadership.drains()
         && request.status.as_ref().is_none_or(|status| status.deployment_id.is_none())
-        && !context.writes.deployments.has_result(&request)
+        && !context.publisher.deployments.has_result(&request)
     {
-        context.writes.deployments.forget(&request);
-        return Ok(Action::requeue(context.sweep_interval));
+        context.publisher.deployments.forget(&request);
+        return Ok(Action::requeue(context.common.settings.sweep_interval));
     }
     let (outcome, report_again) = steps(&request, context).await?;
     let Some(outcome) = outcome else {
         return Ok(report_again.map_or_else(Action::await_change, Action::requeue));
     };
-    if !matches!(outcome, Outcome::Creating { .. }) && !context.writes.deployments.has_result(&request) {
+    if !matches!(outcome, Outcome::Creating { .. }) && !context.publisher.deployments.has_result(&request) {
         // Take a waiting creation out of the write queue. If the creation has finished in the
         // meantime, the next reconcile records it.
-        context.writes.deployments.forget(&request);
+        context.publisher.deployments.forget(&request);
     }
     if let Outcome::Deleted = outcome {
         if is_live(&request, context) {
             // The environment is deleted first, and its requests with it. Without the request,
             // Matinee would take it for an environment that was deployed by hand, and keep it.
-            return Ok(Action::requeue(context.sweep_interval));
+            return Ok(Action::requeue(context.common.settings.sweep_interval));
         }
         delete(&request, context).await?;
         if record::may_have_created(&request)
             && let Some(repository) = context
+                .common
                 .repository(&request.namespace().unwrap_or_default(), &request.spec.repository_ref.name)
                 .await?
         {
@@ -165,11 +200,11 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
         Outcome::Gated(evaluation) => match &evaluation.summary {
             gates::Summary::Refused { over: true, .. } => None,
             gates::Summary::Waiting { again: Some(again), .. } => {
-                Some(wait(*again, context).min(context.sweep_interval))
+                Some(wait(*again, context).min(context.common.settings.sweep_interval))
             }
             gates::Summary::Waiting { again: None, .. }
             | gates::Summary::Refused { .. }
-            | gates::Summary::Open => Some(context.sweep_interval),
+            | gates::Summary::Open => Some(context.common.settings.sweep_interval),
         },
         Outcome::Creating { again, .. } => Some(*again),
         Outcome::Failed(_) => Some(record::REFUSED_AGAIN),
@@ -177,14 +212,16 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
         // For a deployment that Matinee itself deploys, the reporter enqueues the request. This
         // additional reconcile needs no call to GitHub.
         Outcome::Refused(Mistake { reason: SOURCE_NOT_LIVE | ownership::NAME_TAKEN, .. })
-        | Outcome::Created { followed: Followed::UnderWay, .. } => Some(context.sweep_interval),
+        | Outcome::Created { followed: Followed::UnderWay, .. } => {
+            Some(context.common.settings.sweep_interval)
+        }
         _ => None,
     }
 }
 
 /// Returns the time until `until`, at least one second.
 fn wait(until: Timestamp, context: &Context) -> Duration {
-    let wait = Duration::try_from(until.duration_since(context.clock.now())).unwrap_or_default();
+    let wait = Duration::try_from(until.duration_since(context.common.clock.now())).unwrap_or_default();
     wait.max(Duration::from_secs(1))
 }
 
@@ -197,7 +234,7 @@ async fn steps(
 ) -> Result<(Option<Outcome>, Option<Duration>), Failure> {
     let refused = async |mistake| {
         // The class doesn't admit the PreviewRepository, so nothing more is written for it.
-        context.writes.forget_request(request);
+        context.forget(request);
         if is_settled(request) {
             // The recorded result stays, although the last commit status can't be written any more.
             return Ok((None, None));
@@ -208,23 +245,22 @@ async fn steps(
     };
     let namespace = request.namespace().unwrap_or_default();
     let spec = &request.spec;
-    let repository = context.repository(&namespace, &spec.repository_ref.name).await?;
-    let class = context.class_of(repository.as_deref()).await?;
-    let all = context.repositories.state();
-    let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
+    let repository = context.common.repository(&namespace, &spec.repository_ref.name).await?;
+    let class = context.common.class_of(repository.as_deref()).await?;
+    let rivals = repository.as_ref().map(|repository| context.common.objects.repositories.rivals(repository));
     let admitted = resolve::admit(
         &namespace,
         &spec.repository_ref.name,
         &spec.environment,
         repository.as_deref(),
         class.as_deref(),
-        &all,
+        rivals.as_deref().unwrap_or_default(),
     );
     let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(mistake) => return refused(mistake).await,
     };
-    let (forge, name) = context.forge(&admitted).await?;
+    let (forge, name) = context.common.forge(&admitted).await?;
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let Some(place) = naming::github_environment(admitted.entry, number) else {
         return refused(resolve::wrong_place(&name, admitted.entry, number)).await;
@@ -234,7 +270,7 @@ async fn steps(
     {
         return refused(mistake).await;
     }
-    let visit = Visit { request, admitted, forge, name, place, context, now: context.clock.now() };
+    let visit = Visit { request, admitted, forge, name, place, context, now: context.common.clock.now() };
     if is_settled(request) {
         let report = commit_status::tell(&visit, None).await;
         record::report(request, &report, context).await?;
@@ -259,8 +295,8 @@ fn own_name(request: &DeploymentRequest, admitted: &Admitted<'_>, context: &Cont
     let spec = &request.spec;
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let name = naming::preview_environment(&spec.repository_ref.name, &spec.environment, number);
-    let place = ObjectRef::new(&name).within(&request.namespace().unwrap_or_default());
-    let existing = context.environments.get(&place);
+    let namespace = request.namespace().unwrap_or_default();
+    let existing = context.common.objects.environments.get(&namespace, &name);
     ownership::is_own(admitted.repository, admitted.entry, number, existing.as_deref())
 }
 
@@ -317,7 +353,7 @@ impl Visit<'_> {
     /// Whether another commit was deployed after this one although this one is the head now,
     /// because somebody pushed the branch back.
     fn is_overtaken(&self, deployment_id: i64) -> bool {
-        let all = self.context.requests.state();
+        let all = self.siblings();
         match self.request.spec.requested_by.origin {
             // Only the head can be deployed to a pull request's environment, so any other deployed
             // commit was the head at the time.
@@ -336,19 +372,21 @@ impl Visit<'_> {
     /// Whether the environment's revision is another commit, of a newer deployment.
     fn is_replaced(&self, deployment_id: i64) -> bool {
         let spec = &self.request.spec;
-        let newer = self.context.environments.find(|environment| {
-            environment.namespace() == self.request.namespace()
-                && triggers::is_request_of(spec, &environment.spec)
-                && environment.spec.revision.deployment_id > Some(deployment_id)
+        environments_of(self.request, &self.context.common).iter().any(|environment| {
+            environment.spec.revision.deployment_id > Some(deployment_id)
                 && environment.spec.revision.sha != spec.sha
-        });
-        newer.is_some()
+        })
+    }
+
+    /// Returns all requests for the environment, this one included.
+    fn siblings(&self) -> Vec<Arc<DeploymentRequest>> {
+        self.context.common.objects.requests.with(&Key::Environment(self.request.into()))
     }
 
     /// Returns the deployment of another branch's push of the same commit, if nothing was deployed
     /// since.
     fn shared(&self) -> Option<i64> {
-        let all = self.context.requests.state();
+        let all = self.siblings();
         let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
         pushes::shared(self.request, &all).filter(|id| !self.is_replaced(*id))
     }
@@ -357,24 +395,28 @@ impl Visit<'_> {
 /// Whether an environment deploys the deployment that the request created.
 fn is_live(request: &DeploymentRequest, context: &Context) -> bool {
     let Some(id) = request.status.as_ref().and_then(|status| status.deployment_id) else { return false };
-    let live = context.environments.find(|environment| {
-        environment.namespace() == request.namespace()
-            && environment.metadata.deletion_timestamp.is_none()
+    environments_of(request, &context.common).iter().any(|environment| {
+        environment.metadata.deletion_timestamp.is_none()
             && environment.spec.revision.deployment_id == Some(id)
-            && triggers::is_request_of(&request.spec, &environment.spec)
-    });
-    live.is_some()
+    })
+}
+
+/// Returns the environment that a request is for, if it exists; several if somebody created further
+/// ones by hand.
+fn environments_of(request: &DeploymentRequest, common: &Common) -> Vec<Arc<PreviewEnvironment>> {
+    common.objects.environments.with(&Key::Environment(request.into()))
 }
 
 pub(super) async fn delete(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {
     let kind = write::kind::<DeploymentRequest>();
     let uid = request.uid().unwrap_or_default();
     context
+        .common
         .cluster
         .delete(&Actor::Operator, &kind, request.namespace().as_deref(), &request.name_any(), &uid)
         .await?;
-    context.fresh_requests.forget(&uid);
-    context.writes.forget_request(request);
+    context.common.objects.requests.deleted(request);
+    context.forget(request);
     Ok(())
 }
 
@@ -383,15 +425,12 @@ pub(super) async fn delete(request: &DeploymentRequest, context: &Context) -> Re
 pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
     let spec = &environment.spec;
     let namespace = environment.namespace().unwrap_or_default();
-    let asked = context.requests.state_filter(|request| {
-        request.namespace().as_deref() == Some(&namespace)
-            && request.metadata.deletion_timestamp.is_none()
-            && triggers::is_request_of(&request.spec, spec)
-    });
-    for request in asked {
-        delete(&request, context).await?;
+    for request in of_environment(environment, &context.common) {
+        if request.metadata.deletion_timestamp.is_none() {
+            delete(&request, context).await?;
+        }
     }
-    if let Some(repository) = context.repository(&namespace, &spec.repository_ref.name).await? {
+    if let Some(repository) = context.common.repository(&namespace, &spec.repository_ref.name).await? {
         context.sweeps.forget(&repository.uid().unwrap_or_default());
     }
     Ok(())
@@ -403,25 +442,21 @@ pub(super) async fn look_at_head(
     head: &str,
     context: &Context,
 ) -> Result<(), Failure> {
-    let asked = context.requests.state_filter(|request| {
-        request.namespace() == environment.namespace()
-            && request.metadata.deletion_timestamp.is_none()
-            && triggers::is_request_of(&request.spec, &environment.spec)
+    let mut asked = of_environment(environment, &context.common);
+    asked.retain(|request| {
+        request.metadata.deletion_timestamp.is_none()
             && request.spec.sha == head
             && request.status.as_ref().is_some_and(|status| status.deployment_id.is_some())
     });
     for request in asked {
-        context.reception.look_at(&request, context.clock.now()).await?;
+        context.reception.look_at(&request, context.common.clock.now()).await?;
     }
     Ok(())
 }
 
 /// Deletes the oldest requests of an environment. The newest [`KEPT`] stay.
 async fn forget_the_oldest(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {
-    let siblings = context.requests.state_filter(|other| {
-        other.namespace() == request.namespace()
-            && supersession::have_same_environment(&other.spec, &request.spec)
-    });
+    let siblings = context.common.objects.requests.with(&Key::Environment(EnvironmentKey::from(request)));
     let siblings: Vec<&DeploymentRequest> = siblings.iter().map(AsRef::as_ref).collect();
     for old in supersession::surplus(&siblings, KEPT).into_iter().filter(|old| is_over(old)) {
         delete(old, context).await?;

@@ -3,16 +3,14 @@
 
 use std::sync::Arc;
 
-use kube::ResourceExt as _;
-
 use super::Visit;
 use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment, PreviewEnvironmentStatus};
 use crate::core::deployment::gates::supersession;
-use crate::core::deployment::triggers;
 use crate::core::environment::status;
 use crate::core::forge::StatusState;
 use crate::core::publish::deployment_status;
 use crate::ports::ForgeError;
+use crate::runtime::publisher::Progress;
 
 /// State of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +34,7 @@ pub(in crate::controllers) enum Followed {
 /// Returns the state of the request's deployment.
 pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, ForgeError> {
     let request = visit.request;
-    let ours = visit.context.environments.find(|environment| {
-        environment.namespace() == request.namespace()
-            && triggers::is_request_of(&request.spec, &environment.spec)
-    });
-    let ours = ours.map(|ours| visit.context.fresh_environments.of(ours));
+    let ours = super::environments_of(request, &visit.context.common).into_iter().next();
     let known = ours.as_ref().and_then(|environment| environment.status.as_ref());
     if let Some(status) = known {
         let told = status.reported.iter().find(|told| told.deployment_id == id);
@@ -75,7 +69,7 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
 /// A deployment without a status is under way, unless a newer one has replaced it.
 fn without_status(visit: &Visit<'_>, id: i64, ours: Option<&PreviewEnvironment>) -> Followed {
     if visit.admitted.entry.deploy.is_none() {
-        let all = visit.context.requests.state();
+        let all = visit.siblings();
         let is_replaced = supersession::is_replaced(visit.request, id, all.iter().map(AsRef::as_ref));
         return if is_replaced { Followed::Inactive } else { Followed::UnderWay };
     }
@@ -87,10 +81,12 @@ fn without_status(visit: &Visit<'_>, id: i64, ours: Option<&PreviewEnvironment>)
         // more.
         let why = deployment_status::superseded(&visit.request.spec.sha, &environment.spec.revision.sha);
         let report = deployment_status::inactive(id, &why, None);
-        let forge = Arc::clone(&visit.forge);
-        let written = visit.context.reporter.make_inactive(environment, forge, visit.name.clone(), report);
-        if let Err(error) = written {
-            tracing::warn!(deployment_id = id, %error, "deployment status not created, will retry");
+        let writes = &visit.context.publisher.deployment_statuses;
+        if matches!(writes.look_in(environment, id), Progress::Idle) {
+            let (forge, name, wanted) = (Arc::clone(&visit.forge), visit.name.clone(), report.clone());
+            writes.start_in(environment, id, report, async move {
+                Ok(forge.create_deployment_status(&name, &wanted).await?)
+            });
         }
     }
     Followed::UnderWay

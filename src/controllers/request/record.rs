@@ -6,21 +6,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
-use kube::runtime::reflector::ObjectRef;
 
-use super::{Followed, Outcome, Visit};
+use super::{Context, Followed, Outcome, Visit};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, ConditionStatus, DeploymentRequest, DeploymentRequestStatus, Intent,
     Origin, find_condition,
 };
 use crate::controllers::request::commit_status::{self, Report};
-use crate::controllers::runner::Failure;
-use crate::controllers::{Context, events, write};
 use crate::core::conditions::{self, Summary};
 use crate::core::deployment::gates::repeats::Hold;
 use crate::core::deployment::gates::{self, Evaluation};
 use crate::core::deployment::reason::RequestReason;
 use crate::core::environment::resolved::Mistake;
+use crate::runtime::failure::Failure;
+use crate::runtime::{events, write};
 
 /// Condition: PreviewRepository, class, and pull request or branch permit the request.
 const ALLOWED: &str = "Allowed";
@@ -129,7 +128,7 @@ pub(super) async fn outcome(
     report: &Report,
     context: &Context,
 ) -> Result<(), Failure> {
-    let now = context.clock.now();
+    let now = context.common.clock.now();
     let newest = newest(request, context);
     let mut status = known(newest.as_deref().unwrap_or(request));
     let generation = request.metadata.generation.unwrap_or_default();
@@ -213,7 +212,7 @@ pub(super) async fn report(
     let request = newest.as_deref().unwrap_or(request);
     let mut status = known(request);
     let generation = request.metadata.generation.unwrap_or_default();
-    set_report(&mut status, report, generation, context.clock.now());
+    set_report(&mut status, report, generation, context.common.clock.now());
     if request.status.as_ref() != Some(&status) {
         write_status(request, &status, context).await?;
     }
@@ -232,8 +231,7 @@ fn set_report(status: &mut DeploymentRequestStatus, report: &Report, generation:
 
 /// Returns the current request, including writes that the watch doesn't show yet.
 fn newest(request: &DeploymentRequest, context: &Context) -> Option<Arc<DeploymentRequest>> {
-    let seen = context.requests.get(&ObjectRef::from_obj(request));
-    seen.map(|seen| context.fresh_requests.of(seen)).filter(|newest| newest.uid() == request.uid())
+    context.common.objects.requests.current(request)
 }
 
 fn succeeded(
@@ -290,9 +288,9 @@ async fn write_status(
 ) -> Result<(), Failure> {
     // The approvals belong to another field manager.
     let own = DeploymentRequestStatus { approvals: Vec::new(), ..status.clone() };
-    let written = write::status(&*context.cluster, write::REQUEST, request, &own).await?;
-    context.fresh_requests.wrote(written);
+    let written = write::status(&*context.common.cluster, write::REQUEST, request, &own).await?;
+    context.common.objects.requests.wrote(written);
     let before = request.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    events::of_trouble(write::reference(request), before, &status.conditions, context).await;
+    events::of_trouble(write::reference(request), before, &status.conditions, &context.common).await;
     Ok(())
 }

@@ -4,16 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use kube::runtime::reflector::ObjectRef;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::api::{DeploymentRequestStatus, Gates, Lock};
 use crate::controllers::fakes::{FakeForge, World, condition, until};
-use crate::controllers::runner::drive;
-use crate::controllers::trouble;
 use crate::core::forge::CommitState;
-use crate::metrics::Controller;
 use crate::ports::ForgeError;
 
 fn status(world: &World, name: &str) -> Option<DeploymentRequestStatus> {
@@ -25,13 +21,13 @@ fn ready_of(world: &World, name: &str) -> String {
 }
 
 async fn reconcile_once(world: &World, name: &str) {
-    let object = world.context.requests.get(&ObjectRef::new(name).within("team")).unwrap();
-    reconcile(object, Arc::clone(&world.context)).await.unwrap();
+    let object = world.controllers.common.objects.requests.get("team", name).unwrap();
+    reconcile(object, Arc::clone(&world.controllers.requests)).await.unwrap();
 }
 
 async fn written(world: &World, name: &str) {
-    let object = world.context.requests.get(&ObjectRef::new(name).within("team")).unwrap();
-    let writes = &world.context.writes;
+    let object = world.controllers.common.objects.requests.get("team", name).unwrap();
+    let writes = &world.controllers.publisher;
     until("the write ends", || {
         writes.deployments.has_result(&object) || writes.commit_statuses.has_result(&object)
     })
@@ -45,24 +41,13 @@ async fn an_installation_that_answers_no_write_delays_no_other() {
     let stuck: Vec<_> = (0..20).map(|number| world.request("hanging", &format!("e{number}"))).collect();
     let other = world.request("well", "e0");
     let shutdown = CancellationToken::new();
-    let (context, asked) = (Arc::clone(&world.context), world.asked_requests.take().unwrap());
-    let requests = context.requests.clone();
-    // The default concurrency, which is lower than the number of requests that wait for GitHub.
-    let driven = drive(
-        Controller::DeploymentRequest,
-        requests,
-        asked,
-        16,
-        &shutdown,
-        &context,
-        (reconcile as _, trouble::explain as _),
-    );
-    let driven = tokio::spawn(driven);
+    // The default concurrency is lower than the number of requests that wait for GitHub.
+    let driven = world.drive_requests(&shutdown);
     for name in &stuck {
-        world.ask_requests.named("team", name);
+        world.controllers.common.queues.requests.enqueue_named("team", name);
     }
     until("all wait for their turn", || hanging.waiting.load(Ordering::SeqCst) == 20).await;
-    world.ask_requests.named("team", &other);
+    world.controllers.common.queues.requests.enqueue_named("team", &other);
     until("the other installation's deployment exists", || {
         status(&world, &other).is_some_and(|status| status.deployment_id.is_some())
     })
@@ -95,7 +80,8 @@ async fn a_request_that_is_not_wanted_any_more_leaves_the_queue() {
     });
     reconcile_once(&world, &name).await;
     assert!(ready_of(&world, &name).contains("Locked"), "{}", ready_of(&world, &name));
-    until("its creation was taken back", || world.context.writes.deployments.under_way().is_empty()).await;
+    until("its creation was taken back", || world.controllers.publisher.deployments.under_way().is_empty())
+        .await;
     // The remaining write is the commit status, which hangs too.
     until("one write is left", || hanging.waiting.load(Ordering::SeqCst) == 1).await;
     let conditions = status(&world, &name).unwrap().conditions;
@@ -111,8 +97,8 @@ async fn a_lost_answer_is_looked_for_and_makes_no_second_deployment() {
     written(&world, &name).await;
     assert_eq!(forge.counts().0, 1);
     // The process ends before it records the result.
-    let object = world.context.requests.get(&ObjectRef::new(&name).within("team")).unwrap();
-    world.context.writes.forget_request(&object);
+    let object = world.controllers.common.objects.requests.get("team", &name).unwrap();
+    world.controllers.requests.forget(&object);
     assert!(status(&world, &name).unwrap().intent.is_some());
     reconcile_once(&world, &name).await;
     written(&world, &name).await;
@@ -152,7 +138,7 @@ async fn what_github_refuses_to_create_is_not_asked_for_again_at_once() {
     for _ in 0..3 {
         reconcile_once(&world, &name).await;
         assert_eq!(ready_of(&world, &name), "False Refused: Resource not accessible");
-        assert!(world.context.writes.deployments.under_way().is_empty());
+        assert!(world.controllers.publisher.deployments.under_way().is_empty());
     }
     assert_eq!(forge.counts().0, 0);
 }
@@ -187,6 +173,6 @@ async fn the_last_commit_status_survives_failures() {
     assert_eq!(states, [CommitState::Pending, CommitState::Failure]);
     // The request has ended, and nothing more is written.
     reconcile_once(&world, &name).await;
-    let object = world.context.requests.get(&ObjectRef::new(&name).within("team")).unwrap();
-    assert!(is_over(&world.context.fresh_requests.of(object)));
+    let object = world.controllers.common.objects.requests.get("team", &name).unwrap();
+    assert!(is_over(&object));
 }

@@ -8,6 +8,7 @@ use crate::api::{ConditionStatus, PreviewEnvironment, PreviewEnvironmentStatus, 
 use crate::core::api_error;
 use crate::core::conditions::{self, READY, Summary};
 use crate::core::environment::status::{self, CONDITIONS};
+use crate::core::publish::deployment_status;
 
 /// Reason while the environment is being deleted.
 const DELETING: &str = "Deleting";
@@ -32,6 +33,9 @@ pub struct Deletion<'a> {
     pub namespace: Option<&'a DynamicObject>,
     /// Why Matinee can't report the deletion to GitHub, or that the report is in progress.
     pub github: Option<&'a str>,
+    /// Whether GitHub shows all deployments as inactive, or why it never will; `None` while that is
+    /// open.
+    pub reported: Option<Result<(), &'a str>>,
 }
 
 /// Whether the status says that the environment is being deleted.
@@ -48,15 +52,14 @@ pub fn takes_long(environment: &PreviewEnvironment, now: Timestamp) -> bool {
     since.is_some_and(|since| now.duration_since(since.0) >= AS_A_RULE)
 }
 
-/// Returns the status of an environment during its deletion, without the parts that the reporter
-/// writes.
+/// Returns the status of an environment during its deletion.
 pub fn status(
     environment: &PreviewEnvironment,
     deletion: &Deletion<'_>,
     now: Timestamp,
 ) -> PreviewEnvironmentStatus {
     let generation = environment.metadata.generation.unwrap_or_default();
-    let mut status = status::own(environment.status.as_ref());
+    let mut status = status::or_empty(environment.status.as_ref());
     status.observed_generation = generation;
     let held = deletion.namespace.and_then(|namespace| held_by(namespace, now));
     let reason = if held.is_some() { HELD } else { DELETING };
@@ -77,6 +80,15 @@ pub fn status(
     }
     let summary = Summary::Reconciling { reason: reason.to_owned(), message: causes.join("; ") };
     conditions::summarize(list, &summary, generation, now);
+    let current = environment.spec.revision.deployment_id;
+    match deletion.reported {
+        None => {}
+        Some(Ok(())) => {
+            status.reported = deployment_status::all_inactive(&status.reported, current);
+            status::set_reported(&mut status, current, Ok(()), generation, now);
+        }
+        Some(Err(why)) => status::set_reported(&mut status, current, Err(why), generation, now),
+    }
     status
 }
 
@@ -178,7 +190,7 @@ mod tests {
             {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "All content successfully deleted"},
         ]);
         let held = namespace(&conditions);
-        let deletion = Deletion { namespace: Some(&held), github: None };
+        let deletion = Deletion { namespace: Some(&held), ..Deletion::default() };
         let mut environment = environment();
         let first = status(&environment, &deletion, at(2));
         assert_eq!(ready(&first), ("Unknown", "Deleting", "namespace preview-shop-pr-1 is being deleted"));
@@ -205,7 +217,11 @@ mod tests {
     #[test]
     fn what_keeps_github_from_knowing_comes_before_what_goes_as_a_rule() {
         let going = namespace(&json!([]));
-        let deletion = Deletion { namespace: Some(&going), github: Some("GitHub did not answer: 502") };
+        let deletion = Deletion {
+            namespace: Some(&going),
+            github: Some("GitHub did not answer: 502"),
+            ..Deletion::default()
+        };
         let status = status(&environment(), &deletion, at(60));
         assert_eq!(
             ready(&status).2,

@@ -7,6 +7,7 @@ pub mod lead_time;
 pub mod lifetime;
 pub mod plan;
 pub mod ready_when;
+pub mod reason;
 pub mod resolve;
 pub mod resolved;
 pub mod state;

@@ -1,5 +1,6 @@
 //! Resolves an environment's references to a [`Target`], the plan's only input, or to a mistake.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use kube::ResourceExt as _;
@@ -15,21 +16,6 @@ use crate::core::environment::eligibility;
 use crate::core::environment::resolved::{Mistake, Target};
 use crate::core::forge::RepositoryName;
 use crate::core::{class_limits, naming};
-
-/// Everything in the cluster that concerns one environment.
-#[derive(Clone, Copy, Debug)]
-pub struct Found<'a> {
-    /// The PreviewRepository that the environment names.
-    pub repository: Option<&'a PreviewRepository>,
-    /// The class that the PreviewRepository names.
-    pub class: Option<&'a PreviewClass>,
-    /// The template that the PreviewRepository's entry names.
-    pub template: Option<&'a PreviewTemplate>,
-    /// Every PreviewRepository, to find the owner of an environment.
-    pub repositories: &'a [&'a PreviewRepository],
-    /// Every environment, to find the owner of a host name.
-    pub environments: &'a [&'a PreviewEnvironment],
-}
 
 /// PreviewRepository, entry and class of an environment, after the checks in [`admit`].
 #[derive(Clone, Copy, Debug)]
@@ -47,13 +33,13 @@ pub struct Admitted<'a> {
 /// # Errors
 /// `RepositoryMissing`, `EnvironmentUnknown`, `ClassMissing`, `RepositoryNotAllowed`,
 /// `NamespaceNotAllowed`, `EnvironmentClaimed`.
-pub fn admit<'a>(
+pub fn admit<'a, R: Borrow<PreviewRepository>>(
     namespace: &str,
     repository_name: &str,
     environment: &str,
     repository: Option<&'a PreviewRepository>,
     class: Option<&'a PreviewClass>,
-    repositories: &[&'a PreviewRepository],
+    rivals: &[R],
 ) -> Result<Admitted<'a>, Mistake> {
     let repository = repository.ok_or_else(|| {
         let cause = Cause::new(format!("there is no PreviewRepository {namespace}/{repository_name}"))
@@ -72,7 +58,8 @@ pub fn admit<'a>(
         })?;
     let class = class.ok_or_else(|| class_missing(repository))?;
     ownership::class_admits(class, repository)?;
-    ownership::holds(repositories, repository, entry)?;
+    let rivals: Vec<_> = rivals.iter().map(Borrow::borrow).collect();
+    ownership::holds(&rivals, repository, entry)?;
     Ok(Admitted { repository, entry, class })
 }
 
@@ -147,26 +134,22 @@ pub fn template_missing(
     Mistake::new("TemplateMissing", cause)
 }
 
-/// Checks an environment and resolves everything that the plan needs.
+/// Resolves everything that the plan of an admitted environment needs. `template` is the one that
+/// the PreviewRepository's entry names. `holders` returns the environments that have a host name.
 ///
 /// # Errors
-/// The errors of [`admit`], and `NothingToDeploy`, `ClassInvalid`, `TemplateMissing`,
-/// `ParameterUnknown`, `ParameterMissing`, `HostTaken`.
-pub fn validate(
+/// `NothingToDeploy`, `ClassInvalid`, `TemplateMissing`, `ParameterUnknown`, `ParameterMissing`,
+/// `HostTaken`.
+pub fn validate<E: Borrow<PreviewEnvironment>>(
     environment: &PreviewEnvironment,
     pull_request: Option<&PullRequestSource>,
-    found: &Found<'_>,
+    admitted: &Admitted<'_>,
+    template: Option<&PreviewTemplate>,
+    holders: impl Fn(&str) -> Vec<E>,
 ) -> Result<Target, Mistake> {
     let namespace = environment.namespace().unwrap_or_default();
     let spec = &environment.spec;
-    let Admitted { repository, entry, class } = admit(
-        &namespace,
-        &spec.repository_ref.name,
-        &spec.environment,
-        found.repository,
-        found.class,
-        found.repositories,
-    )?;
+    let Admitted { repository, entry, class } = *admitted;
     let deploy = entry.deploy.as_ref().ok_or_else(|| {
         let cause = Cause::new(format!("environment {} has nothing to deploy", entry.name))
             .detail(format!("{}, spec.environments[{}]", title(repository), entry.name))
@@ -175,12 +158,14 @@ pub fn validate(
     })?;
     class_limits::check(class)?;
     let template =
-        found.template.ok_or_else(|| template_missing(repository, entry, &deploy.template.reference.name))?;
+        template.ok_or_else(|| template_missing(repository, entry, &deploy.template.reference.name))?;
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let repository_name = repository.name_any();
     let host = naming::host(&repository_name, &entry.name, number, &class.spec.routing.domain);
     for wanted in naming::hosts(&host, &template.spec.endpoints) {
-        if let Some(holder) = host_holder(environment, &wanted, found.environments) {
+        let holders = holders(&wanted);
+        let holders = holders.iter().map(Borrow::borrow);
+        if let Some(holder) = host_holder(environment, &wanted, holders) {
             return Err(host_taken(&wanted, holder));
         }
     }
@@ -220,9 +205,10 @@ fn host_taken(host: &str, holder: &PreviewEnvironment) -> Mistake {
 fn host_holder<'a>(
     environment: &PreviewEnvironment,
     host: &str,
-    environments: &[&'a PreviewEnvironment],
+    environments: impl Iterator<Item = &'a PreviewEnvironment>,
 ) -> Option<&'a PreviewEnvironment> {
-    environments.iter().copied().find(|other| {
+    let mut environments = environments;
+    environments.find(|other| {
         other.uid() != environment.uid()
             && other.status.as_ref().is_some_and(|status| status.hosts.iter().any(|theirs| theirs == host))
             && seniority(other) < seniority(environment)

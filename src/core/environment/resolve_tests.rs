@@ -86,17 +86,18 @@ impl World {
         let neighbours: Vec<PreviewRepository> =
             self.neighbours.iter().map(|value| serde_json::from_value(value.clone()).unwrap()).collect();
         let others: Vec<PreviewEnvironment> = self.others.iter().map(read).collect();
-        validate(
-            &environment,
-            None,
-            &Found {
-                repository: repository.as_ref(),
-                class: class.as_ref(),
-                template: template.as_ref(),
-                repositories: &repository.iter().chain(&neighbours).collect::<Vec<_>>(),
-                environments: &others.iter().chain([&environment]).collect::<Vec<_>>(),
-            },
-        )
+        let rivals: Vec<&PreviewRepository> = repository.iter().chain(&neighbours).collect();
+        let spec = &environment.spec;
+        let admitted = admit(
+            &environment.namespace().unwrap_or_default(),
+            &spec.repository_ref.name,
+            &spec.environment,
+            repository.as_ref(),
+            class.as_ref(),
+            &rivals,
+        )?;
+        let holders = |_: &str| others.iter().chain([&environment]).collect();
+        validate(&environment, None, &admitted, template.as_ref(), holders)
     }
 
     /// Expects this mistake after a change; its message must contain each of the parts.

@@ -1,6 +1,8 @@
 //! Computes the status of an environment from the findings of one reconcile: conditions, history,
 //! and reports for GitHub.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -9,7 +11,9 @@ use crate::api::{
     NamespaceReference, Outcome, PreviewEnvironmentStatus, Revision, Verification, find_condition,
 };
 use crate::core::cause::Cause;
+use crate::core::class_limits::CLASS_INVALID;
 use crate::core::conditions::{self, Summary};
+use crate::core::environment::reason::Reason;
 use crate::core::environment::resolved::Mistake;
 use crate::core::publish::deployment_status;
 use crate::core::trouble;
@@ -23,7 +27,7 @@ pub const APPLIED: &str = "Applied";
 pub const HEALTHY: &str = "Healthy";
 /// The URL responds.
 pub const REACHABLE: &str = "Reachable";
-/// GitHub shows the current state. The reporter writes this condition.
+/// GitHub shows the current state.
 pub const REPORTED: &str = "Reported";
 
 /// Every condition of an environment, in the order of the stages.
@@ -69,8 +73,8 @@ pub enum Progress {
     Waiting {
         /// The incomplete stage.
         stage: Stage,
-        /// Reason in CamelCase.
-        reason: String,
+        /// Reason.
+        reason: Reason,
         /// Message for people.
         message: String,
     },
@@ -79,8 +83,8 @@ pub enum Progress {
     Failed {
         /// The stage that failed.
         stage: Stage,
-        /// Reason in CamelCase.
-        reason: String,
+        /// Reason.
+        reason: Reason,
         /// The cause.
         message: Cause,
     },
@@ -94,8 +98,8 @@ pub enum Progress {
         /// Message for people.
         message: String,
     },
-    /// The user made a mistake.
-    Mistaken {
+    /// The API server or Matinee rejects it because of a mistake, and waits for a change.
+    Rejected {
         /// The stage that found it.
         stage: Stage,
         /// The mistake.
@@ -107,6 +111,32 @@ pub enum Progress {
         /// The present head.
         head: String,
     },
+}
+
+/// Time between two checks whether another owner has released a namespace or host name.
+const RELEASED_AGAIN: Duration = Duration::from_secs(30);
+/// Like [`RELEASED_AGAIN`], for a namespace that is being deleted.
+const TERMINATING_AGAIN: Duration = Duration::from_secs(2);
+/// Time between two attempts to apply objects after missing rights, quota or kinds prevented it. No
+/// watch reports when the platform team fixes that.
+const RIGHTS_AGAIN: Duration = Duration::from_mins(1);
+
+impl Progress {
+    /// Returns the time until the next reconcile if no watch will trigger one. Watches report
+    /// neither changes to foreign objects and other environments, nor new rights.
+    pub fn look_again_after(&self) -> Option<Duration> {
+        match self {
+            Self::Waiting { reason: Reason::NamespaceTerminating, .. } => Some(TERMINATING_AGAIN),
+            Self::Rejected { mistake: Mistake { reason: "HostTaken" | "NamespaceTaken", .. }, .. } => {
+                Some(RELEASED_AGAIN)
+            }
+            Self::Rejected {
+                stage: Stage::Apply,
+                mistake: Mistake { reason: "ApplyForbidden" | "KindMissing" | CLASS_INVALID, .. },
+            } => Some(RIGHTS_AGAIN),
+            _ => None,
+        }
+    }
 }
 
 /// Findings of a reconcile. A field is `None` or empty when the reconcile didn't get that far; the
@@ -151,7 +181,7 @@ pub struct Visit<'a> {
     pub now: Timestamp,
 }
 
-/// Returns the status after a reconcile, without the parts that the reporter writes.
+/// Returns the status after a reconcile. `before` has what GitHub acknowledged since.
 pub fn conclude(
     before: Option<&PreviewEnvironmentStatus>,
     visit: &Visit<'_>,
@@ -159,7 +189,7 @@ pub fn conclude(
     progress: &Progress,
 ) -> PreviewEnvironmentStatus {
     let (skipped, trouble) = (findings.skipped, findings.trouble);
-    let mut status = own(before);
+    let mut status = or_empty(before);
     status.observed_generation = visit.generation;
     status.short_sha = Some(short_sha(&visit.revision.sha));
     status.verified = findings.verified.or(status.verified);
@@ -182,13 +212,50 @@ pub fn conclude(
     status
 }
 
-/// Returns a status without the parts that the reporter writes; an empty one before the first
-/// reconcile.
-pub fn own(status: Option<&PreviewEnvironmentStatus>) -> PreviewEnvironmentStatus {
-    let mut status = status.map_or_else(empty, Clone::clone);
-    status.reported.clear();
-    status.conditions.retain(|condition| condition.type_ != REPORTED);
-    status
+/// Returns a status; an empty one before the first reconcile.
+pub fn or_empty(status: Option<&PreviewEnvironmentStatus>) -> PreviewEnvironmentStatus {
+    status.map_or_else(empty, Clone::clone)
+}
+
+/// Result of a write to GitHub: the report, and why GitHub didn't acknowledge it, if it didn't.
+pub type Acknowledgement = (DeploymentReport, Result<(), String>);
+
+/// Adds to a status what GitHub acknowledged since, and why it didn't acknowledge the rest.
+/// `current` is the deployment of the environment's revision.
+pub fn acknowledge(
+    status: &mut PreviewEnvironmentStatus,
+    current: Option<i64>,
+    results: &[Acknowledgement],
+    generation: i64,
+    now: Timestamp,
+) {
+    for (report, result) in results {
+        let about = format!("{} of deployment {}", report.state.as_github(), report.deployment_id);
+        match result {
+            Ok(()) => {
+                status.reported =
+                    deployment_status::acknowledge(&status.reported, report.clone(), &status.report);
+                set_reported(status, current, Ok(()), generation, now);
+            }
+            Err(error) => set_reported(status, current, Err(&format!("{error} ({about})")), generation, now),
+        }
+    }
+}
+
+/// Sets the condition [`REPORTED`]: what GitHub shows, or why it doesn't show what it should.
+pub fn set_reported(
+    status: &mut PreviewEnvironmentStatus,
+    current: Option<i64>,
+    result: Result<(), &str>,
+    generation: i64,
+    now: Timestamp,
+) {
+    let shown = deployment_status::shown(&status.reported, current).unwrap_or_default();
+    let (verdict, reason, message) = match result {
+        Ok(()) => (ConditionStatus::True, "Acknowledged", shown.as_str()),
+        Err(why) => (ConditionStatus::False, "NotAcknowledged", why),
+    };
+    conditions::set(&mut status.conditions, REPORTED, verdict, reason, message, generation, now);
 }
 
 /// Whether an outage stopped every reconcile so far. Then it isn't known yet whether the deployment
@@ -236,6 +303,8 @@ pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEn
         ready(after).is_some_and(|(status, _)| !is_ready(&status))
             && ready(before) == ready(after)
             && before.report == after.report
+            && before.reported == after.reported
+            && find_condition(&before.conditions, REPORTED) == find_condition(&after.conditions, REPORTED)
             && before.verified == after.verified
             && before.namespace == after.namespace
             && before.inventory == after.inventory
@@ -313,7 +382,7 @@ fn set_conditions(
         Progress::Interrupted { stage, reason, message } => {
             (Some(*stage), ConditionStatus::Unknown, *reason, message.as_str())
         }
-        Progress::Mistaken { stage, mistake } => {
+        Progress::Rejected { stage, mistake } => {
             (Some(*stage), ConditionStatus::False, mistake.reason, mistake.message.as_str())
         }
         Progress::Superseded { .. } => (Some(Stage::Validate), ConditionStatus::Unknown, "Superseded", ""),
@@ -353,15 +422,15 @@ fn set_conditions(
     let summary = match progress {
         Progress::Ready => Summary::Ready { reason: "Ready".to_owned(), message: String::new() },
         Progress::Waiting { reason, message, .. } => {
-            Summary::Reconciling { reason: reason.clone(), message: message.clone() }
+            Summary::Reconciling { reason: reason.as_str().to_owned(), message: message.clone() }
         }
         Progress::Interrupted { reason, message, .. } => {
             Summary::Reconciling { reason: (*reason).to_owned(), message: message.clone() }
         }
         Progress::Failed { reason, message, .. } => {
-            Summary::Stalled { reason: reason.clone(), message: message.to_string() }
+            Summary::Stalled { reason: reason.as_str().to_owned(), message: message.to_string() }
         }
-        Progress::Mistaken { mistake, .. } => {
+        Progress::Rejected { mistake, .. } => {
             Summary::Stalled { reason: mistake.reason.to_owned(), message: mistake.message.clone() }
         }
         Progress::Superseded { head } => Summary::Reconciling {
@@ -405,8 +474,10 @@ fn set_history(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progres
             (Outcome::Succeeded, String::new())
         }
         Progress::Waiting { .. } => (Outcome::InProgress, String::new()),
-        Progress::Failed { reason, message, .. } => (Outcome::Failed, format!("{reason}: {message}")),
-        Progress::Mistaken { mistake, .. } => {
+        Progress::Failed { reason, message, .. } => {
+            (Outcome::Failed, format!("{}: {message}", reason.as_str()))
+        }
+        Progress::Rejected { mistake, .. } => {
             (Outcome::Invalid, format!("{}: {}", mistake.reason, mistake.message))
         }
         Progress::Superseded { .. } => (Outcome::Superseded, String::new()),
@@ -507,7 +578,7 @@ fn report(
         Progress::Failed { message, .. } => {
             (DeploymentState::Failure, message.short(deployment_status::DESCRIPTION_LIMIT))
         }
-        Progress::Mistaken { mistake, .. } => (DeploymentState::Error, mistake.message.clone()),
+        Progress::Rejected { mistake, .. } => (DeploymentState::Error, mistake.message.clone()),
         Progress::Superseded { head } => {
             (DeploymentState::Inactive, deployment_status::superseded(&visit.revision.sha, head))
         }
@@ -544,13 +615,13 @@ mod tests {
     }
 
     fn waiting(stage: Stage) -> Progress {
-        Progress::Waiting { stage, reason: "Progressing".into(), message: "0 of 1".into() }
+        Progress::Waiting { stage, reason: Reason::Health("Progressing".into()), message: "0 of 1".into() }
     }
 
     fn failed() -> Progress {
         Progress::Failed {
             stage: Stage::Health,
-            reason: "ImagePullBackOff".into(),
+            reason: Reason::Health("ImagePullBackOff".into()),
             message: "no image".into(),
         }
     }
@@ -602,7 +673,7 @@ mod tests {
         let a = conclude(None, &visit(&one, 0), with_url(), &waiting(Stage::Health));
         let further = Progress::Waiting {
             stage: Stage::Health,
-            reason: "Progressing".into(),
+            reason: Reason::Health("Progressing".into()),
             message: "1 of 2".into(),
         };
         assert!(is_only_news(Some(&a), &conclude(Some(&a), &visit(&one, 1), with_url(), &further)));
@@ -631,7 +702,7 @@ mod tests {
         let one = revision(1);
         let answered = |status: u16| Progress::Failed {
             stage: Stage::Answer,
-            reason: "NotAnswering".into(),
+            reason: Reason::NotAnswering,
             message: Cause::new(format!("URL answered {status}")).detail("http://a.b"),
         };
         let a = conclude(None, &visit(&one, 0), with_url(), &answered(500));
@@ -801,7 +872,7 @@ mod tests {
         assert_eq!(states(&applied), [(1, InProgress)]);
         assert_eq!(applied.url.as_deref(), Some("http://a.b"), "what was found so far is kept");
 
-        let mistaken = Progress::Mistaken {
+        let mistaken = Progress::Rejected {
             stage: Stage::Apply,
             mistake: Mistake { reason: "ApplyRejected", message: "no".into() },
         };
@@ -873,7 +944,7 @@ mod tests {
             .of("Deployment", "web");
         let failed = Progress::Failed {
             stage: Stage::Health,
-            reason: "ImagePullBackOff".into(),
+            reason: Reason::Health("ImagePullBackOff".into()),
             message: message.clone(),
         };
         let status = conclude(None, &visit(&one, 0), with_url(), &failed);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::controllers::leadership::Standing;
+use super::leadership::Leadership;
 use crate::core::election::{Election, Record, Step, Terms};
 use crate::ports::{Clock, ClusterError, Leases};
 
@@ -16,7 +16,7 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 pub struct Leader {
     leases: Arc<dyn Leases>,
     clock: Arc<dyn Clock>,
-    standing: Arc<Standing>,
+    leadership: Arc<Leadership>,
     election: Election,
     terms: Terms,
     /// Last observed version of the Lease.
@@ -29,12 +29,17 @@ pub struct Leader {
 
 impl Leader {
     /// Creates a replica that doesn't lead yet. Its name `me` must be unique.
-    pub fn new(leases: Arc<dyn Leases>, clock: Arc<dyn Clock>, standing: Arc<Standing>, me: String) -> Self {
+    pub fn new(
+        leases: Arc<dyn Leases>,
+        clock: Arc<dyn Clock>,
+        leadership: Arc<Leadership>,
+        me: String,
+    ) -> Self {
         let terms = Terms::default();
         Self {
             leases,
             clock,
-            standing,
+            leadership,
             election: Election::new(me, terms),
             terms,
             version: None,
@@ -52,11 +57,11 @@ impl Leader {
                 Ok(false) => {
                     let holder = self.election.holder();
                     if told.as_deref() != holder {
-                        tracing::info!(holder, "another replica leads; this one takes in events");
+                        tracing::info!(holder, "another replica leads");
                         told = holder.map(str::to_owned);
                     }
                 }
-                Err(error) => tracing::warn!(%error, "the Lease can't be had; it is tried again"),
+                Err(error) => tracing::warn!(%error, "failed to acquire the Lease, will retry"),
             }
             sleep(self.terms.retry).await;
         }
@@ -66,7 +71,7 @@ impl Leader {
     async fn run(&mut self) -> Result<bool, ClusterError> {
         self.look().await?;
         // A teardown has deleted the Lease for good.
-        if self.version.is_none() && self.standing.drains() {
+        if self.version.is_none() && self.leadership.drains() {
             return Ok(false);
         }
         let Step::Write(record) = self.election.next(self.now(), self.clock.now()) else { return Ok(false) };
@@ -89,7 +94,7 @@ impl Leader {
                 sleep(self.terms.retry).await;
                 match timeout(self.terms.retry, self.leases.read()).await {
                     // The release's uninstallation also removes the right to read it.
-                    Ok(Ok(None) | Err(_)) | Err(_) if self.standing.drains() => {}
+                    Ok(Ok(None) | Err(_)) | Err(_) if self.leadership.drains() => {}
                     _ => return "the Lease was taken away".to_owned(),
                 }
                 continue;
@@ -108,19 +113,19 @@ impl Leader {
         let renewed = timeout(self.left(), self.leases.write(&record, self.version.as_deref())).await;
         match renewed {
             Ok(Ok(version)) => self.wrote(begun, record, version),
-            Ok(Err(ClusterError::Refused { code: 404, .. })) if self.standing.drains() => {
+            Ok(Err(ClusterError::Refused { code: 404, .. })) if self.leadership.drains() => {
                 self.taken_away = true;
             }
             // Another replica wrote the Lease, or this one did and the response was lost.
             Ok(Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404, .. })) => {
                 match timeout(self.left(), self.look()).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::warn!(%error, "the Lease can't be read"),
-                    Err(_) => tracing::warn!("the Lease can't be read in time"),
+                    Ok(Err(error)) => tracing::warn!(%error, "failed to read the Lease"),
+                    Err(_) => tracing::warn!("read of the Lease timed out"),
                 }
             }
-            Ok(Err(error)) => tracing::warn!(%error, "the Lease can't be renewed; it is tried again"),
-            Err(_) => tracing::warn!("the Lease can't be renewed in time"),
+            Ok(Err(error)) => tracing::warn!(%error, "failed to renew the Lease, will retry"),
+            Err(_) => tracing::warn!("renewal of the Lease timed out"),
         }
     }
 
@@ -131,9 +136,9 @@ impl Leader {
             return;
         }
         match timeout(RELEASE_WITHIN, self.give_back()).await {
-            Ok(Ok(())) => tracing::info!("the Lease is given back"),
-            Ok(Err(error)) => tracing::warn!(%error, "the Lease can't be given back; it expires"),
-            Err(_) => tracing::warn!("the Lease can't be given back in time; it expires"),
+            Ok(Ok(())) => tracing::info!("Lease released"),
+            Ok(Err(error)) => tracing::warn!(%error, "failed to release the Lease, it will expire"),
+            Err(_) => tracing::warn!("release of the Lease timed out, it will expire"),
         }
     }
 

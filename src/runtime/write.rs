@@ -22,8 +22,6 @@ pub const ENVIRONMENT: &str = crate::core::environment::plan::drift::MANAGER;
 pub const REQUEST: &str = "matinee-request";
 /// Field manager of the status of PreviewRepositories, classes and templates.
 pub const CATALOG: &str = "matinee-catalog";
-/// Field manager of the reports that GitHub acknowledged.
-pub const REPORTER: &str = "matinee-reporter";
 /// Field manager of annotations that trigger a reconcile.
 pub const LOOK: &str = "matinee-look";
 /// Field manager of the status of commands.

@@ -6,12 +6,12 @@ use crate::ports::ClusterError;
 
 /// Leadership and draining. Every replica receives events; only the leader reconciles.
 #[derive(Default)]
-pub struct Standing {
+pub struct Leadership {
     leading: AtomicBool,
     draining: AtomicBool,
 }
 
-impl Standing {
+impl Leadership {
     /// Makes this replica the leader. It stays the leader until the process ends.
     pub fn lead(&self) {
         self.leading.store(true, Ordering::Release);
@@ -25,11 +25,7 @@ impl Standing {
     /// Starts or stops draining. While Matinee is being uninstalled, it creates nothing new.
     pub fn drain(&self, draining: bool) {
         if self.draining.swap(draining, Ordering::AcqRel) != draining {
-            tracing::info!(
-                draining,
-                "{}",
-                if draining { "nothing new is made any more" } else { "new things are made again" }
-            );
+            tracing::info!(draining, "draining changed");
         }
     }
 
@@ -43,7 +39,7 @@ impl Standing {
     /// # Errors
     /// [`ClusterError::NotYet`] while the operator drains. The event may be delivered again to the
     /// next installation.
-    pub fn may_make(&self) -> Result<(), ClusterError> {
+    pub fn may_create(&self) -> Result<(), ClusterError> {
         if self.drains() {
             let message = "Matinee is being uninstalled, and makes nothing new; if it isn't, set `drain` in its ConfigMap to \"false\"";
             return Err(ClusterError::NotYet { reason: "Draining", message: message.to_owned() });

@@ -54,8 +54,8 @@ impl Leases for Api {
 }
 
 fn leader(api: &Arc<Api>, me: &str) -> Leader {
-    let standing = Arc::default();
-    Leader::new(Arc::clone(api) as Arc<dyn Leases>, Arc::new(SystemClock), standing, me.to_owned())
+    let leadership = Arc::default();
+    Leader::new(Arc::clone(api) as Arc<dyn Leases>, Arc::new(SystemClock), leadership, me.to_owned())
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,9 +142,9 @@ async fn a_renewal_that_was_broken_off_does_not_keep_the_lease_from_being_given_
 async fn a_lease_that_was_taken_away_for_good_is_not_made_again() {
     let api = Arc::new(Api::default());
     let mut one = leader(&api, "one");
-    one.standing.drain(true);
+    one.leadership.drain(true);
     assert!(timeout(Duration::from_mins(1), one.elected()).await.is_err());
-    one.standing.drain(false);
+    one.leadership.drain(false);
     one.elected().await;
 }
 
@@ -153,8 +153,8 @@ async fn whoever_leads_when_a_teardown_takes_the_lease_away_ends_in_peace() {
     let api = Arc::new(Api::default());
     let (mut one, mut two) = (leader(&api, "one"), leader(&api, "two"));
     one.elected().await;
-    one.standing.drain(true);
-    two.standing.drain(true);
+    one.leadership.drain(true);
+    two.leadership.drain(true);
     *api.lease.lock().unwrap() = None;
     tokio::select! {
         () = two.elected() => panic!("another leads"),
@@ -162,6 +162,6 @@ async fn whoever_leads_when_a_teardown_takes_the_lease_away_ends_in_peace() {
         () = sleep(Duration::from_mins(5)) => {}
     }
     // The teardown was cancelled, so the replicas elect a leader again.
-    one.standing.drain(false);
+    one.leadership.drain(false);
     assert_eq!(one.keep().await, "the Lease was taken away");
 }

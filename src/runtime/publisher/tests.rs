@@ -6,7 +6,6 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::controllers::leadership::Standing;
 
 fn request(uid: &str) -> DeploymentRequest {
     let spec = json!({"repositoryRef": {"name": "shop"}, "environment": "staging", "sha": "1".repeat(40)});
@@ -14,9 +13,8 @@ fn request(uid: &str) -> DeploymentRequest {
     serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
 }
 
-fn writes() -> GithubWrites {
-    let standing = Arc::new(Standing::default());
-    GithubWrites::new(Poke::channel(&standing).0, Poke::channel(&standing).0)
+fn writes() -> Publisher {
+    Publisher::new(&Queues::default())
 }
 
 fn unknown() -> WriteError {
@@ -34,7 +32,7 @@ async fn a_result_is_handed_out_once() {
     let (one, other) = (request("one"), request("other"));
     assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
     let (answer, answered) = oneshot::channel::<()>();
-    writes.commit_statuses.start(&one, "success", async move {
+    writes.commit_statuses.start(&one, "success".to_owned(), async move {
         answered.await.unwrap();
         Ok(())
     });
@@ -54,7 +52,7 @@ async fn a_result_is_handed_out_once() {
 async fn a_result_is_lost_neither_to_a_look_nor_to_a_failure() {
     let writes = writes();
     let one = request("one");
-    writes.commit_statuses.start(&one, "success", async { Ok(()) });
+    writes.commit_statuses.start(&one, "success".to_owned(), async { Ok(()) });
     settle().await;
     // This is a reconcile that began before the write ended.
     assert_eq!(writes.commit_statuses.look(&one), Progress::UnderWay { about: "success".to_owned() });
@@ -70,10 +68,14 @@ async fn a_result_is_lost_neither_to_a_look_nor_to_a_failure() {
 async fn a_write_that_hangs_delays_no_other() {
     let writes = writes();
     for number in 0..20 {
-        writes.commit_statuses.start(&request(&format!("hangs-{number}")), "x", std::future::pending());
+        writes.commit_statuses.start(
+            &request(&format!("hangs-{number}")),
+            "x".to_owned(),
+            std::future::pending(),
+        );
     }
     let other = request("other");
-    writes.commit_statuses.start(&other, "x", async { Ok(()) });
+    writes.commit_statuses.start(&other, "x".to_owned(), async { Ok(()) });
     settle().await;
     assert!(writes.commit_statuses.has_result(&other));
     assert_eq!(writes.commit_statuses.under_way().len(), 20);
@@ -85,7 +87,7 @@ async fn the_pause_grows_with_each_failure_until_a_success() {
     let (one, now) = (request("one"), Timestamp::UNIX_EPOCH);
     let fail = async |error: WriteError| {
         let failed = error.clone();
-        writes.commit_statuses.start(&one, "x", async move { Err(failed) });
+        writes.commit_statuses.start(&one, "x".to_owned(), async move { Err(failed) });
         settle().await;
         assert!(matches!(writes.commit_statuses.progress(&one), Progress::Finished { result: Err(_), .. }));
         writes.commit_statuses.pause(&one, &error, now)
@@ -116,12 +118,12 @@ async fn a_newer_write_takes_the_place_of_the_one_under_way() {
     }
     let (writes, one, taken_back) = (writes(), request("one"), Arc::<AtomicUsize>::default());
     let guard = Dropped(Arc::clone(&taken_back));
-    writes.commit_statuses.start(&one, "older", async move {
+    writes.commit_statuses.start(&one, "older".to_owned(), async move {
         let _guard = guard;
         std::future::pending().await
     });
     settle().await;
-    writes.commit_statuses.start(&one, "newer", async { Ok(()) });
+    writes.commit_statuses.start(&one, "newer".to_owned(), async { Ok(()) });
     settle().await;
     assert_eq!(taken_back.load(Ordering::SeqCst), 1, "a queue learns of it by the caller's going away");
     let about = "newer".to_owned();
@@ -131,11 +133,11 @@ async fn a_newer_write_takes_the_place_of_the_one_under_way() {
 #[tokio::test(start_paused = true)]
 async fn one_that_was_taken_back_leaves_the_next_one_alone() {
     let (writes, one) = (writes(), request("one"));
-    writes.commit_statuses.start(&one, "older", std::future::pending());
+    writes.commit_statuses.start(&one, "older".to_owned(), std::future::pending());
     settle().await;
     writes.commit_statuses.forget(&one);
     assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
-    writes.commit_statuses.start(&one, "newer", std::future::pending());
+    writes.commit_statuses.start(&one, "newer".to_owned(), std::future::pending());
     settle().await;
     assert_eq!(writes.commit_statuses.progress(&one), Progress::UnderWay { about: "newer".to_owned() });
 }
@@ -144,15 +146,15 @@ async fn one_that_was_taken_back_leaves_the_next_one_alone() {
 async fn nothing_starts_after_the_end_and_what_is_under_way_ends() {
     let (writes, one, two) = (writes(), request("one"), request("two"));
     let (answer, answered) = oneshot::channel::<()>();
-    writes.commit_statuses.start(&one, "x", async move {
+    writes.commit_statuses.start(&one, "x".to_owned(), async move {
         answered.await.unwrap();
         Ok(())
     });
     // A queue that closes cancels the waiting writes.
     let turned_away = ForgeError::NotSent("this replica ends".to_owned());
-    writes.commit_statuses.start(&two, "x", async move { Err(turned_away.into()) });
+    writes.commit_statuses.start(&two, "x".to_owned(), async move { Err(turned_away.into()) });
     writes.stop();
-    writes.commit_statuses.start(&request("late"), "x", async { panic!("it was started") });
+    writes.commit_statuses.start(&request("late"), "x".to_owned(), async { panic!("it was started") });
     writes.courtesy(async { panic!("it was started") });
     let closing = writes.close();
     tokio::pin!(closing);
@@ -166,7 +168,33 @@ async fn nothing_starts_after_the_end_and_what_is_under_way_ends() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_panics_can_be_started_again() {
     let (writes, one) = (writes(), request("one"));
-    writes.commit_statuses.start(&one, "x", async { panic!("a fault") });
+    writes.commit_statuses.start(&one, "x".to_owned(), async { panic!("a fault") });
     settle().await;
     assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_slots_of_an_object_are_separate_and_end_together() {
+    let writes = writes();
+    let environment: PreviewEnvironment = serde_json::from_value(json!({
+        "metadata": {"name": "shop-preview", "namespace": "team", "uid": "one"},
+        "spec": {
+            "repositoryRef": {"name": "shop"}, "environment": "preview", "githubEnvironment": "preview",
+            "revision": {"sha": "1".repeat(40)},
+        },
+    }))
+    .unwrap();
+    let report = |id| crate::core::publish::deployment_status::inactive(id, "over", None);
+    let statuses = &writes.deployment_statuses;
+    statuses.start_in(&environment, 7, report(7), async { Ok(()) });
+    statuses.start_in(&environment, 8, report(8), std::future::pending());
+    settle().await;
+    assert_eq!(statuses.slots(&environment), [7, 8]);
+    assert_eq!(statuses.under_way().len(), 1);
+    assert!(matches!(statuses.progress_in(&environment, 7), Progress::Finished { .. }));
+    assert!(matches!(statuses.progress_in(&environment, 8), Progress::UnderWay { .. }));
+    statuses.forget_in(&environment, 7);
+    assert_eq!(statuses.slots(&environment), [8]);
+    statuses.forget(&environment);
+    assert!(statuses.slots(&environment).is_empty());
 }
