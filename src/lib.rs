@@ -2,7 +2,8 @@
 //!
 //! Five layers, each of which uses only those below it: `main`, `settings`, `server`, `cli`;
 //! `controllers`; `adapters`; `ports`, `metrics`; `api` and `core` (pure: no client, no clock, no
-//! environment, no async). `tests/floors` checks this.
+//! environment, no async). `tests/floors` checks this. The tests of the controllers in simulated time
+//! are in `simulation`.
 
 pub mod adapters;
 pub mod api;
@@ -13,3 +14,5 @@ pub mod metrics;
 pub mod ports;
 pub mod server;
 pub mod settings;
+#[cfg(test)]
+mod simulation;

@@ -3,7 +3,7 @@
 use crate::paths::{Found, paths};
 
 /// Modules of the crate's root, by floor.
-const FLOORS: [(&str, u8); 10] = [
+const FLOORS: [(&str, u8); 11] = [
     ("api", 0),
     ("core", 0),
     ("ports", 1),
@@ -11,6 +11,7 @@ const FLOORS: [(&str, u8); 10] = [
     ("adapters", 2),
     ("controllers", 3),
     ("server", 4),
+    ("simulation", 4),
     ("settings", 4),
     ("cli", 4),
     ("main", 4),

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
+use futures::{Stream, TryStreamExt as _};
 use kube::api::{ListParams, ObjectMeta};
 use kube::core::{DeserializeGuard, Resource};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -32,9 +32,20 @@ pub fn watched<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
+    filled_by(watcher(api, config).default_backoff(), touched)
+}
+
+/// Like [`watched`], for the events of any watch.
+pub fn filled_by<K>(
+    events: impl Stream<Item = watcher::Result<watcher::Event<DeserializeGuard<K>>>> + Send + 'static,
+    touched: impl Fn(&K) + Send + 'static,
+) -> (Store<K>, impl Future<Output = ()> + Send + 'static)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
     let (store, mut writer) = reflector::store::<K>();
     let follow = async move {
-        let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+        let mut events = std::pin::pin!(events);
         loop {
             match events.try_next().await {
                 Ok(Some(event)) => {
