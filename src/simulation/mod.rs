@@ -9,6 +9,8 @@ mod api_server;
 mod clock;
 mod cluster;
 mod fields;
+mod forge;
+mod github;
 mod journal;
 mod machinery;
 mod process;
