@@ -2,7 +2,8 @@
 //!
 //! Six layers, each of which uses only those below it: `main`, `settings`, `server`, `cli`;
 //! `controllers`; `runtime`; `adapters`; `ports`, `metrics`; `api` and `core` (pure: no client, no
-//! clock, no environment, no async). `tests/floors` checks this.
+//! clock, no environment, no async). `tests/floors` checks this. The tests of the controllers in
+//! simulated time are in `simulation`.
 
 pub mod adapters;
 pub mod api;
@@ -14,3 +15,5 @@ pub mod ports;
 pub mod runtime;
 pub mod server;
 pub mod settings;
+#[cfg(test)]
+mod simulation;

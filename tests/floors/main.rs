@@ -74,7 +74,7 @@ fn upstairs_is_refused_however_it_is_written() {
     }
     refused("core/plan/mod.rs", "use super::super::ports::Forge;", "(floor 1)");
     refused("api/mod.rs", "use crate::adapters::github;", "uses adapters::github (floor 2)");
-    refused("ports.rs", "use crate::adapters::github;", "uses adapters::github (floor 2)");
+    refused("ports/forge.rs", "use crate::adapters::github;", "uses adapters::github (floor 2)");
     refused("core/plan.rs", "use crate::metrics::Metrics;", "uses metrics::Metrics (floor 1)");
     refused("metrics/mod.rs", "use crate::adapters::process;", "uses adapters::process (floor 2)");
     refused("adapters/github/mod.rs", "use crate::controllers::Options;", "(floor 4)");
@@ -100,7 +100,7 @@ fn downstairs_and_the_same_floor_are_allowed() {
         "use crate::api::PreviewRepository; use super::event::Event; use crate::core::forge;",
     );
     allowed("api/mod.rs", "use crate::core::glob;");
-    allowed("ports.rs", "use crate::core::{forge, target}; use crate::api;");
+    allowed("ports/forge.rs", "use crate::core::{forge, target}; use crate::api;");
     allowed(
         "adapters/github/mod.rs",
         "use crate::ports::Forge; use super::tls; use crate::adapters::tls::roots;",

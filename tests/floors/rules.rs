@@ -3,7 +3,7 @@
 use crate::paths::{Found, paths};
 
 /// Modules of the crate's root, by floor.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("api", 0),
     ("core", 0),
     ("ports", 1),
@@ -12,6 +12,7 @@ const FLOORS: [(&str, u8); 11] = [
     ("runtime", 3),
     ("controllers", 4),
     ("server", 5),
+    ("simulation", 5),
     ("settings", 5),
     ("cli", 5),
     ("main", 5),

@@ -14,5 +14,5 @@ pub use events::KubeEvents;
 pub use lease::KubeLease;
 pub use operator_secrets::{Overwrite, OwnSecrets};
 pub use settings::config_map;
-pub use store::{Change, caught_up, watched};
-pub use watched_objects::WatchedObjects;
+pub use store::{Change, caught_up, filled_by, watched};
+pub use watched_objects::{Events, WatchedObjects, Watches};

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
+use futures::{Stream, TryStreamExt as _};
 use kube::api::{ListParams, ObjectMeta};
 use kube::core::{DeserializeGuard, Resource};
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -44,9 +44,20 @@ pub fn watched<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
+    filled_by(watcher(api, config).default_backoff(), on_change)
+}
+
+/// Like [`watched`], for the events of any watch.
+pub fn filled_by<K>(
+    events: impl Stream<Item = watcher::Result<watcher::Event<DeserializeGuard<K>>>> + Send + 'static,
+    on_change: impl Fn(Change<K>) + Send + 'static,
+) -> (Store<K>, impl Future<Output = ()> + Send + 'static)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
     let (store, mut writer) = reflector::store::<K>();
     let follow = async move {
-        let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+        let mut events = std::pin::pin!(events);
         loop {
             match events.try_next().await {
                 Ok(Some(event)) => {

@@ -9,8 +9,10 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use kube::api::{DynamicObject, GroupVersionKind, TypeMeta};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use lru::LruCache;
@@ -124,10 +126,38 @@ impl View {
     }
 }
 
-/// A view of all applied objects, kept up to date by one watch per kind.
-pub struct WatchedObjects {
+/// Events of a watch.
+pub type Events = BoxStream<'static, watcher::Result<watcher::Event<DynamicObject>>>;
+
+/// Opens watches.
+#[async_trait]
+pub trait Watches: Send + Sync {
+    /// Watches the objects of a kind that have the label in `selector`, in all namespaces.
+    ///
+    /// # Errors
+    /// [`ClusterError::Refused`] when the API server doesn't serve the kind.
+    async fn watch(&self, kind: &GroupVersionKind, selector: &str) -> Result<Events, ClusterError>;
+}
+
+/// Opens watches of the API server.
+struct KubeWatches {
     client: Client,
     cluster: Arc<KubeCluster>,
+}
+
+#[async_trait]
+impl Watches for KubeWatches {
+    async fn watch(&self, kind: &GroupVersionKind, selector: &str) -> Result<Events, ClusterError> {
+        let (resource, _) = self.cluster.resource(kind).await?;
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let config = watcher::Config::default().labels(selector);
+        Ok(watcher(api, config).default_backoff().boxed())
+    }
+}
+
+/// A view of all applied objects, kept up to date by one watch per kind.
+pub struct WatchedObjects {
+    watches: Arc<dyn Watches>,
     view: RwLock<View>,
     /// Called with the UID of the `PreviewEnvironment` whose object changed. The name would not
     /// always fit into a label.
@@ -139,9 +169,13 @@ pub struct WatchedObjects {
 impl WatchedObjects {
     /// Creates a view that calls `touched` with the UID of the environment whose object changed.
     pub fn new(client: Client, cluster: Arc<KubeCluster>, touched: Touched) -> Arc<Self> {
+        Self::of(Arc::new(KubeWatches { client, cluster }), touched)
+    }
+
+    /// Like [`Self::new`], with any watches.
+    pub fn of(watches: Arc<dyn Watches>, touched: Touched) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
-            client,
-            cluster,
+            watches,
             view: RwLock::default(),
             touched,
             listed: Notify::new(),
@@ -162,9 +196,9 @@ impl WatchedObjects {
     }
 
     async fn watch(self: Arc<Self>, kind: GroupVersionKind) {
-        let resource = loop {
-            match self.cluster.resource(&kind).await {
-                Ok((resource, _)) => break resource,
+        let events = loop {
+            match self.watches.watch(&kind, SELECTOR).await {
+                Ok(events) => break events,
                 Err(ClusterError::Refused { message, .. }) => {
                     tracing::debug!(kind = kind.kind, message, "kind isn't served, retrying at its next use");
                     if let Ok(mut view) = self.view.write() {
@@ -178,13 +212,10 @@ impl WatchedObjects {
                 }
             }
         };
-        self.drive(&kind, &resource).await;
+        self.drive(&kind, events).await;
     }
 
-    async fn drive(&self, kind: &GroupVersionKind, resource: &ApiResource) {
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), resource);
-        let config = watcher::Config::default().labels(SELECTOR);
-        let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    async fn drive(&self, kind: &GroupVersionKind, mut events: Events) {
         let mut listing = HashSet::new();
         // A missing permission or a deleted definition may last for days, so it is logged once.
         let mut told = String::new();
@@ -369,6 +400,8 @@ fn is_older(known: &DynamicObject, new: &DynamicObject) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kube::api::ApiResource;
+
     use super::*;
 
     fn namespace(uid: &str) -> DynamicObject {

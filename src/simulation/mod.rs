@@ -1,0 +1,20 @@
+//! The operator in one process and in simulated time: the real controllers on a simulated cluster
+//! and a simulated GitHub. One seed determines a whole run.
+//!
+//! Stories are lives of pull requests and environments. While they are told, calls fail, answers
+//! are lost, watches lag, webhooks come late, twice or never, and the process crashes. When all is
+//! quiet again, the oracles check what is left.
+
+mod api_server;
+mod clock;
+mod cluster;
+mod fields;
+mod forge;
+mod github;
+mod journal;
+mod machinery;
+mod process;
+mod random;
+mod schema;
+mod watches;
+mod weather;
