@@ -205,8 +205,8 @@ impl Reception {
                 self.look_again(&namespace, &repository, number, |known| source.record(known, &version)).await
             }
             Change::Followed { namespace, repository, deployment_id } => {
-                // For a deployment that Matinee itself deploys, the reporter enqueues the request
-                // when GitHub acknowledges a status.
+                // For a deployment that Matinee itself deploys, its environment enqueues the
+                // request when GitHub acknowledges a status.
                 let deployers = self.common.objects.environments.with(&Key::Deployment(deployment_id));
                 let own = deployers.iter().any(|environment| {
                     environment.namespace().as_deref() == Some(&namespace)
@@ -601,7 +601,7 @@ impl Reception {
 
 /// Whether a request has to be reconciled when a deployment has a new status. This is so for its
 /// own deployment until it succeeds, and for another environment's deployment that it may wait for.
-/// `own` says that Matinee itself deploys it: then the reporter enqueues the request.
+/// `own` says that Matinee itself deploys it: then its environment enqueues the request.
 fn follows(request: &DeploymentRequest, deployment_id: i64, own: bool) -> bool {
     let status = request.status.as_ref();
     match status.and_then(|status| status.deployment_id) {

@@ -21,9 +21,9 @@ use crate::core::deployment::gates::pushes::newest_first;
 use crate::core::deployment::payload::Mark;
 use crate::core::deployment::{ownership, promotion};
 use crate::core::environment::resolve::{self, Admitted};
-use crate::core::environment::resolved::Mistake;
 use crate::core::event::Event;
 use crate::core::forge::{Branch, Comment, Deployment, DeploymentStatus, RepositoryName, StatusState};
+use crate::core::mistake::{Mistake, Reason};
 use crate::core::naming::{self, Belongs};
 use crate::core::publish::deployment_status;
 use crate::core::trouble::{self, Trouble};
@@ -148,7 +148,7 @@ async fn visit(repository: &PreviewRepository, context: &Context) -> Result<Acti
             Err(Failure::Forge(error)) if is_mistake(&error) => {
                 let message = format!("PreviewRepository {}: {error}", repository.name_any());
                 (
-                    Err(Mistake { reason: "NotReadable", message }),
+                    Err(Mistake { reason: Reason::NotReadable, message }),
                     Ok(Action::requeue(context.common.settings.sweep_interval)),
                 )
             }
@@ -260,12 +260,16 @@ async fn sweep(
     };
     let uid = repository.uid().unwrap_or_default();
     name_taken(repository, &name, &deployments.items, &forge, context).await?;
+    // A branch may have moved to another commit and back since the last sweep, within one second of
+    // GitHub's clock, so that its webhooks didn't tell which commit is the head. Its listing is
+    // unchanged then.
+    let pushed = pushes(&name, &branches.items, context).await;
     if context.sweeps.is_known(&uid, &swept) {
-        return unread.map_err(Failure::from);
+        return unread.map_err(Failure::from).and(pushed);
     }
     // An event that can't be applied yet, for example because the previous environment is still
     // being deleted, doesn't block the others.
-    let mut all = Ok(());
+    let mut all = pushed;
     for pull_request in pull_requests.items.iter() {
         let pull_request = pull_request.clone();
         let event = Event::PullRequest { repository: name.clone(), pull_request };
@@ -279,7 +283,6 @@ async fn sweep(
         }
     }
     all = all.and(orphaned(repository, &name, &deployments.items, &forge, context).await);
-    all = all.and(pushes(&name, &branches.items, context).await);
     for (deployment, statuses) in followed {
         let Some(status) = statuses.items.first().cloned() else { continue };
         let deployment = deployment.clone();
@@ -523,7 +526,7 @@ async fn name_taken(
             let existing = context.common.objects.environments.get(&namespace, &object);
             let own = ownership::holds(&all, repository, entry)
                 .and_then(|()| ownership::is_own(repository, entry, number, existing.as_deref()));
-            let Err(Mistake { reason: reason @ ownership::NAME_TAKEN, message }) = own else { continue };
+            let Err(Mistake { reason: reason @ Reason::NameTaken, message }) = own else { continue };
             let other_cluster = Mark::find(&deployment.payload)
                 .is_some_and(|mark| mark.cluster != context.common.settings.cluster_id);
             if other_cluster || forge.deployment_state(name, deployment.id).await?.is_some() {
@@ -563,21 +566,23 @@ async fn record(
     };
     match chained {
         Ok(()) => set(PROMOTION_VALID, ConditionStatus::True, "PromotionValid", ""),
-        Err(mistake) => set(PROMOTION_VALID, ConditionStatus::False, mistake.reason, &mistake.message),
+        Err(mistake) => {
+            set(PROMOTION_VALID, ConditionStatus::False, mistake.reason.as_str(), &mistake.message)
+        }
     }
     match claims {
         Ok(()) => set(ACCEPTED, ConditionStatus::True, "Accepted", ""),
-        Err(mistake) => set(ACCEPTED, ConditionStatus::False, mistake.reason, &mistake.message),
+        Err(mistake) => set(ACCEPTED, ConditionStatus::False, mistake.reason.as_str(), &mistake.message),
     }
     match (swept, &unread) {
-        (Err(mistake), _) => set(SYNCED, ConditionStatus::False, mistake.reason, &mistake.message),
+        (Err(mistake), _) => set(SYNCED, ConditionStatus::False, mistake.reason.as_str(), &mistake.message),
         (Ok(()), Some(trouble)) => set(SYNCED, ConditionStatus::Unknown, trouble.reason, &trouble.message),
         (Ok(()), None) if mistake.is_none() => set(SYNCED, ConditionStatus::True, "Synced", ""),
         (Ok(()), None) => {}
     }
     let summary = match (mistake, unread) {
         (Some(Mistake { reason, message }), _) => {
-            Some(Summary::Stalled { reason: (*reason).to_owned(), message: message.clone() })
+            Some(Summary::Stalled { reason: reason.to_string(), message: message.clone() })
         }
         (None, Some(_)) if trouble::is_settled(&list, generation) => None,
         (None, Some(Trouble { reason, message, .. })) => {

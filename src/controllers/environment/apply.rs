@@ -15,9 +15,10 @@ use crate::api::{
 };
 use crate::core::api_error::SentValues;
 use crate::core::environment::plan::{self, Autoscaled, Plan, jobs, refusal};
-use crate::core::environment::reason::Reason;
-use crate::core::environment::resolved::{self, Mistake, Target};
+use crate::core::environment::reason::EnvironmentReason;
+use crate::core::environment::resolved::Target;
 use crate::core::environment::status::{Progress, Stage};
+use crate::core::mistake::{self, Mistake, Reason};
 use crate::ports::{Actor, ClusterError};
 use crate::runtime::failure::Failure;
 use crate::runtime::write;
@@ -143,7 +144,7 @@ impl Objects<'_> {
             }
         }
         mistakes.sort_by_key(refusal::rank);
-        if let Some(mistake) = resolved::all_in_one(&mistakes) {
+        if let Some(mistake) = mistake::all_in_one(&mistakes) {
             return Err(rejected(self.in_template(&mistake)));
         }
         for entry in self.surplus {
@@ -155,7 +156,7 @@ impl Objects<'_> {
         deleting.map_or(Ok(()), |job| {
             Err(Stop::Report(Progress::Waiting {
                 stage: Stage::Apply,
-                reason: Reason::ReplacingJob,
+                reason: EnvironmentReason::ReplacingJob,
                 message: format!("Job {job} of an earlier revision is still being deleted"),
             }))
         })
@@ -221,7 +222,7 @@ async fn hold_namespace(
             None => "something else than Matinee".to_owned(),
         };
         let mistake = Mistake {
-            reason: "NamespaceTaken",
+            reason: Reason::NamespaceTaken,
             message: format!(
                 "namespace {} belongs to {holder}: rename one of the two PreviewRepository objects, or remove what holds the namespace",
                 target.namespace
@@ -243,7 +244,7 @@ async fn hold_namespace(
 fn terminating(namespace: &str) -> Stop {
     Stop::Report(Progress::Waiting {
         stage: Stage::Validate,
-        reason: Reason::NamespaceTerminating,
+        reason: EnvironmentReason::NamespaceTerminating,
         message: format!("the previous namespace {namespace} is still being deleted"),
     })
 }
@@ -254,7 +255,7 @@ fn rejected(mistake: Mistake) -> Stop {
 
 fn namespace_refused(target: &Target, message: &str) -> Stop {
     let message = format!("namespace {}: {message}: ask the platform team", target.namespace);
-    rejected(Mistake { reason: "ApplyForbidden", message })
+    rejected(Mistake { reason: Reason::ApplyForbidden, message })
 }
 
 /// Returns the mistake, in the class or in the operator's rights, that makes the API server reject

@@ -11,10 +11,9 @@ use crate::api::{
     NamespaceReference, Outcome, PreviewEnvironmentStatus, Revision, Verification, find_condition,
 };
 use crate::core::cause::Cause;
-use crate::core::class_limits::CLASS_INVALID;
 use crate::core::conditions::{self, Summary};
-use crate::core::environment::reason::Reason;
-use crate::core::environment::resolved::Mistake;
+use crate::core::environment::reason::EnvironmentReason;
+use crate::core::mistake::{Mistake, Reason};
 use crate::core::publish::deployment_status;
 use crate::core::trouble;
 use crate::core::truncate::short_sha;
@@ -74,7 +73,7 @@ pub enum Progress {
         /// The incomplete stage.
         stage: Stage,
         /// Reason.
-        reason: Reason,
+        reason: EnvironmentReason,
         /// Message for people.
         message: String,
     },
@@ -84,7 +83,7 @@ pub enum Progress {
         /// The stage that failed.
         stage: Stage,
         /// Reason.
-        reason: Reason,
+        reason: EnvironmentReason,
         /// The cause.
         message: Cause,
     },
@@ -126,13 +125,17 @@ impl Progress {
     /// neither changes to foreign objects and other environments, nor new rights.
     pub fn look_again_after(&self) -> Option<Duration> {
         match self {
-            Self::Waiting { reason: Reason::NamespaceTerminating, .. } => Some(TERMINATING_AGAIN),
-            Self::Rejected { mistake: Mistake { reason: "HostTaken" | "NamespaceTaken", .. }, .. } => {
-                Some(RELEASED_AGAIN)
-            }
+            Self::Waiting { reason: EnvironmentReason::NamespaceTerminating, .. } => Some(TERMINATING_AGAIN),
+            Self::Rejected {
+                mistake: Mistake { reason: Reason::HostTaken | Reason::NamespaceTaken, .. },
+                ..
+            } => Some(RELEASED_AGAIN),
             Self::Rejected {
                 stage: Stage::Apply,
-                mistake: Mistake { reason: "ApplyForbidden" | "KindMissing" | CLASS_INVALID, .. },
+                mistake:
+                    Mistake {
+                        reason: Reason::ApplyForbidden | Reason::KindMissing | Reason::ClassInvalid, ..
+                    },
             } => Some(RIGHTS_AGAIN),
             _ => None,
         }
@@ -383,7 +386,7 @@ fn set_conditions(
             (Some(*stage), ConditionStatus::Unknown, *reason, message.as_str())
         }
         Progress::Rejected { stage, mistake } => {
-            (Some(*stage), ConditionStatus::False, mistake.reason, mistake.message.as_str())
+            (Some(*stage), ConditionStatus::False, mistake.reason.as_str(), mistake.message.as_str())
         }
         Progress::Superseded { .. } => (Some(Stage::Validate), ConditionStatus::Unknown, "Superseded", ""),
     };
@@ -431,7 +434,7 @@ fn set_conditions(
             Summary::Stalled { reason: reason.as_str().to_owned(), message: message.to_string() }
         }
         Progress::Rejected { mistake, .. } => {
-            Summary::Stalled { reason: mistake.reason.to_owned(), message: mistake.message.clone() }
+            Summary::Stalled { reason: mistake.reason.to_string(), message: mistake.message.clone() }
         }
         Progress::Superseded { head } => Summary::Reconciling {
             reason: "Superseded".to_owned(),
@@ -615,13 +618,17 @@ mod tests {
     }
 
     fn waiting(stage: Stage) -> Progress {
-        Progress::Waiting { stage, reason: Reason::Health("Progressing".into()), message: "0 of 1".into() }
+        Progress::Waiting {
+            stage,
+            reason: EnvironmentReason::Health("Progressing".into()),
+            message: "0 of 1".into(),
+        }
     }
 
     fn failed() -> Progress {
         Progress::Failed {
             stage: Stage::Health,
-            reason: Reason::Health("ImagePullBackOff".into()),
+            reason: EnvironmentReason::Health("ImagePullBackOff".into()),
             message: "no image".into(),
         }
     }
@@ -673,7 +680,7 @@ mod tests {
         let a = conclude(None, &visit(&one, 0), with_url(), &waiting(Stage::Health));
         let further = Progress::Waiting {
             stage: Stage::Health,
-            reason: Reason::Health("Progressing".into()),
+            reason: EnvironmentReason::Health("Progressing".into()),
             message: "1 of 2".into(),
         };
         assert!(is_only_news(Some(&a), &conclude(Some(&a), &visit(&one, 1), with_url(), &further)));
@@ -702,7 +709,7 @@ mod tests {
         let one = revision(1);
         let answered = |status: u16| Progress::Failed {
             stage: Stage::Answer,
-            reason: Reason::NotAnswering,
+            reason: EnvironmentReason::NotAnswering,
             message: Cause::new(format!("URL answered {status}")).detail("http://a.b"),
         };
         let a = conclude(None, &visit(&one, 0), with_url(), &answered(500));
@@ -874,7 +881,7 @@ mod tests {
 
         let mistaken = Progress::Rejected {
             stage: Stage::Apply,
-            mistake: Mistake { reason: "ApplyRejected", message: "no".into() },
+            mistake: Mistake { reason: Reason::ApplyRejected, message: "no".into() },
         };
         for (before, state, outcome) in [
             (Progress::Ready, Success, Outcome::Succeeded),
@@ -944,7 +951,7 @@ mod tests {
             .of("Deployment", "web");
         let failed = Progress::Failed {
             stage: Stage::Health,
-            reason: Reason::Health("ImagePullBackOff".into()),
+            reason: EnvironmentReason::Health("ImagePullBackOff".into()),
             message: message.clone(),
         };
         let status = conclude(None, &visit(&one, 0), with_url(), &failed);
