@@ -13,8 +13,8 @@ use playground::stage::{NewProject, SYSTEM, Stage};
 use serde_json::json;
 
 use crate::harness::tests;
-use crate::play::{SOON, deployments_of, github_environment, gone, live};
 use crate::run::Run;
+use crate::support::{SOON, deployments_of, github_environment, gone, live};
 
 tests![
     an_app_is_made_stored_and_carries_out_a_preview,

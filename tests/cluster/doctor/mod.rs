@@ -1,7 +1,7 @@
 //! `matinee doctor`: what it prints for a correct stage, and for faults one at a time, each in a
 //! class of its own.
 
-mod said;
+mod output;
 
 use anyhow::{Context as _, Result, ensure};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -10,8 +10,8 @@ use playground::stage::{NewProject, OWNER, SYSTEM, Stage};
 use serde_json::{Value, json};
 
 use crate::harness::tests;
-use crate::play::{SOON, open};
-use said::{about, apply, doctor, lease, seen};
+use crate::support::{SOON, open};
+use output::{about, apply, doctor, lease, seen};
 
 tests![
     all_is_well,
