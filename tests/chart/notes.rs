@@ -63,7 +63,7 @@ fn the_doctor_looks_at_what_the_release_is_called() {
         assert_eq!(arguments, expected);
         // The program accepts the flags and fails only for lack of a cluster.
         let said = String::from_utf8(matinee(&["doctor"], &arguments).stderr).unwrap();
-        assert!(said.contains("no Kubernetes cluster to look at"), "{said}");
+        assert!(said.contains("no Kubernetes cluster: set KUBECONFIG"), "{said}");
     }
 }
 

@@ -100,7 +100,10 @@ async fn a_webhook_whose_deliveries_fail_is_told_with_what_to_do() {
     assert!(webhook.message.contains("doesn't end in /webhooks/github"), "{webhook:?}");
     let deliveries = find(&findings, "deliveries");
     assert_eq!(deliveries.verdict, Verdict::Problem);
-    assert_eq!(deliveries.message, "2 of the last 2 failed: 2 without an answer (failed to connect to host)");
+    assert_eq!(
+        deliveries.message,
+        "2 of the last 2 failed: 2 without a response (failed to connect to host)"
+    );
     assert!(deliveries.remedy.as_ref().unwrap().contains("/settings/apps/hooked/advanced"), "{deliveries:?}");
     assert!(find(&findings, "events").message.contains("\"Deployments\""));
     assert!(!format!("{findings:?}").contains("s3cret"));
@@ -112,7 +115,10 @@ async fn a_suspended_installation_is_told() {
     world.control.suspend_installation(world.installation).await.unwrap();
     let findings = judged(&world).await;
     let told = find(&findings, "installations");
-    assert_eq!((told.verdict, told.message.as_str()), (Verdict::Warning, "the one on acme is suspended"));
+    assert_eq!(
+        (told.verdict, told.message.as_str()),
+        (Verdict::Warning, "the installation on acme is suspended")
+    );
     assert!(told.remedy.as_ref().unwrap().contains("/settings/installations/"), "{told:?}");
 }
 
@@ -129,7 +135,10 @@ async fn permissions_that_wait_to_be_accepted_are_told() {
     world.control.add_fault(fault).await.unwrap();
     let findings = judged(&world).await;
     let told = find(&findings, "installations");
-    assert!(told.message.starts_with("acme hasn't accepted what the App asks for: checks: read"), "{told:?}");
+    assert!(
+        told.message.starts_with("acme hasn't accepted the App's new permissions: checks: read"),
+        "{told:?}"
+    );
     assert!(
         told.remedy.as_ref().unwrap().ends_with("/organizations/acme/settings/installations/1"),
         "{told:?}"
@@ -142,7 +151,7 @@ async fn a_token_is_seen_by_whose_it_is() {
     let token = world.control.create_classic_token("mona").await.unwrap();
     world.secrets.set(&[("token", &token)]);
     let findings = judged(&world).await;
-    assert_eq!(find(&findings, "credentials").message, "GitHub takes the token of mona");
+    assert_eq!(find(&findings, "credentials").message, "valid token of mona");
     assert_eq!(find(&findings, "permissions").verdict, Verdict::Ok);
     assert_eq!(find(&findings, "rate limit").verdict, Verdict::Ok);
     assert_eq!(find(&findings, "webhook").verdict, Verdict::Skipped);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Finding, some_of};
+use super::{Finding, Subject, some_of};
 use crate::api::Routing;
 
 /// Checks the addresses to which a name under the class's domain resolves. `gateway` are the
@@ -14,16 +14,13 @@ pub fn check(
     gateway: &[IpAddr],
 ) -> Finding {
     let domain = &routing.domain;
-    let what = format!("names under {domain}");
-    let instead = routing
-        .probe_address
-        .as_ref()
-        .map(|address| format!("; the operator asks {address} in their place (probeAddress)"))
-        .unwrap_or_default();
-    let remedy = match gateway.first() {
-        Some(address) => format!("add a DNS record for *.{domain} that leads to {address}"),
-        None => format!("add a DNS record for *.{domain} that leads to the Gateway or ingress controller"),
-    };
+    let subject = Subject::new(format!("DNS record *.{domain}"));
+    let instead = routing.probe_address.as_ref().map_or_else(String::new, |address| {
+        format!("; the operator probes previews at {address} instead (probeAddress)")
+    });
+    let target =
+        gateway.first().map_or_else(|| "the Gateway or ingress controller".to_owned(), ToString::to_string);
+    let remedy = format!("add a DNS record for *.{domain} that resolves to {target}");
     let addresses = match found {
         Ok(addresses) => addresses,
         Err(why) => {
@@ -32,27 +29,24 @@ pub fn check(
             let message = format!("{name} doesn't resolve here ({why}){instead}");
             // With a probe address the operator doesn't use DNS, and people may have other name
             // servers, so this is only a warning.
-            return if routing.probe_address.is_some() {
-                Finding::warning(what, message, remedy)
-            } else {
-                Finding::problem(what, message, remedy)
+            return match routing.probe_address {
+                Some(_) => subject.warning(message, remedy),
+                None => subject.problem(message, remedy),
             };
         }
     };
-    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    let shown = some_of(&shown, 4);
     if domain == "localhost" || domain.ends_with(".localhost") {
-        return Finding::ok(what, format!("they are this machine, wherever they are asked for{instead}"));
+        return subject
+            .ok(format!("not needed: names under localhost always resolve to the own machine{instead}"));
     }
+    let shown = some_of(addresses, 4);
     if gateway.is_empty() || addresses.iter().any(|address| gateway.contains(address)) {
-        let match_told = if gateway.is_empty() { "" } else { ", the Gateway's address" };
-        return Finding::ok(what, format!("they lead to {shown}{match_told}{instead}"));
+        let whose = if gateway.is_empty() { "" } else { ", the Gateway's address" };
+        return subject.ok(format!("resolves to {shown}{whose}{instead}"));
     }
-    let own: Vec<String> = gateway.iter().map(ToString::to_string).collect();
-    Finding::warning(
-        what,
-        format!("they lead to {shown}, and the Gateway is at {}{instead}", some_of(&own, 4)),
-        format!("nothing, if what stands there leads on to the Gateway; else {remedy}"),
+    subject.warning(
+        format!("resolves to {shown}, but the Gateway has {}{instead}", some_of(gateway, 4)),
+        format!("nothing, if a load balancer there forwards to the Gateway; otherwise {remedy}"),
     )
 }
 
@@ -80,37 +74,40 @@ mod tests {
         let finding = judge("p.example.com", None, Err("x1.d: no such name"), &["192.0.2.7"]);
         assert_eq!(finding.verdict, Verdict::Problem);
         assert_eq!(finding.message, "x1.d doesn't resolve here (no such name)");
-        assert_eq!(finding.remedy.unwrap(), "add a DNS record for *.p.example.com that leads to 192.0.2.7");
+        assert_eq!(
+            finding.remedy.unwrap(),
+            "add a DNS record for *.p.example.com that resolves to 192.0.2.7"
+        );
         let finding = judge("p.example.com", Some("gateway:80"), Err("no such name"), &[]);
         assert_eq!(finding.verdict, Verdict::Warning);
         assert!(
-            finding.message.ends_with("the operator asks gateway:80 in their place (probeAddress)"),
+            finding.message.ends_with("the operator probes previews at gateway:80 instead (probeAddress)"),
             "{finding:?}"
         );
-        assert!(finding.remedy.unwrap().contains("*.p.example.com that leads to the Gateway"));
+        assert!(finding.remedy.unwrap().contains("*.p.example.com that resolves to the Gateway"));
     }
 
     #[test]
-    fn it_should_lead_to_the_gateway() {
+    fn it_should_resolve_to_the_gateway() {
         let finding = judge("p.example.com", None, Ok(&["192.0.2.7"]), &["192.0.2.7", "2001:db8::7"]);
         assert_eq!(
             finding,
-            Finding::ok("names under p.example.com", "they lead to 192.0.2.7, the Gateway's address")
+            Subject::new("DNS record *.p.example.com").ok("resolves to 192.0.2.7, the Gateway's address")
         );
-        assert_eq!(judge("p.example.com", None, Ok(&["192.0.2.7"]), &[]).message, "they lead to 192.0.2.7");
+        assert_eq!(judge("p.example.com", None, Ok(&["192.0.2.7"]), &[]).message, "resolves to 192.0.2.7");
         let elsewhere = judge("p.example.com", None, Ok(&["192.0.2.8"]), &["192.0.2.7"]);
         assert_eq!(elsewhere.verdict, Verdict::Warning);
         assert!(
-            elsewhere.message.contains("lead to 192.0.2.8, and the Gateway is at 192.0.2.7"),
+            elsewhere.message.contains("resolves to 192.0.2.8, but the Gateway has 192.0.2.7"),
             "{elsewhere:?}"
         );
-        assert!(elsewhere.remedy.unwrap().contains("leads on to the Gateway"));
+        assert!(elsewhere.remedy.unwrap().contains("forwards to the Gateway"));
     }
 
     #[test]
-    fn names_below_localhost_are_this_machine() {
+    fn names_under_localhost_need_no_record() {
         let finding = judge("preview.localhost", None, Ok(&["127.0.0.1", "::1"]), &["10.88.0.2"]);
         assert_eq!(finding.verdict, Verdict::Ok);
-        assert!(finding.message.contains("this machine"));
+        assert!(finding.message.contains("the own machine"));
     }
 }
