@@ -164,7 +164,7 @@ async fn what_is_there_is_not_overwritten_and_told_before_anything_is_made() {
     let arguments = ["--organization=acme", "--without-webhook"];
     let (code, said, errors) = run(&folder, github.html_url(), &arguments).end().await.unwrap();
     assert_eq!((code, said.as_str()), (Some(1), ""), "{errors}");
-    assert!(errors.contains("github.yaml is there already") && errors.contains("--replace"), "{errors}");
+    assert!(errors.contains("github.yaml exists already") && errors.contains("--replace"), "{errors}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
 
     let mut connect = run(&folder, github.html_url(), &[&arguments[..], &["--replace"]].concat());
@@ -217,7 +217,7 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_a_refused_code_told() {
     let mut connect = run(&folder, github.html_url(), &arguments);
     let naming = browser.submit(&connect.page(&browser).await.unwrap(), &[]).await.unwrap();
     browser.submit(&naming, &[]).await.unwrap();
-    connect.line("GitHub did not answer as it should").await.unwrap();
+    connect.line("Unexpected response from GitHub").await.unwrap();
     connect.line("Waiting").await.unwrap();
     connect.interrupt().unwrap();
     let (code, said, _) = connect.end().await.unwrap();
@@ -249,7 +249,7 @@ async fn who_did_not_begin_here_is_not_taken_in() {
     assert_eq!(forged.status, 403);
     connect.interrupt().unwrap();
     let (code, _, errors) = connect.end().await.unwrap();
-    assert_eq!((code, errors.as_str()), (Some(1), "matinee: interrupted: no App was made\n"));
+    assert_eq!((code, errors.as_str()), (Some(1), "matinee: interrupted: no App was created\n"));
     assert_eq!(std::fs::read_dir(folder.join("secrets")).unwrap().count(), 0);
 }
 
@@ -259,7 +259,7 @@ async fn who_does_not_come_back_in_time_is_waited_for_no_longer() {
     let arguments = ["--organization=acme", "--without-webhook", "--timeout=1s"];
     let (code, said, errors) = run(&folder, github.html_url(), &arguments).end().await.unwrap();
     assert_eq!(code, Some(1), "{said}");
-    assert!(errors.contains("nobody came back from GitHub in time (--timeout)"), "{errors}");
+    assert!(errors.contains("timed out (--timeout)"), "{errors}");
     assert_eq!(std::fs::read_dir(folder.join("secrets")).unwrap().count(), 0);
 }
 
@@ -270,7 +270,7 @@ async fn interrupted_before_the_app_is_made_it_ends_and_says_so() {
     connect.line("http://127.0.0.1:").await.unwrap();
     connect.interrupt().unwrap();
     let (code, _, errors) = connect.end().await.unwrap();
-    assert_eq!((code, errors.as_str()), (Some(1), "matinee: interrupted: no App was made\n"));
+    assert_eq!((code, errors.as_str()), (Some(1), "matinee: interrupted: no App was created\n"));
 }
 
 #[tokio::test]
@@ -288,7 +288,7 @@ async fn an_enterprise_server_may_be_below_a_path() {
     assert_eq!(installing.url, format!("{url}/apps/matinee-acme/installations/new"));
     connect.line("Waiting").await.unwrap();
     browser.submit(&installing, &[("account", "acme"), ("selection", "all")]).await.unwrap();
-    connect.line("Installed on acme: on 0 repositories, and on those that come later.").await.unwrap();
+    connect.line("Installed on acme: on 0 repositories, and on all new ones.").await.unwrap();
     let (code, said, _) = connect.end().await.unwrap();
     assert_eq!(code, Some(0));
     assert!(said.contains(&format!("url: {url}/api/v3")), "{said}");
