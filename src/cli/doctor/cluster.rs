@@ -122,3 +122,119 @@ pub(super) async fn operator(reader: &Reader, flags: &Flags, now: Timestamp) -> 
     };
     vec![role, lease, drain]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use http::{Request, Response, StatusCode};
+    use kube::Client;
+    use kube::client::Body;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::core::doctor::Verdict;
+
+    type Calls = Arc<Mutex<Vec<(String, Value)>>>;
+
+    /// Returns a reader of an API server that answers with these functions, and the requests that
+    /// it receives.
+    fn reader(answer: fn(&str, &Value) -> (StatusCode, Value)) -> (Reader, Calls) {
+        let calls = Calls::default();
+        let received = Arc::clone(&calls);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let received = Arc::clone(&received);
+            async move {
+                let path = request.uri().path().to_owned();
+                let body = request.into_body().collect_bytes().await?;
+                let body = serde_json::from_slice(&body).unwrap_or_default();
+                let (status, value) = answer(&path, &body);
+                received.lock().unwrap().push((path, body));
+                let response =
+                    Response::builder().status(status).body(Body::from(value.to_string().into_bytes()));
+                Ok::<_, tower::BoxError>(response?)
+            }
+        });
+        (Reader { client: Client::new(service, "default"), namespace: "m".to_owned() }, calls)
+    }
+
+    fn forbidden() -> (StatusCode, Value) {
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403});
+        (StatusCode::FORBIDDEN, status)
+    }
+
+    fn allow_all_but_secrets(_: &str, body: &Value) -> (StatusCode, Value) {
+        let attributes = &body["spec"]["resourceAttributes"];
+        let allowed = attributes["resource"] != "secrets" && attributes["name"] != "cluster-admin";
+        (StatusCode::CREATED, json!({"status": {"allowed": allowed}}))
+    }
+
+    #[tokio::test]
+    async fn rights_of_another_account_are_reviewed_with_its_groups() {
+        let (reader, calls) = reader(allow_all_but_secrets);
+        let own = Own { namespace: "m", secrets: vec!["github"], ..Own::default() };
+        let findings = rights(&reader, &own, "matinee", Some("admin")).await;
+        assert_eq!(findings[0].verdict, Verdict::Problem);
+        assert_eq!(
+            findings[0].message,
+            "system:serviceaccount:m:matinee can't get secrets \"github\" in namespace m"
+        );
+        assert!(findings[1].message.contains("create pods in namespace m"), "{findings:?}");
+        assert!(!findings[1].message.contains("secrets"), "{findings:?}");
+        let calls = calls.lock().unwrap();
+        assert_eq!(calls.len(), rbac::needed(&own).len() + rbac::excess(&own).len());
+        let (path, body) = &calls[0];
+        assert_eq!(path, "/apis/authorization.k8s.io/v1/subjectaccessreviews");
+        assert_eq!(body["kind"], "SubjectAccessReview");
+        assert_eq!(body["spec"]["user"], "system:serviceaccount:m:matinee");
+        let groups = ["system:serviceaccounts", "system:serviceaccounts:m", "system:authenticated"];
+        assert_eq!(body["spec"]["groups"], json!(groups));
+    }
+
+    #[tokio::test]
+    async fn the_operators_account_reviews_its_own_rights() {
+        let (reader, calls) = reader(allow_all_but_secrets);
+        let own = Own { namespace: "m", ..Own::default() };
+        let findings = rights(&reader, &own, "matinee", Some("system:serviceaccount:m:matinee")).await;
+        assert_eq!(findings[0].verdict, Verdict::Ok, "{findings:?}");
+        for (path, body) in calls.lock().unwrap().iter() {
+            assert_eq!(path, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+            assert_eq!(body["spec"].get("user"), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_without_the_right_to_review_is_told_so() {
+        let (reader, _) = reader(|_, _| forbidden());
+        let findings = rights(&reader, &Own::default(), "matinee", Some("jane")).await;
+        assert_eq!((findings.len(), findings[0].verdict), (1, Verdict::Skipped));
+        assert_eq!(user(&reader).await, None);
+    }
+
+    #[tokio::test]
+    async fn the_user_is_the_one_that_the_api_server_names() {
+        let (reader, calls) =
+            reader(|_, _| (StatusCode::CREATED, json!({"status": {"userInfo": {"username": "jane"}}})));
+        assert_eq!(user(&reader).await.as_deref(), Some("jane"));
+        assert_eq!(calls.lock().unwrap()[0].0, "/apis/authentication.k8s.io/v1/selfsubjectreviews");
+    }
+
+    #[tokio::test]
+    async fn definitions_that_may_not_be_read_are_looked_up_among_the_served_kinds() {
+        let (reader, _) = reader(|path, _| match path {
+            "/apis/matinee.dev/v1alpha1" => {
+                let kind = json!({"name": "x", "singularName": "", "namespaced": true, "kind": "PreviewClass", "verbs": []});
+                let list = json!({"kind": "APIResourceList", "groupVersion": "matinee.dev/v1alpha1", "resources": [kind]});
+                (StatusCode::OK, list)
+            }
+            _ => forbidden(),
+        });
+        let findings = definitions(&reader).await;
+        assert_eq!(findings.len(), 6);
+        assert_eq!(
+            (findings[0].verdict, findings[0].what.as_str()),
+            (Verdict::Ok, "previewclasses.matinee.dev")
+        );
+        assert!(findings[1..].iter().all(|finding| finding.verdict == Verdict::Problem), "{findings:?}");
+    }
+}
