@@ -8,10 +8,10 @@ pub struct Flags {
     /// Address to serve webhooks and pages on.
     #[arg(long, env = "MATINEE_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080")]
     pub listen: String,
-    /// Address to serve health and metrics on, which needn't be reached from outside of the cluster.
+    /// Address to serve health and metrics on. Nothing outside of the cluster needs to reach it.
     #[arg(long, env = "MATINEE_ADMIN_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8081")]
     pub admin_listen: String,
-    /// File with a secret of the webhook; may be given several times, as when a secret is exchanged. Read again when it changes.
+    /// File with a webhook secret. Repeat the flag while you rotate a secret. Matinee reads the file again when it changes.
     #[arg(
         long = "webhook-secret-file",
         env = "MATINEE_WEBHOOK_SECRET_FILES",
@@ -19,19 +19,19 @@ pub struct Flags {
         value_delimiter = ','
     )]
     pub webhook_secret_files: Vec<String>,
-    /// Largest webhook that is read, in bytes. GitHub sends at most 25 MiB.
+    /// Maximum size of a webhook, in bytes. GitHub sends at most 25 MiB.
     #[arg(long, env = "MATINEE_WEBHOOK_MAX_BYTES", value_name = "BYTES", default_value = "26214400")]
     pub webhook_max_bytes: String,
-    /// The operator's own namespace, where the Secrets with GitHub's credentials are. [default: the service account's, else matinee-system]
+    /// The operator's own namespace, which contains the Secrets with GitHub's credentials. [default: the service account's, else matinee-system]
     #[arg(long, env = "MATINEE_NAMESPACE", value_name = "NAME")]
     pub namespace: Option<String>,
-    /// Tells this cluster from others that serve the same repositories. [default: the UID of the namespace kube-system]
+    /// Distinguishes this cluster from others that serve the same repositories. [default: the UID of the namespace kube-system]
     #[arg(long, env = "MATINEE_CLUSTER_ID", value_name = "ID")]
     pub cluster_id: Option<String>,
-    /// URL under which people reach the operator's own pages, which statuses on GitHub then link to.
+    /// URL of the operator's pages for people. Deployment statuses on GitHub link to them.
     #[arg(long, env = "MATINEE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
-    /// Time between two looks at a repository's pull requests and deployments.
+    /// Time between two sweeps of a repository's pull requests and deployments.
     #[arg(long, env = "MATINEE_SWEEP_INTERVAL", value_name = "DURATION", default_value = "60s")]
     pub sweep_interval: String,
     /// Least time between two writes to one GitHub installation. GitHub asks for at least one second. 0s lifts the budgets of 80 writes a minute and
@@ -41,7 +41,7 @@ pub struct Flags {
     /// Base URL of Slack's Web API, where bot tokens are sent.
     #[arg(long, env = "MATINEE_SLACK_API_URL", value_name = "URL", default_value = "https://slack.com/api/")]
     pub slack_api_url: String,
-    /// Base URL below which Slack's `response_url`s are. A command that names another one isn't answered there.
+    /// Base URL of Slack's `response_url`s. Matinee sends answers to commands to no other address.
     #[arg(
         long,
         env = "MATINEE_SLACK_RESPONSE_URL",
@@ -49,10 +49,10 @@ pub struct Flags {
         default_value = "https://hooks.slack.com/"
     )]
     pub slack_response_url: String,
-    /// Most reconciles at the same time.
+    /// Maximum number of concurrent reconciles for each kind.
     #[arg(long, env = "MATINEE_CONCURRENCY", value_name = "NUMBER", default_value = "16")]
     pub concurrency: String,
-    /// Whether replicas elect one that leads: all take in webhooks, one reconciles. Only for a single process may it be switched off.
+    /// Whether replicas elect a leader: all accept webhooks, and the leader reconciles. Set it to false only for a single process.
     #[arg(
         long,
         env = "MATINEE_LEADER_ELECT",
@@ -65,18 +65,18 @@ pub struct Flags {
     /// Name of the Lease in the operator's namespace that the leader holds.
     #[arg(long, env = "MATINEE_LEASE_NAME", value_name = "NAME", default_value = "matinee")]
     pub lease_name: String,
-    /// Name of this process in the Lease, which no other may have; after a restart it takes its own Lease over at once. [default: the host's
+    /// Unique name of this process in the Lease. After a restart, the process takes its own Lease over at once. [default: the host's
     /// name and a random number]
     #[arg(long, env = "MATINEE_IDENTITY", value_name = "NAME")]
     pub identity: Option<String>,
-    /// Name of a ConfigMap in the operator's namespace with settings that count at once when they change: `log` (in place of --log), `logOverride` (in place of
+    /// Name of a ConfigMap in the operator's namespace whose keys take effect at once when they change: `log` (instead of --log), `logOverride` (instead of
     /// both) and `drain`.
     #[arg(long, env = "MATINEE_CONFIG_MAP", value_name = "NAME")]
     pub config_map: Option<String>,
-    /// How logs are written: text, json, or auto, which is text on a terminal and json else.
+    /// Format of the log: text, json, or auto, which means text on a terminal and json otherwise.
     #[arg(long, env = "MATINEE_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     pub log_format: String,
-    /// What is logged: a level, or levels by module.
+    /// Log filter: a level, or levels by module.
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
 }

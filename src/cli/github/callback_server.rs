@@ -84,9 +84,9 @@ pub(super) fn open(
 
 fn page(offer: &Offer<'_>) -> String {
     document(
-        "Make a GitHub App for Matinee",
+        "Create a GitHub App for Matinee",
         &format!(
-            "<p>GitHub shows you what the App may do, and makes it for <b>{}</b>. You can change its name there.</p>\
+            "<p>GitHub shows the permissions of the App, and creates it for <b>{}</b>. You can change its name there.</p>\
              <form method=\"post\" action=\"{}\"><input type=\"hidden\" name=\"manifest\" value=\"{}\">\
              <button>Continue on GitHub</button></form>",
             escape(offer.owner),
@@ -121,7 +121,10 @@ impl Door {
     async fn respond(&self, request: &Parts) -> Response {
         let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         if !self.hosts.iter().any(|known| known == host) {
-            return refuse(StatusCode::MISDIRECTED_REQUEST, "This page is for this machine's own browser.");
+            return refuse(
+                StatusCode::MISDIRECTED_REQUEST,
+                "Open this page with a browser on this machine, or through a forwarded port.",
+            );
         }
         if request.method != Method::GET {
             return refuse(StatusCode::METHOD_NOT_ALLOWED, "Open this page with a browser.");
@@ -129,9 +132,7 @@ impl Door {
         match request.uri.path() {
             CALLBACK => self.take(request.uri.query().unwrap_or_default()).await,
             path if same(path, &self.path) => Html(self.page.clone()).into_response(),
-            _ => {
-                refuse(StatusCode::NOT_FOUND, "There is nothing here. Open the URL that the terminal shows.")
-            }
+            _ => refuse(StatusCode::NOT_FOUND, "Not found. Open the URL that the terminal shows."),
         }
     }
 
@@ -141,7 +142,10 @@ impl Door {
             pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned()).unwrap_or_default()
         };
         if !same(&value("state"), &self.state) {
-            return refuse(StatusCode::FORBIDDEN, "This answer belongs to no question that was asked here.");
+            return refuse(
+                StatusCode::FORBIDDEN,
+                "The state of this redirect is wrong. Start again at the URL in the terminal.",
+            );
         }
         let code = value("code");
         let good = (1..=LONGEST_CODE).contains(&code.len())
@@ -149,21 +153,24 @@ impl Door {
         if !good {
             return refuse(
                 StatusCode::BAD_REQUEST,
-                "GitHub sent no code. Begin anew at the URL in the terminal.",
+                "GitHub sent no valid code. Start again at the URL in the terminal.",
             );
         }
         if self.came.swap(true, Ordering::SeqCst) {
-            return refuse(StatusCode::GONE, "An App was made already. The terminal says how it went.");
+            return refuse(
+                StatusCode::GONE,
+                "An App has been created already. The terminal shows the result.",
+            );
         }
         let (answer, ending) = oneshot::channel();
         if self.sender.send(Back { code, answer }).await.is_err() {
-            return refuse(StatusCode::GONE, "Nobody waits for this any more.");
+            return refuse(StatusCode::GONE, "The command has ended. Run it again.");
         }
         match ending.await {
             Ok(Ending::Install(url)) => Redirect::to(&url).into_response(),
             Ok(Ending::Failed) | Err(_) => refuse(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "The App was made, but something went wrong then. The terminal says what.",
+                "The App was created, but a later step failed. The terminal shows the cause.",
             ),
         }
     }
