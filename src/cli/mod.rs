@@ -53,10 +53,10 @@ pub fn main() -> ExitCode {
     // installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Program::parse().command {
-        Command::Run(flags) => match Settings::check(&flags, Path::new(SERVICE_ACCOUNT_NAMESPACE)) {
+        Command::Run(flags) => match Settings::new(&flags, Path::new(SERVICE_ACCOUNT_NAMESPACE)) {
             Ok(settings) => operate(settings),
-            Err(problems) => {
-                eprintln!("matinee can't start with these settings:\n{problems}");
+            Err(problem) => {
+                eprintln!("matinee can't start with these settings:\n{problem}");
                 ExitCode::from(BAD_SETTINGS)
             }
         },

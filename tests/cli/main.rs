@@ -51,20 +51,16 @@ fn it_warns_of_traces_that_it_cannot_send() {
 
 #[test]
 fn variables_set_what_flags_set() {
-    let variables = [
-        ("MATINEE_WEBHOOK_SECRET_FILES", "/nowhere/a,/nowhere/b"),
-        ("MATINEE_LISTEN", "here"),
-        ("RUST_LOG", "x=y"),
-    ];
-    let said = refusal(&["run"], &variables);
-    for part in ["/nowhere/a can't be read", "\"here\" is not an address", "--log (RUST_LOG): \"x=y\""] {
+    for (variable, value, part) in [
+        ("MATINEE_WEBHOOK_SECRET_FILES", "/nowhere/a,/nowhere/b", "/nowhere/a can't be read"),
+        ("MATINEE_LISTEN", "here", "invalid value 'here' for '--listen"),
+        ("RUST_LOG", "x=y", "\"x=y\" is not a filter"),
+    ] {
+        let said = refusal(&["run"], &[(variable, value)]);
         assert!(said.contains(part), "{said}");
     }
-    let said = refusal(&["run", "--listen", "there"], &variables);
-    assert!(
-        said.contains("\"there\"") && !said.contains("\"here\""),
-        "a flag goes before a variable: {said}"
-    );
+    let said = refusal(&["run", "--listen", "there"], &[("MATINEE_LISTEN", "here")]);
+    assert!(said.contains("'there'") && !said.contains("'here'"), "a flag goes before a variable: {said}");
 }
 
 #[test]

@@ -7,9 +7,7 @@ mod base;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::{HeaderValue, Request, header};
-use http_body_util::{BodyExt as _, Full, Limited};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -17,7 +15,7 @@ use url::Url;
 
 use self::answer::Answer;
 use self::base::Base;
-use super::http::{HttpClient, causes, client};
+use super::http::HttpClient;
 use crate::core::slack::ChatMessage;
 use crate::ports::{Chat, ChatError};
 
@@ -52,9 +50,8 @@ impl Default for SlackSettings {
 /// A client for Slack. It sends every message once and follows no redirects, since a redirect
 /// target isn't Slack's.
 pub struct SlackChat {
-    client: HttpClient<Full<Bytes>>,
+    client: HttpClient,
     user_agent: HeaderValue,
-    timeout: Duration,
     responses: Base,
     api: Base,
 }
@@ -64,10 +61,9 @@ impl SlackChat {
     /// setting.
     pub fn new(settings: &SlackSettings) -> Result<Self, String> {
         Ok(Self {
-            client: client(settings.timeout)?,
+            client: HttpClient::new(settings.timeout)?,
             user_agent: HeaderValue::from_str(&settings.user_agent)
                 .map_err(|_| "Slack's user agent must be printable ASCII".to_owned())?,
-            timeout: settings.timeout,
             responses: Base::new("the base URL of Slack's response URLs", &settings.response_url)?,
             api: Base::new("the base URL of Slack's Web API", &settings.api_url)?,
         })
@@ -90,27 +86,14 @@ impl SlackChat {
             request = request.header(header::AUTHORIZATION, authorization);
         }
         let request = request
-            .body(Full::from(body.to_string()))
+            .body(body.to_string())
             .map_err(|_| ChatError::NotSent(format!("{name}: the URL can't be requested")))?;
         let start = Instant::now();
-        let answer = match tokio::time::timeout(self.timeout, self.exchange(request)).await {
-            Ok(answer) => answer.map_err(|why| ChatError::Unknown(format!("{name}: {why}"))),
-            Err(_) => {
-                Err(ChatError::Unknown(format!("{name}: no answer within {} s", self.timeout.as_secs_f32())))
-            }
-        };
-        let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
+        let answer = self.client.exchange(request, LARGEST).await;
+        let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
         tracing::debug!(request = name, status, milliseconds = start.elapsed().as_millis(), "Slack");
-        answer
-    }
-
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
-        let (parts, body) = self.client.request(request).await.map_err(|error| causes(&error))?.into_parts();
-        let body = Limited::new(body, LARGEST)
-            .collect()
-            .await
-            .map_err(|error| format!("answered {} and broke off: {error}", parts.status))?;
-        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+        let (parts, body) = answer.map_err(|why| ChatError::Unknown(format!("{name}: {why}")))?.into_parts();
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }
 

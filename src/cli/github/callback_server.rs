@@ -9,14 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{mpsc, oneshot};
 use url::form_urlencoded;
-
-use crate::server::escape;
 
 /// Path to which GitHub redirects the browser.
 pub(super) const CALLBACK: &str = "/callback";
@@ -56,7 +55,7 @@ struct Door {
     /// Accepted `Host` headers. Any other is a foreign name that resolves to this machine.
     hosts: [String; 2],
     path: String,
-    page: String,
+    page: Markup,
     state: String,
     came: AtomicBool,
     sender: mpsc::Sender<Back>,
@@ -82,25 +81,31 @@ pub(super) fn open(
     (Router::new().fallback(answer).with_state(Arc::new(door)), receiver)
 }
 
-fn page(offer: &Offer<'_>) -> String {
-    document(
-        "Create a GitHub App for Matinee",
-        &format!(
-            "<p>GitHub shows the permissions of the App, and creates it for <b>{}</b>. You can change its name there.</p>\
-             <form method=\"post\" action=\"{}\"><input type=\"hidden\" name=\"manifest\" value=\"{}\">\
-             <button>Continue on GitHub</button></form>",
-            escape(offer.owner),
-            escape(offer.action),
-            escape(offer.manifest)
-        ),
-    )
+fn page(offer: &Offer<'_>) -> Markup {
+    let body = html! {
+        p {
+            "GitHub shows the permissions of the App, and creates it for " b { (offer.owner) }
+            ". You can change its name there."
+        }
+        form method="post" action=(offer.action) {
+            input type="hidden" name="manifest" value=(offer.manifest);
+            button { "Continue on GitHub" }
+        }
+    };
+    document("Create a GitHub App for Matinee", &body)
 }
 
-fn document(title: &str, body: &str) -> String {
-    format!(
-        "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style>\
-         <h1>{title}</h1>{body}</html>"
-    )
+fn document(title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            meta charset="utf-8";
+            title { (title) }
+            style { (PreEscaped(STYLE)) }
+            h1 { (title) }
+            (body)
+        }
+    }
 }
 
 async fn answer(State(door): State<Arc<Door>>, request: Request) -> Response {
@@ -131,7 +136,7 @@ impl Door {
         }
         match request.uri.path() {
             CALLBACK => self.take(request.uri.query().unwrap_or_default()).await,
-            path if same(path, &self.path) => Html(self.page.clone()).into_response(),
+            path if same(path, &self.path) => self.page.clone().into_response(),
             _ => refuse(StatusCode::NOT_FOUND, "Not found. Open the URL that the terminal shows."),
         }
     }
@@ -182,7 +187,7 @@ fn same(given: &str, known: &str) -> bool {
 }
 
 fn refuse(status: StatusCode, text: &str) -> Response {
-    (status, Html(document("Matinee", &format!("<p>{text}</p>")))).into_response()
+    (status, document("Matinee", &html! { p { (text) } })).into_response()
 }
 
 #[cfg(test)]
@@ -218,7 +223,7 @@ mod tests {
             let (status, _, text) = get(&router, Method::GET, host, "/key").await;
             assert_eq!(status, StatusCode::OK);
             for part in [
-                "value=\"{&quot;name&quot;:&quot;&lt;b&gt;&#39;&quot;}\"",
+                "value=\"{&quot;name&quot;:&quot;&lt;b&gt;'&quot;}\"",
                 "<b>a&amp;b</b>",
                 "action=\"https://github.com/x?state=s\"",
             ] {

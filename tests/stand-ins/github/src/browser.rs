@@ -27,6 +27,8 @@ impl Browser {
     /// # Errors
     /// When the HTTP client can't be created.
     pub fn new() -> Result<Self> {
+        // reqwest panics without a provider where the workspace builds it with TLS.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self(reqwest::Client::builder().timeout(Duration::from_mins(1)).no_proxy().build()?))
     }
 

@@ -49,6 +49,8 @@ impl World {
         base_path: String,
         client: Option<reqwest::Client>,
     ) -> reqwest::Result<Self> {
+        // reqwest panics without a provider where the workspace builds it with TLS.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let usual = || {
             reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())

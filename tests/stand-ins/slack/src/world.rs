@@ -22,6 +22,8 @@ impl World {
         response_window: Duration,
         client: Option<reqwest::Client>,
     ) -> reqwest::Result<Self> {
+        // reqwest panics without a provider where the workspace builds it with TLS.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let usual = || reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         let client = client.map_or_else(usual, Ok)?;
         Ok(Self { state: Mutex::new(State::new()), client, url, response_window })

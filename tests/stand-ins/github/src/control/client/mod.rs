@@ -44,6 +44,8 @@ type Result<T> = std::result::Result<T, ControlError>;
 impl Client {
     /// Creates a client of the control API at a base URL, such as `http://127.0.0.1:3000/_control`.
     pub fn new(base: &str) -> Self {
+        // reqwest panics without a provider where the workspace builds it with TLS.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Self { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
     }
 
