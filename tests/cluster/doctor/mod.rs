@@ -102,8 +102,8 @@ async fn it_runs_with_the_rights_of_the_operator(stage: &Stage) -> Result<()> {
     let (server, _) = said.line("✓", "API server: ")?;
     ensure!(server.ends_with(", user system:serviceaccount:matinee-system:matinee"), "{server}");
     for start in [
-        "previewclasses.matinee.dev: served, ",
-        "previewenvironments.matinee.dev: served, ",
+        "previewclasses.matinee.dev: served; this account may not read its version",
+        "previewenvironments.matinee.dev: served; this account may not read its version",
         "needed rights: system:serviceaccount:matinee-system:matinee has all",
         "excess rights: none: ",
         "Secret matinee-system/github-app for GitHub: has an App's id",
