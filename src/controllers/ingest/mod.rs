@@ -1,6 +1,9 @@
 //! Applies events to the cluster. Events come from webhooks, from the sweep, and from requests that
 //! have just created a deployment. This module only writes to Kubernetes.
 
+mod hints;
+mod source;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +15,9 @@ use kube::{Resource as _, ResourceExt as _};
 use serde_json::json;
 use tokio::time::Instant;
 
+pub use self::hints::Hints;
+pub use self::source::Learned;
+use self::source::Source;
 use crate::api::{
     ANNOTATION_NEWS, ANNOTATION_PULL_REQUEST_UPDATED, DeploymentCommand, DeploymentCommandSpec,
     DeploymentRequest, DeploymentRequestSpec, FINALIZER, LABEL_PULL_REQUEST, LABEL_REPOSITORY, Origin,
@@ -31,9 +37,6 @@ use crate::runtime::common::Common;
 use crate::runtime::objects::Key;
 use crate::runtime::write;
 
-/// Maximum age of a cached pull request from GitHub.
-const READING_LASTS: Duration = Duration::from_secs(30);
-
 /// Time after which a pull request that a sweep didn't find open is reconciled again. Normally its
 /// objects have been deleted by then.
 const MISSED_AGAIN: Duration = Duration::from_mins(10);
@@ -41,82 +44,6 @@ const MISSED_AGAIN: Duration = Duration::from_mins(10);
 /// Time for which a deployment counts as already handled. A watch may take this long to show a
 /// write.
 const STORE_LAGS: Duration = Duration::from_secs(5);
-
-/// Maximum number of hints. When it is reached, hints older than [`READING_LASTS`] are deleted.
-const MANY_HINTS: usize = 4_096;
-
-/// The newest event of each pull request. A cached pull request from before that event is stale.
-#[derive(Default)]
-pub struct Hints(Mutex<HashMap<(RepositoryName, i64), Heard>>);
-
-struct Heard {
-    when: Instant,
-    word: String,
-}
-
-/// How an event was received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Learned {
-    /// GitHub reported it in a webhook delivery; `None` when the delivery has no id.
-    Reported(Option<Delivery>),
-    /// A sweep found it. Sweeps find the same event again and again.
-    Found,
-}
-
-impl Hints {
-    /// Records a new event, which makes the cached pull request stale.
-    fn heard(&self, repository: &RepositoryName, number: i64, word: &str) {
-        let Ok(mut hints) = self.0.lock() else { return };
-        if hints.len() >= MANY_HINTS {
-            hints.retain(|_, heard| heard.when.elapsed() < READING_LASTS);
-        }
-        let heard = Heard { when: Instant::now(), word: word.to_owned() };
-        hints.insert((repository.clone(), number), heard);
-    }
-
-    /// Records the event that an object's annotation names. If it is new here, another replica
-    /// received it.
-    pub fn noticed(&self, repository: &RepositoryName, number: i64, word: &str) {
-        if freshness::is_news(self.known(repository, number).as_deref(), word) {
-            self.heard(repository, number, word);
-        }
-    }
-
-    /// Records that this replica received this version of the pull request.
-    fn received(&self, repository: &RepositoryName, number: i64, source: &Source, version: &str) {
-        if let Some(word) = source.record(self.known(repository, number).as_deref(), version) {
-            self.heard(repository, number, &word);
-        }
-    }
-
-    fn known(&self, repository: &RepositoryName, number: i64) -> Option<String> {
-        let hints = self.0.lock().ok()?;
-        hints.get(&(repository.clone(), number)).map(|known| known.word.clone())
-    }
-
-    /// Returns the maximum age of a cached pull request: it must not be older than the newest
-    /// event.
-    pub fn max_age(&self, repository: &RepositoryName, number: i64) -> Duration {
-        let hints = self.0.lock().ok();
-        let heard = hints.and_then(|hints| Some(hints.get(&(repository.clone(), number))?.when.elapsed()));
-        heard.unwrap_or(READING_LASTS).min(READING_LASTS)
-    }
-
-    /// Like [`Self::max_age`], for an object of the pull request. First takes the object's
-    /// annotation into account, which may be newer here (from the answer to a write) than in the
-    /// watch.
-    pub fn max_age_for<K: kube::Resource>(
-        &self,
-        object: &K,
-        repository: &RepositoryName,
-        number: i64,
-    ) -> Duration {
-        if let Some(word) = last_word(object) {
-            self.noticed(repository, number, word);
-        }
-        self.max_age(repository, number)
-    }
-}
 
 /// Writes the objects that an event requests.
 pub struct Reception {
@@ -624,36 +551,6 @@ fn waits_for_others(request: &DeploymentRequest) -> bool {
         .and_then(|status| find_condition(&status.conditions, PRIOR_ENVIRONMENT_SUCCEEDED));
     request.spec.requested_by.origin == Origin::DeploymentStatus
         || in_order.is_none_or(|in_order| in_order.reason == "NotInOrder")
-}
-
-/// Origin of an event, from which the annotations on objects are made.
-#[derive(Clone, Debug)]
-struct Source {
-    learned: Learned,
-    now: Timestamp,
-    /// Time of the push according to GitHub.
-    pushed_at: Option<Timestamp>,
-}
-
-impl Source {
-    /// Returns a value that is different for each delivery; `None` for an event that a sweep found.
-    fn delivery(&self) -> Option<String> {
-        match &self.learned {
-            Learned::Reported(Some(delivery)) => Some(delivery.to_string()),
-            // Without an id, every delivery counts as a new one.
-            Learned::Reported(None) => Some(self.now.to_string()),
-            Learned::Found => None,
-        }
-    }
-
-    /// Returns the annotation for a version of the pull request on an object whose annotation is
-    /// `known`; `None` when the object already has it.
-    fn record(&self, known: Option<&str>, version: &str) -> Option<String> {
-        match self.delivery() {
-            Some(delivery) => freshness::reported(known, version, &delivery),
-            None => freshness::found(known, version),
-        }
-    }
 }
 
 /// Whether two requests are for the same commit and environment. Their requesters may differ.
