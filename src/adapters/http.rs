@@ -8,8 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt as _, Limited};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Body, Client, Proxy};
 use url::Host;
@@ -19,6 +20,12 @@ use super::tls;
 
 /// Most addresses of a name that are used.
 const MOST_ADDRESSES: usize = 8;
+
+/// The `User-Agent` of every request that sets no other.
+const USER_AGENT: &str = concat!("matinee/", env!("CARGO_PKG_VERSION"));
+
+/// Longest time for which a rate limit is respected.
+const LONGEST_LIMIT: SignedDuration = SignedDuration::from_hours(1);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -119,8 +126,9 @@ impl HttpClient {
     /// the timeout.
     pub async fn send<B: Into<Body>>(&self, request: Request<B>) -> Result<Response<Body>, Failure> {
         let proxy = self.proxies.on_the_way(request.uri());
-        let request = reqwest::Request::try_from(request)
+        let mut request = reqwest::Request::try_from(request)
             .map_err(|error| Failure::Forbidden(causes(&error.without_url())))?;
+        request.headers_mut().entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
         // The resolver isn't called for a literal address, so it is checked here.
         let address = match request.url().host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
@@ -176,6 +184,21 @@ where
     }
 }
 
+/// Returns when to send again: `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3),
+/// else after `default`, within bounds.
+pub(super) fn retry_at(headers: &HeaderMap, now: Timestamp, default: SignedDuration) -> Timestamp {
+    let text = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim);
+    let seconds =
+        |text: &str| text.parse::<u32>().ok().map(|seconds| SignedDuration::from_secs(seconds.into()));
+    let date = |text: &str| {
+        let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(date.duration_since(now))
+    };
+    let wait = text.and_then(|text| seconds(text).or_else(|| date(text)));
+    let wait = wait.unwrap_or(default).clamp(SignedDuration::from_secs(1), LONGEST_LIMIT);
+    now.checked_add(wait).unwrap_or(now)
+}
+
 /// Returns the first cause of this type.
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     std::iter::successors(Some(error), |error| (**error).source()).find_map(|error| error.downcast_ref())
@@ -200,6 +223,26 @@ pub(crate) fn causes(error: &dyn Error) -> String {
 mod tests {
     use super::*;
     use crate::core::image::may_connect;
+
+    #[test]
+    fn limits_last_as_long_as_the_answer_says_within_bounds() {
+        let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        let wait = |text: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(text) = text {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap());
+            }
+            retry_at(&headers, now, SignedDuration::from_mins(1)).duration_since(now).as_secs()
+        };
+        assert_eq!(wait(Some("7")), 7);
+        assert_eq!(wait(Some("Fri, 02 Jan 2026 03:04:35 GMT")), 30);
+        assert_eq!(wait(Some("Thu, 01 Jan 2026 03:04:35 GMT")), 1);
+        assert_eq!(wait(Some("0")), 1);
+        assert_eq!(wait(Some("4000000000")), 3600);
+        for unsaid in [None, Some("soon"), Some("-5"), Some("")] {
+            assert_eq!(wait(unsaid), 60, "{unsaid:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_name_that_leads_to_this_machine_has_no_permitted_address() {

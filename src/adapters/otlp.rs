@@ -2,7 +2,7 @@
 //! that the binary has no second one. <https://opentelemetry.io/docs/specs/otlp/#otlphttp>
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use opentelemetry_http::{HttpClient as OtlpClient, HttpError, Request, Response}
 use tokio::runtime::Handle;
 
 use super::http::HttpClient;
+use super::sync::locked;
 
 /// Most bytes of an answer, which says how many spans were rejected, and why.
 const LARGEST: usize = 1 << 20;
@@ -41,7 +42,7 @@ impl CollectorClient {
 
     /// Logs a problem once, since the exporter itself logs nothing.
     fn note(&self, problem: Option<String>) {
-        let mut last = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = locked(&self.problem);
         match &problem {
             Some(text) if problem != *last => tracing::warn!(error = text, "failed to export traces"),
             None if last.is_some() => tracing::info!("traces are exported again"),

@@ -1,4 +1,5 @@
 //! Serves an application on a socket, with limits against slow clients and too many clients.
+//! `axum::serve` has neither.
 
 use std::io;
 use std::pin::Pin;

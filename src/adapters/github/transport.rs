@@ -29,7 +29,6 @@ pub(super) struct Transport {
     origin: String,
     /// Prefix of every path: empty, or for example `/api/v3`.
     prefix: String,
-    user_agent: String,
     timeout: Duration,
     metrics: Metrics,
 }
@@ -67,7 +66,6 @@ impl Transport {
             octocrab,
             origin: format!("{scheme}://{authority}"),
             prefix: uri.path().trim_end_matches('/').to_owned(),
-            user_agent: settings.user_agent.clone(),
             timeout: settings.timeout,
             metrics,
         })
@@ -144,7 +142,6 @@ impl Transport {
         let mut request = Request::builder()
             .method(call.method.clone())
             .uri(format!("{}{target}", self.origin))
-            .header(header::USER_AGENT, &self.user_agent)
             .header(header::ACCEPT, call.accept)
             .header("x-github-api-version", "2022-11-28");
         if let Some(bearer) = bearer {

@@ -15,14 +15,14 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Body;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
 use self::answer::Verdict;
 use self::memory::{Identity, Memory, identity};
-use crate::adapters::http::{Failure, HttpClient};
+use crate::adapters::http::{Failure, HttpClient, retry_at};
 use crate::core::image::{
     Challenge, Credentials, ImageReference, TokenHosts, challenge, may_connect, same_origin,
 };
@@ -35,11 +35,12 @@ const MOST_REDIRECTS: usize = 3;
 /// the new challenge, then with a new token.
 const MOST_ROUNDS: usize = 3;
 
+/// Duration of a rate limit when the registry doesn't say it.
+const DEFAULT_LIMIT: SignedDuration = SignedDuration::from_mins(1);
+
 /// Settings of the connections to registries.
 #[derive(Clone, Debug)]
 pub struct RegistrySettings {
-    /// The `User-Agent` header.
-    pub user_agent: String,
     /// Timeout for one image, across all of its requests.
     pub timeout: Duration,
     /// Hosts on which token endpoints may be, besides the registries' own domains.
@@ -49,11 +50,7 @@ pub struct RegistrySettings {
 impl Default for RegistrySettings {
     /// Returns a timeout of ten seconds, and no other hosts for token endpoints.
     fn default() -> Self {
-        Self {
-            user_agent: concat!("matinee/", env!("CARGO_PKG_VERSION")).to_owned(),
-            timeout: Duration::from_secs(10),
-            token_hosts: TokenHosts::new(),
-        }
+        Self { timeout: Duration::from_secs(10), token_hosts: TokenHosts::new() }
     }
 }
 
@@ -214,11 +211,7 @@ impl<'a> Question<'a> {
         accept: &'static str,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response<Body>, RegistryError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(url.as_str())
-            .header(header::USER_AGENT, &self.client.settings.user_agent)
-            .header(header::ACCEPT, accept);
+        let mut request = Request::builder().method(method).uri(url.as_str()).header(header::ACCEPT, accept);
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
@@ -275,7 +268,7 @@ impl<'a> Question<'a> {
         match verdict {
             Verdict::Limited => {
                 let now = Timestamp::now();
-                let until = answer::retry_at(headers, now);
+                let until = retry_at(headers, now, DEFAULT_LIMIT);
                 self.client.memory.remember_limit(&self.origin, self.identity, until);
                 RegistryError::RateLimited { until }
             }

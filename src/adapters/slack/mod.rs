@@ -25,8 +25,6 @@ const LARGEST: usize = 1 << 20;
 /// Settings of the connection to Slack. The defaults suit Slack.
 #[derive(Clone, Debug)]
 pub struct SlackSettings {
-    /// The `User-Agent` header.
-    pub user_agent: String,
     /// Timeout of one request, from connecting to the last byte of the answer.
     pub timeout: Duration,
     /// Base URL of every `response_url`. Anybody who knows a signing secret chooses that URL, so
@@ -39,7 +37,6 @@ pub struct SlackSettings {
 impl Default for SlackSettings {
     fn default() -> Self {
         Self {
-            user_agent: concat!("matinee/", env!("CARGO_PKG_VERSION")).to_owned(),
             timeout: Duration::from_secs(10),
             response_url: "https://hooks.slack.com/".to_owned(),
             api_url: "https://slack.com/api/".to_owned(),
@@ -51,7 +48,6 @@ impl Default for SlackSettings {
 /// target isn't Slack's.
 pub struct SlackChat {
     client: HttpClient,
-    user_agent: HeaderValue,
     responses: Base,
     api: Base,
 }
@@ -62,8 +58,6 @@ impl SlackChat {
     pub fn new(settings: &SlackSettings) -> Result<Self, String> {
         Ok(Self {
             client: HttpClient::new(settings.timeout)?,
-            user_agent: HeaderValue::from_str(&settings.user_agent)
-                .map_err(|_| "Slack's user agent must be printable ASCII".to_owned())?,
             responses: Base::new("the base URL of Slack's response URLs", &settings.response_url)?,
             api: Base::new("the base URL of Slack's Web API", &settings.api_url)?,
         })
@@ -79,7 +73,6 @@ impl SlackChat {
         body: &Value,
     ) -> Result<Answer, ChatError> {
         let mut request = Request::post(url.as_str())
-            .header(header::USER_AGENT, &self.user_agent)
             // Without the charset, the Web API answers with a warning.
             .header(header::CONTENT_TYPE, "application/json; charset=utf-8");
         if let Some(authorization) = authorization {

@@ -51,12 +51,8 @@ impl World {
         control.set_command("/deploy", &url).await.unwrap();
         let new = NewChannel { name: "deploys".into(), ..NewChannel::default() };
         let channel = control.set_channel(new).await.unwrap();
-        let settings = SlackSettings {
-            timeout,
-            response_url: stand_in.response_url(),
-            api_url: stand_in.api_url(),
-            ..SlackSettings::default()
-        };
+        let settings =
+            SlackSettings { timeout, response_url: stand_in.response_url(), api_url: stand_in.api_url() };
         let chat = SlackChat::new(&settings).unwrap();
         Self { stand_in, control, app, channel, made, chat }
     }
