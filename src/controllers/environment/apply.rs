@@ -54,6 +54,12 @@ pub(super) async fn apply(visit: &mut Visit<'_>, target: &Target, plan: Plan) ->
         // An earlier version of the class may have had one.
         remove_network_policy(target, context).await?;
     }
+    // The API server takes a moment to see a new RoleBinding, so it comes first.
+    match ensure(&Actor::Operator, &role_binding, context).await {
+        Ok((_, written)) if written => context.memory.applications.was_bound(&target.namespace),
+        Ok(_) => {}
+        Err(error) => return Err(rail_refused(target, &role_binding, error)),
+    }
     let rails = [Some(resource_quota), Some(limit_range), network_policy, Some(service_account)];
     let mut quota_is_pending = false;
     for rail in rails.into_iter().flatten() {
@@ -61,11 +67,6 @@ pub(super) async fn apply(visit: &mut Visit<'_>, target: &Target, plan: Plan) ->
             Ok((live, _)) => quota_is_pending |= plan::is_quota_pending(&live, context.common.clock.now()),
             Err(error) => return Err(rail_refused(target, &rail, error)),
         }
-    }
-    match ensure(&Actor::Operator, &role_binding, context).await {
-        Ok((_, written)) if written => context.memory.applications.was_bound(&target.namespace),
-        Ok(_) => {}
-        Err(error) => return Err(rail_refused(target, &role_binding, error)),
     }
 
     if quota_is_pending {

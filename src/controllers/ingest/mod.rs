@@ -5,7 +5,7 @@ mod hints;
 mod source;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Resource as _, ResourceExt as _};
 use serde_json::json;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub use self::hints::Hints;
@@ -51,7 +52,7 @@ pub struct Reception {
     hints: Arc<Hints>,
     /// Deployments handled within [`STORE_LAGS`]. The index may not show their environments yet,
     /// and both the request and the webhook report the same deployment.
-    carried_out: Mutex<HashMap<i64, Instant>>,
+    carried_out: Mutex<HashMap<i64, Arc<OnceCell<Instant>>>>,
 }
 
 impl Reception {
@@ -379,14 +380,36 @@ impl Reception {
                 });
             }
         }
-        let deployment = spec.revision.deployment_id.unwrap_or_default();
-        let just_now = self.carried_out.lock().is_ok_and(|mut done| {
-            done.retain(|_, at| at.elapsed() < STORE_LAGS);
-            done.contains_key(&deployment)
+        let Some(deployment) = spec.revision.deployment_id else {
+            return self.apply_environment(namespace, name, &spec).await;
+        };
+        // The request and the webhook report the same deployment at nearly the same time.
+        let cell = self.carried_out(deployment);
+        let mut done = Vec::new();
+        cell.get_or_try_init(async || {
+            done = self.apply_environment(namespace, name, &spec).await?;
+            Ok::<_, ClusterError>(Instant::now())
+        })
+        .await?;
+        Ok(done)
+    }
+
+    /// Returns the cell of a deployment, which has the time when it was handled.
+    fn carried_out(&self, deployment: i64) -> Arc<OnceCell<Instant>> {
+        let mut known = self.carried_out.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, cell| match cell.get() {
+            Some(at) => at.elapsed() < STORE_LAGS,
+            None => Arc::strong_count(cell) > 1,
         });
-        if just_now {
-            return Ok(Vec::new());
-        }
+        Arc::clone(known.entry(deployment).or_default())
+    }
+
+    async fn apply_environment(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: &PreviewEnvironmentSpec,
+    ) -> Result<Vec<String>, ClusterError> {
         let number = spec.pull_request.as_ref().map(|reference| reference.number);
         let metadata = ObjectMeta {
             finalizers: Some(vec![FINALIZER.to_owned()]),
@@ -394,12 +417,7 @@ impl Reception {
         };
         let object = write::object::<PreviewEnvironment>(metadata, json!({ "spec": spec }));
         match self.common.cluster.apply(&Actor::Operator, write::INTAKE, &object).await {
-            Ok(_) => {
-                if let Ok(mut done) = self.carried_out.lock() {
-                    done.insert(deployment, Instant::now());
-                }
-                Ok(vec![format!("PreviewEnvironment {namespace}/{name} applied")])
-            }
+            Ok(_) => Ok(vec![format!("PreviewEnvironment {namespace}/{name} applied")]),
             // The schema's validation rule rejects an older deployment: a newer one was written
             // first.
             Err(ClusterError::Refused { code: 422, message })

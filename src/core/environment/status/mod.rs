@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 pub use self::progress::{Progress, Stage};
 use crate::api::{
-    Attempt, Component, ConditionStatus, DeploymentReport, InventoryEntry, NamespaceReference, Outcome,
-    PreviewEnvironmentStatus, Revision, Verification, find_condition,
+    Attempt, Component, ConditionStatus, DeploymentReport, DeploymentState, InventoryEntry,
+    NamespaceReference, Outcome, PreviewEnvironmentStatus, Revision, Verification, find_condition,
 };
 use crate::core::conditions::{READY, RECONCILING, STALLED};
 use crate::core::publish::deployment_status;
@@ -207,6 +207,30 @@ pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEn
             && before.url == after.url
             && before.observed_generation == after.observed_generation
     })
+}
+
+/// Whether two statuses differ in nothing but what GitHub acknowledged of deployments that are still
+/// in progress.
+pub fn is_only_acknowledged_progress(
+    before: Option<&PreviewEnvironmentStatus>,
+    after: &PreviewEnvironmentStatus,
+) -> bool {
+    let Some(before) = before else { return false };
+    let is_final = |report: &&DeploymentReport| {
+        !matches!(report.state, DeploymentState::Queued | DeploymentState::InProgress)
+    };
+    let finals = |status: &PreviewEnvironmentStatus| {
+        status.reported.iter().filter(is_final).cloned().collect::<Vec<_>>()
+    };
+    let is_refused = find_condition(&after.conditions, REPORTED)
+        .is_some_and(|reported| reported.status != ConditionStatus::True.as_str());
+    let rest = |status: &PreviewEnvironmentStatus| {
+        let mut status = status.clone();
+        status.reported.clear();
+        status.conditions.retain(|condition| condition.type_ != REPORTED);
+        status
+    };
+    !is_refused && finals(before) == finals(after) && rest(before) == rest(after)
 }
 
 /// Whether this revision is new: the status is about another one, or there is none.

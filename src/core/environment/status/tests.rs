@@ -4,7 +4,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::reports::MOST_REPORTS;
 use super::*;
-use crate::api::DeploymentState;
 use crate::core::cause::Cause;
 use crate::core::conditions;
 use crate::core::environment::reason::EnvironmentReason;
@@ -383,4 +382,26 @@ fn history_keeps_five_newest_first() {
         history,
         [(7, InProgress), (6, Superseded), (5, Superseded), (4, Superseded), (3, Superseded)]
     );
+}
+
+#[test]
+fn acknowledged_progress_differs_from_an_acknowledged_end() {
+    let one = revision(1);
+    let before = conclude(None, &visit(&one, 0), with_url(), &waiting(Stage::Health));
+    let acknowledged = |report: DeploymentReport, result| {
+        let mut after = before.clone();
+        acknowledge(&mut after, Some(1), &[(report, result)], 1, visit(&one, 1).now);
+        after
+    };
+    let progress = before.report[0].clone();
+    assert_eq!(progress.state, DeploymentState::InProgress);
+    let success = DeploymentReport { state: DeploymentState::Success, ..progress.clone() };
+    let after = acknowledged(progress.clone(), Ok(()));
+    assert!(is_only_acknowledged_progress(Some(&before), &after));
+    assert!(!is_only_acknowledged_progress(Some(&before), &acknowledged(success, Ok(()))));
+    let refused = acknowledged(progress, Err("GitHub did not answer".to_owned()));
+    assert!(!is_only_acknowledged_progress(Some(&before), &refused));
+    let ready = conclude(Some(&after), &visit(&one, 2), with_url(), &Progress::Ready);
+    assert!(!is_only_acknowledged_progress(Some(&before), &ready));
+    assert!(!is_only_acknowledged_progress(None, &after));
 }
