@@ -1,0 +1,245 @@
+//! The world of a run: the cluster, GitHub, and the operator's replicas, which are started again
+//! after a crash.
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use kube::api::{DynamicObject, GroupVersionKind};
+use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::api_server::{ApiServer, Part, Place};
+use super::clock::SimulatedClock;
+use super::cluster::Shared;
+use super::github::Github;
+use super::journal::Journal;
+use super::machinery::Machinery;
+use super::process::Process;
+use super::random::Random;
+use super::replica::{Replica, Start};
+use super::weather::{Forecast, Weather};
+use crate::core::forge::RepositoryName;
+use crate::ports::Intake;
+
+/// Time without a write after which all is quiet. It is longer than the longest backoff.
+const QUIET: Duration = Duration::from_mins(7);
+/// Longest time until all is quiet.
+const RESTLESS: Duration = Duration::from_hours(6);
+
+/// Namespace of the team's objects.
+pub const TEAM: &str = "team-shop";
+
+/// When the operator's process crashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crashes {
+    /// Never.
+    None,
+    /// Once, after this number of writes.
+    Once(u64),
+    /// This often, each time after a random number of writes up to the second one.
+    Often(u64, u64),
+}
+
+/// The world of a run.
+pub struct World {
+    pub seed: u64,
+    pub clock: SimulatedClock,
+    pub journal: Arc<Journal>,
+    pub weather: Arc<Weather>,
+    pub server: Arc<ApiServer>,
+    pub github: Arc<Github>,
+    pub shared: Arc<Shared>,
+    pub repository: RepositoryName,
+    random: Random,
+    process: Mutex<Option<Arc<Process>>>,
+    /// Keeps the replica that receives webhooks.
+    intake: Mutex<Option<Arc<dyn Intake>>>,
+}
+
+impl World {
+    /// Creates a world with a class, a template, and a PreviewRepository with these environments,
+    /// and starts the operator.
+    pub async fn start(seed: u64, environments: &Value, forecast: Forecast, crashes: Crashes) -> Arc<Self> {
+        let clock = SimulatedClock::start();
+        let journal = Arc::new(Journal::new(clock));
+        let weather = Arc::new(Weather::default());
+        let server = Arc::new(ApiServer::new(clock, Arc::clone(&journal)));
+        let github = Github::new(clock, Arc::clone(&journal), Arc::clone(&weather), seed);
+        let shared = Arc::new(Shared {
+            server: Arc::clone(&server),
+            weather: Arc::clone(&weather),
+            random: Random::new(seed, "cluster"),
+            admission: Mutex::default(),
+            lease: Mutex::default(),
+        });
+        let repository: RepositoryName = "acme/shop".parse().unwrap();
+        github.create_repository(&repository);
+        Machinery::start(Arc::clone(&server), clock, seed);
+        let world = Arc::new(Self {
+            seed,
+            clock,
+            journal,
+            weather,
+            server,
+            github,
+            shared,
+            repository,
+            random: Random::new(seed, "story"),
+            process: Mutex::default(),
+            intake: Mutex::default(),
+        });
+        for name in [TEAM, "matinee-system", "gateway-system"] {
+            world.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
+        }
+        world.apply(&class());
+        world.apply(&template("registry.example.com/acme/shop:{{ sha }}"));
+        world.apply(&repository_of(environments));
+        world.weather.set(forecast);
+        let supervised = Arc::clone(&world);
+        tokio::spawn(async move { supervised.supervise(crashes).await });
+        world.pass(2_000..=4_000).await;
+        world
+    }
+
+    /// Starts the operator, and starts it again after each crash.
+    async fn supervise(self: Arc<Self>, crashes: Crashes) {
+        for number in 1.. {
+            let crash_after = match crashes {
+                Crashes::Once(writes) if number == 1 => Some(writes),
+                Crashes::Often(times, writes) if number <= times => Some(self.random.number(1..=writes)),
+                _ => None,
+            };
+            let start = Start { name: format!("r{number}"), crash_after, elects: false };
+            let replica = Replica::start(&self, start).await;
+            *self.process.lock().unwrap() = Some(Arc::clone(&replica.process));
+            self.github.send_webhooks_to(vec![Arc::downgrade(&replica.intake) as Weak<dyn Intake>]);
+            *self.intake.lock().unwrap() = Some(Arc::clone(&replica.intake));
+            replica.process.died().await;
+            self.journal
+                .write(&replica.process.name, format!("crashed after {} writes", replica.process.writes()));
+            self.github.send_webhooks_to(Vec::new());
+            tokio::time::sleep(self.random.time(200..=20_000)).await;
+        }
+    }
+
+    /// Crashes the present process.
+    pub fn crash(&self) {
+        if let Some(process) = &*self.process.lock().unwrap() {
+            process.crash();
+        }
+    }
+
+    /// Lets a random time pass, in milliseconds.
+    pub async fn pass(&self, milliseconds: std::ops::RangeInclusive<u64>) {
+        tokio::time::sleep(self.random.time(milliseconds)).await;
+    }
+
+    /// Whether something happens that has this probability.
+    pub fn chance(&self, probability: f64) -> bool {
+        self.random.chance(probability)
+    }
+
+    /// Calms the weather, and waits until nobody writes any more.
+    pub async fn settle(&self) -> Result<(), String> {
+        self.weather.set(Forecast::default());
+        let began = self.clock.elapsed();
+        loop {
+            let now = self.clock.elapsed();
+            let quiet_since = self.journal.last().unwrap_or_default().max(began);
+            if now >= quiet_since + QUIET {
+                return Ok(());
+            }
+            if now > began + RESTLESS {
+                return Err(format!("not quiet after {} min", RESTLESS.as_secs() / 60));
+            }
+            tokio::time::sleep(quiet_since + QUIET - now).await;
+        }
+    }
+
+    /// Applies an object as the team does, with `kubectl`.
+    pub fn apply(&self, object: &Value) {
+        self.server.apply("team", "kubectl", Part::Main, object, false).unwrap();
+    }
+
+    /// Returns all objects of a kind.
+    pub fn all<K: Resource<DynamicType = ()> + DeserializeOwned>(&self) -> Vec<K> {
+        let kind = K::kind(&());
+        let found = self.server.list(|place, _| place.kind == kind);
+        found.into_iter().map(|object| typed(&object)).collect()
+    }
+
+    /// Returns all namespaces of previews.
+    pub fn preview_namespaces(&self) -> Vec<String> {
+        let found =
+            self.server.list(|place, _| place.kind == "Namespace" && place.name.starts_with("preview-"));
+        found.iter().map(|object| object.name_any()).collect()
+    }
+
+    /// Returns the place of one of Matinee's objects.
+    pub fn place<K: Resource<DynamicType = ()>>(&self, name: &str) -> Place {
+        let kind = GroupVersionKind::gvk(&K::group(&()), &K::version(&()), &K::kind(&()));
+        Place::new(&kind, Some(TEAM), name)
+    }
+}
+
+fn typed<K: DeserializeOwned>(object: &DynamicObject) -> K {
+    serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap()
+}
+
+/// Returns the class.
+pub fn class() -> Value {
+    json!({
+        "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewClass", "metadata": {"name": "standard"},
+        "spec": {
+            "grants": [{"repositories": ["acme/*"], "namespaces": ["team-*"]}],
+            "forge": {"github": {"secretName": "github"}},
+            "routing": {"domain": "preview.example.com", "gateway": {"name": "previews", "namespace": "gateway-system"}},
+        },
+    })
+}
+
+/// Returns the template, with a web server of this image.
+pub fn template(image: &str) -> Value {
+    let labels = json!({"app": "web"});
+    json!({
+        "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewTemplate",
+        "metadata": {"name": "shop", "namespace": TEAM},
+        "spec": {
+            "resources": [
+                {
+                    "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+                    "spec": {
+                        "replicas": 1, "selector": {"matchLabels": labels},
+                        "template": {
+                            "metadata": {"labels": labels},
+                            "spec": {"containers": [{"name": "web", "image": image}]},
+                        },
+                    },
+                },
+                {
+                    "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+                    "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
+                },
+            ],
+            "endpoints": [{"name": "web", "service": "web", "port": 80}],
+        },
+    })
+}
+
+/// Returns the PreviewRepository.
+pub fn repository_of(environments: &Value) -> Value {
+    json!({
+        "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewRepository",
+        "metadata": {"name": "shop", "namespace": TEAM},
+        "spec": {"repository": "acme/shop", "className": "standard", "environments": environments},
+    })
+}
+
+/// Returns an environment for each pull request with the label `preview`.
+pub fn previews() -> Value {
+    json!([{
+        "name": "preview", "trigger": {"pullRequest": {"labels": ["preview"]}},
+        "deploy": {"template": {"ref": {"name": "shop"}}},
+    }])
+}
