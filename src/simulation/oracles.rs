@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::github::{APP, Deployed};
@@ -164,17 +163,6 @@ fn answers(world: &World, wrongs: &mut Vec<String>) {
             .unwrap();
         if count != 1 {
             wrongs.push(format!("command {} has {count} answers", command.name_any()));
-        }
-    }
-}
-
-/// Returns the only object of a kind.
-pub fn only<K: Resource<DynamicType = ()> + DeserializeOwned>(world: &World) -> Result<K, String> {
-    let mut all = world.all::<K>();
-    match (all.pop(), all.len()) {
-        (Some(one), 0) => Ok(one),
-        (found, more) => {
-            Err(format!("{} objects of kind {}", more + usize::from(found.is_some()), K::kind(&())))
         }
     }
 }

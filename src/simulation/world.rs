@@ -1,26 +1,25 @@
 //! The world of a run: the cluster, GitHub, and the operator's replicas, which are started again
 //! after a crash.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kube::api::{DynamicObject, GroupVersionKind};
+use kube::api::DynamicObject;
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::api_server::{ApiServer, Part, Place};
+use super::api_server::{ApiServer, Part};
 use super::clock::SimulatedClock;
 use super::cluster::Shared;
 use super::github::Github;
 use super::journal::Journal;
 use super::machinery::Machinery;
-use super::process::Process;
 use super::random::Random;
 use super::replica::{Replica, Start};
 use super::weather::{Forecast, Weather};
 use crate::core::forge::RepositoryName;
-use crate::ports::Intake;
 
 /// Time without a write after which all is quiet. It is longer than the longest backoff.
 const QUIET: Duration = Duration::from_mins(7);
@@ -52,9 +51,10 @@ pub struct World {
     pub shared: Arc<Shared>,
     pub repository: RepositoryName,
     random: Random,
-    process: Mutex<Option<Arc<Process>>>,
-    /// Keeps the replica that receives webhooks.
-    intake: Mutex<Option<Arc<dyn Intake>>>,
+    /// The replica that leads.
+    replica: Mutex<Option<Replica>>,
+    /// The replica that leads next.
+    successor: Mutex<Option<Replica>>,
 }
 
 impl World {
@@ -86,8 +86,8 @@ impl World {
             shared,
             repository,
             random: Random::new(seed, "story"),
-            process: Mutex::default(),
-            intake: Mutex::default(),
+            replica: Mutex::default(),
+            successor: Mutex::default(),
         });
         for name in [TEAM, "matinee-system", "gateway-system"] {
             world.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
@@ -110,29 +110,53 @@ impl World {
                 Crashes::Often(times, writes) if number <= times => Some(self.random.number(1..=writes)),
                 _ => None,
             };
-            let start = Start { name: format!("r{number}"), crash_after, elects: false };
-            let replica = Replica::start(&self, start).await;
-            *self.process.lock().unwrap() = Some(Arc::clone(&replica.process));
-            self.github.send_webhooks_to(vec![Arc::downgrade(&replica.intake) as Weak<dyn Intake>]);
-            *self.intake.lock().unwrap() = Some(Arc::clone(&replica.intake));
-            replica.process.died().await;
-            self.journal
-                .write(&replica.process.name, format!("crashed after {} writes", replica.process.writes()));
-            self.github.send_webhooks_to(Vec::new());
-            tokio::time::sleep(self.random.time(200..=20_000)).await;
+            let successor = self.successor.lock().unwrap().take();
+            let replica = match successor {
+                Some(replica) => replica,
+                None => self.start_replica(&format!("r{number}"), crash_after).await,
+            };
+            let process = Arc::clone(&replica.process);
+            *self.replica.lock().unwrap() = Some(replica);
+            process.died().await;
+            self.journal.write(&process.name, format!("crashed after {} writes", process.writes()));
+            if self.successor.lock().unwrap().is_none() {
+                self.github.send_webhooks_to(Vec::new());
+                tokio::time::sleep(self.random.time(200..=20_000)).await;
+            }
         }
     }
 
-    /// Crashes the present process.
-    pub fn crash(&self) {
-        if let Some(process) = &*self.process.lock().unwrap() {
-            process.crash();
+    async fn start_replica(&self, name: &str, crash_after: Option<u64>) -> Replica {
+        let start = Start { name: name.to_owned(), crash_after, elects: false };
+        let replica = Replica::start(self, start).await;
+        self.github.send_webhooks_to(vec![Arc::downgrade(&replica.intake)]);
+        replica
+    }
+
+    /// Starts another replica that leads, and ends the present one some moments later.
+    pub async fn change_leader(&self) {
+        let name = format!("s{}", self.clock.elapsed().as_millis());
+        let successor = self.start_replica(&name, None).await;
+        *self.successor.lock().unwrap() = Some(successor);
+        if self.chance(0.5)
+            && let Some(replica) = &*self.replica.lock().unwrap()
+        {
+            replica.shut_down();
+        }
+        self.pass(0..=3_000).await;
+        if let Some(replica) = &*self.replica.lock().unwrap() {
+            replica.process.crash();
         }
     }
 
     /// Lets a random time pass, in milliseconds.
-    pub async fn pass(&self, milliseconds: std::ops::RangeInclusive<u64>) {
+    pub async fn pass(&self, milliseconds: RangeInclusive<u64>) {
         tokio::time::sleep(self.random.time(milliseconds)).await;
+    }
+
+    /// Returns a random time.
+    pub fn time(&self, milliseconds: RangeInclusive<u64>) -> Duration {
+        self.random.time(milliseconds)
     }
 
     /// Whether something happens that has this probability.
@@ -142,7 +166,7 @@ impl World {
 
     /// Calms the weather, and waits until nobody writes any more.
     pub async fn settle(&self) -> Result<(), String> {
-        self.weather.set(Forecast::default());
+        self.weather.set(Forecast::calm());
         let began = self.clock.elapsed();
         loop {
             let now = self.clock.elapsed();
@@ -174,12 +198,6 @@ impl World {
         let found =
             self.server.list(|place, _| place.kind == "Namespace" && place.name.starts_with("preview-"));
         found.iter().map(|object| object.name_any()).collect()
-    }
-
-    /// Returns the place of one of Matinee's objects.
-    pub fn place<K: Resource<DynamicType = ()>>(&self, name: &str) -> Place {
-        let kind = GroupVersionKind::gvk(&K::group(&()), &K::version(&()), &K::kind(&()));
-        Place::new(&kind, Some(TEAM), name)
     }
 }
 
