@@ -63,9 +63,15 @@ impl FakeCluster {
         let Shared { server, weather, random, .. } = &*self.shared;
         self.process.survive().await;
         tokio::time::sleep(random.time(1..=8)).await;
-        // A request that was on its way when the process crashed still arrives half of the time.
-        if self.process.is_dead() && (!writes || random.chance(0.5)) {
-            std::future::pending::<()>().await;
+        if self.process.is_dead() {
+            // A request that was on its way when the process crashed still arrives half of the
+            // time, and some arrive when another replica leads already.
+            if !writes || random.chance(0.5) {
+                std::future::pending::<()>().await;
+            }
+            if random.chance(0.3) {
+                tokio::time::sleep(random.time(1..=25_000)).await;
+            }
         }
         let forecast = weather.forecast();
         if weather.is_cluster_down() || random.chance(forecast.cluster_fails) {

@@ -19,10 +19,10 @@ const KNOWN: &str = include_str!("seeds.txt");
 
 /// What happens to a run.
 #[derive(Clone, Debug)]
-struct Plan {
-    seed: u64,
-    forecast: Forecast,
-    crashes: Crashes,
+pub struct Plan {
+    pub seed: u64,
+    pub forecast: Forecast,
+    pub crashes: Crashes,
 }
 
 impl Plan {
@@ -60,8 +60,7 @@ fn run(story: &Story, plan: &Plan) -> Run {
     let journal: Mutex<Option<Arc<Journal>>> = Mutex::default();
     let told = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let world =
-                World::start(plan.seed, &(story.environments)(), plan.forecast.clone(), plan.crashes).await;
+            let world = World::start(story, plan).await;
             *journal.lock().unwrap() = Some(Arc::clone(&world.journal));
             (story.tell)(world).await
         })

@@ -17,15 +17,18 @@ use crate::core::forge::{CheckState, RepositoryRole};
 pub struct Story {
     pub name: &'static str,
     pub environments: fn() -> Value,
+    /// Whether the replicas elect a leader. Without an election there is only one.
+    pub elects: bool,
     pub tell: fn(Arc<World>) -> BoxFuture<'static, Result<Vec<String>, String>>,
 }
 
 macro_rules! stories {
-    ($($environments:expr => $tell:ident),* $(,)?) => {
+    ($($environments:ident $(, elects: $elects:literal)? => $tell:ident),* $(,)?) => {
         /// All stories.
         pub const ALL: &[Story] = &[$(Story {
             name: stringify!($tell),
             environments: $environments,
+            elects: false $(|| $elects)?,
             tell: |world| $tell(world).boxed(),
         }),*];
     };
@@ -44,7 +47,7 @@ stories! {
     previews => template_mistake,
     previews => github_outage,
     previews => cluster_outage,
-    previews => leadership_changes,
+    previews, elects: true => leadership_changes,
     chain => promoted,
     branches => one_commit_on_several_branches,
     by_command => deployed_by_command,

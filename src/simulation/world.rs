@@ -18,6 +18,8 @@ use super::journal::Journal;
 use super::machinery::Machinery;
 use super::random::Random;
 use super::replica::{Replica, Start};
+use super::runs::Plan;
+use super::stories::Story;
 use super::weather::{Forecast, Weather};
 use crate::core::forge::RepositoryName;
 
@@ -51,16 +53,18 @@ pub struct World {
     pub shared: Arc<Shared>,
     pub repository: RepositoryName,
     random: Random,
-    /// The replica that leads.
+    elects: bool,
+    /// The first replica.
     replica: Mutex<Option<Replica>>,
-    /// The replica that leads next.
+    /// The replica that leads when the first one has ended.
     successor: Mutex<Option<Replica>>,
 }
 
 impl World {
-    /// Creates a world with a class, a template, and a PreviewRepository with these environments,
-    /// and starts the operator.
-    pub async fn start(seed: u64, environments: &Value, forecast: Forecast, crashes: Crashes) -> Arc<Self> {
+    /// Creates a world with a class, a template, and a PreviewRepository with the story's
+    /// environments, and starts the operator.
+    pub async fn start(story: &Story, plan: &Plan) -> Arc<Self> {
+        let seed = plan.seed;
         let clock = SimulatedClock::start();
         let journal = Arc::new(Journal::new(clock));
         let weather = Arc::new(Weather::default());
@@ -86,6 +90,7 @@ impl World {
             shared,
             repository,
             random: Random::new(seed, "story"),
+            elects: story.elects,
             replica: Mutex::default(),
             successor: Mutex::default(),
         });
@@ -94,9 +99,9 @@ impl World {
         }
         world.apply(&class());
         world.apply(&template("registry.example.com/acme/shop:{{ sha }}"));
-        world.apply(&repository_of(environments));
-        world.weather.set(forecast);
-        let supervised = Arc::clone(&world);
+        world.apply(&repository_of(&(story.environments)()));
+        world.weather.set(plan.forecast.clone());
+        let (supervised, crashes) = (Arc::clone(&world), plan.crashes);
         tokio::spawn(async move { supervised.supervise(crashes).await });
         world.pass(2_000..=4_000).await;
         world
@@ -127,13 +132,14 @@ impl World {
     }
 
     async fn start_replica(&self, name: &str, crash_after: Option<u64>) -> Replica {
-        let start = Start { name: name.to_owned(), crash_after, elects: false };
+        let start = Start { name: name.to_owned(), crash_after, elects: self.elects };
         let replica = Replica::start(self, start).await;
         self.github.send_webhooks_to(vec![Arc::downgrade(&replica.intake)]);
         replica
     }
 
-    /// Starts another replica that leads, and ends the present one some moments later.
+    /// Starts another replica, and ends the present leader some moments later: it crashes, or hands
+    /// over as at SIGTERM.
     pub async fn change_leader(&self) {
         let name = format!("s{}", self.clock.elapsed().as_millis());
         let successor = self.start_replica(&name, None).await;
