@@ -35,18 +35,18 @@ pub struct Stores {
 }
 
 /// A replica.
-pub(super) struct Replica {
-    pub(super) controllers: Arc<Controllers>,
-    pub(super) stores: Stores,
+pub struct Replica {
+    pub(crate) controllers: Arc<Controllers>,
+    pub(crate) stores: Stores,
     /// `None` if this is the only replica.
-    pub(super) leader: Option<Leader>,
+    pub(crate) leader: Option<Leader>,
     /// The watches, which normally never end.
-    pub(super) follow: JoinSet<()>,
+    pub(crate) follow: JoinSet<()>,
     /// Completes when every store shows the last writes of the previous leader.
-    pub(super) caught_up: BoxFuture<'static, ()>,
+    pub(crate) caught_up: BoxFuture<'static, ()>,
     /// Maximum number of concurrent reconciles of one kind.
-    pub(super) concurrency: u16,
-    pub(super) shutdown: CancellationToken,
+    pub(crate) concurrency: u16,
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl Replica {
@@ -54,7 +54,7 @@ impl Replica {
     ///
     /// # Errors
     /// A watch or controller ended by itself, or this replica lost the Lease.
-    pub(super) async fn run(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let mut leader = self.leader.take();
         if let Some(leader) = &mut leader {
             tokio::select! {

@@ -3,7 +3,7 @@
 //! [`assembly`] builds them, [`changes`] enqueues what depends on a changed object, [`lifecycle`]
 //! runs them while this replica leads, and [`start`](start()) connects them to a cluster.
 
-mod assembly;
+pub(crate) mod assembly;
 mod changes;
 mod class_and_template;
 mod command;
@@ -12,10 +12,10 @@ mod explained;
 #[cfg(test)]
 mod fakes;
 mod ingest;
-mod lifecycle;
+pub(crate) mod lifecycle;
 mod repository;
 mod request;
 mod slack_commands;
-mod start;
+pub(crate) mod start;
 
 pub use start::{Candidacy, Options, Running, start};

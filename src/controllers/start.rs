@@ -226,7 +226,8 @@ fn watch_applied_objects(
     live
 }
 
-fn usual_kinds() -> Vec<GroupVersionKind> {
+/// Returns the kinds that are watched before the first reconcile.
+pub fn usual_kinds() -> Vec<GroupVersionKind> {
     USUAL_KINDS.map(|(group, version, kind)| GroupVersionKind::gvk(group, version, kind)).into()
 }
 

@@ -11,8 +11,9 @@ use super::api_server::{ApiServer, Part, Place};
 use super::process::Process;
 use super::random::Random;
 use super::weather::Weather;
+use crate::core::election::Record;
 use crate::core::environment::plan::DEPLOYER;
-use crate::ports::{Actor, Cluster, ClusterError, Secrets};
+use crate::ports::{Actor, Cluster, ClusterError, Leases, Secrets};
 
 /// A rejection by admission: which objects, and with which answer.
 pub type Admission = dyn Fn(&Place, &Value) -> Option<ClusterError> + Send + Sync;
@@ -24,6 +25,8 @@ pub struct Shared {
     pub random: Random,
     /// Rejects writes, if a story sets it.
     pub admission: Mutex<Option<Arc<Admission>>>,
+    /// The Lease of the leader election, with its version.
+    pub lease: Mutex<Option<(Record, u64)>>,
 }
 
 /// Client of one replica.
@@ -60,9 +63,15 @@ impl FakeCluster {
         let Shared { server, weather, random, .. } = &*self.shared;
         self.process.survive().await;
         tokio::time::sleep(random.time(1..=8)).await;
-        // A request that was on its way when the process crashed still arrives half of the time.
-        if self.process.is_dead() && (!writes || random.chance(0.5)) {
-            std::future::pending::<()>().await;
+        if self.process.is_dead() {
+            // A request that was on its way when the process crashed still arrives half of the
+            // time, and some arrive when another replica leads already.
+            if !writes || random.chance(0.5) {
+                std::future::pending::<()>().await;
+            }
+            if random.chance(0.3) {
+                tokio::time::sleep(random.time(1..=25_000)).await;
+            }
         }
         let forecast = weather.forecast();
         if weather.is_cluster_down() || random.chance(forecast.cluster_fails) {
@@ -227,7 +236,34 @@ impl Cluster for FakeCluster {
 #[async_trait]
 impl Secrets for FakeCluster {
     async fn secret(&self, _: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError> {
-        // The simulated GitHub needs no credentials.
-        Ok(None)
+        // The simulated GitHub accepts any credentials.
+        self.send(false, |_| Ok(Some(BTreeMap::from([("token".to_owned(), b"secret".to_vec())])))).await
+    }
+}
+
+#[async_trait]
+impl Leases for FakeCluster {
+    async fn read(&self) -> Result<Option<(Record, String)>, ClusterError> {
+        let lease = &self.shared.lease;
+        self.send(false, |_| {
+            Ok(lease.lock().unwrap().clone().map(|(record, version)| (record, version.to_string())))
+        })
+        .await
+    }
+
+    async fn write(&self, record: &Record, seen: Option<&str>) -> Result<String, ClusterError> {
+        let lease = &self.shared.lease;
+        // A renewal isn't counted as a write: it has no effect that a crash could leave half done.
+        self.send(false, |_| {
+            let mut lease = lease.lock().unwrap();
+            let known = lease.as_ref().map(|(_, version)| *version);
+            if known.map(|version| version.to_string()).as_deref() != seen {
+                return Err(ClusterError::Conflict("the Lease has another version".to_owned()));
+            }
+            let version = known.unwrap_or_default() + 1;
+            *lease = Some((record.clone(), version));
+            Ok(version.to_string())
+        })
+        .await
     }
 }

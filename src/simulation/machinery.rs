@@ -16,8 +16,8 @@ use super::random::Random;
 use crate::core::environment::plan::http_route::HTTPRoute;
 use crate::ports::{Clock as _, Prober};
 
-/// An image whose name contains this can't be pulled.
-pub const BROKEN: &str = "broken";
+/// An image whose name contains this can't be pulled. It is also a valid end of a SHA.
+pub const BROKEN: &str = "bad";
 
 const CONTROLLERS: &str = "kube-controller-manager";
 const KUBELET: &str = "kubelet";

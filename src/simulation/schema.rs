@@ -25,7 +25,7 @@ pub struct Kind {
 const OWN: &str = "matinee.dev";
 
 /// Kinds besides Matinee's, as group and name.
-const SERVED: [(&str, &str); 20] = [
+const SERVED: [(&str, &str); 21] = [
     ("", "Namespace"),
     ("", "ResourceQuota"),
     ("", "LimitRange"),
@@ -44,6 +44,7 @@ const SERVED: [(&str, &str); 20] = [
     ("networking.k8s.io", "NetworkPolicy"),
     ("networking.k8s.io", "Ingress"),
     ("rbac.authorization.k8s.io", "RoleBinding"),
+    ("policy", "PodDisruptionBudget"),
     ("autoscaling", "HorizontalPodAutoscaler"),
     ("gateway.networking.k8s.io", "HTTPRoute"),
 ];

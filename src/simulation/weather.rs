@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Probabilities of faults, and the outages that last until a time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
     /// Of a call to the API server that fails without an effect.
     pub cluster_fails: f64,
@@ -29,6 +29,21 @@ pub struct Forecast {
 }
 
 impl Forecast {
+    /// Returns a forecast without faults.
+    pub const fn calm() -> Self {
+        Self {
+            cluster_fails: 0.0,
+            cluster_answers_lost: 0.0,
+            forge_fails: 0.0,
+            forge_answers_lost: 0.0,
+            webhooks_lost: 0.0,
+            webhooks_doubled: 0.0,
+            webhooks_late: 0.0,
+            watches_stale: 0.0,
+            watches_relist: 0.0,
+        }
+    }
+
     /// Returns a forecast in which each of the faults may occur.
     pub const fn stormy() -> Self {
         Self {
@@ -45,7 +60,6 @@ impl Forecast {
     }
 }
 
-#[derive(Default)]
 struct State {
     forecast: Forecast,
     cluster_down_until: Option<Instant>,
@@ -54,8 +68,18 @@ struct State {
 }
 
 /// The faults of a run. A story changes them.
-#[derive(Default)]
 pub struct Weather(Mutex<State>);
+
+impl Default for Weather {
+    fn default() -> Self {
+        Self(Mutex::new(State {
+            forecast: Forecast::calm(),
+            cluster_down_until: None,
+            forge_down_until: None,
+            forge_limited_until: None,
+        }))
+    }
+}
 
 impl Weather {
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -4,6 +4,7 @@
 mod hints;
 mod source;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -370,14 +371,12 @@ impl Reception {
             if !is_same_environment(&known.spec, &spec) {
                 return Ok(vec![name_taken(namespace, name)]);
             }
-            if known.spec.revision.deployment_id >= spec.revision.deployment_id {
-                return Ok(Vec::new());
-            }
-            if known.metadata.deletion_timestamp.is_some() {
-                return Err(ClusterError::NotYet {
-                    reason: "EnvironmentTerminating",
-                    message: deletion::still_deleting(&known),
-                });
+            let is_terminating = known.metadata.deletion_timestamp.is_some();
+            match known.spec.revision.deployment_id.cmp(&spec.revision.deployment_id) {
+                Ordering::Greater => return Ok(Vec::new()),
+                Ordering::Equal if !is_terminating => return Ok(Vec::new()),
+                _ if is_terminating => return Err(terminating(&known)),
+                _ => {}
             }
         }
         let Some(deployment) = spec.revision.deployment_id else {
@@ -417,7 +416,16 @@ impl Reception {
         };
         let object = write::object::<PreviewEnvironment>(metadata, json!({ "spec": spec }));
         match self.common.cluster.apply(&Actor::Operator, write::INTAKE, &object).await {
-            Ok(_) => Ok(vec![format!("PreviewEnvironment {namespace}/{name} applied")]),
+            Ok(applied) => {
+                let applied: PreviewEnvironment = write::typed(applied)?;
+                self.common.objects.environments.wrote(applied.clone());
+                if applied.metadata.deletion_timestamp.is_some() {
+                    // The watch didn't show the deletion yet. Nobody deploys this revision until
+                    // the environment has been deleted and created again.
+                    return Err(terminating(&applied));
+                }
+                Ok(vec![format!("PreviewEnvironment {namespace}/{name} applied")])
+            }
             // The schema's validation rule rejects an older deployment: a newer one was written
             // first.
             Err(ClusterError::Refused { code: 422, message })
@@ -574,6 +582,11 @@ fn waits_for_others(request: &DeploymentRequest) -> bool {
 /// Whether two requests are for the same commit and environment. Their requesters may differ.
 fn is_same(known: &DeploymentRequestSpec, spec: &DeploymentRequestSpec) -> bool {
     supersession::have_same_environment(known, spec) && known.sha == spec.sha
+}
+
+/// Returns the error for a deployment to an environment that is being deleted.
+fn terminating(environment: &PreviewEnvironment) -> ClusterError {
+    ClusterError::NotYet { reason: "EnvironmentTerminating", message: deletion::still_deleting(environment) }
 }
 
 /// Whether two specs are for the same environment. Their revisions may differ.

@@ -1,5 +1,7 @@
 //! A single pattern, translated into a regular expression. The crate `regex` matches in a time that
-//! grows only with the length of the text, for any pattern.
+//! grows only with the length of the text, for any pattern. Texts and patterns with a single star
+//! need none: reconciles read the patterns of classes and triggers each time, and compiling takes
+//! longer than everything else in many of them.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -8,11 +10,26 @@ use regex::Regex;
 
 /// A parsed pattern.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern(Regex);
+pub(super) enum Pattern {
+    /// Only this text.
+    Text(String),
+    /// Texts that begin with the first part and end with the second one, with any characters except
+    /// `/` in between.
+    Star(String, String),
+    /// Everything else.
+    Expression(Regex),
+}
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
+        match (self, other) {
+            (Self::Text(text), Self::Text(other)) => text == other,
+            (Self::Star(start, end), Self::Star(other_start, other_end)) => {
+                start == other_start && end == other_end
+            }
+            (Self::Expression(expression), Self::Expression(other)) => expression.as_str() == other.as_str(),
+            _ => false,
+        }
     }
 }
 
@@ -67,13 +84,31 @@ impl Expression {
 
     fn pattern(&self) -> Result<Pattern, String> {
         let whole = format!(r"\A(?s:{})\z", self.text);
-        Regex::new(&whole).map(Pattern).map_err(|_| "it is too long; use fewer characters".to_owned())
+        Regex::new(&whole)
+            .map(Pattern::Expression)
+            .map_err(|_| "it is too long; use fewer characters".to_owned())
     }
 }
 
 impl Pattern {
+    /// Parses a pattern without special characters, or with a single star.
+    fn simple(text: &str, is_special: impl Fn(char) -> bool) -> Option<Self> {
+        if text.chars().any(|c| c != '*' && is_special(c)) {
+            return None;
+        }
+        match text.split_once('*') {
+            None => Some(Self::Text(text.to_owned())),
+            Some((start, end)) if !end.contains('*') => Some(Self::Star(start.to_owned(), end.to_owned())),
+            Some(_) => None,
+        }
+    }
+
     /// Parses a glob, in which only `*` is special; `None` when the glob is too long.
     pub(super) fn glob(text: &str) -> Option<Self> {
+        Self::simple(text, |_| false).or_else(|| Self::expression_of_glob(text))
+    }
+
+    fn expression_of_glob(text: &str) -> Option<Self> {
         let mut expression = Expression::new();
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
@@ -89,6 +124,11 @@ impl Pattern {
     /// Parses a filter pattern of GitHub Actions, without a leading `!`. The error says what is
     /// wrong, and the remedy.
     pub(super) fn actions(text: &str) -> Result<Self, String> {
+        let simple = Self::simple(text, |c| matches!(c, '?' | '+' | '[' | ']' | '\\'));
+        simple.map_or_else(|| Self::expression_of_actions(text), Ok)
+    }
+
+    fn expression_of_actions(text: &str) -> Result<Self, String> {
         let mut expression = Expression::new();
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
@@ -121,7 +161,15 @@ impl Pattern {
 
     /// Returns whether the whole text matches.
     pub(super) fn matches(&self, text: &str) -> bool {
-        self.0.is_match(text)
+        match self {
+            Self::Text(own) => own == text,
+            Self::Star(start, end) => {
+                let rest = text.strip_prefix(start.as_str());
+                let between = rest.and_then(|rest| rest.strip_suffix(end.as_str()));
+                between.is_some_and(|between| !between.contains('/'))
+            }
+            Self::Expression(expression) => expression.is_match(text),
+        }
     }
 }
 
@@ -192,4 +240,62 @@ fn is_range(first: char, last: char) -> bool {
     let of = |is: fn(&char) -> bool| is(&first) && is(&last);
     first <= last
         && (of(char::is_ascii_digit) || of(char::is_ascii_lowercase) || of(char::is_ascii_uppercase))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn simple_patterns_match_as_their_expressions_do() {
+        let patterns = [
+            "",
+            "main",
+            "*",
+            "a*",
+            "*a",
+            "a*a",
+            "acme/*",
+            "*/shop",
+            "a.b",
+            "é*",
+            "release/*",
+            "**",
+            "a**",
+            "a*b*",
+        ];
+        let texts = [
+            "",
+            "main",
+            "a",
+            "aa",
+            "aba",
+            "a/a",
+            "acme/",
+            "acme/shop",
+            "acme/shop/x",
+            "/shop",
+            "axb",
+            "a.b",
+            "é",
+            "éa",
+            "release/1",
+            "release/1/2",
+            "a\nb",
+            "ab",
+            "abb",
+        ];
+        for pattern in patterns {
+            let [glob, actions] = [Pattern::glob(pattern).unwrap(), Pattern::actions(pattern).unwrap()];
+            let [as_glob, as_actions] = [
+                Pattern::expression_of_glob(pattern).unwrap(),
+                Pattern::expression_of_actions(pattern).unwrap(),
+            ];
+            assert!(matches!(as_glob, Pattern::Expression(_)));
+            for text in texts {
+                assert_eq!(glob.matches(text), as_glob.matches(text), "{pattern:?} {text:?}");
+                assert_eq!(actions.matches(text), as_actions.matches(text), "{pattern:?} {text:?}");
+            }
+        }
+    }
 }

@@ -1,0 +1,165 @@
+//! Tells stories with many seeds. A failure prints the command that repeats it, and belongs into
+//! `seeds.txt`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::journal::Journal;
+use super::random::Random;
+use super::stories::{ALL, Story};
+use super::weather::Forecast;
+use super::world::{Crashes, World};
+
+/// Seeds of each story in a test. The variable `MATINEE_SEEDS` sets another number.
+const SEEDS: u64 = 4;
+
+/// Runs that failed once.
+const KNOWN: &str = include_str!("seeds.txt");
+
+/// What happens to a run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub forecast: Forecast,
+    pub crashes: Crashes,
+}
+
+impl Plan {
+    /// Returns the plan of a seed: the first one is calm, most others have faults and crashes.
+    fn of(seed: u64) -> Self {
+        let random = Random::new(seed, "plan");
+        let forecast = if seed == 0 || random.chance(0.3) { Forecast::calm() } else { Forecast::stormy() };
+        let crashes = match random.number(0..=9) {
+            _ if seed == 0 => Crashes::None,
+            0..=3 => Crashes::None,
+            4..=6 => Crashes::Once(random.number(1..=60)),
+            _ => Crashes::Often(random.number(1..=4), 25),
+        };
+        Self { seed, forecast, crashes }
+    }
+
+    const fn calm(seed: u64, crashes: Crashes) -> Self {
+        Self { seed, forecast: Forecast::calm(), crashes }
+    }
+}
+
+/// Result of a run.
+struct Run {
+    /// What was wrong.
+    wrongs: Vec<String>,
+    history: String,
+    /// Whether the operator crashed.
+    crashed: bool,
+}
+
+/// Tells a story.
+fn run(story: &Story, plan: &Plan) -> Run {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let journal: Mutex<Option<Arc<Journal>>> = Mutex::default();
+    let told = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let world = World::start(story, plan).await;
+            *journal.lock().unwrap() = Some(Arc::clone(&world.journal));
+            (story.tell)(world).await
+        })
+    }));
+    let wrongs = match told {
+        Ok(Ok(wrongs)) => wrongs,
+        Ok(Err(wrong)) => vec![wrong],
+        Err(_) => vec!["a panic".to_owned()],
+    };
+    let journal = journal.into_inner().unwrap();
+    let entries = journal.as_ref().map(|journal| journal.entries()).unwrap_or_default();
+    Run {
+        wrongs,
+        history: journal.as_ref().map(ToString::to_string).unwrap_or_default(),
+        crashed: entries.iter().any(|entry| entry.what.starts_with("crashed")),
+    }
+}
+
+/// Tells all stories, on all processors, and fails with what was wrong.
+fn tell_all(runs: &[(&Story, Plan)]) {
+    let (next, failures) = (AtomicUsize::new(0), Mutex::<Vec<String>>::default());
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some((story, plan)) = runs.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let told = run(story, plan);
+                    if !told.wrongs.is_empty() {
+                        let Plan { seed, crashes, .. } = plan;
+                        let wrongs = told.wrongs.join("\n  ");
+                        let (name, again) = (story.name, "cargo test --lib one_run_can_be_repeated -- --nocapture");
+                        failures.lock().unwrap().push(format!(
+                            "{name}, seed {seed}, {crashes:?}:\n  {wrongs}\n  MATINEE_RUN='{name} {seed}' {again}"
+                        ));
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort();
+    assert!(failures.is_empty(), "{} of {} runs failed\n{}", failures.len(), runs.len(), failures.join("\n"));
+}
+
+/// Reads a line such as `pushed 17`.
+fn line(text: &str) -> Option<(&'static Story, Plan)> {
+    let (name, seed) = text.split_once(' ')?;
+    let story = ALL.iter().find(|story| story.name == name)?;
+    Some((story, Plan::of(seed.trim().parse().ok()?)))
+}
+
+fn known() -> impl Iterator<Item = (&'static Story, Plan)> {
+    let lines = KNOWN.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines.map(|text| line(text).unwrap_or_else(|| panic!("seeds.txt: {text:?} is no story and seed")))
+}
+
+fn seeds() -> u64 {
+    let set = std::env::var("MATINEE_SEEDS").ok();
+    set.map_or(SEEDS, |text| text.parse().expect("MATINEE_SEEDS is a number"))
+}
+
+#[test]
+fn every_story_ends_well() {
+    let random = (0..seeds()).flat_map(|seed| ALL.iter().map(move |story| (story, Plan::of(seed))));
+    tell_all(&known().chain(random).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_crash_after_any_write_does_no_harm() {
+    let short = ["opened_and_closed", "closed_early"];
+    for story in ALL.iter().filter(|story| short.contains(&story.name)) {
+        let runs: Vec<_> = (1..=60).map(|write| (story, Plan::calm(write, Crashes::Once(write)))).collect();
+        // The last ones come after the end of the story.
+        assert!(run(story, &runs[9].1).crashed);
+        tell_all(&runs);
+    }
+}
+
+#[test]
+fn one_run_can_be_repeated() {
+    let named = std::env::var("MATINEE_RUN").unwrap_or_else(|_| "pushed 1".to_owned());
+    let (story, plan) = line(&named).expect("MATINEE_RUN is a story and a seed");
+    let told = run(story, &plan);
+    println!("{plan:?}\n{}", told.history);
+    assert!(told.wrongs.is_empty(), "{:#?}", told.wrongs);
+}
+
+#[test]
+fn a_seed_determines_the_whole_history() {
+    for story in ALL.iter().take(2) {
+        for seed in 1..=3 {
+            let [one, other] = [(); 2].map(|()| run(story, &Plan::of(seed)).history);
+            let differs = one.lines().zip(other.lines()).position(|(one, other)| one != other);
+            assert!(
+                one == other,
+                "{} {seed} differs at line {differs:?}:\n{:#?}",
+                story.name,
+                differs.map(|line| [&one, &other].map(|history| history.lines().nth(line)))
+            );
+        }
+    }
+}
