@@ -20,8 +20,9 @@ use crate::adapters::process;
 use crate::adapters::slack::SlackSettings;
 use crate::controllers;
 use crate::core::signature::WebhookSecret;
+use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::metrics::Metrics;
-use crate::ports::{Desk, Intake};
+use crate::ports::{Door, Intake};
 use crate::server::{self, Environments, Limits};
 use crate::settings::{SecretFiles, Settings};
 
@@ -44,7 +45,7 @@ pub struct Working {
     /// Applies webhooks.
     pub intake: Arc<dyn Intake>,
     /// Receives slash commands.
-    pub desk: Arc<dyn Desk>,
+    pub slack: Arc<dyn Door<SlackSignature, Answer = Option<ChatMessage>>>,
     /// Finds an environment, for its page.
     pub environments: Environments,
     /// Completes when webhooks can be applied.
@@ -67,9 +68,8 @@ pub async fn operate(
     let (sender, secrets) = watch::channel(settings.webhook_secrets.secrets());
     let limits = Limits { body: settings.webhook_max_bytes, ..Limits::default() };
     let app = server::app(server::Context {
-        intake: working.intake,
-        desk: working.desk,
-        secrets,
+        github: Arc::new(controllers::GithubDoor::new(secrets, working.intake)),
+        slack: working.slack,
         environments: working.environments,
         metrics,
         limits,
@@ -237,10 +237,10 @@ pub(super) async fn run(settings: Settings, filter: Filter) -> anyhow::Result<()
         running = starting => running?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let controllers::Running { intake, desk, environments, settings: live, ready, work } = running;
+    let controllers::Running { intake, slack, environments, settings: live, ready, work } = running;
     let usual = settings.log.filter.clone();
     let _follow = AbortOnDropHandle::new(tokio::spawn(follow_log(live, usual, filter)));
-    let working = Working { intake, desk, environments, ready, work };
+    let working = Working { intake, slack, environments, ready, work };
     operate(listener, admin, metrics, &settings, working, shutdown).await
 }
 

@@ -11,6 +11,7 @@ mod environment;
 mod explained;
 #[cfg(test)]
 mod fakes;
+mod github_door;
 mod ingest;
 pub(crate) mod lifecycle;
 mod repository;
@@ -18,4 +19,5 @@ mod request;
 mod slack_commands;
 pub(crate) mod start;
 
+pub use github_door::GithubDoor;
 pub use start::{Candidacy, Options, Running, start};

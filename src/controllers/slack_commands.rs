@@ -20,7 +20,7 @@ use crate::core::deployment::ownership;
 use crate::core::forge::RepositoryName;
 use crate::core::signature::WebhookSecret;
 use crate::core::slack::{self, ChatMessage, Parsed, SlackSignature, SlashCommand};
-use crate::ports::{Actor, ClusterError, Desk, DeskError, Secrets};
+use crate::ports::{Actor, ClusterError, Door, IntakeError, Secrets};
 use crate::runtime::objects::Key;
 
 /// Key of the signing secret in the Secret that a class's `slack.secretName` names.
@@ -33,15 +33,15 @@ pub(super) const BOT_TOKEN: &str = "botToken";
 const SECRETS_LAST: Duration = Duration::from_secs(10);
 
 /// Receives slash commands.
-pub struct SlackDesk {
+pub struct SlackDoor {
     context: Arc<Context>,
     /// Signing secrets by the name of their Secret, with the time of the read; `None` when there is
     /// no such secret.
     secrets: Mutex<HashMap<String, (Instant, Option<WebhookSecret>)>>,
 }
 
-impl SlackDesk {
-    /// Creates a desk.
+impl SlackDoor {
+    /// Creates the door.
     pub(super) fn new(context: Arc<Context>) -> Self {
         Self { context, secrets: Mutex::default() }
     }
@@ -65,7 +65,7 @@ impl SlackDesk {
         &self,
         signature: &SlackSignature,
         body: &[u8],
-    ) -> Result<Vec<Arc<PreviewClass>>, DeskError> {
+    ) -> Result<Vec<Arc<PreviewClass>>, IntakeError> {
         let mut fitting = Vec::new();
         let mut problem = None;
         for class in self.context.common.objects.classes.all() {
@@ -77,7 +77,7 @@ impl SlackDesk {
             }
         }
         if fitting.is_empty() {
-            return Err(DeskError::NotSigned(problem.map_or_else(
+            return Err(IntakeError::NotSigned(problem.map_or_else(
                 || "no PreviewClass has spec.slack with a signing secret".to_owned(),
                 |error| error.to_string(),
             )));
@@ -87,14 +87,18 @@ impl SlackDesk {
 }
 
 #[async_trait]
-impl Desk for SlackDesk {
+impl Door<SlackSignature> for SlackDoor {
+    /// The message that Slack shows at once; `None` for Slack's certificate check. Slack's timeout is
+    /// 3 seconds.
+    type Answer = Option<ChatMessage>;
+
     async fn accept(
         &self,
         signature: SlackSignature,
         body: Vec<u8>,
-    ) -> Result<Option<ChatMessage>, DeskError> {
+    ) -> Result<Option<ChatMessage>, IntakeError> {
         let classes = self.signed_for(&signature, &body).await?;
-        match slack::parse(&body).map_err(|error| DeskError::Invalid(error.to_string()))? {
+        match slack::parse(&body).map_err(|error| IntakeError::Invalid(error.to_string()))? {
             Parsed::SslCheck => Ok(None),
             Parsed::Command(typed) => Ok(Some(take(&self.context, &classes, *typed).await?)),
         }
@@ -110,7 +114,7 @@ async fn take(
     context: &Arc<Context>,
     classes: &[Arc<PreviewClass>],
     typed: SlashCommand,
-) -> Result<ChatMessage, DeskError> {
+) -> Result<ChatMessage, IntakeError> {
     let mut said = match chatops::parse(&typed.text, Place::Slack) {
         Ok(said) => said,
         Err(error) => return Ok(say(chatops::reply(&Reply::NotUnderstood(&error), Place::Slack, ""))),

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assembly::{Controllers, Ports, Watched};
 use super::lifecycle::{Replica, Stores};
-use super::slack_commands::SlackDesk;
+use super::slack_commands::SlackDoor;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::github::write_order::Pace;
 use crate::adapters::github::{GithubForges, GithubSettings};
@@ -30,8 +30,9 @@ use crate::adapters::slack::{SlackChat, SlackSettings};
 use crate::adapters::url_probe::WebProber;
 use crate::api::PreviewEnvironment;
 use crate::core::drain;
+use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::metrics::Metrics;
-use crate::ports::{Desk, Intake, LiveObjects as _};
+use crate::ports::{Door, Intake, LiveObjects as _};
 use crate::runtime::common::Settings;
 use crate::runtime::election::Leader;
 use crate::runtime::leadership::Leadership;
@@ -105,7 +106,7 @@ pub struct Running {
     /// Receives GitHub's events.
     pub intake: Arc<dyn Intake>,
     /// Receives slash commands.
-    pub desk: Arc<dyn Desk>,
+    pub slack: Arc<dyn Door<SlackSignature, Answer = Option<ChatMessage>>>,
     /// Finds an environment by namespace and name.
     pub environments: Environments,
     /// Data of the ConfigMap with settings; `None` before it was read.
@@ -199,7 +200,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let objects = Arc::clone(&watched.objects);
     Ok(Running {
         intake: controllers.reception.clone(),
-        desk: Arc::new(SlackDesk::new(Arc::clone(&controllers.commands))),
+        slack: Arc::new(SlackDoor::new(Arc::clone(&controllers.commands))),
         environments: Arc::new(move |namespace, name| objects.environments.get(namespace, name)),
         settings,
         ready: ready.boxed(),

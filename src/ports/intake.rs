@@ -1,64 +1,82 @@
-//! The entrances: events of GitHub, and slash commands of Slack.
+//! The entrances: doors for deliveries from GitHub and Slack, and the intake of events.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::ClusterError;
 use crate::core::event::Event;
 use crate::core::freshness::Delivery;
-use crate::core::slack::{ChatMessage, SlackSignature};
+use crate::core::signature::Signature;
 
-/// Why an event could not be applied.
+/// Why a delivery or an event was not accepted. The texts appear in the sender's log.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IntakeError {
-    /// A temporary problem in the cluster: GitHub should deliver the event again. The text appears
-    /// in GitHub's delivery log.
-    #[error("{0}")]
-    Unavailable(String),
-    /// A permanent problem: delivering the same event again doesn't help. The text appears in
-    /// GitHub's delivery log.
-    #[error("{0}")]
-    Refused(String),
-}
-
-/// Receives GitHub's events.
-#[async_trait]
-pub trait Intake: Send + Sync {
-    /// Applies an event, and returns once its effect is in the Kubernetes API. The returned
-    /// sentence says what was done, for GitHub's delivery log. The same event may arrive several
-    /// times, late and in any order, and the call may be cancelled at any point. `delivery` is the
-    /// webhook delivery that reported it.
-    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError>;
-}
-
-/// Why a slash command was not accepted.
-#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum DeskError {
-    /// No known signing secret matches the signature.
+    /// No known secret matches the signature.
     #[error("{0}")]
     NotSigned(String),
-    /// The request is no slash command.
+    /// The delivery can't be read.
     #[error("{0}")]
     Invalid(String),
-    /// A temporary problem in the cluster.
+    /// A permanent problem: delivering the same again doesn't help.
+    #[error("{0}")]
+    Refused(String),
+    /// A temporary problem in the cluster: the sender should deliver it again.
     #[error("{0}")]
     Unavailable(String),
 }
 
-impl From<ClusterError> for DeskError {
+impl From<ClusterError> for IntakeError {
     fn from(error: ClusterError) -> Self {
-        Self::Unavailable(error.to_string())
+        match error {
+            ClusterError::Refused { message, .. } => Self::Refused(message),
+            error => Self::Unavailable(error.to_string()),
+        }
     }
 }
 
-/// Receives slash commands from Slack.
+/// A door for the deliveries of one outside system. `D` is what the headers of a delivery say,
+/// with its signature. The sender may deliver the same several times, late and in any order, and
+/// the call may be cancelled at any point.
 #[async_trait]
-pub trait Desk: Send + Sync {
-    /// Checks the signature of the raw body and creates the DeploymentCommand. Returns the message
-    /// that Slack shows at once; `None` for Slack's certificate check. Slack's timeout is 3
-    /// seconds.
-    async fn accept(
-        &self,
-        signature: SlackSignature,
-        body: Vec<u8>,
-    ) -> Result<Option<ChatMessage>, DeskError>;
+pub trait Door<D: Send>: Send + Sync {
+    /// What the sender is told.
+    type Answer: Send;
+
+    /// Checks the signature of the raw body, and applies the delivery. Returns once its effect is
+    /// in the Kubernetes API.
+    async fn accept(&self, delivery: D, body: Vec<u8>) -> Result<Self::Answer, IntakeError>;
+}
+
+/// What the headers of a webhook delivery by GitHub say.
+#[derive(Clone, Debug)]
+pub struct GithubDelivery {
+    /// Name of the event.
+    pub event: String,
+    /// Signature of the body.
+    pub signature: Signature,
+    /// Id of the delivery, which a repetition has too; `None` when there is none.
+    pub delivery: Option<Delivery>,
+}
+
+/// What GitHub is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GithubAnswer {
+    /// The event was applied.
+    Applied {
+        /// A sentence about what was done.
+        done: String,
+        /// Time of the event according to GitHub, if the event has one.
+        happened_at: Option<Timestamp>,
+    },
+    /// Matinee doesn't act on such events; with the cause.
+    Ignored(String),
+}
+
+/// Receives GitHub's events, after their delivery was checked.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Applies an event, and returns once its effect is in the Kubernetes API. The returned
+    /// sentence says what was done, for GitHub's delivery log. `delivery` is the webhook delivery
+    /// that reported it.
+    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError>;
 }

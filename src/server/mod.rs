@@ -23,8 +23,9 @@ pub use listen::serve;
 pub use crate::adapters::github::registration::manifest::WEBHOOK_PATH;
 use crate::api::PreviewEnvironment;
 use crate::core::signature::WebhookSecret;
+use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::metrics::{Metrics, WebhookResult};
-use crate::ports::{Desk, Intake};
+use crate::ports::{Door, GithubAnswer, GithubDelivery};
 use answer::Answer;
 
 /// Path of slash commands: the "Request URL" of the Slack app's command.
@@ -77,12 +78,10 @@ impl Default for Limits {
 /// Data for the server.
 #[derive(Clone)]
 pub struct Context {
-    /// Applies events.
-    pub intake: Arc<dyn Intake>,
-    /// Receives slash commands.
-    pub desk: Arc<dyn Desk>,
-    /// Secrets of the webhook.
-    pub secrets: Secrets,
+    /// Receives GitHub's webhook deliveries.
+    pub github: Arc<dyn Door<GithubDelivery, Answer = GithubAnswer>>,
+    /// Receives Slack's slash commands.
+    pub slack: Arc<dyn Door<SlackSignature, Answer = Option<ChatMessage>>>,
     /// Finds the environment of a page.
     pub environments: Environments,
     /// Metrics of the requests.

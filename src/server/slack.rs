@@ -19,7 +19,7 @@ use super::{Shared, result};
 use crate::core::slack::command::LARGEST_FORM;
 use crate::core::slack::signature::{SIGNATURE_HEADER, SlackSignature, TIMESTAMP_HEADER};
 use crate::metrics::WebhookResult;
-use crate::ports::DeskError;
+use crate::ports::IntakeError;
 
 /// Time limit for a response. Slack's own timeout is three seconds.
 const WITHIN: Duration = Duration::from_millis(2_800);
@@ -60,12 +60,14 @@ async fn take(shared: &Shared, request: Request) -> Result<Response, Answer> {
         }
         .closing()
     })?;
-    match shared.context.desk.accept(signature, held.bytes.clone()).await {
+    match shared.context.slack.accept(signature, held.bytes.clone()).await {
         Ok(Some(message)) => Ok(Json(message.response()).into_response()),
         Ok(None) => Ok(StatusCode::OK.into_response()),
-        Err(DeskError::NotSigned(why)) => Err(Answer::new(StatusCode::FORBIDDEN, why)),
-        Err(DeskError::Invalid(why)) => Err(Answer::new(StatusCode::BAD_REQUEST, why)),
-        Err(DeskError::Unavailable(why)) => Err(Answer::new(StatusCode::SERVICE_UNAVAILABLE, why)),
+        Err(IntakeError::NotSigned(why)) => Err(Answer::new(StatusCode::FORBIDDEN, why)),
+        Err(IntakeError::Invalid(why)) => Err(Answer::new(StatusCode::BAD_REQUEST, why)),
+        Err(IntakeError::Refused(why) | IntakeError::Unavailable(why)) => {
+            Err(Answer::new(StatusCode::SERVICE_UNAVAILABLE, why))
+        }
     }
 }
 

@@ -13,15 +13,11 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
 use super::answer::Answer;
-use super::body::{self, BodyError, Held};
+use super::body::{self, BodyError};
 use super::{Limits, Shared, result};
-use crate::adapters::github::webhook::{
-    ParseError, SignatureError, WebhookSecret, happened_at, parse, verify,
-};
-use crate::core::event::{Event, Parsed};
 use crate::core::freshness::Delivery;
 use crate::core::signature::{SIGNATURE_HEADER, Signature};
-use crate::ports::IntakeError;
+use crate::ports::{GithubAnswer, GithubDelivery, IntakeError};
 
 const EVENT_HEADER: &str = "x-github-event";
 const DELIVERY_HEADER: &str = "x-github-delivery";
@@ -72,22 +68,32 @@ async fn deliver(shared: &Shared, request: Request) -> Answer {
         Err(answer) => return answer.closing(),
     };
     let length = body.size_hint().exact();
-    let held = match body::read(body, length, limits.body, limits.body_time, &shared.memory).await {
+    let mut held = match body::read(body, length, limits.body, limits.body_time, &shared.memory).await {
         Ok(held) => held,
         Err(error) => return refuse_body(&error, limits).closing(),
     };
-    let secrets = Arc::clone(&shared.context.secrets.borrow());
-    // Hashing and parsing 25 MB takes tens of milliseconds, so don't block a thread that other
-    // requests need.
-    let read = tokio::task::spawn_blocking(move || open(&secrets, &signature, &event, &held)).await;
-    match read {
-        Ok(Ok((Parsed::Event(event), at))) => apply(shared, event, delivery, at).await,
-        Ok(Ok((Parsed::Ignored(reason), _))) => Answer::new(StatusCode::OK, format!("ignored: {reason}")),
-        Ok(Err(OpenError::Signature(error))) => Answer::new(StatusCode::FORBIDDEN, error.to_string()),
-        Ok(Err(OpenError::Parse(error))) => Answer::new(StatusCode::BAD_REQUEST, error.to_string()),
-        Err(error) => {
-            tracing::error!("reading a webhook failed: {error}");
-            Answer::new(StatusCode::INTERNAL_SERVER_ERROR, "the event could not be read")
+    let bytes = std::mem::take(&mut held.bytes);
+    let answer = shared.context.github.accept(GithubDelivery { event, signature, delivery }, bytes).await;
+    // It occupies the memory for bodies until here.
+    drop(held);
+    match answer {
+        Ok(GithubAnswer::Applied { done, happened_at }) => {
+            if let Some(at) = happened_at {
+                // GitHub's clock may be ahead of this one.
+                let lag = Timestamp::now().duration_since(at).try_into().unwrap_or_default();
+                shared.context.metrics.webhook_lag(lag);
+            }
+            Answer::new(StatusCode::ACCEPTED, done)
+        }
+        Ok(GithubAnswer::Ignored(reason)) => Answer::new(StatusCode::OK, format!("ignored: {reason}")),
+        Err(IntakeError::NotSigned(reason)) => Answer::new(StatusCode::FORBIDDEN, reason),
+        Err(IntakeError::Invalid(reason)) => Answer::new(StatusCode::BAD_REQUEST, reason),
+        Err(IntakeError::Unavailable(reason)) => {
+            Answer::new(StatusCode::SERVICE_UNAVAILABLE, format!("not applied: {reason}"))
+                .retry_after(RETRY_AFTER)
+        }
+        Err(IntakeError::Refused(reason)) => {
+            Answer::new(StatusCode::INTERNAL_SERVER_ERROR, format!("not applied: {reason}"))
         }
     }
 }
@@ -136,42 +142,5 @@ fn refuse_body(error: &BodyError, limits: &Limits) -> Answer {
                 .retry_after(RETRY_AFTER)
         }
         BodyError::Broken => Answer::new(StatusCode::BAD_REQUEST, "the body broke off"),
-    }
-}
-
-enum OpenError {
-    Signature(SignatureError),
-    Parse(ParseError),
-}
-
-/// Verifies the signature before it parses the body. Returns the event and its time.
-fn open(
-    secrets: &[WebhookSecret],
-    signature: &Signature,
-    event: &str,
-    body: &Held,
-) -> Result<(Parsed, Option<Timestamp>), OpenError> {
-    verify(secrets, signature, &body.bytes).map_err(OpenError::Signature)?;
-    let parsed = parse(event, &body.bytes).map_err(OpenError::Parse)?;
-    Ok((parsed, happened_at(event, &body.bytes)))
-}
-
-async fn apply(shared: &Shared, event: Event, delivery: Option<Delivery>, at: Option<Timestamp>) -> Answer {
-    match shared.context.intake.accept(event, delivery).await {
-        Ok(done) => {
-            if let Some(at) = at {
-                // GitHub's clock may be ahead of this one.
-                let lag = Timestamp::now().duration_since(at).try_into().unwrap_or_default();
-                shared.context.metrics.webhook_lag(lag);
-            }
-            Answer::new(StatusCode::ACCEPTED, done)
-        }
-        Err(IntakeError::Unavailable(reason)) => {
-            Answer::new(StatusCode::SERVICE_UNAVAILABLE, format!("not applied: {reason}"))
-                .retry_after(RETRY_AFTER)
-        }
-        Err(IntakeError::Refused(reason)) => {
-            Answer::new(StatusCode::INTERNAL_SERVER_ERROR, format!("not applied: {reason}"))
-        }
     }
 }

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use matinee::controllers::GithubDoor;
 use matinee::core::event::Event;
 use matinee::core::freshness::Delivery;
 use matinee::core::signature::WebhookSecret;
 use matinee::core::slack::{ChatMessage, SlackSignature};
 use matinee::metrics::Metrics;
-use matinee::ports::{Desk, DeskError, Intake, IntakeError};
+use matinee::ports::{Door, Intake, IntakeError};
 use matinee::server::{Context, Limits, app, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -46,13 +47,15 @@ pub struct Counter {
 }
 
 #[async_trait]
-impl Desk for Counter {
+impl Door<SlackSignature> for Counter {
+    type Answer = Option<ChatMessage>;
+
     async fn accept(
         &self,
         signature: SlackSignature,
         body: Vec<u8>,
-    ) -> Result<Option<ChatMessage>, DeskError> {
-        signature.verify(&[secret()], &body).map_err(|error| DeskError::NotSigned(error.to_string()))?;
+    ) -> Result<Option<ChatMessage>, IntakeError> {
+        signature.verify(&[secret()], &body).map_err(|error| IntakeError::NotSigned(error.to_string()))?;
         self.forms.lock().unwrap().push(body);
         Ok(Some(ChatMessage { text: "taken".into(), ..ChatMessage::default() }))
     }
@@ -103,9 +106,8 @@ impl Served {
         let (secrets, current) = watch::channel(Arc::from(vec![secret()]));
         let metrics = Metrics::default();
         let app = app(Context {
-            intake: Arc::clone(&intake) as _,
-            desk: Arc::clone(&desk) as _,
-            secrets: current,
+            github: Arc::new(GithubDoor::new(current, Arc::clone(&intake) as _)),
+            slack: Arc::clone(&desk) as _,
             environments: Arc::new(|_, _| None),
             metrics: metrics.clone(),
             limits,

@@ -15,7 +15,7 @@ use crate::core::event::Event;
 use crate::core::freshness::Delivery;
 use crate::core::signature::sign;
 use crate::core::slack::{ChatMessage, SlackSignature};
-use crate::ports::{Desk, DeskError, IntakeError};
+use crate::ports::{Door, IntakeError};
 use crate::settings::Flags;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -69,9 +69,11 @@ impl Intake for Gate {
 struct Closed;
 
 #[async_trait]
-impl Desk for Closed {
-    async fn accept(&self, _: SlackSignature, _: Vec<u8>) -> Result<Option<ChatMessage>, DeskError> {
-        Err(DeskError::NotSigned("closed".into()))
+impl Door<SlackSignature> for Closed {
+    type Answer = Option<ChatMessage>;
+
+    async fn accept(&self, _: SlackSignature, _: Vec<u8>) -> Result<Option<ChatMessage>, IntakeError> {
+        Err(IntakeError::NotSigned("closed".into()))
     }
 }
 
@@ -104,7 +106,7 @@ impl Operated {
         let (fail, when_failed) = oneshot::channel();
         let working = Working {
             intake: Arc::clone(&gate) as _,
-            desk: Arc::new(Closed),
+            slack: Arc::new(Closed),
             environments: Arc::new(|_, _| None),
             ready: when_ready.map(|_| ()).boxed(),
             work: when_failed.map(|_| Err(anyhow!("no watch on environments"))).boxed(),

@@ -611,9 +611,6 @@ pub(super) fn last_word<K: kube::Resource>(object: &K) -> Option<&str> {
 #[async_trait]
 impl Intake for Reception {
     async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError> {
-        self.take_in(&event, Learned::Reported(delivery)).await.map_err(|error| match error {
-            ClusterError::Refused { message, .. } => IntakeError::Refused(message),
-            error => IntakeError::Unavailable(error.to_string()),
-        })
+        Ok(self.take_in(&event, Learned::Reported(delivery)).await?)
     }
 }

@@ -198,8 +198,7 @@ pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEn
         ready(after).is_some_and(|(status, _)| !is_ready(&status))
             && ready(before) == ready(after)
             && before.report == after.report
-            && before.reported == after.reported
-            && find_condition(&before.conditions, REPORTED) == find_condition(&after.conditions, REPORTED)
+            && is_same_on_github(before, after)
             && before.verified == after.verified
             && before.namespace == after.namespace
             && before.inventory == after.inventory
@@ -216,21 +215,28 @@ pub fn is_only_acknowledged_progress(
     after: &PreviewEnvironmentStatus,
 ) -> bool {
     let Some(before) = before else { return false };
-    let is_final = |report: &&DeploymentReport| {
-        !matches!(report.state, DeploymentState::Queued | DeploymentState::InProgress)
-    };
-    let finals = |status: &PreviewEnvironmentStatus| {
-        status.reported.iter().filter(is_final).cloned().collect::<Vec<_>>()
-    };
-    let is_refused = find_condition(&after.conditions, REPORTED)
-        .is_some_and(|reported| reported.status != ConditionStatus::True.as_str());
     let rest = |status: &PreviewEnvironmentStatus| {
         let mut status = status.clone();
         status.reported.clear();
         status.conditions.retain(|condition| condition.type_ != REPORTED);
         status
     };
-    !is_refused && finals(before) == finals(after) && rest(before) == rest(after)
+    is_same_on_github(before, after) && rest(before) == rest(after)
+}
+
+/// Whether GitHub acknowledged nothing but deployments that are still in progress, and refused
+/// nothing.
+fn is_same_on_github(before: &PreviewEnvironmentStatus, after: &PreviewEnvironmentStatus) -> bool {
+    let finals = |status: &PreviewEnvironmentStatus| {
+        let is_final = |report: &&DeploymentReport| {
+            !matches!(report.state, DeploymentState::Queued | DeploymentState::InProgress)
+        };
+        status.reported.iter().filter(is_final).cloned().collect::<Vec<_>>()
+    };
+    let (was, is) =
+        (find_condition(&before.conditions, REPORTED), find_condition(&after.conditions, REPORTED));
+    let is_refused = is.is_some_and(|reported| reported.status != ConditionStatus::True.as_str());
+    finals(before) == finals(after) && (was == is || !is_refused)
 }
 
 /// Whether this revision is new: the status is about another one, or there is none.
