@@ -298,7 +298,7 @@ async fn what_could_not_be_answered_is_not_carried_out_again(stage: &Stage) -> R
                 };
                 let done = all
                     .iter()
-                    .filter(|command| is(command, "CarriedOut", "True") && is(command, "Answered", "False"));
+                    .filter(|command| is(command, "Executed", "True") && is(command, "Answered", "False"));
                 ensure!(done.count() == count, "{:?}", all.iter().map(conditions).collect::<Vec<_>>());
                 Ok(())
             })

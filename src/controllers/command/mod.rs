@@ -40,11 +40,11 @@ const UNDERSTOOD: &str = "Understood";
 /// Condition: the commander is permitted to give it.
 const AUTHORIZED: &str = "Authorized";
 /// Condition: the command was executed.
-const CARRIED_OUT: &str = "CarriedOut";
+const EXECUTED: &str = "Executed";
 /// Condition: the command is answered where it was given.
 const ANSWERED: &str = "Answered";
 /// Conditions of the steps, in their order.
-pub(super) const STAGES: [&str; 3] = [UNDERSTOOD, AUTHORIZED, CARRIED_OUT];
+pub(super) const STAGES: [&str; 3] = [UNDERSTOOD, AUTHORIZED, EXECUTED];
 /// All conditions, in their order.
 pub(super) const CONDITIONS: [&str; 7] = [
     conditions::READY,
@@ -52,7 +52,7 @@ pub(super) const CONDITIONS: [&str; 7] = [
     conditions::STALLED,
     UNDERSTOOD,
     AUTHORIZED,
-    CARRIED_OUT,
+    EXECUTED,
     ANSWERED,
 ];
 
@@ -264,7 +264,7 @@ async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, 
         let (forge, name, comment) = (Arc::clone(&visit.forge), visit.name.clone(), comment.id);
         visit.context.publisher.courtesy(async move {
             if let Err(error) = forge.react(&name, comment, Emoji::Eyes).await {
-                tracing::debug!(repository = %name, comment, %error, "no reaction that it was seen");
+                tracing::debug!(repository = %name, comment, %error, "failed to create reaction");
             }
         });
     }
@@ -295,7 +295,7 @@ pub(super) fn is_decided(command: &api::DeploymentCommand) -> bool {
 fn decided(status: &DeploymentCommandStatus) -> Option<Emoji> {
     let verdict =
         |kind: &str| find_condition(&status.conditions, kind).map_or("Unknown", |found| &found.status);
-    match (verdict(UNDERSTOOD), verdict(AUTHORIZED), verdict(CARRIED_OUT)) {
+    match (verdict(UNDERSTOOD), verdict(AUTHORIZED), verdict(EXECUTED)) {
         ("False", ..) => Some(Emoji::Confused),
         (_, "False", _) | (_, _, "False") => Some(Emoji::MinusOne),
         (_, _, "True") => Some(Emoji::PlusOne),
@@ -329,7 +329,12 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentComman
         let login = &visit.command.spec.login;
         match &outcome.stand {
             Stand::NotPermitted => {
-                set(AUTHORIZED, False, "NotPermitted", &format!("{login} lacks the role that it takes"));
+                set(
+                    AUTHORIZED,
+                    False,
+                    "NotPermitted",
+                    &format!("{login} lacks the role that the command requires"),
+                );
             }
             _ => set(AUTHORIZED, True, "Permitted", ""),
         }
@@ -340,19 +345,19 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentComman
         }
         Stand::NotPermitted => Summary::Stalled { reason: "NotPermitted".to_owned(), message: String::new() },
         Stand::UnderWay => {
-            set(CARRIED_OUT, Unknown, "UnderWay", "");
+            set(EXECUTED, Unknown, "UnderWay", "");
             Summary::Reconciling { reason: "UnderWay".to_owned(), message: String::new() }
         }
         Stand::Done => {
-            set(CARRIED_OUT, True, "Done", "");
+            set(EXECUTED, True, "Done", "");
             Summary::Ready { reason: "Done".to_owned(), message: String::new() }
         }
         Stand::Failing(reason, message) => {
-            set(CARRIED_OUT, Unknown, reason, message);
+            set(EXECUTED, Unknown, reason, message);
             Summary::Reconciling { reason: reason.clone(), message: message.clone() }
         }
         Stand::Failed(reason, message) => {
-            set(CARRIED_OUT, False, reason, message);
+            set(EXECUTED, False, reason, message);
             Summary::Stalled { reason: reason.clone(), message: message.clone() }
         }
     };
