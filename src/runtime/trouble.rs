@@ -77,7 +77,7 @@ pub fn explain<K: Explained, C: HasCommon>(
             namespace = object.namespace(),
             name = object.name_any(),
             reason = trouble.reason,
-            "trouble written on the object"
+            "failure written to the status"
         );
         K::table(&common.objects).wrote(written);
         Ok(true)

@@ -47,9 +47,9 @@ pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request)
         shared.context.metrics.webhook(&event, result(answer.status), start.elapsed());
         let (status, message) = (answer.status.as_u16(), answer.message.as_str());
         if answer.status.is_success() {
-            tracing::info!(status, "{message}");
+            tracing::info!(status, result = message, "webhook handled");
         } else {
-            tracing::warn!(status, "refused: {message}");
+            tracing::warn!(status, reason = message, "webhook rejected");
         }
         // Only for traces, because the log line above already contains this.
         let span = Span::current();
@@ -86,7 +86,7 @@ async fn deliver(shared: &Shared, request: Request) -> Answer {
         Ok(Err(OpenError::Signature(error))) => Answer::new(StatusCode::FORBIDDEN, error.to_string()),
         Ok(Err(OpenError::Parse(error))) => Answer::new(StatusCode::BAD_REQUEST, error.to_string()),
         Err(error) => {
-            tracing::error!("reading a webhook failed: {error}");
+            tracing::error!(%error, "failed to read webhook");
             Answer::new(StatusCode::INTERNAL_SERVER_ERROR, "the event could not be read")
         }
     }

@@ -112,7 +112,7 @@ fn without_a_cluster_it_ends_and_logs_why_in_the_format_asked_for() {
         said.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{said}"))).collect();
     let last = lines.last().unwrap();
     assert_eq!(last["level"], "ERROR");
-    assert!(last["message"].as_str().unwrap().contains("set KUBECONFIG"), "{said}");
+    assert!(last["error"].as_str().unwrap().contains("set KUBECONFIG"), "{said}");
     assert!(!said.contains("0123456789abcdef"), "{said}");
 }
 

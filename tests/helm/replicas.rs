@@ -181,7 +181,7 @@ async fn a_leader_that_loses_the_lease_ends(stage: &Stage) -> Result<()> {
         let now = pods.iter().find(|pod| pod.name == old.name).context("the pod is gone")?;
         if now.restarts > old.restarts {
             let log = now.log()?;
-            ensure!(log.contains("this replica leads no more: somebody-else holds the Lease now"), "{log}");
+            ensure!(log.contains("this replica no longer leads: somebody-else holds the Lease now"), "{log}");
             break;
         }
         ensure!(began.elapsed() < HAND_OVER, "it still runs without the Lease: {now:#?}");

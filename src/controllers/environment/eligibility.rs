@@ -45,7 +45,7 @@ pub(super) enum Verified {
 pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result<Verified, Stop> {
     let Visit { environment, context, .. } = *visit;
     if let Some(id) = ended(visit, admitted).await? {
-        return Ok(Verified::Over("DeploymentInactive", format!("deployment {id} is over on GitHub")));
+        return Ok(Verified::Over("DeploymentInactive", format!("deployment {id} has ended on GitHub")));
     }
     let Some(reference) = &environment.spec.pull_request else { return Ok(Verified::Allowed(None)) };
     let revision = &environment.spec.revision;
@@ -166,7 +166,7 @@ pub(super) async fn settle(
             let current = context.common.objects.environments.current(environment);
             if current.is_some_and(|current| current.spec.revision != environment.spec.revision) {
                 // Another deployment arrived during the calls to GitHub. Verify that one instead.
-                let reason = "another deployment came".to_owned();
+                let reason = "a newer deployment arrived".to_owned();
                 return Err(Failure::Soon { reason, after: Duration::ZERO }.into());
             }
             request::end_with(environment, &context.requests).await?;

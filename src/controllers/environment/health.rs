@@ -186,7 +186,7 @@ fn of_kind<T: serde::de::DeserializeOwned>(
     serde_json::from_value(value)
         .inspect_err(|error| {
             let error = api_error::text(&error.to_string());
-            tracing::warn!(kind, name = object.name_any(), error, "object can't be read");
+            tracing::warn!(kind, name = object.name_any(), error, "failed to read object");
         })
         .ok()
 }

@@ -33,6 +33,15 @@ pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure>
                 creations.give_back(visit.request, about, Ok(deployment));
                 return Err(failure);
             }
+            tracing::info!(
+                namespace = visit.request.namespace(),
+                name = visit.request.name_any(),
+                repository = %visit.name,
+                environment = visit.place,
+                sha = visit.request.spec.sha,
+                deployment_id = id,
+                "deployment created"
+            );
             Ok(Some(Outcome::Created { id, followed: Followed::UnderWay }))
         }
         Err(WriteError::Forge(
@@ -46,7 +55,7 @@ pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure>
                 repository = %visit.name,
                 %error,
                 ?wait,
-                "deployment not created, will retry"
+                "failed to create deployment, retrying"
             );
             Ok(None)
         }

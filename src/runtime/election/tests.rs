@@ -163,5 +163,5 @@ async fn whoever_leads_when_a_teardown_takes_the_lease_away_ends_in_peace() {
     }
     // The teardown was cancelled, so the replicas elect a leader again.
     one.leadership.drain(false);
-    assert_eq!(one.keep().await, "the Lease was taken away");
+    assert_eq!(one.keep().await, "the Lease is no longer held by this replica");
 }

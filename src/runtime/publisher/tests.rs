@@ -151,7 +151,7 @@ async fn nothing_starts_after_the_end_and_what_is_under_way_ends() {
         Ok(())
     });
     // A queue that closes cancels the waiting writes.
-    let turned_away = ForgeError::NotSent("this replica ends".to_owned());
+    let turned_away = ForgeError::NotSent("this replica is shutting down".to_owned());
     writes.commit_statuses.start(&two, "x".to_owned(), async move { Err(turned_away.into()) });
     writes.stop();
     writes.commit_statuses.start(&request("late"), "x".to_owned(), async { panic!("it was started") });
