@@ -113,7 +113,7 @@ impl Election {
         match self.holder() {
             Some(holder) if holder == self.me => {}
             Some(other) => return Step::Lost(format!("{other} holds the Lease now")),
-            None => return Step::Lost("the Lease was taken away".to_owned()),
+            None => return Step::Lost("the Lease is no longer held by this replica".to_owned()),
         }
         if now >= until {
             let within = self.terms.renew_within.as_secs();
@@ -236,7 +236,10 @@ mod tests {
         assert_eq!(one.next(at(1), NOON), Step::Lost("b holds the Lease now".to_owned()));
         assert_eq!(one.release(NOON), None);
         one.observe(at(1), Record::default());
-        assert_eq!(one.next(at(1), NOON), Step::Lost("the Lease was taken away".to_owned()));
+        assert_eq!(
+            one.next(at(1), NOON),
+            Step::Lost("the Lease is no longer held by this replica".to_owned())
+        );
     }
 
     #[test]

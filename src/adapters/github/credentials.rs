@@ -59,7 +59,7 @@ pub(super) fn parse(name: &str, data: &BTreeMap<String, Vec<u8>>) -> Result<Cred
     let identity = match (text("token")?, number("appId")?, text("privateKey")?) {
         (Some(token), None, None) => {
             if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(wrong("\"token\" has characters that no token has"));
+                return Err(wrong("\"token\" has characters that are invalid in a token"));
             }
             Identity::Token(SecretString::from(token))
         }

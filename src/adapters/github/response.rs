@@ -224,7 +224,7 @@ impl Answer {
                 ))
             }
             404 | 410 => ForgeError::NotFound(format!(
-                "{text}; it isn't there, or the App isn't installed{of}, or lacks the permission {}",
+                "{text}; it doesn't exist, or the App isn't installed{of} or lacks the permission {}",
                 call.permission
             )),
             451 => ForgeError::Forbidden(text),

@@ -255,10 +255,10 @@ impl<'a> Question<'a> {
         let host = self.image.host();
         RegistryError::Refused(self.about(&match self.credentials {
             None => format!(
-                "{host} lets nobody see it without credentials ({status}): add those of {host}, or correct the name if there is no such repository"
+                "{host} requires credentials ({status}): add those of {host}, or correct the name if the repository does not exist"
             ),
             Some(_) => format!(
-                "{host} refuses the credentials ({status}): they are wrong, or may not pull this repository, or there is none"
+                "{host} rejects the credentials ({status}): they are wrong or may not pull this repository, or it does not exist"
             ),
         }))
     }
@@ -272,16 +272,20 @@ impl<'a> Question<'a> {
                 self.client.memory.remember_limit(&self.origin, self.identity, until);
                 RegistryError::RateLimited { until }
             }
-            Verdict::Failed(status) => {
-                RegistryError::NotAnswered(self.about(&format!("asked for {what} it answered {status}")))
-            }
-            Verdict::WebPage => RegistryError::Invalid(
-                self.about(&format!("asked for {what} it answered with a web page: it is no registry")),
+            Verdict::Failed(status) => RegistryError::NotAnswered(
+                self.about(&format!("it answered the request for {what} with {status}")),
             ),
-            Verdict::Other(status) => {
-                RegistryError::Invalid(self.about(&format!("asked for {what} it answered {status}")))
+            Verdict::WebPage => {
+                RegistryError::Invalid(self.about(&format!(
+                    "it answered the request for {what} with a web page: it is not a registry"
+                )))
             }
-            other => RegistryError::Invalid(self.about(&format!("asked for {what} it answered {other:?}"))),
+            Verdict::Other(status) => RegistryError::Invalid(
+                self.about(&format!("it answered the request for {what} with {status}")),
+            ),
+            other => RegistryError::Invalid(
+                self.about(&format!("it answered the request for {what} with {other:?}")),
+            ),
         }
     }
 }

@@ -56,11 +56,12 @@ impl Question<'_> {
             // This includes redirects: the token endpoint must not send the credentials elsewhere.
             (status, _) => return Err(self.failed(&Verdict::Other(status), answer.headers(), "a token")),
         }
-        let answer = read(answer, LARGEST)
-            .await
-            .map_err(|why| RegistryError::NotAnswered(self.about(&format!("asked for a token it {why}"))))?;
+        let answer = read(answer, LARGEST).await.map_err(|why| {
+            RegistryError::NotAnswered(self.about(&format!("the request for a token failed: it {why}")))
+        })?;
         // The error doesn't repeat the body, which may contain secrets.
-        let unusable = || RegistryError::Invalid(self.about("asked for a token it answered with none"));
+        let unusable =
+            || RegistryError::Invalid(self.about("its answer to the request for a token has none"));
         let answer: Answer = serde_json::from_slice(answer.body()).map_err(|_| unusable())?;
         let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
         let token =

@@ -93,9 +93,9 @@ impl Names {
     pub(super) fn remedy(&self, reads: &[String]) -> &'static str {
         let reads_pull_request = reads.iter().any(|read| read == "pr" || read.starts_with("pr."));
         if reads_pull_request && !self.pull_request {
-            "there is no pull request here, and so no pr; ask for it with \"... if pr is defined else ...\""
+            "pr is undefined without a pull request; write \"... if pr is defined else ...\""
         } else {
-            "give the value, or fill in with the filter default"
+            "set the value, or use the filter default"
         }
     }
 }

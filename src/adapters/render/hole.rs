@@ -9,7 +9,7 @@ const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
 /// The remedy for strings whose braces belong to another tool: External Secrets, Prometheus and
 /// Argo Workflows use them too.
-pub(super) const OWN_BRACES: &str = "where braces are the object's own, write {{ \"{{\" }} for {{";
+pub(super) const OWN_BRACES: &str = "for braces that belong to the object itself, write {{ \"{{\" }} for {{";
 
 /// A part of a string.
 pub(super) enum Piece<'a> {
@@ -69,14 +69,14 @@ fn hole<'a>(environment: &'a Environment<'static>, text: &'a str) -> Result<(Hol
         let source = &text[..end];
         if source.starts_with(['-', '+']) && !source[1..].starts_with(|c: char| c.is_ascii_digit()) {
             return Err(format!(
-                "{}: holes trim no space around them; leave the sign out, and {OWN_BRACES}",
+                "{}: a placeholder doesn't trim the space around it; remove the sign, and {OWN_BRACES}",
                 shown(source)
             ));
         }
         match environment.compile_expression(source) {
             Ok(expression) => return Ok((Hole { source, expression }, end)),
             Err(error) if problem.is_none() => {
-                let detail = error.detail().unwrap_or("is no expression");
+                let detail = error.detail().unwrap_or("is not an expression");
                 problem = Some(format!("{}: {detail}; {OWN_BRACES}", shown(source)));
             }
             Err(_) => {}
@@ -84,7 +84,7 @@ fn hole<'a>(environment: &'a Environment<'static>, text: &'a str) -> Result<(Hol
     }
     Err(problem.unwrap_or_else(|| {
         format!(
-            "{}: the hole has no end within {EXPRESSION} bytes; close it with }}}}; {OWN_BRACES}",
+            "{}: the placeholder has no end within {EXPRESSION} bytes; close it with }}}}; {OWN_BRACES}",
             cut(&format!("{OPEN}{}", text.trim_end()), 60)
         )
     }))

@@ -38,14 +38,14 @@ pub(super) fn fill(environment: &Environment<'static>, text: &str, about: &About
                     )
                 })?;
                 if value.is_undefined() || value.is_none() {
-                    return Err(format!("{}: has no value; fill in with the filter default", hole.shown()));
+                    return Err(format!("{}: has no value; use the filter default", hole.shown()));
                 }
                 filled.push_str(&value.to_string());
             }
         }
     }
     if filled.chars().count() > LONGEST {
-        return Err(format!("it has more than {LONGEST} characters when it is filled"));
+        return Err(format!("it has more than {LONGEST} characters when it is rendered"));
     }
     Ok(filled)
 }

@@ -56,7 +56,7 @@ impl<'a> Walk<'a> {
             let name = self.key(key, keys_may_have_holes).map_err(|problem| at(position, &problem))?;
             let value = self.value(position, value)?;
             if rendered.insert(name, value).is_some() {
-                return Err(at(position, "another key becomes the same once its holes are filled"));
+                return Err(at(position, "another key becomes the same when its placeholders are rendered"));
             }
             position.leave();
         }
@@ -65,7 +65,9 @@ impl<'a> Walk<'a> {
 
     fn key(&mut self, key: &str, may_have_holes: bool) -> Result<String, String> {
         if has_hole(key) && !may_have_holes {
-            return Err("a key can have holes only in labels, annotations, selectors and data".to_owned());
+            return Err(
+                "a key can have placeholders only in labels, annotations, selectors and data".to_owned()
+            );
         }
         self.text(key)
     }
@@ -103,24 +105,24 @@ impl<'a> Walk<'a> {
                 Piece::Hole(hole) => {
                     let filling = self.fill(hole)?;
                     let wrong =
-                        |what: &str| Err(format!("{}: is {what} where a text is needed", hole.shown()));
+                        |what: &str| Err(format!("{}: is {what} where text is required", hole.shown()));
                     match filling.kind() {
                         ValueKind::String => joined.push_str(filling.as_str().unwrap_or_default()),
                         // minijinja itself would write `True`, as Python does.
                         ValueKind::Bool => joined.push_str(if filling.is_true() { "true" } else { "false" }),
                         ValueKind::Number => joined.push_str(&filling.to_string()),
                         ValueKind::None => {
-                            return wrong("null, which the filter default can fill in,");
+                            return wrong("null, which the filter default can replace,");
                         }
                         ValueKind::Seq | ValueKind::Iterable => {
-                            return wrong("a list, which the filter join makes a text of,");
+                            return wrong("a list, which the filter join can turn into text,");
                         }
                         _ => return wrong("a map"),
                     }
                 }
             }
             if joined.len() > STRING {
-                return Err(format!("is longer than {STRING} bytes once its holes are filled"));
+                return Err(format!("is longer than {STRING} bytes when its placeholders are rendered"));
             }
         }
         self.charge(joined.len())?;
@@ -132,7 +134,7 @@ impl<'a> Walk<'a> {
         self.holes = self
             .holes
             .checked_sub(1)
-            .ok_or_else(|| format!("there are more than {HOLES} holes in the template's objects"))?;
+            .ok_or_else(|| format!("there are more than {HOLES} placeholders in the template's objects"))?;
         let mut reads: Vec<String> = hole.expression.undeclared_variables(true).into_iter().collect();
         reads.sort();
         for read in &reads {
@@ -152,7 +154,7 @@ impl<'a> Walk<'a> {
         let size = filling.as_str().map_or(8, str::len);
         *room = room
             .checked_sub(size)
-            .ok_or_else(|| format!("is longer than {STRING} bytes once it is filled"))?;
+            .ok_or_else(|| format!("is longer than {STRING} bytes when it is rendered"))?;
         self.charge(size)?;
         if depth > DEPTH {
             return Err(format!("has more than {DEPTH} levels of lists and maps"));
@@ -163,7 +165,7 @@ impl<'a> Walk<'a> {
             ValueKind::String => Ok(Value::from(filling.as_str().unwrap_or_default())),
             ValueKind::Number => match serde_json::to_value(filling) {
                 Ok(number) if number.is_number() => Ok(number),
-                _ => Err("is a number that JSON doesn't have".to_owned()),
+                _ => Err("is a number that JSON can't represent".to_owned()),
             },
             ValueKind::Seq | ValueKind::Iterable => {
                 let mut items = Vec::new();
@@ -175,7 +177,7 @@ impl<'a> Walk<'a> {
             ValueKind::Map => {
                 let mut fields = Map::new();
                 for key in filling.try_iter().map_err(|error| told(&error))? {
-                    let name = key.as_str().ok_or("is a map with a key that is no text")?.to_owned();
+                    let name = key.as_str().ok_or("is a map with a key that is not text")?.to_owned();
                     let value = filling.get_item(&key).map_err(|error| told(&error))?;
                     *room = room.saturating_sub(name.len());
                     self.charge(name.len())?;
@@ -183,14 +185,16 @@ impl<'a> Walk<'a> {
                 }
                 Ok(Value::Object(fields))
             }
-            ValueKind::Undefined => Err("has something undefined in it".to_owned()),
-            _ => Err("is nothing that JSON has".to_owned()),
+            ValueKind::Undefined => Err("contains an undefined value".to_owned()),
+            _ => Err("has no equivalent in JSON".to_owned()),
         }
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), String> {
         self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| {
-            format!("the template's objects are larger than {TOTAL} bytes once their holes are filled")
+            format!(
+                "the template's objects are larger than {TOTAL} bytes when their placeholders are rendered"
+            )
         })?;
         Ok(())
     }

@@ -156,7 +156,7 @@ pub(super) async fn follow(
         {
             return Ok(Outcome { stand: Stand::UnderWay, answer: None, request: None });
         }
-        let cause = "its request is gone: the environment came to its end, or somebody deleted it";
+        let cause = "its DeploymentRequest has been deleted, with its environment or by a user";
         let answer = Some(visit.say(&Reply::Failed { environment, sha: "", cause }));
         let stand = Stand::Failed("RequestGone".to_owned(), cause.to_owned());
         return Ok(Outcome { stand, answer, request: None });
@@ -220,7 +220,7 @@ async fn unlock(visit: &Visit<'_>, environment: &str) -> Result<Outcome, Failure
     let after = apply_locks(visit, environment, &[]).await?;
     if after.spec.locks.iter().any(|lock| lock.environment == environment) {
         let message = format!(
-            "the lock stands in spec.locks of PreviewRepository {}/{}, where somebody wrote it: take it away there",
+            "the manifest of PreviewRepository {}/{} sets the lock in spec.locks: remove it there",
             visit.repository.namespace().unwrap_or_default(),
             visit.repository.name_any()
         );
@@ -285,7 +285,7 @@ async fn approve(
     }
     let Some(first) = waiting.first() else {
         let (sha, error) = refusal.unwrap_or_else(|| {
-            (String::new(), cannot("NothingToApprove", "no deployment of this commit waits there".to_owned()))
+            (String::new(), cannot("NothingToApprove", "no deployment of this commit is waiting".to_owned()))
         });
         let (sha, cause) = (sha.as_str(), error.message.as_str());
         let answer = Some(visit.say(&Reply::NotApproved { environment, sha, cause }));

@@ -88,7 +88,7 @@ impl Reception {
             }
             Event::Push { pushed_at, .. } => source.pushed_at = *pushed_at,
             Event::Comment { comment, .. } if triggers::is_too_old(comment, now) => {
-                return Ok("nothing to do: the comment is too old to be obeyed".to_owned());
+                return Ok("ignored: the comment is too old".to_owned());
             }
             _ => {}
         }
@@ -123,7 +123,7 @@ impl Reception {
             Change::CarryOut { namespace, name, spec, request } => {
                 if request.is_some_and(|request| self.is_over(&namespace, &request, &spec)) {
                     return Ok(vec![format!(
-                        "PreviewEnvironment {namespace}/{name} is left: its request is over"
+                        "PreviewEnvironment {namespace}/{name} not applied: its request has ended"
                     )]);
                 }
                 self.carry_out(&namespace, &name, *spec).await
@@ -222,7 +222,9 @@ impl Reception {
                 Some(_) => {}
             }
         }
-        Ok(vec![format!("DeploymentRequest {namespace}/{name} is left: other requests have its names")])
+        Ok(vec![format!(
+            "DeploymentRequest {namespace}/{name} not created: other requests already have its names"
+        )])
     }
 
     fn known_request(&self, namespace: &str, name: &str) -> Option<Arc<DeploymentRequest>> {
@@ -283,7 +285,7 @@ impl Reception {
             if write::annotate(&*self.common.cluster, write::NEWS, &*request, ANNOTATION_NEWS, &record)
                 .await?
             {
-                done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
+                done.push(format!("DeploymentRequest {namespace}/{} enqueued", request.name_any()));
             }
         }
         Ok(done)
@@ -491,7 +493,7 @@ impl Reception {
         let Some(record) = record else { return Ok(Vec::new()) };
         self.annotate(object, &record).await?;
         let namespace = object.meta().namespace.as_deref().unwrap_or_default();
-        Ok(vec![format!("{} {namespace}/{} is looked at", K::kind(&()), object.name_any())])
+        Ok(vec![format!("{} {namespace}/{} enqueued", K::kind(&()), object.name_any())])
     }
 
     async fn annotate<K: kube::Resource<DynamicType = ()> + Sync>(
@@ -569,7 +571,7 @@ fn is_same_environment(known: &PreviewEnvironmentSpec, spec: &PreviewEnvironment
 /// Returns the sentence for a deployment that isn't deployed because another environment has its
 /// name. The sweep reports it on GitHub and on the PreviewRepository.
 fn name_taken(namespace: &str, name: &str) -> String {
-    format!("PreviewEnvironment {namespace}/{name} is left: another environment has its name")
+    format!("PreviewEnvironment {namespace}/{name} not applied: another environment has its name")
 }
 
 /// Returns the annotation with the newest event of the object's pull request.

@@ -161,7 +161,7 @@ async fn by_source(visit: &Visit<'_>) -> Result<Result<Option<supersession::Supe
         state => Err(Mistake {
             reason: Reason::SourceNotLive,
             message: format!(
-                "deployment {id} of {} is {} now: it has to be {} for this one to be created",
+                "deployment {id} of {} is {} now: this request requires {}",
                 trigger.environment,
                 state.as_ref().map_or("without a status", StatusState::as_str),
                 wanted.iter().map(StatusState::as_str).collect::<Vec<_>>().join(" or ")

@@ -30,7 +30,7 @@ const SUCCEEDED: &str = "Succeeded";
 /// Time between two attempts to create a deployment that GitHub rejects. No event reports that
 /// somebody has granted the permission.
 pub(super) const REFUSED_AGAIN: Duration = Duration::from_mins(10);
-const WAITS_FOR_ITS_TURN: &str = "waits for its turn among the writes to GitHub";
+const QUEUED: &str = "waiting in the queue of writes to GitHub";
 /// Returns whether a request has ended, given its conditions.
 pub(super) fn has_ended(list: &[Condition]) -> bool {
     find_condition(list, conditions::READY)
@@ -91,13 +91,13 @@ pub(super) async fn intent(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluati
     };
     set(ALLOWED, ConditionStatus::True, "Allowed", "");
     judged(evaluation, &mut set);
-    set(CREATED, ConditionStatus::Unknown, RequestReason::Creating.as_str(), WAITS_FOR_ITS_TURN);
+    set(CREATED, ConditionStatus::Unknown, RequestReason::Creating.as_str(), QUEUED);
     conditions::summarize(list, &creating(None), generation, visit.now);
     write_status(request, &status, visit.context).await
 }
 
 fn creating(problem: Option<&str>) -> Summary {
-    let message = problem.unwrap_or(WAITS_FOR_ITS_TURN).to_owned();
+    let message = problem.unwrap_or(QUEUED).to_owned();
     Summary::Reconciling { reason: RequestReason::Creating.as_str().to_owned(), message }
 }
 
@@ -173,7 +173,7 @@ pub(super) async fn outcome(
         Outcome::Creating { evaluation, problem, .. } => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
             judged(evaluation, &mut set);
-            let message = problem.as_deref().unwrap_or(WAITS_FOR_ITS_TURN);
+            let message = problem.as_deref().unwrap_or(QUEUED);
             set(CREATED, ConditionStatus::Unknown, RequestReason::Creating.as_str(), message);
             creating(problem.as_deref())
         }

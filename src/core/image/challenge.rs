@@ -93,7 +93,7 @@ pub fn challenge<'a>(headers: impl IntoIterator<Item = &'a str>) -> Result<Chall
     Err(match wrong {
         Some(why) => why.into(),
         None if others.is_empty() => "it doesn't say how (no WWW-Authenticate)".into(),
-        None => format!("it wants {}, and only Basic and Bearer are known here", others.join(", ")),
+        None => format!("it requires {}, and Matinee supports only Basic and Bearer", others.join(", ")),
     })
 }
 

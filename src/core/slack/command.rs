@@ -78,7 +78,7 @@ pub enum FormError {
     #[error("the form's field \"{0}\" is missing: the request is not that of a slash command")]
     Missing(&'static str),
     /// A field occurs twice. Two readers could each use another of the two values.
-    #[error("the form's field \"{0}\" is there more than once")]
+    #[error("the form's field \"{0}\" occurs more than once")]
     Repeated(&'static str),
     /// A field has too many characters.
     #[error("the form's field \"{field}\" has more than {most} characters: write less")]
@@ -89,7 +89,7 @@ pub enum FormError {
         most: usize,
     },
     /// A field that must be exact has white space or a control character.
-    #[error("the form's field \"{0}\" has a character that has no place there")]
+    #[error("the form's field \"{0}\" has an invalid character")]
     Character(&'static str),
     /// The command has no slash.
     #[error("the form's field \"command\" does not begin with a slash")]

@@ -43,7 +43,7 @@ pub enum RequestError {
     BadSignature,
     /// None of the secrets made this signature.
     #[error(
-        "the signature fits none of the signing secrets known here: take the one under Basic Information of the Slack app"
+        "the signature matches no configured signing secret: use the one under Basic Information of the Slack app"
     )]
     Mismatch,
 }

@@ -113,7 +113,7 @@ async fn once_closed_what_is_being_sent_is_sent_and_nothing_else() {
     let waiting = send(&forge, report(2, DeploymentState::Success, ""));
     tokio::task::yield_now().await;
     forges.close();
-    let not_sent = Err(ForgeError::NotSent("this replica ends".to_owned()));
+    let not_sent = Err(ForgeError::NotSent("this replica is shutting down".to_owned()));
     assert_eq!(waiting.await.unwrap(), not_sent);
     assert_eq!(send(&forge, report(3, DeploymentState::Failure, "")).await.unwrap(), not_sent);
     first.await.unwrap().unwrap();

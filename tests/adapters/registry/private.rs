@@ -48,7 +48,7 @@ async fn what_is_private_needs_the_right_credentials() {
             [credentials("mona", "wrong"), credentials("nobody", PASSWORD), credentials("lisa", PASSWORD)]
         {
             let error = world.pr_7(Some(&wrong)).await;
-            assert!(refused(&error).contains("refuses the credentials"), "{error:?}");
+            assert!(refused(&error).contains("rejects the credentials"), "{error:?}");
         }
         assert_eq!(world.pr_7(Some(&mona())).await, Ok(true));
         assert_eq!(world.ask("acme/shop:pr-8", Some(&mona())).await, Ok(false));

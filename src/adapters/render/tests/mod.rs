@@ -148,14 +148,14 @@ fn where_kubernetes_wants_text_a_hole_alone_is_text() {
         ]
     );
     for (hole, what) in [
-        ("pr.labels", "a list, which the filter join makes a text of,"),
+        ("pr.labels", "a list, which the filter join can turn into text,"),
         ("payload.map", "a map"),
-        ("payload.nothing", "null, which the filter default can fill in,"),
+        ("payload.nothing", "null, which the filter default can replace,"),
     ] {
         assert_eq!(
             render_in(sample(), json!({"metadata": {"labels": {"a.b/c": format!("{{{{ {hole} }}}}")}}})),
             Err(format!(
-                "resources[1].metadata.labels[\"a.b/c\"]: {{{{ {hole} }}}}: is {what} where a text is needed"
+                "resources[1].metadata.labels[\"a.b/c\"]: {{{{ {hole} }}}}: is {what} where text is required"
             ))
         );
     }
@@ -197,7 +197,7 @@ fn keys_have_holes_only_where_they_are_a_users_choice() {
     );
     assert_eq!(
         render_in(sample(), json!({"spec": {"containers": [{"{{ sha }}": 1}]}})).unwrap_err(),
-        "resources[1].spec.containers[0][\"{{ sha }}\"]: a key can have holes only in labels, annotations, selectors and data"
+        "resources[1].spec.containers[0][\"{{ sha }}\"]: a key can have placeholders only in labels, annotations, selectors and data"
     );
     assert_eq!(
         render_in(sample(), json!({"data": {"a": "", "{{ 'a' }}": ""}}))
@@ -211,17 +211,17 @@ fn undefined_names_are_errors_that_name_the_field() {
     let object = json!({"spec": {"template": {"spec": {"containers": [{"image": "x:{{ payload.tag }}"}]}}}});
     assert_eq!(
         render_in(sample(), object).unwrap_err(),
-        "resources[1].spec.template.spec.containers[0].image: {{ payload.tag }}: is undefined; give the value, or fill in with the filter default"
+        "resources[1].spec.template.spec.containers[0].image: {{ payload.tag }}: is undefined; set the value, or use the filter default"
     );
     assert_eq!(field("{{ payload.tag | default('latest') }}"), Ok(json!("latest")));
     assert_eq!(field("x:{{ payload.tag | default('latest') }}"), Ok(json!("x:latest")));
     assert!(refused("{{ payload.tag }}").contains("is undefined"));
     assert!(refused("{{ payload.a.b | default('x') }}").contains("is undefined"));
-    assert_eq!(refused("{{ [payload.tag] }}"), "{{ [payload.tag] }}: has something undefined in it");
+    assert_eq!(refused("{{ [payload.tag] }}"), "{{ [payload.tag] }}: contains an undefined value");
     // An unknown name is an error even where a filter would hide it.
     assert_eq!(
         refused("{{ shortsha | default('x') }}"),
-        "{{ shortsha | default('x') }}: there is no \"shortsha\"; there are pr, sha, shortSha, repository, environment, host, url, namespace, parameters, payload; where braces are the object's own, write {{ \"{{\" }} for {{"
+        "{{ shortsha | default('x') }}: there is no \"shortsha\"; there are pr, sha, shortSha, repository, environment, host, url, namespace, parameters, payload; for braces that belong to the object itself, write {{ \"{{\" }} for {{"
     );
     assert_eq!(
         refused("{{ parameters.replica | default(1) }}"),
@@ -241,7 +241,7 @@ fn there_is_no_pr_without_a_pull_request_and_payload_may_be_absent() {
     let field = |text: &str| render_in(target.clone(), json!({"field": text}));
     assert_eq!(
         field("{{ pr.number }}").unwrap_err(),
-        "resources[1].field: {{ pr.number }}: is undefined; there is no pull request here, and so no pr; ask for it with \"... if pr is defined else ...\""
+        "resources[1].field: {{ pr.number }}: is undefined; pr is undefined without a pull request; write \"... if pr is defined else ...\""
     );
     assert_eq!(field("{{ pr.number if pr is defined else 0 }}"), Ok(json!({"field": 0})));
     assert_eq!(field("{{ payload.image | default('x') }}"), Ok(json!({"field": "x"})));

@@ -16,7 +16,7 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, succeeded: Option<&[(Strin
         return Verdict::mended_by_configuration(Mistake {
             reason: Reason::EnvironmentUnknown,
             message: format!(
-                "the PreviewRepository's spec.environments[{}].gates.after names {unknown}, which it doesn't have; there are {}",
+                "the PreviewRepository's spec.environments[{}].gates.after has {unknown}, which is not in spec.environments ({}): correct the name, or add it",
                 asked.request.environment,
                 there.join(", ")
             ),
@@ -30,7 +30,7 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, succeeded: Option<&[(Strin
     }
     Verdict::Waiting {
         reason: "NotInOrder",
-        message: format!("to be live in {} first", missing.join(", ")),
+        message: format!("must be live in {} first", missing.join(", ")),
         again: None,
     }
 }

@@ -44,24 +44,24 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) 
             open.push(name.clone());
         }
     }
-    let checks = |names: &[String]| {
-        format!("{} {}", if names.len() == 1 { "check" } else { "checks" }, names.join(", "))
+    let checks = |state: &str, names: &[String]| {
+        format!("{} {state}: {}", if names.len() == 1 { "check" } else { "checks" }, names.join(", "))
     };
     if !failed.is_empty() {
         // The refusal isn't final: the check may pass when it is run again.
-        let message = format!("failed: {}", checks(&failed));
+        let message = checks("failed", &failed);
         return Verdict::Refused { reason: "ChecksFailed", message, over: false };
     }
     if open.is_empty() {
-        return Verdict::Passed { message: format!("passed: {}", checks(&gates.checks)) };
+        return Verdict::Passed { message: checks("passed", &gates.checks) };
     }
     let deadline = deadline(asked, gates, CHECKS_PASSED);
     if asked.now >= deadline {
         return Verdict::Refused {
             reason: RequestReason::ChecksTimedOut.as_str(),
-            message: format!("checks timed out: {}", checks(&open)),
+            message: checks("not finished in time", &open),
             over: true,
         };
     }
-    Verdict::Waiting { reason: "ChecksPending", message: checks(&open), again: Some(deadline) }
+    Verdict::Waiting { reason: "ChecksPending", message: checks("pending", &open), again: Some(deadline) }
 }

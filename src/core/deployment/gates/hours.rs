@@ -116,17 +116,17 @@ pub(super) fn judge(asked: &Asked<'_>, hours: &[Hours]) -> Verdict {
         let Some(begins) = span.next(asked.now) else {
             return Verdict::mended_by_configuration(Mistake {
                 reason: Reason::HoursInvalid,
-                message: format!("{field}.start: {:?} never comes", hours.start),
+                message: format!("{field}.start: {:?} matches no date", hours.start),
             });
         };
         if next.is_none_or(|(earliest, _)| begins < earliest) {
             next = Some((begins, span));
         }
     }
-    let (again, message) = next.map_or((None, "hours".to_owned()), |(begins, span)| {
+    let (again, message) = next.map_or((None, "outside deployment hours".to_owned()), |(begins, span)| {
         let clock = begins.to_zoned(span.zone.clone());
         let zone = span.zone.iana_name().unwrap_or("UTC");
-        (Some(begins), format!("hours from {} {zone}", clock.strftime("%a %F %H:%M")))
+        (Some(begins), format!("outside deployment hours until {} {zone}", clock.strftime("%a %F %H:%M")))
     });
     Verdict::Waiting { reason: "OutsideHours", message, again }
 }

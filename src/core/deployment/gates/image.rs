@@ -76,19 +76,19 @@ pub(super) fn judge(
     if let Err(mistake) = registry(image, &asked.class.registries) {
         return Verdict::mended_by_configuration(mistake);
     }
+    let deadline = deadline(asked, gates, IMAGE_FOUND);
+    let is_late = asked.now >= deadline;
+    let late = if is_late { " in time" } else { "" };
     let (reason, message) = match answer {
         None => return Verdict::NotReached,
-        Some(Answer::Found) => return Verdict::Passed { message: format!("image {image} is there") },
-        Some(Answer::Missing) => ("ImageMissing", format!("image {image}")),
-        Some(Answer::Unreachable(why)) => ("RegistryUnreachable", format!("image {image}, since {why}")),
+        Some(Answer::Found) => return Verdict::Passed { message: format!("image {image} found") },
+        Some(Answer::Missing) => ("ImageMissing", format!("image {image} not found{late}")),
+        Some(Answer::Unreachable(why)) => {
+            ("RegistryUnreachable", format!("image {image} not checked{late}: {why}"))
+        }
     };
-    let deadline = deadline(asked, gates, IMAGE_FOUND);
-    if asked.now >= deadline {
-        return Verdict::Refused {
-            reason: RequestReason::ImageTimedOut.as_str(),
-            message: format!("image timed out: {message}"),
-            over: true,
-        };
+    if is_late {
+        return Verdict::Refused { reason: RequestReason::ImageTimedOut.as_str(), message, over: true };
     }
     let soon = asked.now.checked_add(AGAIN).unwrap_or(Timestamp::MAX);
     Verdict::Waiting { reason, message, again: Some(soon.min(deadline)) }

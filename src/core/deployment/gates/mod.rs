@@ -147,7 +147,7 @@ impl Asked<'_> {
 
     /// Returns the verdict of a gate that `force` bypasses, if the request has `force`.
     fn forced(&self) -> Option<Verdict> {
-        let by = self.request.requested_by.login.as_deref().unwrap_or("whoever created the request");
+        let by = self.request.requested_by.login.as_deref().unwrap_or("the creator of the request");
         self.request.force.then(|| Verdict::NotRequired { message: format!("bypassed: forced by {by}") })
     }
 }
@@ -270,17 +270,14 @@ fn summarize(verdicts: &[(&'static str, Verdict)]) -> Summary {
     match waiting.first() {
         Some((reason, ..)) => Summary::Waiting {
             reason,
-            message: format!(
-                "waits: {}",
-                waiting.iter().map(|(_, message, _)| *message).collect::<Vec<_>>().join("; ")
-            ),
+            message: waiting.iter().map(|(_, message, _)| *message).collect::<Vec<_>>().join("; "),
             again: waiting.iter().filter_map(|(.., again)| *again).min(),
         },
         // `needs` requested a fact that wasn't fetched. It is fetched in the next reconcile; until
         // then the gate doesn't pass.
         None if !stands_open(verdicts) => Summary::Waiting {
             reason: NOT_REACHED,
-            message: "waits: not all was asked yet".to_owned(),
+            message: "some gates are not evaluated yet".to_owned(),
             again: None,
         },
         None => Summary::Open,

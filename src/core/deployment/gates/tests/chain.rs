@@ -60,7 +60,7 @@ fn a_lock_is_waited_for_and_says_who_why_and_since_when() {
         world.judge(&Facts::default()).summary,
         Summary::Waiting {
             reason: "Locked",
-            message: "waits: locked by grace since 2026-01-05T10:00:00Z: release freeze".to_owned(),
+            message: "locked by grace since 2026-01-05T10:00:00Z: release freeze".to_owned(),
             again: None,
         }
     );
@@ -91,13 +91,13 @@ fn an_environment_comes_after_those_that_are_named() {
     };
     assert_eq!(reason(&world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &facts(true, true))), "Passed");
     let waiting = world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &facts(true, false));
-    assert_eq!(waiting.condition().2, "to be live in staging first");
+    assert_eq!(waiting.condition().2, "must be live in staging first");
     let silent = Facts { succeeded: Some(Vec::new()), ..Facts::default() };
     assert_eq!(reason(&world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &silent)), "NotInOrder");
     world.repository.environments.remove(0);
     let refused = world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &facts(true, true));
     assert!(matches!(&refused, Verdict::Refused { reason: "EnvironmentUnknown", over: false, message }
-        if message.contains("gates.after names dev") && message.contains("staging, production")));
+        if message.contains("gates.after has dev") && message.contains("staging, production")));
 }
 
 #[test]
@@ -122,20 +122,24 @@ fn checks_pass_when_every_one_of_that_name_does() {
     use CheckState::{Passed, Pending};
     let world = World::new(&json!({"checks": ["build", "lint"]}));
     for (list, wanted, message) in [
-        (vec![("build", Passed), ("lint", Passed)], "Passed", "passed: checks build, lint"),
-        (vec![("Build", Passed), ("lint", Passed)], "Passed", "passed: checks build, lint"),
-        (vec![("build", Passed), ("lint", Passed), ("lint", Pending)], "ChecksPending", "check lint"),
-        (vec![("build", Pending)], "ChecksPending", "checks build, lint (missing)"),
-        (vec![], "ChecksPending", "checks build (missing), lint (missing)"),
+        (vec![("build", Passed), ("lint", Passed)], "Passed", "checks passed: build, lint"),
+        (vec![("Build", Passed), ("lint", Passed)], "Passed", "checks passed: build, lint"),
+        (
+            vec![("build", Passed), ("lint", Passed), ("lint", Pending)],
+            "ChecksPending",
+            "check pending: lint",
+        ),
+        (vec![("build", Pending)], "ChecksPending", "checks pending: build, lint (missing)"),
+        (vec![], "ChecksPending", "checks pending: build (missing), lint (missing)"),
         (
             vec![("build", failed("failure")), ("lint", Pending)],
             "ChecksFailed",
-            "failed: check build (failure)",
+            "check failed: build (failure)",
         ),
         (
             vec![("build", Passed), ("build", failed("failure")), ("lint", Pending)],
             "ChecksFailed",
-            "failed: check build (failure, 1 of 2 of that name)",
+            "check failed: build (failure, 1 of 2 of that name)",
         ),
         (
             vec![
@@ -145,12 +149,12 @@ fn checks_pass_when_every_one_of_that_name_does() {
                 ("lint", failed("x")),
             ],
             "ChecksFailed",
-            "failed: checks build (failure, timed_out, 2 of 3 of that name), lint (x)",
+            "checks failed: build (failure, timed_out, 2 of 3 of that name), lint (x)",
         ),
         (
             vec![("build", Passed), ("lint", Passed), ("other", failed("x"))],
             "Passed",
-            "passed: checks build, lint",
+            "checks passed: build, lint",
         ),
     ] {
         let facts = checks(list.into_iter().map(|(name, state)| check(name, state)).collect());
@@ -206,7 +210,7 @@ fn what_is_not_through_in_time_ends_the_request() {
     world.now = deadline - SignedDuration::from_secs(1);
     let Summary::Waiting { again, message, .. } = world.judge(&open).summary else { panic!("it waits") };
     assert_eq!(again, Some(deadline));
-    assert_eq!(message, "waits: check build; image ghcr.io/acme/shop:1");
+    assert_eq!(message, "check pending: build; image ghcr.io/acme/shop:1 not found");
     world.now = deadline;
     let over = |kind, facts: &Facts| match world.verdict(kind, facts) {
         Verdict::Refused { reason, over: true, .. } => reason,
@@ -264,7 +268,7 @@ fn registries_are_asked_only_if_the_class_lists_them() {
     world.class.registries.clear();
     assert_eq!(reason(&world.verdict(IMAGE_FOUND, &image(Answer::Found))), "RegistryNotAllowed");
     let mistake =
-        Mistake { reason: Reason::TemplateInvalid, message: "gates.image: no such hole".to_owned() };
+        Mistake { reason: Reason::TemplateInvalid, message: "gates.image: no such placeholder".to_owned() };
     let broken = Facts { image: Some(Err(mistake)), ..Facts::default() };
     assert_eq!(reason(&world.verdict(IMAGE_FOUND, &broken)), "TemplateInvalid");
 }
@@ -281,7 +285,7 @@ fn all_that_is_waited_for_is_told_in_one_short_sentence() {
     let evaluation = world.judge(&facts);
     let Summary::Waiting { reason, message, .. } = &evaluation.summary else { panic!("{evaluation:?}") };
     assert_eq!(*reason, "NotInOrder");
-    assert_eq!(message, "waits: to be live in staging first; 1 of 2 approvals (grace); check build");
+    assert_eq!(message, "must be live in staging first; 1 of 2 approvals (grace); check pending: build");
     world.now += SignedDuration::from_mins(5);
     let later = world.judge(&facts);
     assert_eq!(later, evaluation, "messages do not change from one reconcile to the next");

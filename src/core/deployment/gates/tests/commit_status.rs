@@ -15,9 +15,9 @@ fn a_reviewer_sees_how_it_stands() {
         (
             Standing::Judged(&locked),
             CommitState::Pending,
-            "waits: locked by grace since 2026-01-05T10:00:00Z: release freeze",
+            "locked by grace since 2026-01-05T10:00:00Z: release freeze",
         ),
-        (Standing::Judged(&failed), CommitState::Failure, "failed: check build (failure)"),
+        (Standing::Judged(&failed), CommitState::Failure, "check failed: build (failure)"),
         (Standing::Refused("it is\na draft"), CommitState::Failure, "it is a draft"),
         (Standing::UnderWay, CommitState::Pending, "deploying to staging"),
         (Standing::Live, CommitState::Success, "deployed to staging"),

@@ -88,7 +88,7 @@ fn outside_of_hours_it_waits_for_the_next_of_them() {
     let mut world = World::new(&gates);
     let waiting = Verdict::Waiting {
         reason: "OutsideHours",
-        message: "hours from Mon 2026-01-05 13:00 Europe/Berlin".to_owned(),
+        message: "outside deployment hours until Mon 2026-01-05 13:00 Europe/Berlin".to_owned(),
         again: Some(at("2026-01-05T12:00:00Z")),
     };
     assert_eq!(world.verdict(WITHIN_HOURS, &Facts::default()), waiting);

@@ -199,7 +199,10 @@ fn a_readiness_gate_is_named() {
         Some(read(&serde_json::json!([{"conditionType": "example.com/attached"}])));
     assert_eq!(
         world.verdict(30),
-        progressing("NotReady", "Deployment/web: the pod waits for its readiness gate example.com/attached")
+        progressing(
+            "NotReady",
+            "Deployment/web: the pod is waiting for its readiness gate example.com/attached"
+        )
     );
 }
 

@@ -25,7 +25,7 @@ fn an_object_that_is_not_there_is_waited_for() {
     let assessment = world.at(10);
     assert_eq!(
         assessment.verdict,
-        progressing("NotFound", "ConfigMap/settings: it isn't in the cluster, or not seen there yet")
+        progressing("NotFound", "ConfigMap/settings: not found in the cluster yet")
     );
     assert!(!assessment.components[0].ready);
     assert_eq!(assessment.look_again_after, Some(Duration::from_secs(590)));
