@@ -144,7 +144,7 @@ async fn take(
         slack: Some(SlackReference { user: typed.user_id, channel: typed.channel_id }),
     };
     let namespace = repository.namespace().unwrap_or_default();
-    let uid = context.reception.command_from_slack(&namespace, &repository.name_any(), spec).await?;
+    let uid = context.ingest.command_from_slack(&namespace, &repository.name_any(), spec).await?;
     context.responses.remember(uid.clone(), typed.response_url);
     // The leader may have answered before this replica remembered the response URL.
     if let Some(command) = context.common.objects.commands.by_uid(&uid) {

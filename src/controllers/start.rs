@@ -198,7 +198,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     };
     let objects = Arc::clone(&watched.objects);
     Ok(Running {
-        intake: controllers.reception.clone(),
+        intake: controllers.ingest.clone(),
         desk: Arc::new(SlackDesk::new(Arc::clone(&controllers.commands))),
         environments: Arc::new(move |namespace, name| objects.environments.get(namespace, name)),
         settings,

@@ -18,7 +18,7 @@ use kube::runtime::controller::Action;
 use self::answer::Answering;
 pub(super) use self::answer::Responses;
 pub use self::answer::relay;
-use super::ingest::{Hints, Reception};
+use super::ingest::{EventIngest, PullRequestFreshness};
 use crate::api::{
     self, ConditionStatus, DeploymentCommandStatus, LocalReference, PreviewRepository, find_condition,
 };
@@ -68,8 +68,8 @@ pub struct Context {
     pub(super) secrets: Arc<dyn Secrets>,
     pub(super) chat: Arc<dyn Chat>,
     pub(super) publisher: Arc<Publisher>,
-    pub(super) reception: Arc<Reception>,
-    pub(super) hints: Arc<Hints>,
+    pub(super) ingest: Arc<EventIngest>,
+    pub(super) freshness: Arc<PullRequestFreshness>,
     pub(super) responses: Responses,
 }
 
@@ -83,7 +83,7 @@ pub fn reconcile(
 
 /// State of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Stand {
+enum CommandState {
     /// The text is no valid command here.
     NotUnderstood(CommandError),
     /// The commander isn't permitted to give it.
@@ -99,7 +99,7 @@ enum Stand {
     Failed(String, String),
 }
 
-impl Stand {
+impl CommandState {
     /// Returns the reaction to the comment of a command that has ended.
     const fn emoji(&self) -> Option<Emoji> {
         match self {
@@ -113,7 +113,7 @@ impl Stand {
 
 /// Result of a reconcile.
 struct Outcome {
-    stand: Stand,
+    state: CommandState,
     /// Text of the answer; `None` if there is none yet.
     answer: Option<String>,
     /// Name of the request that the command created.
@@ -145,7 +145,7 @@ impl Visit<'_> {
 
     fn not_understood(&self, error: CommandError) -> Outcome {
         let answer = Some(self.say(&Reply::NotUnderstood(&error)));
-        Outcome { stand: Stand::NotUnderstood(error), answer, request: None }
+        Outcome { state: CommandState::NotUnderstood(error), answer, request: None }
     }
 }
 
@@ -187,7 +187,7 @@ async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) ->
     } else {
         let outcome = steps(&visit, class).await?;
         // Record the result before the answer is sent.
-        (record(&visit, &outcome).await?, outcome.stand.emoji())
+        (record(&visit, &outcome).await?, outcome.state.emoji())
     };
     let status = record_answer(&visit, status, emoji).await?;
     let answering = unanswered(&status).map(|text| answer::start(&visit, class, &status, text, emoji));
@@ -278,7 +278,7 @@ async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, 
 
 fn not_permitted(visit: &Visit<'_>, needed: RepositoryRole) -> Outcome {
     let answer = Some(visit.say(&Reply::NotPermitted { login: &visit.command.spec.login, needed }));
-    Outcome { stand: Stand::NotPermitted, answer, request: None }
+    Outcome { state: CommandState::NotPermitted, answer, request: None }
 }
 
 /// Whether the command has ended and was answered.
@@ -322,13 +322,13 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentComman
     let mut set = |kind, verdict, reason: &str, message: &str| {
         conditions::set(&mut list, kind, verdict, reason, message, generation, now);
     };
-    if let Stand::NotUnderstood(CommandError { reason, message, .. }) = &outcome.stand {
+    if let CommandState::NotUnderstood(CommandError { reason, message, .. }) = &outcome.state {
         set(UNDERSTOOD, False, reason, message);
     } else {
         set(UNDERSTOOD, True, "Understood", "");
         let login = &visit.command.spec.login;
-        match &outcome.stand {
-            Stand::NotPermitted => {
+        match &outcome.state {
+            CommandState::NotPermitted => {
                 set(
                     AUTHORIZED,
                     False,
@@ -339,24 +339,26 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentComman
             _ => set(AUTHORIZED, True, "Permitted", ""),
         }
     }
-    let summary = match &outcome.stand {
-        Stand::NotUnderstood(CommandError { reason, message, .. }) => {
+    let summary = match &outcome.state {
+        CommandState::NotUnderstood(CommandError { reason, message, .. }) => {
             Summary::Stalled { reason: (*reason).to_owned(), message: message.clone() }
         }
-        Stand::NotPermitted => Summary::Stalled { reason: "NotPermitted".to_owned(), message: String::new() },
-        Stand::UnderWay => {
+        CommandState::NotPermitted => {
+            Summary::Stalled { reason: "NotPermitted".to_owned(), message: String::new() }
+        }
+        CommandState::UnderWay => {
             set(EXECUTED, Unknown, "UnderWay", "");
             Summary::Reconciling { reason: "UnderWay".to_owned(), message: String::new() }
         }
-        Stand::Done => {
+        CommandState::Done => {
             set(EXECUTED, True, "Done", "");
             Summary::Ready { reason: "Done".to_owned(), message: String::new() }
         }
-        Stand::Failing(reason, message) => {
+        CommandState::Failing(reason, message) => {
             set(EXECUTED, Unknown, reason, message);
             Summary::Reconciling { reason: reason.clone(), message: message.clone() }
         }
-        Stand::Failed(reason, message) => {
+        CommandState::Failed(reason, message) => {
             set(EXECUTED, False, reason, message);
             Summary::Stalled { reason: reason.clone(), message: message.clone() }
         }

@@ -365,7 +365,7 @@ fn parameters_travel_in_the_payload() {
         Event::Deployment { repository: name(), deployment: Deployment { payload, ..deployment("staging") } }
     };
     match &of(&event("cluster-1"), &repositories)[..] {
-        [Change::CarryOut { name, spec, request, .. }] => {
+        [Change::Deploy { name, spec, request, .. }] => {
             assert_eq!((name.as_str(), request.as_deref()), ("shop-staging", Some("uid")));
             assert_eq!(spec.revision.parameters, [Parameter { name: "replicas".into(), value: "2".into() }]);
             assert_eq!(spec.revision.payload, Some(json!({"image": "app:1"})));

@@ -36,7 +36,7 @@ fn what_is_locked_or_not_due_or_outside_of_hours_asks_nobody() {
     world.now = at("2026-01-05T11:00:00Z");
     assert_eq!(world.needs(), Needs::default());
     for kind in [PRIOR_ENVIRONMENT_SUCCEEDED, CHECKS_PASSED, IMAGE_FOUND] {
-        assert_eq!(world.verdict(kind, &Facts::default()), Verdict::NotReached, "{kind}");
+        assert_eq!(world.verdict(kind, &Facts::default()), GateVerdict::NotReached, "{kind}");
     }
 }
 
@@ -48,7 +48,7 @@ fn facts_that_are_missing_though_needed_never_open_a_gate() {
     }
     let unasked = Facts { image: Some(Ok(("ghcr.io/a:1".to_owned(), None))), ..Facts::default() };
     let world = World::new(&json!({"image": "ghcr.io/a:1"}));
-    assert_eq!(world.verdict(IMAGE_FOUND, &unasked), Verdict::NotReached);
+    assert_eq!(world.verdict(IMAGE_FOUND, &unasked), GateVerdict::NotReached);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_request_is_due_at_its_time_even_by_force() {
     let due = at("2026-01-05T10:30:00Z");
     world.request.not_before = Some(Time(due));
     world.request.force = true;
-    let Verdict::Waiting { reason: "NotDue", again, .. } =
+    let GateVerdict::Waiting { reason: "NotDue", again, .. } =
         world.verdict(NOT_BEFORE_REACHED, &Facts::default())
     else {
         panic!("it isn't due")
@@ -96,7 +96,7 @@ fn an_environment_comes_after_those_that_are_named() {
     assert_eq!(reason(&world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &silent)), "NotInOrder");
     world.repository.environments.remove(0);
     let refused = world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &facts(true, true));
-    assert!(matches!(&refused, Verdict::Refused { reason: "EnvironmentUnknown", over: false, message }
+    assert!(matches!(&refused, GateVerdict::Refused { reason: "EnvironmentUnknown", over: false, message }
         if message.contains("gates.after has dev") && message.contains("staging, production")));
 }
 
@@ -203,9 +203,9 @@ fn what_is_not_through_in_time_ends_the_request() {
     let both = |state, answer| Facts { checks: Some(vec![check("build", state)]), ..image(answer) };
     let open = both(CheckState::Pending, Answer::Missing);
     let deadline = created() + SignedDuration::from_mins(10);
-    let Verdict::Waiting { again, .. } = world.verdict(CHECKS_PASSED, &open) else { panic!("it waits") };
+    let GateVerdict::Waiting { again, .. } = world.verdict(CHECKS_PASSED, &open) else { panic!("it waits") };
     assert_eq!(again, Some(deadline));
-    let Verdict::Waiting { again, .. } = world.verdict(IMAGE_FOUND, &open) else { panic!("it waits") };
+    let GateVerdict::Waiting { again, .. } = world.verdict(IMAGE_FOUND, &open) else { panic!("it waits") };
     assert_eq!(again, Some(world.now + SignedDuration::from_secs(30)), "registries report no pushes");
     world.now = deadline - SignedDuration::from_secs(1);
     let Summary::Waiting { again, message, .. } = world.judge(&open).summary else { panic!("it waits") };
@@ -213,7 +213,7 @@ fn what_is_not_through_in_time_ends_the_request() {
     assert_eq!(message, "check pending: build; image ghcr.io/acme/shop:1 not found");
     world.now = deadline;
     let over = |kind, facts: &Facts| match world.verdict(kind, facts) {
-        Verdict::Refused { reason, over: true, .. } => reason,
+        GateVerdict::Refused { reason, over: true, .. } => reason,
         other => panic!("{other:?}"),
     };
     assert_eq!(over(CHECKS_PASSED, &open), "ChecksTimedOut");
@@ -263,7 +263,7 @@ fn registries_are_asked_only_if_the_class_lists_them() {
     assert!(image::registry("GHCR.io/acme/shop:1", &world.class.registries).is_ok());
     let elsewhere = Facts { image: Some(Ok(("evil.example/x:1".to_owned(), None))), ..Facts::default() };
     let verdict = world.verdict(IMAGE_FOUND, &elsewhere);
-    assert!(matches!(&verdict, Verdict::Refused { reason: "RegistryNotAllowed", over: false, message }
+    assert!(matches!(&verdict, GateVerdict::Refused { reason: "RegistryNotAllowed", over: false, message }
         if message.contains("spec.registries") && message.contains("evil.example") && message.contains("ghcr.io")));
     world.class.registries.clear();
     assert_eq!(reason(&world.verdict(IMAGE_FOUND, &image(Answer::Found))), "RegistryNotAllowed");
@@ -303,12 +303,12 @@ fn a_refusal_goes_before_what_is_waited_for() {
 
 #[test]
 fn every_reason_is_one_that_the_api_takes_and_every_verdict_has_its_status() {
-    let again = Verdict::Waiting { reason: "Locked", message: String::new(), again: None };
-    let refused = Verdict::Refused { reason: "ChecksFailed", message: String::new(), over: false };
+    let again = GateVerdict::Waiting { reason: "Locked", message: String::new(), again: None };
+    let refused = GateVerdict::Refused { reason: "ChecksFailed", message: String::new(), over: false };
     for (verdict, status) in [
-        (Verdict::Passed { message: String::new() }, ConditionStatus::True),
-        (Verdict::unset(), ConditionStatus::True),
-        (Verdict::NotReached, ConditionStatus::Unknown),
+        (GateVerdict::Passed { message: String::new() }, ConditionStatus::True),
+        (GateVerdict::unset(), ConditionStatus::True),
+        (GateVerdict::NotReached, ConditionStatus::Unknown),
         (again, ConditionStatus::Unknown),
         (refused, ConditionStatus::False),
     ] {

@@ -86,7 +86,7 @@ fn outside_of_hours_it_waits_for_the_next_of_them() {
         {"start": "0 13 * * *", "duration": "1h", "timeZone": "Europe/Berlin"},
     ]});
     let mut world = World::new(&gates);
-    let waiting = Verdict::Waiting {
+    let waiting = GateVerdict::Waiting {
         reason: "OutsideHours",
         message: "outside deployment hours until Mon 2026-01-05 13:00 Europe/Berlin".to_owned(),
         again: Some(at("2026-01-05T12:00:00Z")),
@@ -105,7 +105,7 @@ fn hours_that_never_come_or_are_none_are_refused() {
         let world = World::new(&json!({"hours": [{"start": start, "duration": "1h"}]}));
         let verdict = world.verdict(WITHIN_HOURS, &Facts::default());
         assert!(
-            matches!(&verdict, Verdict::Refused { reason: "HoursInvalid", over: false, message }
+            matches!(&verdict, GateVerdict::Refused { reason: "HoursInvalid", over: false, message }
                 if message.contains("spec.environments[production].gates.hours[0].start")),
             "{verdict:?}"
         );

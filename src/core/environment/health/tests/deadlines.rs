@@ -16,11 +16,11 @@ fn slow(progress_deadline: i64) -> World {
 #[track_caller]
 fn fails_at(world: &World, second: i64, words: &str) {
     let before = world.at(second - 1);
-    assert!(matches!(before.verdict, Verdict::Progressing { .. }), "{before:?}");
+    assert!(matches!(before.verdict, EnvironmentHealth::Progressing { .. }), "{before:?}");
     assert_eq!(before.look_again_after, Some(Duration::from_secs(1)));
     let after = world.verdict(second);
     assert!(
-        matches!(&after, Verdict::Failed { message, .. } if message.contains(&format!("not ready within {words}"))),
+        matches!(&after, EnvironmentHealth::Failed { message, .. } if message.contains(&format!("not ready within {words}"))),
         "{after:?}"
     );
 }
@@ -36,8 +36,8 @@ fn the_class_sets_the_deadline() {
     data["status"]["conditions"][1] = serde_json::json!(
         {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "lastUpdateTime": at(605).to_string()}
     );
-    assert!(matches!(world.verdict(1_499), Verdict::Progressing { .. }));
-    assert!(matches!(world.verdict(1_500), Verdict::Failed { .. }));
+    assert!(matches!(world.verdict(1_499), EnvironmentHealth::Progressing { .. }));
+    assert!(matches!(world.verdict(1_500), EnvironmentHealth::Failed { .. }));
 }
 
 #[test]
