@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_goes_back_behind_what_is_known() {
+    fn stale_version_never_replaces_a_newer_version() {
         let table = Table::default();
         table.applied(Arc::new(environment("a", "one", 9)));
         table.wrote(environment("a", "one", 11));
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_list_replaces_what_it_lacks() {
+    fn new_list_removes_objects_that_are_missing_in_the_list() {
         let table = Table::default();
         table.applied(Arc::new(environment("old", "one", 1)));
         table.applied(Arc::new(environment("kept", "two", 2)));

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_read_without_the_line_end_it_was_made_with() {
+    fn token_is_read_without_trailing_newline() {
         use secrecy::ExposeSecret;
         let read = read(&[("token", "ghs_x\n")]).unwrap();
         assert!(matches!(read.identity, Identity::Token(token) if token.expose_secret() == "ghs_x"));

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn unsaid_it_is_a_minute_doubling_until_something_gets_through() {
+    fn secondary_limit_without_duration_doubles_from_a_minute() {
         let mut limits = limits();
         let mut waits = Vec::new();
         for _ in 0..9 {

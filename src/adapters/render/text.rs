@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_named() {
+    fn unknown_name_is_reported() {
         for (text, word) in [
             ("{{ payload.image }}", "payload.image"),
             ("{{ pr.number }}", "pr.number"),

@@ -342,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_credentials_hold_an_environment_unless_it_drains() {
+    fn missing_credentials_block_deletion_unless_draining() {
         for error in [
             ForgeError::Credentials("Secret \"github\" isn't there".into()),
             ForgeError::Forbidden("This installation has been suspended".into()),

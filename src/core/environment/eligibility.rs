@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_one_is_closed_whatever_else_it_is() {
+    fn closed_pull_request_is_over_regardless_of_other_rules() {
         let closed = PullRequest { open: false, head_sha: "2".repeat(40), draft: true, ..pull_request() };
         assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &closed)), "PullRequestClosed");
     }
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn one_file_of_a_path_is_enough() {
+    fn single_matching_file_selects_the_pull_request() {
         let trigger = |paths: &[&str]| PullRequestTrigger {
             paths: paths.iter().map(ToString::to_string).collect(),
             ..Default::default()

@@ -335,7 +335,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_can_stand_in_a_url_and_is_read_again_the_same(
+        fn parsed_reference_is_url_safe_and_round_trips(
             text in "([A-Za-z0-9.:\\[\\]-]{1,12}/)?[a-z0-9._/-]{1,20}(:[\\w.-]{1,10})?(@sha256:[0-9a-f]{64})?"
         ) {
             if let Ok(reference) = text.parse::<ImageReference>() {

@@ -103,7 +103,7 @@ async fn only_the_newest_is_sent_and_bad_news_goes_first() {
 }
 
 #[tokio::test]
-async fn once_closed_what_is_being_sent_is_sent_and_nothing_else() {
+async fn closed_queue_completes_only_the_running_write() {
     let server = MockServer::start().await;
     slow_start(&server).await;
     let forges = GithubForges::new(Memory::with(&[("token", TOKEN)]), hurried(), Metrics::default());

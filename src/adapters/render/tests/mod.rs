@@ -96,7 +96,7 @@ fn a_hole_alone_keeps_its_type_and_any_other_is_text() {
 }
 
 #[test]
-fn what_is_no_hole_stays() {
+fn text_without_placeholder_is_unchanged() {
     for text in [
         "",
         "}}",
@@ -249,7 +249,7 @@ fn there_is_no_pr_without_a_pull_request_and_payload_may_be_absent() {
 }
 
 #[test]
-fn what_is_no_expression_is_told() {
+fn invalid_expression_is_reported() {
     for (text, says) in [
         ("{{ sha", "has no end"),
         ("{{", "has no end"),
@@ -296,7 +296,7 @@ fn a_plan_of_what_was_rendered() {
 }
 
 #[test]
-fn no_filter_but_default_hides_what_is_undefined() {
+fn only_the_default_filter_hides_undefined_values() {
     let filters = "abs batch(2) bool capitalize chain([]) count dictsort e escape first float format groupby('x') indent int items join last \
                    length lines list lower map('upper') max min pprint reject replace('a','b') reverse round safe select slice(2) slug sort \
                    split string sum title trim unique upper zip([])";
@@ -323,7 +323,7 @@ fn null_is_as_good_as_missing_where_default_fills_in() {
 }
 
 #[test]
-fn a_payload_that_is_no_object_is_refused_where_it_is_read_and_nowhere_else() {
+fn payload_without_object_is_rejected_only_where_read() {
     let rendered = |payload: Value, text: &str| {
         let mut target = sample();
         target.payload = payload;

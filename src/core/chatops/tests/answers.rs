@@ -127,7 +127,7 @@ fn answers_read_like_this() {
 }
 
 #[test]
-fn where_tells_what_is_in_each_environment() {
+fn where_lists_the_commit_of_each_environment() {
     let lock = Lock { by: "grace".to_owned(), reason: "freeze | all".to_owned(), ..lock() };
     let rows = [
         Row {
@@ -244,7 +244,7 @@ fn hostile() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn escaped_for_markdown_it_is_only_text(text in hostile()) {
+    fn escaped_markdown_is_plain_text(text in hostile()) {
         for whole in [escape_markdown(&text), format!("locked by {}", escape_markdown(&text))] {
             for event in markdown(&whole) {
                 prop_assert!(
@@ -257,13 +257,13 @@ proptest! {
     }
 
     #[test]
-    fn escaped_for_markdown_it_says_the_same(text in "[ -~é]{0,40}") {
+    fn escaped_markdown_renders_unchanged(text in "[ -~é]{0,40}") {
         let said = shown(&escape_markdown(&text)).replace(APART, "");
         prop_assert_eq!(said, text.split_whitespace().collect::<Vec<_>>().join(" "));
     }
 
     #[test]
-    fn escaped_for_slack_it_is_only_text(text in hostile()) {
+    fn escaped_mrkdwn_is_plain_text(text in hostile()) {
         let escaped = escape_mrkdwn(&text);
         prop_assert!(!escaped.contains(['<', '>', '\n', '\r']));
         let bare = escaped.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "");
@@ -275,7 +275,7 @@ proptest! {
     }
 
     #[test]
-    fn escaped_for_slack_it_says_the_same(text in "[ -~é]{0,40}") {
+    fn escaped_mrkdwn_renders_unchanged(text in "[ -~é]{0,40}") {
         let said = escape_mrkdwn(&text).replace(APART, "").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
         prop_assert_eq!(said, text.split_whitespace().collect::<Vec<_>>().join(" "));
     }

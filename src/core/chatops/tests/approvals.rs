@@ -42,7 +42,7 @@ fn what_waits_can_be_approved_by_somebody_else() {
 }
 
 #[test]
-fn an_approval_of_what_has_ended_says_how_it_ended() {
+fn approval_of_an_ended_request_names_its_end() {
     for (reason, message, words) in [
         (
             "ChecksTimedOut",

@@ -114,7 +114,7 @@ fn each_command_from_slack_is_understood() {
 }
 
 #[test]
-fn what_is_not_understood_is_told_with_the_way_to_write_it() {
+fn invalid_command_is_answered_with_its_usage() {
     for (text, reason, message, usage) in [
         ("/deply staging", "CommandUnknown", "did you mean deploy?", DEPLOY.comment),
         ("/aprove x", "CommandUnknown", "did you mean approve?", APPROVE.comment),

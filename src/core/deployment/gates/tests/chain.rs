@@ -17,7 +17,7 @@ fn without_gates_all_is_open_and_nothing_is_asked() {
 }
 
 #[test]
-fn what_is_locked_or_not_due_or_outside_of_hours_asks_nobody() {
+fn no_facts_are_fetched_while_locked_not_due_or_outside_hours() {
     let gates = json!({
         "checks": ["build"], "image": "ghcr.io/acme/shop:1", "after": ["staging"],
         "hours": [{"start": "0 10 * * *", "duration": "1h"}],
@@ -118,7 +118,7 @@ fn approvals_are_of_different_people_and_not_of_who_asked() {
 }
 
 #[test]
-fn checks_pass_when_every_one_of_that_name_does() {
+fn check_passes_when_all_runs_of_its_name_pass() {
     use CheckState::{Passed, Pending};
     let world = World::new(&json!({"checks": ["build", "lint"]}));
     for (list, wanted, message) in [
@@ -197,7 +197,7 @@ fn force_passes_by_order_and_hours_only() {
 }
 
 #[test]
-fn what_is_not_through_in_time_ends_the_request() {
+fn gate_timeout_ends_the_request() {
     let mut world =
         World::new(&json!({"checks": ["build"], "image": "ghcr.io/acme/shop:1", "timeout": "10m"}));
     let both = |state, answer| Facts { checks: Some(vec![check("build", state)]), ..image(answer) };
@@ -274,7 +274,7 @@ fn registries_are_asked_only_if_the_class_lists_them() {
 }
 
 #[test]
-fn all_that_is_waited_for_is_told_in_one_short_sentence() {
+fn summary_joins_the_messages_of_waiting_gates() {
     let mut world = World::new(&json!({"checks": ["build"], "approvals": 2, "after": ["staging"]}));
     world.approve(&["grace"]);
     let facts = Facts {
@@ -292,7 +292,7 @@ fn all_that_is_waited_for_is_told_in_one_short_sentence() {
 }
 
 #[test]
-fn a_refusal_goes_before_what_is_waited_for() {
+fn refused_gate_precedes_waiting_gates() {
     let mut world = World::new(&json!({"checks": ["build"], "approvals": 1}));
     let facts = checks(vec![check("build", failed("timed_out"))]);
     assert!(matches!(world.judge(&facts).summary, Summary::Refused { reason: "ChecksFailed", .. }));
@@ -302,7 +302,7 @@ fn a_refusal_goes_before_what_is_waited_for() {
 }
 
 #[test]
-fn every_reason_is_one_that_the_api_takes_and_every_verdict_has_its_status() {
+fn gate_reasons_are_camel_case_and_map_to_a_status() {
     let again = GateVerdict::Waiting { reason: "Locked", message: String::new(), again: None };
     let refused = GateVerdict::Refused { reason: "ChecksFailed", message: String::new(), over: false };
     for (verdict, status) in [

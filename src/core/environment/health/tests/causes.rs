@@ -138,7 +138,7 @@ const PULLS: [(&str, &str); 27] = [
 ];
 
 #[test]
-fn what_each_runtime_says_of_a_failed_pull_becomes_one_short_cause() {
+fn pull_errors_of_each_runtime_become_a_short_cause() {
     for (message, expected) in PULLS {
         let expected = format!("web: {expected}");
         assert_eq!(shown("ErrImagePull", message), expected, "{message}");

@@ -49,7 +49,7 @@ fn stalled_and_reconciling_are_read_as_kstatus_reads_them() {
 }
 
 #[test]
-fn no_status_is_ready_once_a_controller_had_time_to_write_one() {
+fn object_without_status_is_ready_after_a_grace_period() {
     let world = certificate(1, "");
     let early = world.at(2);
     assert!(matches!(&early.verdict, EnvironmentHealth::Progressing { reason, .. } if reason == "NoStatus"));
@@ -195,7 +195,7 @@ fn the_template_says_what_makes_an_object_ready() {
 }
 
 #[test]
-fn what_is_ready_by_being_there_is_no_component() {
+fn objects_without_health_are_not_listed_as_components() {
     for (api_version, kind) in [
         ("v1", "ConfigMap"),
         ("v1", "Secret"),
@@ -214,7 +214,7 @@ fn what_is_ready_by_being_there_is_no_component() {
 }
 
 #[test]
-fn a_definition_is_ready_when_it_is_served() {
+fn crd_is_ready_when_served() {
     let definition = |conditions: &str| {
         World::new(&format!(
             "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: x.example.com}}\nstatus: {{conditions: {conditions}}}\n"

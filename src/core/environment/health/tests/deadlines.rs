@@ -41,14 +41,14 @@ fn the_class_sets_the_deadline() {
 }
 
 #[test]
-fn a_longer_progress_deadline_extends_it() {
+fn longer_progress_deadline_extends_the_deadline() {
     // The deadline counts from the last progress, plus a minute in which the Deployment reports it.
     fails_at(&slow(1_800), 1_920, "32m");
     fails_at(&slow(60), 600, "10m");
 }
 
 #[test]
-fn a_startup_probe_extends_it() {
+fn startup_probe_extends_the_deadline() {
     let mut world = slow(600);
     let container = &mut world.pods[0].spec.as_mut().expect("spec").containers[0];
     container.startup_probe = Some(read(&serde_json::json!(
@@ -69,7 +69,7 @@ fn a_startup_probe_extends_it() {
 }
 
 #[test]
-fn a_job_s_active_deadline_extends_it_for_all() {
+fn active_deadline_of_a_job_extends_the_deadline_for_all() {
     let job = "
 apiVersion: batch/v1
 kind: Job

@@ -166,7 +166,7 @@ fn a_program_that_is_not_in_the_image_reads_the_same_at_every_stage() {
 }
 
 #[test]
-fn a_container_that_is_being_made_says_what_it_may_wait_for() {
+fn container_being_created_names_its_missing_inputs() {
     let mut world = with_pod(&waiting("ContainerCreating", ""));
     assert_eq!(
         world.verdict(5),

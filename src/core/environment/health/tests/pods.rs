@@ -15,7 +15,7 @@ fn crashed_by(restarts: i32, state: &str, last: &str) -> World {
 const BACK_OFF: &str = "{waiting: {reason: CrashLoopBackOff, message: back-off 10s restarting failed container=web pod=web-6d4f-abcde_preview(web-6d4f-abcde-uid)}}";
 
 #[test]
-fn one_crash_is_not_the_end() {
+fn single_crash_is_no_failure() {
     let ended = with_pod(&container(
         "ready: false\nrestartCount: 0\nstate: {terminated: {exitCode: 1, reason: Error, startedAt: T+5, finishedAt: T+6}}",
     ));
@@ -31,7 +31,7 @@ fn one_crash_is_not_the_end() {
 }
 
 #[test]
-fn crashing_again_and_again_fails_and_stays_failed_while_it_is_tried() {
+fn crash_loop_fails_and_stays_failed_between_restarts() {
     let expected = failed(
         "CrashLoopBackOff",
         "Deployment/web, container web: crashed with exit code 1, restarted once (registry.example/web:1)",
@@ -51,7 +51,7 @@ fn crashing_again_and_again_fails_and_stays_failed_while_it_is_tried() {
 }
 
 #[test]
-fn one_that_keeps_running_after_crashes_is_only_not_ready() {
+fn container_running_again_after_crashes_is_not_ready() {
     let world = crashed(4, "{running: {startedAt: T+100}}");
     let early = world.at(101);
     assert!(matches!(early.verdict, EnvironmentHealth::Failed { .. }));
@@ -78,7 +78,7 @@ fn out_of_memory_names_the_limit() {
 }
 
 #[test]
-fn ending_well_is_wrong_for_what_is_to_keep_running() {
+fn exit_code_zero_fails_a_long_running_container() {
     let last = "{exitCode: 0, reason: Completed, startedAt: T+5, finishedAt: T+6}";
     let verdict = crashed_by(2, BACK_OFF, last).verdict(30);
     assert!(
@@ -88,7 +88,7 @@ fn ending_well_is_wrong_for_what_is_to_keep_running() {
 }
 
 #[test]
-fn what_a_program_says_when_it_ends_is_not_repeated() {
+fn termination_message_is_not_repeated() {
     let last = "{exitCode: 1, reason: Error, message: 'password=hunter2', startedAt: T+5, finishedAt: T+6}";
     let verdict = crashed_by(2, BACK_OFF, last).verdict(30);
     assert!(
@@ -98,7 +98,7 @@ fn what_a_program_says_when_it_ends_is_not_repeated() {
 }
 
 #[test]
-fn an_init_container_that_fails_is_named_as_one() {
+fn failing_init_container_is_named() {
     let mut world = with_pod(
         "
 conditions: [{type: PodScheduled, status: 'True'}, {type: Initialized, status: 'False'}]
@@ -178,7 +178,7 @@ fn a_pod_waits_for_a_node_as_long_as_the_class_says() {
 }
 
 #[test]
-fn trouble_that_lasts_is_reported_while_it_is_waited_for() {
+fn lasting_trouble_is_reported_while_waiting() {
     let world = with_pod(UNSCHEDULABLE);
     let early = world.at(10);
     assert_eq!((early.trouble, early.look_again_after), (None, Some(Duration::from_secs(2))));

@@ -21,7 +21,7 @@ fn two_pods(new: &str) -> World {
 }
 
 #[test]
-fn a_broken_pod_of_the_old_revision_does_not_fail_the_new_one() {
+fn broken_pod_of_the_old_revision_does_not_fail_the_new_revision() {
     let world = two_pods(&waiting("ContainerCreating", ""));
     assert!(
         matches!(world.verdict(5), EnvironmentHealth::Progressing { reason, .. } if reason == "ContainerCreating")
@@ -29,7 +29,7 @@ fn a_broken_pod_of_the_old_revision_does_not_fail_the_new_one() {
 }
 
 #[test]
-fn nor_does_it_hide_that_the_new_one_is_broken_too() {
+fn broken_old_pod_does_not_hide_a_broken_new_pod() {
     let world = two_pods(&waiting("InvalidImageName", "couldn't parse image name"));
     assert!(
         matches!(world.verdict(5), EnvironmentHealth::Failed { reason, .. } if reason == "InvalidImageName")
@@ -45,7 +45,7 @@ fn a_pod_that_is_being_deleted_does_not_count() {
 }
 
 #[test]
-fn a_fix_that_the_controller_has_not_seen_is_not_judged_by_what_it_fixes() {
+fn unobserved_fix_is_not_judged_by_the_old_pods() {
     let mut world = with_pod(CRASHING);
     let live = world.live[0].as_mut().expect("live");
     live.metadata.generation = Some(3);
@@ -67,7 +67,7 @@ fn a_new_revision_whose_replica_set_is_not_in_sight_has_no_pods_yet() {
 }
 
 #[test]
-fn a_cache_behind_the_apply_does_not_make_it_ready() {
+fn cache_older_than_the_apply_is_not_ready() {
     let mut world = with_pod("conditions: [{type: Ready, status: 'True'}]");
     let live = world.live[0].as_mut().expect("live");
     live.data["status"]["availableReplicas"] = 1.into();
@@ -183,7 +183,7 @@ status: {observedGeneration: 2, desiredNumberScheduled: 1, currentNumberSchedule
 }
 
 #[test]
-fn of_two_pods_that_fail_differently_the_same_one_is_told_each_time() {
+fn of_several_failing_pods_the_same_pod_is_reported() {
     let world = World::new(&format!(
         "{DEPLOYMENT}---\n{}---\n{}",
         web_pod("web-6d4f-fghij", "new-set-uid", &waiting("ErrImageNeverPull", "not present")),

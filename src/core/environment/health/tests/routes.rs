@@ -47,7 +47,7 @@ fn a_route_needs_both_conditions_of_its_parent_at_this_generation() {
 }
 
 #[test]
-fn a_gateway_that_does_not_say_which_generation_leaves_it_to_the_url() {
+fn gateway_without_generation_leaves_readiness_to_the_url() {
     let good = ("True", "Accepted", 2);
     let never = parent("gateways", ("True", "Accepted", 0), ("True", "ResolvedRefs", 0));
     let left_out = never.replace(", observedGeneration: 0", "");
@@ -64,7 +64,7 @@ fn a_gateway_that_does_not_say_which_generation_leaves_it_to_the_url() {
 }
 
 #[test]
-fn a_gateway_that_says_nothing_leaves_it_to_the_url_after_a_moment() {
+fn silent_gateway_leaves_readiness_to_the_url() {
     let good = ("True", "Accepted", 2);
     // Reports about no parent, about another parent, and incomplete ones.
     let others = format!("[{}]", parent("elsewhere", good, good));
@@ -137,7 +137,7 @@ status: {{loadBalancer: {{{status}}}}}"
 }
 
 #[test]
-fn a_claim_has_to_be_bound_for_the_pod_that_uses_it() {
+fn claim_must_be_bound_when_a_pod_uses_the_claim() {
     let claim = |phase: &str| {
         format!(
             "

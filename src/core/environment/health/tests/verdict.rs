@@ -42,7 +42,7 @@ fn an_object_that_is_going_is_not_ready() {
 }
 
 #[test]
-fn what_is_not_ready_by_the_deadline_failed_with_what_it_waited_for() {
+fn missed_deadline_fails_with_the_pending_cause() {
     let world = with_pod(&container(
         "ready: false\nstarted: true\nrestartCount: 0\nstate: {running: {startedAt: T+5}}",
     ));
@@ -63,7 +63,7 @@ fn what_is_not_ready_by_the_deadline_failed_with_what_it_waited_for() {
 }
 
 #[test]
-fn a_failure_stands_before_what_is_only_late_and_the_first_before_others() {
+fn first_failure_precedes_other_failures_and_lateness() {
     let route = "
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute

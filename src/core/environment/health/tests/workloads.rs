@@ -18,7 +18,7 @@ fn merge(world: &mut World, status: &Value) {
 }
 
 #[test]
-fn a_deployment_is_ready_when_every_replica_is_of_this_revision_and_available() {
+fn deployment_is_ready_with_all_replicas_updated_and_available() {
     let all = serde_json::json!({"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
     let ready = deployment(&all).at(5);
     assert_eq!(ready.verdict, EnvironmentHealth::Ready);
@@ -141,7 +141,7 @@ fn a_pod_that_may_not_be_made_fails_with_the_refusal() {
 }
 
 #[test]
-fn what_is_only_not_there_yet_in_a_new_namespace_has_a_grace() {
+fn missing_inputs_of_a_new_namespace_have_a_grace_period() {
     for refusal in [
         "error looking up service account preview/web: serviceaccount \"web\" not found",
         "status unknown for quota: preview, resources: pods",
@@ -250,7 +250,7 @@ status: {{{status}}}
 }
 
 #[test]
-fn a_job_is_ready_when_it_is_complete() {
+fn job_is_ready_when_complete() {
     assert!(
         matches!(job("startTime: T+1, active: 1", &[]).verdict(5), EnvironmentHealth::Progressing { reason, .. } if reason == "Running")
     );
@@ -262,7 +262,7 @@ fn a_job_is_ready_when_it_is_complete() {
 }
 
 #[test]
-fn a_finished_job_that_was_removed_stays_what_it_was() {
+fn removed_finished_job_keeps_its_result() {
     let finished = |failure: Option<&str>| crate::api::FinishedJob {
         sha: "a".repeat(40),
         deployment_id: None,
