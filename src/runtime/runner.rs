@@ -128,7 +128,7 @@ where
     pub store: Store<K>,
     /// The objects to reconcile.
     pub queued: Queued<K>,
-    /// What a reconcile needs.
+    /// Dependencies of a reconcile.
     pub context: Arc<C>,
     /// Reconciles an object.
     pub reconcile: Reconcile<K, C>,

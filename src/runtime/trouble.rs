@@ -39,7 +39,7 @@ pub trait Explained: Indexed + DeserializeOwned {
     }
 }
 
-/// What has the parts that all controllers share.
+/// A context with the parts that all controllers share.
 pub trait HasCommon: Send + Sync + 'static {
     /// Those parts.
     fn common(&self) -> &Common;

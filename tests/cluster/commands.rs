@@ -259,7 +259,7 @@ async fn commands_need_no_webhook(stage: &Stage) -> Result<()> {
     answered(stage, &project, pull.number, url_of(&deployment)?).await?;
     reacted(stage, &project, comment, &["eyes", "+1"]).await?;
     swept(stage, &project).await?;
-    ensure!(requests(stage, &project, "staging").await?.len() == 1, "it was carried out twice");
+    ensure!(requests(stage, &project, "staging").await?.len() == 1, "the command was executed twice");
     Ok(())
 }
 

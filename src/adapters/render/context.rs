@@ -6,7 +6,7 @@ use minijinja::Value;
 use minijinja::value::Serde;
 use serde_json::json;
 
-use super::hole::OWN_BRACES;
+use super::placeholder::OWN_BRACES;
 use crate::core::environment::resolved::Target;
 use crate::core::truncate::short_sha;
 

@@ -62,7 +62,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// that no sweep takes an old comment for a new command.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
-/// What the reconciles of commands need.
+/// Dependencies of the reconciles of commands.
 pub struct Context {
     pub(super) common: Arc<Common>,
     pub(super) secrets: Arc<dyn Secrets>,

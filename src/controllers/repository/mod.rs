@@ -35,7 +35,7 @@ pub(super) const SYNCED: &str = "Synced";
 pub(super) const CONDITIONS: [&str; 6] =
     [conditions::READY, conditions::RECONCILING, conditions::STALLED, PROMOTION_VALID, ACCEPTED, SYNCED];
 
-/// What the reconciles of PreviewRepositories need.
+/// Dependencies of the reconciles of PreviewRepositories.
 pub struct Context {
     pub(super) common: Arc<Common>,
     pub(super) publisher: Arc<Publisher>,

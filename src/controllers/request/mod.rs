@@ -48,7 +48,7 @@ use crate::runtime::write;
 /// Requests kept per environment and pull request.
 const KEPT: usize = 5;
 
-/// What the reconciles of requests need.
+/// Dependencies of the reconciles of requests.
 pub struct Context {
     pub(super) common: Arc<Common>,
     pub(super) secrets: Arc<dyn Secrets>,

@@ -48,7 +48,7 @@ fn refused(text: &str) -> String {
 
 #[test]
 fn every_name_has_its_value() {
-    for (hole, value) in [
+    for (placeholder, value) in [
         ("pr.number", json!(71)),
         ("pr.branch", json!("the-branch")),
         ("pr.author", json!("the-author")),
@@ -63,7 +63,7 @@ fn every_name_has_its_value() {
         ("parameters.replicas", json!(2)),
         ("payload.image", json!("registry.example/web:1")),
     ] {
-        assert_eq!(field(&format!("{{{{ {hole} }}}}")), Ok(value), "{hole}");
+        assert_eq!(field(&format!("{{{{ {placeholder} }}}}")), Ok(value), "{placeholder}");
     }
 }
 
@@ -147,15 +147,18 @@ fn where_kubernetes_wants_text_a_hole_alone_is_text() {
             "/spec/template/spec/containers/0/livenessProbe/periodSeconds",
         ]
     );
-    for (hole, what) in [
+    for (placeholder, what) in [
         ("pr.labels", "a list, which the filter join can turn into text,"),
         ("payload.map", "a map"),
         ("payload.nothing", "null, which the filter default can replace,"),
     ] {
         assert_eq!(
-            render_in(sample(), json!({"metadata": {"labels": {"a.b/c": format!("{{{{ {hole} }}}}")}}})),
+            render_in(
+                sample(),
+                json!({"metadata": {"labels": {"a.b/c": format!("{{{{ {placeholder} }}}}")}}})
+            ),
             Err(format!(
-                "resources[1].metadata.labels[\"a.b/c\"]: {{{{ {hole} }}}}: is {what} where text is required"
+                "resources[1].metadata.labels[\"a.b/c\"]: {{{{ {placeholder} }}}}: is {what} where text is required"
             ))
         );
     }
