@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_url_is_told() {
+    async fn invalid_url_is_reported() {
         for url in ["", "/path", "ftp://host/", "http://"] {
             assert!(WebProber::default().probe(url, None).await.is_err(), "{url}");
         }

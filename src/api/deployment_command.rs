@@ -40,7 +40,7 @@ use super::{LocalReference, PullRequestReference};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(
-    validation = Rule::new("self == oldSelf").message("spec is immutable: a command is carried out once; give another one"),
+    validation = Rule::new("self == oldSelf").message("spec is immutable: a command is executed once; create another one"),
     validation = Rule::new("has(self.comment) != has(self.slack)").message("set exactly one of comment and slack: where the command was given, and is answered")
 )]
 #[serde(rename_all = "camelCase")]
@@ -91,7 +91,7 @@ pub struct DeploymentCommandStatus {
     /// Generation that the conditions describe; -1 before the first reconcile.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
-    /// Conditions: one for each step (`Understood`, `Authorized`, `CarriedOut`, `Answered`), and
+    /// Conditions: one for each step (`Understood`, `Authorized`, `Executed`, `Answered`), and
     /// `Ready`, `Reconciling`, `Stalled`.
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]

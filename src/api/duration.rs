@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_duration_and_says_how_to_write_one() {
+    fn invalid_duration_is_rejected_with_an_example() {
         for text in ["", "5", "h", "5x", "-5s", "99999999999999999999s", "1h 30m", "5é"] {
             let refusal = text.parse::<Duration>().expect_err(text);
             assert!(refusal.contains("write it like"), "{refusal}");

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_is_json_unless_a_terminal_shows_it() {
+    fn log_format_is_json_unless_on_a_terminal() {
         for (format, terminal, json) in [
             (LogFormat::Auto, true, false),
             (LogFormat::Auto, false, true),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_filter_changes_while_it_runs_and_a_bad_one_changes_nothing() {
+    fn log_filter_changes_at_run_time_unless_invalid() {
         logged(LogFormat::Json, false, |lines, filter| {
             let log = || {
                 tracing::debug!("debug");

@@ -103,7 +103,7 @@ fn operate(settings: Settings) -> ExitCode {
     let result = observed.runtime.block_on(run::run(settings, observed.filter.clone()));
     if let Err(error) = &result {
         // Write it to the log, where the rest of the run is, in the same format.
-        tracing::error!("{error:#}");
+        tracing::error!(error = format!("{error:#}"), "operator ended with an error");
     }
     observed.end(result.is_ok());
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) }
@@ -128,7 +128,8 @@ impl Observed {
         #[cfg(not(feature = "otel"))]
         if let Some(variable) = asks_for_traces(|name| std::env::var(name).ok()) {
             tracing::warn!(
-                "{variable} is set, but this program sends no traces: build it with `--features otel`, or take the released image"
+                variable,
+                "this program sends no traces: build it with `--features otel`, or use the released image"
             );
         }
         Ok(Self {

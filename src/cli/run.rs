@@ -105,9 +105,9 @@ pub async fn operate(
     server.await.context("the server broke off")?;
     match timeout_at(ends_by, &mut work).await {
         Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(error))) => tracing::warn!("the controllers ended early: {error:#}"),
-        Ok(Err(error)) => tracing::warn!("the controllers broke off: {error}"),
-        Err(_) => tracing::warn!("the controllers did not end within {} s", GRACE.as_secs()),
+        Ok(Ok(Err(error))) => tracing::warn!(error = format!("{error:#}"), "controllers ended early"),
+        Ok(Err(error)) => tracing::warn!(%error, "controllers panicked"),
+        Err(_) => tracing::warn!(seconds = GRACE.as_secs(), "controllers did not end in time"),
     }
     // Stop health and metrics last, so that the progress of the shutdown stays visible.
     timeout(BRIEF, admin.end()).await.ok();
@@ -130,7 +130,7 @@ async fn follow_secrets(
         match tokio::task::spawn_blocking(move || before.reopen()).await {
             Ok(Ok(now)) => {
                 if now != files {
-                    tracing::info!("the webhook's secrets changed: {} in use", now.secrets().len());
+                    tracing::info!(secrets = now.secrets().len(), "webhook secrets changed");
                     files = now;
                     current.send_replace(files.secrets());
                 }
@@ -138,11 +138,14 @@ async fn follow_secrets(
             }
             Ok(Err(text)) => {
                 if problem.as_ref() != Some(&text) {
-                    tracing::warn!("the webhook's secrets stay as they were: {text}");
+                    tracing::warn!(
+                        error = text,
+                        "failed to reload webhook secrets, keeping the previous ones"
+                    );
                     problem = Some(text);
                 }
             }
-            Err(error) => tracing::warn!("the webhook's secrets could not be read: {error}"),
+            Err(error) => tracing::warn!(%error, "failed to read webhook secrets"),
         }
     }
 }
@@ -171,8 +174,10 @@ async fn follow_log(
             continue;
         }
         match filter.set_filter(&wanted) {
-            Ok(()) => tracing::info!(filter = wanted, "what is logged has changed"),
-            Err(problem) => tracing::warn!("the log filter of the ConfigMap changes nothing: {problem}"),
+            Ok(()) => tracing::info!(filter = wanted, "log filter changed"),
+            Err(problem) => {
+                tracing::warn!(error = %problem, "log filter of the ConfigMap is invalid, keeping the previous one")
+            }
         }
         current = wanted;
     }
@@ -188,7 +193,7 @@ fn until_signalled() -> anyhow::Result<CancellationToken> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("ending");
+        tracing::info!("shutting down");
         cancelled.cancel();
         tokio::select! {
             _ = terminate.recv() => {}
@@ -208,11 +213,7 @@ pub(super) async fn run(settings: Settings, filter: Filter) -> anyhow::Result<()
     let admin = std::net::TcpListener::bind(settings.admin_listen).with_context(|| {
         format!("--admin-listen (MATINEE_ADMIN_LISTEN): can't listen on {}", settings.admin_listen)
     })?;
-    tracing::info!(
-        "listening on {}, and on {} for health and metrics",
-        listener.local_addr()?,
-        admin.local_addr()?
-    );
+    tracing::info!(address = %listener.local_addr()?, admin_address = %admin.local_addr()?, "listening");
     let metrics = Metrics::default();
     metrics.process(Arc::new(process::facts));
     let admin = Admin::start(admin, metrics.clone())?;

@@ -89,7 +89,7 @@ impl Traces {
     /// Sends the remaining spans. Blocks for at most five seconds, in which the runtime must run.
     pub fn end(self) {
         if let Err(error) = self.0.shutdown_with_timeout(END_WITHIN) {
-            tracing::warn!("the last traces are lost: {error}");
+            tracing::warn!(%error, "failed to send the last traces");
         }
     }
 }

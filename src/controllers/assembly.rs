@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ingest::{Hints, Reception};
+use super::ingest::{EventIngest, PullRequestFreshness};
 use super::repository::Sweeps;
 use super::{class_and_template, command, environment, repository, request};
 use crate::metrics::Metrics;
@@ -38,8 +38,8 @@ pub struct Watched {
 pub struct Controllers {
     pub(crate) common: Arc<Common>,
     pub(crate) publisher: Arc<Publisher>,
-    pub(crate) reception: Arc<Reception>,
-    pub(crate) hints: Arc<Hints>,
+    pub(crate) ingest: Arc<EventIngest>,
+    pub(crate) freshness: Arc<PullRequestFreshness>,
     pub(crate) catalog: Arc<class_and_template::Context>,
     pub(crate) repositories: Arc<repository::Context>,
     pub(crate) requests: Arc<request::Context>,
@@ -69,8 +69,8 @@ impl Controllers {
             settings,
         });
         let publisher = Arc::new(Publisher::new(&watched.queues));
-        let (hints, sweeps) = (Arc::<Hints>::default(), Arc::<Sweeps>::default());
-        let reception = Arc::new(Reception::new(Arc::clone(&common), Arc::clone(&hints)));
+        let (freshness, sweeps) = (Arc::<PullRequestFreshness>::default(), Arc::<Sweeps>::default());
+        let ingest = Arc::new(EventIngest::new(Arc::clone(&common), Arc::clone(&freshness)));
         let catalog = Arc::new(class_and_template::Context {
             common: Arc::clone(&common),
             secrets: Arc::clone(&secrets),
@@ -79,7 +79,7 @@ impl Controllers {
         let repositories = Arc::new(repository::Context {
             common: Arc::clone(&common),
             publisher: Arc::clone(&publisher),
-            reception: Arc::clone(&reception),
+            ingest: Arc::clone(&ingest),
             sweeps: Arc::clone(&sweeps),
         });
         let requests = Arc::new(request::Context {
@@ -88,8 +88,8 @@ impl Controllers {
             renderer: Arc::clone(&renderer),
             registry,
             publisher: Arc::clone(&publisher),
-            reception: Arc::clone(&reception),
-            hints: Arc::clone(&hints),
+            ingest: Arc::clone(&ingest),
+            freshness: Arc::clone(&freshness),
             sweeps,
             creations: request::Creations::default(),
         });
@@ -98,8 +98,8 @@ impl Controllers {
             secrets,
             chat,
             publisher: Arc::clone(&publisher),
-            reception: Arc::clone(&reception),
-            hints: Arc::clone(&hints),
+            ingest: Arc::clone(&ingest),
+            freshness: Arc::clone(&freshness),
             responses: command::Responses::default(),
         });
         let environments = Arc::new(environment::Context {
@@ -111,6 +111,6 @@ impl Controllers {
             requests: Arc::clone(&requests),
             memory: environment::Memory::default(),
         });
-        Self { common, publisher, reception, hints, catalog, repositories, requests, commands, environments }
+        Self { common, publisher, ingest, freshness, catalog, repositories, requests, commands, environments }
     }
 }

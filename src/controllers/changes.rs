@@ -161,13 +161,13 @@ impl Controllers {
     /// Reads the annotation with the newest event of a pull request from an object, and marks older
     /// cached pull requests as stale. Another replica may have received the event.
     fn notice<K: kube::Resource>(&self, object: &K, repository: &str, number: Option<i64>) {
-        let word = ingest::last_word(object);
-        let (Some(word), Some(number), Some(namespace)) = (word, number, &object.meta().namespace) else {
+        let record = ingest::newest_event(object);
+        let (Some(record), Some(number), Some(namespace)) = (record, number, &object.meta().namespace) else {
             return;
         };
         let known = self.common.objects.repositories.get(namespace, repository);
         if let Some(name) = known.and_then(|known| known.spec.repository.parse::<RepositoryName>().ok()) {
-            self.hints.noticed(&name, number, word);
+            self.freshness.observe(&name, number, record);
         }
     }
 }

@@ -30,7 +30,7 @@ const MET_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 /// Time until a missing Secret is read again. Secrets aren't watched.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_mins(1);
 
-/// What the reconciles of classes and templates need.
+/// Dependencies of the reconciles of classes and templates.
 pub struct Context {
     pub(super) common: Arc<Common>,
     pub(super) secrets: Arc<dyn Secrets>,

@@ -100,7 +100,7 @@ fn listing<T>(items: Vec<T>) -> Listing<T> {
 }
 
 fn nowhere<T>() -> Result<T, ForgeError> {
-    Err(ForgeError::NotFound("not part of this GitHub".to_owned()))
+    Err(ForgeError::NotFound("not implemented by this fake".to_owned()))
 }
 
 #[async_trait]

@@ -177,11 +177,13 @@ impl Controllers {
             .chain(commands.map(|found| command::reconcile(found, Arc::clone(&self.commands))))
             .chain(environments.map(|found| environment::reconcile(found, Arc::clone(&self.environments))));
         let Ok(results) = tokio::time::timeout(LAST_RECORDS, join_all(last)).await else {
-            tracing::warn!("result of a write to GitHub not recorded in time, the next leader looks it up");
+            tracing::warn!(
+                "timed out recording the result of a write to GitHub, the next leader reads it from GitHub"
+            );
             return;
         };
         for failure in results.into_iter().filter_map(Result::err) {
-            tracing::warn!(%failure, "result of a write to GitHub not recorded, the next leader looks it up");
+            tracing::warn!(%failure, "failed to record the result of a write to GitHub, the next leader reads it from GitHub");
         }
     }
 }

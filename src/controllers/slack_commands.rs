@@ -127,12 +127,14 @@ async fn take(
     };
     let Some((class, repository)) = served(context, classes, &name) else {
         let name = slack::escape(&name.to_string()).into_owned();
-        return Ok(say(format!("no environment of {name} is served for this workspace")));
+        return Ok(say(format!("no environment of {name} accepts commands from this workspace")));
     };
-    let Some(connection) = &class.spec.slack else { return Ok(say("this workspace isn't served")) };
+    let Some(connection) = &class.spec.slack else {
+        return Ok(say("no PreviewClass accepts commands from this workspace"));
+    };
     let Some(login) = users(context, connection).await?.remove(&typed.user_id) else {
         return Ok(say(format!(
-            "it isn't known who <@{}> is on GitHub: ask the platform team to add {} to the Slack users of PreviewClass {}",
+            "<@{}> has no GitHub login: ask the platform team to add {} to the Slack users of PreviewClass {}",
             typed.user_id,
             typed.user_id,
             class.name_any()
@@ -146,7 +148,7 @@ async fn take(
         slack: Some(SlackReference { user: typed.user_id, channel: typed.channel_id }),
     };
     let namespace = repository.namespace().unwrap_or_default();
-    let uid = context.reception.command_from_slack(&namespace, &repository.name_any(), spec).await?;
+    let uid = context.ingest.command_from_slack(&namespace, &repository.name_any(), spec).await?;
     context.responses.remember(uid.clone(), typed.response_url);
     // The leader may have answered before this replica remembered the response URL.
     if let Some(command) = context.common.objects.commands.by_uid(&uid) {

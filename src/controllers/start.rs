@@ -123,7 +123,7 @@ pub struct Running {
 /// No cluster is configured, or it can't be reached, or it denies the read of its identity.
 pub async fn start(options: Options) -> anyhow::Result<Running> {
     let client =
-        client().await.context("no Kubernetes cluster to talk to: set KUBECONFIG, or run in a pod")?;
+        client().await.context("no Kubernetes cluster is configured: set KUBECONFIG, or run in a pod")?;
     let settings = Settings {
         cluster_id: match options.cluster_id {
             Some(id) => id,
@@ -199,7 +199,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     };
     let objects = Arc::clone(&watched.objects);
     Ok(Running {
-        intake: controllers.reception.clone(),
+        intake: controllers.ingest.clone(),
         slack: Arc::new(SlackDoor::new(Arc::clone(&controllers.commands))),
         environments: Arc::new(move |namespace, name| objects.environments.get(namespace, name)),
         settings,

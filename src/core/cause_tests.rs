@@ -67,7 +67,7 @@ fn words_are_cut_at_their_end_and_references_in_their_middle() {
 }
 
 #[test]
-fn a_short_text_is_one_line() {
+fn short_cause_is_a_single_line() {
     assert_eq!(Cause::new("two\n lines").detail("and\ttabs").short(140), "two lines (and tabs)");
 }
 

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_reads_back_equal_from_the_api() {
+    fn condition_reads_back_equal_from_the_api() {
         let mut conditions = Vec::new();
         let now = at(0) + jiff::SignedDuration::from_millis(123);
         set(&mut conditions, "Healthy", ConditionStatus::True, "Ready", "", 1, now);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_visit_makes_every_condition_in_order_and_later_ones_change_nothing() {
+    fn conditions_are_initialized_in_order_and_only_once() {
         let kinds = [READY, RECONCILING, STALLED, "Validated"];
         let mut conditions = Vec::new();
         set(&mut conditions, "Foreign", ConditionStatus::True, "Kept", "", 1, at(0));

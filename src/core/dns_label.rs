@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_as_it_stands_ends_in_a_hash() {
+    fn unusable_label_ends_in_a_hash() {
         let dotted = dns_label(&["pr", "12", "shop.example"], 63);
         assert!(dotted.starts_with("pr-12-shop-example-"), "{dotted}");
         assert_ne!(dotted, dns_label(&["pr", "12", "shop_example"], 63));

@@ -113,7 +113,7 @@ impl Election {
         match self.holder() {
             Some(holder) if holder == self.me => {}
             Some(other) => return Step::Lost(format!("{other} holds the Lease now")),
-            None => return Step::Lost("the Lease was taken away".to_owned()),
+            None => return Step::Lost("the Lease is no longer held by this replica".to_owned()),
         }
         if now >= until {
             let within = self.terms.renew_within.as_secs();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn another_s_lease_is_left_alone_until_it_was_not_renewed_for_its_duration() {
+    fn foreign_lease_is_taken_after_its_duration_without_renewal() {
         let mut one = election();
         one.observe(at(100), held_by("b", 4));
         assert_eq!(one.next(at(114), NOON), Step::Wait);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_renews_and_keeps_when_it_began() {
+    fn holder_renews_and_keeps_the_acquire_time() {
         let one = leading();
         let later = NOON + jiff::SignedDuration::from_secs(2);
         let renewed = Record { renewed: Some(later), ..held_by("a", 1) };
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn it_leads_no_more_once_it_could_not_renew_in_time() {
+    fn holder_stops_leading_without_renewal_in_time() {
         let one = leading();
         assert!(matches!(one.next(at(9), NOON), Step::Write(_)));
         let Step::Lost(why) = one.next(at(10), NOON) else { panic!("it still leads") };
@@ -230,13 +230,16 @@ mod tests {
     }
 
     #[test]
-    fn it_leads_no_more_when_another_holds_the_lease_or_nobody() {
+    fn holder_stops_leading_when_the_lease_has_another_or_no_holder() {
         let mut one = leading();
         one.observe(at(1), held_by("b", 2));
         assert_eq!(one.next(at(1), NOON), Step::Lost("b holds the Lease now".to_owned()));
         assert_eq!(one.release(NOON), None);
         one.observe(at(1), Record::default());
-        assert_eq!(one.next(at(1), NOON), Step::Lost("the Lease was taken away".to_owned()));
+        assert_eq!(
+            one.next(at(1), NOON),
+            Step::Lost("the Lease is no longer held by this replica".to_owned())
+        );
     }
 
     #[test]

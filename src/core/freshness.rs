@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_new_whatever_was_known_and_so_is_what_comes_after() {
+    fn missing_pull_request_is_news_and_so_is_its_return() {
         let missing = gone(None, at(1));
         assert!(is_news(Some(&after(&[(AFTER, "a")])), &missing));
         assert!(is_news(Some(&missing), &gone(Some(&missing), at(2))));

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn several_mistakes_are_one_message_that_begins_with_the_first() {
+    fn several_mistakes_join_into_a_message_with_the_first_in_front() {
         assert_eq!(all_in_one(&[]), None);
         let one = mistake(Reason::KindMissing, "a");
         assert_eq!(all_in_one(std::slice::from_ref(&one)), Some(one.clone()));

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_whose_objects_can_have_one_name_clash() {
+    fn entries_with_the_same_object_name_clash() {
         let (web, staging) = (entry("web-staging", None, false), entry("staging", None, false));
         assert!(can_clash(("c8", &web), ("c8-web", &staging)));
         assert!(!can_clash(("c8", &web), ("c8-app", &staging)));
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_for_one_commit_of_two_branches_have_names_of_their_own() {
+    fn requests_of_two_branches_for_a_commit_have_distinct_names() {
         let of = |branch: &str| DeploymentRequestSpec {
             repository_ref: crate::api::LocalReference { name: "shop".to_owned() },
             environment: "staging".to_owned(),

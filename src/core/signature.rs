@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn during_a_rotation_the_old_and_the_new_secret_are_both_good_and_a_third_is_not() {
+    fn old_and_new_webhook_secret_verify_during_rotation() {
         let (old, new, other) =
             (secret("the old secret 1"), secret("the new secret 2"), secret("another secret 3"));
         let both = [new.clone(), old.clone()];
@@ -229,7 +229,7 @@ mod tests {
         }
 
         #[test]
-        fn no_header_makes_it_panic(header in prop::collection::vec(any::<u8>(), 0..100)) {
+        fn arbitrary_header_never_panics(header in prop::collection::vec(any::<u8>(), 0..100)) {
             let _ = Signature::from_header(Some(&header));
         }
     }

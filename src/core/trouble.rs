@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_said_at_once_unless_the_object_says_how_it_is() {
+    fn outage_is_reported_immediately_unless_the_status_is_settled() {
         let seconds = Duration::from_secs;
         for (is_brief, settled, since, due) in [
             (false, false, 0, true),

@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cuts_only_what_is_too_long_and_on_a_character() {
+    fn cuts_only_long_text_at_a_character_boundary() {
         assert_eq!(cut("four", 4), "four");
         assert_eq!(cut("fifth", 4), "fif…");
         assert_eq!(cut("ééééé", 4), "ééé…");

@@ -53,7 +53,7 @@ fn label_names(series: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_catalog_is_what_is_shown() {
+fn catalog_lists_exactly_the_exported_metrics() {
     let text = exercised().encode().unwrap();
     let mut kinds = BTreeMap::new();
     let mut helps = BTreeMap::new();
@@ -90,7 +90,7 @@ fn the_catalog_is_what_is_shown() {
 }
 
 #[test]
-fn what_is_counted_is_shown() {
+fn recorded_metrics_are_exported() {
     let metrics = exercised();
     metrics.webhook("of_tomorrow", WebhookResult::Refused, Duration::ZERO);
     metrics.webhook("of_the_day_after", WebhookResult::Refused, Duration::ZERO);

@@ -10,7 +10,7 @@ use crate::core::slack::ChatMessage;
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ChatError {
     /// A rate limit: nothing was shown, and the same message may be sent again at the given time.
-    #[error("Slack's rate limit is reached; it goes on when that is over")]
+    #[error("Slack's rate limit is reached: Matinee retries after its reset")]
     RateLimited {
         /// When the next message may be sent.
         until: Timestamp,

@@ -34,7 +34,7 @@ pub enum ForgeError {
     /// A primary or secondary rate limit; nothing may be sent before the time given.
     // The message doesn't contain the time, which differs from call to call: a condition with it
     // would change each time.
-    #[error("GitHub's rate limit is reached; it goes on when that is over")]
+    #[error("GitHub's rate limit is reached: Matinee retries after its reset")]
     RateLimited {
         /// When the next request may be sent.
         until: Timestamp,

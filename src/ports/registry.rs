@@ -14,7 +14,7 @@ pub enum RegistryError {
     Refused(String),
     /// Too many requests (429). Nothing is sent to this registry with these credentials before the
     /// given time.
-    #[error("the registry's rate limit is reached; it goes on when that is over")]
+    #[error("the registry's rate limit is reached: Matinee retries after its reset")]
     RateLimited {
         /// When the next request may be sent.
         until: Timestamp,

@@ -1,4 +1,4 @@
-//! What the controllers of all kinds share.
+//! Parts that the controllers of all kinds share.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -61,7 +61,7 @@ impl Leader {
                         told = holder.map(str::to_owned);
                     }
                 }
-                Err(error) => tracing::warn!(%error, "failed to acquire the Lease, will retry"),
+                Err(error) => tracing::warn!(%error, "failed to acquire the Lease, retrying"),
             }
             sleep(self.terms.retry).await;
         }
@@ -95,7 +95,7 @@ impl Leader {
                 match timeout(self.terms.retry, self.leases.read()).await {
                     // The release's uninstallation also removes the right to read it.
                     Ok(Ok(None) | Err(_)) | Err(_) if self.leadership.drains() => {}
-                    _ => return "the Lease was taken away".to_owned(),
+                    _ => return "the Lease is no longer held by this replica".to_owned(),
                 }
                 continue;
             }
@@ -124,7 +124,7 @@ impl Leader {
                     Err(_) => tracing::warn!("read of the Lease timed out"),
                 }
             }
-            Ok(Err(error)) => tracing::warn!(%error, "failed to renew the Lease, will retry"),
+            Ok(Err(error)) => tracing::warn!(%error, "failed to renew the Lease, retrying"),
             Err(_) => tracing::warn!("renewal of the Lease timed out"),
         }
     }

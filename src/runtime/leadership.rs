@@ -25,7 +25,7 @@ impl Leadership {
     /// Starts or stops draining. While Matinee is being uninstalled, it creates nothing new.
     pub fn drain(&self, draining: bool) {
         if self.draining.swap(draining, Ordering::AcqRel) != draining {
-            tracing::info!(draining, "draining changed");
+            tracing::info!(draining, "drain mode changed");
         }
     }
 
@@ -41,7 +41,7 @@ impl Leadership {
     /// next installation.
     pub fn may_create(&self) -> Result<(), ClusterError> {
         if self.drains() {
-            let message = "Matinee is being uninstalled, and makes nothing new; if it isn't, set `drain` in its ConfigMap to \"false\"";
+            let message = "Matinee is being uninstalled and creates nothing new: if it isn't, set `drain` in its ConfigMap to \"false\"";
             return Err(ClusterError::NotYet { reason: "Draining", message: message.to_owned() });
         }
         Ok(())

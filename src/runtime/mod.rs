@@ -1,4 +1,4 @@
-//! What the controllers run on: queues and the runner, the index of Matinee's objects, the writes to
+//! The parts below the controllers: queues and the runner, the index of Matinee's objects, the writes to
 //! GitHub and Slack, leadership, and the one way to write an object, an event or trouble. Nothing
 //! here knows a kind's reconcile.
 

@@ -34,7 +34,7 @@ pub struct Objects {
     pub commands: Table<DeploymentCommand>,
 }
 
-/// What an object belongs to or refers to.
+/// A thing to which an object belongs or refers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     /// The environment of a request or `PreviewEnvironment`.
@@ -60,7 +60,7 @@ pub trait Indexed: Resource<DynamicType = ()> + Clone + Send + Sync + 'static {
     /// The table of the kind.
     fn table(objects: &Objects) -> &Table<Self>;
 
-    /// What this object belongs to or refers to.
+    /// Returns the things to which this object belongs or refers.
     fn keys(&self) -> Vec<Key> {
         Vec::new()
     }
@@ -278,7 +278,7 @@ impl<K: Indexed> Table<K> {
         self.read().objects.get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 
-    /// Returns the present version of an object; `None` if it was deleted or created anew.
+    /// Returns the present version of an object; `None` if it was deleted or recreated.
     pub fn current(&self, object: &K) -> Option<Arc<K>> {
         let known = self.get(&object.namespace().unwrap_or_default(), &object.name_any());
         known.filter(|known| known.uid() == object.uid())
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_goes_back_behind_what_is_known() {
+    fn stale_version_never_replaces_a_newer_version() {
         let table = Table::default();
         table.applied(Arc::new(environment("a", "one", 9)));
         table.wrote(environment("a", "one", 11));
@@ -393,9 +393,9 @@ mod tests {
         assert_eq!(version(), "11");
         assert_eq!(table.newest(Arc::new(environment("a", "one", 10))).resource_version().unwrap(), "11");
         assert_eq!(table.newest(Arc::new(environment("a", "one", 12))).resource_version().unwrap(), "12");
-        table.applied(Arc::new(environment("a", "created anew", 12)));
+        table.applied(Arc::new(environment("a", "recreated", 12)));
         assert_eq!(table.newest(Arc::new(environment("a", "one", 11))).uid().unwrap(), "one");
-        assert!(table.by_uid("one").is_none() && table.by_uid("created anew").is_some());
+        assert!(table.by_uid("one").is_none() && table.by_uid("recreated").is_some());
     }
 
     #[test]
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_list_replaces_what_it_lacks() {
+    fn new_list_removes_objects_that_are_missing_in_the_list() {
         let table = Table::default();
         table.applied(Arc::new(environment("old", "one", 1)));
         table.applied(Arc::new(environment("kept", "two", 2)));

@@ -128,7 +128,7 @@ where
     pub store: Store<K>,
     /// The objects to reconcile.
     pub queued: Queued<K>,
-    /// What a reconcile needs.
+    /// Dependencies of a reconcile.
     pub context: Arc<C>,
     /// Reconciles an object.
     pub reconcile: Reconcile<K, C>,
@@ -214,15 +214,15 @@ where
             Ok(_) => {}
             // The object was deleted while it was in the queue.
             Err(controller::Error::ObjectNotFound(object)) => {
-                tracing::trace!(%object, "gone");
+                tracing::trace!(%object, "object has been deleted");
                 waiting.done(&*object);
                 known.forget(&object.into_kind_unchecked(()));
             }
             Err(controller::Error::ReconcilerFailed(failure, object)) if failure.is_expected() => {
-                tracing::debug!(%object, %failure, "waiting");
+                tracing::debug!(%object, %failure, "reconcile is waiting");
             }
             Err(error) => {
-                tracing::warn!(%error, kind = %K::kind(&()), "reconcile failed, will retry");
+                tracing::warn!(%error, kind = %K::kind(&()), "reconcile failed, retrying");
             }
         }
         std::future::ready(())
@@ -249,7 +249,7 @@ async fn tell<K, C>(
         Ok(true) => backoff.told(&key),
         Ok(false) => {}
         // The object was deleted, or the Kubernetes API doesn't respond.
-        Err(error) => tracing::debug!(object = %key, %error, "trouble could not be written on the object"),
+        Err(error) => tracing::debug!(object = %key, %error, "failed to write the failure to the status"),
     }
 }
 

@@ -39,7 +39,7 @@ pub trait Explained: Indexed + DeserializeOwned {
     }
 }
 
-/// What has the parts that all controllers share.
+/// A context with the parts that all controllers share.
 pub trait HasCommon: Send + Sync + 'static {
     /// Those parts.
     fn common(&self) -> &Common;
@@ -77,7 +77,7 @@ pub fn explain<K: Explained, C: HasCommon>(
             namespace = object.namespace(),
             name = object.name_any(),
             reason = trouble.reason,
-            "trouble written on the object"
+            "failure written to the status"
         );
         K::table(&common.objects).wrote(written);
         Ok(true)

@@ -49,13 +49,13 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown:
                 let connection = graceful.watch(connection);
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
-                        tracing::debug!("a connection ended early: {error}");
+                        tracing::debug!(error = %error, "connection ended early");
                     }
                     drop(slot);
                 });
             }
             Err(error) => {
-                tracing::warn!("a connection could not be accepted: {error}");
+                tracing::warn!(%error, "failed to accept connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -63,7 +63,7 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown:
     drop(listener);
     // Requests have their own timeout. This one is for clients that don't read the response.
     if tokio::time::timeout(limits.request_time + LINGER, graceful.shutdown()).await.is_err() {
-        tracing::warn!("connections were cut because they did not end in time");
+        tracing::warn!("connections did not end in time, closing them");
     }
 }
 

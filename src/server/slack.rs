@@ -37,7 +37,7 @@ pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request)
         match answer {
             Ok(response) => response,
             Err(answer) => {
-                tracing::warn!(status = answer.status.as_u16(), "refused: {}", answer.message);
+                tracing::warn!(status = answer.status.as_u16(), reason = %answer.message, "slash command rejected");
                 answer.into_response()
             }
         }

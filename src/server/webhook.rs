@@ -43,9 +43,9 @@ pub(super) async fn receive(State(shared): State<Arc<Shared>>, request: Request)
         shared.context.metrics.webhook(&event, result(answer.status), start.elapsed());
         let (status, message) = (answer.status.as_u16(), answer.message.as_str());
         if answer.status.is_success() {
-            tracing::info!(status, "{message}");
+            tracing::info!(status, result = message, "webhook handled");
         } else {
-            tracing::warn!(status, "refused: {message}");
+            tracing::warn!(status, reason = message, "webhook rejected");
         }
         // Only for traces, because the log line above already contains this.
         let span = Span::current();

@@ -42,7 +42,7 @@ fn check(folder: &Folder, arguments: &[&str]) -> Result<Settings, String> {
 }
 
 #[test]
-fn one_secret_is_enough_and_the_rest_has_defaults() {
+fn webhook_secret_is_the_only_required_setting() {
     let folder = Folder::new("defaults");
     let settings = check(&folder, &[]).unwrap();
     assert_eq!(settings.listen.to_string(), "0.0.0.0:8080");
@@ -142,7 +142,7 @@ fn an_empty_value_counts_as_unset() {
 }
 
 #[test]
-fn it_does_not_start_without_a_secret() {
+fn start_requires_a_webhook_secret() {
     let flags = Program::try_parse_from(["matinee", "--webhook-secret-file="]).unwrap().flags;
     let problem = Settings::new(&flags, Path::new("/nowhere")).unwrap_err();
     assert!(problem.starts_with("--webhook-secret-file (MATINEE_WEBHOOK_SECRET_FILES): "), "{problem}");
@@ -160,7 +160,7 @@ fn a_password_in_a_url_is_not_repeated() {
 }
 
 #[test]
-fn the_own_namespace_is_the_service_accounts_unless_it_is_given() {
+fn namespace_defaults_to_the_service_accounts() {
     let folder = Folder::new("namespace");
     folder.file("namespace", "operators\n");
     assert_eq!(check(&folder, &[]).unwrap().namespace, "operators");

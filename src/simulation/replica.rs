@@ -182,7 +182,7 @@ impl Replica {
             replica.run().await.ok();
             ends.crash();
         });
-        Self { process, intake: controllers.reception.clone(), shutdown }
+        Self { process, intake: controllers.ingest.clone(), shutdown }
     }
 
     /// Ends the replica as SIGTERM does.

@@ -38,7 +38,7 @@ fn the_defaults_render_as_they_did() {
 }
 
 #[test]
-fn everything_at_once_renders_as_it_did() {
+fn all_values_render_the_golden_file() {
     let values = chart().join("ci/full-values.yaml");
     let text = text(&["--set", WITHOUT_DEFINITIONS, "-f", values.to_str().unwrap()]);
     // The dashboard is in a file of its own.

@@ -68,7 +68,7 @@ fn doctor_command_names_the_objects_of_the_release() {
 }
 
 #[test]
-fn an_unreachable_release_says_how_to_expose_it() {
+fn notes_explain_how_to_expose_an_unreachable_release() {
     let closed = notes(&[]);
     assert!(
         closed.contains("--set 'ingress.enabled=true,") && closed.contains("github-app.md#a-webhook-later"),

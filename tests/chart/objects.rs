@@ -101,7 +101,7 @@ fn no_two_objects_are_the_same() {
 }
 
 #[test]
-fn everything_says_what_it_belongs_to() {
+fn all_objects_have_the_release_labels() {
     for (values, objects) in every_rendering() {
         for object in objects.iter().filter(|object| !called(object).starts_with("ConfigMap matinee-extra")) {
             let labels = &object["metadata"]["labels"];
@@ -178,7 +178,7 @@ fn selectors_find_the_operator_and_no_hook() {
 }
 
 #[test]
-fn only_what_is_called_from_outside_is_exposed() {
+fn only_public_paths_are_exposed() {
     for (pages, expected) in [
         ("false", vec!["/webhooks/github", "/slack/commands"]),
         ("true", vec!["/webhooks/github", "/slack/commands", "/environments"]),

@@ -125,7 +125,7 @@ fn more_arguments_come_last() {
 }
 
 #[test]
-fn what_is_read_while_it_runs_restarts_nothing() {
+fn live_settings_restart_no_pod() {
     let template =
         |set: &str| objects(&["--set", set]).get("Deployment", "matinee")["spec"]["template"].clone();
     let before = template("config.logLevel=info");
@@ -171,7 +171,7 @@ fn without_a_lease_two_never_run() {
 }
 
 #[test]
-fn a_teardown_may_take_as_long_as_it_says() {
+fn teardown_timeout_matches_the_hook() {
     for (timeout, deadline) in [("90s", 150), ("5m", 360), ("2h", 7_260)] {
         let objects = objects(&["--set", &format!("teardown.timeout={timeout}")]);
         let spec = &objects.get("Job", "matinee-teardown")["spec"];

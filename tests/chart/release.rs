@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::helm::{list, read, root, yaml};
 
 #[test]
-fn chart_program_and_image_have_one_version() {
+fn chart_program_and_image_share_a_version() {
     let chart = yaml("charts/matinee/Chart.yaml");
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!((&chart["version"], &chart["appVersion"]), (&version.into(), &version.into()));
@@ -126,7 +126,7 @@ fn the_image_build_has_every_file_that_the_program_includes() {
 }
 
 #[test]
-fn artifact_hub_is_told_of_the_repository_and_the_chart_does_not_hold_it() {
+fn artifact_hub_repository_file_is_not_part_of_the_chart() {
     let told = yaml("charts/artifacthub-repo.yml");
     assert_eq!(told["repositoryID"].as_str().map(str::len), Some(36));
     assert!(!root().join("charts/matinee/artifacthub-repo.yml").exists());

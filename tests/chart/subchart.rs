@@ -26,7 +26,7 @@ fn render(parent: &Path, arguments: &[&str]) -> Objects {
 }
 
 #[test]
-fn it_takes_what_the_parent_sets_for_all() {
+fn subchart_uses_global_values() {
     let parent = parent(
         "global:\n  imageRegistry: mirror.example.com\n  imagePullSecrets: [mirror]\n  anythingElse: {a: b}\nmatinee:\n  enabled: true\n  imagePullSecrets: [{name: own}]\n",
     );

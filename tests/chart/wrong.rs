@@ -10,7 +10,7 @@ fn refused(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_value_that_there_is_not_is_refused_wherever_it_is() {
+fn unknown_value_is_rejected_at_any_level() {
     for (set, place, name) in [
         ("replicas=2", "''", "replicas"),
         ("image.pullpolicy=Always", "'/image'", "pullpolicy"),
@@ -131,7 +131,7 @@ fn values_that_do_not_go_together_are_refused_with_a_remedy() {
 }
 
 #[test]
-fn what_is_just_in_range_is_taken() {
+fn values_at_the_bounds_are_accepted() {
     for set in [
         "config.sweepInterval=5s,config.githubWriteInterval=0s",
         "config.sweepInterval=23h60m,config.githubWriteInterval=060s",

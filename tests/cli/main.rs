@@ -20,7 +20,7 @@ fn refusal(arguments: &[&str], variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn it_refuses_to_run_without_a_webhook_secret() {
+fn run_requires_a_webhook_secret() {
     for (arguments, variables) in [
         (&["run"][..], &[][..]),
         (&["run", "--webhook-secret-file="], &[]),
@@ -34,7 +34,7 @@ fn it_refuses_to_run_without_a_webhook_secret() {
 
 #[cfg(not(feature = "otel"))]
 #[test]
-fn it_warns_of_traces_that_it_cannot_send() {
+fn run_warns_about_unsupported_traces() {
     let secret = concat!(env!("CARGO_TARGET_TMPDIR"), "/traces-webhook-secret");
     std::fs::write(secret, "0123456789abcdef0123456789abcdef").unwrap();
     for variable in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
@@ -93,7 +93,7 @@ fn help_names_every_variable() {
 }
 
 #[test]
-fn without_a_cluster_it_ends_and_logs_why_in_the_format_asked_for() {
+fn missing_cluster_is_logged_in_the_configured_format() {
     let secret = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-secret");
     std::fs::write(&secret, "0123456789abcdef\n").unwrap();
     let output = matinee(
@@ -112,7 +112,7 @@ fn without_a_cluster_it_ends_and_logs_why_in_the_format_asked_for() {
         said.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{said}"))).collect();
     let last = lines.last().unwrap();
     assert_eq!(last["level"], "ERROR");
-    assert!(last["message"].as_str().unwrap().contains("set KUBECONFIG"), "{said}");
+    assert!(last["error"].as_str().unwrap().contains("set KUBECONFIG"), "{said}");
     assert!(!said.contains("0123456789abcdef"), "{said}");
 }
 

@@ -259,7 +259,7 @@ async fn commands_need_no_webhook(stage: &Stage) -> Result<()> {
     answered(stage, &project, pull.number, url_of(&deployment)?).await?;
     reacted(stage, &project, comment, &["eyes", "+1"]).await?;
     swept(stage, &project).await?;
-    ensure!(requests(stage, &project, "staging").await?.len() == 1, "it was carried out twice");
+    ensure!(requests(stage, &project, "staging").await?.len() == 1, "the command was executed twice");
     Ok(())
 }
 
@@ -298,7 +298,7 @@ async fn what_could_not_be_answered_is_not_carried_out_again(stage: &Stage) -> R
                 };
                 let done = all
                     .iter()
-                    .filter(|command| is(command, "CarriedOut", "True") && is(command, "Answered", "False"));
+                    .filter(|command| is(command, "Executed", "True") && is(command, "Answered", "False"));
                 ensure!(done.count() == count, "{:?}", all.iter().map(conditions).collect::<Vec<_>>());
                 Ok(())
             })

@@ -244,7 +244,7 @@ async fn an_approval_after_the_deadline_says_so(stage: &Stage) -> Result<()> {
     let pull = open(stage, &project, "feature").await?;
     github.comment(&project.repository, pull.number, "ada", "/deploy staging").await?;
     waits(stage, &project, "staging", &pull.sha, ("ChecksPassed", "False", "ChecksTimedOut")).await?;
-    answered(stage, &project, pull.number, "checks timed out: check").await?;
+    answered(stage, &project, pull.number, "check not finished in time:").await?;
     github.comment(&project.repository, pull.number, "grace", "/approve staging").await?;
     let answer = answered(stage, &project, pull.number, "its request timed out").await?;
     ensure!(answer.body.contains("was not approved") && !answer.body.contains('\\'), "{}", answer.body);

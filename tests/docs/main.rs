@@ -178,7 +178,7 @@ fn the_guides_show_the_examples_as_they_are() {
 }
 
 #[test]
-fn the_guides_list_every_command_as_it_is_written() {
+fn guides_list_every_command_with_its_syntax() {
     for (place, guide) in [(Place::Comment, "docs/commands.md"), (Place::Slack, "docs/slack.md")] {
         let help = reply(&Reply::Help(&[]), place, "");
         let told: Vec<&str> = help.lines().filter_map(|line| line.split('`').nth(1)).collect();
@@ -252,7 +252,7 @@ fn the_script_and_the_workflow_can_be_read() {
 }
 
 #[test]
-fn the_payload_in_the_guide_is_what_is_sent() {
+fn guide_shows_the_sent_payload() {
     let guide = read("docs/another-deployer.md");
     let shown = guide.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
     let shown: Value = serde_json::from_str(shown).unwrap();

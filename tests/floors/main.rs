@@ -53,7 +53,7 @@ fn allowed(file: &str, code: &str) {
 }
 
 #[test]
-fn upstairs_is_refused_however_it_is_written() {
+fn imports_from_upper_floors_are_rejected_in_any_spelling() {
     for code in [
         "use crate::ports::Cluster;",
         "use crate::{api::Duration, ports};",
@@ -137,7 +137,7 @@ fn adapters_do_not_use_each_other() {
 }
 
 #[test]
-fn the_ground_floor_and_the_metrics_have_no_client_no_clock_no_environment_and_no_async() {
+fn core_and_metrics_use_no_client_clock_environment_or_async() {
     for (code, because) in [
         ("use kube::Client;", "kube::Client"),
         ("use kube::{Api, ResourceExt as _};", "kube::Api"),

@@ -178,10 +178,10 @@ async fn a_leader_that_loses_the_lease_ends(stage: &Stage) -> Result<()> {
     let began = std::time::Instant::now();
     loop {
         let pods = stage.operator().pods().await?;
-        let now = pods.iter().find(|pod| pod.name == old.name).context("the pod is gone")?;
+        let now = pods.iter().find(|pod| pod.name == old.name).context("the pod has been deleted")?;
         if now.restarts > old.restarts {
             let log = now.log()?;
-            ensure!(log.contains("this replica leads no more: somebody-else holds the Lease now"), "{log}");
+            ensure!(log.contains("this replica no longer leads: somebody-else holds the Lease now"), "{log}");
             break;
         }
         ensure!(began.elapsed() < HAND_OVER, "it still runs without the Lease: {now:#?}");
@@ -189,7 +189,7 @@ async fn a_leader_that_loses_the_lease_ends(stage: &Stage) -> Result<()> {
     }
     // A new pod replaces it, so that later tests don't fail because of a pod that ended.
     let replaced = stage.operator().pods().await?;
-    let replaced = replaced.iter().find(|pod| pod.name == old.name).context("the pod is gone")?;
+    let replaced = replaced.iter().find(|pod| pod.name == old.name).context("the pod has been deleted")?;
     delete(stage, replaced, false).await?;
     while leader(stage).await?.is_none_or(|holder| holder == "somebody-else" || holder == old.name) {
         ensure!(began.elapsed() < 3 * HAND_OVER, "nobody leads after the thief");

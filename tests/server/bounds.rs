@@ -28,7 +28,7 @@ fn body(size: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_announced_size_over_the_limit_is_answered_413_before_anything_is_read() {
+async fn content_length_over_the_limit_is_answered_413_unread() {
     let served = Served::start().await;
     for length in [25 * 1024 * 1024 + 1, 1_u64 << 60] {
         let length = length.to_string();
@@ -55,7 +55,7 @@ async fn a_body_of_the_documented_largest_size_is_taken_in() {
 }
 
 #[tokio::test]
-async fn an_announced_size_over_the_limit_is_answered_even_to_a_client_that_sends_it_all() {
+async fn client_that_sends_an_oversized_body_receives_413() {
     let served = Served::with(patient()).await;
     for size in [100_001, MORE_THAN_SOCKETS_HOLD] {
         // The server doesn't check the signature of a body that it doesn't read.
@@ -89,7 +89,7 @@ fn chunked(body: &[u8], signature: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_size_that_is_not_announced_is_bounded_while_it_arrives() {
+async fn chunked_body_is_bounded_while_received() {
     let served = Served::with(patient()).await;
     let signature = |size| sign(&secret(), &body(size));
     assert_eq!(served.ask(chunked(&body(100_000), &signature(100_000))).await.status, 202);
@@ -148,7 +148,7 @@ async fn a_body_that_trickles_in_is_answered_408_too() {
 }
 
 #[tokio::test]
-async fn a_header_that_does_not_arrive_ends_the_connection_also_on_a_used_one() {
+async fn header_timeout_closes_new_and_reused_connections() {
     let served = Served::with(limits()).await;
     let patience = Duration::from_secs(10);
     let mut silent = served.client().await;
@@ -176,7 +176,7 @@ async fn a_body_that_breaks_off_has_no_effect() {
 }
 
 #[tokio::test]
-async fn bodies_share_a_bounded_memory_and_what_does_not_fit_is_asked_to_come_again() {
+async fn bodies_share_bounded_memory_and_excess_is_answered_503() {
     let served = Served::with(patient()).await;
     // An announced length takes no memory.
     let mut promise = served.client().await;

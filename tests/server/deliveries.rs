@@ -28,7 +28,7 @@ fn opened() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_handled_event_is_answered_202_once_its_effect_is_applied_and_not_before() {
+async fn event_is_answered_202_after_its_effect_is_applied() {
     let served = Served::start().await;
     served.intake.gate.forget_permits(1_000);
     let mut client = served.client().await;
@@ -60,7 +60,7 @@ async fn a_delivery_that_is_sent_again_is_known_by_its_id() {
 }
 
 #[tokio::test]
-async fn one_connection_carries_many_deliveries() {
+async fn connection_carries_many_deliveries() {
     let served = Served::start().await;
     let mut client = served.client().await;
     for _ in 0..3 {
@@ -126,7 +126,7 @@ async fn an_unsigned_delivery_is_refused_before_any_of_its_body_arrives() {
 }
 
 #[tokio::test]
-async fn secrets_can_be_exchanged_while_it_runs() {
+async fn webhook_secrets_rotate_at_run_time() {
     let served = Served::start().await;
     let next = WebhookSecret::new(b"the secret that comes next").unwrap();
     let both = [secret(), next.clone()];
@@ -176,7 +176,7 @@ async fn only_json_is_read() {
 }
 
 #[tokio::test]
-async fn an_effect_that_failed_is_told_from_one_that_never_will_succeed() {
+async fn temporary_and_permanent_failures_have_distinct_statuses() {
     let served = Served::start().await;
     for (error, status, retry_after) in [
         (IntakeError::Unavailable("the Kubernetes API does not answer".into()), 503, Some("30")),

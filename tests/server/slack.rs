@@ -51,7 +51,7 @@ async fn a_signed_command_is_answered_with_what_slack_shows() {
 }
 
 #[tokio::test]
-async fn what_slack_did_not_sign_is_refused_before_it_is_read() {
+async fn unsigned_slack_request_is_rejected_unread() {
     let served = Served::start().await;
     // The body never arrives, and the server answers anyway.
     let answer = served.ask(request(&[], 50, b"")).await;

@@ -127,7 +127,7 @@ impl Account {
             Identity::App(app) => Ok(app),
             // This happens only while somebody replaces an App by a token in the Secret.
             Identity::Token(_) => {
-                Err(ForgeError::Unknown(format!("Secret \"{}\" holds a token by now", self.secret_name)))
+                Err(ForgeError::Unknown(format!("Secret \"{}\" holds a token now", self.secret_name)))
             }
         }
     }

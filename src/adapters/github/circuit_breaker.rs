@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_does_not_answer_gets_one_request_at_a_time() {
+    fn unanswering_server_gets_requests_in_sequence() {
         let mut breaker = CircuitBreaker::default();
         let first: Vec<_> = (0..10).map(|_| breaker.admit()).collect();
         assert_eq!(first, [Admission::Open; 10]);

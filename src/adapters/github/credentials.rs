@@ -59,7 +59,7 @@ pub(super) fn parse(name: &str, data: &BTreeMap<String, Vec<u8>>) -> Result<Cred
     let identity = match (text("token")?, number("appId")?, text("privateKey")?) {
         (Some(token), None, None) => {
             if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(wrong("\"token\" has characters that no token has"));
+                return Err(wrong("\"token\" has characters that are invalid in a token"));
             }
             Identity::Token(SecretString::from(token))
         }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_read_without_the_line_end_it_was_made_with() {
+    fn token_is_read_without_trailing_newline() {
         use secrecy::ExposeSecret;
         let read = read(&[("token", "ghs_x\n")]).unwrap();
         assert!(matches!(read.identity, Identity::Token(token) if token.expose_secret() == "ghs_x"));

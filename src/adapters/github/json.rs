@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_may_be_an_object_or_a_string_that_holds_one() {
+    fn payload_is_an_object_or_a_json_string() {
         let object = json!({"matinee": {"cluster": "c"}});
         assert_eq!(deployment(object.clone()).payload, object);
         assert_eq!(deployment(Value::String(object.to_string())).payload, object);

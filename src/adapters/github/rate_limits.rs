@@ -26,7 +26,7 @@ pub enum Lane {
 
 /// Information about rate limits in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RateLimitSignal {
     /// No limit.
     Open,
     /// The request was answered and used up the primary limit, which is reset after this time.
@@ -69,27 +69,27 @@ impl Limits {
     }
 
     /// Records an answer. Returns until when to wait if a limit rejected the request.
-    pub fn note(&mut self, now: Duration, lane: Lane, verdict: Verdict) -> Option<Duration> {
+    pub fn note(&mut self, now: Duration, lane: Lane, verdict: RateLimitSignal) -> Option<Duration> {
         let strikes = match lane {
             Lane::Read => &mut self.reads,
             Lane::Write => &mut self.writes,
         };
         match verdict {
-            Verdict::Open => {
+            RateLimitSignal::Open => {
                 strikes.in_a_row = 0;
                 None
             }
-            Verdict::LastOne(reset) => {
+            RateLimitSignal::LastOne(reset) => {
                 strikes.in_a_row = 0;
                 self.stop(now + reset.clamp(SHORTEST, LONGEST), true);
                 None
             }
-            Verdict::Primary(reset) => {
+            RateLimitSignal::Primary(reset) => {
                 let until = now + reset.clamp(SHORTEST, LONGEST);
                 self.stop(until, true);
                 Some(until)
             }
-            Verdict::Secondary(said) => {
+            RateLimitSignal::Secondary(said) => {
                 let growing = self.minute.saturating_mul(1 << strikes.in_a_row.min(6));
                 strikes.in_a_row = strikes.in_a_row.saturating_add(1);
                 let until = now + said.map_or(growing, |said| said.max(SHORTEST)).min(LONGEST);
@@ -122,7 +122,10 @@ mod tests {
     #[test]
     fn the_primary_limit_stops_everything_until_its_reset() {
         let mut limits = limits();
-        assert_eq!(limits.note(seconds(10), Lane::Read, Verdict::Primary(seconds(300))), Some(seconds(310)));
+        assert_eq!(
+            limits.note(seconds(10), Lane::Read, RateLimitSignal::Primary(seconds(300))),
+            Some(seconds(310))
+        );
         assert_eq!(limits.until(Lane::Read), seconds(310));
         assert_eq!(limits.until(Lane::Write), seconds(310));
     }
@@ -130,46 +133,54 @@ mod tests {
     #[test]
     fn the_last_request_before_the_limit_stops_everything_too() {
         let mut limits = limits();
-        assert_eq!(limits.note(seconds(10), Lane::Write, Verdict::LastOne(seconds(30))), None);
+        assert_eq!(limits.note(seconds(10), Lane::Write, RateLimitSignal::LastOne(seconds(30))), None);
         assert_eq!(limits.until(Lane::Read), seconds(40));
     }
 
     #[test]
     fn a_secondary_limit_on_a_write_leaves_reads_alone() {
         let mut limits = limits();
-        limits.note(seconds(0), Lane::Write, Verdict::Secondary(Some(seconds(7))));
+        limits.note(seconds(0), Lane::Write, RateLimitSignal::Secondary(Some(seconds(7))));
         assert_eq!(limits.until(Lane::Write), seconds(7));
         assert_eq!(limits.until(Lane::Read), seconds(0));
-        limits.note(seconds(1), Lane::Read, Verdict::Secondary(Some(seconds(9))));
+        limits.note(seconds(1), Lane::Read, RateLimitSignal::Secondary(Some(seconds(9))));
         assert_eq!(limits.until(Lane::Write), seconds(10));
         assert_eq!(limits.until(Lane::Read), seconds(10));
     }
 
     #[test]
-    fn unsaid_it_is_a_minute_doubling_until_something_gets_through() {
+    fn secondary_limit_without_duration_doubles_from_a_minute() {
         let mut limits = limits();
         let mut waits = Vec::new();
         for _ in 0..9 {
-            waits.push(limits.note(seconds(0), Lane::Write, Verdict::Secondary(None)).unwrap().as_secs());
+            waits.push(
+                limits.note(seconds(0), Lane::Write, RateLimitSignal::Secondary(None)).unwrap().as_secs(),
+            );
         }
         assert_eq!(waits, [60, 120, 240, 480, 960, 1920, 3840, 3840, 3840]);
-        limits.note(seconds(0), Lane::Read, Verdict::Open);
+        limits.note(seconds(0), Lane::Read, RateLimitSignal::Open);
         assert_eq!(
-            limits.note(seconds(0), Lane::Write, Verdict::Secondary(None)),
+            limits.note(seconds(0), Lane::Write, RateLimitSignal::Secondary(None)),
             Some(seconds(3840)),
             "a read that gets through says nothing about writes"
         );
-        limits.note(seconds(0), Lane::Write, Verdict::Open);
-        assert_eq!(limits.note(seconds(0), Lane::Write, Verdict::Secondary(None)), Some(seconds(60)));
+        limits.note(seconds(0), Lane::Write, RateLimitSignal::Open);
+        assert_eq!(limits.note(seconds(0), Lane::Write, RateLimitSignal::Secondary(None)), Some(seconds(60)));
     }
 
     #[test]
     fn a_later_end_is_never_moved_forward_and_absurd_ones_are_bounded() {
         let mut limits = limits();
-        limits.note(seconds(0), Lane::Read, Verdict::Primary(seconds(100)));
-        limits.note(seconds(1), Lane::Write, Verdict::Secondary(Some(seconds(1))));
+        limits.note(seconds(0), Lane::Read, RateLimitSignal::Primary(seconds(100)));
+        limits.note(seconds(1), Lane::Write, RateLimitSignal::Secondary(Some(seconds(1))));
         assert_eq!(limits.until(Lane::Write), seconds(100));
-        assert_eq!(limits.note(seconds(0), Lane::Read, Verdict::Primary(Duration::ZERO)), Some(seconds(1)));
-        assert_eq!(limits.note(seconds(0), Lane::Read, Verdict::Primary(seconds(1 << 40))), Some(LONGEST));
+        assert_eq!(
+            limits.note(seconds(0), Lane::Read, RateLimitSignal::Primary(Duration::ZERO)),
+            Some(seconds(1))
+        );
+        assert_eq!(
+            limits.note(seconds(0), Lane::Read, RateLimitSignal::Primary(seconds(1 << 40))),
+            Some(LONGEST)
+        );
     }
 }

@@ -129,7 +129,7 @@ impl Requester {
             Lane::Write => Admission::Open,
         };
         if admission == Admission::Refused {
-            let why = "not sent: GitHub has not answered the requests before, and is asked by one at a time";
+            let why = "not sent: GitHub did not answer earlier requests, so Matinee sends one request at a time until it answers";
             return Err(call.unknown(why));
         }
         Ok(Admitted { breaker: &self.breaker, admission, is_answered: None })
@@ -187,7 +187,7 @@ impl Requester {
                 self.token.get(fresh, |_| self.installation_token(id, credentials.digest)).await
             }
             _ => Err(ForgeError::Unknown(
-                "the Secret changed between a token and an App: the next attempt uses what it holds now"
+                "the Secret changed from a token to an App or back: the next attempt uses the new credentials"
                     .into(),
             )),
         }
@@ -199,7 +199,7 @@ impl Requester {
         let answer = self.account.as_app(&call).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Err(ForgeError::Credentials(format!(
-                "{}: {}; installation {id} of the App is gone: install the App again, or correct \"installationId\"",
+                "{}: {}; installation {id} of the App has been deleted: install the App again, or correct \"installationId\"",
                 call.name(),
                 answer.message()
             )));

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::path::next_query;
-use crate::adapters::github::rate_limits::Verdict;
+use crate::adapters::github::rate_limits::RateLimitSignal;
 use crate::core::forge::RepositoryName;
 use crate::core::truncate::cut;
 use crate::ports::ForgeError;
@@ -159,13 +159,17 @@ impl Answer {
     /// Returns what the answer says about rate limits, by GitHub's rules: `retry-after`, else
     /// `x-ratelimit-reset` if no requests remain, else nothing. `now` is used only when the answer
     /// has no `Date`, so that different clocks don't matter.
-    pub fn verdict(&self, now: Timestamp) -> Verdict {
+    pub fn verdict(&self, now: Timestamp) -> RateLimitSignal {
         let exhausted = self.header("x-ratelimit-remaining") == Some("0");
         let reset = self.header("x-ratelimit-reset").and_then(|text| text.parse::<i64>().ok());
         let now = self.header(header::DATE).and_then(http_date).unwrap_or(now);
         let reset = reset.map(|at| Duration::from_secs((at - now.as_second()).try_into().unwrap_or(0)));
         if !self.is_limited(exhausted) {
-            return if exhausted { reset.map_or(Verdict::Open, Verdict::LastOne) } else { Verdict::Open };
+            return if exhausted {
+                reset.map_or(RateLimitSignal::Open, RateLimitSignal::LastOne)
+            } else {
+                RateLimitSignal::Open
+            };
         }
         let retry_after = self.header(header::RETRY_AFTER).and_then(|text| {
             text.trim().parse().map(Duration::from_secs).ok().or_else(|| {
@@ -174,10 +178,10 @@ impl Answer {
             })
         });
         match (retry_after, reset) {
-            (Some(wait), _) if exhausted => Verdict::Primary(wait),
-            (Some(wait), _) => Verdict::Secondary(Some(wait)),
-            (None, Some(reset)) if exhausted => Verdict::Primary(reset),
-            _ => Verdict::Secondary(None),
+            (Some(wait), _) if exhausted => RateLimitSignal::Primary(wait),
+            (Some(wait), _) => RateLimitSignal::Secondary(Some(wait)),
+            (None, Some(reset)) if exhausted => RateLimitSignal::Primary(reset),
+            _ => RateLimitSignal::Secondary(None),
         }
     }
 
@@ -224,7 +228,7 @@ impl Answer {
                 ))
             }
             404 | 410 => ForgeError::NotFound(format!(
-                "{text}; it isn't there, or the App isn't installed{of}, or lacks the permission {}",
+                "{text}; it doesn't exist, or the App isn't installed{of} or lacks the permission {}",
                 call.permission
             )),
             451 => ForgeError::Forbidden(text),

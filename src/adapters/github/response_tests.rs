@@ -14,7 +14,7 @@ fn answer(status: u16, headers: &[(&'static str, &str)], body: &Value) -> Answer
     }
 }
 
-fn verdict(status: u16, headers: &[(&'static str, &str)], message: &str) -> Verdict {
+fn verdict(status: u16, headers: &[(&'static str, &str)], message: &str) -> RateLimitSignal {
     answer(status, headers, &json!({"message": message})).verdict(Timestamp::from_second(NOW).unwrap())
 }
 
@@ -26,29 +26,32 @@ const fn seconds(seconds: u64) -> Duration {
 fn limits_are_told_from_missing_permissions() {
     let forbidden = "Resource not accessible by integration";
     let exhausted: &[_] = &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1000000090")];
-    assert_eq!(verdict(403, &[], forbidden), Verdict::Open);
-    assert_eq!(verdict(403, exhausted, forbidden), Verdict::LastOne(seconds(90)));
+    assert_eq!(verdict(403, &[], forbidden), RateLimitSignal::Open);
+    assert_eq!(verdict(403, exhausted, forbidden), RateLimitSignal::LastOne(seconds(90)));
     assert_eq!(
         verdict(403, exhausted, "API rate limit exceeded for installation"),
-        Verdict::Primary(seconds(90))
+        RateLimitSignal::Primary(seconds(90))
     );
-    assert_eq!(verdict(429, exhausted, ""), Verdict::Primary(seconds(90)));
-    assert_eq!(verdict(200, exhausted, ""), Verdict::LastOne(seconds(90)));
-    assert_eq!(verdict(200, &[("x-ratelimit-remaining", "1")], ""), Verdict::Open);
+    assert_eq!(verdict(429, exhausted, ""), RateLimitSignal::Primary(seconds(90)));
+    assert_eq!(verdict(200, exhausted, ""), RateLimitSignal::LastOne(seconds(90)));
+    assert_eq!(verdict(200, &[("x-ratelimit-remaining", "1")], ""), RateLimitSignal::Open);
 }
 
 #[test]
 fn secondary_limits_say_how_long_or_do_not() {
     let secondary = "You have exceeded a secondary rate limit.";
-    assert_eq!(verdict(403, &[("retry-after", "7")], ""), Verdict::Secondary(Some(seconds(7))));
-    assert_eq!(verdict(429, &[("retry-after", "7")], ""), Verdict::Secondary(Some(seconds(7))));
-    assert_eq!(verdict(403, &[], secondary), Verdict::Secondary(None));
-    assert_eq!(verdict(403, &[("x-ratelimit-remaining", "4000")], secondary), Verdict::Secondary(None));
+    assert_eq!(verdict(403, &[("retry-after", "7")], ""), RateLimitSignal::Secondary(Some(seconds(7))));
+    assert_eq!(verdict(429, &[("retry-after", "7")], ""), RateLimitSignal::Secondary(Some(seconds(7))));
+    assert_eq!(verdict(403, &[], secondary), RateLimitSignal::Secondary(None));
+    assert_eq!(
+        verdict(403, &[("x-ratelimit-remaining", "4000")], secondary),
+        RateLimitSignal::Secondary(None)
+    );
     assert_eq!(
         verdict(403, &[], "You have triggered an abuse detection mechanism"),
-        Verdict::Secondary(None)
+        RateLimitSignal::Secondary(None)
     );
-    assert_eq!(verdict(429, &[("retry-after", "soon")], ""), Verdict::Secondary(None));
+    assert_eq!(verdict(429, &[("retry-after", "soon")], ""), RateLimitSignal::Secondary(None));
 }
 
 #[test]
@@ -57,15 +60,15 @@ fn times_are_taken_by_the_clock_of_github() {
     let date = ("date", "Sun, 09 Sep 2001 02:46:40 GMT");
     assert_eq!(
         verdict(429, &[date, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1000003610")], ""),
-        Verdict::Primary(seconds(10))
+        RateLimitSignal::Primary(seconds(10))
     );
     assert_eq!(
         verdict(429, &[date, ("retry-after", "Sun, 09 Sep 2001 02:47:00 GMT")], ""),
-        Verdict::Secondary(Some(seconds(20)))
+        RateLimitSignal::Secondary(Some(seconds(20)))
     );
     assert_eq!(
         verdict(429, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "5")], ""),
-        Verdict::Primary(Duration::ZERO),
+        RateLimitSignal::Primary(Duration::ZERO),
         "a reset in the past"
     );
 }

@@ -146,7 +146,9 @@ impl Transport {
             .header("x-github-api-version", "2022-11-28");
         if let Some(bearer) = bearer {
             let mut authorization = HeaderValue::from_str(&format!("Bearer {}", bearer.expose_secret()))
-                .map_err(|_| ForgeError::Credentials("the token has characters that no token has".into()))?;
+                .map_err(|_| {
+                    ForgeError::Credentials("the token has characters that are invalid in a token".into())
+                })?;
             authorization.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, authorization);
         }

@@ -60,7 +60,7 @@ fn drain(outbox: &mut Outbox<&'static str>) -> Vec<&'static str> {
 }
 
 #[test]
-fn bad_news_first_then_good_then_new_deployments_then_words_then_reactions_then_the_rest() {
+fn writes_are_ordered_by_importance() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(status(1, DeploymentState::Inactive), "inactive"));
     waits(outbox.push(Write::React, "reaction 1"));
@@ -96,7 +96,7 @@ fn bad_news_first_then_good_then_new_deployments_then_words_then_reactions_then_
 }
 
 #[test]
-fn only_the_newest_edit_of_a_comment_waits_and_it_keeps_the_place() {
+fn newest_comment_edit_replaces_the_waiting_edit() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(Write::EditComment(1), "1 first"));
     waits(outbox.push(Write::EditComment(2), "2"));
@@ -151,7 +151,7 @@ fn comments_and_reactions_are_never_merged() {
 }
 
 #[test]
-fn only_the_newest_status_of_a_deployment_waits_and_it_keeps_the_place() {
+fn newest_deployment_status_replaces_the_waiting_status() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(status(1, DeploymentState::Queued), "1 queued"));
     waits(outbox.push(status(2, DeploymentState::Queued), "2 queued"));
@@ -172,7 +172,7 @@ fn deployments_to_create_are_never_merged() {
 }
 
 #[test]
-fn a_burst_after_quiet_then_one_write_per_gap() {
+fn burst_after_quiet_then_single_writes_per_gap() {
     let mut outbox = Outbox::new(Pace { burst: 3, ..quick() });
     for _ in 0..20 {
         waits(outbox.push(Write::Create, "create"));
@@ -202,7 +202,7 @@ fn a_burst_after_quiet_then_one_write_per_gap() {
 }
 
 #[test]
-fn one_at_a_time_and_a_gap_after_the_end_of_each() {
+fn writes_run_in_sequence_with_a_gap_after_each() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(Write::Create, "a"));
     waits(outbox.push(Write::Create, "b"));
@@ -274,7 +274,7 @@ fn answers_leave_two_thirds_of_the_budgets_to_deployments() {
 }
 
 #[test]
-fn answers_alone_wait_until_their_share_allows_one() {
+fn answers_wait_until_their_share_allows_a_write() {
     let mut outbox =
         Outbox::new(Pace { gap: seconds(1), burst: 1, per_minute: 3, per_hour: 300, capacity: 10 });
     waits(outbox.push(Write::Comment, "first"));
@@ -363,7 +363,7 @@ fn a_status_that_came_while_another_was_sent_follows_it() {
 }
 
 #[test]
-fn what_is_shown_is_not_sent_again() {
+fn shown_status_is_not_sent_again() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(status(1, DeploymentState::Queued), "first"));
     let sending = send(&mut outbox, seconds(1));
@@ -386,7 +386,7 @@ fn what_is_shown_is_not_sent_again() {
 }
 
 #[test]
-fn what_is_shown_counts_for_nothing_while_something_else_is_sent() {
+fn shown_status_is_ignored_while_another_is_sent() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(status(1, DeploymentState::Queued), "queued"));
     let sending = send(&mut outbox, seconds(1));
@@ -413,7 +413,7 @@ fn after_an_unknown_outcome_nothing_counts_as_shown() {
 }
 
 #[test]
-fn what_was_refused_leaves_what_is_shown() {
+fn rejected_status_keeps_the_shown_status() {
     let mut outbox = Outbox::new(quick());
     for (state, outcome) in
         [(DeploymentState::Queued, Outcome::Accepted), (DeploymentState::Success, Outcome::Refused)]

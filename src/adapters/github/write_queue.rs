@@ -55,7 +55,7 @@ struct State {
 
 /// Returns the error for a write that wasn't started because the replica stops.
 fn ending() -> ForgeError {
-    ForgeError::NotSent("this replica ends".to_owned())
+    ForgeError::NotSent("this replica is shutting down".to_owned())
 }
 
 /// Sends writes one after the other in a separate task. A caller that stops waiting removes its

@@ -21,14 +21,14 @@ use crate::core::api_error;
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(5);
 const CAUGHT_UP_PAUSE: Duration = Duration::from_millis(250);
 
-/// What a watch shows.
+/// An event of a watch.
 #[derive(Debug)]
 pub enum Change<K> {
     /// An object was created or changed.
     Applied(Arc<K>),
     /// An object was deleted.
     Deleted(Arc<K>),
-    /// The watch began anew: these are all objects that there are.
+    /// The watch restarted: these are all existing objects.
     Listed(Vec<Arc<K>>),
 }
 

@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_goes_back_behind_what_is_known() {
+    fn stale_version_never_replaces_a_newer_version() {
         let kind = GroupVersionKind::gvk("", "v1", "Namespace");
         let mut view = View::default();
         assert!(view.put(&kind, &at_version("99")));
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn how_a_job_ended_is_known_after_it_is_deleted() {
+    fn result_of_a_deleted_job_is_kept() {
         let kind = GroupVersionKind::gvk("batch", "v1", "Job");
         let mut job = DynamicObject::new("migrate", &ApiResource::from_gvk(&kind));
         job.metadata.uid = Some("job".to_owned());

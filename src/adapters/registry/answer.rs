@@ -8,7 +8,7 @@ pub(super) const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, app
 
 /// The meaning of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum AnswerKind {
     There,
     Missing,
     Unauthorized,
@@ -24,19 +24,19 @@ pub(super) enum Verdict {
     Other(StatusCode),
 }
 
-pub(super) fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
+pub(super) fn verdict(status: StatusCode, headers: &HeaderMap) -> AnswerKind {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match status.as_u16() {
-        200 if kind.trim_start().to_ascii_lowercase().starts_with("text/html") => Verdict::WebPage,
-        200 => Verdict::There,
-        301 | 302 | 303 | 307 | 308 => Verdict::Redirect,
-        401 => Verdict::Unauthorized,
-        403 => Verdict::Forbidden,
-        404 => Verdict::Missing,
-        405 | 501 => Verdict::NotAllowed,
-        429 => Verdict::Limited,
-        408 | 500..=599 => Verdict::Failed(status),
-        _ => Verdict::Other(status),
+        200 if kind.trim_start().to_ascii_lowercase().starts_with("text/html") => AnswerKind::WebPage,
+        200 => AnswerKind::There,
+        301 | 302 | 303 | 307 | 308 => AnswerKind::Redirect,
+        401 => AnswerKind::Unauthorized,
+        403 => AnswerKind::Forbidden,
+        404 => AnswerKind::Missing,
+        405 | 501 => AnswerKind::NotAllowed,
+        429 => AnswerKind::Limited,
+        408 | 500..=599 => AnswerKind::Failed(status),
+        _ => AnswerKind::Other(status),
     }
 }
 
@@ -49,9 +49,9 @@ mod tests {
     #[test]
     fn a_web_page_is_no_manifest() {
         let mut headers = HeaderMap::new();
-        assert_eq!(verdict(StatusCode::OK, &headers), Verdict::There);
+        assert_eq!(verdict(StatusCode::OK, &headers), AnswerKind::There);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("Text/HTML; charset=utf-8"));
-        assert_eq!(verdict(StatusCode::OK, &headers), Verdict::WebPage);
-        assert_eq!(verdict(StatusCode::NOT_FOUND, &headers), Verdict::Missing);
+        assert_eq!(verdict(StatusCode::OK, &headers), AnswerKind::WebPage);
+        assert_eq!(verdict(StatusCode::NOT_FOUND, &headers), AnswerKind::Missing);
     }
 }

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_used_until_shortly_before_its_end_and_only_for_what_it_was_made() {
+    fn cached_token_is_used_until_expiry_for_its_scope_only() {
         let (memory, now) = (Memory::default(), Instant::now());
         let own = key("https://a", "https://t", "p");
         memory.remember_token(own.clone(), HeaderValue::from_static("Bearer x"), now, Duration::from_mins(1));

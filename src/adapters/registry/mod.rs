@@ -20,7 +20,7 @@ use reqwest::Body;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use self::answer::Verdict;
+use self::answer::AnswerKind;
 use self::memory::{Identity, Memory, identity};
 use crate::adapters::http::{Failure, HttpClient, retry_at};
 use crate::core::image::{
@@ -146,13 +146,13 @@ impl<'a> Question<'a> {
             };
             let (verdict, headers) = self.manifest(authorization.as_ref()).await?;
             match verdict {
-                Verdict::There | Verdict::Missing => {
+                AnswerKind::There | AnswerKind::Missing => {
                     if let Some(challenge) = wanted {
                         memory.remember_challenge(&self.origin, self.image.repository(), challenge);
                     }
-                    return Ok(verdict == Verdict::There);
+                    return Ok(verdict == AnswerKind::There);
                 }
-                Verdict::Unauthorized if !(current && fresh) => {
+                AnswerKind::Unauthorized if !(current && fresh) => {
                     // The rejected authorization came at least partly from the cache and is
                     // outdated.
                     if let Some(Challenge::Bearer(bearer)) = &wanted {
@@ -161,8 +161,8 @@ impl<'a> Question<'a> {
                     wanted = Some(self.challenge(&headers)?);
                     current = true;
                 }
-                Verdict::Unauthorized => return Err(self.refused(401)),
-                Verdict::Forbidden => return Err(self.refused(403)),
+                AnswerKind::Unauthorized => return Err(self.refused(401)),
+                AnswerKind::Forbidden => return Err(self.refused(403)),
                 other => return Err(self.failed(&other, &headers, "the manifest")),
             }
         }
@@ -174,7 +174,7 @@ impl<'a> Question<'a> {
     async fn manifest(
         &self,
         authorization: Option<&HeaderValue>,
-    ) -> Result<(Verdict, HeaderMap), RegistryError> {
+    ) -> Result<(AnswerKind, HeaderMap), RegistryError> {
         let mut method = Method::HEAD;
         let mut url = self.url.clone();
         for _ in 0..=MOST_REDIRECTS + 1 {
@@ -182,8 +182,8 @@ impl<'a> Question<'a> {
             let (parts, _) = sent.into_parts();
             let headers = parts.headers;
             match answer::verdict(parts.status, &headers) {
-                Verdict::NotAllowed if method == Method::HEAD => method = Method::GET,
-                Verdict::Redirect => {
+                AnswerKind::NotAllowed if method == Method::HEAD => method = Method::GET,
+                AnswerKind::Redirect => {
                     let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
                     let target = location.and_then(|location| url.join(location).ok());
                     let target = target.ok_or_else(|| {
@@ -255,33 +255,37 @@ impl<'a> Question<'a> {
         let host = self.image.host();
         RegistryError::Refused(self.about(&match self.credentials {
             None => format!(
-                "{host} lets nobody see it without credentials ({status}): add those of {host}, or correct the name if there is no such repository"
+                "{host} requires credentials ({status}): add those of {host}, or correct the name if the repository does not exist"
             ),
             Some(_) => format!(
-                "{host} refuses the credentials ({status}): they are wrong, or may not pull this repository, or there is none"
+                "{host} rejects the credentials ({status}): they are wrong or may not pull this repository, or it does not exist"
             ),
         }))
     }
 
     /// Returns the error for an answer to a request for `what`.
-    fn failed(&self, verdict: &Verdict, headers: &HeaderMap, what: &str) -> RegistryError {
+    fn failed(&self, verdict: &AnswerKind, headers: &HeaderMap, what: &str) -> RegistryError {
         match verdict {
-            Verdict::Limited => {
+            AnswerKind::Limited => {
                 let now = Timestamp::now();
                 let until = retry_at(headers, now, DEFAULT_LIMIT);
                 self.client.memory.remember_limit(&self.origin, self.identity, until);
                 RegistryError::RateLimited { until }
             }
-            Verdict::Failed(status) => {
-                RegistryError::NotAnswered(self.about(&format!("asked for {what} it answered {status}")))
-            }
-            Verdict::WebPage => RegistryError::Invalid(
-                self.about(&format!("asked for {what} it answered with a web page: it is no registry")),
+            AnswerKind::Failed(status) => RegistryError::NotAnswered(
+                self.about(&format!("it answered the request for {what} with {status}")),
             ),
-            Verdict::Other(status) => {
-                RegistryError::Invalid(self.about(&format!("asked for {what} it answered {status}")))
+            AnswerKind::WebPage => {
+                RegistryError::Invalid(self.about(&format!(
+                    "it answered the request for {what} with a web page: it is not a registry"
+                )))
             }
-            other => RegistryError::Invalid(self.about(&format!("asked for {what} it answered {other:?}"))),
+            AnswerKind::Other(status) => RegistryError::Invalid(
+                self.about(&format!("it answered the request for {what} with {status}")),
+            ),
+            other => RegistryError::Invalid(
+                self.about(&format!("it answered the request for {what} with {other:?}")),
+            ),
         }
     }
 }

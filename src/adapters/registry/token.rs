@@ -7,7 +7,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::Question;
-use super::answer::{Verdict, verdict};
+use super::answer::{AnswerKind, verdict};
 use super::memory::TokenKey;
 use crate::adapters::http::read;
 use crate::core::image::{Bearer, token_url};
@@ -49,18 +49,21 @@ impl Question<'_> {
         let answer = self.send(&Method::GET, &url, "application/json", basic.as_ref()).await?;
         match (answer.status(), verdict(answer.status(), answer.headers())) {
             (StatusCode::OK, _) => {}
-            (status, Verdict::Unauthorized | Verdict::Forbidden) => return Err(self.refused(status.as_u16())),
-            (_, verdict @ (Verdict::Limited | Verdict::Failed(_))) => {
+            (status, AnswerKind::Unauthorized | AnswerKind::Forbidden) => {
+                return Err(self.refused(status.as_u16()));
+            }
+            (_, verdict @ (AnswerKind::Limited | AnswerKind::Failed(_))) => {
                 return Err(self.failed(&verdict, answer.headers(), "a token"));
             }
             // This includes redirects: the token endpoint must not send the credentials elsewhere.
-            (status, _) => return Err(self.failed(&Verdict::Other(status), answer.headers(), "a token")),
+            (status, _) => return Err(self.failed(&AnswerKind::Other(status), answer.headers(), "a token")),
         }
-        let answer = read(answer, LARGEST)
-            .await
-            .map_err(|why| RegistryError::NotAnswered(self.about(&format!("asked for a token it {why}"))))?;
+        let answer = read(answer, LARGEST).await.map_err(|why| {
+            RegistryError::NotAnswered(self.about(&format!("the request for a token failed: it {why}")))
+        })?;
         // The error doesn't repeat the body, which may contain secrets.
-        let unusable = || RegistryError::Invalid(self.about("asked for a token it answered with none"));
+        let unusable =
+            || RegistryError::Invalid(self.about("its answer to the request for a token has none"));
         let answer: Answer = serde_json::from_slice(answer.body()).map_err(|_| unusable())?;
         let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
         let token =

@@ -4,7 +4,7 @@ use minijinja::Environment;
 use serde_json::Value;
 
 use super::context::{TOP, no_such};
-use super::hole::{Hole, OWN_BRACES, Piece, pieces};
+use super::placeholder::{OWN_BRACES, Piece, Placeholder, pieces};
 use crate::api::PreviewTemplateSpec;
 
 /// Checks that every placeholder is an expression, uses a known top-level name, and uses only
@@ -13,8 +13,9 @@ pub(super) fn check(
     environment: &Environment<'static>,
     template: &PreviewTemplateSpec,
 ) -> Result<(), String> {
-    each_hole(environment, template, &mut |path, hole| {
-        names(template, hole).map_err(|problem| format!("spec.{path}: {}: {problem}", hole.shown()))
+    each_placeholder(environment, template, &mut |path, placeholder| {
+        names(template, placeholder)
+            .map_err(|problem| format!("spec.{path}: {}: {problem}", placeholder.shown()))
     })
     .map_err(|problem| if problem.starts_with("spec.") { problem } else { format!("spec.{problem}") })
 }
@@ -27,8 +28,8 @@ pub(super) fn reads_payload(
 ) -> Option<(String, String)> {
     let mut found = None;
     // Rendering reports an unreadable placeholder.
-    let _ = each_hole(environment, template, &mut |path, hole| {
-        let mut reads = hole.expression.undeclared_variables(true).into_iter();
+    let _ = each_placeholder(environment, template, &mut |path, placeholder| {
+        let mut reads = placeholder.expression.undeclared_variables(true).into_iter();
         match reads.find(|read| read == "payload" || read.starts_with("payload.")) {
             Some(read) => {
                 found = Some((read, path.to_owned()));
@@ -40,10 +41,10 @@ pub(super) fn reads_payload(
     found
 }
 
-type Visit<'a> = &'a mut dyn FnMut(&str, &Hole<'_>) -> Result<(), String>;
+type Visit<'a> = &'a mut dyn FnMut(&str, &Placeholder<'_>) -> Result<(), String>;
 
 /// Calls `visit` for every placeholder with its field, until a call fails.
-fn each_hole(
+fn each_placeholder(
     environment: &Environment<'static>,
     template: &PreviewTemplateSpec,
     visit: Visit<'_>,
@@ -76,15 +77,15 @@ fn in_value(
 
 fn in_text(environment: &Environment<'static>, path: &str, of: &str, visit: Visit<'_>) -> Result<(), String> {
     for piece in pieces(environment, of).map_err(|problem| format!("{path}: {problem}"))? {
-        if let Piece::Hole(hole) = piece {
-            visit(path, &hole)?;
+        if let Piece::Placeholder(placeholder) = piece {
+            visit(path, &placeholder)?;
         }
     }
     Ok(())
 }
 
-fn names(template: &PreviewTemplateSpec, hole: &Hole<'_>) -> Result<(), String> {
-    for used in hole.expression.undeclared_variables(true) {
+fn names(template: &PreviewTemplateSpec, placeholder: &Placeholder<'_>) -> Result<(), String> {
+    for used in placeholder.expression.undeclared_variables(true) {
         let (name, rest) = used.split_once('.').unwrap_or((&used, ""));
         if !TOP.contains(&name) {
             return Err(format!("{}; {OWN_BRACES}", no_such(name)));

@@ -6,7 +6,7 @@ use minijinja::Value;
 use minijinja::value::Serde;
 use serde_json::json;
 
-use super::hole::OWN_BRACES;
+use super::placeholder::OWN_BRACES;
 use crate::core::environment::resolved::Target;
 use crate::core::truncate::short_sha;
 
@@ -93,9 +93,9 @@ impl Names {
     pub(super) fn remedy(&self, reads: &[String]) -> &'static str {
         let reads_pull_request = reads.iter().any(|read| read == "pr" || read.starts_with("pr."));
         if reads_pull_request && !self.pull_request {
-            "there is no pull request here, and so no pr; ask for it with \"... if pr is defined else ...\""
+            "pr is undefined without a pull request; write \"... if pr is defined else ...\""
         } else {
-            "give the value, or fill in with the filter default"
+            "set the value, or use the filter default"
         }
     }
 }

@@ -4,7 +4,7 @@
 /// creates or reads.
 pub(super) const FUEL: u64 = 5_000;
 /// Most placeholders in all objects of a target. With [`FUEL`], this bounds the total steps.
-pub(super) const HOLES: usize = 2_000;
+pub(super) const PLACEHOLDERS: usize = 2_000;
 /// Most bytes of one placeholder's expression.
 pub(super) const EXPRESSION: usize = 4_096;
 /// Most positions that are tried as the end of a placeholder.

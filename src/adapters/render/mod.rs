@@ -23,8 +23,8 @@
 
 mod check;
 mod context;
-mod hole;
 mod limits;
+mod placeholder;
 mod position;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 use serde_json::json;
 
-use super::hole::{Piece, pieces};
+use super::placeholder::{Piece, pieces};
 use crate::core::environment::resolved::About;
 use crate::core::truncate::short_sha;
 
@@ -28,24 +28,24 @@ pub(super) fn fill(environment: &Environment<'static>, text: &str, about: &About
     for piece in pieces(environment, text)? {
         match piece {
             Piece::Text(text) => filled.push_str(text),
-            Piece::Hole(hole) => {
-                let value = hole.expression.eval(&context).map_err(|error| {
+            Piece::Placeholder(placeholder) => {
+                let value = placeholder.expression.eval(&context).map_err(|error| {
                     let names = "sha, shortSha, repository, environment, pr.number, parameters.*";
                     format!(
                         "{}: {}; there are {names}",
-                        hole.shown(),
+                        placeholder.shown(),
                         error.detail().unwrap_or("has no value")
                     )
                 })?;
                 if value.is_undefined() || value.is_none() {
-                    return Err(format!("{}: has no value; fill in with the filter default", hole.shown()));
+                    return Err(format!("{}: has no value; use the filter default", placeholder.shown()));
                 }
                 filled.push_str(&value.to_string());
             }
         }
     }
     if filled.chars().count() > LONGEST {
-        return Err(format!("it has more than {LONGEST} characters when it is filled"));
+        return Err(format!("it has more than {LONGEST} characters when it is rendered"));
     }
     Ok(filled)
 }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_named() {
+    fn unknown_name_is_reported() {
         for (text, word) in [
             ("{{ payload.image }}", "payload.image"),
             ("{{ pr.number }}", "pr.number"),

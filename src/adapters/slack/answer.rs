@@ -104,7 +104,7 @@ fn remedy(word: &str) -> Option<&'static str> {
         }
         "not_in_channel" => "invite the app into the channel",
         "is_archived" => "unarchive the channel, or name another",
-        "message_not_found" => "the message is gone; post a new one",
+        "message_not_found" => "the message does not exist; post a new one",
         "cant_update_message" => "only the app that posted a message can change it",
         "expired_url" => "a command can be answered for 30 minutes only",
         "used_url" => "a command can be answered five times only",

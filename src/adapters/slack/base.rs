@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_slacks_is_admitted() {
+    fn response_urls_of_slack_are_accepted() {
         for url in [
             "https://hooks.slack.com/commands/T1/2/abc",
             "https://hooks.slack.com:443/commands/T1/2/abc",

@@ -106,8 +106,10 @@ impl Chat for SlackChat {
         update: Option<&str>,
     ) -> Result<String, ChatError> {
         let method = if update.is_some() { "chat.update" } else { "chat.postMessage" };
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-            .map_err(|_| ChatError::NotSent("the bot token has characters that no token has".to_owned()))?;
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
+                ChatError::NotSent("the bot token has characters that are invalid in a token".to_owned())
+            })?;
         authorization.set_sensitive(true);
         let url = self.api.join(method).map_err(ChatError::NotSent)?;
         let answer = self.send(method, &url, Some(authorization), &message.post(channel, update)).await?;

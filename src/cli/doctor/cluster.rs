@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_user_is_the_one_that_the_api_server_names() {
+    async fn user_comes_from_the_api_server() {
         let (reader, calls) =
             reader(|_, _| (StatusCode::CREATED, json!({"status": {"userInfo": {"username": "jane"}}})));
         assert_eq!(user(&reader).await.as_deref(), Some("jane"));

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhooks_secret_that_is_there_is_used_as_the_operator_reads_it() {
+    fn existing_webhook_secret_is_reused() {
         use secrecy::ExposeSecret as _;
         let data = |key: &str, value: &[u8]| Data::from([(key.to_owned(), ByteString(value.to_vec()))]);
         let found = usable(&data("secret", b"0123456789abcdef\n"), "secret", "Secret a/b").unwrap();
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_the_webhooks_secret_one_key_is_replaced_and_of_credentials_all() {
+    async fn webhook_secret_keeps_other_keys_credentials_do_not() {
         let data =
             |keys: [&str; 2]| Data::from(keys.map(|key| (key.to_owned(), ByteString(b"old".to_vec()))));
         for (name, there, left) in [

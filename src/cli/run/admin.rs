@@ -58,7 +58,7 @@ impl Admin {
             runtime.block_on(async {
                 match tokio::net::TcpListener::from_std(listener) {
                     Ok(listener) => server::serve(listener, server::admin(context), limits, until).await,
-                    Err(error) => tracing::error!("health and metrics can't be served: {error}"),
+                    Err(error) => tracing::error!(%error, "failed to serve health and metrics"),
                 }
             });
         };
@@ -78,7 +78,7 @@ impl Admin {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return };
         if !matches!(tokio::task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
-            tracing::error!("the server for health and metrics broke off");
+            tracing::error!("server for health and metrics panicked");
         }
     }
 }

@@ -159,7 +159,7 @@ fn ping(secret: &WebhookSecret) -> String {
 }
 
 #[tokio::test]
-async fn it_is_ready_once_the_controllers_are() {
+async fn process_is_ready_when_controllers_are() {
     let file = SecretFile::new("ready", "0123456789abcdef");
     let mut operated = Operated::start(file.settings()).await;
     let answer = operated.readiness().await;
@@ -177,7 +177,7 @@ async fn it_is_ready_once_the_controllers_are() {
 }
 
 #[tokio::test]
-async fn it_ends_with_the_controllers_and_says_why() {
+async fn process_ends_with_the_error_of_the_controllers() {
     let file = SecretFile::new("fails", "0123456789abcdef");
     let mut operated = Operated::start(file.settings()).await;
     operated.readiness().await;
@@ -190,7 +190,7 @@ async fn it_ends_with_the_controllers_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_delivery_under_way_is_applied_before_it_ends() {
+async fn running_delivery_is_applied_before_shutdown() {
     let file = SecretFile::new("ends", "0123456789abcdef\n");
     let operated = Operated::start(file.settings()).await;
     let secret = WebhookSecret::new(b"0123456789abcdef").unwrap();

@@ -107,7 +107,7 @@ pub fn relay(context: &Arc<Context>, command: &DeploymentCommand) {
         let mut tries = (1..=RELAY_TRIES).map(|number| RELAY_WAIT * number);
         while let Err(error) = context.chat.respond(url.as_str(), &message).await {
             let Some(wait) = tries.next().filter(|_| error.may_pass()) else {
-                tracing::info!(command = name, %error, "Slack could not be answered");
+                tracing::info!(command = name, %error, "failed to answer in Slack");
                 return;
             };
             tokio::time::sleep(wait).await;
@@ -230,7 +230,7 @@ async fn slack(answer: &Answer) -> Result<Option<String>, WriteError> {
             Err(error) if error.may_pass() => return Err(error.into()),
             // The response URL has expired: 30 minutes or five responses.
             Err(error) => {
-                tracing::info!(command = command.name_any(), %error, "Slack takes no more answers");
+                tracing::info!(command = command.name_any(), %error, "Slack rejects further answers");
             }
         }
     }
@@ -245,7 +245,7 @@ async fn slack(answer: &Answer) -> Result<Option<String>, WriteError> {
         Ok(timestamp) => Ok(Some(timestamp)),
         Err(error) if error.may_pass() => Err(error.into()),
         Err(error) => {
-            tracing::warn!(command = command.name_any(), %error, "the channel could not be told");
+            tracing::warn!(command = command.name_any(), %error, "failed to post in the Slack channel");
             Ok(None)
         }
     }

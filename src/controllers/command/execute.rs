@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use serde_json::json;
 
-use super::{Outcome, Stand, Visit, environment};
+use super::{CommandState, Outcome, Visit, environment};
 use crate::api::{Approval, DeploymentRequest, Lock, Permission, PreviewClass, PreviewRepository};
 use crate::controllers::command::overview;
 use crate::controllers::request;
@@ -38,12 +38,16 @@ pub(super) async fn act(
         Command::Approve { .. } => approve(visit, resolved, reference).await,
         Command::Where => {
             let answer = overview::survey(visit).await?;
-            Ok(Outcome { stand: Stand::Done, answer: Some(answer), request: None })
+            Ok(Outcome { state: CommandState::Done, answer: Some(answer), request: None })
         }
         Command::Help => {
             let names: Vec<&str> =
                 visit.repository.spec.environments.iter().map(|entry| entry.name.as_str()).collect();
-            Ok(Outcome { stand: Stand::Done, answer: Some(visit.say(&Reply::Help(&names))), request: None })
+            Ok(Outcome {
+                state: CommandState::Done,
+                answer: Some(visit.say(&Reply::Help(&names))),
+                request: None,
+            })
         }
     }
 }
@@ -51,7 +55,11 @@ pub(super) async fn act(
 fn failed(visit: &Visit<'_>, resolved: &Resolved<'_>, sha: &str, error: &CommandError) -> Outcome {
     let cause = &error.message;
     let answer = Some(visit.say(&Reply::Failed { environment: environment(resolved), sha, cause }));
-    Outcome { stand: Stand::Failed(error.reason.to_owned(), error.message.clone()), answer, request: None }
+    Outcome {
+        state: CommandState::Failed(error.reason.to_owned(), error.message.clone()),
+        answer,
+        request: None,
+    }
 }
 
 fn cannot(reason: &'static str, message: String) -> CommandError {
@@ -94,7 +102,7 @@ async fn commit(
 async fn pull_request(visit: &Visit<'_>) -> Result<Option<PullRequest>, Failure> {
     let Some(comment) = &visit.command.spec.comment else { return Ok(None) };
     let number = comment.pull_request.number;
-    let max_age = visit.context.hints.max_age(&visit.name, number);
+    let max_age = visit.context.freshness.max_age(&visit.name, number);
     Ok(Some(visit.forge.pull_request(&visit.name, number, max_age).await?))
 }
 
@@ -128,17 +136,17 @@ async fn promoted(
 async fn ask(visit: &Visit<'_>, resolved: &Resolved<'_>, sha: &str) -> Result<Outcome, Failure> {
     let asked = match chatops::request(visit.command, resolved, sha) {
         Ok(Some(asked)) => asked,
-        Ok(None) => return Ok(Outcome { stand: Stand::Done, answer: None, request: None }),
+        Ok(None) => return Ok(Outcome { state: CommandState::Done, answer: None, request: None }),
         Err(error) => return Ok(failed(visit, resolved, sha, &error)),
     };
     let (name, spec) = asked;
     let namespace = visit.command.namespace().unwrap_or_default();
-    match visit.context.reception.ask(&namespace, &name, spec).await {
+    match visit.context.ingest.create_for_command(&namespace, &name, spec).await {
         // An existing request is the same one: a command creates one request.
         Ok(()) | Err(ClusterError::Conflict(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    Ok(Outcome { stand: Stand::UnderWay, answer: None, request: Some(name) })
+    Ok(Outcome { state: CommandState::UnderWay, answer: None, request: Some(name) })
 }
 
 /// Returns the result of the request that the command created.
@@ -154,32 +162,32 @@ pub(super) async fn follow(
         let kind = write::kind::<DeploymentRequest>();
         if visit.context.common.cluster.get(&Actor::Operator, &kind, Some(&namespace), name).await?.is_some()
         {
-            return Ok(Outcome { stand: Stand::UnderWay, answer: None, request: None });
+            return Ok(Outcome { state: CommandState::UnderWay, answer: None, request: None });
         }
-        let cause = "its request is gone: the environment came to its end, or somebody deleted it";
+        let cause = "its DeploymentRequest has been deleted, with its environment or by a user";
         let answer = Some(visit.say(&Reply::Failed { environment, sha: "", cause }));
-        let stand = Stand::Failed("RequestGone".to_owned(), cause.to_owned());
-        return Ok(Outcome { stand, answer, request: None });
+        let state = CommandState::Failed("RequestGone".to_owned(), cause.to_owned());
+        return Ok(Outcome { state, answer, request: None });
     };
     let sha = &request.spec.sha;
     let Some((status, reason, message)) = request::ready(&request) else {
-        return Ok(Outcome { stand: Stand::UnderWay, answer: None, request: None });
+        return Ok(Outcome { state: CommandState::UnderWay, answer: None, request: None });
     };
     Ok(match status {
         "True" => {
             let url = Some(message).filter(|url| !url.is_empty());
             let answer = Some(visit.say(&Reply::Deployed { environment, sha, url }));
-            Outcome { stand: Stand::Done, answer, request: None }
+            Outcome { state: CommandState::Done, answer, request: None }
         }
         "False" => {
             let answer = Some(visit.say(&Reply::Failed { environment, sha, cause: message }));
             let (reason, message) = (reason.to_owned(), message.to_owned());
-            let stand = if request::has_ended(&request) {
-                Stand::Failed(reason, message)
+            let state = if request::has_ended(&request) {
+                CommandState::Failed(reason, message)
             } else {
-                Stand::Failing(reason, message)
+                CommandState::Failing(reason, message)
             };
-            Outcome { stand, answer, request: None }
+            Outcome { state, answer, request: None }
         }
         // Don't answer an outage: the answer would change again after it.
         _ if matches!(
@@ -188,11 +196,11 @@ pub(super) async fn follow(
         ) || reason == conditions::NOT_REACHED
             || trouble::OUTAGES.contains(&reason) =>
         {
-            Outcome { stand: Stand::UnderWay, answer: None, request: None }
+            Outcome { state: CommandState::UnderWay, answer: None, request: None }
         }
         _ => {
             let answer = Some(visit.say(&Reply::Waiting { environment, sha, what: message }));
-            Outcome { stand: Stand::UnderWay, answer, request: None }
+            Outcome { state: CommandState::UnderWay, answer, request: None }
         }
     })
 }
@@ -200,7 +208,7 @@ pub(super) async fn follow(
 async fn lock(visit: &Visit<'_>, environment: &str, reason: &str) -> Result<Outcome, Failure> {
     if let Some(lock) = visit.repository.spec.locks.iter().find(|lock| lock.environment == environment) {
         let answer = Some(visit.say(&Reply::Locked { environment, lock }));
-        return Ok(Outcome { stand: Stand::Done, answer, request: None });
+        return Ok(Outcome { state: CommandState::Done, answer, request: None });
     }
     let lock = Lock {
         environment: environment.to_owned(),
@@ -210,7 +218,7 @@ async fn lock(visit: &Visit<'_>, environment: &str, reason: &str) -> Result<Outc
     };
     apply_locks(visit, environment, std::slice::from_ref(&lock)).await?;
     let answer = Some(visit.say(&Reply::Locked { environment, lock: &lock }));
-    Ok(Outcome { stand: Stand::Done, answer, request: None })
+    Ok(Outcome { state: CommandState::Done, answer, request: None })
 }
 
 /// Removes a lock that a command set. A lock in a PreviewRepository's manifest stays: its owner
@@ -220,16 +228,16 @@ async fn unlock(visit: &Visit<'_>, environment: &str) -> Result<Outcome, Failure
     let after = apply_locks(visit, environment, &[]).await?;
     if after.spec.locks.iter().any(|lock| lock.environment == environment) {
         let message = format!(
-            "the lock stands in spec.locks of PreviewRepository {}/{}, where somebody wrote it: take it away there",
+            "the manifest of PreviewRepository {}/{} sets the lock in spec.locks: remove it there",
             visit.repository.namespace().unwrap_or_default(),
             visit.repository.name_any()
         );
         let answer = Some(visit.say(&Reply::Failed { environment, sha: "", cause: &message }));
-        let stand = Stand::Failed("LockedElsewhere".to_owned(), message);
-        return Ok(Outcome { stand, answer, request: None });
+        let state = CommandState::Failed("LockedElsewhere".to_owned(), message);
+        return Ok(Outcome { state, answer, request: None });
     }
     Ok(Outcome {
-        stand: Stand::Done,
+        state: CommandState::Done,
         answer: Some(visit.say(&Reply::Unlocked { environment, by })),
         request: None,
     })
@@ -285,12 +293,12 @@ async fn approve(
     }
     let Some(first) = waiting.first() else {
         let (sha, error) = refusal.unwrap_or_else(|| {
-            (String::new(), cannot("NothingToApprove", "no deployment of this commit waits there".to_owned()))
+            (String::new(), cannot("NothingToApprove", "no deployment of this commit is waiting".to_owned()))
         });
         let (sha, cause) = (sha.as_str(), error.message.as_str());
         let answer = Some(visit.say(&Reply::NotApproved { environment, sha, cause }));
-        let stand = Stand::Failed(error.reason.to_owned(), error.message.clone());
-        return Ok(Outcome { stand, answer, request: None });
+        let state = CommandState::Failed(error.reason.to_owned(), error.message.clone());
+        return Ok(Outcome { state, answer, request: None });
     };
     for request in &waiting {
         let approval = Approval { login: by.clone(), time: Time(visit.context.common.clock.now()) };
@@ -300,5 +308,5 @@ async fn approve(
             .await?;
     }
     let answer = Some(visit.say(&Reply::Approved { environment, sha: &first.spec.sha, by }));
-    Ok(Outcome { stand: Stand::Done, answer, request: None })
+    Ok(Outcome { state: CommandState::Done, answer, request: None })
 }

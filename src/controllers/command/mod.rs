@@ -18,7 +18,7 @@ use kube::runtime::controller::Action;
 use self::answer::Answering;
 pub(super) use self::answer::Responses;
 pub use self::answer::relay;
-use super::ingest::{Hints, Reception};
+use super::ingest::{EventIngest, PullRequestFreshness};
 use crate::api::{
     self, ConditionStatus, DeploymentCommandStatus, LocalReference, PreviewRepository, find_condition,
 };
@@ -40,11 +40,11 @@ const UNDERSTOOD: &str = "Understood";
 /// Condition: the commander is permitted to give it.
 const AUTHORIZED: &str = "Authorized";
 /// Condition: the command was executed.
-const CARRIED_OUT: &str = "CarriedOut";
+const EXECUTED: &str = "Executed";
 /// Condition: the command is answered where it was given.
 const ANSWERED: &str = "Answered";
 /// Conditions of the steps, in their order.
-pub(super) const STAGES: [&str; 3] = [UNDERSTOOD, AUTHORIZED, CARRIED_OUT];
+pub(super) const STAGES: [&str; 3] = [UNDERSTOOD, AUTHORIZED, EXECUTED];
 /// All conditions, in their order.
 pub(super) const CONDITIONS: [&str; 7] = [
     conditions::READY,
@@ -52,7 +52,7 @@ pub(super) const CONDITIONS: [&str; 7] = [
     conditions::STALLED,
     UNDERSTOOD,
     AUTHORIZED,
-    CARRIED_OUT,
+    EXECUTED,
     ANSWERED,
 ];
 
@@ -62,14 +62,14 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// that no sweep takes an old comment for a new command.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
-/// What the reconciles of commands need.
+/// Dependencies of the reconciles of commands.
 pub struct Context {
     pub(super) common: Arc<Common>,
     pub(super) secrets: Arc<dyn Secrets>,
     pub(super) chat: Arc<dyn Chat>,
     pub(super) publisher: Arc<Publisher>,
-    pub(super) reception: Arc<Reception>,
-    pub(super) hints: Arc<Hints>,
+    pub(super) ingest: Arc<EventIngest>,
+    pub(super) freshness: Arc<PullRequestFreshness>,
     pub(super) responses: Responses,
 }
 
@@ -83,7 +83,7 @@ pub fn reconcile(
 
 /// State of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Stand {
+enum CommandState {
     /// The text is no valid command here.
     NotUnderstood(CommandError),
     /// The commander isn't permitted to give it.
@@ -99,7 +99,7 @@ enum Stand {
     Failed(String, String),
 }
 
-impl Stand {
+impl CommandState {
     /// Returns the reaction to the comment of a command that has ended.
     const fn emoji(&self) -> Option<Emoji> {
         match self {
@@ -113,7 +113,7 @@ impl Stand {
 
 /// Result of a reconcile.
 struct Outcome {
-    stand: Stand,
+    state: CommandState,
     /// Text of the answer; `None` if there is none yet.
     answer: Option<String>,
     /// Name of the request that the command created.
@@ -145,7 +145,7 @@ impl Visit<'_> {
 
     fn not_understood(&self, error: CommandError) -> Outcome {
         let answer = Some(self.say(&Reply::NotUnderstood(&error)));
-        Outcome { stand: Stand::NotUnderstood(error), answer, request: None }
+        Outcome { state: CommandState::NotUnderstood(error), answer, request: None }
     }
 }
 
@@ -187,7 +187,7 @@ async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) ->
     } else {
         let outcome = steps(&visit, class).await?;
         // Record the result before the answer is sent.
-        (record(&visit, &outcome).await?, outcome.stand.emoji())
+        (record(&visit, &outcome).await?, outcome.state.emoji())
     };
     let status = record_answer(&visit, status, emoji).await?;
     let answering = unanswered(&status).map(|text| answer::start(&visit, class, &status, text, emoji));
@@ -264,7 +264,7 @@ async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, 
         let (forge, name, comment) = (Arc::clone(&visit.forge), visit.name.clone(), comment.id);
         visit.context.publisher.courtesy(async move {
             if let Err(error) = forge.react(&name, comment, Emoji::Eyes).await {
-                tracing::debug!(repository = %name, comment, %error, "no reaction that it was seen");
+                tracing::debug!(repository = %name, comment, %error, "failed to create reaction");
             }
         });
     }
@@ -278,7 +278,7 @@ async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, 
 
 fn not_permitted(visit: &Visit<'_>, needed: RepositoryRole) -> Outcome {
     let answer = Some(visit.say(&Reply::NotPermitted { login: &visit.command.spec.login, needed }));
-    Outcome { stand: Stand::NotPermitted, answer, request: None }
+    Outcome { state: CommandState::NotPermitted, answer, request: None }
 }
 
 /// Whether the command has ended and was answered.
@@ -295,7 +295,7 @@ pub(super) fn is_decided(command: &api::DeploymentCommand) -> bool {
 fn decided(status: &DeploymentCommandStatus) -> Option<Emoji> {
     let verdict =
         |kind: &str| find_condition(&status.conditions, kind).map_or("Unknown", |found| &found.status);
-    match (verdict(UNDERSTOOD), verdict(AUTHORIZED), verdict(CARRIED_OUT)) {
+    match (verdict(UNDERSTOOD), verdict(AUTHORIZED), verdict(EXECUTED)) {
         ("False", ..) => Some(Emoji::Confused),
         (_, "False", _) | (_, _, "False") => Some(Emoji::MinusOne),
         (_, _, "True") => Some(Emoji::PlusOne),
@@ -322,37 +322,44 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentComman
     let mut set = |kind, verdict, reason: &str, message: &str| {
         conditions::set(&mut list, kind, verdict, reason, message, generation, now);
     };
-    if let Stand::NotUnderstood(CommandError { reason, message, .. }) = &outcome.stand {
+    if let CommandState::NotUnderstood(CommandError { reason, message, .. }) = &outcome.state {
         set(UNDERSTOOD, False, reason, message);
     } else {
         set(UNDERSTOOD, True, "Understood", "");
         let login = &visit.command.spec.login;
-        match &outcome.stand {
-            Stand::NotPermitted => {
-                set(AUTHORIZED, False, "NotPermitted", &format!("{login} lacks the role that it takes"));
+        match &outcome.state {
+            CommandState::NotPermitted => {
+                set(
+                    AUTHORIZED,
+                    False,
+                    "NotPermitted",
+                    &format!("{login} lacks the role that the command requires"),
+                );
             }
             _ => set(AUTHORIZED, True, "Permitted", ""),
         }
     }
-    let summary = match &outcome.stand {
-        Stand::NotUnderstood(CommandError { reason, message, .. }) => {
+    let summary = match &outcome.state {
+        CommandState::NotUnderstood(CommandError { reason, message, .. }) => {
             Summary::Stalled { reason: (*reason).to_owned(), message: message.clone() }
         }
-        Stand::NotPermitted => Summary::Stalled { reason: "NotPermitted".to_owned(), message: String::new() },
-        Stand::UnderWay => {
-            set(CARRIED_OUT, Unknown, "UnderWay", "");
+        CommandState::NotPermitted => {
+            Summary::Stalled { reason: "NotPermitted".to_owned(), message: String::new() }
+        }
+        CommandState::UnderWay => {
+            set(EXECUTED, Unknown, "UnderWay", "");
             Summary::Reconciling { reason: "UnderWay".to_owned(), message: String::new() }
         }
-        Stand::Done => {
-            set(CARRIED_OUT, True, "Done", "");
+        CommandState::Done => {
+            set(EXECUTED, True, "Done", "");
             Summary::Ready { reason: "Done".to_owned(), message: String::new() }
         }
-        Stand::Failing(reason, message) => {
-            set(CARRIED_OUT, Unknown, reason, message);
+        CommandState::Failing(reason, message) => {
+            set(EXECUTED, Unknown, reason, message);
             Summary::Reconciling { reason: reason.clone(), message: message.clone() }
         }
-        Stand::Failed(reason, message) => {
-            set(CARRIED_OUT, False, reason, message);
+        CommandState::Failed(reason, message) => {
+            set(EXECUTED, False, reason, message);
             Summary::Stalled { reason: reason.clone(), message: message.clone() }
         }
     };

@@ -71,9 +71,9 @@ async fn look<'a>(
         let state = match status.map(|status| &status.state) {
             Some(StatusState::Success) => "live",
             Some(state) if state.is_failed() => "failed",
-            Some(StatusState::Inactive) => "gone",
-            Some(_) => "under way",
-            None => "asked for",
+            Some(StatusState::Inactive) => "inactive",
+            Some(_) => "in progress",
+            None => "requested",
         };
         state.clone_into(&mut found.state);
         found.url = status.and_then(|status| status.environment_url.clone());
@@ -92,7 +92,7 @@ fn waiting(visit: &Visit<'_>, entry: &RepositoryEnvironment) -> Option<String> {
     let waiting = requests.iter().filter_map(|request| {
         let (status, _, message) = request::ready(request)?;
         let sha = short_sha(&request.spec.sha);
-        (status == "Unknown" && !message.is_empty()).then(|| format!("{sha} {message}"))
+        (status == "Unknown" && !message.is_empty()).then(|| format!("{sha}: {message}"))
     });
     let all: Vec<String> = waiting.collect();
     (!all.is_empty()).then(|| all.join("; "))

@@ -32,7 +32,7 @@ async fn an_answer_that_hangs_delays_no_other_installation() {
     })
     .await;
     for name in &stuck {
-        assert!(said(&world, name, "CarriedOut").starts_with("True"), "recorded before it is answered");
+        assert!(said(&world, name, "Executed").starts_with("True"), "recorded before it is answered");
         assert!(said(&world, name, "Answered").starts_with("Unknown Answering"));
     }
     shutdown.cancel();

@@ -154,6 +154,7 @@ impl Objects<'_> {
             inventory.retain(|kept| kept != entry);
         }
         self.placing.forget_all_but(self.resources.iter().chain(self.routes));
+        self.log_applied();
         deleting.map_or(Ok(()), |job| {
             Err(Stop::Report(Progress::Waiting {
                 stage: Stage::Apply,
@@ -161,6 +162,24 @@ impl Objects<'_> {
                 message: format!("Job {job} of an earlier revision is still being deleted"),
             }))
         })
+    }
+
+    /// Logs that the revision was applied, unless nothing changed.
+    fn log_applied(&self) {
+        let (written, deleted) = (self.placing.written(), self.surplus.len());
+        if written + deleted == 0 {
+            return;
+        }
+        tracing::info!(
+            namespace = self.target.environment_namespace,
+            name = self.target.environment_name,
+            repository = self.target.repository,
+            sha = self.target.sha,
+            deployment_id = self.placing.revision.deployment_id,
+            written,
+            deleted,
+            "revision applied"
+        );
     }
 
     /// Adds the template's name to a mistake, after the cause.
@@ -185,6 +204,12 @@ async fn hold_namespace(
         Some(known) => Some((*known).clone()),
         None => match context.common.cluster.create(write::ENVIRONMENT, namespace).await {
             Ok(created) => {
+                tracing::info!(
+                    namespace = target.environment_namespace,
+                    name = target.environment_name,
+                    preview_namespace = target.namespace,
+                    "namespace created"
+                );
                 remember(&created, context);
                 return Ok(created);
             }

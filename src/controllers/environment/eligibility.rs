@@ -13,7 +13,7 @@ use crate::api::{
     Refusal, Verification,
 };
 use crate::controllers::request;
-use crate::core::environment::eligibility::{self, Verdict};
+use crate::core::environment::eligibility::{self, Eligibility};
 use crate::core::environment::resolve::Admitted;
 use crate::core::environment::status::{self, Progress};
 use crate::core::forge::StatusState;
@@ -45,7 +45,7 @@ pub(super) enum Verified {
 pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result<Verified, Stop> {
     let Visit { environment, context, .. } = *visit;
     if let Some(id) = ended(visit, admitted).await? {
-        return Ok(Verified::Over("DeploymentInactive", format!("deployment {id} is over on GitHub")));
+        return Ok(Verified::Over("DeploymentInactive", format!("deployment {id} has ended on GitHub")));
     }
     let Some(reference) = &environment.spec.pull_request else { return Ok(Verified::Allowed(None)) };
     let revision = &environment.spec.revision;
@@ -64,7 +64,7 @@ pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result
         });
     }
     let (forge, repository) = context.common.forge(admitted).await?;
-    let max_age = context.requests.hints.max_age_for(environment, &repository, reference.number);
+    let max_age = context.requests.freshness.max_age_for(environment, &repository, reference.number);
     let pull_request = match forge.pull_request(&repository, reference.number, max_age).await {
         Ok(pull_request) => pull_request,
         Err(ForgeError::NotFound(message)) => {
@@ -108,17 +108,17 @@ pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result
         (verification(Some(refusal)), mistake)
     };
     Ok(match verdict {
-        Verdict::Allowed => Verified::Allowed(Some(verification(None))),
-        Verdict::Refused(mistake) if mistake.reason == Reason::NotTheHead => {
+        Eligibility::Allowed => Verified::Allowed(Some(verification(None))),
+        Eligibility::Refused(mistake) if mistake.reason == Reason::NotTheHead => {
             let (verification, mistake) = refused(mistake);
             Verified::NotTheHead { verification, mistake, head: pull_request.head_sha.clone() }
         }
-        Verdict::Refused(mistake) => {
+        Eligibility::Refused(mistake) => {
             let (verification, mistake) = refused(mistake);
             Verified::Refused(Some(verification), mistake)
         }
-        Verdict::Superseded { head } if was_head(environment, &requests) => Verified::Superseded(head),
-        Verdict::Superseded { head } => {
+        Eligibility::Superseded { head } if was_head(environment, &requests) => Verified::Superseded(head),
+        Eligibility::Superseded { head } => {
             let commits = forge.pull_request_commits(&repository, reference.number).await?;
             match eligibility::never_the_head(reference.number, &revision.sha, &commits) {
                 None => Verified::Superseded(head),
@@ -128,7 +128,7 @@ pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result
                 }
             }
         }
-        Verdict::Over { reason, message } => Verified::Over(reason, message),
+        Eligibility::Over { reason, message } => Verified::Over(reason, message),
     })
 }
 
@@ -152,13 +152,13 @@ pub(super) async fn settle(
             if !status::is_superseded(environment.status.as_ref(), &environment.spec.revision) {
                 // The head's deployment may exist already. In that case only this reconcile of its
                 // request deploys it again.
-                request::look_at_head(environment, &head, &context.requests).await?;
+                request::enqueue_head(environment, &head, &context.requests).await?;
             }
             Err(Stop::Report(Progress::Superseded { head }))
         }
         Verified::NotTheHead { verification, mistake, head } => {
             // This revision replaced the head, which may have a deployment already.
-            request::look_at_head(environment, &head, &context.requests).await?;
+            request::enqueue_head(environment, &head, &context.requests).await?;
             visit.findings.verified = Some(verification);
             Err(mistake.into())
         }
@@ -166,7 +166,7 @@ pub(super) async fn settle(
             let current = context.common.objects.environments.current(environment);
             if current.is_some_and(|current| current.spec.revision != environment.spec.revision) {
                 // Another deployment arrived during the calls to GitHub. Verify that one instead.
-                let reason = "another deployment came".to_owned();
+                let reason = "a newer deployment arrived".to_owned();
                 return Err(Failure::Soon { reason, after: Duration::ZERO }.into());
             }
             request::end_with(environment, &context.requests).await?;

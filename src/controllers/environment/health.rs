@@ -14,7 +14,7 @@ use super::{Context, Visit, stuck};
 use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
 use crate::core::cause::Cause;
 use crate::core::conditions::READY;
-use crate::core::environment::health::{self, Observation, Observed, Verdict};
+use crate::core::environment::health::{self, EnvironmentHealth, Observation, Observed};
 use crate::core::environment::plan;
 use crate::core::environment::reason::EnvironmentReason;
 use crate::core::environment::resolved::Target;
@@ -69,23 +69,25 @@ pub(super) async fn assess(visit: &mut Visit<'_>, target: &Target, applied: &App
     }
     // No watch reports changes of these objects.
     let unwatched = unwatched.then_some(match assessment.verdict {
-        Verdict::Progressing { .. } => PROBE_AGAIN,
-        Verdict::Ready | Verdict::Failed { .. } => READ_AGAIN_WHEN_READY,
+        EnvironmentHealth::Progressing { .. } => PROBE_AGAIN,
+        EnvironmentHealth::Ready | EnvironmentHealth::Failed { .. } => READ_AGAIN_WHEN_READY,
     });
     for wait in [unwatched, assessment.look_again_after].into_iter().flatten() {
         visit.look_again_after(wait);
     }
     match assessment.verdict {
-        Verdict::Progressing { reason, message } => {
+        EnvironmentHealth::Progressing { reason, message } => {
             Progress::Waiting { stage: Stage::Health, reason: EnvironmentReason::Health(reason), message }
         }
-        Verdict::Failed { reason, message } => {
+        EnvironmentHealth::Failed { reason, message } => {
             Progress::Failed { stage: Stage::Health, reason: EnvironmentReason::Health(reason), message }
         }
-        Verdict::Ready if status::has_succeeded(environment.status.as_ref(), &environment.spec.revision) => {
+        EnvironmentHealth::Ready
+            if status::has_succeeded(environment.status.as_ref(), &environment.spec.revision) =>
+        {
             Progress::Ready
         }
-        Verdict::Ready => {
+        EnvironmentHealth::Ready => {
             let (stage, reason) = (Stage::Answer, EnvironmentReason::NotAnswering);
             match answers(environment, target, context, now, assessment.unconfirmed.as_deref()).await {
                 Ok(()) => Progress::Ready,
@@ -186,7 +188,7 @@ fn of_kind<T: serde::de::DeserializeOwned>(
     serde_json::from_value(value)
         .inspect_err(|error| {
             let error = api_error::text(&error.to_string());
-            tracing::warn!(kind, name = object.name_any(), error, "object can't be read");
+            tracing::warn!(kind, name = object.name_any(), error, "failed to read object");
         })
         .ok()
 }

@@ -58,7 +58,7 @@ const NEWS: Duration = Duration::from_secs(3);
 /// else is written before.
 const ACKNOWLEDGED: Duration = Duration::from_secs(10);
 
-/// What the reconciles of environments need.
+/// Dependencies of the reconciles of environments.
 pub struct Context {
     pub(super) common: Arc<Common>,
     pub(super) live: Arc<dyn LiveObjects>,
@@ -70,7 +70,7 @@ pub struct Context {
     pub(super) memory: Memory,
 }
 
-/// What this process knows of environments beyond their status. A restart loses it.
+/// State of environments beyond their status. A restart loses it.
 #[derive(Default)]
 pub struct Memory {
     applications: applications::Applications,
@@ -166,7 +166,7 @@ async fn visit(environment: &PreviewEnvironment, context: &Arc<Context>) -> Resu
     let seen = status::first_seen(environment.status.as_ref(), &environment.spec.revision, now);
     let mut visit = Visit { environment, context, now, seen, findings: Findings::default(), again: None };
     let uid = environment.uid().unwrap_or_default();
-    // What an earlier, failed reconcile found is older than what this one finds.
+    // The findings of an earlier, failed reconcile are older than those of this one.
     context.memory.applications.take(&uid);
     let progress = match Box::pin(steps(&mut visit)).await {
         Ok(progress) | Err(Stop::Report(progress)) => progress,

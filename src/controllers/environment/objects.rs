@@ -1,6 +1,7 @@
 //! Reads, compares and, if necessary, writes one object of a plan. [`plan::change`] decides what to
 //! do.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -33,6 +34,8 @@ pub(super) struct Placing<'a> {
     pace: Duration,
     now: Timestamp,
     pub(super) context: &'a Context,
+    /// Number of objects that this reconcile created or changed.
+    written: AtomicUsize,
 }
 
 /// State of a planned object.
@@ -63,7 +66,13 @@ impl<'a> Placing<'a> {
             pace: if ready { READ_AGAIN_WHEN_READY } else { READ_AGAIN },
             now: context.common.clock.now(),
             context,
+            written: AtomicUsize::new(0),
         }
+    }
+
+    /// Returns the number of objects that this reconcile created or changed.
+    pub(super) fn written(&self) -> usize {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Forgets all other objects of the environment.
@@ -115,6 +124,7 @@ impl<'a> Placing<'a> {
         match (self.context.common.cluster.apply(actor, write::ENVIRONMENT, &object).await, live) {
             (Ok(applied), _) => {
                 remember(&applied, self.context);
+                self.written.fetch_add(1, Ordering::Relaxed);
                 applications.wrote(self.environment_uid, &place, &digest, self.now);
                 if corrected {
                     self.context.common.metrics.drift(true);
@@ -145,6 +155,7 @@ impl<'a> Placing<'a> {
         match context.common.cluster.apply(actor, write::ENVIRONMENT, planned).await {
             Ok(applied) => {
                 remember(&applied, context);
+                self.written.fetch_add(1, Ordering::Relaxed);
                 let (place, digest) = (place(planned), digest(planned));
                 context.memory.applications.wrote(self.environment_uid, &place, &digest, self.now);
                 Ok(Placed::There(applied))

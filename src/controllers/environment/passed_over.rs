@@ -91,7 +91,7 @@ pub(super) async fn find(visit: &mut Visit<'_>, admitted: &Admitted<'_>) {
         Err(error) => {
             asked.set(&uid, Answer::Missing);
             let (namespace, name) = (visit.environment.namespace(), visit.environment.name_any());
-            tracing::warn!(namespace, name, %error, "earlier deployments not read, will retry");
+            tracing::warn!(namespace, name, %error, "failed to read earlier deployments, retrying");
         }
     }
 }

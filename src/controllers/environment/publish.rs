@@ -86,6 +86,7 @@ impl Published {
             let id = ended.about.deployment_id;
             match &ended.result {
                 Ok(()) => {
+                    log_reported(environment, &ended.about);
                     context.memory.doubts.set(environment, id, false);
                     writes.done(environment, ended);
                     is_news = true;
@@ -97,7 +98,7 @@ impl Published {
                     }
                     let wait = writes.failed(environment, ended, now);
                     let (namespace, name) = (environment.namespace(), environment.name_any());
-                    tracing::warn!(namespace, name, deployment_id = id, %error, ?wait, "deployment status not created, will retry");
+                    tracing::warn!(namespace, name, deployment_id = id, %error, ?wait, "failed to create deployment status, retrying");
                 }
             }
         }
@@ -107,6 +108,17 @@ impl Published {
             context.common.queues.requests.enqueue_all(&requests);
         }
     }
+}
+
+/// Logs a deployment status that GitHub acknowledged.
+pub(super) fn log_reported(environment: &PreviewEnvironment, report: &DeploymentReport) {
+    tracing::info!(
+        namespace = environment.namespace(),
+        name = environment.name_any(),
+        deployment_id = report.deployment_id,
+        state = report.state.as_github(),
+        "deployment status reported"
+    );
 }
 
 /// Whether a newer write for the same deployment replaced this one before it was sent.
@@ -156,7 +168,7 @@ pub(super) async fn go_on(environment: &PreviewEnvironment, context: &Arc<Contex
         }
         Err(error) => {
             let (namespace, name) = (environment.namespace(), environment.name_any());
-            tracing::debug!(namespace, name, %error, "acknowledged deployment statuses not recorded, will retry");
+            tracing::debug!(namespace, name, %error, "failed to record acknowledged deployment statuses, retrying");
         }
     }
 }

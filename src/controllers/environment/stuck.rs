@@ -54,7 +54,7 @@ pub(super) async fn delete(visit: &Visit<'_>, target: &Target, pod: &StuckPod) {
     match deleted {
         Ok(()) => {
             let message = format!(
-                "deleted Pod/{name}: it is of an earlier revision, can't become ready, and StatefulSet/{stateful_set} waits for it"
+                "deleted Pod/{name} of an earlier revision: it can't become ready and blocks StatefulSet/{stateful_set}"
             );
             tracing::info!(
                 environment = environment.name_any(),
@@ -66,12 +66,12 @@ pub(super) async fn delete(visit: &Visit<'_>, target: &Target, pod: &StuckPod) {
         }
         Err(ClusterError::Refused { message, .. }) => {
             let message = format!(
-                "Pod/{name}, which StatefulSet/{stateful_set} waits for in vain, can't be deleted as the deployer account: {message}"
+                "Pod/{name} of an earlier revision blocks StatefulSet/{stateful_set} and can't be deleted as the deployer account: {message}"
             );
             context.common.events.publish(&about, EventType::Warning, "PodNotDeleted", &message).await;
         }
         Err(error) => {
-            tracing::warn!(namespace = target.namespace, pod = name, %error, "stuck pod can't be deleted yet");
+            tracing::warn!(namespace = target.namespace, pod = name, %error, "failed to delete stuck pod, retrying");
             context.memory.deleted_pods.forget(&pod.uid);
         }
     }

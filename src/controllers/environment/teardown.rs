@@ -10,7 +10,7 @@ use kube::api::{DynamicObject, GroupVersionKind};
 use kube::runtime::controller::Action;
 
 use super::dereference::References;
-use super::{Context, write_status};
+use super::{Context, publish, write_status};
 use crate::api::{DeploymentState, FINALIZER, LABEL_ENVIRONMENT_UID, PreviewEnvironment, find_condition};
 use crate::core::environment::deletion::{self, Deletion};
 use crate::core::environment::status::REPORTED;
@@ -87,7 +87,7 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
             return Ok(Action::requeue(GO_ON));
         }
         Ok(false) => {
-            leave(environment, &progress, "GitHub's rate limits leave no time for it", context).await
+            leave(environment, &progress, "GitHub's rate limits allow no report in time", context).await
         }
         Err(error)
             if is_hopeless(&error, context.common.leadership.drains())
@@ -136,12 +136,12 @@ pub(super) async fn explain(
 /// Reports once that deployments stay as they are on GitHub.
 async fn leave(environment: &PreviewEnvironment, progress: &Deletion<'_>, why: &str, context: &Context) {
     let message =
-        format!("deployments of {} stay as they are on GitHub: {why}", environment.spec.github_environment);
+        format!("deployments of {} keep their state on GitHub: {why}", environment.spec.github_environment);
     let known = environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is_known = find_condition(known, REPORTED).is_some_and(|reported| reported.message == message);
     let said = say(environment, &Deletion { reported: Some(Err(&message)), ..*progress }, context).await;
     if let Err(error) = said {
-        tracing::debug!(name = environment.name_any(), %error, "status of a deletion not written");
+        tracing::debug!(name = environment.name_any(), %error, "failed to write the status of a deletion");
     }
     if !is_known {
         let about = write::reference(environment);
@@ -259,6 +259,9 @@ fn collect(environment: &PreviewEnvironment, context: &Context) -> Result<(), Fo
     for ended in writes.results(environment) {
         let id = ended.about.deployment_id;
         writes.done(environment, &ended);
+        if ended.result.is_ok() {
+            publish::log_reported(environment, &ended.about);
+        }
         match ended.result {
             // The deployment has been deleted on GitHub.
             Ok(()) | Err(WriteError::Forge(ForgeError::NotFound(_))) => {
@@ -303,6 +306,12 @@ fn is_out_of_patience(environment: &PreviewEnvironment, context: &Context) -> bo
 async fn release(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
     let kind = write::kind::<PreviewEnvironment>();
     context.common.cluster.remove_finalizer(&kind, &environment.metadata, FINALIZER).await?;
+    tracing::info!(
+        namespace = environment.namespace(),
+        name = environment.name_any(),
+        pull_request = environment.spec.pull_request.as_ref().map(|reference| reference.number),
+        "environment deleted"
+    );
     forget(environment, context);
     Ok(())
 }
@@ -333,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_credentials_hold_an_environment_unless_it_drains() {
+    fn missing_credentials_block_deletion_unless_draining() {
         for error in [
             ForgeError::Credentials("Secret \"github\" isn't there".into()),
             ForgeError::Forbidden("This installation has been suspended".into()),

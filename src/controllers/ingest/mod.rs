@@ -1,7 +1,7 @@
 //! Applies events to the cluster. Events come from webhooks, from the sweep, and from requests that
 //! have just created a deployment. This module only writes to Kubernetes.
 
-mod hints;
+mod pull_request_freshness;
 mod source;
 
 use std::cmp::Ordering;
@@ -17,9 +17,9 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-pub use self::hints::Hints;
-pub use self::source::Learned;
-use self::source::Source;
+pub use self::pull_request_freshness::PullRequestFreshness;
+use self::source::EventContext;
+pub use self::source::EventSource;
 use crate::api::{
     ANNOTATION_NEWS, ANNOTATION_PULL_REQUEST_UPDATED, DeploymentCommand, DeploymentCommandSpec,
     DeploymentRequest, DeploymentRequestSpec, FINALIZER, LABEL_PULL_REQUEST, LABEL_REPOSITORY, Origin,
@@ -48,18 +48,18 @@ const MISSED_AGAIN: Duration = Duration::from_mins(10);
 const STORE_LAGS: Duration = Duration::from_secs(5);
 
 /// Writes the objects that an event requests.
-pub struct Reception {
+pub struct EventIngest {
     common: Arc<Common>,
-    hints: Arc<Hints>,
+    freshness: Arc<PullRequestFreshness>,
     /// Deployments handled within [`STORE_LAGS`]. The index may not show their environments yet,
     /// and both the request and the webhook report the same deployment.
-    carried_out: Mutex<HashMap<i64, Arc<OnceCell<Instant>>>>,
+    recently_applied: Mutex<HashMap<i64, Arc<OnceCell<Instant>>>>,
 }
 
-impl Reception {
-    /// Creates a reception.
-    pub fn new(common: Arc<Common>, hints: Arc<Hints>) -> Self {
-        Self { common, hints, carried_out: Mutex::default() }
+impl EventIngest {
+    /// Creates an ingest without any handled event.
+    pub fn new(common: Arc<Common>, freshness: Arc<PullRequestFreshness>) -> Self {
+        Self { common, freshness, recently_applied: Mutex::default() }
     }
 
     /// Makes the changes that an event requests. Returns a sentence about what was done.
@@ -67,30 +67,30 @@ impl Reception {
     /// # Errors
     /// The Kubernetes API is not available, or an environment of the same name is still being
     /// deleted.
-    pub async fn take_in(&self, event: &Event, learned: Learned) -> Result<String, ClusterError> {
-        self.take_in_at(event, learned, self.common.clock.now()).await
+    pub async fn apply(&self, event: &Event, source: EventSource) -> Result<String, ClusterError> {
+        self.apply_at(event, source, self.common.clock.now()).await
     }
 
-    /// Like [`Self::take_in`], for an event received at `now`. When one commit was pushed to
+    /// Like [`Self::apply`], for an event received at `now`. When one commit was pushed to
     /// several branches, this time decides which push is the newest.
     ///
     /// # Errors
-    /// The same as [`Self::take_in`] returns.
-    pub async fn take_in_at(
+    /// The same as [`Self::apply`] returns.
+    pub async fn apply_at(
         &self,
         event: &Event,
-        learned: Learned,
+        source: EventSource,
         now: Timestamp,
     ) -> Result<String, ClusterError> {
-        let mut source = Source { learned, now, pushed_at: None };
+        let mut context = EventContext { source, now, pushed_at: None };
         match event {
             Event::PullRequest { repository, pull_request } => {
                 let version = pull_request.version();
-                self.hints.received(repository, pull_request.number, &source, &version);
+                self.freshness.receive(repository, pull_request.number, &context, &version);
             }
-            Event::Push { pushed_at, .. } => source.pushed_at = *pushed_at,
+            Event::Push { pushed_at, .. } => context.pushed_at = *pushed_at,
             Event::Comment { comment, .. } if triggers::is_too_old(comment, now) => {
-                return Ok("nothing to do: the comment is too old to be obeyed".to_owned());
+                return Ok("ignored: the comment is too old".to_owned());
             }
             _ => {}
         }
@@ -99,7 +99,7 @@ impl Reception {
         let changes = triggers::changes(event, &repositories, &self.common.settings.cluster_id);
         let mut done = Vec::new();
         for change in changes {
-            done.extend(self.make(change, &source).await?);
+            done.extend(self.apply_change(change, &context).await?);
         }
         Ok(if done.is_empty() { "nothing to do".to_owned() } else { done.join("; ") })
     }
@@ -114,24 +114,31 @@ impl Reception {
         all.map(|repository| (repository.uid(), repository)).collect()
     }
 
-    async fn make(&self, change: Change, source: &Source) -> Result<Vec<String>, ClusterError> {
-        if matches!(change, Change::Request { .. } | Change::CarryOut { .. } | Change::Command { .. }) {
+    async fn apply_change(
+        &self,
+        change: Change,
+        context: &EventContext,
+    ) -> Result<Vec<String>, ClusterError> {
+        if matches!(change, Change::Request { .. } | Change::Deploy { .. } | Change::Command { .. }) {
             self.common.leadership.may_create()?;
         }
         match change {
             Change::Request { namespace, name, spec, version } => {
-                self.request(&namespace, name, spec, version.as_deref(), source).await
+                self.request(&namespace, name, spec, version.as_deref(), context).await
             }
-            Change::CarryOut { namespace, name, spec, request } => {
+            Change::Deploy { namespace, name, spec, request } => {
                 if request.is_some_and(|request| self.is_over(&namespace, &request, &spec)) {
                     return Ok(vec![format!(
-                        "PreviewEnvironment {namespace}/{name} is left: its request is over"
+                        "PreviewEnvironment {namespace}/{name} not applied: its request has ended"
                     )]);
                 }
-                self.carry_out(&namespace, &name, *spec).await
+                self.apply_environment(&namespace, &name, *spec).await
             }
-            Change::LookAgain { namespace, repository, number, version } => {
-                self.look_again(&namespace, &repository, number, |known| source.record(known, &version)).await
+            Change::Reconcile { namespace, repository, number, version } => {
+                self.enqueue_pull_request(&namespace, &repository, number, |known| {
+                    context.record(known, &version)
+                })
+                .await
             }
             Change::Followed { namespace, repository, deployment_id } => {
                 // For a deployment that Matinee itself deploys, its environment enqueues the
@@ -141,11 +148,13 @@ impl Reception {
                     environment.namespace().as_deref() == Some(&namespace)
                         && environment.spec.revision.deployment_id == Some(deployment_id)
                 });
-                self.wake(&namespace, &repository, source, |request| follows(request, deployment_id, own))
-                    .await
+                self.enqueue_requests(&namespace, &repository, context, |request| {
+                    follows(request, deployment_id, own)
+                })
+                .await
             }
             Change::Checked { namespace, repository, sha } => {
-                self.wake(&namespace, &repository, source, |request| {
+                self.enqueue_requests(&namespace, &repository, context, |request| {
                     request.spec.sha == sha && supersession::waits(request)
                 })
                 .await
@@ -160,19 +169,19 @@ impl Reception {
         name: String,
         spec: DeploymentRequestSpec,
         version: Option<&str>,
-        source: &Source,
+        context: &EventContext,
     ) -> Result<Vec<String>, ClusterError> {
         if spec.requested_by.origin == Origin::Push {
-            return self.pushed(namespace, name, spec, source).await;
+            return self.pushed(namespace, name, spec, context).await;
         }
-        let record = |known: Option<&str>| version.and_then(|version| source.record(known, version));
-        self.create_or_look(
+        let record = |known: Option<&str>| version.and_then(|version| context.record(known, version));
+        self.create_or_enqueue(
             namespace,
             name,
             &spec,
             record(None),
             |known| is_same(&known.spec, &spec),
-            |known| record(last_word(known)),
+            |known| record(newest_event(known)),
         )
         .await
     }
@@ -185,29 +194,29 @@ impl Reception {
         namespace: &str,
         name: String,
         spec: DeploymentRequestSpec,
-        source: &Source,
+        context: &EventContext,
     ) -> Result<Vec<String>, ClusterError> {
         let repository = Key::Repository(namespace.to_owned(), spec.repository_ref.name.clone());
         let all = self.common.objects.requests.with(&repository);
         let all: Vec<&DeploymentRequest> = all.iter().map(AsRef::as_ref).collect();
-        let push = Push::new(source.pushed_at, source.now);
-        let is_reported = source.learned != Learned::Found;
+        let push = Push::new(context.pushed_at, context.now);
+        let is_reported = context.source != EventSource::Found;
         let next = |known: &DeploymentRequest| pushes::next_record(known, push, is_reported, &all);
         if let Some(known) = pushes::known(namespace, &spec, &all) {
-            return self.look(known, next(known)).await;
+            return self.enqueue(known, next(known)).await;
         }
         let is_same = |known: &DeploymentRequest| {
             known.metadata.deletion_timestamp.is_none()
                 && is_same(&known.spec, &spec)
                 && known.spec.requested_by.branch == spec.requested_by.branch
         };
-        self.create_or_look(namespace, name, &spec, Some(push.record()), is_same, next).await
+        self.create_or_enqueue(namespace, name, &spec, Some(push.record()), is_same, next).await
     }
 
     /// Creates a request with its first record, or enqueues the existing one, for which `is_same`
     /// is true, if it has a `next` record. A request's name is made from its commit, which another
     /// place may have requested under the same name.
-    async fn create_or_look(
+    async fn create_or_enqueue(
         &self,
         namespace: &str,
         name: String,
@@ -220,11 +229,13 @@ impl Reception {
         for name in [&name, &distinct] {
             match self.create_request(namespace, name, spec, first.clone()).await? {
                 None => return Ok(vec![format!("DeploymentRequest {namespace}/{name} created")]),
-                Some(known) if is_same(&known) => return self.look(&*known, next(&known)).await,
+                Some(known) if is_same(&known) => return self.enqueue(&*known, next(&known)).await,
                 Some(_) => {}
             }
         }
-        Ok(vec![format!("DeploymentRequest {namespace}/{name} is left: other requests have its names")])
+        Ok(vec![format!(
+            "DeploymentRequest {namespace}/{name} not created: other requests already have its names"
+        )])
     }
 
     fn known_request(&self, namespace: &str, name: &str) -> Option<Arc<DeploymentRequest>> {
@@ -268,16 +279,16 @@ impl Reception {
     }
 
     /// Enqueues the requests of a PreviewRepository for which `fits` is true, by an annotation.
-    async fn wake(
+    async fn enqueue_requests(
         &self,
         namespace: &str,
         repository: &str,
-        source: &Source,
+        context: &EventContext,
         fits: impl Fn(&DeploymentRequest) -> bool,
     ) -> Result<Vec<String>, ClusterError> {
         let mut requests = self.requests_of(namespace, repository);
         requests.retain(|request| request.metadata.deletion_timestamp.is_none() && fits(request));
-        let delivery = source.delivery().unwrap_or_else(|| source.now.to_string());
+        let delivery = context.delivery().unwrap_or_else(|| context.now.to_string());
         let mut done = Vec::new();
         for request in requests {
             let known = request.annotations().get(ANNOTATION_NEWS).map(String::as_str);
@@ -285,7 +296,7 @@ impl Reception {
             if write::annotate(&*self.common.cluster, write::NEWS, &*request, ANNOTATION_NEWS, &record)
                 .await?
             {
-                done.push(format!("DeploymentRequest {namespace}/{} is looked at", request.name_any()));
+                done.push(format!("DeploymentRequest {namespace}/{} enqueued", request.name_any()));
             }
         }
         Ok(done)
@@ -334,7 +345,7 @@ impl Reception {
     ///
     /// # Errors
     /// [`ClusterError::Conflict`] when it exists already; any other error of the Kubernetes API.
-    pub async fn ask(
+    pub async fn create_for_command(
         &self,
         namespace: &str,
         name: &str,
@@ -361,32 +372,32 @@ impl Reception {
         under_way.is_none()
     }
 
-    async fn carry_out(
+    async fn apply_environment(
         &self,
         namespace: &str,
         name: &str,
         spec: PreviewEnvironmentSpec,
     ) -> Result<Vec<String>, ClusterError> {
-        if let Some(known) = self.common.objects.environments.get(namespace, name) {
-            if !is_same_environment(&known.spec, &spec) {
+        if let Some(existing) = self.common.objects.environments.get(namespace, name) {
+            if !is_same_environment(&existing.spec, &spec) {
                 return Ok(vec![name_taken(namespace, name)]);
             }
-            let is_terminating = known.metadata.deletion_timestamp.is_some();
-            match known.spec.revision.deployment_id.cmp(&spec.revision.deployment_id) {
+            let is_terminating = existing.metadata.deletion_timestamp.is_some();
+            match existing.spec.revision.deployment_id.cmp(&spec.revision.deployment_id) {
                 Ordering::Greater => return Ok(Vec::new()),
                 Ordering::Equal if !is_terminating => return Ok(Vec::new()),
-                _ if is_terminating => return Err(terminating(&known)),
+                _ if is_terminating => return Err(terminating(&existing)),
                 _ => {}
             }
         }
         let Some(deployment) = spec.revision.deployment_id else {
-            return self.apply_environment(namespace, name, &spec).await;
+            return self.write_environment(namespace, name, &spec).await;
         };
         // The request and the webhook report the same deployment at nearly the same time.
-        let cell = self.carried_out(deployment);
+        let cell = self.recently_applied(deployment);
         let mut done = Vec::new();
         cell.get_or_try_init(async || {
-            done = self.apply_environment(namespace, name, &spec).await?;
+            done = self.write_environment(namespace, name, &spec).await?;
             Ok::<_, ClusterError>(Instant::now())
         })
         .await?;
@@ -394,8 +405,8 @@ impl Reception {
     }
 
     /// Returns the cell of a deployment, which has the time when it was handled.
-    fn carried_out(&self, deployment: i64) -> Arc<OnceCell<Instant>> {
-        let mut known = self.carried_out.lock().unwrap_or_else(PoisonError::into_inner);
+    fn recently_applied(&self, deployment: i64) -> Arc<OnceCell<Instant>> {
+        let mut known = self.recently_applied.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, cell| match cell.get() {
             Some(at) => at.elapsed() < STORE_LAGS,
             None => Arc::strong_count(cell) > 1,
@@ -403,7 +414,7 @@ impl Reception {
         Arc::clone(known.entry(deployment).or_default())
     }
 
-    async fn apply_environment(
+    async fn write_environment(
         &self,
         namespace: &str,
         name: &str,
@@ -454,9 +465,9 @@ impl Reception {
         now: Timestamp,
     ) -> Result<(), ClusterError> {
         if let Some(name) = self.repository_name(namespace, repository) {
-            self.hints.noticed(&name, number, &freshness::gone(None, now));
+            self.freshness.observe(&name, number, &freshness::gone(None, now));
         }
-        self.look_again(namespace, repository, number, |known| {
+        self.enqueue_pull_request(namespace, repository, number, |known| {
             let is_news = known.is_none_or(|known| !freshness::is_gone_since(known, now - MISSED_AGAIN));
             is_news.then(|| freshness::gone(known, now))
         })
@@ -466,7 +477,7 @@ impl Reception {
 
     /// Enqueues the environments and requests of a pull request for which `next` returns a new
     /// annotation. `next` receives the current annotation.
-    async fn look_again(
+    async fn enqueue_pull_request(
         &self,
         namespace: &str,
         repository: &str,
@@ -481,7 +492,7 @@ impl Reception {
                 && environment.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
         });
         for environment in environments {
-            done.extend(self.look(&*environment, next(last_word(&*environment))).await?);
+            done.extend(self.enqueue(&*environment, next(newest_event(&*environment))).await?);
         }
         let mut requests = self.requests_of(namespace, repository);
         requests.retain(|request| {
@@ -489,7 +500,7 @@ impl Reception {
                 && request.spec.pull_request.as_ref().is_some_and(|reference| reference.number == number)
         });
         for request in requests {
-            done.extend(self.look(&*request, next(last_word(&*request))).await?);
+            done.extend(self.enqueue(&*request, next(newest_event(&*request))).await?);
         }
         Ok(done)
     }
@@ -503,13 +514,17 @@ impl Reception {
     ///
     /// # Errors
     /// The Kubernetes API is not available.
-    pub async fn look_at(&self, request: &DeploymentRequest, now: Timestamp) -> Result<(), ClusterError> {
-        let word = freshness::again(last_word(request), now);
-        self.annotate(request, &word).await.map(drop)
+    pub async fn enqueue_again(
+        &self,
+        request: &DeploymentRequest,
+        now: Timestamp,
+    ) -> Result<(), ClusterError> {
+        let record = freshness::again(newest_event(request), now);
+        self.annotate(request, &record).await.map(drop)
     }
 
     /// Enqueues an object by its next record, and says so; does nothing without one.
-    async fn look<K: kube::Resource<DynamicType = ()> + Sync>(
+    async fn enqueue<K: kube::Resource<DynamicType = ()> + Sync>(
         &self,
         object: &K,
         record: Option<String>,
@@ -517,16 +532,16 @@ impl Reception {
         let Some(record) = record else { return Ok(Vec::new()) };
         self.annotate(object, &record).await?;
         let namespace = object.meta().namespace.as_deref().unwrap_or_default();
-        Ok(vec![format!("{} {namespace}/{} is looked at", K::kind(&()), object.name_any())])
+        Ok(vec![format!("{} {namespace}/{} enqueued", K::kind(&()), object.name_any())])
     }
 
     async fn annotate<K: kube::Resource<DynamicType = ()> + Sync>(
         &self,
         object: &K,
-        word: &str,
+        record: &str,
     ) -> Result<bool, ClusterError> {
         let annotation = ANNOTATION_PULL_REQUEST_UPDATED;
-        write::annotate(&*self.common.cluster, write::LOOK, object, annotation, word).await
+        write::annotate(&*self.common.cluster, write::LOOK, object, annotation, record).await
     }
 
     fn metadata(&self, namespace: &str, name: &str, repository: &str, number: Option<i64>) -> ObjectMeta {
@@ -600,17 +615,17 @@ fn is_same_environment(known: &PreviewEnvironmentSpec, spec: &PreviewEnvironment
 /// Returns the sentence for a deployment that isn't deployed because another environment has its
 /// name. The sweep reports it on GitHub and on the PreviewRepository.
 fn name_taken(namespace: &str, name: &str) -> String {
-    format!("PreviewEnvironment {namespace}/{name} is left: another environment has its name")
+    format!("PreviewEnvironment {namespace}/{name} not applied: another environment has its name")
 }
 
 /// Returns the annotation with the newest event of the object's pull request.
-pub(super) fn last_word<K: kube::Resource>(object: &K) -> Option<&str> {
+pub(super) fn newest_event<K: kube::Resource>(object: &K) -> Option<&str> {
     object.meta().annotations.as_ref()?.get(ANNOTATION_PULL_REQUEST_UPDATED).map(String::as_str)
 }
 
 #[async_trait]
-impl Intake for Reception {
+impl Intake for EventIngest {
     async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError> {
-        Ok(self.take_in(&event, Learned::Reported(delivery)).await?)
+        Ok(self.apply(&event, EventSource::Reported(delivery)).await?)
     }
 }

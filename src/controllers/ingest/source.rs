@@ -6,7 +6,7 @@ use crate::core::freshness::{self, Delivery};
 
 /// How an event was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Learned {
+pub enum EventSource {
     /// GitHub reported it in a webhook delivery; `None` when the delivery has no id.
     Reported(Option<Delivery>),
     /// A sweep found it. Sweeps find the same event again and again.
@@ -15,21 +15,21 @@ pub enum Learned {
 
 /// Origin of an event, from which the annotations on objects are made.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
-    pub(super) learned: Learned,
+pub(super) struct EventContext {
+    pub(super) source: EventSource,
     pub(super) now: Timestamp,
     /// Time of the push according to GitHub.
     pub(super) pushed_at: Option<Timestamp>,
 }
 
-impl Source {
+impl EventContext {
     /// Returns a value that is different for each delivery; `None` for an event that a sweep found.
     pub(super) fn delivery(&self) -> Option<String> {
-        match &self.learned {
-            Learned::Reported(Some(delivery)) => Some(delivery.to_string()),
+        match &self.source {
+            EventSource::Reported(Some(delivery)) => Some(delivery.to_string()),
             // Without an id, every delivery counts as a new one.
-            Learned::Reported(None) => Some(self.now.to_string()),
-            Learned::Found => None,
+            EventSource::Reported(None) => Some(self.now.to_string()),
+            EventSource::Found => None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What this process remembers of its sweeps.
+//! State of the sweeps, which a restart loses.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -16,7 +16,7 @@ use kube::runtime::controller::Action;
 
 pub use self::memory::Sweeps;
 use self::status::Synced;
-use super::ingest::Reception;
+use super::ingest::EventIngest;
 use crate::api::PreviewRepository;
 use crate::core::conditions;
 use crate::core::mistake::{Mistake, Reason};
@@ -35,11 +35,11 @@ pub(super) const SYNCED: &str = "Synced";
 pub(super) const CONDITIONS: [&str; 6] =
     [conditions::READY, conditions::RECONCILING, conditions::STALLED, PROMOTION_VALID, ACCEPTED, SYNCED];
 
-/// What the reconciles of PreviewRepositories need.
+/// Dependencies of the reconciles of PreviewRepositories.
 pub struct Context {
     pub(super) common: Arc<Common>,
     pub(super) publisher: Arc<Publisher>,
-    pub(super) reception: Arc<Reception>,
+    pub(super) ingest: Arc<EventIngest>,
     pub(super) sweeps: Arc<Sweeps>,
 }
 

@@ -10,7 +10,7 @@ use kube::ResourceExt as _;
 use super::memory::Swept;
 use super::{Context, is_mistake, untold};
 use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
-use crate::controllers::ingest::Learned;
+use crate::controllers::ingest::EventSource;
 use crate::core::deployment::gates::pushes::newest_first;
 use crate::core::deployment::payload::Mark;
 use crate::core::environment::resolve::Admitted;
@@ -73,7 +73,7 @@ pub(super) async fn sweep(
     for pull_request in pull_requests.items.iter() {
         let pull_request = pull_request.clone();
         let event = Event::PullRequest { repository: name.clone(), pull_request };
-        all = all.and(take_in(event, context).await);
+        all = all.and(apply(event, context).await);
     }
     let deployed: Vec<_> =
         repository.spec.environments.iter().filter(|entry| entry.deploy.is_some()).collect();
@@ -87,12 +87,12 @@ pub(super) async fn sweep(
         let Some(status) = statuses.items.first().cloned() else { continue };
         let deployment = deployment.clone();
         let event = Event::DeploymentStatus { repository: name.clone(), deployment, status };
-        all = all.and(take_in(event, context).await);
+        all = all.and(apply(event, context).await);
     }
     let now = context.common.clock.now();
     for comment in comments.items.iter().filter(|comment| is_recent(repository, comment, now)) {
         let event = Event::Comment { repository: name.clone(), comment: comment.clone() };
-        all = all.and(take_in(event, context).await);
+        all = all.and(apply(event, context).await);
     }
     all?;
     unread?;
@@ -114,15 +114,15 @@ async fn pushes(name: &RepositoryName, branches: &[Branch], context: &Context) -
             sha: branch.sha.clone(),
             pushed_at: None,
         };
-        let taken = context.reception.take_in_at(&event, Learned::Found, received).await;
+        let taken = context.ingest.apply_at(&event, EventSource::Found, received).await;
         all = all.and(taken.map(drop).map_err(Failure::from));
         received -= SignedDuration::from_micros(1);
     }
     all
 }
 
-async fn take_in(event: Event, context: &Context) -> Result<(), Failure> {
-    context.reception.take_in(&event, Learned::Found).await?;
+async fn apply(event: Event, context: &Context) -> Result<(), Failure> {
+    context.ingest.apply(&event, EventSource::Found).await?;
     Ok(())
 }
 
@@ -203,7 +203,7 @@ async fn missed(
     let namespace = repository.namespace().unwrap_or_default();
     for number in missing {
         context
-            .reception
+            .ingest
             .missed(&namespace, &repository.name_any(), *number, context.common.clock.now())
             .await?;
     }
@@ -256,5 +256,5 @@ async fn recent_deployment(
             return Ok(());
         }
     }
-    take_in(Event::Deployment { repository: name.clone(), deployment: deployment.clone() }, context).await
+    apply(Event::Deployment { repository: name.clone(), deployment: deployment.clone() }, context).await
 }

@@ -61,8 +61,14 @@ fn write_status(
 ) {
     let (forge, name) = (Arc::clone(forge), name.clone());
     publisher.courtesy(async move {
-        if let Err(error) = forge.create_deployment_status(&name, &report).await {
-            tracing::warn!(repository = %name, deployment_id = report.deployment_id, %error, "deployment status not created, will retry");
+        let (id, state) = (report.deployment_id, report.state.as_github());
+        match forge.create_deployment_status(&name, &report).await {
+            Ok(()) => {
+                tracing::info!(repository = %name, deployment_id = id, state, "deployment status reported");
+            }
+            Err(error) => {
+                tracing::warn!(repository = %name, deployment_id = id, state, %error, "failed to create deployment status, retrying");
+            }
         }
     });
 }

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::ResourceExt as _;
+
 use super::{Followed, Outcome, Visit};
 use crate::api::ConditionStatus;
 use crate::core::deployment::gates::{self, Standing};
@@ -96,6 +98,14 @@ async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>)
     let mut report = Report::default();
     match result {
         Ok(()) => {
+            tracing::info!(
+                namespace = visit.request.namespace(),
+                name = visit.request.name_any(),
+                repository = %visit.name,
+                sha = visit.request.spec.sha,
+                status = about,
+                "commit status reported"
+            );
             writes.forget(visit.request);
             report.told = Some(about);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use kube::ResourceExt as _;
 
 use super::{Followed, Outcome, Visit, loops, record};
-use crate::controllers::ingest::Learned;
+use crate::controllers::ingest::EventSource;
 use crate::core::deployment::gates::Evaluation;
 use crate::core::deployment::payload::Mark;
 use crate::core::event::Event;
@@ -27,12 +27,21 @@ pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure>
     match result {
         Ok(deployment) => {
             let id = deployment.id;
-            if let Err(failure) = carry_out(visit, deployment.clone()).await {
+            if let Err(failure) = apply_environment(visit, deployment.clone()).await {
                 // Keep the result: the deployment exists, although an environment of that name may
                 // still be being deleted.
                 creations.give_back(visit.request, about, Ok(deployment));
                 return Err(failure);
             }
+            tracing::info!(
+                namespace = visit.request.namespace(),
+                name = visit.request.name_any(),
+                repository = %visit.name,
+                environment = visit.place,
+                sha = visit.request.spec.sha,
+                deployment_id = id,
+                "deployment created"
+            );
             Ok(Some(Outcome::Created { id, followed: Followed::UnderWay }))
         }
         Err(WriteError::Forge(
@@ -46,7 +55,7 @@ pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure>
                 repository = %visit.name,
                 %error,
                 ?wait,
-                "deployment not created, will retry"
+                "failed to create deployment, retrying"
             );
             Ok(None)
         }
@@ -130,8 +139,8 @@ async fn find_or_create(
 
 /// Creates or updates the PreviewEnvironment for the deployment, if Matinee deploys this
 /// environment.
-async fn carry_out(visit: &Visit<'_>, deployment: Deployment) -> Result<(), Failure> {
+async fn apply_environment(visit: &Visit<'_>, deployment: Deployment) -> Result<(), Failure> {
     let event = Event::Deployment { repository: visit.name.clone(), deployment };
-    visit.context.reception.take_in(&event, Learned::Found).await?;
+    visit.context.ingest.apply(&event, EventSource::Found).await?;
     Ok(())
 }

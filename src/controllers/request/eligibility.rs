@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 use super::Visit;
 use crate::api::{Origin, TriggerState};
 use crate::core::deployment::gates::supersession;
-use crate::core::environment::eligibility::{self, Unselected, Verdict};
+use crate::core::environment::eligibility::{self, Eligibility, Unselected};
 use crate::core::forge::{Deployment, StatusState};
 use crate::core::mistake::{Mistake, Reason};
 use crate::core::naming;
@@ -60,7 +60,7 @@ pub(super) async fn verify(visit: &Visit<'_>, created: Option<i64>) -> Result<Ve
 async fn pull_request(visit: &Visit<'_>, created: Option<i64>) -> Result<Verified, Failure> {
     let spec = &visit.request.spec;
     let Some(reference) = &spec.pull_request else { return Ok(Verified::Holds { is_head: true }) };
-    let max_age = visit.context.hints.max_age_for(visit.request, &visit.name, reference.number);
+    let max_age = visit.context.freshness.max_age_for(visit.request, &visit.name, reference.number);
     let pull_request = match visit.forge.pull_request(&visit.name, reference.number, max_age).await {
         Ok(pull_request) => pull_request,
         Err(ForgeError::NotFound(message)) => {
@@ -83,15 +83,17 @@ async fn pull_request(visit: &Visit<'_>, created: Option<i64>) -> Result<Verifie
         triggered,
     );
     Ok(match verdict {
-        Verdict::Over { .. } => Verified::Over,
-        Verdict::Allowed | Verdict::Refused(_) if created.is_some() => Verified::Holds { is_head: true },
-        Verdict::Superseded { .. } if created.is_some() => Verified::Holds { is_head: false },
-        Verdict::Superseded { head } => {
+        Eligibility::Over { .. } => Verified::Over,
+        Eligibility::Allowed | Eligibility::Refused(_) if created.is_some() => {
+            Verified::Holds { is_head: true }
+        }
+        Eligibility::Superseded { .. } if created.is_some() => Verified::Holds { is_head: false },
+        Eligibility::Superseded { head } => {
             Verified::Superseded(format!("commit {head} is the pull request's head now"))
         }
-        Verdict::Refused(mistake) => Verified::Refused(mistake),
-        Verdict::Allowed if triggered => files(visit, reference.number).await?,
-        Verdict::Allowed => Verified::Holds { is_head: true },
+        Eligibility::Refused(mistake) => Verified::Refused(mistake),
+        Eligibility::Allowed if triggered => files(visit, reference.number).await?,
+        Eligibility::Allowed => Verified::Holds { is_head: true },
     })
 }
 
@@ -161,7 +163,7 @@ async fn by_source(visit: &Visit<'_>) -> Result<Result<Option<supersession::Supe
         state => Err(Mistake {
             reason: Reason::SourceNotLive,
             message: format!(
-                "deployment {id} of {} is {} now: it has to be {} for this one to be created",
+                "deployment {id} of {} is {} now: this request requires {}",
                 trigger.environment,
                 state.as_ref().map_or("without a status", StatusState::as_str),
                 wanted.iter().map(StatusState::as_str).collect::<Vec<_>>().join(" or ")

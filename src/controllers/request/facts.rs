@@ -117,7 +117,7 @@ async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mis
             Ok(true) => Answer::Found,
             Ok(false) => Answer::Missing,
             Err(RegistryError::RateLimited { .. }) => {
-                Answer::Unreachable(format!("{} limits requests for now", registry.host))
+                Answer::Unreachable(format!("{} limits requests at present", registry.host))
             }
             Err(error) => Answer::Unreachable(error.to_string()),
         };

@@ -25,7 +25,7 @@ use self::eligibility::Verified;
 pub(super) use self::loops::Creations;
 use self::outcome::Followed;
 pub(super) use self::record::{STAGES, kinds};
-use super::ingest::{Hints, Reception};
+use super::ingest::{EventIngest, PullRequestFreshness};
 use super::repository::Sweeps;
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, Origin, PreviewEnvironment, find_condition,
@@ -48,15 +48,15 @@ use crate::runtime::write;
 /// Requests kept per environment and pull request.
 const KEPT: usize = 5;
 
-/// What the reconciles of requests need.
+/// Dependencies of the reconciles of requests.
 pub struct Context {
     pub(super) common: Arc<Common>,
     pub(super) secrets: Arc<dyn Secrets>,
     pub(super) renderer: Arc<dyn Renderer>,
     pub(super) registry: Arc<dyn Registry>,
     pub(super) publisher: Arc<Publisher>,
-    pub(super) reception: Arc<Reception>,
-    pub(super) hints: Arc<Hints>,
+    pub(super) ingest: Arc<EventIngest>,
+    pub(super) freshness: Arc<PullRequestFreshness>,
     pub(super) sweeps: Arc<Sweeps>,
     pub(super) creations: Creations,
 }
@@ -434,7 +434,7 @@ pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context
 }
 
 /// Enqueues the request for a pull request's head although it already has its deployment.
-pub(super) async fn look_at_head(
+pub(super) async fn enqueue_head(
     environment: &PreviewEnvironment,
     head: &str,
     context: &Context,
@@ -446,7 +446,7 @@ pub(super) async fn look_at_head(
             && request.status.as_ref().is_some_and(|status| status.deployment_id.is_some())
     });
     for request in asked {
-        context.reception.look_at(&request, context.common.clock.now()).await?;
+        context.ingest.enqueue_again(&request, context.common.clock.now()).await?;
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ const SUCCEEDED: &str = "Succeeded";
 /// Time between two attempts to create a deployment that GitHub rejects. No event reports that
 /// somebody has granted the permission.
 pub(super) const REFUSED_AGAIN: Duration = Duration::from_mins(10);
-const WAITS_FOR_ITS_TURN: &str = "waits for its turn among the writes to GitHub";
+const QUEUED: &str = "waiting in the queue of writes to GitHub";
 /// Returns whether a request has ended, given its conditions.
 pub(super) fn has_ended(list: &[Condition]) -> bool {
     find_condition(list, conditions::READY)
@@ -74,7 +74,7 @@ pub(crate) fn kinds() -> Vec<&'static str> {
 /// Records that the deployment is about to be created. From here on it may exist.
 pub(super) async fn intent(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Result<(), Failure> {
     let request = visit.request;
-    let mut status = known(request);
+    let mut status = current_status(request);
     status.intent = Some(Intent { time: Time(visit.now), environment: visit.place.clone() });
     status.reruns = reruns;
     if request.spec.requested_by.origin == Origin::Push {
@@ -91,13 +91,13 @@ pub(super) async fn intent(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluati
     };
     set(ALLOWED, ConditionStatus::True, "Allowed", "");
     judged(evaluation, &mut set);
-    set(CREATED, ConditionStatus::Unknown, RequestReason::Creating.as_str(), WAITS_FOR_ITS_TURN);
+    set(CREATED, ConditionStatus::Unknown, RequestReason::Creating.as_str(), QUEUED);
     conditions::summarize(list, &creating(None), generation, visit.now);
     write_status(request, &status, visit.context).await
 }
 
 fn creating(problem: Option<&str>) -> Summary {
-    let message = problem.unwrap_or(WAITS_FOR_ITS_TURN).to_owned();
+    let message = problem.unwrap_or(QUEUED).to_owned();
     Summary::Reconciling { reason: RequestReason::Creating.as_str().to_owned(), message }
 }
 
@@ -106,7 +106,7 @@ fn creating(problem: Option<&str>) -> Summary {
 pub(super) async fn pushed(visit: &Visit<'_>) -> Result<(), Failure> {
     let request = visit.request;
     let push = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED);
-    let mut status = known(request);
+    let mut status = current_status(request);
     if request.spec.requested_by.origin != Origin::Push || status.pushed_at.as_ref() == push {
         return Ok(());
     }
@@ -130,7 +130,7 @@ pub(super) async fn outcome(
 ) -> Result<(), Failure> {
     let now = context.common.clock.now();
     let newest = newest(request, context);
-    let mut status = known(newest.as_deref().unwrap_or(request));
+    let mut status = current_status(newest.as_deref().unwrap_or(request));
     let generation = request.metadata.generation.unwrap_or_default();
     status.observed_generation = generation;
     status.updated_at = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
@@ -173,7 +173,7 @@ pub(super) async fn outcome(
         Outcome::Creating { evaluation, problem, .. } => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
             judged(evaluation, &mut set);
-            let message = problem.as_deref().unwrap_or(WAITS_FOR_ITS_TURN);
+            let message = problem.as_deref().unwrap_or(QUEUED);
             set(CREATED, ConditionStatus::Unknown, RequestReason::Creating.as_str(), message);
             creating(problem.as_deref())
         }
@@ -210,7 +210,7 @@ pub(super) async fn report(
 ) -> Result<(), Failure> {
     let newest = newest(request, context);
     let request = newest.as_deref().unwrap_or(request);
-    let mut status = known(request);
+    let mut status = current_status(request);
     let generation = request.metadata.generation.unwrap_or_default();
     set_report(&mut status, report, generation, context.common.clock.now());
     if request.status.as_ref() != Some(&status) {
@@ -267,7 +267,7 @@ fn succeeded(
     }
 }
 
-fn known(request: &DeploymentRequest) -> DeploymentRequestStatus {
+fn current_status(request: &DeploymentRequest) -> DeploymentRequestStatus {
     request.status.clone().unwrap_or(DeploymentRequestStatus {
         observed_generation: -1,
         conditions: Vec::<Condition>::new(),

@@ -56,7 +56,7 @@ async fn an_installation_that_answers_no_write_delays_no_other() {
     for name in &stuck {
         let status = status(&world, name).unwrap();
         assert!(status.intent.is_some() && status.deployment_id.is_none());
-        let said = "Unknown Creating: waits for its turn among the writes to GitHub";
+        let said = "Unknown Creating: waiting in the queue of writes to GitHub";
         assert_eq!(condition(&status.conditions, "Ready"), said);
     }
     shutdown.cancel();

@@ -319,7 +319,7 @@ fn a_message_is_bounded() {
 }
 
 #[test]
-fn a_value_that_was_sent_is_found_wherever_it_is_put() {
+fn sent_value_is_redacted_at_any_position() {
     let none = std::iter::empty;
     let data = json!({"data": {"PIN": "aHVudGVyMg==", "ONE": "MQ=="}, "stringData": {"N": 13_579_246}});
     let sent = SentValues::of("v1", "Secret", &data, none());
@@ -349,7 +349,7 @@ fn secret(key: &str, value: &str) -> SentValues {
 }
 
 #[test]
-fn a_password_in_an_address_is_removed_whatever_it_holds() {
+fn password_in_a_url_is_redacted() {
     for address in [
         "redis://:hunter2#1@redis:6379",
         "postgres://app:hunter2?word@db/app",
@@ -465,7 +465,7 @@ fn keys_stay_only_where_they_look_like_names() {
 }
 
 #[test]
-fn a_quote_inside_a_quoted_value_does_not_end_it() {
+fn inner_quote_does_not_end_a_quoted_value() {
     for (said, expected) in [
         ("value 'hun'ter2 x' isn't allowed", "value … isn't allowed"),
         ("value 'hun' ter2 x' isn't allowed", "value … isn't allowed"),

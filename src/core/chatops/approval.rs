@@ -25,7 +25,7 @@ pub fn approvable(request: &DeploymentRequest, gates: Option<&Gates>, by: &str) 
     }
     let requester = request.spec.requested_by.login.as_deref();
     if requester.is_some_and(|requester| requester.eq_ignore_ascii_case(by)) {
-        let message = format!("{by} asked for this deployment, so somebody else has to approve it");
+        let message = format!("{by} requested this deployment, so another person must approve it");
         return Err(CommandError { reason: "OwnDeployment", message, usage: None });
     }
     Ok(())

@@ -143,7 +143,7 @@ const PROMOTE: Word = Word {
     name: "promote",
     comment: Some("/promote <environment>"),
     slack: None,
-    does: "deploys what is live in the environment before it",
+    does: "deploys the commit that is live in the previous environment",
 };
 const PREVIEW: Word = Word {
     name: "preview",
@@ -155,26 +155,27 @@ const LOCK: Word = Word {
     name: "lock",
     comment: Some("/lock <environment> <reason>"),
     slack: Some("lock owner/repo <environment> <reason>"),
-    does: "lets nothing new be deployed",
+    does: "stops new deployments",
 };
 const UNLOCK: Word = Word {
     name: "unlock",
     comment: Some("/unlock <environment>"),
     slack: Some("unlock owner/repo <environment>"),
-    does: "takes the lock away",
+    does: "removes the lock",
 };
 const APPROVE: Word = Word {
     name: "approve",
     comment: Some("/approve <environment>"),
     slack: Some("approve owner/repo[@ref] <environment>"),
-    does: "approves the deployment that waits",
+    does: "approves the waiting deployment",
 };
 const WHERE: Word = Word {
     name: "where",
     comment: Some("/where"),
     slack: Some("where owner/repo"),
-    does: "tells what is where",
+    does: "lists the environments with their commits",
 };
-const HELP: Word = Word { name: "help", comment: Some("/help"), slack: Some("help"), does: "tells this" };
+const HELP: Word =
+    Word { name: "help", comment: Some("/help"), slack: Some("help"), does: "lists the commands" };
 /// All command words, in the order in which help lists them.
 const WORDS: [Word; 8] = [DEPLOY, PROMOTE, PREVIEW, LOCK, UNLOCK, APPROVE, WHERE, HELP];

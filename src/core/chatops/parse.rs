@@ -79,7 +79,7 @@ fn slack(text: &str) -> Result<Said, CommandError> {
             )
         })?;
     if reference.is_some_and(|reference| !is_reference(reference)) {
-        return Err(CommandError::invalid(usage, "after @ stands a branch, a tag or a commit".to_owned()));
+        return Err(CommandError::invalid(usage, "write a branch, a tag or a commit after @".to_owned()));
     }
     if reference.is_some() && !usage.contains("@ref") {
         return Err(CommandError::invalid(usage, "this command takes no @ref".to_owned()));
@@ -133,7 +133,7 @@ fn command(word: &str, rest: &mut &str, place: Place) -> Result<Command, Command
         if reason.is_empty() {
             return Err(CommandError::invalid(
                 usage,
-                "a reason is missing: others want to know it".to_owned(),
+                "a reason is missing: Matinee shows it to others".to_owned(),
             ));
         }
         Command::Lock { environment, reason: cut(quotes::unquoted(&reason), MAX_REASON) }
@@ -153,7 +153,7 @@ fn command(word: &str, rest: &mut &str, place: Place) -> Result<Command, Command
     // `help` ignores everything that follows it.
     match rest.split_whitespace().next() {
         Some(surplus) if command != Command::Help => {
-            Err(CommandError::invalid(usage, format!("\"{surplus}\" is too much")))
+            Err(CommandError::invalid(usage, format!("unexpected argument \"{surplus}\"")))
         }
         _ => Ok(command),
     }
@@ -176,7 +176,7 @@ fn parameters(rest: &str, usage: &'static str) -> Result<(Vec<Parameter>, bool),
         let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         if !starts || name.len() > MAX_NAME || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             return Err(invalid(format!(
-                "\"{name}\" is no name of a parameter: those have letters, digits and _, and begin with no digit"
+                "\"{name}\" is not a parameter name: use letters, digits and _, and no digit at the beginning"
             )));
         }
         if parameters.iter().any(|given| given.name == name) {

@@ -198,15 +198,10 @@ impl Writer {
     fn text(self, reply: &Reply<'_>) -> String {
         match *reply {
             Reply::Accepted { environment, sha } => {
-                format!("{} is asked for in {}.", self.commit(sha), self.code(environment))
+                format!("{} is requested for {}.", self.commit(sha), self.code(environment))
             }
             Reply::Waiting { environment, sha, what } => {
-                format!(
-                    "{} is not in {} yet. It {}",
-                    self.commit(sha),
-                    self.code(environment),
-                    self.plain(what)
-                )
+                format!("{} is not in {} yet: {}", self.commit(sha), self.code(environment), self.plain(what))
             }
             Reply::Deployed { environment, sha, url } => {
                 let at = url.map(|url| format!(": {}", self.link(url))).unwrap_or_default();
@@ -222,7 +217,7 @@ impl Writer {
             }
             Reply::NotPermitted { login, needed } => {
                 format!(
-                    "{} may not do that here: it takes the role {} or a higher one.",
+                    "{} may not give this command: it requires the role {} or a higher one.",
                     self.plain(login),
                     role(needed)
                 )
@@ -256,7 +251,7 @@ impl Writer {
     fn table(self, rows: &[Row<'_>]) -> String {
         let mut text = match self.place {
             Place::Comment => {
-                "| environment | commit | state | since | waits |\n|---|---|---|---|---|\n".to_owned()
+                "| environment | commit | state | since | waiting |\n|---|---|---|---|---|\n".to_owned()
             }
             Place::Slack => String::new(),
         };

@@ -45,7 +45,7 @@ pub fn request(
         return Err(CommandError {
             reason: Reason::WrongPlace.as_str(),
             message: format!(
-                "environment {} is one for each pull request: give the command in a comment on the pull request",
+                "each pull request has its own environment {}: give the command in a comment on the pull request",
                 entry.name
             ),
             usage: None,

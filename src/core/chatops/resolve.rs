@@ -98,7 +98,7 @@ pub fn promoted_from(entry: &RepositoryEnvironment) -> Result<&str, CommandError
         (None, _) => Err(CommandError {
             reason: "NothingToPromote",
             message: format!(
-                "{} follows no one environment: set its trigger.deploymentStatus, or one environment in its gates.after, or use {}",
+                "{} has no single prior environment: set its trigger.deploymentStatus, or one environment in its gates.after, or use {}",
                 entry.name, DEPLOY.name
             ),
             usage: PROMOTE.comment,

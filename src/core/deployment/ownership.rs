@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_environments_of_one_name_the_older_repository_has_it() {
+    fn older_repository_holds_a_shared_environment_name() {
         let older = repository("c8", 1, &json!([{"name": "web-staging"}, {"name": "docs"}]));
         let younger = repository("c8-web", 2, &json!([{"name": "staging"}, {"name": "docs"}]));
         let all = [&younger, &older];
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn within_one_repository_the_first_entry_has_the_name() {
+    fn first_entry_of_a_repository_holds_the_name() {
         let trigger = json!({"pullRequest": {}});
         let own = repository("shop", 1, &json!([{"name": "web", "trigger": trigger}, {"name": "web-pr-1"}]));
         assert_eq!((reason(&[&own], &own, 0), reason(&[&own], &own, 1)), (None, Some(Reason::NameTaken)));

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_found_again_and_hidden_from_templates() {
+    fn own_payload_part_is_found_and_hidden_from_templates() {
         let parameters = BTreeMap::from([("image".to_owned(), "app:2".to_owned())]);
         let mark = Mark { cluster: "c-1".into(), request: "u-2".into(), pull_request: Some(3), parameters };
         let mut payload = mark.to_payload();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn anybodys_payload_is_taken_as_it_is() {
+    fn foreign_payload_is_unchanged() {
         for payload in [
             json!(null),
             json!("text"),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_is_no_object_stays_and_one_without_content_does_not() {
+    fn payload_without_object_is_kept_and_empty_payload_dropped() {
         for nothing in [json!(null), json!({}), json!({ "matinee": {} })] {
             assert_eq!(without_mark(&nothing), None, "{nothing}");
         }

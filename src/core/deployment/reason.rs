@@ -94,7 +94,7 @@ mod tests {
     use crate::core::conditions;
 
     #[test]
-    fn every_reason_is_read_as_it_is_written() {
+    fn reasons_round_trip() {
         for reason in RequestReason::ALL {
             assert_eq!(RequestReason::parse(reason.as_str()), Some(reason));
             assert!(conditions::is_reason(reason.as_str()));

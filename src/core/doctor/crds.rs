@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_may_not_read_definitions_sees_what_is_served() {
+    fn account_without_right_to_read_crds_checks_discovery() {
         let with = |served| check(&own(), &Err(Unread::Forbidden), &served);
         assert_eq!(with(Ok(vec!["PreviewClass".into()])).verdict, Verdict::Ok);
         assert_eq!(with(Ok(vec!["PreviewTemplate".into()])).verdict, Verdict::Problem);

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn it_should_resolve_to_the_gateway() {
+    fn wildcard_record_must_resolve_to_the_gateway() {
         let finding = judge("p.example.com", None, Ok(&["192.0.2.7"]), &["192.0.2.7", "2001:db8::7"]);
         assert_eq!(
             finding,

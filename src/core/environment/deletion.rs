@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_the_namespace_is_said_as_the_namespace_says_it() {
+    fn deletion_message_quotes_the_namespace_conditions() {
         let conditions = json!([
             {"type": "NamespaceContentRemaining", "status": "True",
                 "message": "Some resources are remaining: configmaps. has 1 resource instances, pods. has 2 resource instances"},
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_without_a_status_says_that_it_is_deleted() {
+    fn environment_without_status_reports_its_deletion() {
         let mut environment = environment();
         assert!(
             still_deleting(&environment).starts_with("PreviewEnvironment team/shop-preview-pr-1 is still")

@@ -12,7 +12,7 @@ use crate::core::truncate::short_sha;
 
 /// Result of the check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Eligibility {
     /// The pull request may have the environment.
     Allowed,
     /// The pull request may not have it; a change on GitHub or to the configuration may allow it.
@@ -43,10 +43,10 @@ pub fn judge(
     pull_request: &PullRequest,
     sha: &str,
     triggered: bool,
-) -> Verdict {
+) -> Eligibility {
     if !pull_request.open {
         let message = format!("pull request {} is closed", pull_request.number);
-        return Verdict::Over { reason: "PullRequestClosed", message };
+        return Eligibility::Over { reason: "PullRequestClosed", message };
     }
     let trigger = environment.trigger.as_ref().and_then(|trigger| trigger.pull_request.as_ref());
     if triggered && let Some(trigger) = trigger {
@@ -57,23 +57,23 @@ pub fn judge(
                     "pull request {} has no environment {}: {reason}",
                     pull_request.number, environment.name
                 );
-                return Verdict::Over { reason: "NotSelected", message };
+                return Eligibility::Over { reason: "NotSelected", message };
             }
             Err(Unselected::Invalid(problems)) => {
-                return Verdict::Refused(patterns_invalid(&environment.name, &problems));
+                return Eligibility::Refused(patterns_invalid(&environment.name, &problems));
             }
         }
     }
     if pull_request.head_sha != sha {
         if pull_request.merge_commit_sha.as_deref() == Some(sha) {
-            return Verdict::Refused(trial_merge(pull_request, sha));
+            return Eligibility::Refused(trial_merge(pull_request, sha));
         }
-        return Verdict::Superseded { head: pull_request.head_sha.clone() };
+        return Eligibility::Superseded { head: pull_request.head_sha.clone() };
     }
     let source = source(pull_request);
     match kind_allowed(class, class_name, environment, &source) {
-        Ok(()) => Verdict::Allowed,
-        Err(mistake) => Verdict::Refused(mistake),
+        Ok(()) => Eligibility::Allowed,
+        Err(mistake) => Eligibility::Refused(mistake),
     }
 }
 
@@ -310,26 +310,30 @@ mod tests {
         }
     }
 
-    fn reason(verdict: &Verdict) -> &str {
+    fn reason(verdict: &Eligibility) -> &str {
         match verdict {
-            Verdict::Allowed => "Allowed",
-            Verdict::Refused(mistake) => mistake.reason.as_str(),
-            Verdict::Superseded { .. } => "Superseded",
-            Verdict::Over { reason, .. } => reason,
+            Eligibility::Allowed => "Allowed",
+            Eligibility::Refused(mistake) => mistake.reason.as_str(),
+            Eligibility::Superseded { .. } => "Superseded",
+            Eligibility::Over { reason, .. } => reason,
         }
     }
 
-    fn judged(trigger: PullRequestTrigger, class: &ClassPullRequests, pull_request: &PullRequest) -> Verdict {
+    fn judged(
+        trigger: PullRequestTrigger,
+        class: &ClassPullRequests,
+        pull_request: &PullRequest,
+    ) -> Eligibility {
         judge(class, "standard", &environment(trigger), pull_request, HEAD, true)
     }
 
     #[test]
     fn a_colleagues_pull_request_is_allowed() {
-        assert_eq!(judged(labelled(), &ClassPullRequests::default(), &pull_request()), Verdict::Allowed);
+        assert_eq!(judged(labelled(), &ClassPullRequests::default(), &pull_request()), Eligibility::Allowed);
     }
 
     #[test]
-    fn a_closed_one_is_closed_whatever_else_it_is() {
+    fn closed_pull_request_is_over_regardless_of_other_rules() {
         let closed = PullRequest { open: false, head_sha: "2".repeat(40), draft: true, ..pull_request() };
         assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &closed)), "PullRequestClosed");
     }
@@ -339,7 +343,7 @@ mod tests {
         let moved = PullRequest { head_sha: "2".repeat(40), ..pull_request() };
         assert_eq!(
             judged(labelled(), &ClassPullRequests::default(), &moved),
-            Verdict::Superseded { head: "2".repeat(40) }
+            Eligibility::Superseded { head: "2".repeat(40) }
         );
     }
 
@@ -355,13 +359,13 @@ mod tests {
             HEAD,
             false,
         );
-        assert_eq!(by_hand, Verdict::Allowed, "a deployment created by hand needs no label");
+        assert_eq!(by_hand, Eligibility::Allowed, "a deployment created by hand needs no label");
         let elsewhere = PullRequest { base_branch: "release".into(), ..pull_request() };
         assert_eq!(reason(&judged(labelled(), &ClassPullRequests::default(), &elsewhere)), "NotSelected");
     }
 
     #[test]
-    fn one_file_of_a_path_is_enough() {
+    fn single_matching_file_selects_the_pull_request() {
         let trigger = |paths: &[&str]| PullRequestTrigger {
             paths: paths.iter().map(ToString::to_string).collect(),
             ..Default::default()
@@ -386,7 +390,7 @@ mod tests {
             paths: vec!["!docs/**".into()],
             ..Default::default()
         };
-        let Verdict::Refused(mistake) =
+        let Eligibility::Refused(mistake) =
             judged(trigger.clone(), &ClassPullRequests::default(), &pull_request())
         else {
             panic!("not rejected");
@@ -413,7 +417,7 @@ mod tests {
             &merge,
             false,
         );
-        let Verdict::Refused(mistake) = verdict else { panic!("{verdict:?}") };
+        let Eligibility::Refused(mistake) = verdict else { panic!("{verdict:?}") };
         assert_eq!(mistake.reason, Reason::NotTheHead);
         assert!(mistake.message.starts_with("commit 3333333 is GitHub's trial merge of pull request 12345"));
         assert!(mistake.message.contains("github.event.pull_request.head.sha"));

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_with_the_request() {
+    fn lead_time_starts_with_the_request() {
         assert_eq!(since(|_| ()), time(CREATED));
         assert_eq!(
             since(|request| request["status"] = json!({})),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn without_its_request_it_begins_when_the_revision_was_seen() {
+    fn lead_time_without_request_starts_at_first_observation() {
         for change in [
             |request: &mut Value| request["metadata"]["namespace"] = json!("other"),
             |request: &mut Value| request["spec"]["sha"] = json!("b".repeat(40)),

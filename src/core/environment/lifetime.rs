@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_wish_wins_and_the_class_bounds_it() {
+    fn most_specific_lifetime_wins_within_the_class_bound() {
         let seen: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let class = ClassLifetime {
             delete_after: Duration::from_hours(168),

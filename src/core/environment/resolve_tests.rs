@@ -135,7 +135,7 @@ fn with_hosts(mut environment: Value, hosts: &[&str]) -> Value {
 }
 
 #[test]
-fn what_is_right_becomes_a_target_with_every_name_decided() {
+fn valid_references_resolve_to_a_target() {
     let target = World::new().validate().unwrap();
     assert_eq!(target.namespace, "preview-shop-pr-7");
     assert_eq!(target.host, "pr-7-shop.dev.example");
@@ -197,7 +197,7 @@ fn the_class_must_admit_the_repository_and_its_namespace() {
 }
 
 #[test]
-fn of_two_repositories_with_one_environment_the_older_has_it() {
+fn older_repository_holds_a_shared_environment() {
     let neighbour = |second: u8| {
         let mut neighbour = object(
             "PreviewRepository",
@@ -241,7 +241,7 @@ fn parameters_are_those_that_are_declared() {
 }
 
 #[test]
-fn what_a_deployment_was_asked_for_with_goes_before_the_repository_and_that_before_the_template() {
+fn request_parameters_override_repository_and_template() {
     let mut world = World::new();
     world.template["spec"]["parameters"] = json!([
         {"name": "replicas", "default": "1"},
@@ -269,7 +269,7 @@ fn what_a_deployment_was_asked_for_with_goes_before_the_repository_and_that_befo
 }
 
 #[test]
-fn a_host_belongs_to_the_oldest_environment_that_has_it_be_it_an_endpoints_or_its_own() {
+fn host_belongs_to_the_oldest_environment() {
     const OWN: &str = "pr-7-shop.dev.example";
     const DOCS: &str = "docs-pr-7-shop.dev.example";
     let parts =

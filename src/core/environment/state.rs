@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_deleted_is_nothing_else() {
+    fn deleted_environment_has_no_other_state() {
         let ready = Summary::Ready { reason: "Ready".into(), message: String::new() };
         let mut environment = environment(1, Some(&ready));
         environment.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));

@@ -131,7 +131,7 @@ fn the_last_filter_pattern_that_matches_decides() {
 }
 
 #[test]
-fn what_is_escaped_stands_for_itself() {
+fn escaped_character_matches_itself() {
     hold(
         FilterOf::Paths,
         &[
@@ -146,7 +146,7 @@ fn what_is_escaped_stands_for_itself() {
 }
 
 #[test]
-fn a_quantifier_is_about_the_character_before_it() {
+fn quantifier_applies_to_the_previous_character() {
     hold(
         FilterOf::Branches,
         &[

@@ -93,7 +93,7 @@ pub fn challenge<'a>(headers: impl IntoIterator<Item = &'a str>) -> Result<Chall
     Err(match wrong {
         Some(why) => why.into(),
         None if others.is_empty() => "it doesn't say how (no WWW-Authenticate)".into(),
-        None => format!("it wants {}, and only Basic and Bearer are known here", others.join(", ")),
+        None => format!("it requires {}, and Matinee supports only Basic and Bearer", others.join(", ")),
     })
 }
 
@@ -196,7 +196,7 @@ mod tests {
         }
 
         #[test]
-        fn every_realm_comes_back_as_it_was_quoted(realm in "[ -~]{1,40}") {
+        fn quoted_realm_round_trips(realm in "[ -~]{1,40}") {
             let quoted = realm.replace('\\', "\\\\").replace('"', "\\\"");
             prop_assert_eq!(challenge([&*format!("Bearer realm=\"{quoted}\"")]), Ok(bearer(&realm, None, None)));
         }

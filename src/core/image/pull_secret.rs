@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_name_the_key_and_never_what_it_holds() {
+    fn mistakes_name_the_key_never_its_value() {
         for (config, why) in [
             ("s3cret", "not an object with \"auths\" (line 1, column 1)"),
             (r#"{"auths": "s3cret"}"#, "not an object"),

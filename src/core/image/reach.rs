@@ -57,7 +57,7 @@ pub fn token_url(
         ));
     }
     let mut url =
-        Url::parse(&bearer.realm).map_err(|_| "the token endpoint that it names is no URL".to_owned())?;
+        Url::parse(&bearer.realm).map_err(|_| "the token endpoint that it names is not a URL".to_owned())?;
     let Some(host) = url.host() else { return Err("the token endpoint that it names has no host".into()) };
     let shown = truncate::cut(&host.to_string(), 100);
     if !url.username().is_empty() || url.password().is_some() {
@@ -75,7 +75,7 @@ pub fn token_url(
         }
         "http" => {
             return Err(format!(
-                "the token endpoint that it names, on {shown}, is asked by plain HTTP, which is only followed to an insecure registry itself"
+                "the token endpoint that it names, on {shown}, uses plain HTTP, which only an insecure registry itself may do"
             ));
         }
         _ => return Err("the token endpoint that it names is neither https:// nor http://".into()),

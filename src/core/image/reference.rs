@@ -80,7 +80,8 @@ impl FromStr for ImageReference {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        parse(text).map_err(|why| format!("\"{}\" is no image reference: {why}", truncate::cut(text, 100)))
+        parse(text)
+            .map_err(|why| format!("\"{}\" is not an image reference: {why}", truncate::cut(text, 100)))
     }
 }
 
@@ -139,9 +140,9 @@ fn checked_host(text: &str) -> Result<String, String> {
     if let Some(port) = port
         && !(port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0))
     {
-        return Err(format!("\"{}\" is no port", truncate::cut(port, 20)));
+        return Err(format!("\"{}\" is not a port", truncate::cut(port, 20)));
     }
-    let bad = || format!("\"{}\" is no host name", truncate::cut(host, 60));
+    let bad = || format!("\"{}\" is not a host name", truncate::cut(host, 60));
     if let Some(address) = host.strip_prefix('[') {
         address.strip_suffix(']').and_then(|address| address.parse::<Ipv6Addr>().ok()).ok_or_else(bad)?;
     } else {
@@ -208,7 +209,7 @@ fn checked_tag(tag: &str) -> Result<String, String> {
         Ok(tag.to_owned())
     } else {
         Err(format!(
-            "\"{}\" is no tag: a tag is 1 to {LONGEST_TAG} letters, digits, \"_\", \".\" and \"-\", and begins with none of the last two",
+            "\"{}\" is not a tag: a tag is 1 to {LONGEST_TAG} letters, digits, \"_\", \".\" and \"-\", and begins with none of the last two",
             truncate::cut(tag, 60)
         ))
     }
@@ -217,7 +218,7 @@ fn checked_tag(tag: &str) -> Result<String, String> {
 fn checked_digest(digest: &str) -> Result<String, String> {
     let shown = || truncate::cut(digest, 60);
     let (algorithm, hex) = digest.split_once(':').ok_or_else(|| {
-        format!("\"{}\" is no digest: write it like sha256: and 64 hexadecimal digits", shown())
+        format!("\"{}\" is not a digest: write it like sha256: and 64 hexadecimal digits", shown())
     })?;
     let Some((_, length)) = ALGORITHMS.iter().find(|(name, _)| *name == algorithm) else {
         return Err(format!("the digest \"{}\" is none of sha256, sha384 and sha512", shown()));
@@ -305,9 +306,9 @@ mod tests {
             ("ghcr.io:0/acme", "\"0\" is no port"),
             ("ghcr.io:70000/acme", "\"70000\" is no port"),
             ("ghcr.io:+1/acme", "\"+1\" is no port"),
-            ("-ghcr.io/acme", "\"-ghcr.io\" is no host name"),
-            ("ghcr..io/acme", "\"ghcr..io\" is no host name"),
-            ("[::1/acme", "is no host name"),
+            ("-ghcr.io/acme", "\"-ghcr.io\" is not a host name"),
+            ("ghcr..io/acme", "\"ghcr..io\" is not a host name"),
+            ("[::1/acme", "is not a host name"),
             ("user:word@ghcr.io/acme", "\"ghcr.io/acme\" is no digest"),
             ("shop@sha256", "\"sha256\" is no digest"),
             ("shop@md5:00", "none of sha256, sha384 and sha512"),
@@ -334,7 +335,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_can_stand_in_a_url_and_is_read_again_the_same(
+        fn parsed_reference_is_url_safe_and_round_trips(
             text in "([A-Za-z0-9.:\\[\\]-]{1,12}/)?[a-z0-9._/-]{1,20}(:[\\w.-]{1,10})?(@sha256:[0-9a-f]{64})?"
         ) {
             if let Ok(reference) = text.parse::<ImageReference>() {

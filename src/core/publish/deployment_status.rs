@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn acknowledging_replaces_and_forgets_what_is_no_longer_wanted() {
+    fn acknowledgement_replaces_reports_and_drops_unwanted_reports() {
         use DeploymentState::{InProgress, Inactive, Success};
         let told = [report(9, Inactive, ""), report(2, InProgress, "")];
         let wanted = [report(2, Success, ""), report(1, Inactive, "")];

@@ -78,7 +78,7 @@ pub enum FormError {
     #[error("the form's field \"{0}\" is missing: the request is not that of a slash command")]
     Missing(&'static str),
     /// A field occurs twice. Two readers could each use another of the two values.
-    #[error("the form's field \"{0}\" is there more than once")]
+    #[error("the form's field \"{0}\" occurs more than once")]
     Repeated(&'static str),
     /// A field has too many characters.
     #[error("the form's field \"{field}\" has more than {most} characters: write less")]
@@ -89,7 +89,7 @@ pub enum FormError {
         most: usize,
     },
     /// A field that must be exact has white space or a control character.
-    #[error("the form's field \"{0}\" has a character that has no place there")]
+    #[error("the form's field \"{0}\" has an invalid character")]
     Character(&'static str),
     /// The command has no slash.
     #[error("the form's field \"command\" does not begin with a slash")]
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_is_missed_by_name_and_names_are_not_needed() {
+    fn missing_form_field_is_named_and_names_are_optional() {
         for field in ["team_id", "channel_id", "user_id", "command", "response_url"] {
             assert_eq!(with(field, None), Err(FormError::Missing(field)));
             assert_eq!(with(field, Some("")), Err(FormError::Missing(field)));
@@ -291,12 +291,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..500)) {
+        fn arbitrary_body_never_panics(body in prop::collection::vec(any::<u8>(), 0..500)) {
             let _ = parse(&body);
         }
 
         #[test]
-        fn text_comes_out_as_it_was_typed(text in "\\PC{0,200}") {
+        fn command_text_is_unchanged(text in "\\PC{0,200}") {
             prop_assert_eq!(command(with("text", Some(&text))).text, text);
         }
     }

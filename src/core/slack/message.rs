@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_says_who_sees_it() {
+    fn answer_states_its_visibility() {
         let mut message = ChatMessage { text: "done".into(), ..ChatMessage::default() };
         assert_eq!(message.response(), json!({"text": "done", "response_type": "ephemeral"}));
         message.response_type = ResponseType::InChannel;

@@ -43,7 +43,7 @@ pub enum RequestError {
     BadSignature,
     /// None of the secrets made this signature.
     #[error(
-        "the signature fits none of the signing secrets known here: take the one under Basic Information of the Slack app"
+        "the signature matches no configured signing secret: use the one under Basic Information of the Slack app"
     )]
     Mismatch,
 }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn slacks_own_example_passes_and_what_differs_from_it_does_not() {
+    fn slacks_documented_example_passes_and_variants_fail() {
         let time = TIME.to_string();
         let secrets = [secret(SECRET)];
         assert_eq!(sign(&secrets[0], TIME, BODY.as_bytes()), SIGNATURE);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn old_and_new_secret_pass_while_one_is_exchanged() {
+    fn old_and_new_signing_secret_verify_during_rotation() {
         let (old, new) = (secret("the old secret 1"), secret("the new secret 2"));
         for good in [&old, &new] {
             let signature = sign(good, 7, b"a=b");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_five_minutes_away_passes_and_one_second_more_does_not() {
+    fn timestamp_is_accepted_within_five_minutes() {
         let secrets = [secret(SECRET)];
         for (now, result) in [
             (TIME + 300, Ok(())),
@@ -230,7 +230,7 @@ mod tests {
         }
 
         #[test]
-        fn no_headers_make_it_panic(
+        fn arbitrary_headers_never_panic(
             time in prop::collection::vec(any::<u8>(), 0..20),
             signature in prop::collection::vec(any::<u8>(), 0..100),
             now in Timestamp::MIN.as_second()..Timestamp::MAX.as_second(),

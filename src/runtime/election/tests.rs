@@ -59,7 +59,7 @@ fn leader(api: &Arc<Api>, me: &str) -> Leader {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_one_leads_and_the_other_follows_a_crash_within_twenty_seconds() {
+async fn second_replica_leads_within_twenty_seconds_of_a_crash() {
     let api = Arc::new(Api::default());
     let (mut one, mut two) = (leader(&api, "one"), leader(&api, "two"));
     one.elected().await;
@@ -128,7 +128,7 @@ async fn whoever_finds_another_in_the_lease_leads_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_that_was_broken_off_does_not_keep_the_lease_from_being_given_back() {
+async fn interrupted_renewal_does_not_block_the_release() {
     let api = Arc::new(Api::default());
     let mut one = leader(&api, "one");
     one.elected().await;
@@ -163,5 +163,5 @@ async fn whoever_leads_when_a_teardown_takes_the_lease_away_ends_in_peace() {
     }
     // The teardown was cancelled, so the replicas elect a leader again.
     one.leadership.drain(false);
-    assert_eq!(one.keep().await, "the Lease was taken away");
+    assert_eq!(one.keep().await, "the Lease is no longer held by this replica");
 }

@@ -109,7 +109,7 @@ async fn the_pause_grows_with_each_failure_until_a_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_write_takes_the_place_of_the_one_under_way() {
+async fn newer_write_replaces_the_running_write() {
     struct Dropped(Arc<AtomicUsize>);
     impl Drop for Dropped {
         fn drop(&mut self) {
@@ -131,7 +131,7 @@ async fn a_newer_write_takes_the_place_of_the_one_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_was_taken_back_leaves_the_next_one_alone() {
+async fn cancelled_write_does_not_affect_the_next_write() {
     let (writes, one) = (writes(), request("one"));
     writes.commit_statuses.start(&one, "older".to_owned(), std::future::pending());
     settle().await;
@@ -143,7 +143,7 @@ async fn one_that_was_taken_back_leaves_the_next_one_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_starts_after_the_end_and_what_is_under_way_ends() {
+async fn shutdown_starts_no_writes_and_completes_running_writes() {
     let (writes, one, two) = (writes(), request("one"), request("two"));
     let (answer, answered) = oneshot::channel::<()>();
     writes.commit_statuses.start(&one, "x".to_owned(), async move {
@@ -151,7 +151,7 @@ async fn nothing_starts_after_the_end_and_what_is_under_way_ends() {
         Ok(())
     });
     // A queue that closes cancels the waiting writes.
-    let turned_away = ForgeError::NotSent("this replica ends".to_owned());
+    let turned_away = ForgeError::NotSent("this replica is shutting down".to_owned());
     writes.commit_statuses.start(&two, "x".to_owned(), async move { Err(turned_away.into()) });
     writes.stop();
     writes.commit_statuses.start(&request("late"), "x".to_owned(), async { panic!("it was started") });

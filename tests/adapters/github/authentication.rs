@@ -27,7 +27,7 @@ async fn pull_request(world: &World) -> i64 {
 }
 
 #[tokio::test]
-async fn a_hundred_callers_at_once_find_the_installation_and_a_token_by_one_request_each() {
+async fn concurrent_callers_share_installation_and_token_requests() {
     let at = Settings { base_path: "/api/v3".into(), ..Settings::default() };
     let world = World::with(at, hurried(), permissions()).await;
     let number = pull_request(&world).await;
@@ -67,7 +67,7 @@ async fn a_token_that_ends_early_is_replaced_once_and_nothing_is_done_twice() {
 }
 
 #[tokio::test]
-async fn a_token_is_replaced_before_it_expires() {
+async fn token_is_replaced_before_expiry() {
     let world = World::new().await;
     let limits = Limits { token_lifetime_seconds: 3, ..Limits::default() };
     world.control.set_limits(limits).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_token_is_replaced_before_it_expires() {
 }
 
 #[tokio::test]
-async fn an_app_that_is_not_installed_is_told_and_found_when_it_is() {
+async fn missing_installation_is_reported_and_found_after_installing() {
     let settings = GithubSettings { secret_max_age: Duration::from_secs(3), ..hurried() };
     let world = World::with(Settings::default(), settings, permissions()).await;
     let other = "other/site".parse().unwrap();
@@ -140,7 +140,7 @@ async fn suspended_and_lacking_permissions_are_told() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_told_and_the_right_one_used_as_soon_as_it_is_there() {
+async fn wrong_key_is_reported_and_a_corrected_key_is_used() {
     let (world, stranger) = (World::new().await, World::new().await);
     let id = world.app.id.to_string();
     world.secrets.set(&[("appId", &id), ("privateKey", &stranger.app.private_key)]);
@@ -153,7 +153,7 @@ async fn a_wrong_key_is_told_and_the_right_one_used_as_soon_as_it_is_there() {
 }
 
 #[tokio::test]
-async fn an_installation_id_in_the_secret_needs_no_search_and_a_wrong_one_is_told() {
+async fn installation_id_of_the_secret_is_used_and_verified() {
     let world = World::new().await;
     let (id, installation) = (world.app.id.to_string(), world.installation.to_string());
     let key = &world.app.private_key;
@@ -168,7 +168,7 @@ async fn an_installation_id_in_the_secret_needs_no_search_and_a_wrong_one_is_tol
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_had_is_a_failure_of_one_request_not_of_all() {
+async fn failed_token_request_fails_a_single_caller() {
     let world = World::new().await;
     let forge = world.forge().await.unwrap();
     let fault = NewFault {

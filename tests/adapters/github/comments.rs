@@ -64,7 +64,7 @@ async fn a_command_is_seen_reacted_to_and_answered() {
 }
 
 #[tokio::test]
-async fn all_comments_of_one_pull_request_but_a_hundred_of_the_repository() {
+async fn comments_of_a_pull_request_are_complete_of_a_repository_bounded() {
     let (world, forge) = with_pull().await;
     for number in 0..100 {
         world.control.comment("acme/shop", 1, "mona", &format!("comment {number}")).await.unwrap();
@@ -128,7 +128,7 @@ async fn every_answer_to_a_comment_has_its_meaning() {
 }
 
 #[tokio::test]
-async fn of_edits_waiting_for_one_comment_the_newest_is_sent() {
+async fn newest_waiting_comment_edit_is_sent() {
     let (world, forge) = with_pull().await;
     let one = forge.create_comment(&shop(), 1, "one").await.unwrap().id;
     let two = forge.create_comment(&shop(), 1, "two").await.unwrap().id;
@@ -172,7 +172,7 @@ async fn a_comment_that_somebody_changed_is_set_right_again() {
 }
 
 #[tokio::test]
-async fn a_limit_turns_a_comment_away_and_it_is_written_once() {
+async fn rate_limited_comment_is_written_once() {
     let (world, forge) = with_pull().await;
     let limits = Limits { content_per_minute: 1, retry_after: Some(1), ..Limits::default() };
     world.control.set_limits(limits).await.unwrap();

@@ -14,7 +14,7 @@ use crate::stand_in::{World, secret};
 use crate::support::{arrived, bodies, forge, in_turn, json_answer, shop};
 
 #[tokio::test]
-async fn checks_of_both_kinds_are_read_over_all_pages_and_unchanged_ones_are_free() {
+async fn check_runs_and_statuses_are_paginated_and_revalidated() {
     let world = World::new().await;
     let control = &world.control;
     let sha = control.push("acme/shop", "feature").await.unwrap();
@@ -90,7 +90,7 @@ async fn checks_that_may_not_be_read_name_the_permission() {
 }
 
 #[tokio::test]
-async fn branches_are_read_over_all_pages_also_when_a_page_begins_after_a_full_one() {
+async fn branches_are_paginated_past_a_full_page() {
     let world = World::new().await;
     let main = world.control.head("acme/shop", "main").await.unwrap();
     for number in 0..99 {
@@ -229,7 +229,7 @@ async fn a_commit_status_is_created_and_its_description_cut() {
 }
 
 #[tokio::test]
-async fn of_statuses_waiting_for_one_commit_and_context_the_newest_is_sent() {
+async fn newest_waiting_commit_status_of_a_context_is_sent() {
     let server = MockServer::start().await;
     let (one, two) = ("a".repeat(40), "b".repeat(40));
     let made = json_answer(201, &json!({}));
@@ -261,7 +261,7 @@ async fn of_statuses_waiting_for_one_commit_and_context_the_newest_is_sent() {
 }
 
 #[tokio::test]
-async fn a_commit_status_is_seen_among_the_checks_and_needs_a_whole_sha_and_the_permission() {
+async fn commit_status_requires_full_sha_and_permission() {
     let world = World::new().await;
     let sha = world.control.push("acme/shop", "feature").await.unwrap();
     let forge = world.forge().await.unwrap();

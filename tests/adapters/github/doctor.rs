@@ -146,7 +146,7 @@ async fn permissions_that_wait_to_be_accepted_are_told() {
 }
 
 #[tokio::test]
-async fn a_token_is_seen_by_whose_it_is() {
+async fn token_owner_is_shown() {
     let world = World::new().await;
     let token = world.control.create_classic_token("mona").await.unwrap();
     world.secrets.set(&[("token", &token)]);

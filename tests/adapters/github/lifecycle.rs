@@ -148,7 +148,7 @@ async fn a_fork_is_told_by_its_repository_also_when_that_is_gone() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_with_the_remedy() {
+async fn missing_resource_is_reported_with_its_remedy() {
     let world = World::new().await;
     let forge = world.forge().await.unwrap();
     let error = forge.pull_request(&shop(), 99, Duration::ZERO).await.unwrap_err();

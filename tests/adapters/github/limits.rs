@@ -31,7 +31,7 @@ fn exhausted(answer: ResponseTemplate, seconds: i64) -> ResponseTemplate {
 }
 
 #[tokio::test]
-async fn a_write_waits_as_long_as_it_is_told_and_reads_go_on() {
+async fn write_honours_retry_after_while_reads_continue() {
     for status in [403, 429] {
         let server = MockServer::start().await;
         let answers =
@@ -67,7 +67,7 @@ async fn a_limit_that_does_not_say_how_long_doubles() {
 }
 
 #[tokio::test]
-async fn a_waiting_status_yields_to_a_newer_one_while_a_limit_lasts() {
+async fn newer_status_replaces_a_rate_limited_status() {
     let server = MockServer::start().await;
     let at = format!("{DEPLOYMENTS}/1/statuses");
     let answers = vec![secondary(403).insert_header("retry-after", "2"), json_answer(201, &json!({"id": 1}))];
@@ -178,7 +178,7 @@ async fn the_budget_for_content_is_kept() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_is_asked_by_one_read_at_a_time() {
+async fn unanswering_server_gets_reads_in_sequence() {
     let server = MockServer::start().await;
     let slow = ResponseTemplate::new(200).set_body_json(json!([])).set_delay(Duration::from_mins(1));
     let at = "/repos/acme/shop/pulls";

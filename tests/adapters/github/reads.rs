@@ -17,7 +17,7 @@ use crate::support::{
 const PULLS: &str = "/repos/acme/shop/pulls";
 
 #[tokio::test]
-async fn pages_are_followed_below_a_base_path_whatever_host_and_path_the_links_name() {
+async fn pagination_stays_below_the_base_url() {
     for (prefix, links) in [
         ("", "https://api.github.com/repositories/1/pulls"),
         ("/api/v3", "https://ghe.internal/api/v3/repositories/1/pulls"),
@@ -113,7 +113,7 @@ async fn a_page_that_fails_fails_the_listing_and_spoils_nothing() {
 }
 
 #[tokio::test]
-async fn one_pull_request_is_asked_for_once_by_many() {
+async fn concurrent_reads_of_a_pull_request_share_a_request() {
     let server = MockServer::start().await;
     let answer = json_answer(200, &pull_request_json(7)).set_delay(Duration::from_millis(100));
     let unchanged = ResponseTemplate::new(304);
@@ -133,7 +133,7 @@ async fn one_pull_request_is_asked_for_once_by_many() {
 }
 
 #[tokio::test]
-async fn a_failure_is_shared_by_those_who_wait_for_it() {
+async fn failure_is_shared_by_concurrent_callers() {
     let server = MockServer::start().await;
     let slow = ResponseTemplate::new(500).set_delay(Duration::from_millis(200));
     in_turn(&server, "GET", &format!("{PULLS}/7"), vec![slow]).await;
@@ -146,7 +146,7 @@ async fn a_failure_is_shared_by_those_who_wait_for_it() {
 }
 
 #[tokio::test]
-async fn what_is_null_or_a_string_is_read() {
+async fn null_and_string_payloads_are_read() {
     let server = MockServer::start().await;
     let mut pull = pull_request_json(7);
     pull["head"]["repo"] = Value::Null;
@@ -204,7 +204,7 @@ async fn the_state_is_the_newest_status() {
 }
 
 #[tokio::test]
-async fn a_base_url_that_is_none_is_told_and_a_password_in_it_is_not_repeated() {
+async fn invalid_base_url_is_reported_without_its_password() {
     for url in ["", "api.github.com", "ftp://host/", "http://host/?x=1"] {
         let error = forge_at(url, hurried()).await.err().unwrap();
         assert!(matches!(error, ForgeError::Invalid(_)), "{error:?}");

@@ -44,7 +44,7 @@ async fn every_role_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_not_understood_is_no_role() {
+async fn unknown_role_is_no_role() {
     for (answer, expected) in [
         (json!({"permission": "write", "role_name": "Release manager"}), RepositoryRole::Write),
         (json!({"permission": "read", "role_name": "admin"}), RepositoryRole::Read),

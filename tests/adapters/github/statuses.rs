@@ -103,7 +103,7 @@ async fn only_the_newest_is_sent_and_bad_news_goes_first() {
 }
 
 #[tokio::test]
-async fn once_closed_what_is_being_sent_is_sent_and_nothing_else() {
+async fn closed_queue_completes_only_the_running_write() {
     let server = MockServer::start().await;
     slow_start(&server).await;
     let forges = GithubForges::new(Memory::with(&[("token", TOKEN)]), hurried(), Metrics::default());
@@ -113,7 +113,7 @@ async fn once_closed_what_is_being_sent_is_sent_and_nothing_else() {
     let waiting = send(&forge, report(2, DeploymentState::Success, ""));
     tokio::task::yield_now().await;
     forges.close();
-    let not_sent = Err(ForgeError::NotSent("this replica ends".to_owned()));
+    let not_sent = Err(ForgeError::NotSent("this replica is shutting down".to_owned()));
     assert_eq!(waiting.await.unwrap(), not_sent);
     assert_eq!(send(&forge, report(3, DeploymentState::Failure, "")).await.unwrap(), not_sent);
     first.await.unwrap().unwrap();

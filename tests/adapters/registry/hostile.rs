@@ -60,7 +60,7 @@ async fn a_host_that_is_allowed_is_asked_for_that_registry_only() {
 }
 
 #[tokio::test]
-async fn a_token_made_for_one_registry_is_not_shown_to_another() {
+async fn token_of_a_registry_is_not_sent_to_another() {
     // Both name the same endpoint, service and scope.
     let issuer = World::start(Authentication::Bearer).await;
     let host = issuer.stand_in.host();

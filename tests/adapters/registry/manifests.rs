@@ -28,7 +28,7 @@ async fn images_of_every_type_are_found_by_tag_and_digest() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_missing_until_it_is_there() {
+async fn missing_manifest_is_found_after_the_push() {
     let world = World::start(Authentication::Open).await;
     let digest = format!("acme/shop@sha256:{}", "0".repeat(64));
     for image in ["acme/shop:pr-8", "acme/other:pr-7", &digest] {
@@ -95,7 +95,7 @@ async fn a_late_answer_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn secure_is_what_is_asked_for_unless_told_otherwise() {
+async fn registry_uses_tls_unless_insecure() {
     let world = World::start(Authentication::Open).await;
     let image = format!("{}/acme/shop:pr-7", world.stand_in.host());
     not_answered(&ask(&world.client, &image, None, false).await);
@@ -122,7 +122,7 @@ async fn redirects_are_followed_within_the_registry() {
 }
 
 #[tokio::test]
-async fn what_is_no_registry_is_told() {
+async fn web_page_is_reported_as_not_a_registry() {
     let world = World::start(Authentication::Open).await;
     for (status, headers, why) in [
         (200, &[("content-type", "text/html; charset=utf-8")][..], "it is no registry"),

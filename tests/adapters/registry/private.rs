@@ -9,7 +9,7 @@ use registry_stand_in::control::types::{Authentication, FaultEffect, NewImage, N
 use crate::support::{PASSWORD, PR_7, World, credentials, mona, refused, settings};
 
 #[tokio::test]
-async fn what_is_public_is_seen_with_a_token_for_anybody() {
+async fn public_image_is_found_with_an_anonymous_token() {
     let world = World::start(Authentication::Bearer).await;
     assert_eq!(world.pr_7(None).await, Ok(true));
     let (none, token, with) =
@@ -36,7 +36,7 @@ async fn only_pulling_this_repository_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_private_needs_the_right_credentials() {
+async fn private_image_requires_valid_credentials() {
     for authentication in [Authentication::Bearer, Authentication::Basic] {
         let world = World::start(authentication).await;
         world.make_private().await;
@@ -48,7 +48,7 @@ async fn what_is_private_needs_the_right_credentials() {
             [credentials("mona", "wrong"), credentials("nobody", PASSWORD), credentials("lisa", PASSWORD)]
         {
             let error = world.pr_7(Some(&wrong)).await;
-            assert!(refused(&error).contains("refuses the credentials"), "{error:?}");
+            assert!(refused(&error).contains("rejects the credentials"), "{error:?}");
         }
         assert_eq!(world.pr_7(Some(&mona())).await, Ok(true));
         assert_eq!(world.ask("acme/shop:pr-8", Some(&mona())).await, Ok(false));

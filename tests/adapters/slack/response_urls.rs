@@ -30,7 +30,7 @@ async fn elsewhere() -> MockServer {
 }
 
 #[tokio::test]
-async fn an_answer_arrives_as_it_was_meant() {
+async fn answer_arrives_with_its_text_and_visibility() {
     let world = World::new().await;
     world.typed("/deploy x").await;
     let url = world.command().response_url;

@@ -156,7 +156,7 @@ async fn a_persons_app_without_webhook_and_parts_needs_less() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_not_overwritten_and_told_before_anything_is_made() {
+async fn existing_files_and_secrets_are_reported_and_kept() {
     let (github, folder, browser) = (github().await, folder("there"), Browser::new().unwrap());
     std::fs::create_dir(folder.join("secrets")).unwrap();
     let file = folder.join("secrets/github.yaml");
@@ -264,7 +264,7 @@ async fn who_does_not_come_back_in_time_is_waited_for_no_longer() {
 }
 
 #[tokio::test]
-async fn interrupted_before_the_app_is_made_it_ends_and_says_so() {
+async fn interruption_before_app_creation_is_reported() {
     let (github, folder) = (github().await, folder("interrupted"));
     let mut connect = run(&folder, github.html_url(), &["--without-webhook"]);
     connect.line("http://127.0.0.1:").await.unwrap();

@@ -27,7 +27,7 @@ const PATTERNS: &str = "must have filter patterns of GitHub Actions only: ? and 
 const ONLY_EXCLUDED: &str =
     "must have a pattern without ! in front: put \"**\" first to select all but the others";
 const RUNS_ONCE: &str = "spec is immutable: a request runs once; create another one";
-const CARRIED_OUT_ONCE: &str = "spec is immutable: a command is carried out once; give another one";
+const EXECUTED_ONCE: &str = "spec is immutable: a command is executed once; create another one";
 const ONE_PLACE: &str = "set exactly one of comment and slack: where the command was given, and is answered";
 const IDENTITY: &str = "repositoryRef, environment and githubEnvironment are immutable: they say which environment this is; create \
                         another one";
@@ -154,9 +154,9 @@ const CHANGES: &[Change] = &[
         "full",
         || json!({"spec": {"text": "/deploy production"}}),
         "spec",
-        Some(CARRIED_OUT_ONCE),
+        Some(EXECUTED_ONCE),
     ),
-    ("DeploymentCommand", "full", || json!({"spec": {"login": "somebody"}}), "spec", Some(CARRIED_OUT_ONCE)),
+    ("DeploymentCommand", "full", || json!({"spec": {"login": "somebody"}}), "spec", Some(EXECUTED_ONCE)),
     ("DeploymentCommand", "minimal", || json!({"metadata": {"labels": {"a": "b"}}}), "", None),
     (
         "PreviewEnvironment",

@@ -145,7 +145,7 @@ fn an_app_must_be_installed_on_the_owners_of_repositories() {
 }
 
 #[test]
-fn a_suspended_installation_is_a_problem_where_it_is_needed() {
+fn suspended_installation_is_a_problem_when_needed() {
     let suspended = |one: &mut Installation| {
         one.suspended = true;
         one.rate = Some(Err("403 This installation has been suspended".into()));

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_is_a_bots_when_a_bot_or_an_app_wrote_it() {
+    fn comments_of_bots_and_apps_are_bot_comments() {
         let read = |change: Value| {
             let mut json = json!({"id": 9, "body": "/deploy", "user": {"login": "mona", "type": "User"},
                 "performed_via_github_app": null, "created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:05Z"});

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_run_of_another_check_suite_is_not_hidden_by_a_newer_one() {
+    fn newer_check_run_does_not_hide_failure_of_another_suite() {
         let run = |id: i64, suite: i64, conclusion: &str| {
             json!({"id": id, "name": "test", "status": "completed", "conclusion": conclusion,
                 "app": {"id": 15_368}, "check_suite": {"id": suite}})

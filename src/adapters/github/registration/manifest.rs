@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_asked_for_unless_it_is_left_out() {
+    fn manifest_requests_all_permissions_unless_excluded() {
         let hook = Some("https://matinee.example.com/webhooks/github".to_owned());
         let manifest =
             Manifest::new("Matinee acme".into(), &all(), hook, "http://127.0.0.1:1/callback".into(), false);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_url_is_one_that_github_takes() {
+    fn webhook_url_is_completed_and_validated() {
         for (given, used) in [
             ("https://matinee.example.com", "https://matinee.example.com/webhooks/github"),
             ("https://matinee.example.com/", "https://matinee.example.com/webhooks/github"),

@@ -73,7 +73,7 @@ fn rendering_is_bounded() {
     );
     assert!(many("{{ 'x' * 65536 }}", 15).is_ok());
     assert!(many("{{ 1 }}", 2000).is_ok());
-    assert!(many("{{ 1 }}", 2001).is_err_and(|message| message.contains("more than 2000 holes")));
+    assert!(many("{{ 1 }}", 2001).is_err_and(|message| message.contains("more than 2000 placeholders")));
     assert!(many("{{ 'x' * 10000000 }}", 1).is_err());
     assert!(
         many(&"x".repeat(1 << 20), 2).is_err_and(|message| message.contains("larger than 1048576 bytes"))

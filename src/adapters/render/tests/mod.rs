@@ -48,7 +48,7 @@ fn refused(text: &str) -> String {
 
 #[test]
 fn every_name_has_its_value() {
-    for (hole, value) in [
+    for (placeholder, value) in [
         ("pr.number", json!(71)),
         ("pr.branch", json!("the-branch")),
         ("pr.author", json!("the-author")),
@@ -63,7 +63,7 @@ fn every_name_has_its_value() {
         ("parameters.replicas", json!(2)),
         ("payload.image", json!("registry.example/web:1")),
     ] {
-        assert_eq!(field(&format!("{{{{ {hole} }}}}")), Ok(value), "{hole}");
+        assert_eq!(field(&format!("{{{{ {placeholder} }}}}")), Ok(value), "{placeholder}");
     }
 }
 
@@ -96,7 +96,7 @@ fn a_hole_alone_keeps_its_type_and_any_other_is_text() {
 }
 
 #[test]
-fn what_is_no_hole_stays() {
+fn text_without_placeholder_is_unchanged() {
     for text in [
         "",
         "}}",
@@ -147,15 +147,18 @@ fn where_kubernetes_wants_text_a_hole_alone_is_text() {
             "/spec/template/spec/containers/0/livenessProbe/periodSeconds",
         ]
     );
-    for (hole, what) in [
-        ("pr.labels", "a list, which the filter join makes a text of,"),
+    for (placeholder, what) in [
+        ("pr.labels", "a list, which the filter join can turn into text,"),
         ("payload.map", "a map"),
-        ("payload.nothing", "null, which the filter default can fill in,"),
+        ("payload.nothing", "null, which the filter default can replace,"),
     ] {
         assert_eq!(
-            render_in(sample(), json!({"metadata": {"labels": {"a.b/c": format!("{{{{ {hole} }}}}")}}})),
+            render_in(
+                sample(),
+                json!({"metadata": {"labels": {"a.b/c": format!("{{{{ {placeholder} }}}}")}}})
+            ),
             Err(format!(
-                "resources[1].metadata.labels[\"a.b/c\"]: {{{{ {hole} }}}}: is {what} where a text is needed"
+                "resources[1].metadata.labels[\"a.b/c\"]: {{{{ {placeholder} }}}}: is {what} where text is required"
             ))
         );
     }
@@ -197,7 +200,7 @@ fn keys_have_holes_only_where_they_are_a_users_choice() {
     );
     assert_eq!(
         render_in(sample(), json!({"spec": {"containers": [{"{{ sha }}": 1}]}})).unwrap_err(),
-        "resources[1].spec.containers[0][\"{{ sha }}\"]: a key can have holes only in labels, annotations, selectors and data"
+        "resources[1].spec.containers[0][\"{{ sha }}\"]: a key can have placeholders only in labels, annotations, selectors and data"
     );
     assert_eq!(
         render_in(sample(), json!({"data": {"a": "", "{{ 'a' }}": ""}}))
@@ -211,17 +214,17 @@ fn undefined_names_are_errors_that_name_the_field() {
     let object = json!({"spec": {"template": {"spec": {"containers": [{"image": "x:{{ payload.tag }}"}]}}}});
     assert_eq!(
         render_in(sample(), object).unwrap_err(),
-        "resources[1].spec.template.spec.containers[0].image: {{ payload.tag }}: is undefined; give the value, or fill in with the filter default"
+        "resources[1].spec.template.spec.containers[0].image: {{ payload.tag }}: is undefined; set the value, or use the filter default"
     );
     assert_eq!(field("{{ payload.tag | default('latest') }}"), Ok(json!("latest")));
     assert_eq!(field("x:{{ payload.tag | default('latest') }}"), Ok(json!("x:latest")));
     assert!(refused("{{ payload.tag }}").contains("is undefined"));
     assert!(refused("{{ payload.a.b | default('x') }}").contains("is undefined"));
-    assert_eq!(refused("{{ [payload.tag] }}"), "{{ [payload.tag] }}: has something undefined in it");
+    assert_eq!(refused("{{ [payload.tag] }}"), "{{ [payload.tag] }}: contains an undefined value");
     // An unknown name is an error even where a filter would hide it.
     assert_eq!(
         refused("{{ shortsha | default('x') }}"),
-        "{{ shortsha | default('x') }}: there is no \"shortsha\"; there are pr, sha, shortSha, repository, environment, host, url, namespace, parameters, payload; where braces are the object's own, write {{ \"{{\" }} for {{"
+        "{{ shortsha | default('x') }}: there is no \"shortsha\"; there are pr, sha, shortSha, repository, environment, host, url, namespace, parameters, payload; for braces that belong to the object itself, write {{ \"{{\" }} for {{"
     );
     assert_eq!(
         refused("{{ parameters.replica | default(1) }}"),
@@ -241,7 +244,7 @@ fn there_is_no_pr_without_a_pull_request_and_payload_may_be_absent() {
     let field = |text: &str| render_in(target.clone(), json!({"field": text}));
     assert_eq!(
         field("{{ pr.number }}").unwrap_err(),
-        "resources[1].field: {{ pr.number }}: is undefined; there is no pull request here, and so no pr; ask for it with \"... if pr is defined else ...\""
+        "resources[1].field: {{ pr.number }}: is undefined; pr is undefined without a pull request; write \"... if pr is defined else ...\""
     );
     assert_eq!(field("{{ pr.number if pr is defined else 0 }}"), Ok(json!({"field": 0})));
     assert_eq!(field("{{ payload.image | default('x') }}"), Ok(json!({"field": "x"})));
@@ -249,7 +252,7 @@ fn there_is_no_pr_without_a_pull_request_and_payload_may_be_absent() {
 }
 
 #[test]
-fn what_is_no_expression_is_told() {
+fn invalid_expression_is_reported() {
     for (text, says) in [
         ("{{ sha", "has no end"),
         ("{{", "has no end"),
@@ -296,7 +299,7 @@ fn a_plan_of_what_was_rendered() {
 }
 
 #[test]
-fn no_filter_but_default_hides_what_is_undefined() {
+fn only_the_default_filter_hides_undefined_values() {
     let filters = "abs batch(2) bool capitalize chain([]) count dictsort e escape first float format groupby('x') indent int items join last \
                    length lines list lower map('upper') max min pprint reject replace('a','b') reverse round safe select slice(2) slug sort \
                    split string sum title trim unique upper zip([])";
@@ -323,7 +326,7 @@ fn null_is_as_good_as_missing_where_default_fills_in() {
 }
 
 #[test]
-fn a_payload_that_is_no_object_is_refused_where_it_is_read_and_nowhere_else() {
+fn payload_without_object_is_rejected_only_where_read() {
     let rendered = |payload: Value, text: &str| {
         let mut target = sample();
         target.payload = payload;

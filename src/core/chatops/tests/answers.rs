@@ -52,13 +52,13 @@ fn answers_read_like_this() {
     for (answer, comment, slack) in [
         (
             Reply::Accepted { environment: "staging", sha: SHA },
-            "`0123456` is asked for in `staging`.",
-            "`0123456` is asked for in `staging`.",
+            "`0123456` is requested for `staging`.",
+            "`0123456` is requested for `staging`.",
         ),
         (
-            Reply::Waiting { environment: "staging", sha: SHA, what: "waits: 1 of 2 approvals" },
-            "`0123456` is not in `staging` yet. It waits: 1 of 2 approvals",
-            "`0123456` is not in `staging` yet. It waits: 1 of 2 approvals",
+            Reply::Waiting { environment: "staging", sha: SHA, what: "1 of 2 approvals" },
+            "`0123456` is not in `staging` yet: 1 of 2 approvals",
+            "`0123456` is not in `staging` yet: 1 of 2 approvals",
         ),
         (
             Reply::Deployed {
@@ -76,8 +76,8 @@ fn answers_read_like_this() {
         ),
         (
             Reply::NotPermitted { login: "eve", needed: RepositoryRole::Maintain },
-            "eve may not do that here: it takes the role maintain or a higher one.",
-            "eve may not do that here: it takes the role maintain or a higher one.",
+            "eve may not give this command: it requires the role maintain or a higher one.",
+            "eve may not give this command: it requires the role maintain or a higher one.",
         ),
         (
             Reply::NotUnderstood(&unknown),
@@ -112,10 +112,10 @@ fn answers_read_like_this() {
             Reply::NotApproved {
                 environment: "staging",
                 sha: "",
-                cause: "no deployment of this commit waits there",
+                cause: "no deployment of this commit is waiting",
             },
-            "Nothing was approved for `staging`: no deployment of this commit waits there",
-            "Nothing was approved for `staging`: no deployment of this commit waits there",
+            "Nothing was approved for `staging`: no deployment of this commit is waiting",
+            "Nothing was approved for `staging`: no deployment of this commit is waiting",
         ),
     ] {
         assert_eq!(
@@ -127,7 +127,7 @@ fn answers_read_like_this() {
 }
 
 #[test]
-fn where_tells_what_is_in_each_environment() {
+fn where_lists_the_commit_of_each_environment() {
     let lock = Lock { by: "grace".to_owned(), reason: "freeze | all".to_owned(), ..lock() };
     let rows = [
         Row {
@@ -216,7 +216,7 @@ fn a_url_that_is_none_is_only_text() {
 #[test]
 fn only_what_would_have_a_meaning_is_escaped() {
     for plain in [
-        "checks timed out: checks ci/build (failure), e2e_tests; see a-b.c + d = e!",
+        "checks not finished in time: ci/build (failure), e2e_tests; see a-b.c + d = e!",
         "spec.environments[staging]: x -> y & z {1} (2) #",
     ] {
         let escaped = escape_markdown(plain).replace(APART, "");
@@ -244,7 +244,7 @@ fn hostile() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn escaped_for_markdown_it_is_only_text(text in hostile()) {
+    fn escaped_markdown_is_plain_text(text in hostile()) {
         for whole in [escape_markdown(&text), format!("locked by {}", escape_markdown(&text))] {
             for event in markdown(&whole) {
                 prop_assert!(
@@ -257,13 +257,13 @@ proptest! {
     }
 
     #[test]
-    fn escaped_for_markdown_it_says_the_same(text in "[ -~é]{0,40}") {
+    fn escaped_markdown_renders_unchanged(text in "[ -~é]{0,40}") {
         let said = shown(&escape_markdown(&text)).replace(APART, "");
         prop_assert_eq!(said, text.split_whitespace().collect::<Vec<_>>().join(" "));
     }
 
     #[test]
-    fn escaped_for_slack_it_is_only_text(text in hostile()) {
+    fn escaped_mrkdwn_is_plain_text(text in hostile()) {
         let escaped = escape_mrkdwn(&text);
         prop_assert!(!escaped.contains(['<', '>', '\n', '\r']));
         let bare = escaped.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "");
@@ -275,7 +275,7 @@ proptest! {
     }
 
     #[test]
-    fn escaped_for_slack_it_says_the_same(text in "[ -~é]{0,40}") {
+    fn escaped_mrkdwn_renders_unchanged(text in "[ -~é]{0,40}") {
         let said = escape_mrkdwn(&text).replace(APART, "").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
         prop_assert_eq!(said, text.split_whitespace().collect::<Vec<_>>().join(" "));
     }

@@ -42,14 +42,14 @@ fn what_waits_can_be_approved_by_somebody_else() {
 }
 
 #[test]
-fn an_approval_of_what_has_ended_says_how_it_ended() {
+fn approval_of_an_ended_request_names_its_end() {
     for (reason, message, words) in [
         (
             "ChecksTimedOut",
-            "checks timed out: check test",
-            "timed out: checks timed out: check test; request",
+            "check not finished in time: test",
+            "timed out: check not finished in time: test; request",
         ),
-        ("ImageTimedOut", "image timed out: image x", "timed out"),
+        ("ImageTimedOut", "image x not found in time", "timed out"),
         ("Superseded", "commit 2 is the head of main now", "superseded: commit 2"),
         ("Creating", "", "being deployed already"),
         ("Deploying", "", "being deployed already"),

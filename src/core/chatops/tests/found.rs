@@ -28,7 +28,7 @@ fn commands_stand_at_the_start_of_a_line() {
 }
 
 #[test]
-fn what_is_quoted_code_or_hidden_commands_nothing() {
+fn quotes_code_and_hidden_text_contain_no_commands() {
     for body in [
         "> /deploy staging",
         "> as ada said:\n/deploy staging",
@@ -66,7 +66,7 @@ fn at_most_five_are_read_and_none_is_longer_than_a_command_may_be() {
 
 proptest! {
     #[test]
-    fn whatever_is_written_each_command_is_a_line_of_it(body in "([ -~\n\r\t>`~|*_é]|/where|/deploy x|<!--|-->|```|\n    |\n> |\n- ){0,60}") {
+    fn each_command_is_a_line_of_the_comment(body in "([ -~\n\r\t>`~|*_é]|/where|/deploy x|<!--|-->|```|\n    |\n> |\n- ){0,60}") {
         let found = lines(&body);
         prop_assert!(found.len() <= MAX_LINES);
         for line in found {

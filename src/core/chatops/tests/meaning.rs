@@ -73,7 +73,7 @@ fn the_preview_is_the_environment_of_pull_requests() {
 }
 
 #[test]
-fn what_is_promoted_comes_from_the_environment_before() {
+fn promotion_takes_the_commit_of_the_previous_environment() {
     let entry = |more: Value| -> RepositoryEnvironment {
         let mut entry = json!({"name": "production"});
         entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -91,7 +91,7 @@ fn what_is_promoted_comes_from_the_environment_before() {
 }
 
 #[test]
-fn each_environment_says_which_role_it_takes() {
+fn role_is_configured_per_environment() {
     use RepositoryRole::{Admin, Maintain, None, Read, Triage, Write};
     let usual = usual();
     for (text, role) in [

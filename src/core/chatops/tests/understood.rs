@@ -114,7 +114,7 @@ fn each_command_from_slack_is_understood() {
 }
 
 #[test]
-fn what_is_not_understood_is_told_with_the_way_to_write_it() {
+fn invalid_command_is_answered_with_its_usage() {
     for (text, reason, message, usage) in [
         ("/deply staging", "CommandUnknown", "did you mean deploy?", DEPLOY.comment),
         ("/aprove x", "CommandUnknown", "did you mean approve?", APPROVE.comment),
@@ -132,8 +132,8 @@ fn what_is_not_understood_is_told_with_the_way_to_write_it() {
         ("/deploy staging =b", "CommandInvalid", "no name of a parameter", DEPLOY.comment),
         ("/deploy staging a=1 a=2", "CommandInvalid", "a is given twice", DEPLOY.comment),
         ("/lock staging", "CommandInvalid", "a reason is missing", LOCK.comment),
-        ("/unlock staging please", "CommandInvalid", "\"please\" is too much", UNLOCK.comment),
-        ("/preview stop", "CommandInvalid", "\"stop\" is too much", PREVIEW.comment),
+        ("/unlock staging please", "CommandInvalid", "unexpected argument \"please\"", UNLOCK.comment),
+        ("/preview stop", "CommandInvalid", "unexpected argument \"stop\"", PREVIEW.comment),
     ] {
         let error = comment(text).expect_err(text);
         assert_eq!((error.reason, error.usage), (reason, usage), "{text}");

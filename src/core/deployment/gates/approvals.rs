@@ -1,10 +1,10 @@
 //! The gate `approvals`: how many people must approve. The requester's own approval doesn't count.
 
-use super::{Asked, Verdict};
+use super::{Asked, GateVerdict};
 use crate::api::Gates;
 
-pub(super) fn judge(asked: &Asked<'_>, gates: &Gates) -> Verdict {
-    let Ok(wanted @ 1..) = usize::try_from(gates.approvals) else { return Verdict::unset() };
+pub(super) fn judge(asked: &Asked<'_>, gates: &Gates) -> GateVerdict {
+    let Ok(wanted @ 1..) = usize::try_from(gates.approvals) else { return GateVerdict::unset() };
     let requester = asked.request.requested_by.login.as_deref().unwrap_or_default();
     // Logins ignore case on GitHub.
     let mut people: Vec<&str> = Vec::new();
@@ -17,11 +17,11 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates) -> Verdict {
         }
     }
     if people.len() >= wanted {
-        return Verdict::Passed { message: format!("approved by {}", people.join(", ")) };
+        return GateVerdict::Passed { message: format!("approved by {}", people.join(", ")) };
     }
     let by = if people.is_empty() { String::new() } else { format!(" ({})", people.join(", ")) };
     let noun = if wanted == 1 { "approval" } else { "approvals" };
-    Verdict::Waiting {
+    GateVerdict::Waiting {
         reason: "ApprovalsMissing",
         message: format!("{} of {wanted} {noun}{by}", people.len()),
         again: None,

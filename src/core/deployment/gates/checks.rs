@@ -1,16 +1,16 @@
 //! The gate `checks`: check runs and commit statuses that must pass.
 
-use super::{Asked, CHECKS_PASSED, Verdict};
+use super::{Asked, CHECKS_PASSED, GateVerdict};
 use crate::api::Gates;
 use crate::core::deployment::gates::deadline::deadline;
 use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::{Check, CheckState};
 
-pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) -> Verdict {
+pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) -> GateVerdict {
     if gates.checks.is_empty() {
-        return Verdict::unset();
+        return GateVerdict::unset();
     }
-    let Some(checks) = checks else { return Verdict::NotReached };
+    let Some(checks) = checks else { return GateVerdict::NotReached };
     let (mut failed, mut open) = (Vec::new(), Vec::new());
     for name in &gates.checks {
         // Check runs and a commit status may share a name: then all of them must pass.
@@ -44,24 +44,24 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) 
             open.push(name.clone());
         }
     }
-    let checks = |names: &[String]| {
-        format!("{} {}", if names.len() == 1 { "check" } else { "checks" }, names.join(", "))
+    let checks = |state: &str, names: &[String]| {
+        format!("{} {state}: {}", if names.len() == 1 { "check" } else { "checks" }, names.join(", "))
     };
     if !failed.is_empty() {
         // The refusal isn't final: the check may pass when it is run again.
-        let message = format!("failed: {}", checks(&failed));
-        return Verdict::Refused { reason: "ChecksFailed", message, over: false };
+        let message = checks("failed", &failed);
+        return GateVerdict::Refused { reason: "ChecksFailed", message, over: false };
     }
     if open.is_empty() {
-        return Verdict::Passed { message: format!("passed: {}", checks(&gates.checks)) };
+        return GateVerdict::Passed { message: checks("passed", &gates.checks) };
     }
     let deadline = deadline(asked, gates, CHECKS_PASSED);
     if asked.now >= deadline {
-        return Verdict::Refused {
+        return GateVerdict::Refused {
             reason: RequestReason::ChecksTimedOut.as_str(),
-            message: format!("checks timed out: {}", checks(&open)),
+            message: checks("not finished in time", &open),
             over: true,
         };
     }
-    Verdict::Waiting { reason: "ChecksPending", message: checks(&open), again: Some(deadline) }
+    GateVerdict::Waiting { reason: "ChecksPending", message: checks("pending", &open), again: Some(deadline) }
 }

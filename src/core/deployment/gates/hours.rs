@@ -7,7 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asked, Verdict};
+use super::{Asked, GateVerdict};
 use crate::api::Hours;
 use crate::core::mistake::{Mistake, Reason};
 
@@ -91,9 +91,9 @@ impl Span {
     }
 }
 
-pub(super) fn judge(asked: &Asked<'_>, hours: &[Hours]) -> Verdict {
+pub(super) fn judge(asked: &Asked<'_>, hours: &[Hours]) -> GateVerdict {
     if hours.is_empty() {
-        return Verdict::unset();
+        return GateVerdict::unset();
     }
     if let Some(forced) = asked.forced() {
         return forced;
@@ -103,30 +103,30 @@ pub(super) fn judge(asked: &Asked<'_>, hours: &[Hours]) -> Verdict {
         let field = format!("spec.environments[{}].gates.hours[{index}]", asked.request.environment);
         match Span::new(hours, &field) {
             Ok(span) => spans.push((span, field, hours)),
-            Err(mistake) => return Verdict::mended_by_configuration(mistake),
+            Err(mistake) => return GateVerdict::mended_by_configuration(mistake),
         }
     }
     if let Some((.., open)) = spans.iter().find(|(span, ..)| span.contains(asked.now)) {
-        return Verdict::Passed {
+        return GateVerdict::Passed {
             message: format!("within the hours that begin {} {}", open.start, open.time_zone),
         };
     }
     let mut next: Option<(Timestamp, &Span)> = None;
     for (span, field, hours) in &spans {
         let Some(begins) = span.next(asked.now) else {
-            return Verdict::mended_by_configuration(Mistake {
+            return GateVerdict::mended_by_configuration(Mistake {
                 reason: Reason::HoursInvalid,
-                message: format!("{field}.start: {:?} never comes", hours.start),
+                message: format!("{field}.start: {:?} matches no date", hours.start),
             });
         };
         if next.is_none_or(|(earliest, _)| begins < earliest) {
             next = Some((begins, span));
         }
     }
-    let (again, message) = next.map_or((None, "hours".to_owned()), |(begins, span)| {
+    let (again, message) = next.map_or((None, "outside deployment hours".to_owned()), |(begins, span)| {
         let clock = begins.to_zoned(span.zone.clone());
         let zone = span.zone.iana_name().unwrap_or("UTC");
-        (Some(begins), format!("hours from {} {zone}", clock.strftime("%a %F %H:%M")))
+        (Some(begins), format!("outside deployment hours until {} {zone}", clock.strftime("%a %F %H:%M")))
     });
-    Verdict::Waiting { reason: "OutsideHours", message, again }
+    GateVerdict::Waiting { reason: "OutsideHours", message, again }
 }

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asked, IMAGE_FOUND, Verdict};
+use super::{Asked, GateVerdict, IMAGE_FOUND};
 use crate::api::{Gates, Registry};
 use crate::core::deployment::gates::deadline::deadline;
 use crate::core::deployment::reason::RequestReason;
@@ -64,32 +64,32 @@ pub(super) fn judge(
     asked: &Asked<'_>,
     gates: &Gates,
     fact: Option<&Result<(String, Option<Answer>), Mistake>>,
-) -> Verdict {
+) -> GateVerdict {
     if gates.image.is_none() {
-        return Verdict::unset();
+        return GateVerdict::unset();
     }
     let (image, answer) = match fact {
-        None => return Verdict::NotReached,
-        Some(Err(mistake)) => return Verdict::mended_by_configuration(mistake.clone()),
+        None => return GateVerdict::NotReached,
+        Some(Err(mistake)) => return GateVerdict::mended_by_configuration(mistake.clone()),
         Some(Ok((image, answer))) => (image, answer),
     };
     if let Err(mistake) = registry(image, &asked.class.registries) {
-        return Verdict::mended_by_configuration(mistake);
+        return GateVerdict::mended_by_configuration(mistake);
     }
-    let (reason, message) = match answer {
-        None => return Verdict::NotReached,
-        Some(Answer::Found) => return Verdict::Passed { message: format!("image {image} is there") },
-        Some(Answer::Missing) => ("ImageMissing", format!("image {image}")),
-        Some(Answer::Unreachable(why)) => ("RegistryUnreachable", format!("image {image}, since {why}")),
-    };
     let deadline = deadline(asked, gates, IMAGE_FOUND);
-    if asked.now >= deadline {
-        return Verdict::Refused {
-            reason: RequestReason::ImageTimedOut.as_str(),
-            message: format!("image timed out: {message}"),
-            over: true,
-        };
+    let is_late = asked.now >= deadline;
+    let late = if is_late { " in time" } else { "" };
+    let (reason, message) = match answer {
+        None => return GateVerdict::NotReached,
+        Some(Answer::Found) => return GateVerdict::Passed { message: format!("image {image} found") },
+        Some(Answer::Missing) => ("ImageMissing", format!("image {image} not found{late}")),
+        Some(Answer::Unreachable(why)) => {
+            ("RegistryUnreachable", format!("image {image} not checked{late}: {why}"))
+        }
+    };
+    if is_late {
+        return GateVerdict::Refused { reason: RequestReason::ImageTimedOut.as_str(), message, over: true };
     }
     let soon = asked.now.checked_add(AGAIN).unwrap_or(Timestamp::MAX);
-    Verdict::Waiting { reason, message, again: Some(soon.min(deadline)) }
+    GateVerdict::Waiting { reason, message, again: Some(soon.min(deadline)) }
 }

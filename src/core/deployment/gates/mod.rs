@@ -58,7 +58,7 @@ pub const CONDITIONS: [&str; 7] = [
 /// The verdict of one gate. Messages are clauses that can be joined into one sentence. They contain
 /// nothing that changes from one reconcile to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum GateVerdict {
     /// The gate is satisfied.
     Passed {
         /// Message for users.
@@ -93,7 +93,7 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
+impl GateVerdict {
     /// Returns status, reason and message of the gate's condition.
     pub fn condition(&self) -> (ConditionStatus, &'static str, &str) {
         match self {
@@ -146,9 +146,9 @@ impl Asked<'_> {
     }
 
     /// Returns the verdict of a gate that `force` bypasses, if the request has `force`.
-    fn forced(&self) -> Option<Verdict> {
-        let by = self.request.requested_by.login.as_deref().unwrap_or("whoever created the request");
-        self.request.force.then(|| Verdict::NotRequired { message: format!("bypassed: forced by {by}") })
+    fn forced(&self) -> Option<GateVerdict> {
+        let by = self.request.requested_by.login.as_deref().unwrap_or("the creator of the request");
+        self.request.force.then(|| GateVerdict::NotRequired { message: format!("bypassed: forced by {by}") })
     }
 }
 
@@ -195,7 +195,7 @@ pub fn needs(asked: &Asked<'_>) -> Needs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
     /// The verdict for each of [`CONDITIONS`], in that order.
-    pub verdicts: Vec<(&'static str, Verdict)>,
+    pub verdicts: Vec<(&'static str, GateVerdict)>,
     /// The summary of the verdicts.
     pub summary: Summary,
 }
@@ -240,7 +240,7 @@ pub fn evaluate(asked: &Asked<'_>, facts: &Facts) -> Evaluation {
 }
 
 /// Judges the gates that need no facts. They decide whether facts are fetched at all.
-fn at_once(asked: &Asked<'_>) -> [(&'static str, Verdict); 3] {
+fn at_once(asked: &Asked<'_>) -> [(&'static str, GateVerdict); 3] {
     [
         (UNLOCKED, lock::judge(asked)),
         (NOT_BEFORE_REACHED, not_before::judge(asked)),
@@ -248,39 +248,36 @@ fn at_once(asked: &Asked<'_>) -> [(&'static str, Verdict); 3] {
     ]
 }
 
-fn stands_open(verdicts: &[(&'static str, Verdict)]) -> bool {
+fn stands_open(verdicts: &[(&'static str, GateVerdict)]) -> bool {
     verdicts
         .iter()
-        .all(|(_, verdict)| matches!(verdict, Verdict::Passed { .. } | Verdict::NotRequired { .. }))
+        .all(|(_, verdict)| matches!(verdict, GateVerdict::Passed { .. } | GateVerdict::NotRequired { .. }))
 }
 
-fn summarize(verdicts: &[(&'static str, Verdict)]) -> Summary {
+fn summarize(verdicts: &[(&'static str, GateVerdict)]) -> Summary {
     for (_, verdict) in verdicts {
-        if let Verdict::Refused { reason, message, over } = verdict {
+        if let GateVerdict::Refused { reason, message, over } = verdict {
             return Summary::Refused { reason, message: message.clone(), over: *over };
         }
     }
     let waiting: Vec<_> = verdicts
         .iter()
         .filter_map(|(_, verdict)| match verdict {
-            Verdict::Waiting { reason, message, again } => Some((*reason, message.as_str(), *again)),
+            GateVerdict::Waiting { reason, message, again } => Some((*reason, message.as_str(), *again)),
             _ => None,
         })
         .collect();
     match waiting.first() {
         Some((reason, ..)) => Summary::Waiting {
             reason,
-            message: format!(
-                "waits: {}",
-                waiting.iter().map(|(_, message, _)| *message).collect::<Vec<_>>().join("; ")
-            ),
+            message: waiting.iter().map(|(_, message, _)| *message).collect::<Vec<_>>().join("; "),
             again: waiting.iter().filter_map(|(.., again)| *again).min(),
         },
         // `needs` requested a fact that wasn't fetched. It is fetched in the next reconcile; until
         // then the gate doesn't pass.
         None if !stands_open(verdicts) => Summary::Waiting {
             reason: NOT_REACHED,
-            message: "waits: not all was asked yet".to_owned(),
+            message: "some gates are not evaluated yet".to_owned(),
             again: None,
         },
         None => Summary::Open,

@@ -1,12 +1,12 @@
 //! The gate for `spec.notBefore` of a request, which is set when the deployment in the previous
 //! environment must have been live for some time.
 
-use super::{Asked, Verdict};
+use super::{Asked, GateVerdict};
 
-pub(super) fn judge(asked: &Asked<'_>) -> Verdict {
-    let Some(due) = &asked.request.not_before else { return Verdict::unset() };
+pub(super) fn judge(asked: &Asked<'_>) -> GateVerdict {
+    let Some(due) = &asked.request.not_before else { return GateVerdict::unset() };
     if asked.now >= due.0 {
-        return Verdict::Passed { message: format!("due since {:.0}", due.0) };
+        return GateVerdict::Passed { message: format!("due since {:.0}", due.0) };
     }
-    Verdict::Waiting { reason: "NotDue", message: format!("not before {:.0}", due.0), again: Some(due.0) }
+    GateVerdict::Waiting { reason: "NotDue", message: format!("not before {:.0}", due.0), again: Some(due.0) }
 }

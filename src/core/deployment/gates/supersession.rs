@@ -35,7 +35,7 @@ pub fn by_branch(request: &DeploymentRequestSpec, head: Option<&Branch>) -> Opti
     let asked = &request.requested_by;
     let branch = asked.branch.as_deref().filter(|_| asked.origin == Origin::Push)?;
     match head {
-        None => Some(superseded(format!("branch {branch} is gone"))),
+        None => Some(superseded(format!("branch {branch} has been deleted"))),
         Some(head) if head.sha != request.sha => {
             Some(superseded(format!("commit {} is the head of {branch} now", head.sha)))
         }

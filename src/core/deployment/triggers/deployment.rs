@@ -30,7 +30,7 @@ pub(super) fn changes(
         if ownership::holds(repositories, repository, environment).is_err() {
             continue;
         }
-        changes.push(Change::CarryOut {
+        changes.push(Change::Deploy {
             namespace: repository.namespace().unwrap_or_default(),
             name: naming::preview_environment(&repository.name_any(), &environment.name, number),
             spec: Box::new(PreviewEnvironmentSpec {

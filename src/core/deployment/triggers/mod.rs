@@ -37,7 +37,7 @@ pub enum Change {
         version: Option<String>,
     },
     /// Write a `PreviewEnvironment`, since a deployment has to be deployed.
-    CarryOut {
+    Deploy {
         /// Namespace of the PreviewRepository.
         namespace: String,
         /// Name of the environment's object.
@@ -50,7 +50,7 @@ pub enum Change {
         request: Option<String>,
     },
     /// Reconcile the preview of a pull request, which may have to be deleted.
-    LookAgain {
+    Reconcile {
         /// Namespace of the PreviewRepository.
         namespace: String,
         /// Name of the PreviewRepository.

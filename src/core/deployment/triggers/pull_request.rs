@@ -15,14 +15,14 @@ pub(super) fn changes(
 ) -> Vec<Change> {
     let namespace = repository.namespace().unwrap_or_default();
     let mut changes = Vec::new();
-    let mut look_again = !pull_request.open;
+    let mut is_reconciled = !pull_request.open;
     for environment in &repository.spec.environments {
         let Some(trigger) = environment.trigger.as_ref().and_then(|trigger| trigger.pull_request.as_ref())
         else {
             continue;
         };
         if !pull_request.open || eligibility::selects(trigger, pull_request).is_err() {
-            look_again = true;
+            is_reconciled = true;
             continue;
         }
         if ownership::holds(repositories, repository, environment).is_err() {
@@ -42,8 +42,8 @@ pub(super) fn changes(
             version: Some(pull_request.version()),
         });
     }
-    if look_again {
-        changes.push(Change::LookAgain {
+    if is_reconciled {
+        changes.push(Change::Reconcile {
             namespace,
             repository: repository.name_any(),
             number: pull_request.number,

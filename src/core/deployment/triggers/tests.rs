@@ -104,7 +104,7 @@ fn comment(change: impl FnOnce(&mut Comment)) -> Event {
 }
 
 #[test]
-fn an_open_pull_request_that_is_selected_is_asked_for_and_remembered_by_its_last_change() {
+fn selected_pull_request_is_requested_with_its_version() {
     let repository = repository(1, &json!([{"name": "preview", "trigger": {"pullRequest": {}}}]));
     let event = Event::PullRequest {
         repository: name(),
@@ -162,7 +162,7 @@ fn a_push_to_a_branch_that_is_followed_is_asked_for() {
 }
 
 #[test]
-fn only_the_repository_that_holds_an_environment_asks_for_it() {
+fn only_the_holder_of_an_environment_requests_deployments() {
     let environments = json!([{"name": "staging", "trigger": {"push": {"branches": ["main"]}}}]);
     let mut repositories = [in_namespace("young", 2, &environments), in_namespace("old", 1, &environments)];
     let asked = requests(&push("main"), &repositories);
@@ -316,7 +316,7 @@ fn each_line_of_a_comment_is_a_command() {
 }
 
 #[test]
-fn who_is_not_somebody_in_a_comment_as_it_was_written_commands_nothing() {
+fn bots_edited_comments_and_prose_give_no_commands() {
     let repositories = [repository(1, &json!([{"name": "preview"}]))];
     let changes: [fn(&mut Comment); 5] = [
         |comment| comment.bot = true,
@@ -365,7 +365,7 @@ fn parameters_travel_in_the_payload() {
         Event::Deployment { repository: name(), deployment: Deployment { payload, ..deployment("staging") } }
     };
     match &of(&event("cluster-1"), &repositories)[..] {
-        [Change::CarryOut { name, spec, request, .. }] => {
+        [Change::Deploy { name, spec, request, .. }] => {
             assert_eq!((name.as_str(), request.as_deref()), ("shop-staging", Some("uid")));
             assert_eq!(spec.revision.parameters, [Parameter { name: "replicas".into(), value: "2".into() }]);
             assert_eq!(spec.revision.payload, Some(json!({"image": "app:1"})));

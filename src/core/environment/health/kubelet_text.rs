@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_error_is_the_cause_with_the_short_ones_before_it() {
+    fn innermost_kubelet_error_is_the_cause() {
         assert_eq!(innermost("one: two"), "one: two");
         assert_eq!(innermost("just one"), "just one");
         assert_eq!(innermost(""), "");

@@ -119,9 +119,9 @@ pub struct Observed<'a> {
     pub applied_generation: Option<i64>,
 }
 
-/// Verdict about the environment.
+/// EnvironmentHealth about the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum EnvironmentHealth {
     /// Every object is ready.
     Ready,
     /// Something isn't ready yet.
@@ -147,7 +147,7 @@ pub struct Assessment {
     /// Role).
     pub components: Vec<Component>,
     /// The environment as a whole.
-    pub verdict: Verdict,
+    pub verdict: EnvironmentHealth,
     /// Reason and message of trouble that has lasted for a while and may still end by itself.
     /// GitHub shows it on the deployment in progress.
     pub trouble: Option<String>,
@@ -189,8 +189,8 @@ pub fn assess(observation: &Observation<'_>) -> Assessment {
         }
     }
     let (verdict, trouble) = match worst {
-        None => (Verdict::Ready, None),
-        Some((_, health)) if health.state == State::Ready => (Verdict::Ready, None),
+        None => (EnvironmentHealth::Ready, None),
+        Some((_, health)) if health.state == State::Ready => (EnvironmentHealth::Ready, None),
         Some((entry, health)) => {
             let end = deadline::of(observation);
             let left = end.remaining(observation.now);
@@ -203,11 +203,11 @@ pub fn assess(observation: &Observation<'_>) -> Assessment {
             let message = health.message.and(&late).of(&entry.kind, &entry.name).bounded(MAX_MESSAGE);
             let reason = health.reason;
             if failed || left.is_none() {
-                (Verdict::Failed { reason, message }, None)
+                (EnvironmentHealth::Failed { reason, message }, None)
             } else {
                 // The same text that a failure would have.
                 let trouble = health.lasting.then(|| message.short(deployment_status::DESCRIPTION_LIMIT));
-                (Verdict::Progressing { reason, message: message.into() }, trouble)
+                (EnvironmentHealth::Progressing { reason, message: message.into() }, trouble)
             }
         }
     };

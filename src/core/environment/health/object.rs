@@ -20,7 +20,7 @@ pub(super) fn health(observed: &Observed<'_>, seen: &Observation<'_>) -> Health 
         return workload::removed_job(finished);
     }
     let Some(live) = observed.live else {
-        return Health::waiting("NotFound", "it isn't in the cluster, or not seen there yet");
+        return Health::waiting("NotFound", "not found in the cluster yet");
     };
     if live.metadata.deletion_timestamp.is_some() {
         return Health::waiting("Terminating", "it is being deleted");

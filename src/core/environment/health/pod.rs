@@ -156,14 +156,16 @@ fn readiness(look: &Look<'_>) -> Option<Health> {
     }
     let seen = look.pod.status.iter().any(|status| status.container_statuses.is_some());
     if !seen {
-        return Some(Health::waiting("Pending", "the pod waits for a node to take it up"));
+        return Some(Health::waiting("Pending", "the node has not started the pod yet"));
     }
     let gates = look.pod.spec.iter().flat_map(|spec| spec.readiness_gates.iter().flatten());
     let closed = gates
         .map(|gate| gate.condition_type.as_str())
         .find(|kind| look.condition(kind).is_none_or(|condition| condition.status != "True"));
     Some(match closed {
-        Some(gate) => Health::waiting("NotReady", format!("the pod waits for its readiness gate {gate}")),
+        Some(gate) => {
+            Health::waiting("NotReady", format!("the pod is waiting for its readiness gate {gate}"))
+        }
         None => Health::waiting("NotReady", "the pod is not ready yet"),
     })
 }

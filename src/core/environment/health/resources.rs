@@ -27,7 +27,7 @@ const MAX_REFUSAL: usize = 60;
 pub(super) fn claim(live: &DynamicObject, seen: &Observation<'_>) -> Health {
     match text(&live.data, "/status/phase") {
         "Bound" => Health::ready("bound"),
-        "Lost" => Health::failed("Lost", "the volume it was bound to is gone"),
+        "Lost" => Health::failed("Lost", "the volume it was bound to has been deleted"),
         _ if !is_used(live, seen) => Health::ready("not bound, and no pod uses it"),
         _ => Health::waiting("NotBound", "it isn't bound to a volume yet"),
     }
@@ -112,7 +112,7 @@ fn by_parent(
             _ => {
                 let state = if said.is("True") { "True" } else { "not True" };
                 let message = format!(
-                    "{} says {kind} is {state}, and not of which generation of the route: {}",
+                    "{} reports {kind} as {state} without the generation of the route: {}",
                     parent.title(),
                     tidy(said.message)
                 );

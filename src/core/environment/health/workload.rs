@@ -36,7 +36,7 @@ pub(super) fn deployment(live: &DynamicObject, seen: &Observation<'_>) -> Health
         Some(Health::waiting("RollingOut", format!("{updated} of {wanted} replicas are of this revision")))
     } else if total > wanted {
         let extra = total - wanted;
-        Some(Health::waiting("RollingOut", format!("{extra} replicas too many are still there")))
+        Some(Health::waiting("RollingOut", format!("{extra} surplus replicas still exist")))
     } else {
         too_few(available, wanted)
     };
@@ -67,7 +67,7 @@ pub(super) fn stateful_set(live: &DynamicObject, seen: &Observation<'_>) -> Heal
     let counts = if updated < to_update {
         Some(Health::waiting("RollingOut", format!("{updated} of {to_update} replicas are of this revision")))
     } else if total > wanted {
-        Some(Health::waiting("RollingOut", format!("{} replicas too many are still there", total - wanted)))
+        Some(Health::waiting("RollingOut", format!("{} surplus replicas still exist", total - wanted)))
     } else {
         too_few(ready.min(available), wanted)
     };
@@ -129,7 +129,7 @@ pub(super) fn removed_job(finished: &FinishedJob) -> Health {
 pub(super) fn pod(live: &DynamicObject, seen: &Observation<'_>) -> Health {
     let uid = live.metadata.uid.as_ref();
     let Some(pod) = seen.pods.iter().find(|pod| uid.is_some() && pod.metadata.uid.as_ref() == uid) else {
-        return Health::waiting("NotObserved", "the pod isn't seen yet");
+        return Health::waiting("NotObserved", "the pod has not been observed yet");
     };
     match worst(findings(live, &[pod], false, seen)) {
         None if phase(pod) == "Succeeded" => Health::ready("completed"),

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_as_it_was_applied_is_left_alone() {
+    fn unchanged_object_is_not_written() {
         let map = |data: &str| {
             object(&format!(
                 "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: x}}, data: {{a: {data}}}}}"
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_of_an_earlier_revision_is_replaced_once_it_is_gone() {
+    fn job_of_an_earlier_revision_is_replaced_after_its_deletion() {
         assert_eq!(change(&job("b"), Some(&job("a")), true, false), Change::Replace);
         assert_eq!(change(&job("b"), Some(&deleted(job("a"))), true, false), Change::Await);
         assert_eq!(change(&job("b"), None, true, false), Change::Apply);

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn that_an_object_is_left_is_counted_once_until_it_is_put_back() {
+    fn abandoned_correction_is_counted_once_until_restored() {
         let mut corrections = Corrections::default();
         for minute in 0..=10 {
             corrections.wrote("a", at(minute));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_begins_with_who_changes_it() {
+    fn contested_message_begins_with_the_field_manager() {
         assert!(
             contested("Deployment", "web", Some("scaler"))
                 .starts_with("scaler keeps changing Deployment web: ")

@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_a_whole_number_becomes_one_where_a_number_is_needed() {
+    fn text_becomes_a_number_where_the_schema_requires_a_number() {
         for (yaml, field, wanted) in [
             (
                 "{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {ports: [{port: '80', targetPort: '8080'}]}}",
@@ -520,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_unknown_or_null_stays_as_it_is() {
+    fn correct_unknown_and_null_values_are_unchanged() {
         for yaml in [
             "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, creationTimestamp: null}, data: null}",
             "{apiVersion: v1, kind: Secret, metadata: {name: x}, data: {a: 'not base64'}}",

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_of_an_older_version_is_replaced_after_a_refusal_unless_it_only_drifted() {
+    fn rejected_job_update_replaces_the_job_unless_only_drifted() {
         let mut old = running("app:1");
         old.metadata.annotations.as_mut().unwrap().remove(ANNOTATION_FIXED_DIGEST);
         assert!(!must_be_replaced(&running("app:2"), &old));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_finished_for_the_revision_and_content_it_ended_with() {
+    fn finished_job_belongs_to_its_revision_and_content() {
         let mut live = running("app:1");
         assert_eq!(end_of(&live), None);
         let ended = |kind: &str| json!({"conditions": [{"type": kind, "status": "True", "reason": "BackoffLimitExceeded"}]});

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_immutable_is_said_first_and_without_its_value() {
+    fn immutable_field_is_named_first_without_its_value() {
         for (api_version, kind, message, wanted) in [
             (
                 "apps/v1",

@@ -173,7 +173,7 @@ fn check_metadata(
     };
     if !fits {
         let message = format!(
-            "{field}.metadata.name: \"{name}\" is no name for an object: at most 253 lower-case letters, digits, dashes and dots, that begins and ends with a letter or digit; the filter slug makes one of any text"
+            "{field}.metadata.name: \"{name}\" is not an object name: at most 253 lower-case letters, digits, dashes and dots, that begins and ends with a letter or digit; the filter slug makes one of any text"
         );
         return Err(mistake(Reason::TemplateInvalid, message));
     }

@@ -83,7 +83,7 @@ fn pods_of_every_kind_bear_the_labels_and_selectors_stay() {
 }
 
 #[test]
-fn what_is_read_is_applied_before_what_reads_it() {
+fn inputs_are_applied_before_their_readers() {
     let object = |api: &str, kind: &str, name: &str| {
         format!("{{apiVersion: {api}, kind: {kind}, metadata: {{name: {name}}}}}")
     };

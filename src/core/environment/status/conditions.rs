@@ -75,7 +75,9 @@ pub(super) fn set_conditions(
         }
         Progress::Superseded { head } => Summary::Reconciling {
             reason: "Superseded".to_owned(),
-            message: format!("commit {head} is the pull request's head now; its deployment is awaited"),
+            message: format!(
+                "waiting for the deployment of commit {head}, which is the pull request's head now"
+            ),
         },
     };
     conditions::summarize(list, &summary, visit.generation, visit.now);

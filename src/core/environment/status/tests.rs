@@ -85,7 +85,7 @@ fn the_same_visit_twice_changes_nothing() {
 }
 
 #[test]
-fn how_far_it_is_can_wait_and_what_counts_can_not() {
+fn progress_updates_are_delayed_results_are_not() {
     let one = revision(1);
     let a = conclude(None, &visit(&one, 0), with_url(), &waiting(Stage::Health));
     let further = Progress::Waiting {
@@ -105,7 +105,7 @@ fn how_far_it_is_can_wait_and_what_counts_can_not() {
 }
 
 #[test]
-fn a_deployment_in_progress_shows_what_it_waits_for() {
+fn deployment_in_progress_shows_the_pending_cause() {
     let one = revision(1);
     let trouble = Some("Unschedulable: no node fits the pod".to_owned());
     let findings = Findings { trouble, ..with_url() };
@@ -132,7 +132,7 @@ fn numbers_that_change_in_a_failure_are_no_news() {
 }
 
 #[test]
-fn a_live_deployment_stays_live_until_the_next_one_is() {
+fn live_deployment_stays_live_until_the_next_is_live() {
     use DeploymentState::{Failure, InProgress, Inactive, Success};
     let (one, two, three) = (revision(1), revision(2), revision(3));
     let a = conclude(None, &visit(&one, 0), with_url(), &Progress::Ready);
@@ -271,7 +271,7 @@ fn interrupted(stage: Stage) -> Progress {
 }
 
 #[test]
-fn an_outage_is_the_first_status_of_a_deployment_and_changes_no_later_one() {
+fn outage_is_only_the_first_status_of_a_deployment() {
     use DeploymentState::{Error, InProgress, Queued, Success};
     let one = revision(1);
     let first = conclude(None, &visit(&one, 0), Findings::default(), &interrupted(Stage::Validate));

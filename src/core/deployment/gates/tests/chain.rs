@@ -17,7 +17,7 @@ fn without_gates_all_is_open_and_nothing_is_asked() {
 }
 
 #[test]
-fn what_is_locked_or_not_due_or_outside_of_hours_asks_nobody() {
+fn no_facts_are_fetched_while_locked_not_due_or_outside_hours() {
     let gates = json!({
         "checks": ["build"], "image": "ghcr.io/acme/shop:1", "after": ["staging"],
         "hours": [{"start": "0 10 * * *", "duration": "1h"}],
@@ -36,7 +36,7 @@ fn what_is_locked_or_not_due_or_outside_of_hours_asks_nobody() {
     world.now = at("2026-01-05T11:00:00Z");
     assert_eq!(world.needs(), Needs::default());
     for kind in [PRIOR_ENVIRONMENT_SUCCEEDED, CHECKS_PASSED, IMAGE_FOUND] {
-        assert_eq!(world.verdict(kind, &Facts::default()), Verdict::NotReached, "{kind}");
+        assert_eq!(world.verdict(kind, &Facts::default()), GateVerdict::NotReached, "{kind}");
     }
 }
 
@@ -48,7 +48,7 @@ fn facts_that_are_missing_though_needed_never_open_a_gate() {
     }
     let unasked = Facts { image: Some(Ok(("ghcr.io/a:1".to_owned(), None))), ..Facts::default() };
     let world = World::new(&json!({"image": "ghcr.io/a:1"}));
-    assert_eq!(world.verdict(IMAGE_FOUND, &unasked), Verdict::NotReached);
+    assert_eq!(world.verdict(IMAGE_FOUND, &unasked), GateVerdict::NotReached);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_lock_is_waited_for_and_says_who_why_and_since_when() {
         world.judge(&Facts::default()).summary,
         Summary::Waiting {
             reason: "Locked",
-            message: "waits: locked by grace since 2026-01-05T10:00:00Z: release freeze".to_owned(),
+            message: "locked by grace since 2026-01-05T10:00:00Z: release freeze".to_owned(),
             again: None,
         }
     );
@@ -72,7 +72,7 @@ fn a_request_is_due_at_its_time_even_by_force() {
     let due = at("2026-01-05T10:30:00Z");
     world.request.not_before = Some(Time(due));
     world.request.force = true;
-    let Verdict::Waiting { reason: "NotDue", again, .. } =
+    let GateVerdict::Waiting { reason: "NotDue", again, .. } =
         world.verdict(NOT_BEFORE_REACHED, &Facts::default())
     else {
         panic!("it isn't due")
@@ -91,13 +91,13 @@ fn an_environment_comes_after_those_that_are_named() {
     };
     assert_eq!(reason(&world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &facts(true, true))), "Passed");
     let waiting = world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &facts(true, false));
-    assert_eq!(waiting.condition().2, "to be live in staging first");
+    assert_eq!(waiting.condition().2, "must be live in staging first");
     let silent = Facts { succeeded: Some(Vec::new()), ..Facts::default() };
     assert_eq!(reason(&world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &silent)), "NotInOrder");
     world.repository.environments.remove(0);
     let refused = world.verdict(PRIOR_ENVIRONMENT_SUCCEEDED, &facts(true, true));
-    assert!(matches!(&refused, Verdict::Refused { reason: "EnvironmentUnknown", over: false, message }
-        if message.contains("gates.after names dev") && message.contains("staging, production")));
+    assert!(matches!(&refused, GateVerdict::Refused { reason: "EnvironmentUnknown", over: false, message }
+        if message.contains("gates.after has dev") && message.contains("staging, production")));
 }
 
 #[test]
@@ -118,24 +118,28 @@ fn approvals_are_of_different_people_and_not_of_who_asked() {
 }
 
 #[test]
-fn checks_pass_when_every_one_of_that_name_does() {
+fn check_passes_when_all_runs_of_its_name_pass() {
     use CheckState::{Passed, Pending};
     let world = World::new(&json!({"checks": ["build", "lint"]}));
     for (list, wanted, message) in [
-        (vec![("build", Passed), ("lint", Passed)], "Passed", "passed: checks build, lint"),
-        (vec![("Build", Passed), ("lint", Passed)], "Passed", "passed: checks build, lint"),
-        (vec![("build", Passed), ("lint", Passed), ("lint", Pending)], "ChecksPending", "check lint"),
-        (vec![("build", Pending)], "ChecksPending", "checks build, lint (missing)"),
-        (vec![], "ChecksPending", "checks build (missing), lint (missing)"),
+        (vec![("build", Passed), ("lint", Passed)], "Passed", "checks passed: build, lint"),
+        (vec![("Build", Passed), ("lint", Passed)], "Passed", "checks passed: build, lint"),
+        (
+            vec![("build", Passed), ("lint", Passed), ("lint", Pending)],
+            "ChecksPending",
+            "check pending: lint",
+        ),
+        (vec![("build", Pending)], "ChecksPending", "checks pending: build, lint (missing)"),
+        (vec![], "ChecksPending", "checks pending: build (missing), lint (missing)"),
         (
             vec![("build", failed("failure")), ("lint", Pending)],
             "ChecksFailed",
-            "failed: check build (failure)",
+            "check failed: build (failure)",
         ),
         (
             vec![("build", Passed), ("build", failed("failure")), ("lint", Pending)],
             "ChecksFailed",
-            "failed: check build (failure, 1 of 2 of that name)",
+            "check failed: build (failure, 1 of 2 of that name)",
         ),
         (
             vec![
@@ -145,12 +149,12 @@ fn checks_pass_when_every_one_of_that_name_does() {
                 ("lint", failed("x")),
             ],
             "ChecksFailed",
-            "failed: checks build (failure, timed_out, 2 of 3 of that name), lint (x)",
+            "checks failed: build (failure, timed_out, 2 of 3 of that name), lint (x)",
         ),
         (
             vec![("build", Passed), ("lint", Passed), ("other", failed("x"))],
             "Passed",
-            "passed: checks build, lint",
+            "checks passed: build, lint",
         ),
     ] {
         let facts = checks(list.into_iter().map(|(name, state)| check(name, state)).collect());
@@ -193,23 +197,23 @@ fn force_passes_by_order_and_hours_only() {
 }
 
 #[test]
-fn what_is_not_through_in_time_ends_the_request() {
+fn gate_timeout_ends_the_request() {
     let mut world =
         World::new(&json!({"checks": ["build"], "image": "ghcr.io/acme/shop:1", "timeout": "10m"}));
     let both = |state, answer| Facts { checks: Some(vec![check("build", state)]), ..image(answer) };
     let open = both(CheckState::Pending, Answer::Missing);
     let deadline = created() + SignedDuration::from_mins(10);
-    let Verdict::Waiting { again, .. } = world.verdict(CHECKS_PASSED, &open) else { panic!("it waits") };
+    let GateVerdict::Waiting { again, .. } = world.verdict(CHECKS_PASSED, &open) else { panic!("it waits") };
     assert_eq!(again, Some(deadline));
-    let Verdict::Waiting { again, .. } = world.verdict(IMAGE_FOUND, &open) else { panic!("it waits") };
+    let GateVerdict::Waiting { again, .. } = world.verdict(IMAGE_FOUND, &open) else { panic!("it waits") };
     assert_eq!(again, Some(world.now + SignedDuration::from_secs(30)), "registries report no pushes");
     world.now = deadline - SignedDuration::from_secs(1);
     let Summary::Waiting { again, message, .. } = world.judge(&open).summary else { panic!("it waits") };
     assert_eq!(again, Some(deadline));
-    assert_eq!(message, "waits: check build; image ghcr.io/acme/shop:1");
+    assert_eq!(message, "check pending: build; image ghcr.io/acme/shop:1 not found");
     world.now = deadline;
     let over = |kind, facts: &Facts| match world.verdict(kind, facts) {
-        Verdict::Refused { reason, over: true, .. } => reason,
+        GateVerdict::Refused { reason, over: true, .. } => reason,
         other => panic!("{other:?}"),
     };
     assert_eq!(over(CHECKS_PASSED, &open), "ChecksTimedOut");
@@ -259,18 +263,18 @@ fn registries_are_asked_only_if_the_class_lists_them() {
     assert!(image::registry("GHCR.io/acme/shop:1", &world.class.registries).is_ok());
     let elsewhere = Facts { image: Some(Ok(("evil.example/x:1".to_owned(), None))), ..Facts::default() };
     let verdict = world.verdict(IMAGE_FOUND, &elsewhere);
-    assert!(matches!(&verdict, Verdict::Refused { reason: "RegistryNotAllowed", over: false, message }
+    assert!(matches!(&verdict, GateVerdict::Refused { reason: "RegistryNotAllowed", over: false, message }
         if message.contains("spec.registries") && message.contains("evil.example") && message.contains("ghcr.io")));
     world.class.registries.clear();
     assert_eq!(reason(&world.verdict(IMAGE_FOUND, &image(Answer::Found))), "RegistryNotAllowed");
     let mistake =
-        Mistake { reason: Reason::TemplateInvalid, message: "gates.image: no such hole".to_owned() };
+        Mistake { reason: Reason::TemplateInvalid, message: "gates.image: no such placeholder".to_owned() };
     let broken = Facts { image: Some(Err(mistake)), ..Facts::default() };
     assert_eq!(reason(&world.verdict(IMAGE_FOUND, &broken)), "TemplateInvalid");
 }
 
 #[test]
-fn all_that_is_waited_for_is_told_in_one_short_sentence() {
+fn summary_joins_the_messages_of_waiting_gates() {
     let mut world = World::new(&json!({"checks": ["build"], "approvals": 2, "after": ["staging"]}));
     world.approve(&["grace"]);
     let facts = Facts {
@@ -281,14 +285,14 @@ fn all_that_is_waited_for_is_told_in_one_short_sentence() {
     let evaluation = world.judge(&facts);
     let Summary::Waiting { reason, message, .. } = &evaluation.summary else { panic!("{evaluation:?}") };
     assert_eq!(*reason, "NotInOrder");
-    assert_eq!(message, "waits: to be live in staging first; 1 of 2 approvals (grace); check build");
+    assert_eq!(message, "must be live in staging first; 1 of 2 approvals (grace); check pending: build");
     world.now += SignedDuration::from_mins(5);
     let later = world.judge(&facts);
     assert_eq!(later, evaluation, "messages do not change from one reconcile to the next");
 }
 
 #[test]
-fn a_refusal_goes_before_what_is_waited_for() {
+fn refused_gate_precedes_waiting_gates() {
     let mut world = World::new(&json!({"checks": ["build"], "approvals": 1}));
     let facts = checks(vec![check("build", failed("timed_out"))]);
     assert!(matches!(world.judge(&facts).summary, Summary::Refused { reason: "ChecksFailed", .. }));
@@ -298,13 +302,13 @@ fn a_refusal_goes_before_what_is_waited_for() {
 }
 
 #[test]
-fn every_reason_is_one_that_the_api_takes_and_every_verdict_has_its_status() {
-    let again = Verdict::Waiting { reason: "Locked", message: String::new(), again: None };
-    let refused = Verdict::Refused { reason: "ChecksFailed", message: String::new(), over: false };
+fn gate_reasons_are_camel_case_and_map_to_a_status() {
+    let again = GateVerdict::Waiting { reason: "Locked", message: String::new(), again: None };
+    let refused = GateVerdict::Refused { reason: "ChecksFailed", message: String::new(), over: false };
     for (verdict, status) in [
-        (Verdict::Passed { message: String::new() }, ConditionStatus::True),
-        (Verdict::unset(), ConditionStatus::True),
-        (Verdict::NotReached, ConditionStatus::Unknown),
+        (GateVerdict::Passed { message: String::new() }, ConditionStatus::True),
+        (GateVerdict::unset(), ConditionStatus::True),
+        (GateVerdict::NotReached, ConditionStatus::Unknown),
         (again, ConditionStatus::Unknown),
         (refused, ConditionStatus::False),
     ] {

@@ -4,7 +4,7 @@ use super::*;
 use crate::core::forge::CommitState;
 
 #[test]
-fn a_reviewer_sees_how_it_stands() {
+fn commit_status_shows_the_state_of_the_request() {
     let mut world = World::new(&json!({"checks": ["build"]}));
     let open = world.judge(&checks(vec![check("build", CheckState::Passed)]));
     let failed = world.judge(&checks(vec![check("build", CheckState::Failed("failure".to_owned()))]));
@@ -15,9 +15,9 @@ fn a_reviewer_sees_how_it_stands() {
         (
             Standing::Judged(&locked),
             CommitState::Pending,
-            "waits: locked by grace since 2026-01-05T10:00:00Z: release freeze",
+            "locked by grace since 2026-01-05T10:00:00Z: release freeze",
         ),
-        (Standing::Judged(&failed), CommitState::Failure, "failed: check build (failure)"),
+        (Standing::Judged(&failed), CommitState::Failure, "check failed: build (failure)"),
         (Standing::Refused("it is\na draft"), CommitState::Failure, "it is a draft"),
         (Standing::UnderWay, CommitState::Pending, "deploying to staging"),
         (Standing::Live, CommitState::Success, "deployed to staging"),
@@ -34,7 +34,7 @@ fn a_reviewer_sees_how_it_stands() {
 
 proptest! {
     #[test]
-    fn what_is_told_fits(cause in "\\PC{0,400}") {
+    fn commit_status_fits_githubs_limit(cause in "\\PC{0,400}") {
         let status = commit_status("staging", Standing::Failed(&cause), None);
         prop_assert!(status.description.chars().count() <= 140);
         prop_assert!(told(&status).chars().count() <= 200);

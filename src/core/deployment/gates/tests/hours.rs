@@ -18,7 +18,7 @@ fn valid(start: &str, duration: &str, zone: &str) -> Span {
 }
 
 #[test]
-fn a_working_day_in_berlin_is_one_in_summer_and_in_winter() {
+fn hours_follow_daylight_saving_time() {
     let span = valid("0 9 * * MON-FRI", "8h", "Europe/Berlin");
     for (time, within) in [
         ("2026-01-05T07:59:59Z", false), // Monday 08:59:59
@@ -48,7 +48,7 @@ fn a_span_may_go_over_midnight_and_last_for_days() {
 }
 
 #[test]
-fn clocks_that_are_put_forward_or_back_keep_it_sane() {
+fn clock_changes_keep_hours_consistent() {
     // In Berlin, 02:30 did not occur on 29 March 2026 and occurred twice on 25 October.
     let span = valid("30 2 * * *", "30m", "Europe/Berlin");
     assert_eq!(span.next(at("2026-03-28T12:00:00Z")), Some(at("2026-03-30T00:30:00Z")));
@@ -59,7 +59,7 @@ fn clocks_that_are_put_forward_or_back_keep_it_sane() {
 }
 
 #[test]
-fn what_is_invalid_is_refused_by_name_of_its_field() {
+fn invalid_hours_are_rejected_with_their_field() {
     for (start, duration, zone, field) in [
         ("0 9 * * MON-FRI", "8h", "Europe/Atlantis", "hours[0].timeZone"),
         ("0 25 * * *", "8h", "UTC", "hours[0].start"),
@@ -80,15 +80,15 @@ fn what_is_invalid_is_refused_by_name_of_its_field() {
 }
 
 #[test]
-fn outside_of_hours_it_waits_for_the_next_of_them() {
+fn gate_waits_for_the_next_hours() {
     let gates = json!({"hours": [
         {"start": "0 12 * * *", "duration": "1h", "timeZone": "America/New_York"},
         {"start": "0 13 * * *", "duration": "1h", "timeZone": "Europe/Berlin"},
     ]});
     let mut world = World::new(&gates);
-    let waiting = Verdict::Waiting {
+    let waiting = GateVerdict::Waiting {
         reason: "OutsideHours",
-        message: "hours from Mon 2026-01-05 13:00 Europe/Berlin".to_owned(),
+        message: "outside deployment hours until Mon 2026-01-05 13:00 Europe/Berlin".to_owned(),
         again: Some(at("2026-01-05T12:00:00Z")),
     };
     assert_eq!(world.verdict(WITHIN_HOURS, &Facts::default()), waiting);
@@ -105,7 +105,7 @@ fn hours_that_never_come_or_are_none_are_refused() {
         let world = World::new(&json!({"hours": [{"start": start, "duration": "1h"}]}));
         let verdict = world.verdict(WITHIN_HOURS, &Facts::default());
         assert!(
-            matches!(&verdict, Verdict::Refused { reason: "HoursInvalid", over: false, message }
+            matches!(&verdict, GateVerdict::Refused { reason: "HoursInvalid", over: false, message }
                 if message.contains("spec.environments[production].gates.hours[0].start")),
             "{verdict:?}"
         );
@@ -118,7 +118,7 @@ fn hours_that_never_come_or_are_none_are_refused() {
 proptest! {
     /// The gate opens exactly at the time that the verdict gives.
     #[test]
-    fn the_next_beginning_is_when_it_opens(
+    fn next_start_is_when_the_gate_opens(
         minute in 0..60_u8, hour in 0..24_u8, days in "(\\*|[0-6]|MON-FRI)", hours in 1..30_u64,
         zone in prop::sample::select(vec![
             "UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Cairo",

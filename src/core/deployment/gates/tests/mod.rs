@@ -79,7 +79,7 @@ impl World {
         evaluate(&self.asked(), facts)
     }
 
-    fn verdict(&self, kind: &str, facts: &Facts) -> Verdict {
+    fn verdict(&self, kind: &str, facts: &Facts) -> GateVerdict {
         let evaluation = self.judge(facts);
         evaluation.verdicts.into_iter().find(|(name, _)| *name == kind).expect(kind).1
     }
@@ -121,6 +121,6 @@ fn image(answer: Answer) -> Facts {
     Facts { image: Some(Ok(("ghcr.io/acme/shop:1".to_owned(), Some(answer)))), ..Facts::default() }
 }
 
-fn reason(verdict: &Verdict) -> &'static str {
+fn reason(verdict: &GateVerdict) -> &'static str {
     verdict.condition().1
 }

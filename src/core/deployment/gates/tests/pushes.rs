@@ -347,7 +347,7 @@ fn a_push_back_is_deployed_though_the_commit_in_between_was_not() {
 }
 
 #[test]
-fn an_old_push_that_arrives_late_is_an_old_one() {
+fn late_delivery_of_an_old_push_stays_old() {
     let mut model = Model::new(false);
     model.push(1, 1, false);
     let late = model.waiting.remove(0);

@@ -76,7 +76,7 @@ fn a_link_of_a_chain_gives_way_to_a_newer_deployment_of_its_source() {
 }
 
 #[test]
-fn a_request_gives_way_to_one_that_somebody_asked_for_later() {
+fn later_explicit_request_supersedes_a_request() {
     let comment = || spec(json!({"origin": "Comment"}));
     let slack = || spec(json!({"origin": "Slack"}));
     for (own, its, gives_way) in [
@@ -106,7 +106,7 @@ fn a_request_gives_way_to_one_that_somebody_asked_for_later() {
 }
 
 #[test]
-fn of_two_links_of_a_chain_the_newer_deployment_counts_however_late_it_was_heard_of() {
+fn newer_deployment_of_the_prior_environment_wins_in_any_order() {
     let (late, early) = (request("late", 9, &led_to(5)), request("early", 0, &led_to(6)));
     let verdict = by_request(&late, [&late, &early]).expect("superseded");
     assert_eq!(verdict.message, "request early is newer");
@@ -114,7 +114,7 @@ fn of_two_links_of_a_chain_the_newer_deployment_counts_however_late_it_was_heard
 }
 
 #[test]
-fn of_two_of_the_same_second_exactly_one_stays() {
+fn requests_of_the_same_second_are_superseded_exactly_once() {
     let comment = spec(json!({"origin": "Comment"}));
     let (one, two) = (request("a", 0, &comment), request("b", 0, &comment));
     let both = [&one, &two];
@@ -122,7 +122,7 @@ fn of_two_of_the_same_second_exactly_one_stays() {
 }
 
 #[test]
-fn other_places_and_what_is_over_make_nobody_give_way() {
+fn other_environments_and_ended_requests_supersede_nothing() {
     let comment = spec(json!({"origin": "Comment"}));
     let own = request("a", 0, &comment);
     let stays = |change: fn(&mut DeploymentRequest)| {
@@ -203,7 +203,7 @@ fn only_the_own_branch_has_a_pushed_commit_run_again() {
 }
 
 #[test]
-fn a_deployment_by_another_tool_is_replaced_once_a_newer_one_succeeded() {
+fn another_tools_deployment_is_replaced_after_newer_success() {
     let old = deployed(request("old", 0, &of("1", pushed("main"))), Some(5), "Deploying");
     let newer = |id, reason| deployed(request("newer", 1, &of("2", pushed("main"))), Some(id), reason);
     assert!(is_replaced(&old, 5, [&old, &newer(6, "Succeeded")]));
@@ -212,7 +212,7 @@ fn a_deployment_by_another_tool_is_replaced_once_a_newer_one_succeeded() {
 }
 
 #[test]
-fn the_request_for_a_branchs_head_is_kept_though_an_older_one_was_deployed_last() {
+fn request_for_the_branch_head_survives_a_late_older_deployment() {
     let mut all = vec![
         deployed(request("deployed", 0, &of("1", pushed("release"))), Some(1), "Succeeded"),
         deployed(request("head", 1, &of("2", pushed("release"))), None, "Superseded"),

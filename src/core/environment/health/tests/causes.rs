@@ -7,9 +7,9 @@ use super::*;
 use crate::core::cause::Cause;
 use crate::core::publish::deployment_status::DESCRIPTION_LIMIT;
 
-fn short(verdict: Verdict) -> String {
+fn short(verdict: EnvironmentHealth) -> String {
     match verdict {
-        Verdict::Failed { message, .. } => message.short(DESCRIPTION_LIMIT),
+        EnvironmentHealth::Failed { message, .. } => message.short(DESCRIPTION_LIMIT),
         other => panic!("{other:?}"),
     }
 }
@@ -138,7 +138,7 @@ const PULLS: [(&str, &str); 27] = [
 ];
 
 #[test]
-fn what_each_runtime_says_of_a_failed_pull_becomes_one_short_cause() {
+fn pull_errors_of_each_runtime_become_a_short_cause() {
     for (message, expected) in PULLS {
         let expected = format!("web: {expected}");
         assert_eq!(shown("ErrImagePull", message), expected, "{message}");
@@ -203,7 +203,7 @@ fn what_a_container_lacks_or_breaks_is_named_first() {
 #[test]
 fn the_whole_text_repeats_what_was_said() {
     let message = |said: &str| match with_pod(&waiting("ImagePullBackOff", said)).verdict(30) {
-        Verdict::Failed { message, .. } => message,
+        EnvironmentHealth::Failed { message, .. } => message,
         other => panic!("{other:?}"),
     };
     assert_eq!(

@@ -15,9 +15,9 @@ metadata: {{name: web, namespace: preview, generation: {generation}, creationTim
 #[test]
 fn ready_decides_and_its_own_generation_counts() {
     let ready = "status: {conditions: [{type: Ready, status: 'True', reason: Ready, message: up to date, observedGeneration: 1}]}";
-    assert_eq!(certificate(1, ready).verdict(5), Verdict::Ready);
+    assert_eq!(certificate(1, ready).verdict(5), EnvironmentHealth::Ready);
     assert!(
-        matches!(certificate(2, ready).verdict(5), Verdict::Progressing { reason, .. } if reason == "NotObserved")
+        matches!(certificate(2, ready).verdict(5), EnvironmentHealth::Progressing { reason, .. } if reason == "NotObserved")
     );
     let issuing =
         "status: {conditions: [{type: Ready, status: 'False', reason: DoesNotExist, message: Issuing}]}";
@@ -44,26 +44,28 @@ fn stalled_and_reconciling_are_read_as_kstatus_reads_them() {
     );
     assert!(matches!(
         certificate(1, "status: {observedGeneration: -1}").verdict(60),
-        Verdict::Progressing { .. }
+        EnvironmentHealth::Progressing { .. }
     ));
 }
 
 #[test]
-fn no_status_is_ready_once_a_controller_had_time_to_write_one() {
+fn object_without_status_is_ready_after_a_grace_period() {
     let world = certificate(1, "");
     let early = world.at(2);
-    assert!(matches!(&early.verdict, Verdict::Progressing { reason, .. } if reason == "NoStatus"));
+    assert!(matches!(&early.verdict, EnvironmentHealth::Progressing { reason, .. } if reason == "NoStatus"));
     assert_eq!(early.look_again_after, Some(Duration::from_secs(9)));
     let later = world.at(11);
-    assert_eq!(later.verdict, Verdict::Ready);
+    assert_eq!(later.verdict, EnvironmentHealth::Ready);
     assert_eq!(later.components, []);
     let empty = certificate(1, "status: {observedGeneration: 1, conditions: [], phase: ''}");
-    assert!(matches!(empty.verdict(2), Verdict::Progressing { reason, .. } if reason == "NoStatus"));
-    assert_eq!(empty.verdict(11), Verdict::Ready);
+    assert!(
+        matches!(empty.verdict(2), EnvironmentHealth::Progressing { reason, .. } if reason == "NoStatus")
+    );
+    assert_eq!(empty.verdict(11), EnvironmentHealth::Ready);
 }
 
 /// Returns the verdict about an operator's cluster object that is a minute old.
-fn cluster(annotations: &str, status: &str) -> Verdict {
+fn cluster(annotations: &str, status: &str) -> EnvironmentHealth {
     World::new(&format!(
         "
 apiVersion: rabbitmq.com/v1beta1
@@ -95,7 +97,7 @@ fn conditions_whose_names_say_that_something_is_well_have_to_be_true() {
         conditions("True", "Unknown"),
         progressing("Initialising", "RabbitmqCluster/mq: its condition ReconcileSuccess is Unknown")
     );
-    assert_eq!(conditions("True", "True"), Verdict::Ready);
+    assert_eq!(conditions("True", "True"), EnvironmentHealth::Ready);
 }
 
 #[test]
@@ -113,7 +115,7 @@ fn conditions_that_should_be_false_say_nothing() {
         "ResourcesAwareManagement",
     ] {
         let verdict = cluster("", &format!("conditions: [{{type: {kind}, status: 'False'}}]"));
-        assert_eq!(verdict, Verdict::Ready, "{kind}");
+        assert_eq!(verdict, EnvironmentHealth::Ready, "{kind}");
     }
     assert_eq!(
         cluster("", "conditions: [{type: NotReady, status: 'True', reason: Creating}]"),
@@ -126,27 +128,27 @@ fn a_condition_of_an_earlier_generation_is_not_believed() {
     let available = |generation: &str| {
         cluster("", &format!("conditions: [{{type: Available, status: 'True'{generation}}}]"))
     };
-    assert_eq!(available(""), Verdict::Ready);
-    assert_eq!(available(", observedGeneration: 3"), Verdict::Ready);
-    assert_eq!(available(", observedGeneration: 0"), Verdict::Ready, "it is never written");
+    assert_eq!(available(""), EnvironmentHealth::Ready);
+    assert_eq!(available(", observedGeneration: 3"), EnvironmentHealth::Ready);
+    assert_eq!(available(", observedGeneration: 0"), EnvironmentHealth::Ready, "it is never written");
     assert!(
-        matches!(available(", observedGeneration: 2"), Verdict::Progressing { reason, .. } if reason == "NotObserved")
+        matches!(available(", observedGeneration: 2"), EnvironmentHealth::Progressing { reason, .. } if reason == "NotObserved")
     );
 }
 
 #[test]
 fn an_observed_generation_may_be_text_or_never_written() {
-    assert_eq!(cluster("", "observedGeneration: '3', phase: Healthy"), Verdict::Ready);
-    assert_eq!(cluster("", "observedGeneration: 5f7c9d, phase: Healthy"), Verdict::Ready);
+    assert_eq!(cluster("", "observedGeneration: '3', phase: Healthy"), EnvironmentHealth::Ready);
+    assert_eq!(cluster("", "observedGeneration: 5f7c9d, phase: Healthy"), EnvironmentHealth::Ready);
     for status in ["observedGeneration: '2'", "observedGeneration: 2", "observedGeneration: 0"] {
         assert!(
-            matches!(cluster("", status), Verdict::Progressing { reason, .. } if reason == "NotObserved"),
+            matches!(cluster("", status), EnvironmentHealth::Progressing { reason, .. } if reason == "NotObserved"),
             "{status}"
         );
     }
     assert_eq!(
         cluster("", "observedGeneration: 0, conditions: [{type: Ready, status: 'True'}]"),
-        Verdict::Ready
+        EnvironmentHealth::Ready
     );
 }
 
@@ -163,14 +165,14 @@ fn a_phase_of_work_or_trouble_is_waited_out() {
         assert_eq!(cluster("", status), expected, "{status}");
     }
     for status in ["phase: Running", "state: ready", "health: green", "phase: Something new to us"] {
-        assert_eq!(cluster("", status), Verdict::Ready, "{status}");
+        assert_eq!(cluster("", status), EnvironmentHealth::Ready, "{status}");
     }
 }
 
 #[test]
 fn the_template_says_what_makes_an_object_ready() {
     let unfinished = "phase: Creating, conditions: [{type: Available, status: 'False'}]";
-    assert_eq!(cluster("matinee.dev/ready-when: exists", unfinished), Verdict::Ready);
+    assert_eq!(cluster("matinee.dev/ready-when: exists", unfinished), EnvironmentHealth::Ready);
     let when = "matinee.dev/ready-when: 'status.phase=Online,condition=Available'";
     assert_eq!(
         cluster(when, "phase: Creating"),
@@ -180,20 +182,20 @@ fn the_template_says_what_makes_an_object_ready() {
         )
     );
     let available = "conditions: [{type: Available, status: 'True'}, {type: Ready, status: 'False'}]";
-    assert_eq!(cluster(when, &format!("phase: Online, {available}")), Verdict::Ready);
-    assert!(matches!(cluster(when, available), Verdict::Progressing { .. }));
+    assert_eq!(cluster(when, &format!("phase: Online, {available}")), EnvironmentHealth::Ready);
+    assert!(matches!(cluster(when, available), EnvironmentHealth::Progressing { .. }));
     assert!(matches!(
         cluster(when, &format!("observedGeneration: 2, phase: Online, {available}")),
-        Verdict::Progressing { reason, .. } if reason == "NotObserved"
+        EnvironmentHealth::Progressing { reason, .. } if reason == "NotObserved"
     ));
     assert!(matches!(
         cluster(when, "conditions: [{type: Stalled, status: 'True', reason: Because, message: so}]"),
-        Verdict::Failed { reason, .. } if reason == "Because"
+        EnvironmentHealth::Failed { reason, .. } if reason == "Because"
     ));
 }
 
 #[test]
-fn what_is_ready_by_being_there_is_no_component() {
+fn objects_without_health_are_not_listed_as_components() {
     for (api_version, kind) in [
         ("v1", "ConfigMap"),
         ("v1", "Secret"),
@@ -207,22 +209,22 @@ fn what_is_ready_by_being_there_is_no_component() {
             "apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: x, generation: 1, creationTimestamp: T+1}}\n"
         ));
         let assessment = world.at(1);
-        assert_eq!((assessment.verdict, assessment.components), (Verdict::Ready, vec![]), "{kind}");
+        assert_eq!((assessment.verdict, assessment.components), (EnvironmentHealth::Ready, vec![]), "{kind}");
     }
 }
 
 #[test]
-fn a_definition_is_ready_when_it_is_served() {
+fn crd_is_ready_when_served() {
     let definition = |conditions: &str| {
         World::new(&format!(
             "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: x.example.com}}\nstatus: {{conditions: {conditions}}}\n"
         ))
         .verdict(5)
     };
-    assert_eq!(definition("[{type: Established, status: 'True'}]"), Verdict::Ready);
-    assert!(matches!(definition("[]"), Verdict::Progressing { .. }));
+    assert_eq!(definition("[{type: Established, status: 'True'}]"), EnvironmentHealth::Ready);
+    assert!(matches!(definition("[]"), EnvironmentHealth::Progressing { .. }));
     assert!(matches!(
         definition("[{type: NamesAccepted, status: 'False', reason: ListKindConflict, message: taken}]"),
-        Verdict::Failed { reason, .. } if reason == "ListKindConflict"
+        EnvironmentHealth::Failed { reason, .. } if reason == "ListKindConflict"
     ));
 }

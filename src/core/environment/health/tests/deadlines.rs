@@ -16,11 +16,11 @@ fn slow(progress_deadline: i64) -> World {
 #[track_caller]
 fn fails_at(world: &World, second: i64, words: &str) {
     let before = world.at(second - 1);
-    assert!(matches!(before.verdict, Verdict::Progressing { .. }), "{before:?}");
+    assert!(matches!(before.verdict, EnvironmentHealth::Progressing { .. }), "{before:?}");
     assert_eq!(before.look_again_after, Some(Duration::from_secs(1)));
     let after = world.verdict(second);
     assert!(
-        matches!(&after, Verdict::Failed { message, .. } if message.contains(&format!("not ready within {words}"))),
+        matches!(&after, EnvironmentHealth::Failed { message, .. } if message.contains(&format!("not ready within {words}"))),
         "{after:?}"
     );
 }
@@ -36,19 +36,19 @@ fn the_class_sets_the_deadline() {
     data["status"]["conditions"][1] = serde_json::json!(
         {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "lastUpdateTime": at(605).to_string()}
     );
-    assert!(matches!(world.verdict(1_499), Verdict::Progressing { .. }));
-    assert!(matches!(world.verdict(1_500), Verdict::Failed { .. }));
+    assert!(matches!(world.verdict(1_499), EnvironmentHealth::Progressing { .. }));
+    assert!(matches!(world.verdict(1_500), EnvironmentHealth::Failed { .. }));
 }
 
 #[test]
-fn a_longer_progress_deadline_extends_it() {
+fn longer_progress_deadline_extends_the_deadline() {
     // The deadline counts from the last progress, plus a minute in which the Deployment reports it.
     fails_at(&slow(1_800), 1_920, "32m");
     fails_at(&slow(60), 600, "10m");
 }
 
 #[test]
-fn a_startup_probe_extends_it() {
+fn startup_probe_extends_the_deadline() {
     let mut world = slow(600);
     let container = &mut world.pods[0].spec.as_mut().expect("spec").containers[0];
     container.startup_probe = Some(read(&serde_json::json!(
@@ -69,7 +69,7 @@ fn a_startup_probe_extends_it() {
 }
 
 #[test]
-fn a_job_s_active_deadline_extends_it_for_all() {
+fn active_deadline_of_a_job_extends_the_deadline_for_all() {
     let job = "
 apiVersion: batch/v1
 kind: Job

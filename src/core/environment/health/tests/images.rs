@@ -58,13 +58,13 @@ fn denied_and_unauthorized_fail_when_later_tries_are_too() {
             let world = with_pod(&waiting(reason, cause));
             let early = world.at(4);
             assert!(
-                matches!(&early.verdict, Verdict::Progressing { message, .. } if message.contains(cause)),
+                matches!(&early.verdict, EnvironmentHealth::Progressing { message, .. } if message.contains(cause)),
                 "{early:?}"
             );
             assert_eq!(early.look_again_after, Some(Duration::from_secs(44)));
             let late = world.verdict(48);
             assert!(
-                matches!(&late, Verdict::Failed { reason, message } if reason == "ImagePullBackOff" && message.contains(cause)),
+                matches!(&late, EnvironmentHealth::Failed { reason, message } if reason == "ImagePullBackOff" && message.contains(cause)),
                 "{late:?}"
             );
         }
@@ -82,7 +82,7 @@ fn an_image_that_is_wrong_fails_at_once() {
         for reason in ["ErrImagePull", "ImagePullBackOff"] {
             let verdict = with_pod(&waiting(reason, cause)).verdict(4);
             assert!(
-                matches!(&verdict, Verdict::Failed { message, .. } if message.contains(words)),
+                matches!(&verdict, EnvironmentHealth::Failed { message, .. } if message.contains(words)),
                 "{verdict:?}"
             );
         }
@@ -97,7 +97,7 @@ fn names_that_no_try_makes_right_fail_at_once() {
     ))
     .verdict(4);
     assert!(
-        matches!(&verdict, Verdict::Failed { reason, .. } if reason == "InvalidImageName"),
+        matches!(&verdict, EnvironmentHealth::Failed { reason, .. } if reason == "InvalidImageName"),
         "{verdict:?}"
     );
     assert_eq!(
@@ -119,14 +119,14 @@ fn what_a_container_needs_may_come_a_little_later() {
         let world = with_pod(&waiting(reason, "no space left on device"));
         let early = world.at(5);
         assert!(
-            matches!(&early.verdict, Verdict::Progressing { reason: said, .. } if said == reason),
+            matches!(&early.verdict, EnvironmentHealth::Progressing { reason: said, .. } if said == reason),
             "{early:?}"
         );
         assert_eq!(early.look_again_after, Some(Duration::from_secs(8)));
         // The verdict changes at exactly that time.
         let late = world.at(13);
         assert!(
-            matches!(&late.verdict, Verdict::Failed { reason: said, message } if said == reason && message.contains("container web") && message.contains("no space left on device")),
+            matches!(&late.verdict, EnvironmentHealth::Failed { reason: said, message } if said == reason && message.contains("container web") && message.contains("no space left on device")),
             "{late:?}"
         );
         assert_eq!(late.look_again_after, None);
@@ -166,7 +166,7 @@ fn a_program_that_is_not_in_the_image_reads_the_same_at_every_stage() {
 }
 
 #[test]
-fn a_container_that_is_being_made_says_what_it_may_wait_for() {
+fn container_being_created_names_its_missing_inputs() {
     let mut world = with_pod(&waiting("ContainerCreating", ""));
     assert_eq!(
         world.verdict(5),
@@ -186,7 +186,7 @@ fn a_container_that_is_being_made_says_what_it_may_wait_for() {
     conditions.push(read(&serde_json::json!({"type": "PodReadyToStartContainers", "status": "False"})));
     let verdict = world.verdict(20);
     assert!(
-        matches!(&verdict, Verdict::Progressing { message, .. } if message.ends_with("volumes or network of the pod not there yet (it needs ConfigMap/settings, Secret/keys)")),
+        matches!(&verdict, EnvironmentHealth::Progressing { message, .. } if message.ends_with("volumes or network of the pod not there yet (it needs ConfigMap/settings, Secret/keys)")),
         "{verdict:?}"
     );
 }

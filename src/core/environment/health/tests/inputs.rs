@@ -18,12 +18,14 @@ fn lacking(message: &str) -> World {
 fn waits_until(world: &World, second: i64, input: Option<&str>) {
     let early = world.at(second - 1);
     assert_eq!(early.look_again_after, Some(Duration::from_secs(1)), "{early:?}");
-    let Verdict::Progressing { message, .. } = early.verdict else { panic!("{:?}", early.verdict) };
+    let EnvironmentHealth::Progressing { message, .. } = early.verdict else { panic!("{:?}", early.verdict) };
     if let Some(input) = input {
         assert!(message.contains(&format!(": waiting for {input}")), "{message}");
         assert!(early.trouble.is_some(), "the trouble isn't reported");
     }
-    let Verdict::Failed { message, .. } = world.verdict(second) else { panic!("the verdict still waits") };
+    let EnvironmentHealth::Failed { message, .. } = world.verdict(second) else {
+        panic!("the verdict still waits")
+    };
     assert!(!message.contains("waiting for"), "{message}");
 }
 
@@ -40,7 +42,7 @@ fn what_another_controller_creates_has_the_class_s_time() {
         world.limits.missing_input_grace = "30s".parse().expect("a duration");
         waits_until(&world, 3 + 30, Some(input));
         world.limits.missing_input_grace = "0s".parse().expect("a duration");
-        assert!(matches!(world.verdict(4), Verdict::Failed { .. }));
+        assert!(matches!(world.verdict(4), EnvironmentHealth::Failed { .. }));
     }
 }
 
@@ -55,7 +57,7 @@ fn what_the_template_has_nobody_else_creates() {
         let other = if kind == "Secret" { "ConfigMap" } else { "Secret" };
         assert!(matches!(
             with_object(lacking(message), other, name).verdict(60),
-            Verdict::Progressing { .. }
+            EnvironmentHealth::Progressing { .. }
         ));
     }
 }
@@ -99,5 +101,5 @@ fn a_pull_secret_does_not_make_a_wrong_image_right() {
     let mut world = with_pod(&waiting("ErrImagePull", "registry.example/web:1: not found"));
     let spec = world.pods[0].spec.as_mut().expect("spec");
     spec.image_pull_secrets = Some(read(&serde_json::json!([{"name": "registry"}])));
-    assert!(matches!(world.verdict(4), Verdict::Failed { .. }));
+    assert!(matches!(world.verdict(4), EnvironmentHealth::Failed { .. }));
 }

@@ -107,7 +107,7 @@ impl World {
         assessment
     }
 
-    fn verdict(&self, second: i64) -> Verdict {
+    fn verdict(&self, second: i64) -> EnvironmentHealth {
         self.at(second).verdict
     }
 }
@@ -119,12 +119,12 @@ fn assert_stable(message: &str) {
     }
 }
 
-fn failed(reason: &str, message: &str) -> Verdict {
-    Verdict::Failed { reason: reason.to_owned(), message: message.into() }
+fn failed(reason: &str, message: &str) -> EnvironmentHealth {
+    EnvironmentHealth::Failed { reason: reason.to_owned(), message: message.into() }
 }
 
-fn progressing(reason: &str, message: &str) -> Verdict {
-    Verdict::Progressing { reason: reason.to_owned(), message: message.to_owned() }
+fn progressing(reason: &str, message: &str) -> EnvironmentHealth {
+    EnvironmentHealth::Progressing { reason: reason.to_owned(), message: message.to_owned() }
 }
 
 /// A Deployment of one replica at its second revision, with its ReplicaSets and no available pod.

@@ -15,7 +15,7 @@ fn crashed_by(restarts: i32, state: &str, last: &str) -> World {
 const BACK_OFF: &str = "{waiting: {reason: CrashLoopBackOff, message: back-off 10s restarting failed container=web pod=web-6d4f-abcde_preview(web-6d4f-abcde-uid)}}";
 
 #[test]
-fn one_crash_is_not_the_end() {
+fn single_crash_is_no_failure() {
     let ended = with_pod(&container(
         "ready: false\nrestartCount: 0\nstate: {terminated: {exitCode: 1, reason: Error, startedAt: T+5, finishedAt: T+6}}",
     ));
@@ -27,11 +27,11 @@ fn one_crash_is_not_the_end() {
         )
     );
     let back = crashed(1, "{running: {startedAt: T+7}}");
-    assert!(matches!(back.verdict(8), Verdict::Progressing { .. }));
+    assert!(matches!(back.verdict(8), EnvironmentHealth::Progressing { .. }));
 }
 
 #[test]
-fn crashing_again_and_again_fails_and_stays_failed_while_it_is_tried() {
+fn crash_loop_fails_and_stays_failed_between_restarts() {
     let expected = failed(
         "CrashLoopBackOff",
         "Deployment/web, container web: crashed with exit code 1, restarted once (registry.example/web:1)",
@@ -42,17 +42,19 @@ fn crashing_again_and_again_fails_and_stays_failed_while_it_is_tried() {
     // In back-off, running for a moment, and terminated: the verdict is the same.
     let states = [BACK_OFF, "{running: {startedAt: T+20}}", ended];
     let verdicts: Vec<_> = states.map(|state| crashed(3, state).verdict(21)).into_iter().collect();
-    assert!(matches!(&verdicts[0], Verdict::Failed { message, .. } if message.contains("restarted 3 times")));
+    assert!(
+        matches!(&verdicts[0], EnvironmentHealth::Failed { message, .. } if message.contains("restarted 3 times"))
+    );
     assert!(verdicts.iter().all(|verdict| *verdict == verdicts[0]), "{verdicts:?}");
     // The message hardly changes overnight.
     assert_eq!(crashed(31, BACK_OFF).verdict(21), crashed(38, BACK_OFF).verdict(21));
 }
 
 #[test]
-fn one_that_keeps_running_after_crashes_is_only_not_ready() {
+fn container_running_again_after_crashes_is_not_ready() {
     let world = crashed(4, "{running: {startedAt: T+100}}");
     let early = world.at(101);
-    assert!(matches!(early.verdict, Verdict::Failed { .. }));
+    assert!(matches!(early.verdict, EnvironmentHealth::Failed { .. }));
     assert_eq!(early.look_again_after, Some(Duration::from_secs(59)));
     assert_eq!(
         world.verdict(160),
@@ -76,27 +78,27 @@ fn out_of_memory_names_the_limit() {
 }
 
 #[test]
-fn ending_well_is_wrong_for_what_is_to_keep_running() {
+fn exit_code_zero_fails_a_long_running_container() {
     let last = "{exitCode: 0, reason: Completed, startedAt: T+5, finishedAt: T+6}";
     let verdict = crashed_by(2, BACK_OFF, last).verdict(30);
     assert!(
-        matches!(&verdict, Verdict::Failed { message, .. } if message.contains("ended by itself with exit code 0")),
+        matches!(&verdict, EnvironmentHealth::Failed { message, .. } if message.contains("ended by itself with exit code 0")),
         "{verdict:?}"
     );
 }
 
 #[test]
-fn what_a_program_says_when_it_ends_is_not_repeated() {
+fn termination_message_is_not_repeated() {
     let last = "{exitCode: 1, reason: Error, message: 'password=hunter2', startedAt: T+5, finishedAt: T+6}";
     let verdict = crashed_by(2, BACK_OFF, last).verdict(30);
     assert!(
-        matches!(&verdict, Verdict::Failed { message, .. } if !message.contains("hunter2")),
+        matches!(&verdict, EnvironmentHealth::Failed { message, .. } if !message.contains("hunter2")),
         "{verdict:?}"
     );
 }
 
 #[test]
-fn an_init_container_that_fails_is_named_as_one() {
+fn failing_init_container_is_named() {
     let mut world = with_pod(
         "
 conditions: [{type: PodScheduled, status: 'True'}, {type: Initialized, status: 'False'}]
@@ -127,7 +129,9 @@ containerStatuses:
     *migrate = read(
         &serde_json::json!({"name": "migrate", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {"running": {"startedAt": at(5).to_string()}}}),
     );
-    assert!(matches!(world.verdict(30), Verdict::Progressing { reason, .. } if reason == "Initializing"));
+    assert!(
+        matches!(world.verdict(30), EnvironmentHealth::Progressing { reason, .. } if reason == "Initializing")
+    );
 }
 
 #[test]
@@ -153,7 +157,7 @@ containerStatuses:
     ));
     let verdict = world.verdict(30);
     assert!(
-        matches!(&verdict, Verdict::Failed { message, .. } if message.contains("container proxy") && message.contains("SIGSEGV")),
+        matches!(&verdict, EnvironmentHealth::Failed { message, .. } if message.contains("container proxy") && message.contains("SIGSEGV")),
         "{verdict:?}"
     );
 }
@@ -174,7 +178,7 @@ fn a_pod_waits_for_a_node_as_long_as_the_class_says() {
 }
 
 #[test]
-fn trouble_that_lasts_is_reported_while_it_is_waited_for() {
+fn lasting_trouble_is_reported_while_waiting() {
     let world = with_pod(UNSCHEDULABLE);
     let early = world.at(10);
     assert_eq!((early.trouble, early.look_again_after), (None, Some(Duration::from_secs(2))));
@@ -186,8 +190,12 @@ fn trouble_that_lasts_is_reported_while_it_is_waited_for() {
 #[test]
 fn a_pod_that_a_node_was_chosen_for_waits_until_the_deadline() {
     let world = with_pod(&format!("nominatedNodeName: node-7\n{UNSCHEDULABLE}"));
-    assert!(matches!(world.verdict(599), Verdict::Progressing { reason, .. } if reason == "Unschedulable"));
-    assert!(matches!(world.verdict(600), Verdict::Failed { reason, .. } if reason == "Unschedulable"));
+    assert!(
+        matches!(world.verdict(599), EnvironmentHealth::Progressing { reason, .. } if reason == "Unschedulable")
+    );
+    assert!(
+        matches!(world.verdict(600), EnvironmentHealth::Failed { reason, .. } if reason == "Unschedulable")
+    );
 }
 
 #[test]
@@ -199,7 +207,10 @@ fn a_readiness_gate_is_named() {
         Some(read(&serde_json::json!([{"conditionType": "example.com/attached"}])));
     assert_eq!(
         world.verdict(30),
-        progressing("NotReady", "Deployment/web: the pod waits for its readiness gate example.com/attached")
+        progressing(
+            "NotReady",
+            "Deployment/web: the pod is waiting for its readiness gate example.com/attached"
+        )
     );
 }
 
@@ -223,9 +234,9 @@ status:
         pod("Failed", ended).verdict(5),
         failed("Crashed", "Pod/seed, container seed: crashed with exit code 2 (registry.example/seed:1)")
     );
-    assert_eq!(pod("Succeeded", "").verdict(5), Verdict::Ready);
+    assert_eq!(pod("Succeeded", "").verdict(5), EnvironmentHealth::Ready);
     assert!(matches!(
         pod("Failed", "  reason: Evicted\n  message: The node was low on resource memory.").verdict(5),
-        Verdict::Failed { reason, .. } if reason == "Evicted"
+        EnvironmentHealth::Failed { reason, .. } if reason == "Evicted"
     ));
 }

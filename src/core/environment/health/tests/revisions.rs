@@ -21,31 +21,37 @@ fn two_pods(new: &str) -> World {
 }
 
 #[test]
-fn a_broken_pod_of_the_old_revision_does_not_fail_the_new_one() {
+fn broken_pod_of_the_old_revision_does_not_fail_the_new_revision() {
     let world = two_pods(&waiting("ContainerCreating", ""));
-    assert!(matches!(world.verdict(5), Verdict::Progressing { reason, .. } if reason == "ContainerCreating"));
+    assert!(
+        matches!(world.verdict(5), EnvironmentHealth::Progressing { reason, .. } if reason == "ContainerCreating")
+    );
 }
 
 #[test]
-fn nor_does_it_hide_that_the_new_one_is_broken_too() {
+fn broken_old_pod_does_not_hide_a_broken_new_pod() {
     let world = two_pods(&waiting("InvalidImageName", "couldn't parse image name"));
-    assert!(matches!(world.verdict(5), Verdict::Failed { reason, .. } if reason == "InvalidImageName"));
+    assert!(
+        matches!(world.verdict(5), EnvironmentHealth::Failed { reason, .. } if reason == "InvalidImageName")
+    );
 }
 
 #[test]
 fn a_pod_that_is_being_deleted_does_not_count() {
     let mut world = with_pod(CRASHING);
-    assert!(matches!(world.verdict(20), Verdict::Failed { .. }));
+    assert!(matches!(world.verdict(20), EnvironmentHealth::Failed { .. }));
     world.pods[0].metadata.deletion_timestamp = Some(read(&Value::String(at(19).to_string())));
-    assert!(matches!(world.verdict(20), Verdict::Progressing { .. }));
+    assert!(matches!(world.verdict(20), EnvironmentHealth::Progressing { .. }));
 }
 
 #[test]
-fn a_fix_that_the_controller_has_not_seen_is_not_judged_by_what_it_fixes() {
+fn unobserved_fix_is_not_judged_by_the_old_pods() {
     let mut world = with_pod(CRASHING);
     let live = world.live[0].as_mut().expect("live");
     live.metadata.generation = Some(3);
-    assert!(matches!(world.verdict(20), Verdict::Progressing { reason, .. } if reason == "NotObserved"));
+    assert!(
+        matches!(world.verdict(20), EnvironmentHealth::Progressing { reason, .. } if reason == "NotObserved")
+    );
 }
 
 #[test]
@@ -55,18 +61,22 @@ fn a_new_revision_whose_replica_set_is_not_in_sight_has_no_pods_yet() {
     let annotations = live.metadata.annotations.as_mut().expect("annotations");
     annotations.insert("deployment.kubernetes.io/revision".to_owned(), "3".to_owned());
     live.data["status"]["updatedReplicas"] = 0.into();
-    assert!(matches!(world.verdict(20), Verdict::Progressing { reason, .. } if reason == "RollingOut"));
+    assert!(
+        matches!(world.verdict(20), EnvironmentHealth::Progressing { reason, .. } if reason == "RollingOut")
+    );
 }
 
 #[test]
-fn a_cache_behind_the_apply_does_not_make_it_ready() {
+fn cache_older_than_the_apply_is_not_ready() {
     let mut world = with_pod("conditions: [{type: Ready, status: 'True'}]");
     let live = world.live[0].as_mut().expect("live");
     live.data["status"]["availableReplicas"] = 1.into();
     world.applied_generation = Some(2);
-    assert_eq!(world.verdict(20), Verdict::Ready);
+    assert_eq!(world.verdict(20), EnvironmentHealth::Ready);
     world.applied_generation = Some(3);
-    assert!(matches!(world.verdict(20), Verdict::Progressing { reason, .. } if reason == "NotObserved"));
+    assert!(
+        matches!(world.verdict(20), EnvironmentHealth::Progressing { reason, .. } if reason == "NotObserved")
+    );
 }
 
 const STATEFUL_SET: &str = "
@@ -92,7 +102,7 @@ fn a_broken_pod_that_holds_up_a_stateful_set_is_to_be_deleted() {
     let world = World::new(&format!("{STATEFUL_SET}---\n{}", stateful_pod("web-old")));
     let verdict = world.verdict(20);
     assert!(
-        matches!(&verdict, Verdict::Progressing { reason, message } if reason == "HeldUpByEarlierRevision" && message.contains("Matinee deletes that pod")),
+        matches!(&verdict, EnvironmentHealth::Progressing { reason, message } if reason == "HeldUpByEarlierRevision" && message.contains("Matinee deletes that pod")),
         "{verdict:?}"
     );
     assert_eq!(stuck(&world, 20), ["web-0 web-0-uid"]);
@@ -122,7 +132,7 @@ fn a_pod_that_holds_up_nothing_is_not_deleted() {
         assert_eq!(stuck(&world, 20), no_pods, "{to}");
         if told {
             assert!(
-                matches!(world.verdict(20), Verdict::Progressing { message, .. } if message.contains("delete that pod"))
+                matches!(world.verdict(20), EnvironmentHealth::Progressing { message, .. } if message.contains("delete that pod"))
             );
         }
     }
@@ -146,7 +156,9 @@ containerStatuses:
 #[test]
 fn a_stateful_set_fails_by_a_pod_of_its_update_revision() {
     let world = World::new(&format!("{STATEFUL_SET}---\n{}", stateful_pod("web-new")));
-    assert!(matches!(world.verdict(20), Verdict::Failed { reason, .. } if reason == "CrashLoopBackOff"));
+    assert!(
+        matches!(world.verdict(20), EnvironmentHealth::Failed { reason, .. } if reason == "CrashLoopBackOff")
+    );
 }
 
 #[test]
@@ -164,19 +176,21 @@ status: {observedGeneration: 2, desiredNumberScheduled: 1, currentNumberSchedule
         )
     };
     let verdict = |yaml: &str| World::new(yaml).verdict(20);
-    assert!(matches!(verdict(&format!("{set}---\n{}", pod(1))), Verdict::Progressing { .. }));
-    assert!(matches!(verdict(&format!("{set}---\n{}", pod(2))), Verdict::Failed { .. }));
+    assert!(matches!(verdict(&format!("{set}---\n{}", pod(1))), EnvironmentHealth::Progressing { .. }));
+    assert!(matches!(verdict(&format!("{set}---\n{}", pod(2))), EnvironmentHealth::Failed { .. }));
     let unannotated = set.replace(", annotations: {deprecated.daemonset.template.generation: '2'}", "");
-    assert!(matches!(verdict(&format!("{unannotated}---\n{}", pod(7))), Verdict::Failed { .. }));
+    assert!(matches!(verdict(&format!("{unannotated}---\n{}", pod(7))), EnvironmentHealth::Failed { .. }));
 }
 
 #[test]
-fn of_two_pods_that_fail_differently_the_same_one_is_told_each_time() {
+fn of_several_failing_pods_the_same_pod_is_reported() {
     let world = World::new(&format!(
         "{DEPLOYMENT}---\n{}---\n{}",
         web_pod("web-6d4f-fghij", "new-set-uid", &waiting("ErrImageNeverPull", "not present")),
         web_pod("web-6d4f-abcde", "new-set-uid", &waiting("InvalidImageName", "couldn't parse"))
     ));
     // `World::at` assesses twice, with the pods in either order.
-    assert!(matches!(world.verdict(5), Verdict::Failed { reason, .. } if reason == "ErrImageNeverPull"));
+    assert!(
+        matches!(world.verdict(5), EnvironmentHealth::Failed { reason, .. } if reason == "ErrImageNeverPull")
+    );
 }

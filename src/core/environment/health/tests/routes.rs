@@ -29,13 +29,13 @@ fn parent(namespace: &str, accepted: (&str, &str, i64), resolved: (&str, &str, i
 #[test]
 fn a_route_needs_both_conditions_of_its_parent_at_this_generation() {
     let good = ("True", "Accepted", 2);
-    assert_eq!(route(&format!("[{}]", parent("gateways", good, good))).verdict(5), Verdict::Ready);
+    assert_eq!(route(&format!("[{}]", parent("gateways", good, good))).verdict(5), EnvironmentHealth::Ready);
     for parents in [
         format!("[{}]", parent("gateways", ("True", "Accepted", 1), good)),
         format!("[{}]", parent("gateways", good, ("True", "ResolvedRefs", 1))),
         format!("[{}]", parent("gateways", ("Unknown", "Pending", 2), good)),
     ] {
-        assert!(matches!(route(&parents).verdict(100), Verdict::Progressing { .. }), "{parents}");
+        assert!(matches!(route(&parents).verdict(100), EnvironmentHealth::Progressing { .. }), "{parents}");
     }
     // The report of another controller on the same parent doesn't override the one that serves it.
     let both = format!(
@@ -43,28 +43,28 @@ fn a_route_needs_both_conditions_of_its_parent_at_this_generation() {
         parent("gateways", ("False", "NoMatchingParent", 2), good),
         parent("gateways", good, good)
     );
-    assert_eq!(route(&both).verdict(100), Verdict::Ready);
+    assert_eq!(route(&both).verdict(100), EnvironmentHealth::Ready);
 }
 
 #[test]
-fn a_gateway_that_does_not_say_which_generation_leaves_it_to_the_url() {
+fn gateway_without_generation_leaves_readiness_to_the_url() {
     let good = ("True", "Accepted", 2);
     let never = parent("gateways", ("True", "Accepted", 0), ("True", "ResolvedRefs", 0));
     let left_out = never.replace(", observedGeneration: 0", "");
     let refused = parent("gateways", ("False", "NoMatchingListenerHostname", 0), good);
     for parents in [&never, &left_out, &parent("gateways", good, ("True", "ResolvedRefs", 0)), &refused] {
         let assessment = route(&format!("[{parents}]")).at(1);
-        assert_eq!(assessment.verdict, Verdict::Ready, "{parents}");
+        assert_eq!(assessment.verdict, EnvironmentHealth::Ready, "{parents}");
         let unconfirmed = assessment.unconfirmed.expect("unconfirmed");
         assert!(unconfirmed.starts_with("Gateway gateways/shared says "), "{unconfirmed}");
     }
     // Another controller confirms the route.
     let sure = route(&format!("[{never}, {}]", parent("gateways", good, good))).at(1);
-    assert_eq!((sure.verdict, sure.unconfirmed), (Verdict::Ready, None));
+    assert_eq!((sure.verdict, sure.unconfirmed), (EnvironmentHealth::Ready, None));
 }
 
 #[test]
-fn a_gateway_that_says_nothing_leaves_it_to_the_url_after_a_moment() {
+fn silent_gateway_leaves_readiness_to_the_url() {
     let good = ("True", "Accepted", 2);
     // Reports about no parent, about another parent, and incomplete ones.
     let others = format!("[{}]", parent("elsewhere", good, good));
@@ -72,12 +72,12 @@ fn a_gateway_that_says_nothing_leaves_it_to_the_url_after_a_moment() {
     for parents in ["[]", &others, &half] {
         let early = route(parents).at(9);
         assert!(
-            matches!(&early.verdict, Verdict::Progressing { reason, .. } if reason == "NotAccepted"),
+            matches!(&early.verdict, EnvironmentHealth::Progressing { reason, .. } if reason == "NotAccepted"),
             "{early:?}"
         );
         assert_eq!(early.look_again_after, Some(Duration::from_secs(1)));
         let late = route(parents).at(10);
-        assert_eq!(late.verdict, Verdict::Ready);
+        assert_eq!(late.verdict, EnvironmentHealth::Ready);
         assert_eq!(
             late.unconfirmed.as_deref(),
             Some("Gateway gateways/shared reports nothing about the route")
@@ -95,13 +95,13 @@ fn a_route_that_stays_refused_fails_with_the_gateways_reason() {
         let world = route(&format!("[{parents}]"));
         let early = world.at(5);
         assert!(
-            matches!(&early.verdict, Verdict::Progressing { reason: said, .. } if said == reason),
+            matches!(&early.verdict, EnvironmentHealth::Progressing { reason: said, .. } if said == reason),
             "{early:?}"
         );
         assert_eq!(early.look_again_after, Some(Duration::from_secs(27)));
         let late = world.verdict(32);
         assert!(
-            matches!(&late, Verdict::Failed { reason: said, message } if said == reason && message.contains("Gateway gateways/shared") && message.contains("said so")),
+            matches!(&late, EnvironmentHealth::Failed { reason: said, message } if said == reason && message.contains("Gateway gateways/shared") && message.contains("said so")),
             "{late:?}"
         );
     }
@@ -116,7 +116,7 @@ kind: Ingress
 metadata: {name: web, namespace: preview, generation: 1}
 status: {loadBalancer: {}}",
     );
-    assert_eq!(ingress.verdict(5), Verdict::Ready);
+    assert_eq!(ingress.verdict(5), EnvironmentHealth::Ready);
     let service = |kind: &str, status: &str| {
         World::new(&format!(
             "
@@ -128,8 +128,8 @@ status: {{loadBalancer: {{{status}}}}}"
         ))
         .verdict(5)
     };
-    assert_eq!(service("ClusterIP", ""), Verdict::Ready);
-    assert_eq!(service("LoadBalancer", "ingress: [{ip: 192.0.2.1}]"), Verdict::Ready);
+    assert_eq!(service("ClusterIP", ""), EnvironmentHealth::Ready);
+    assert_eq!(service("LoadBalancer", "ingress: [{ip: 192.0.2.1}]"), EnvironmentHealth::Ready);
     assert_eq!(
         service("LoadBalancer", ""),
         progressing("NoAddress", "Service/web: the load balancer has no address yet")
@@ -137,7 +137,7 @@ status: {{loadBalancer: {{{status}}}}}"
 }
 
 #[test]
-fn a_claim_has_to_be_bound_for_the_pod_that_uses_it() {
+fn claim_must_be_bound_when_a_pod_uses_the_claim() {
     let claim = |phase: &str| {
         format!(
             "
@@ -147,13 +147,15 @@ metadata: {{name: data, namespace: preview, uid: claim-uid}}
 status: {{phase: {phase}}}"
         )
     };
-    assert_eq!(World::new(&claim("Bound")).verdict(5), Verdict::Ready);
-    assert_eq!(World::new(&claim("Pending")).verdict(5), Verdict::Ready);
-    assert!(matches!(World::new(&claim("Lost")).verdict(5), Verdict::Failed { .. }));
+    assert_eq!(World::new(&claim("Bound")).verdict(5), EnvironmentHealth::Ready);
+    assert_eq!(World::new(&claim("Pending")).verdict(5), EnvironmentHealth::Ready);
+    assert!(matches!(World::new(&claim("Lost")).verdict(5), EnvironmentHealth::Failed { .. }));
     let pod = web_pod("db-0", "somebody-uid", "").replace(
         "  containers:",
         "  volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]\n  containers:",
     );
     let world = World::new(&format!("{}\n---\n{pod}", claim("Pending")));
-    assert!(matches!(world.verdict(5), Verdict::Progressing { reason, .. } if reason == "NotBound"));
+    assert!(
+        matches!(world.verdict(5), EnvironmentHealth::Progressing { reason, .. } if reason == "NotBound")
+    );
 }

@@ -1,4 +1,4 @@
-//! Verdict about the environment.
+//! EnvironmentHealth about the environment.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn nothing_is_ready() {
         assessment,
         Assessment {
             components: vec![],
-            verdict: Verdict::Ready,
+            verdict: EnvironmentHealth::Ready,
             trouble: None,
             unconfirmed: None,
             stuck: vec![],
@@ -25,7 +25,7 @@ fn an_object_that_is_not_there_is_waited_for() {
     let assessment = world.at(10);
     assert_eq!(
         assessment.verdict,
-        progressing("NotFound", "ConfigMap/settings: it isn't in the cluster, or not seen there yet")
+        progressing("NotFound", "ConfigMap/settings: not found in the cluster yet")
     );
     assert!(!assessment.components[0].ready);
     assert_eq!(assessment.look_again_after, Some(Duration::from_secs(590)));
@@ -36,16 +36,18 @@ fn an_object_that_is_going_is_not_ready() {
     let world = World::new(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, deletionTimestamp: T+1, finalizers: [a/b]}\n",
     );
-    assert!(matches!(world.verdict(2), Verdict::Progressing { reason, .. } if reason == "Terminating"));
+    assert!(
+        matches!(world.verdict(2), EnvironmentHealth::Progressing { reason, .. } if reason == "Terminating")
+    );
 }
 
 #[test]
-fn what_is_not_ready_by_the_deadline_failed_with_what_it_waited_for() {
+fn missed_deadline_fails_with_the_pending_cause() {
     let world = with_pod(&container(
         "ready: false\nstarted: true\nrestartCount: 0\nstate: {running: {startedAt: T+5}}",
     ));
     let before = world.at(599);
-    assert!(matches!(&before.verdict, Verdict::Progressing { reason, .. } if reason == "NotReady"));
+    assert!(matches!(&before.verdict, EnvironmentHealth::Progressing { reason, .. } if reason == "NotReady"));
     assert_eq!(before.look_again_after, Some(Duration::from_secs(1)));
     let after = world.at(600);
     assert_eq!(
@@ -61,7 +63,7 @@ fn what_is_not_ready_by_the_deadline_failed_with_what_it_waited_for() {
 }
 
 #[test]
-fn a_failure_stands_before_what_is_only_late_and_the_first_before_others() {
+fn first_failure_precedes_other_failures_and_lateness() {
     let route = "
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -83,9 +85,9 @@ spec: {parentRefs: [{name: shared}]}
 #[test]
 fn a_failure_that_healed_is_gone() {
     let mut world = with_pod(&waiting("InvalidImageName", "wrong"));
-    assert!(matches!(world.verdict(5), Verdict::Failed { .. }));
+    assert!(matches!(world.verdict(5), EnvironmentHealth::Failed { .. }));
     world.live[0].as_mut().expect("live").data["status"]["availableReplicas"] = 1.into();
-    assert_eq!(world.verdict(6), Verdict::Ready);
+    assert_eq!(world.verdict(6), EnvironmentHealth::Ready);
 }
 
 #[test]
@@ -93,7 +95,9 @@ fn messages_are_bounded() {
     let world = with_pod(&waiting("CreateContainerError", &"long ".repeat(2_000)));
     let assessment = world.at(60);
     assert!(assessment.components[0].message.chars().count() <= MAX_MESSAGE);
-    let Verdict::Failed { message, .. } = assessment.verdict else { panic!("{:?}", assessment.verdict) };
+    let EnvironmentHealth::Failed { message, .. } = assessment.verdict else {
+        panic!("{:?}", assessment.verdict)
+    };
     assert!(message.chars().count() <= MAX_MESSAGE && message.contains("container web"));
 }
 

@@ -18,10 +18,10 @@ fn merge(world: &mut World, status: &Value) {
 }
 
 #[test]
-fn a_deployment_is_ready_when_every_replica_is_of_this_revision_and_available() {
+fn deployment_is_ready_with_all_replicas_updated_and_available() {
     let all = serde_json::json!({"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
     let ready = deployment(&all).at(5);
-    assert_eq!(ready.verdict, Verdict::Ready);
+    assert_eq!(ready.verdict, EnvironmentHealth::Ready);
     assert_eq!(ready.look_again_after, None);
     assert_eq!(ready.components.len(), 1);
     assert!(ready.components[0].ready && ready.components[0].name == "Deployment/web");
@@ -36,7 +36,7 @@ fn a_deployment_is_ready_when_every_replica_is_of_this_revision_and_available() 
         let mut world = deployment(&all);
         merge(&mut world, &change);
         assert!(
-            matches!(world.verdict(5), Verdict::Progressing { reason: said, .. } if said == reason),
+            matches!(world.verdict(5), EnvironmentHealth::Progressing { reason: said, .. } if said == reason),
             "{change}"
         );
     }
@@ -48,7 +48,7 @@ fn a_deployment_asleep_is_ready() {
         &serde_json::json!({"replicas": null, "updatedReplicas": null, "availableReplicas": null}),
     );
     world.live[0].as_mut().expect("live").data["spec"]["replicas"] = 0.into();
-    assert_eq!(world.verdict(5), Verdict::Ready);
+    assert_eq!(world.verdict(5), EnvironmentHealth::Ready);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn the_progress_deadline_is_a_failure_with_the_pods_cause() {
     );
     // It is available after all.
     merge(&mut world, &serde_json::json!({"availableReplicas": 1}));
-    assert_eq!(world.verdict(5), Verdict::Ready);
+    assert_eq!(world.verdict(5), EnvironmentHealth::Ready);
 }
 
 fn refused(message: &str, old_replicas: i64) -> World {
@@ -132,14 +132,16 @@ fn a_pod_that_may_not_be_made_fails_with_the_refusal() {
          limit of 512Mi",
         0,
     );
-    assert!(matches!(limit.verdict(2), Verdict::Failed { message, .. } if message.contains("limit of 512Mi")
-            && message.contains("a container without limit has that of the class's spec.isolation.defaultLimits")));
+    assert!(
+        matches!(limit.verdict(2), EnvironmentHealth::Failed { message, .. } if message.contains("limit of 512Mi")
+            && message.contains("a container without limit has that of the class's spec.isolation.defaultLimits"))
+    );
     let invalid = refused("Pod \"web-6d4f-abcde\" is invalid: spec.containers[0].name: Required value", 0);
-    assert!(matches!(invalid.verdict(2), Verdict::Failed { .. }));
+    assert!(matches!(invalid.verdict(2), EnvironmentHealth::Failed { .. }));
 }
 
 #[test]
-fn what_is_only_not_there_yet_in_a_new_namespace_has_a_grace() {
+fn missing_inputs_of_a_new_namespace_have_a_grace_period() {
     for refusal in [
         "error looking up service account preview/web: serviceaccount \"web\" not found",
         "status unknown for quota: preview, resources: pods",
@@ -147,12 +149,12 @@ fn what_is_only_not_there_yet_in_a_new_namespace_has_a_grace() {
         let world = refused(&format!("pods \"web-6d4f-abcde\" is forbidden: {refusal}"), 0);
         let early = world.at(2);
         assert!(
-            matches!(&early.verdict, Verdict::Progressing { reason, .. } if reason == "FailedCreate"),
+            matches!(&early.verdict, EnvironmentHealth::Progressing { reason, .. } if reason == "FailedCreate"),
             "{early:?}"
         );
         assert_eq!(early.look_again_after, Some(Duration::from_secs(9)), "the report is due then");
-        assert!(matches!(world.verdict(120), Verdict::Progressing { .. }));
-        assert!(matches!(world.verdict(121), Verdict::Failed { .. }));
+        assert!(matches!(world.verdict(120), EnvironmentHealth::Progressing { .. }));
+        assert!(matches!(world.verdict(121), EnvironmentHealth::Failed { .. }));
     }
 }
 
@@ -160,8 +162,8 @@ fn what_is_only_not_there_yet_in_a_new_namespace_has_a_grace() {
 fn a_quota_that_old_pods_still_fill_has_a_grace() {
     let world =
         refused("pods \"web-6d4f-abcde\" is forbidden: exceeded quota: preview, requested: pods=1", 1);
-    assert!(matches!(world.verdict(2), Verdict::Progressing { .. }));
-    assert!(matches!(world.verdict(130), Verdict::Failed { .. }));
+    assert!(matches!(world.verdict(2), EnvironmentHealth::Progressing { .. }));
+    assert!(matches!(world.verdict(130), EnvironmentHealth::Failed { .. }));
 }
 
 #[test]
@@ -174,10 +176,10 @@ fn a_refusal_of_the_old_revision_is_not_this_ones() {
         &mut world,
         &serde_json::json!({"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "violates PodSecurity"}]}),
     );
-    assert!(matches!(world.verdict(2), Verdict::Progressing { .. }));
+    assert!(matches!(world.verdict(2), EnvironmentHealth::Progressing { .. }));
     // The Deployment's condition counts only without its ReplicaSet.
     world.replica_sets.clear();
-    assert!(matches!(world.verdict(2), Verdict::Failed { reason, .. } if reason == "FailedCreate"));
+    assert!(matches!(world.verdict(2), EnvironmentHealth::Failed { reason, .. } if reason == "FailedCreate"));
 }
 
 #[test]
@@ -198,14 +200,14 @@ containerStatuses:
     merge(&mut world, &serde_json::json!({"availableReplicas": 1}));
     let early = world.at(21);
     assert!(
-        matches!(&early.verdict, Verdict::Progressing { reason, .. } if reason == "Crashed"),
+        matches!(&early.verdict, EnvironmentHealth::Progressing { reason, .. } if reason == "Crashed"),
         "{early:?}"
     );
     assert_eq!(early.look_again_after, Some(Duration::from_secs(9)));
-    assert_eq!(world.verdict(30), Verdict::Ready);
+    assert_eq!(world.verdict(30), EnvironmentHealth::Ready);
 }
 
-fn stateful_set(status: &str) -> Verdict {
+fn stateful_set(status: &str) -> EnvironmentHealth {
     World::new(&format!(
         "
 apiVersion: apps/v1
@@ -220,7 +222,7 @@ status: {{observedGeneration: 2, {status}}}"
 #[test]
 fn a_stateful_set_is_ready_when_all_replicas_are_updated_and_ready() {
     let all = "replicas: 2, readyReplicas: 2, availableReplicas: 2, updatedReplicas: 2, currentReplicas: 2, currentRevision: a, updateRevision: a";
-    assert_eq!(stateful_set(all), Verdict::Ready);
+    assert_eq!(stateful_set(all), EnvironmentHealth::Ready);
     for (part, other) in [
         ("readyReplicas: 2", "readyReplicas: 1"),
         ("availableReplicas: 2", "availableReplicas: 1"),
@@ -228,7 +230,7 @@ fn a_stateful_set_is_ready_when_all_replicas_are_updated_and_ready() {
         ("replicas: 2,", "replicas: 3,"),
     ] {
         assert!(
-            matches!(stateful_set(&all.replacen(part, other, 1)), Verdict::Progressing { .. }),
+            matches!(stateful_set(&all.replacen(part, other, 1)), EnvironmentHealth::Progressing { .. }),
             "{other}"
         );
     }
@@ -248,19 +250,19 @@ status: {{{status}}}
 }
 
 #[test]
-fn a_job_is_ready_when_it_is_complete() {
+fn job_is_ready_when_complete() {
     assert!(
-        matches!(job("startTime: T+1, active: 1", &[]).verdict(5), Verdict::Progressing { reason, .. } if reason == "Running")
+        matches!(job("startTime: T+1, active: 1", &[]).verdict(5), EnvironmentHealth::Progressing { reason, .. } if reason == "Running")
     );
     assert_eq!(
         job("succeeded: 1, conditions: [{type: Complete, status: 'True', reason: CompletionsReached}]", &[])
             .verdict(5),
-        Verdict::Ready
+        EnvironmentHealth::Ready
     );
 }
 
 #[test]
-fn a_finished_job_that_was_removed_stays_what_it_was() {
+fn removed_finished_job_keeps_its_result() {
     let finished = |failure: Option<&str>| crate::api::FinishedJob {
         sha: "a".repeat(40),
         deployment_id: None,
@@ -269,19 +271,21 @@ fn a_finished_job_that_was_removed_stays_what_it_was() {
     };
     let mut world = job("succeeded: 1, conditions: [{type: Complete, status: 'True'}]", &[]);
     world.entries[0].finished = Some(finished(None));
-    assert_eq!(world.verdict(700), Verdict::Ready);
+    assert_eq!(world.verdict(700), EnvironmentHealth::Ready);
     world.live[0].as_mut().unwrap().metadata.deletion_timestamp =
         Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(1)));
-    assert_eq!(world.verdict(700), Verdict::Ready, "its TTL deletes it");
+    assert_eq!(world.verdict(700), EnvironmentHealth::Ready, "its TTL deletes it");
     world.live[0] = None;
-    assert_eq!(world.verdict(700), Verdict::Ready, "it has been deleted");
+    assert_eq!(world.verdict(700), EnvironmentHealth::Ready, "it has been deleted");
     world.entries[0].finished = Some(finished(Some("BackoffLimitExceeded")));
     assert_eq!(
         world.verdict(5),
         failed("BackoffLimitExceeded", "Job/migrate: it failed and has been deleted since")
     );
     world.entries[0].finished = None;
-    assert!(matches!(world.verdict(5), Verdict::Progressing { reason, .. } if reason == "NotFound"));
+    assert!(
+        matches!(world.verdict(5), EnvironmentHealth::Progressing { reason, .. } if reason == "NotFound")
+    );
 }
 
 #[test]
@@ -306,7 +310,7 @@ fn a_job_that_failed_says_why() {
     );
     // A failed pod doesn't make the Job fail.
     assert!(
-        matches!(job("active: 1, failed: 1", &[crashed]).verdict(5), Verdict::Progressing { reason, .. } if reason == "Crashed")
+        matches!(job("active: 1, failed: 1", &[crashed]).verdict(5), EnvironmentHealth::Progressing { reason, .. } if reason == "Crashed")
     );
 }
 
@@ -326,9 +330,11 @@ fn of_a_job_that_tries_again_the_new_try_counts() {
         &container("ready: true\nrestartCount: 0\nstate: {running: {startedAt: T+5}}"),
     );
     let world = job("active: 1, failed: 1", &[could_not_start.clone(), running]);
-    assert!(matches!(world.verdict(5), Verdict::Progressing { reason, .. } if reason == "NotReady"));
     assert!(
-        matches!(job("failed: 1", &[could_not_start]).verdict(5), Verdict::Failed { reason, .. } if reason == "StartError")
+        matches!(world.verdict(5), EnvironmentHealth::Progressing { reason, .. } if reason == "NotReady")
+    );
+    assert!(
+        matches!(job("failed: 1", &[could_not_start]).verdict(5), EnvironmentHealth::Failed { reason, .. } if reason == "StartError")
     );
 }
 
@@ -337,6 +343,6 @@ fn a_job_whose_image_does_not_exist_fails_at_once() {
     let pod =
         web_pod("migrate-abcde", "job-uid", &waiting("ErrImagePull", "registry.example/web:1: not found"));
     assert!(
-        matches!(job("active: 1", &[pod]).verdict(5), Verdict::Failed { reason, .. } if reason == "ImagePullBackOff")
+        matches!(job("active: 1", &[pod]).verdict(5), EnvironmentHealth::Failed { reason, .. } if reason == "ImagePullBackOff")
     );
 }

@@ -96,7 +96,7 @@ async fn deliveries_are_newest_first_and_paged_by_a_cursor() {
 }
 
 #[tokio::test]
-async fn one_delivery_shows_what_was_sent_and_can_be_sent_again() {
+async fn delivery_shows_its_request_and_can_be_redelivered() {
     let receiver = Receiver::start().await;
     let (world, app) = hooked(&receiver.url).await;
     let api = as_app(&world, &app);

@@ -227,7 +227,7 @@ async fn every_write_needs_its_permission() {
 }
 
 #[tokio::test]
-async fn private_repositories_need_the_permission_to_read_and_are_hidden_from_strangers() {
+async fn private_repositories_are_hidden_without_read_permission() {
     let one = with_app(&[("pull_requests", "read")]).await;
     let new =
         NewRepository { full_name: "acme/secret".to_owned(), private: true, ..NewRepository::default() };

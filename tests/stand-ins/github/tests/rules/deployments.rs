@@ -197,7 +197,7 @@ async fn lists_are_filtered_and_newest_first() {
 }
 
 #[tokio::test]
-async fn only_inactive_deployments_can_be_deleted_unless_it_is_the_only_one() {
+async fn only_inactive_or_sole_deployments_can_be_deleted() {
     let world = start().await;
     let url = |made: &Value| made["url"].as_str().unwrap().to_owned();
     let only = url(&deploy(&world, json!({})).await.expect(201).body);

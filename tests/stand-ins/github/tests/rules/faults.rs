@@ -27,7 +27,7 @@ async fn a_fault_answers_instead_and_is_used_up() {
 }
 
 #[tokio::test]
-async fn a_fault_hits_only_what_it_names() {
+async fn fault_affects_only_matching_requests() {
     let world = start().await;
     let headers = [("retry-after".to_owned(), "3".to_owned())].into();
     let effect =
@@ -69,7 +69,7 @@ async fn a_late_answer_is_late() {
 }
 
 #[tokio::test]
-async fn what_is_answered_late_is_done_at_once() {
+async fn delayed_answer_applies_its_effect_immediately() {
     let world = start().await;
     let effect = FaultEffect::AnswerAfterMs(60_000);
     world.control.break_next("POST", DEPLOYMENTS, effect).await.unwrap();
@@ -109,7 +109,7 @@ async fn requests_are_logged_and_forgotten() {
 }
 
 #[tokio::test]
-async fn the_control_api_says_what_is_wrong() {
+async fn control_api_reports_mistakes() {
     let world = start().await;
     let push = NewPush { branch: "a b".to_owned(), ..NewPush::default() };
     for (error, words) in [
@@ -144,7 +144,7 @@ async fn the_control_api_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn starting_says_what_is_wrong_and_stopping_frees_the_port() {
+async fn start_reports_mistakes_and_stop_frees_the_port() {
     let bad = Settings { base_path: "api".to_owned(), ..Settings::default() };
     assert!(
         StandIn::start(bad).await.unwrap_err().to_string().contains("must be empty, or start with a slash")

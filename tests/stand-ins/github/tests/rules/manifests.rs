@@ -133,7 +133,7 @@ async fn a_code_is_good_for_its_time_only() {
 }
 
 #[tokio::test]
-async fn what_is_no_manifest_is_refused_before_anything_is_made() {
+async fn invalid_manifest_is_rejected_without_effect() {
     let (_world, browser) = organization("").await;
     let with = |field: &str, value: Value| {
         let mut changed = manifest();
@@ -262,7 +262,7 @@ async fn its_webhook_is_signed_with_the_secret_that_was_handed_out() {
 }
 
 #[tokio::test]
-async fn somebody_installs_it_by_hand() {
+async fn app_is_installed_by_hand() {
     let (world, browser) = organization("").await;
     let other = NewRepository { full_name: "acme/other".to_owned(), ..NewRepository::default() };
     world.control.create_repository(other).await.unwrap();

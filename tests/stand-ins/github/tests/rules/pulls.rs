@@ -200,7 +200,7 @@ async fn merging_needs_an_open_ready_and_unchanged_head_without_conflicts() {
 }
 
 #[tokio::test]
-async fn an_open_one_has_a_commit_that_tries_the_merge() {
+async fn open_pull_request_has_a_trial_merge_commit() {
     let world = start().await;
     let number = open(&world, "feature").await;
     let deploy = json!({"ref": format!("refs/pull/{number}/merge"), "environment": "x", "auto_merge": false, "required_contexts": []});

@@ -69,7 +69,7 @@ async fn a_users_token_may_what_its_user_may() {
 }
 
 #[tokio::test]
-async fn a_fine_grained_token_may_no_more_than_it_says() {
+async fn fine_grained_token_has_only_its_permissions() {
     let world = start().await;
     for name in ["acme/one", "acme/two"] {
         let new = NewRepository { full_name: name.to_owned(), private: true, ..NewRepository::default() };

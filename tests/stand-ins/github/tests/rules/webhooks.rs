@@ -168,7 +168,7 @@ async fn comments_checks_and_statuses_are_told() {
 }
 
 #[tokio::test]
-async fn one_hook_is_waited_for_whatever_others_have_on_their_way() {
+async fn waiting_for_a_hook_ignores_other_hooks() {
     let (world, receiver, hook) = hooked(&["push"]).await;
     let (control, short) = (&world.control, Duration::from_millis(10));
     let new = NewHook { url: format!("{}/2", receiver.url), ..NewHook::default() };

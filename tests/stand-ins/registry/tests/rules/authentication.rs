@@ -36,7 +36,7 @@ async fn private(authentication: Authentication) -> World {
 }
 
 #[tokio::test]
-async fn without_a_token_the_way_to_one_is_told() {
+async fn missing_token_is_answered_with_a_challenge() {
     let world = World::start(Authentication::Bearer).await;
     let said = world.get(PR_7).await;
     said.refused(401, "UNAUTHORIZED");
@@ -49,7 +49,7 @@ async fn without_a_token_the_way_to_one_is_told() {
 }
 
 #[tokio::test]
-async fn anybody_gets_a_token_for_what_is_public() {
+async fn anonymous_token_is_issued_for_public_repositories() {
     let world = World::start(Authentication::Bearer).await;
     let token = token(&world, SHOP, None).await;
     assert_eq!(token.json()["expires_in"], 60);
@@ -58,7 +58,7 @@ async fn anybody_gets_a_token_for_what_is_public() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_what_it_was_asked_for() {
+async fn token_is_valid_for_its_scope() {
     let world = World::start(Authentication::Bearer).await;
     world.control.put_image(NewImage::new("acme/other", "v1")).await.unwrap();
     for scope in ["", "&scope=repository:acme/other:pull", "&scope=repository:acme/shop:push"] {
@@ -73,7 +73,7 @@ async fn a_token_is_good_for_what_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_private_is_only_for_who_may() {
+async fn private_repository_requires_permission() {
     let world = private(Authentication::Bearer).await;
     for (user, status) in [(None, 401), (Some(("lisa", "right")), 401), (Some(("mona", "right")), 200)] {
         assert_eq!(pull(&world, &token(&world, SHOP, user).await).await.status, status, "{user:?}");
@@ -127,7 +127,7 @@ async fn with_basic_every_request_has_a_password() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_only_to_who_may_know() {
+async fn missing_repository_is_reported_only_with_permission() {
     let world = private(Authentication::Bearer).await;
     let path = "/token?service=registry.test&scope=repository:acme/gone:pull";
     for (user, status) in [(None, 401), (Some(("mona", "right")), 404)] {

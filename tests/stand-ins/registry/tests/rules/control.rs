@@ -71,7 +71,7 @@ async fn requests_are_noted_without_passwords() {
 }
 
 #[tokio::test]
-async fn the_control_api_says_what_is_wrong() {
+async fn control_api_reports_mistakes() {
     let world = World::start(Authentication::Open).await;
     let control = &world.control;
     for (error, words) in [

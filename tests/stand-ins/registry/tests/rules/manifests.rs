@@ -24,7 +24,7 @@ async fn a_manifest_is_found_by_tag_and_by_digest() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn missing_manifest_is_not_found() {
     let world = World::start(Authentication::Open).await;
     let other = format!("/v2/acme/shop/manifests/sha256:{}", "0".repeat(64));
     for (path, code) in [
@@ -85,7 +85,7 @@ async fn a_type_that_is_not_accepted_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_tag_moves_and_what_it_pointed_to_stays() {
+async fn moved_tag_keeps_the_old_manifest() {
     let world = World::start(Authentication::Open).await;
     let new = NewImage { content: "two".into(), ..NewImage::new("acme/shop", "pr-7") };
     let moved = world.control.put_image(new).await.unwrap().digest;

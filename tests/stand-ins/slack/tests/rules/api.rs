@@ -36,7 +36,7 @@ async fn a_message_is_posted_by_id_or_name_and_changed_by_its_ts() {
 }
 
 #[tokio::test]
-async fn a_change_keeps_the_blocks_that_it_leaves_out() {
+async fn update_keeps_omitted_blocks() {
     let (world, id) = with_channel().await;
     let blocks = json!([{"type": "divider"}]);
     let said = world.call("chat.postMessage", &json!({"channel": id, "text": "a", "blocks": blocks})).await;
@@ -70,7 +70,7 @@ async fn without_a_good_token_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_message_is_200_and_a_word() {
+async fn invalid_message_is_answered_200_with_an_error() {
     let (world, id) = with_channel().await;
     let set = async |name: &str, private, member, archived| {
         let new = NewChannel { name: name.into(), private, member, archived };
@@ -106,7 +106,7 @@ async fn what_is_wrong_with_a_message_is_200_and_a_word() {
 }
 
 #[tokio::test]
-async fn a_long_text_is_cut_when_it_is_posted() {
+async fn long_text_is_cut_on_posting() {
     let (world, id) = with_channel().await;
     let body = json!({"channel": id, "text": "é".repeat(40_001)});
     assert_eq!(world.call("chat.postMessage", &body).await.body["ok"], true);
@@ -147,7 +147,7 @@ async fn arguments_come_as_json_or_as_a_form() {
 }
 
 #[tokio::test]
-async fn one_message_a_second_and_channel_when_the_limit_is_on() {
+async fn rate_limit_is_per_second_and_channel() {
     let (world, id) = with_channel().await;
     let body = json!({"channel": id, "text": "x"});
     for _ in 0..3 {

@@ -59,7 +59,7 @@ async fn a_command_is_a_form_with_all_its_fields() {
 }
 
 #[tokio::test]
-async fn the_same_person_in_the_same_channel_has_the_same_ids_and_each_command_its_own_url() {
+async fn ids_are_stable_and_each_command_has_its_own_response_url() {
     let world = start().await;
     let (first, second) = (world.typed("/deploy a").await, world.typed("/deploy").await);
     for field in ["user_id", "channel_id", "team_id"] {
@@ -87,7 +87,7 @@ async fn a_request_is_signed_over_version_time_and_body() {
 }
 
 #[tokio::test]
-async fn a_forgery_is_wrong_in_what_it_names_and_in_nothing_else() {
+async fn forged_request_differs_only_in_the_named_part() {
     let world = start().await;
     let secret = &world.app.signing_secret;
     for forgery in [
@@ -162,7 +162,7 @@ async fn anything_but_200_with_a_message_is_a_failure() {
 }
 
 #[tokio::test]
-async fn after_three_seconds_it_is_given_up() {
+async fn slash_command_times_out_after_three_seconds() {
     let world = start().await;
     world.receiver.answer_after(Duration::from_mins(1));
     let answer = world.typed("/deploy").await.answer;

@@ -58,7 +58,7 @@ async fn a_late_answer_is_late() {
 }
 
 #[tokio::test]
-async fn the_control_api_says_what_is_wrong() {
+async fn control_api_reports_mistakes() {
     let world = start().await;
     for (result, wanted, says) in [
         (world.control.expire(7_000_000).await, 404, "no such command"),
@@ -77,7 +77,7 @@ async fn the_control_api_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn it_stops_when_dropped_and_its_urls_begin_as_told() {
+async fn server_stops_when_dropped_and_uses_the_given_base_url() {
     let public_url = Some("http://slack.test:8080/".to_owned());
     let stand_in = StandIn::start(Settings { public_url, ..Settings::default() }).await.unwrap();
     assert_eq!(stand_in.response_url(), "http://slack.test:8080/commands/");

@@ -41,7 +41,7 @@ async fn after_its_time_a_url_takes_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_is_kept_as_it_was_meant() {
+async fn answer_keeps_its_text_and_visibility() {
     let world = start().await;
     let typed = world.typed("/deploy").await;
     world.post(&typed.response_url, &json!({"text": "for me"})).await;

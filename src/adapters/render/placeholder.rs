@@ -9,22 +9,22 @@ const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
 /// The remedy for strings whose braces belong to another tool: External Secrets, Prometheus and
 /// Argo Workflows use them too.
-pub(super) const OWN_BRACES: &str = "where braces are the object's own, write {{ \"{{\" }} for {{";
+pub(super) const OWN_BRACES: &str = "for braces that belong to the object itself, write {{ \"{{\" }} for {{";
 
 /// A part of a string.
 pub(super) enum Piece<'a> {
     Text(&'a str),
-    Hole(Hole<'a>),
+    Placeholder(Placeholder<'a>),
 }
 
 /// A placeholder.
-pub(super) struct Hole<'a> {
+pub(super) struct Placeholder<'a> {
     /// The expression, without the braces.
     source: &'a str,
     pub(super) expression: Expression<'a, 'a>,
 }
 
-impl Hole<'_> {
+impl Placeholder<'_> {
     /// Returns the placeholder for a message.
     pub(super) fn shown(&self) -> String {
         shown(self.source)
@@ -43,8 +43,8 @@ pub(super) fn pieces<'a>(
         if start > 0 {
             pieces.push(Piece::Text(&rest[..start]));
         }
-        let (hole, length) = hole(environment, &rest[start + OPEN.len()..])?;
-        pieces.push(Piece::Hole(hole));
+        let (placeholder, length) = placeholder(environment, &rest[start + OPEN.len()..])?;
+        pieces.push(Piece::Placeholder(placeholder));
         rest = &rest[start + OPEN.len() + length + CLOSE.len()..];
     }
     if !rest.is_empty() {
@@ -54,13 +54,16 @@ pub(super) fn pieces<'a>(
 }
 
 /// Returns whether a text contains a placeholder.
-pub(super) fn has_hole(text: &str) -> bool {
+pub(super) fn has_placeholder(text: &str) -> bool {
     text.contains(OPEN)
 }
 
 /// Parses the placeholder whose `{{` comes directly before `text`. Returns it with the length of
 /// its expression.
-fn hole<'a>(environment: &'a Environment<'static>, text: &'a str) -> Result<(Hole<'a>, usize), String> {
+fn placeholder<'a>(
+    environment: &'a Environment<'static>,
+    text: &'a str,
+) -> Result<(Placeholder<'a>, usize), String> {
     // Any two braces in a row may be the end: `{{ {"a": 1}}}`.
     let ends = text.as_bytes().windows(CLOSE.len()).enumerate();
     let ends = ends.filter(|(_, bytes)| *bytes == CLOSE.as_bytes()).map(|(end, _)| end);
@@ -69,14 +72,14 @@ fn hole<'a>(environment: &'a Environment<'static>, text: &'a str) -> Result<(Hol
         let source = &text[..end];
         if source.starts_with(['-', '+']) && !source[1..].starts_with(|c: char| c.is_ascii_digit()) {
             return Err(format!(
-                "{}: holes trim no space around them; leave the sign out, and {OWN_BRACES}",
+                "{}: a placeholder doesn't trim the space around it; remove the sign, and {OWN_BRACES}",
                 shown(source)
             ));
         }
         match environment.compile_expression(source) {
-            Ok(expression) => return Ok((Hole { source, expression }, end)),
+            Ok(expression) => return Ok((Placeholder { source, expression }, end)),
             Err(error) if problem.is_none() => {
-                let detail = error.detail().unwrap_or("is no expression");
+                let detail = error.detail().unwrap_or("is not an expression");
                 problem = Some(format!("{}: {detail}; {OWN_BRACES}", shown(source)));
             }
             Err(_) => {}
@@ -84,7 +87,7 @@ fn hole<'a>(environment: &'a Environment<'static>, text: &'a str) -> Result<(Hol
     }
     Err(problem.unwrap_or_else(|| {
         format!(
-            "{}: the hole has no end within {EXPRESSION} bytes; close it with }}}}; {OWN_BRACES}",
+            "{}: the placeholder has no end within {EXPRESSION} bytes; close it with }}}}; {OWN_BRACES}",
             cut(&format!("{OPEN}{}", text.trim_end()), 60)
         )
     }))
