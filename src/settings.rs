@@ -1,15 +1,18 @@
-//! Checks raw flags and variables, and converts them to settings. An error names the flag, the
-//! variable and the remedy.
+//! Flags and variables of `matinee run`, checked and converted to settings. An error names the flag
+//! and the remedy.
 
 mod flags;
 mod identity;
 mod secret_files;
 
-use std::fmt;
+use std::fmt::Display;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -25,9 +28,9 @@ pub const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serv
 pub const DEFAULT_NAMESPACE: &str = "matinee-system";
 
 /// Format of logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// [`Self::Text`] on a terminal, else [`Self::Json`].
+    /// Text on a terminal, else JSON.
     Auto,
     /// Readable text.
     Text,
@@ -81,128 +84,42 @@ pub struct Settings {
     pub log: Log,
 }
 
-/// An error in the settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The flag, without its hyphens.
-    pub flag: &'static str,
-    /// The environment variable for the same setting.
-    pub variable: &'static str,
-    /// Cause and remedy.
-    pub text: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--{} ({}): {}", self.flag, self.variable, self.text)
-    }
-}
-
-/// All errors in the settings; at least one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problems(pub Vec<Problem>);
-
-impl std::error::Error for Problems {}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.0.iter().enumerate() {
-            write!(f, "{}{problem}", if i == 0 { "" } else { "\n" })?;
-        }
-        Ok(())
-    }
-}
-
-/// Collects errors, so that all of them are reported at once.
-#[derive(Default)]
-struct Checker(Vec<Problem>);
-
-impl Checker {
-    fn ok<T>(&mut self, flag: &'static str, variable: &'static str, checked: Result<T, String>) -> Option<T> {
-        checked.map_err(|text| self.0.push(Problem { flag, variable, text })).ok()
-    }
-}
-
 impl Settings {
-    /// Checks all flags, reads the secrets, and reads the own namespace from `namespace_file` (in a
+    /// Converts the flags, reads the secrets, and reads the own namespace from `namespace_file` (in a
     /// pod [`SERVICE_ACCOUNT_NAMESPACE`]).
-    pub fn check(flags: &Flags, namespace_file: &Path) -> Result<Self, Problems> {
-        let mut check = Checker::default();
-        let listen = check.ok("listen", "MATINEE_LISTEN", address(&flags.listen, 8_080));
-        let admin_listen =
-            check.ok("admin-listen", "MATINEE_ADMIN_LISTEN", address(&flags.admin_listen, 8_081));
-        let webhook_secrets = check.ok(
-            "webhook-secret-file",
-            "MATINEE_WEBHOOK_SECRET_FILES",
-            SecretFiles::open(&flags.webhook_secret_files),
-        );
-        let webhook_max_bytes = check.ok(
-            "webhook-max-bytes",
-            "MATINEE_WEBHOOK_MAX_BYTES",
-            number(&flags.webhook_max_bytes, 1_024, 104_857_600),
-        );
-        let namespace = check.ok(
-            "namespace",
-            "MATINEE_NAMESPACE",
-            own_namespace(flags.namespace.as_deref(), namespace_file),
-        );
-        let cluster_id = check.ok(
-            "cluster-id",
-            "MATINEE_CLUSTER_ID",
-            set(flags.cluster_id.as_ref()).map(cluster_id).transpose(),
-        );
-        let public_url = check.ok(
-            "public-url",
-            "MATINEE_PUBLIC_URL",
-            set(flags.public_url.as_ref()).map(public_url).transpose(),
-        );
-        let sweep_interval = check.ok(
-            "sweep-interval",
-            "MATINEE_SWEEP_INTERVAL",
-            duration(&flags.sweep_interval, 5, 86_400, "5s to 1d"),
-        );
-        let github_write_interval = check.ok(
-            "github-write-interval",
-            "MATINEE_GITHUB_WRITE_INTERVAL",
-            duration(&flags.github_write_interval, 0, 60, "0s to 1m"),
-        );
-        let slack_api_url =
-            check.ok("slack-api-url", "MATINEE_SLACK_API_URL", base_url(&flags.slack_api_url));
-        let slack_response_url =
-            check.ok("slack-response-url", "MATINEE_SLACK_RESPONSE_URL", base_url(&flags.slack_response_url));
-        let concurrency =
-            check.ok("concurrency", "MATINEE_CONCURRENCY", number(&flags.concurrency, 1, 1_000));
-        let elects = check.ok("leader-elect", "MATINEE_LEADER_ELECT", truth(&flags.leader_elect));
-        let lease = check.ok("lease-name", "MATINEE_LEASE_NAME", object_name(&flags.lease_name));
-        let identity = check.ok("identity", "MATINEE_IDENTITY", identity::of(set(flags.identity.as_ref())));
-        let config_map = check.ok(
-            "config-map",
-            "MATINEE_CONFIG_MAP",
-            set(flags.config_map.as_ref()).map(object_name).transpose(),
-        );
-        let format = check.ok("log-format", "MATINEE_LOG_FORMAT", log_format(&flags.log_format));
-        let filter = check.ok("log", "RUST_LOG", log_filter(&flags.log));
-
-        let settings = (|| {
-            Some(Self {
-                listen: listen?,
-                admin_listen: admin_listen?,
-                webhook_secrets: webhook_secrets?,
-                webhook_max_bytes: usize::try_from(webhook_max_bytes?).ok()?,
-                namespace: namespace?,
-                cluster_id: cluster_id?,
-                public_url: public_url?,
-                sweep_interval: sweep_interval?,
-                github_write_interval: github_write_interval?,
-                slack_api_url: slack_api_url?,
-                slack_response_url: slack_response_url?,
-                concurrency: u16::try_from(concurrency?).ok()?,
-                election: elects?.then_some(Candidacy { lease: lease?, identity: identity? }),
-                config_map: config_map?,
-                log: Log { format: format?, filter: filter? },
-            })
-        })();
-        settings.ok_or(Problems(check.0))
+    ///
+    /// # Errors
+    /// A file can't be read, or a URL isn't usable. clap has checked everything else; it would repeat
+    /// a URL, which may contain a password.
+    pub fn new(flags: &Flags, namespace_file: &Path) -> Result<Self, String> {
+        let of = |flag: &'static str, variable: &'static str| {
+            move |problem: String| format!("--{flag} ({variable}): {problem}")
+        };
+        let webhook_secrets = SecretFiles::open(&flags.webhook_secret_files)
+            .map_err(of("webhook-secret-file", "MATINEE_WEBHOOK_SECRET_FILES"))?;
+        let namespace = own_namespace(flags.namespace.as_deref(), namespace_file)
+            .map_err(of("namespace", "MATINEE_NAMESPACE"))?;
+        let public_url = set(flags.public_url.as_ref()).map(public_url).transpose();
+        let identity = set(flags.identity.as_ref()).map_or_else(identity::generated, str::to_owned);
+        Ok(Self {
+            listen: flags.listen,
+            admin_listen: flags.admin_listen,
+            webhook_secrets,
+            webhook_max_bytes: flags.webhook_max_bytes,
+            namespace,
+            cluster_id: set(flags.cluster_id.as_ref()).map(str::to_owned),
+            public_url: public_url.map_err(of("public-url", "MATINEE_PUBLIC_URL"))?,
+            sweep_interval: flags.sweep_interval,
+            github_write_interval: flags.github_write_interval,
+            slack_api_url: base_url(&flags.slack_api_url)
+                .map_err(of("slack-api-url", "MATINEE_SLACK_API_URL"))?,
+            slack_response_url: base_url(&flags.slack_response_url)
+                .map_err(of("slack-response-url", "MATINEE_SLACK_RESPONSE_URL"))?,
+            concurrency: flags.concurrency,
+            election: flags.leader_elect.then(|| Candidacy { lease: flags.lease_name.clone(), identity }),
+            config_map: set(flags.config_map.as_ref()).map(str::to_owned),
+            log: Log { format: flags.log_format, filter: flags.log.clone() },
+        })
     }
 }
 
@@ -212,19 +129,25 @@ pub(crate) fn set(value: Option<&String>) -> Option<&str> {
     value.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
-fn address(text: &str, port: u16) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        format!("\"{text}\" is not an address with a port: write it like 0.0.0.0:{port} or [::]:{port}")
-    })
+/// Checks a value with `check`, unless it is empty.
+fn unless_empty(
+    check: fn(&str) -> Result<String, String>,
+) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
+    move |text| if text.trim().is_empty() { Ok(String::new()) } else { check(text.trim()) }
 }
 
-fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
-    let range = format!("write a whole number from {least} to {most}");
-    let number: u64 = text.parse().map_err(|_| format!("\"{text}\" is not a number: {range}"))?;
-    if (least..=most).contains(&number) {
-        Ok(number)
-    } else {
-        Err(format!("{number} is out of range: {range}"))
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "write an address with a port, like 0.0.0.0:8080 or [::]:8080")
+}
+
+/// Returns a parser of whole numbers.
+fn number<N>(range: RangeInclusive<N>) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync + 'static
+where
+    N: FromStr + PartialOrd + Display + Clone + Send + Sync + 'static,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("write a whole number from {} to {}", range.start(), range.end()))
     }
 }
 
@@ -236,10 +159,6 @@ pub(crate) fn duration(text: &str, least: u64, most: u64, range: &str) -> Result
     } else {
         Err(format!("\"{text}\" is out of range: write a duration from {range}"))
     }
-}
-
-fn truth(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_| format!("\"{text}\" is neither: write true or false"))
 }
 
 /// Checks the name of an object (a DNS subdomain name).
@@ -319,15 +238,6 @@ fn public_url(text: &str) -> Result<String, String> {
 /// Parses a base URL, and adds a slash to its end.
 fn base_url(text: &str) -> Result<String, String> {
     public_url(text).map(|url| format!("{url}/"))
-}
-
-fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "auto" => Ok(LogFormat::Auto),
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        other => Err(format!("\"{other}\" is not a format: write auto, text or json")),
-    }
 }
 
 /// Checks that a log filter can be parsed.

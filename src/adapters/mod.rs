@@ -10,5 +10,6 @@ pub mod process;
 pub mod registry;
 pub mod render;
 pub mod slack;
+mod sync;
 pub mod tls;
 pub mod url_probe;

@@ -17,6 +17,7 @@ mod preview_class;
 mod preview_environment;
 mod preview_repository;
 mod preview_template;
+mod schema_version;
 
 pub use common::{ConditionStatus, LocalReference, Parameter, PullRequestReference, find_condition};
 pub use deployment_command::{
@@ -48,6 +49,7 @@ pub use preview_template::{
     Endpoint, ParameterDeclaration, PreviewTemplate, PreviewTemplateSpec, PreviewTemplateStatus,
     TemplateResource,
 };
+pub use schema_version::{ANNOTATION_SCHEMA_DIGEST, ANNOTATION_VERSION};
 
 use std::collections::BTreeMap;
 
@@ -130,6 +132,7 @@ pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
                 status.default = Some(JSON(serde_json::json!({ "observedGeneration": -1 })));
             }
         }
+        schema_version::mark(crd);
     }
     all
 }

@@ -175,7 +175,7 @@ pub struct PreviewEnvironmentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["deploymentId"]))]
     pub report: Vec<DeploymentReport>,
-    /// Deployment statuses that GitHub last acknowledged. Only the reporter writes this field.
+    /// Deployment statuses that GitHub last acknowledged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["deploymentId"]))]
     pub reported: Vec<DeploymentReport>,

@@ -31,8 +31,7 @@ pub(super) struct Flags {
 /// Applies the class. Waits for its definition to be served if necessary.
 pub(super) async fn run(flags: &Flags) -> anyhow::Result<()> {
     let (name, class) = read(&flags.file)?;
-    let client =
-        client().await.context("no Kubernetes cluster to talk to: set KUBECONFIG, or run in a pod")?;
+    let client = client().await.context("no Kubernetes cluster: set KUBECONFIG, or run in a pod")?;
     let classes: Api<PreviewClass> = Api::all(client);
     let parameters = PatchParams::apply(MANAGER).force();
     let deadline = Instant::now() + PATIENCE;
@@ -42,19 +41,19 @@ pub(super) async fn run(flags: &Flags) -> anyhow::Result<()> {
             tokio::time::timeout(Duration::from_secs(15), classes.patch(&name, &parameters, &patch));
         let problem = match applied.await {
             Ok(Ok(_)) => {
-                println!("PreviewClass {name} is applied");
+                println!("applied PreviewClass {name}");
                 return Ok(());
             }
             Ok(Err(kube::Error::Api(status))) if !matches!(status.code, 404 | 429 | 500..) => {
-                bail!("PreviewClass {name} is refused: {}", status.message);
+                bail!("the API server rejects PreviewClass {name}: {}", status.message);
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer within 15 s".to_owned(),
+            Err(_) => "no response within 15 s".to_owned(),
         };
         if Instant::now() >= deadline {
             bail!("PreviewClass {name} can't be applied within {} s: {problem}", PATIENCE.as_secs());
         }
-        println!("waiting for the kind PreviewClass to be served: {problem}");
+        println!("waiting until the API server serves the kind PreviewClass: {problem}");
         sleep(PAUSE).await;
     }
 }

@@ -12,10 +12,10 @@ use crate::api::custom_resource_definitions;
 /// Flags of `matinee crds`.
 #[derive(Args)]
 pub(super) struct Flags {
-    /// Writes one file per definition into this folder, named `matinee.dev_<plural>.yaml`, in place of printing them.
+    /// Writes one file per definition into this folder, named `matinee.dev_<plural>.yaml`, instead of printing them.
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
-    /// Writes a reference of every field into this file, as Markdown, in place of printing the definitions.
+    /// Writes a reference of every field into this file, as Markdown, instead of printing the definitions.
     #[arg(long, value_name = "FILE", conflicts_with = "write", hide = true)]
     reference: Option<PathBuf>,
 }
@@ -34,7 +34,7 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
         let yaml = all.into_iter().map(|(_, yaml)| yaml).collect::<Vec<_>>().join("---\n");
         return std::io::stdout().write_all(yaml.as_bytes()).context("standard output can't be written");
     };
-    std::fs::create_dir_all(folder).with_context(|| format!("{} can't be made", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("{} can't be created", folder.display()))?;
     for (name, yaml) in all {
         let path = folder.join(name);
         std::fs::write(&path, yaml).with_context(|| format!("{} can't be written", path.display()))?;

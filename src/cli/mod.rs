@@ -35,15 +35,15 @@ struct Program {
 enum Command {
     /// Runs the operator.
     Run(Box<Flags>),
-    /// Prints the custom resource definitions as YAML, ready for `kubectl apply --server-side -f -`.
+    /// Prints the custom resource definitions as YAML, for `kubectl apply --server-side -f -`.
     Crds(crds::Flags),
-    /// Applies the PreviewClass of a Helm release; the chart runs it after an installation or upgrade.
+    /// Applies the PreviewClass of a Helm release. The chart runs it after an installation or upgrade.
     Apply(apply::Flags),
-    /// Tears every preview down and waits until none is left; the chart runs it before it is uninstalled.
+    /// Deletes all previews and waits until they are deleted. The chart runs it before an uninstall.
     Teardown(teardown::Flags),
-    /// Sets up the way to GitHub.
+    /// Connects Matinee to GitHub.
     Github(github::Arguments),
-    /// Tells whether an installation works, and what to do where it doesn't. Changes nothing.
+    /// Checks an installation, and prints a remedy for each problem. Changes nothing.
     Doctor(doctor::Flags),
 }
 
@@ -53,10 +53,10 @@ pub fn main() -> ExitCode {
     // installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Program::parse().command {
-        Command::Run(flags) => match Settings::check(&flags, Path::new(SERVICE_ACCOUNT_NAMESPACE)) {
+        Command::Run(flags) => match Settings::new(&flags, Path::new(SERVICE_ACCOUNT_NAMESPACE)) {
             Ok(settings) => operate(settings),
-            Err(problems) => {
-                eprintln!("matinee can't start with these settings:\n{problems}");
+            Err(problem) => {
+                eprintln!("matinee can't start with these settings:\n{problem}");
                 ExitCode::from(BAD_SETTINGS)
             }
         },

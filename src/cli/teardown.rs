@@ -41,33 +41,32 @@ pub(super) struct Flags {
     /// The operator's namespace. [default: the service account's, else matinee-system]
     #[arg(long, env = "MATINEE_NAMESPACE", value_name = "NAME")]
     namespace: Option<String>,
-    /// The ConfigMap that the operator has by --config-map: it is told there to make nothing new. Without it, open pull requests may get new previews.
+    /// The ConfigMap that the operator's --config-map names, to turn on drain mode. Without it, open pull requests may get new previews.
     #[arg(long, env = "MATINEE_CONFIG_MAP", value_name = "NAME")]
     config_map: Option<String>,
-    /// How long it may take. What is left then stays, and it ends with an error.
+    /// Time limit. Previews that remain after it stay, and the exit code is 1.
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     timeout: api::Duration,
-    /// The Lease that the operator made, which goes too. Only with --config-map: an operator that isn't drained makes another.
+    /// The operator's Lease, to delete it too. Requires --config-map, because an operator that isn't drained recreates it.
     #[arg(long, value_name = "NAME", requires = "config_map")]
     lease_name: Option<String>,
-    /// A PreviewClass that goes too.
+    /// A PreviewClass, to delete it too.
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
 }
 
 /// Deletes all previews.
 pub(super) async fn run(flags: &Flags) -> anyhow::Result<()> {
-    let client =
-        client().await.context("no Kubernetes cluster to talk to: set KUBECONFIG, or run in a pod")?;
+    let client = client().await.context("no Kubernetes cluster: set KUBECONFIG, or run in a pod")?;
     let namespace = own_namespace(flags.namespace.as_deref(), Path::new(SERVICE_ACCOUNT_NAMESPACE))
         .map_err(|problem| anyhow::anyhow!("--namespace: {problem}"))?;
     let Some(name) = &flags.config_map else { return tear_down(flags, &client, &namespace).await };
     drain(&client, &namespace, name).await?;
-    println!("the operator makes nothing new any more (ConfigMap {namespace}/{name}, drain)");
+    println!(
+        "drain mode is on (key drain of ConfigMap {namespace}/{name}): the operator creates nothing new"
+    );
     tear_down(flags, &client, &namespace).await.with_context(|| {
-        format!(
-            "the operator goes on making nothing new; to have it go on as before, take `drain` out of ConfigMap {namespace}/{name}"
-        )
+        format!("drain mode stays on; to turn it off, remove the key drain from ConfigMap {namespace}/{name}")
     })
 }
 
@@ -76,8 +75,8 @@ async fn tear_down(flags: &Flags, client: &Client, namespace: &str) -> anyhow::R
     forget(client, &gone).await?;
     if !left.is_empty() {
         bail!(
-            "{} left after {}: {}. Their conditions say why (`kubectl describe previewenvironment`); the operator has to be running. \
-             `helm uninstall --no-hooks` goes on without",
+            "{} not deleted after {}: {}. Check that the operator is running, and see the conditions with `kubectl describe previewenvironment`. \
+             `helm uninstall --no-hooks` uninstalls without deleting them",
             count(left.len()),
             flags.timeout,
             names(&left)
@@ -93,10 +92,10 @@ async fn tear_down(flags: &Flags, client: &Client, namespace: &str) -> anyhow::R
         let deleted = bounded(classes.delete(name, &DeleteParams::default())).await;
         if there(deleted).with_context(|| format!("--class: PreviewClass {name} can't be deleted"))?.is_some()
         {
-            println!("PreviewClass {name} is deleted");
+            println!("deleted PreviewClass {name}");
         }
     }
-    println!("no preview is left");
+    println!("deleted all previews");
     Ok(())
 }
 
@@ -131,7 +130,7 @@ async fn remove(client: &Client, within: Duration) -> anyhow::Result<Torn> {
             // Without the definition there are no objects.
             Ok(None) => Vec::new(),
             Err(error) if may_pass(&error) && began.elapsed() < within => {
-                println!("PreviewEnvironments can't be listed just now: {error}");
+                println!("can't list PreviewEnvironments, trying again: {error}");
                 sleep(PAUSE).await;
                 continue;
             }
@@ -148,7 +147,7 @@ async fn remove(client: &Client, within: Duration) -> anyhow::Result<Torn> {
         }
         let changed = said.is_none_or(|(count, at)| count != left.len() || at.elapsed() >= SIGN_OF_LIFE);
         if changed && !left.is_empty() {
-            println!("{} left: {}", count(left.len()), names(&left));
+            println!("waiting for the deletion of {}: {}", count(left.len()), names(&left));
             said = Some((left.len(), Instant::now()));
         }
         sleep(PAUSE).await;
@@ -177,7 +176,9 @@ async fn forget(client: &Client, gone: &[PreviewEnvironment]) -> anyhow::Result<
         }
         sleep(PAUSE).await;
     }
-    bail!("DeploymentRequests of previews that went can't be deleted: the API server keeps them")
+    bail!(
+        "DeploymentRequests of deleted previews can't be deleted: they still exist after {FORGET_TRIES} attempts"
+    )
 }
 
 async fn delete<K>(client: &Client, one: &K) -> anyhow::Result<()>
@@ -207,7 +208,7 @@ fn may_pass(error: &kube::Error) -> bool {
 
 /// Sends a request with a timeout.
 async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
-    let late = || kube::Error::Service(format!("no answer within {} s", REQUEST.as_secs()).into());
+    let late = || kube::Error::Service(format!("no response within {} s", REQUEST.as_secs()).into());
     timeout(REQUEST, request).await.unwrap_or_else(|_| Err(late()))
 }
 

@@ -12,10 +12,10 @@ use crate::api::{
     PreviewClass, PreviewClassStatus, PreviewEnvironment, PreviewRepository, PreviewTemplate,
     PreviewTemplateStatus, find_condition,
 };
-use crate::core::class_limits::{self, CLASS_INVALID};
+use crate::core::class_limits;
 use crate::core::conditions::{self, Summary};
-use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status;
+use crate::core::mistake::{Mistake, Reason};
 use crate::ports::{Renderer, Secrets};
 use crate::runtime::common::Common;
 use crate::runtime::failure::Failure;
@@ -47,7 +47,7 @@ pub fn reconcile_class(
         let there = context.secrets.secret(secret).await?.is_some();
         let met = met(&class, &context.common);
         let missing = (!there).then(|| Mistake {
-            reason: "SecretMissing",
+            reason: Reason::SecretMissing,
             message: format!(
                 "PreviewClass {}: spec.forge.github.secretName: there is no Secret {}/{secret}: create it with token, or with appId and privateKey",
                 class.name_any(),
@@ -88,7 +88,7 @@ fn met(class: &PreviewClass, common: &Common) -> Option<Mistake> {
     });
     let message =
         environments.into_iter().find_map(|environment| refused(&environment).map(str::to_owned))?;
-    Some(Mistake { reason: CLASS_INVALID, message })
+    Some(Mistake { reason: Reason::ClassInvalid, message })
 }
 
 /// Returns the class of the environment, if the API server rejects a guard rail.
@@ -103,7 +103,7 @@ pub(super) fn refused_class(environment: &PreviewEnvironment, common: &Common) -
 fn refused(environment: &PreviewEnvironment) -> Option<&str> {
     let applied = find_condition(&environment.status.as_ref()?.conditions, status::APPLIED)?;
     let lives = environment.metadata.deletion_timestamp.is_none();
-    (lives && applied.reason == CLASS_INVALID).then_some(applied.message.as_str())
+    (lives && Reason::ClassInvalid == *applied.reason).then_some(applied.message.as_str())
 }
 
 /// Reconciles a template, within the runner's limits.
@@ -148,7 +148,7 @@ fn conclude(
     conditions::initialize(&mut conditions, &CONDITIONS, generation, now);
     let summary = match mistake {
         None => Summary::Ready { reason: "Ready".to_owned(), message: String::new() },
-        Some(Mistake { reason, message }) => Summary::Stalled { reason: reason.to_owned(), message },
+        Some(Mistake { reason, message }) => Summary::Stalled { reason: reason.to_string(), message },
     };
     conditions::summarize(&mut conditions, &summary, generation, now);
     (generation, conditions)

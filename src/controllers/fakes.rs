@@ -30,12 +30,13 @@ use crate::api::{
     PreviewTemplateSpec,
 };
 use crate::core::environment::plan::jobs::JobEnd;
-use crate::core::environment::resolved::{About, Mistake, Target};
+use crate::core::environment::resolved::{About, Target};
 use crate::core::forge::{
     Branch, Check, Comment, Deployment, DeploymentStatus, Emoji, NewCommitStatus, NewDeployment, PullRequest,
     RepositoryName, RepositoryRole,
 };
 use crate::core::image::{Credentials, ImageReference};
+use crate::core::mistake::Mistake;
 use crate::core::slack::ChatMessage;
 use crate::metrics::{Controller, Metrics};
 use crate::ports::{

@@ -7,10 +7,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
 
 use crate::api::PreviewClass;
-use crate::core::environment::resolved::Mistake;
-
-/// Reason of a class with invalid limits.
-pub const CLASS_INVALID: &str = "ClassInvalid";
+use crate::core::mistake::{Mistake, Reason};
 
 /// Resources of a container whose names have no domain.
 const OF_CONTAINERS: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
@@ -91,7 +88,7 @@ pub fn check(class: &PreviewClass) -> Result<(), Mistake> {
         return Ok(());
     }
     let message = format!("PreviewClass {}: {}", class.name_any(), wrong.join("; "));
-    Err(Mistake { reason: CLASS_INVALID, message })
+    Err(Mistake { reason: Reason::ClassInvalid, message })
 }
 
 /// Finds requests that are greater than the limit of the same resource.
@@ -191,7 +188,7 @@ mod tests {
 
     fn wrong(isolation: &Value) -> Option<String> {
         check(&class(isolation)).err().map(|mistake| {
-            assert_eq!(mistake.reason, CLASS_INVALID);
+            assert_eq!(mistake.reason, Reason::ClassInvalid);
             mistake.message
         })
     }

@@ -18,6 +18,7 @@ pub mod freshness;
 pub mod glob;
 pub mod identity;
 pub mod image;
+pub mod mistake;
 pub mod naming;
 pub mod publish;
 pub mod signature;

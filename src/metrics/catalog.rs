@@ -62,55 +62,55 @@ macro_rules! catalog {
 
 catalog! {
     BUILD_INFO: Info "matinee_build_info" ["version"]
-        "The version that runs";
+        "The running version";
     LEADER: Gauge "matinee_leader" []
-        "Whether this replica reconciles (1) or stands by (0)";
+        "1 on the leader, which reconciles; 0 on other replicas";
     DRAINING: Gauge "matinee_draining" []
-        "Whether nothing new is made because an uninstall is under way (1)";
+        "1 in drain mode, in which Matinee creates nothing new, for example before an uninstall";
     PREVIEW_INFO: Info "matinee_preview_info" ["namespace", "name", "repository", "environment", "pull_request"]
         "One series for each PreviewEnvironment, 5000 at most, on the leader";
     PREVIEWS: Gauge "matinee_previews" ["state"]
         "PreviewEnvironments by state: pending, progressing, ready, stalled or deleting, on the leader";
     PUSH_TO_READY: Histogram "matinee_push_to_ready_seconds" []
-        "Time from a change becoming known until its environment was ready for the first time, once for each revision";
+        "Time from the detection of a change until its environment was ready for the first time, once for each revision";
     WEBHOOKS: Counter "matinee_webhooks_total" ["event", "result"]
-        "Deliveries from GitHub and commands from Slack (event slack) by result: applied, ignored, refused (a mistake of the sender's) or failed";
+        "Deliveries from GitHub and commands from Slack (event slack) by result: applied, ignored, refused (invalid, or not signed with the secret) or failed";
     WEBHOOK_DURATION: Histogram "matinee_webhook_duration_seconds" []
-        "Time from the end of a delivery's header until it was answered";
+        "Time from the end of a delivery's header until its response";
     WEBHOOK_LAG: Histogram "matinee_webhook_lag_seconds" []
-        "Time from when GitHub says that something happened until the delivery about it was applied";
+        "Time from an event on GitHub, by GitHub's clock, until its delivery was applied";
     GITHUB_REQUESTS: Counter "matinee_github_requests_total" ["method", "code"]
-        "Requests to GitHub by status code; code none stands for no answer";
+        "Requests to GitHub by status code; code none stands for no response";
     GITHUB_REQUEST_DURATION: Histogram "matinee_github_request_duration_seconds" ["method"]
-        "Time from sending a request to GitHub until its answer was read whole, or given up";
+        "Time from sending a request to GitHub until its response was read completely, or the request failed";
     GITHUB_RATE_LIMIT_REMAINING: Gauge "matinee_github_rate_limit_remaining" ["credentials"]
-        "Requests that GitHub allows before its rate limit is reset, as it said last; of several installations the one that has the least share left";
+        "Requests that remain until GitHub resets the rate limit, as last reported; of several installations, the one with the smallest remaining share";
     GITHUB_RATE_LIMIT_LIMIT: Gauge "matinee_github_rate_limit_limit" ["credentials"]
-        "Requests that GitHub allows in each hour to the installation that the remaining ones are shown of";
+        "Requests per hour of the same installation";
     GITHUB_WRITES_QUEUED: Gauge "matinee_github_writes_queued" ["credentials"]
-        "Writes to GitHub that wait for their turn";
+        "Queued writes to GitHub";
     GITHUB_WRITE_WAIT: Histogram "matinee_github_write_wait_seconds" []
-        "Time that a write to GitHub waited for its turn before it was sent";
+        "Time that a write to GitHub was queued";
     RECONCILES: Counter "matinee_reconciles_total" ["controller", "result"]
         "Reconciles by controller and result: ok or error";
     RECONCILE_DURATION: Histogram "matinee_reconcile_duration_seconds" ["controller"]
-        "Time that a reconcile took";
+        "Duration of a reconcile";
     RECONCILE_QUEUE_DEPTH: Gauge "matinee_reconcile_queue_depth" ["controller"]
-        "Objects whose reconcile was asked for and has not begun";
+        "Objects that wait for a reconcile";
     DEPLOYMENT_LOOPS: Counter "matinee_deployment_loops_total" []
-        "Deployments that were held back because too many to their environment repeated what was deployed there";
+        "Deployments that were held back because too many to the same environment repeated commits that had been deployed there";
     SWEEPS: Counter "matinee_sweeps_total" ["result"]
         "Sweeps of a PreviewRepository by result: ok or error";
     SWEEP_LAST_SUCCESS: Gauge "matinee_sweep_last_success_timestamp_seconds" []
-        "When a sweep of any PreviewRepository last succeeded, in Unix time; missing before the first";
+        "Unix time of the last successful sweep of any PreviewRepository; missing before the first";
     DRIFT: Counter "matinee_drift_total" ["result"]
-        "Objects of previews that somebody else changed: corrected, or left, since putting them back has no end";
+        "Objects of previews that another field manager changed, by result: corrected, or left unchanged because it keeps changing them";
     RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" []
         "Resident memory of the process";
     CPU: Counter "process_cpu_seconds_total" []
         "Processor time of the process, user and system";
     OPEN_FDS: Gauge "process_open_fds" []
-        "File descriptors that the process has open";
+        "Open file descriptors of the process";
     START_TIME: Gauge "process_start_time_seconds" []
-        "When the process started, in Unix time";
+        "Unix time of the start of the process";
 }

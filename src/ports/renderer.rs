@@ -1,7 +1,8 @@
 //! The evaluation of expressions in templates.
 
 use crate::api::PreviewTemplateSpec;
-use crate::core::environment::resolved::{About, Mistake, Target};
+use crate::core::environment::resolved::{About, Target};
+use crate::core::mistake::Mistake;
 
 /// Evaluates the expressions in templates.
 pub trait Renderer: Send + Sync {

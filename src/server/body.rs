@@ -1,5 +1,5 @@
 //! Reads the body of a request, with limits on its size, its duration, and the memory of all
-//! bodies.
+//! bodies. The limits of tower-http are for each body alone.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Serves an application on a socket, with limits against slow clients and too many clients.
+//! `axum::serve` has neither.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -9,13 +10,13 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::Limits;
 
@@ -29,7 +30,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 /// requests, and returns.
 pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown: CancellationToken) {
     let connections = Arc::new(Semaphore::new(limits.connections));
-    let tasks = TaskTracker::new();
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.header_time);
     loop {
         let accept = async {
             let slot = Arc::clone(&connections).acquire_owned().await.map_err(io::Error::other)?;
@@ -41,9 +44,13 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown:
         };
         match accepted {
             Ok((slot, stream)) => {
-                let (app, shutdown) = (app.clone(), shutdown.clone());
-                tasks.spawn(async move {
-                    converse(stream, app, limits, shutdown).await;
+                let app = TowerToHyperService::new(app.clone());
+                let connection = http.serve_connection(TokioIo::new(Lingering::new(stream)), app);
+                let connection = graceful.watch(connection);
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!("a connection ended early: {error}");
+                    }
                     drop(slot);
                 });
             }
@@ -54,28 +61,9 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, shutdown:
         }
     }
     drop(listener);
-    tasks.close();
     // Requests have their own timeout. This one is for clients that don't read the response.
-    if tokio::time::timeout(limits.request_time + LINGER, tasks.wait()).await.is_err() {
+    if tokio::time::timeout(limits.request_time + LINGER, graceful.shutdown()).await.is_err() {
         tracing::warn!("connections were cut because they did not end in time");
-    }
-}
-
-async fn converse(stream: TcpStream, app: Router, limits: Limits, shutdown: CancellationToken) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_time)
-        .serve_connection(TokioIo::new(Lingering::new(stream)), TowerToHyperService::new(app));
-    let mut connection = pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!("a connection ended early: {error}");
     }
 }
 

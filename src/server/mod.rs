@@ -19,7 +19,6 @@ use tokio::sync::{Semaphore, watch};
 
 pub use admin::{AdminContext, Check, HEALTH_PATH, METRICS_PATH, READINESS_PATH, admin};
 pub use listen::serve;
-pub(crate) use page::escape;
 
 pub use crate::adapters::github::registration::manifest::WEBHOOK_PATH;
 use crate::api::PreviewEnvironment;

@@ -1,17 +1,17 @@
 //! Page of an environment, to which `log_url` in a deployment status links. It is plain HTML
-//! without scripts. All texts are escaped, because messages and names come from pull requests and
+//! without scripts. maud escapes all texts, because messages and names come from pull requests and
 //! clusters.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::response::{Html, IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
-use kube::ResourceExt as _;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::Shared;
-use crate::api::PreviewEnvironment;
+use crate::api::{PreviewEnvironment, PreviewEnvironmentStatus};
 use crate::core::truncate::short_sha;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2328}\
@@ -28,115 +28,105 @@ pub(super) async fn environment(
         Some(environment) => (StatusCode::OK, render(&environment)),
         None => (StatusCode::NOT_FOUND, gone(&namespace, &name)),
     };
-    let mut response = (status, Html(page)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
+    let headers = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (status, headers, page).into_response()
 }
 
-fn gone(namespace: &str, name: &str) -> String {
+fn gone(namespace: &str, name: &str) -> Markup {
     let name = format!("{namespace}/{name}");
-    document(
-        &name,
-        &format!("<h1>{}</h1><p>There is no such environment. It may have been deleted.</p>", escape(&name)),
-    )
+    document(&name, &html! { p { "There is no such environment. It may have been deleted." } })
 }
 
-fn render(environment: &PreviewEnvironment) -> String {
+fn render(environment: &PreviewEnvironment) -> Markup {
     let spec = &environment.spec;
-    let mut body = format!("<h1>{}</h1>", escape(&spec.github_environment));
-    let number = spec.pull_request.as_ref().map(|reference| format!(", pull request {}", reference.number));
-    let _ = write!(
-        body,
-        "<p>Commit <code>{}</code>{}</p>",
-        escape(&spec.revision.sha),
-        escape(&number.unwrap_or_default())
-    );
-    let Some(status) = &environment.status else {
-        body.push_str("<p>It hasn't been looked at yet.</p>");
-        return document(&environment.name_any(), &body);
-    };
-    if let Some(url) = status.url.as_deref().filter(|url| url.starts_with("http")) {
-        let url = escape(url);
-        let _ = write!(body, "<p><a rel=\"noreferrer\" href=\"{url}\">{url}</a></p>");
-    }
-    if let Some(expires) = &status.expiration_time {
-        let _ = write!(body, "<p>Deleted at {}</p>", escape(expires));
-    }
-    body.push_str("<h2>State</h2><table>");
-    for condition in &status.conditions {
-        let class = match (condition.type_.as_str(), condition.status.as_str()) {
-            ("Stalled", "True") => "no",
-            ("Reconciling", "True") | (_, "Unknown") => "wait",
-            ("Stalled" | "Reconciling", _) | (_, "True") => "ok",
-            _ => "no",
-        };
-        let cells = [&condition.type_, &condition.status, &condition.reason, &condition.message]
-            .map(|text| escape(text));
-        let _ = write!(
-            body,
-            "<tr><th>{}</th><td class=\"{class}\">{}</td><td>{}</td><td>{}</td></tr>",
-            cells[0], cells[1], cells[2], cells[3]
-        );
-    }
-    body.push_str("</table>");
-    if !status.components.is_empty() {
-        body.push_str("<h2>Components</h2><table>");
-        for component in &status.components {
-            let class = if component.ready { "ok" } else { "no" };
-            let _ = write!(
-                body,
-                "<tr><th>{}</th><td class=\"{class}\">{}</td><td>{}</td></tr>",
-                escape(&component.name),
-                escape(&component.reason),
-                escape(&component.message)
-            );
+    let body = html! {
+        p {
+            "Commit " code { (spec.revision.sha) }
+            @if let Some(reference) = &spec.pull_request { ", pull request " (reference.number) }
         }
-        body.push_str("</table>");
-    }
-    body.push_str("<h2>Attempts</h2><table><tr><th>Commit</th><th>Since</th><th>Outcome</th><th></th></tr>");
-    for attempt in &status.history {
-        let sha = short_sha(&attempt.sha);
-        let _ = write!(
-            body,
-            "<tr><td><code>{}</code></td><td>{}</td><td>{:?}</td><td>{}</td></tr>",
-            escape(&sha),
-            attempt.start_time.0,
-            attempt.outcome,
-            escape(&attempt.message)
-        );
-    }
-    body.push_str("</table>");
+        @match &environment.status {
+            Some(status) => (details(status)),
+            None => p { "It hasn't been looked at yet." },
+        }
+    };
     document(&spec.github_environment, &body)
 }
 
-fn document(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <meta http-equiv=\"refresh\" content=\"5\"><title>{}</title><style>{STYLE}</style><body>{body}</body></html>",
-        escape(title)
-    )
-}
-
-/// Escapes a text for HTML, also inside of attributes.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
+fn details(status: &PreviewEnvironmentStatus) -> Markup {
+    html! {
+        @if let Some(url) = status.url.as_deref().filter(|url| url.starts_with("http")) {
+            p { a rel="noreferrer" href=(url) { (url) } }
+        }
+        @if let Some(expires) = &status.expiration_time {
+            p { "Deleted at " (expires) }
+        }
+        h2 { "State" }
+        table {
+            @for condition in &status.conditions {
+                tr {
+                    th { (condition.type_) }
+                    td class=(class(condition)) { (condition.status) }
+                    td { (condition.reason) }
+                    td { (condition.message) }
+                }
+            }
+        }
+        @if !status.components.is_empty() {
+            h2 { "Components" }
+            table {
+                @for component in &status.components {
+                    tr {
+                        th { (component.name) }
+                        td class=(if component.ready { "ok" } else { "no" }) { (component.reason) }
+                        td { (component.message) }
+                    }
+                }
+            }
+        }
+        h2 { "Attempts" }
+        table {
+            tr { th { "Commit" } th { "Since" } th { "Outcome" } th {} }
+            @for attempt in &status.history {
+                tr {
+                    td { code { (short_sha(&attempt.sha)) } }
+                    td { (attempt.start_time.0) }
+                    td { (format!("{:?}", attempt.outcome)) }
+                    td { (attempt.message) }
+                }
+            }
         }
     }
-    escaped
+}
+
+/// Returns the CSS class of a condition's status.
+fn class(condition: &Condition) -> &'static str {
+    match (condition.type_.as_str(), condition.status.as_str()) {
+        ("Stalled", "True") => "no",
+        ("Reconciling", "True") | (_, "Unknown") => "wait",
+        ("Stalled" | "Reconciling", _) | (_, "True") => "ok",
+        _ => "no",
+    }
+}
+
+fn document(title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width";
+            meta http-equiv="refresh" content="5";
+            title { (title) }
+            style { (PreEscaped(STYLE)) }
+            body { h1 { (title) } (body) }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +143,7 @@ mod tests {
                 "components": [{"name": "Deployment/web", "ready": false, "reason": "X", "message": "\"><img src=x>"}]}
         }))
         .unwrap();
-        let page = render(&environment);
+        let page = render(&environment).into_string();
         assert!(
             !page.contains("<script>") && !page.contains("<img") && !page.contains("javascript:"),
             "{page}"

@@ -34,14 +34,11 @@ impl Drop for Folder {
     }
 }
 
-fn flags(arguments: &[&str]) -> Flags {
-    Program::try_parse_from([&["matinee"], arguments].concat()).unwrap().flags
-}
-
-fn check(folder: &Folder, arguments: &[&str]) -> Result<Settings, Problems> {
+fn check(folder: &Folder, arguments: &[&str]) -> Result<Settings, String> {
     let secret = folder.file("secret", "0123456789abcdef\n");
-    let all = [&["--webhook-secret-file", &secret], arguments].concat();
-    Settings::check(&flags(&all), &folder.0.join("namespace"))
+    let all = [&["matinee", "--webhook-secret-file", &secret], arguments].concat();
+    let flags = Program::try_parse_from(all).map_err(|error| error.to_string())?.flags;
+    Settings::new(&flags, &folder.0.join("namespace"))
 }
 
 #[test]
@@ -97,77 +94,69 @@ fn everything_can_be_set() {
 }
 
 #[test]
-fn each_mistake_names_the_flag_the_variable_and_the_remedy() {
+fn each_mistake_names_the_flag_and_the_remedy() {
     let folder = Folder::new("mistakes");
     let (empty, short) = (folder.file("empty", "\n"), folder.file("short", "0123456789abcde"));
     let (long, gone) = (folder.file("long", &"x".repeat(5_000)), folder.0.join("gone").display().to_string());
-    for (flag, variable, value, remedy) in [
-        ("listen", "MATINEE_LISTEN", "8080", "write it like 0.0.0.0:8080"),
-        ("listen", "MATINEE_LISTEN", "localhost:http", "write it like 0.0.0.0:8080"),
-        ("admin-listen", "MATINEE_ADMIN_LISTEN", "8081", "write it like 0.0.0.0:8081"),
-        (
-            "webhook-secret-file",
-            "MATINEE_WEBHOOK_SECRET_FILES",
-            &empty,
-            "empty holds no usable secret, it is empty: generate",
-        ),
-        (
-            "webhook-secret-file",
-            "MATINEE_WEBHOOK_SECRET_FILES",
-            &short,
-            "it has 15 bytes, fewer than 16: generate",
-        ),
-        ("webhook-secret-file", "MATINEE_WEBHOOK_SECRET_FILES", &long, "name a file that holds one secret"),
-        ("webhook-secret-file", "MATINEE_WEBHOOK_SECRET_FILES", &gone, "gone can't be read: No such file"),
-        (
-            "webhook-max-bytes",
-            "MATINEE_WEBHOOK_MAX_BYTES",
-            "25MB",
-            "write a whole number from 1024 to 104857600",
-        ),
-        ("webhook-max-bytes", "MATINEE_WEBHOOK_MAX_BYTES", "1023", "write a whole number from 1024"),
-        ("namespace", "MATINEE_NAMESPACE", "Previews", "write lower case letters"),
-        ("namespace", "MATINEE_NAMESPACE", "-", "write lower case letters"),
-        ("cluster-id", "MATINEE_CLUSTER_ID", "a b", "write letters, digits"),
-        ("public-url", "MATINEE_PUBLIC_URL", "example.com", "write it like https://matinee.example.com"),
-        ("public-url", "MATINEE_PUBLIC_URL", "ftp://example.com", "neither https nor http"),
-        ("public-url", "MATINEE_PUBLIC_URL", "https://x.example/?a=b", "a query or a fragment"),
-        ("sweep-interval", "MATINEE_SWEEP_INTERVAL", "60", "write it like 90s"),
-        ("sweep-interval", "MATINEE_SWEEP_INTERVAL", "4s", "write a duration from 5s to 1d"),
-        ("github-write-interval", "MATINEE_GITHUB_WRITE_INTERVAL", "61s", "write a duration from 0s to 1m"),
-        ("concurrency", "MATINEE_CONCURRENCY", "0", "write a whole number from 1 to 1000"),
-        ("concurrency", "MATINEE_CONCURRENCY", "70000", "write a whole number from 1 to 1000"),
-        ("log-format", "MATINEE_LOG_FORMAT", "logfmt", "write auto, text or json"),
-        ("log", "RUST_LOG", "matinee=loud", "write it like info"),
+    for (flag, value, remedy) in [
+        ("listen", "8080", "with a port, like 0.0.0.0:8080"),
+        ("listen", "localhost:http", "with a port, like 0.0.0.0:8080"),
+        ("admin-listen", "8081", "with a port, like 0.0.0.0:8080"),
+        ("webhook-secret-file", &empty, "empty holds no usable secret, it is empty: generate"),
+        ("webhook-secret-file", &short, "it has 15 bytes, fewer than 16: generate"),
+        ("webhook-secret-file", &long, "name a file that holds one secret"),
+        ("webhook-secret-file", &gone, "gone can't be read: No such file"),
+        ("webhook-max-bytes", "25MB", "write a whole number from 1024 to 104857600"),
+        ("webhook-max-bytes", "1023", "write a whole number from 1024"),
+        ("namespace", "Previews", "write lower case letters"),
+        ("namespace", "-", "write lower case letters"),
+        ("cluster-id", "a b", "write letters, digits"),
+        ("public-url", "example.com", "write it like https://matinee.example.com"),
+        ("public-url", "ftp://example.com", "neither https nor http"),
+        ("public-url", "https://x.example/?a=b", "a query or a fragment"),
+        ("sweep-interval", "60", "write it like 90s"),
+        ("sweep-interval", "4s", "write a duration from 5s to 1d"),
+        ("github-write-interval", "61s", "write a duration from 0s to 1m"),
+        ("slack-api-url", "slack.com", "write it like https://matinee.example.com"),
+        ("concurrency", "0", "write a whole number from 1 to 1000"),
+        ("concurrency", "70000", "write a whole number from 1 to 1000"),
+        ("leader-elect", "yes", "possible values: true, false"),
+        ("lease-name", "", "write lower case letters"),
+        ("identity", "a\nb", "write printable characters"),
+        ("config-map", "A", "write lower case letters"),
+        ("log-format", "logfmt", "possible values: auto, text, json"),
+        ("log", "matinee=loud", "write it like info"),
     ] {
-        let Problems(problems) = check(&folder, &[&format!("--{flag}={value}")]).unwrap_err();
-        let [problem] = &problems[..] else { panic!("{flag}={value}: {problems:?}") };
-        assert_eq!((problem.flag, problem.variable), (flag, variable));
-        assert!(problem.text.contains(remedy), "{problem}");
-        assert!(problem.to_string().starts_with(&format!("--{flag} ({variable}): ")), "{problem}");
+        let problem = check(&folder, &[&format!("--{flag}={value}")]).unwrap_err();
+        assert!(problem.contains(&format!("--{flag} ")) && problem.contains(remedy), "{problem}");
     }
 }
 
 #[test]
-fn it_does_not_start_without_a_secret_and_tells_all_mistakes_at_once() {
-    let folder = Folder::new("none");
-    let problems = Settings::check(
-        &flags(&["--listen=x", "--webhook-secret-file=", "--log-format=y"]),
-        &folder.0.join("no"),
-    )
-    .unwrap_err();
-    let flags: Vec<_> = problems.0.iter().map(|problem| problem.flag).collect();
-    assert_eq!(flags, ["listen", "webhook-secret-file", "log-format"]);
-    assert_eq!(problems.to_string().lines().count(), 3);
-    assert!(problems.to_string().contains("openssl rand -hex 32"), "{problems}");
+fn an_empty_value_counts_as_unset() {
+    let folder = Folder::new("unset");
+    let empty = ["--cluster-id=", "--public-url=", "--identity=", "--config-map="];
+    let settings = check(&folder, &empty).unwrap();
+    assert_eq!((settings.cluster_id, settings.public_url, settings.config_map), (None, None, None));
+    assert!(!settings.election.unwrap().identity.is_empty());
+}
+
+#[test]
+fn it_does_not_start_without_a_secret() {
+    let flags = Program::try_parse_from(["matinee", "--webhook-secret-file="]).unwrap().flags;
+    let problem = Settings::new(&flags, Path::new("/nowhere")).unwrap_err();
+    assert!(problem.starts_with("--webhook-secret-file (MATINEE_WEBHOOK_SECRET_FILES): "), "{problem}");
+    assert!(problem.contains("openssl rand -hex 32"), "{problem}");
 }
 
 #[test]
 fn a_password_in_a_url_is_not_repeated() {
     let folder = Folder::new("password");
-    let problems = check(&folder, &["--public-url=https://mona:hunter2@example.com"]).unwrap_err();
-    assert!(problems.to_string().contains("a user name or a password"), "{problems}");
-    assert!(!problems.to_string().contains("hunter2"), "{problems}");
+    for flag in ["public-url", "slack-api-url", "slack-response-url"] {
+        let url = format!("--{flag}=https://mona:hunter2@example.com");
+        let problem = check(&folder, &[&url]).unwrap_err();
+        assert!(problem.contains("a user name or a password") && !problem.contains("hunter2"), "{problem}");
+    }
 }
 
 #[test]

@@ -19,8 +19,9 @@ fn they_are_those_of_the_code_with_labels() {
         let name = definition.metadata.name.unwrap();
         let rendered = rendered.get("CustomResourceDefinition", &name);
         expected["metadata"]["labels"] = rendered["metadata"]["labels"].clone();
-        expected["metadata"]["annotations"] =
-            json!({"helm.sh/resource-policy": "keep", "example.com/a": "b"});
+        for (name, value) in [("helm.sh/resource-policy", "keep"), ("example.com/a", "b")] {
+            expected["metadata"]["annotations"][name] = json!(value);
+        }
         // The value is too long to print.
         assert!(
             *rendered == expected,
@@ -33,7 +34,8 @@ fn they_are_those_of_the_code_with_labels() {
 #[test]
 fn they_go_with_the_release_only_when_asked_to() {
     for definition in definitions(&objects(&["--set", "crds.keep=false"])) {
-        assert_eq!(definition["metadata"]["annotations"], Value::Null);
+        let annotations = definition["metadata"]["annotations"].as_object().unwrap();
+        assert!(annotations.keys().all(|name| name.starts_with("matinee.dev/")), "{annotations:?}");
     }
     assert_eq!(definitions(&objects(&["--set", "crds.enabled=false"])).len(), 0);
 }

@@ -9,8 +9,8 @@ fn arguments(notes: &str, command: &str) -> Option<Vec<String>> {
     let mut lines = notes.lines().filter_map(|line| line.trim().strip_prefix(command));
     let line = lines
         .next()?
-        .replace("<yours>", "acme")
-        .replace("<where you expose the Service>", "matinee.example.com");
+        .replace("<organization>", "acme")
+        .replace("<the operator's host>", "matinee.example.com");
     assert!(lines.next().is_none(), "two {command}: {notes}");
     Some(line.split_whitespace().map(|word| word.trim_matches('"').to_owned()).collect())
 }
@@ -21,7 +21,7 @@ fn matinee(command: &[&str], arguments: &[String]) -> Output {
 }
 
 #[test]
-fn the_app_that_is_made_fits_the_release() {
+fn connect_command_fits_the_release() {
     for (set, expected) in [
         ("replicaCount=2", "--without-webhook"),
         (
@@ -44,7 +44,7 @@ fn the_app_that_is_made_fits_the_release() {
 }
 
 #[test]
-fn the_doctor_looks_at_what_the_release_is_called() {
+fn doctor_command_names_the_objects_of_the_release() {
     for (set, expected) in [
         (
             "fullnameOverride=previews,namespaceOverride=tools,serviceAccount.name=operator,config.leaderElection.leaseName=leader",
@@ -63,28 +63,28 @@ fn the_doctor_looks_at_what_the_release_is_called() {
         assert_eq!(arguments, expected);
         // The program accepts the flags and fails only for lack of a cluster.
         let said = String::from_utf8(matinee(&["doctor"], &arguments).stderr).unwrap();
-        assert!(said.contains("no Kubernetes cluster to look at"), "{said}");
+        assert!(said.contains("no Kubernetes cluster: set KUBECONFIG"), "{said}");
     }
 }
 
 #[test]
-fn a_release_that_github_does_not_reach_says_how_it_would() {
+fn an_unreachable_release_says_how_to_expose_it() {
     let closed = notes(&[]);
     assert!(
         closed.contains("--set 'ingress.enabled=true,") && closed.contains("github-app.md#a-webhook-later"),
         "{closed}"
     );
-    assert!(!closed.contains("have GitHub send webhooks"), "{closed}");
+    assert!(!closed.contains("set the webhook on GitHub"), "{closed}");
     let open = notes(&[
         "--set",
         "httpRoute.enabled=true,httpRoute.parentRefs[0].name=public,httpRoute.hostnames={a.example.com}",
     ]);
-    assert!(open.contains("have GitHub send webhooks to https://a.example.com/webhooks/github"), "{open}");
+    assert!(open.contains("set the webhook on GitHub to https://a.example.com/webhooks/github"), "{open}");
     assert!(open.contains("get secret matinee-webhook -o") && !open.contains("a-webhook-later"), "{open}");
 }
 
 #[test]
-fn what_the_defaults_leave_open_is_said() {
+fn risky_defaults_are_warnings() {
     let closed =
         "rbac.secretNames is empty: the operator may read every Secret of the namespace matinee-system";
     assert!(notes(&[]).contains(closed));

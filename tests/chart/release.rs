@@ -101,6 +101,31 @@ fn programs_say_which_crates_they_are_made_of() {
 }
 
 #[test]
+fn the_image_build_has_every_file_that_the_program_includes() {
+    let ignore = read(".dockerignore");
+    let kept: Vec<&str> = ignore.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    let mut folders = vec![root().join("src")];
+    let mut included = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for part in text.split("include_str!(\"").skip(1) {
+                let file = folder.join(part.split('"').next().unwrap()).canonicalize().unwrap();
+                let file = file.strip_prefix(root().canonicalize().unwrap()).unwrap().to_owned();
+                assert!(kept.iter().any(|kept| file.starts_with(kept)), "{} is ignored", file.display());
+                included += 1;
+            }
+        }
+    }
+    assert!(included >= 2, "only {included} files are included");
+}
+
+#[test]
 fn artifact_hub_is_told_of_the_repository_and_the_chart_does_not_hold_it() {
     let told = yaml("charts/artifacthub-repo.yml");
     assert_eq!(told["repositoryID"].as_str().map(str::len), Some(36));

@@ -6,9 +6,9 @@ use kube::api::{DynamicObject, ListParams};
 use playground::stage::github::types::{AccountKind, Comment, FaultEffect, NewFault};
 use playground::stage::{Project, Stage, condition, conditions};
 
-use crate::chain::{deployed, project, requests, waits};
 use crate::harness::tests;
-use crate::play::{Pull, SOON, deployments_of, open, settle, shows, swept, url_of};
+use crate::promotion::{deployed, project, requests, waits};
+use crate::support::{Pull, SOON, deployments_of, open, settle, shows, swept, url_of};
 
 tests![
     a_command_deploys_and_is_answered_once,
@@ -97,7 +97,7 @@ async fn a_command_deploys_and_is_answered_once(stage: &Stage) -> Result<()> {
 
     // The command creates the preview although the pull request lacks the label.
     github.comment(&project.repository, pull.number, "ada", "/preview").await?;
-    let environment = crate::play::github_environment(pull.number);
+    let environment = crate::support::github_environment(pull.number);
     let deployment = deployed(stage, &project, &environment, &pull.sha, "success").await?;
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
     answered(stage, &project, pull.number, url_of(&deployment)?).await?;

@@ -13,8 +13,8 @@ use playground::stage::{NewProject, SYSTEM, Stage};
 use serde_json::json;
 
 use crate::harness::tests;
-use crate::play::{SOON, deployments_of, github_environment, gone, live};
 use crate::run::Run;
+use crate::support::{SOON, deployments_of, github_environment, gone, live};
 
 tests![
     an_app_is_made_stored_and_carries_out_a_preview,
@@ -71,9 +71,9 @@ async fn an_app_is_made_stored_and_carries_out_a_preview(stage: &Stage) -> Resul
     let mut connect = start(stage, stage.playground().kubeconfig(), &arguments)?;
     let naming = browser.submit(&connect.page(&browser).await?, &[]).await?;
     let installing = browser.submit(&naming, &[]).await?;
-    connect.line("Its credentials are in Secret matinee-system/connected.").await?;
+    connect.line("Saved its credentials in Secret matinee-system/connected.").await?;
     connect
-        .line("It signs webhooks with the secret that was in Secret matinee-system/connected-webhook.")
+        .line("It signs webhooks with the existing secret in Secret matinee-system/connected-webhook.")
         .await?;
     browser.submit(&installing, &[("account", OWNER), ("selection", "all")]).await?;
     connect.line("Installed on connected").await?;
@@ -118,7 +118,7 @@ async fn a_secret_that_is_there_is_replaced_only_when_asked(stage: &Stage) -> Re
     for (name, flag) in [("replaced", "--secret"), ("replaced-webhook", "--webhook-secret")] {
         let (code, said, errors) = start(stage, administrator, &arguments)?.end().await?;
         ensure!(code == Some(1) && said.is_empty(), "{code:?}: {said}");
-        let told = errors.contains(&format!("Secret matinee-system/{name} is there already"));
+        let told = errors.contains(&format!("Secret matinee-system/{name} exists already"));
         ensure!(told && errors.contains("--replace") && errors.contains(flag), "{errors}");
         if name == "replaced" {
             secrets(stage).delete(name, &DeleteParams::default()).await?;
@@ -129,7 +129,7 @@ async fn a_secret_that_is_there_is_replaced_only_when_asked(stage: &Stage) -> Re
     let mut connect = start(stage, administrator, &[&arguments[..], &["--replace"]].concat())?;
     let naming = browser.submit(&connect.page(&browser).await?, &[]).await?;
     browser.submit(&naming, &[]).await?;
-    connect.line("Its credentials are in Secret matinee-system/replaced-webhook.").await?;
+    connect.line("Saved its credentials in Secret matinee-system/replaced-webhook.").await?;
     connect.line("Waiting").await?;
     connect.interrupt()?;
     let (code, said, errors) = connect.end().await?;

@@ -9,7 +9,7 @@ use playground::stage::github::types::{FaultEffect, NewFault};
 use playground::stage::{NewProject, Project, Stage};
 
 use crate::harness::tests;
-use crate::play::{
+use crate::support::{
     END, SOON, deployments_of, environment, github_environment, gone, live, name_of, namespace_of, once,
     open, settle, shows, states, url_of,
 };

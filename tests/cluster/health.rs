@@ -11,7 +11,7 @@ use playground::stage::{NewProject, Project, Stage};
 use serde_json::{Value, json};
 
 use crate::harness::tests;
-use crate::play::{
+use crate::support::{
     Pull, SOON, condition_is, environment, gone, name_of, namespace_of, open, refused, shows, states, url_of,
 };
 

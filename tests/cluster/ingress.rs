@@ -7,7 +7,7 @@ use playground::stage::{NewProject, Stage};
 use serde_json::json;
 
 use crate::harness::tests;
-use crate::play::{gone, live, namespace_of, shows, url_of};
+use crate::support::{gone, live, namespace_of, shows, url_of};
 
 tests![an_ingress_leads_to_the_preview];
 
@@ -45,7 +45,7 @@ async fn an_ingress_leads_to_the_preview(stage: &Stage) -> Result<()> {
     ensure!(routes.list(&ListParams::default()).await?.items.is_empty(), "there is an HTTPRoute too");
 
     let sha = stage.github().push(&project.repository, "feature").await?;
-    let second = stage.deployed(&project, &sha, "success", crate::play::SOON).await?;
+    let second = stage.deployed(&project, &sha, "success", crate::support::SOON).await?;
     ensure!(url_of(&second)? == url, "{second:#?}");
     shows(stage, url, &sha[..7]).await?;
     stage.github().close(&project.repository, pull.number).await?;

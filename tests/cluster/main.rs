@@ -2,37 +2,37 @@
 //! from outside only.
 //!
 //! All tests share one stage; each has a namespace and a GitHub repository of its own. `cargo test
-//! --test cluster -- life` runs the tests whose name contains `life`, and `-- --list` lists all.
-//! Both start no more than they need.
+//! --test cluster -- lifecycle` runs the tests whose name contains `lifecycle`, and `-- --list`
+//! lists all. Both start no more than they need.
 
-mod answers;
-mod chain;
+mod api_errors;
 mod commands;
+mod conflicts;
 mod connect;
+mod contributors;
 mod crash;
 mod doctor;
-mod github;
+mod github_faults;
 mod harness;
 mod health;
-mod holders;
+mod idempotence;
 mod ingress;
-mod inputs;
-mod life;
-mod mistakes;
-mod names;
-mod objects;
-mod people;
-mod play;
+mod invalid_config;
+mod lifecycle;
+mod long_names;
+mod pending;
+mod promotion;
 mod pushes;
-mod rest;
-mod rights;
-#[path = "../connect/run.rs"]
+mod quiescence;
+mod rbac;
+#[path = "../cli/connect/run.rs"]
 mod run;
 mod schema;
 mod slack;
-mod still;
+mod support;
 mod sweep;
-mod waits;
+mod template_objects;
+mod user_input;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,28 +42,28 @@ use playground::stage::Settings;
 
 /// All tests in the order in which they start: long ones first, those that run alone last.
 const GROUPS: &[Group] = &[
-    group("life", life::TESTS),
-    group("mistakes", mistakes::TESTS),
-    group("inputs", inputs::TESTS),
-    group("objects", objects::TESTS),
-    group("answers", answers::TESTS),
-    group("chain", chain::TESTS),
+    group("lifecycle", lifecycle::TESTS),
+    group("invalid_config", invalid_config::TESTS),
+    group("user_input", user_input::TESTS),
+    group("template_objects", template_objects::TESTS),
+    group("api_errors", api_errors::TESTS),
+    group("promotion", promotion::TESTS),
     group("pushes", pushes::TESTS),
     group("commands", commands::TESTS),
     group("slack", slack::TESTS),
     group("health", health::TESTS),
-    group("names", names::TESTS),
-    group("waits", waits::TESTS),
+    group("long_names", long_names::TESTS),
+    group("pending", pending::TESTS),
     group("sweep", sweep::TESTS),
-    group("people", people::TESTS),
-    group("holders", holders::TESTS),
-    group("github", github::TESTS),
+    group("contributors", contributors::TESTS),
+    group("conflicts", conflicts::TESTS),
+    group("github_faults", github_faults::TESTS),
     group("connect", connect::TESTS),
-    group("rights", rights::TESTS),
+    group("rbac", rbac::TESTS),
     group("ingress", ingress::TESTS),
     group("schema", schema::TESTS),
     group("doctor", doctor::TESTS),
-    group("still", still::TESTS),
+    group("idempotence", idempotence::TESTS),
     group("crash", crash::TESTS),
 ];
 

@@ -10,10 +10,10 @@ use playground::stage::github::types::{DeliveryMode, Shuffle, ShuffleOrder};
 use playground::stage::{CLASS, NewProject, Project, Stage, condition, conditions};
 use serde_json::json;
 
-use crate::chain::{deployed, requests};
 use crate::harness::tests;
-use crate::play::{END, SOON, deployments_of, open, refused, settle, states, swept};
-use crate::rest::{at_rest, calls, versions, writes};
+use crate::promotion::{deployed, requests};
+use crate::quiescence::{at_rest, calls, versions, writes};
+use crate::support::{END, SOON, deployments_of, open, refused, settle, states, swept};
 
 tests![
     two_branches_in_one_environment_are_each_deployed_once,
@@ -128,15 +128,16 @@ async fn a_push_back_is_deployed_though_the_commit_in_between_was_not(stage: &St
     let project = two_branches(stage, NewProject::new("pushes-back"), deploy).await?;
     let github = stage.github();
     let first = github.push(&project.repository, "main").await?;
-    crate::chain::waits(stage, &project, "staging", &first, ("Approved", "Unknown", "ApprovalsMissing"))
+    crate::promotion::waits(stage, &project, "staging", &first, ("Approved", "Unknown", "ApprovalsMissing"))
         .await?;
     let second = github.push(&project.repository, "main").await?;
-    crate::chain::waits(stage, &project, "staging", &second, ("Approved", "Unknown", "ApprovalsMissing"))
+    crate::promotion::waits(stage, &project, "staging", &second, ("Approved", "Unknown", "ApprovalsMissing"))
         .await?;
-    crate::chain::waits(stage, &project, "staging", &first, ("Ready", "False", "Superseded")).await?;
+    crate::promotion::waits(stage, &project, "staging", &first, ("Ready", "False", "Superseded")).await?;
     github.set_ref(&project.repository, "refs/heads/main", &first).await?;
-    crate::chain::waits(stage, &project, "staging", &first, ("Ready", "Unknown", "ApprovalsMissing")).await?;
-    crate::chain::waits(stage, &project, "staging", &second, ("Ready", "False", "Superseded"))
+    crate::promotion::waits(stage, &project, "staging", &first, ("Ready", "Unknown", "ApprovalsMissing"))
+        .await?;
+    crate::promotion::waits(stage, &project, "staging", &second, ("Ready", "False", "Superseded"))
         .await
         .map(|_| ())
 }
@@ -182,13 +183,13 @@ async fn every_deployment_of_many_pushes_comes_to_an_end(stage: &Stage) -> Resul
         tokio::time::sleep(Duration::from_millis(50 + push * 60)).await;
     }
     stage.deployed(&project, &last, "success", END).await?;
-    let environment = crate::play::github_environment(pull.number);
+    let environment = crate::support::github_environment(pull.number);
     all_end(stage, &project, &environment, "preview", &last).await
 }
 
 async fn a_deployment_that_is_reported_after_a_newer_one_comes_to_an_end(stage: &Stage) -> Result<()> {
     let environments = "  - name: staging\n    deploy: {template: {ref: {name: NAME}}}\n";
-    let project = crate::chain::project(stage, "pushes-order", environments, true).await?;
+    let project = crate::promotion::project(stage, "pushes-order", environments, true).await?;
     let github = stage.github();
     let hook = project.hook.context("no hook")?;
     let (one, two) =
@@ -250,7 +251,7 @@ async fn two_environments_of_one_name_are_reported(stage: &Stage) -> Result<()> 
             "  - name: {entry}\n    trigger: {{push: {{branches: [main]}}}}\n    deploy: {{template: {{ref: {{name: pushes}}}}}}\n"
         )
     };
-    let first = crate::chain::project(stage, "pushes", &environments("name-staging"), true).await?;
+    let first = crate::promotion::project(stage, "pushes", &environments("name-staging"), true).await?;
     let sha = stage.github().push(&first.repository, "main").await?;
     deployed(stage, &first, "name-staging", &sha, "success").await?;
     // Another GitHub repository of the same team.

@@ -6,9 +6,9 @@ use kube::api::ListParams;
 use playground::stage::slack::types::{Forgery, Invocation, Sees, Typed};
 use playground::stage::{Project, SLACK_CHANNEL, Stage};
 
-use crate::chain::{deployed, project, requests, waits};
 use crate::harness::tests;
-use crate::play::{SOON, deployments_of, shows, swept, url_of};
+use crate::promotion::{deployed, project, requests, waits};
+use crate::support::{SOON, deployments_of, shows, swept, url_of};
 
 tests![
     a_command_from_slack_deploys_and_is_told_when_it_is_done,

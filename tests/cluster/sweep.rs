@@ -7,7 +7,7 @@ use playground::stage::github::types::{DeliveryMode, Shuffle, ShuffleOrder};
 use playground::stage::{NewProject, Project, Stage};
 
 use crate::harness::tests;
-use crate::play::{
+use crate::support::{
     END, Pull, SOON, deployments_of, environment, github_environment, gone, live, nothing_left, open,
     repository_yaml, shows, states, swept, url_of,
 };
@@ -65,7 +65,7 @@ async fn doubled_webhooks_change_nothing(stage: &Stage) -> Result<()> {
     let sha = stage.github().push(&project.repository, "feature").await?;
     stage.deployed(&project, &sha, "success", SOON).await?;
     stage.deployed(&project, &pull.sha, "inactive", SOON).await?;
-    crate::play::settle(stage, &project).await?;
+    crate::support::settle(stage, &project).await?;
     one_deployment_per_commit(stage, &project, &pull, 2).await?;
     stage.github().close(&project.repository, pull.number).await?;
     gone(stage, &project, pull.number).await?;
@@ -159,7 +159,7 @@ async fn late_and_shuffled_webhooks_end_where_github_is(stage: &Stage) -> Result
         }
     }
     github.flush_deliveries(hook).await?;
-    crate::play::settle(stage, &project).await?;
+    crate::support::settle(stage, &project).await?;
     swept(stage, &project).await?;
     settle("the cluster is where GitHub is after every delivery came again").await?;
     github.set_delivery_mode(hook, DeliveryMode::default()).await?;
@@ -176,7 +176,7 @@ async fn an_opening_that_comes_after_the_close_revives_nothing(stage: &Stage) ->
     let pull = open(stage, &project, "feature").await?;
     github.close(&project.repository, pull.number).await?;
     github.flush_deliveries(hook).await?;
-    crate::play::settle(stage, &project).await?;
+    crate::support::settle(stage, &project).await?;
     gone(stage, &project, pull.number).await?;
     let all = deployments_of(stage, &project, &github_environment(pull.number)).await?;
     swept(stage, &project).await?;

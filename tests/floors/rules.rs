@@ -35,7 +35,7 @@ const PURE: [&str; 11] = [
 ];
 
 /// Common modules of adapters, which don't reach an outside system themselves.
-const SHARED_BY_ADAPTERS: [&str; 2] = ["http", "tls"];
+const SHARED_BY_ADAPTERS: [&str; 3] = ["http", "sync", "tls"];
 
 /// Paths that are forbidden in modules without side effects, by their beginnings: clients, files,
 /// processes, and async.

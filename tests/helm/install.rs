@@ -6,8 +6,8 @@ use playground::stage::{NewProject, RELEASE, SYSTEM, Stage};
 use serde_json::json;
 
 use crate::harness::tests;
-use crate::play::{SOON, gone, live, shows, url_of};
 use crate::pods::replicas;
+use crate::support::{SOON, gone, live, shows, url_of};
 
 tests![helm_test_says_that_all_is_well(node), a_preview_comes_and_goes(node), the_pods_pass_restricted(node),];
 

@@ -8,15 +8,15 @@
 mod harness;
 mod install;
 mod monitoring;
-#[path = "../cluster/play.rs"]
-#[allow(dead_code)] // shared with the cluster tests, which need more of it
-mod play;
 mod pods;
-mod replicas;
-#[path = "../cluster/rest.rs"]
+#[path = "../cluster/quiescence.rs"]
 #[allow(dead_code)] // shared with the cluster tests, which need more of it
-mod rest;
+mod quiescence;
+mod replicas;
 mod settings;
+#[path = "../cluster/support.rs"]
+#[allow(dead_code)] // shared with the cluster tests, which need more of it
+mod support;
 mod uninstall;
 mod upgrade;
 

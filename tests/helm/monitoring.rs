@@ -9,8 +9,8 @@ use playground::stage::{NewProject, RELEASE, Stage};
 use serde_json::{Value, json};
 
 use crate::harness::tests;
-use crate::play::{SOON, live, open, shows, url_of};
 use crate::pods::{replicas, set};
+use crate::support::{SOON, live, open, shows, url_of};
 
 tests![every_metric_is_scraped_and_alerts_fire(node)];
 
@@ -199,5 +199,5 @@ async fn every_metric_is_scraped_and_alerts_fire(stage: &Stage) -> Result<()> {
     drop(prometheus);
     replicas(stage).await?;
     stage.github().close(&project.repository, pull.number).await?;
-    crate::play::gone(stage, &project, pull.number).await
+    crate::support::gone(stage, &project, pull.number).await
 }

@@ -10,10 +10,10 @@ use playground::stage::{NewProject, OperatorPod, Project, RELEASE, SLACK_CHANNEL
 use serde_json::json;
 
 use crate::harness::tests;
-use crate::play::{
+use crate::pods::{HAND_OVER, delete, handed_over, leader, replicas};
+use crate::support::{
     END, Pull, SOON, deployments_of, github_environment, gone, once, open, shows, states, url_of,
 };
-use crate::pods::{HAND_OVER, delete, handed_over, leader, replicas};
 
 tests![
     every_replica_takes_webhooks(node),
@@ -68,7 +68,7 @@ async fn a_close_that_another_replica_heard_of_counts_at_once(stage: &Stage) -> 
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     stage.github().close(&project.repository, pull.number).await?;
     let closed = std::time::Instant::now();
-    let name = crate::play::name_of(&project, pull.number);
+    let name = crate::support::name_of(&project, pull.number);
     stage
         .wait_for("the environment ends", SOON, async || {
             let found = stage.environments(&project.namespace).get_opt(&name).await?;

@@ -5,8 +5,8 @@ use playground::stage::{NewProject, OperatorPod, Stage};
 use serde_json::{Value, json};
 
 use crate::harness::tests;
-use crate::play::{SOON, SYNCED, nothing_live, open};
 use crate::pods::{replicas, set};
+use crate::support::{SOON, SYNCED, nothing_live, open};
 
 tests![the_log_level_changes_without_a_restart(node), what_drains_makes_nothing_new(node)];
 

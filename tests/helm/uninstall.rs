@@ -10,8 +10,8 @@ use kube::api::ListParams;
 use playground::stage::{NewProject, RELEASE, SYSTEM, Stage};
 
 use crate::harness::tests;
-use crate::play::{SOON, environment, gone, live, namespace_of, nothing_left, shows, url_of};
 use crate::pods::replicas;
+use crate::support::{SOON, environment, gone, live, namespace_of, nothing_left, shows, url_of};
 
 tests![uninstalling_takes_every_preview_along_unless_told_otherwise(node)];
 

@@ -11,9 +11,9 @@ use playground::stage::{Project, RELEASE, Stage};
 use serde_json::Value;
 
 use crate::harness::tests;
-use crate::play::{gone, namespace_of, shows, swept};
 use crate::pods::replicas;
-use crate::rest::{at_rest, calls, versions, writes};
+use crate::quiescence::{at_rest, calls, versions, writes};
+use crate::support::{gone, namespace_of, shows, swept};
 
 tests![
     an_upgrade_from_an_older_definition_and_back_disturbs_nothing(node),

@@ -27,7 +27,7 @@ pub mod write_order;
 mod write_queue;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +35,7 @@ use async_trait::async_trait;
 use self::account::Account;
 pub use self::app::{GithubApp, Installed, NewApp, fetch_new_app};
 use self::installation::Installation;
+use super::sync::locked;
 pub use crate::adapters::github::diagnostics::examine;
 pub use crate::adapters::github::write_order::Pace;
 use crate::api::GithubConnection;
@@ -45,8 +46,6 @@ use crate::ports::{Forge, ForgeError, Forges, Secrets};
 /// Settings of the connection to GitHub. The defaults suit GitHub; tests use shorter times.
 #[derive(Clone, Debug)]
 pub struct GithubSettings {
-    /// The `User-Agent` header, which GitHub requires.
-    pub user_agent: String,
     /// Timeout of one request, from connecting to the last byte of the answer.
     pub timeout: Duration,
     /// Limits on the pace of writes.
@@ -65,7 +64,6 @@ pub struct GithubSettings {
 impl Default for GithubSettings {
     fn default() -> Self {
         Self {
-            user_agent: concat!("matinee/", env!("CARGO_PKG_VERSION")).to_owned(),
             timeout: Duration::from_secs(20),
             pace: Pace::default(),
             secondary_wait: Duration::from_mins(1),
@@ -137,10 +135,4 @@ impl Forges for GithubForges {
         installations.closed = true;
         installations.all.values().for_each(|installation| installation.close());
     }
-}
-
-/// Locks a mutex even after a panic in another thread: the data is consistent between any two
-/// statements.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Method, Request, Uri, header};
-use http_body_util::{BodyExt, Limited};
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use tracing::field::Empty;
@@ -12,7 +11,7 @@ use tracing::{Instrument as _, Span};
 use super::GithubSettings;
 use super::path::template;
 use crate::adapters::github::response::{Answer, Call};
-use crate::adapters::http::{causes, client};
+use crate::adapters::http::{HttpClient, causes, read};
 use crate::metrics::Metrics;
 use crate::ports::ForgeError;
 
@@ -21,16 +20,15 @@ const LARGEST: usize = 32 << 20;
 /// Most redirects of a request. GitHub redirects once when a repository was renamed.
 const MOST_REDIRECTS: usize = 3;
 
-/// Octocrab with a custom client. Octocrab's default client can't be built without certificate
-/// authorities, not even for plain HTTP. It also logs each failure as an error, and a base URL with
-/// a path breaks its rules for headers and credentials. Nothing here retries.
+/// Octocrab with the HTTP client of the other adapters. Octocrab's default client can't be built
+/// without certificate authorities, not even for plain HTTP. It also logs each failure as an error,
+/// and a base URL with a path breaks its rules for headers and credentials. Nothing here retries.
 pub(super) struct Transport {
     octocrab: Octocrab,
     /// Scheme and authority.
     origin: String,
     /// Prefix of every path: empty, or for example `/api/v3`.
     prefix: String,
-    user_agent: String,
     timeout: Duration,
     metrics: Metrics,
 }
@@ -57,14 +55,17 @@ impl Transport {
         if uri.query().is_some() {
             return Err(bad("it has a query"));
         }
-        let client = client::<OctoBody>(settings.timeout).map_err(ForgeError::Invalid)?;
+        let client = HttpClient::new(settings.timeout).map_err(ForgeError::Invalid)?;
+        let service = tower::service_fn(move |request: Request<OctoBody>| {
+            let client = client.clone();
+            async move { client.send(request.map(reqwest::Body::wrap)).await }
+        });
         let Ok(octocrab) =
-            OctocrabBuilder::new_empty().with_service(client).with_auth(AuthState::None).build();
+            OctocrabBuilder::new_empty().with_service(service).with_auth(AuthState::None).build();
         Ok(Self {
             octocrab,
             origin: format!("{scheme}://{authority}"),
             prefix: uri.path().trim_end_matches('/').to_owned(),
-            user_agent: settings.user_agent.clone(),
             timeout: settings.timeout,
             metrics,
         })
@@ -141,7 +142,6 @@ impl Transport {
         let mut request = Request::builder()
             .method(call.method.clone())
             .uri(format!("{}{target}", self.origin))
-            .header(header::USER_AGENT, &self.user_agent)
             .header(header::ACCEPT, call.accept)
             .header("x-github-api-version", "2022-11-28");
         if let Some(bearer) = bearer {
@@ -159,11 +159,7 @@ impl Transport {
         let body = call.body.clone().map_or_else(OctoBody::empty, OctoBody::from);
         let request = request.body(body).map_err(|error| invalid(&error))?;
         let answer = self.octocrab.execute(request).await.map_err(|error| call.unknown(causes(&error)))?;
-        let (parts, body) = answer.into_parts();
-        let body = Limited::new(body, LARGEST)
-            .collect()
-            .await
-            .map_err(|error| call.unknown(format!("answered {} and broke off: {error}", parts.status)))?;
-        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+        let (parts, body) = read(answer, LARGEST).await.map_err(|why| call.unknown(why))?.into_parts();
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }

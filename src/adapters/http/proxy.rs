@@ -3,31 +3,22 @@
 
 use std::env;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use http::Uri;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tower::{Service, ServiceExt as _};
 
 /// This machine, which is never reached through a proxy.
 const HERE: &str = "localhost,127.0.0.0/8,::1";
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) const UNUSABLE: &str = "HTTPS_PROXY names no proxy that can be used: write it like http://proxy.example.com:3128, or https:// where the proxy itself speaks TLS";
 
 /// The proxy settings from `HTTPS_PROXY` and `NO_PROXY`. They must not be logged, since they may
 /// contain a password.
 #[derive(Clone)]
 pub(in crate::adapters) struct Proxies {
     matcher: Arc<Matcher>,
-    /// URL in `HTTPS_PROXY`, with a scheme.
-    url: Option<Uri>,
+    /// URL in `HTTPS_PROXY`, with a scheme and credentials.
+    pub(super) url: Option<Uri>,
 }
 
 impl Proxies {
@@ -54,11 +45,7 @@ impl Proxies {
                 Some(url)
             }
             _ if proxy.is_empty() => None,
-            _ => {
-                return Err("HTTPS_PROXY names no proxy that can be used: \
-                            write it like http://proxy.example.com:3128, or https:// where the proxy itself speaks TLS"
-                    .into());
-            }
+            _ => return Err(UNUSABLE.into()),
         };
         // "*.example.com" is often written for ".example.com", the syntax here.
         let except = first(["NO_PROXY", "no_proxy"]);
@@ -71,7 +58,7 @@ impl Proxies {
     }
 
     /// Returns the proxy for a target, if it needs one.
-    fn on_the_way(&self, to: &Uri) -> Option<Intercept> {
+    pub fn on_the_way(&self, to: &Uri) -> Option<Intercept> {
         self.matcher.intercept(to)
     }
 
@@ -83,56 +70,6 @@ impl Proxies {
     /// Returns whether a URL is that of the proxy in the environment.
     pub fn names(&self, url: &Uri) -> bool {
         self.url.as_ref().is_some_and(|own| own.authority() == url.authority())
-    }
-}
-
-/// Connects to a target, through the proxy if the target needs it.
-#[derive(Clone)]
-pub struct Connector<R> {
-    pub(super) direct: HttpConnector<R>,
-    pub(super) to_proxy: HttpsConnector<HttpConnector>,
-    pub(super) proxies: Proxies,
-}
-
-/// The error for a failed tunnel.
-#[derive(Debug, thiserror::Error)]
-#[error("through the proxy {proxy}, which HTTPS_PROXY names")]
-struct NotThrough {
-    /// The proxy's URL without credentials.
-    proxy: Uri,
-    source: BoxError,
-}
-
-impl<R> Service<Uri> for Connector<R>
-where
-    HttpConnector<R>: Service<Uri, Response = TokioIo<TcpStream>, Error: Into<BoxError> + Send, Future: Send>
-        + Clone
-        + Send
-        + 'static,
-{
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
-    type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, to: Uri) -> Self::Future {
-        let Some(proxy) = self.proxies.on_the_way(&to) else {
-            let direct = self.direct.clone();
-            return async move { direct.oneshot(to).await.map(MaybeHttpsStream::Http).map_err(Into::into) }
-                .boxed();
-        };
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), self.to_proxy.clone());
-        if let Some(credentials) = proxy.basic_auth() {
-            tunnel = tunnel.with_auth(credentials.clone());
-        }
-        async move {
-            let through = tunnel.oneshot(to).await;
-            through.map_err(|error| NotThrough { proxy: proxy.uri().clone(), source: error.into() }.into())
-        }
-        .boxed()
     }
 }
 

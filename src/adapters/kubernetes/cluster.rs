@@ -331,7 +331,7 @@ impl Secrets for KubeCluster {
 mod tests {
     use super::*;
 
-    // tests/proxy covers the proxy from the environment and the kubeconfig, since it runs outside
+    // tests/adapters/proxy covers the proxy from the environment and the kubeconfig, since it runs outside
     // of a pod.
     #[test]
     fn a_pod_takes_no_proxy_to_the_api_server() {

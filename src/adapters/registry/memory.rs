@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -11,6 +11,7 @@ use lru::LruCache;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 
+use crate::adapters::sync::locked;
 use crate::core::image::{Challenge, Credentials};
 
 /// Most entries of each cache; the least recently used one is dropped first.
@@ -105,12 +106,6 @@ fn usable(life: Duration) -> Duration {
 
 fn empty<K: Hash + Eq, V>() -> Mutex<LruCache<K, V>> {
     Mutex::new(LruCache::new(MOST))
-}
-
-/// Locks a mutex even after a panic in another thread: the data is consistent between any two
-/// statements.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -8,22 +8,24 @@
 mod answer;
 mod memory;
 mod token;
-mod transport;
 
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderValue, Method, header};
-use jiff::Timestamp;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Body;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
 use self::answer::Verdict;
 use self::memory::{Identity, Memory, identity};
-use self::transport::{Failure, Transport};
-use crate::core::image::{Challenge, Credentials, ImageReference, TokenHosts, challenge, same_origin};
+use crate::adapters::http::{Failure, HttpClient, retry_at};
+use crate::core::image::{
+    Challenge, Credentials, ImageReference, TokenHosts, challenge, may_connect, same_origin,
+};
 use crate::core::truncate;
 use crate::ports::{Registry, RegistryError};
 
@@ -33,11 +35,12 @@ const MOST_REDIRECTS: usize = 3;
 /// the new challenge, then with a new token.
 const MOST_ROUNDS: usize = 3;
 
+/// Duration of a rate limit when the registry doesn't say it.
+const DEFAULT_LIMIT: SignedDuration = SignedDuration::from_mins(1);
+
 /// Settings of the connections to registries.
 #[derive(Clone, Debug)]
 pub struct RegistrySettings {
-    /// The `User-Agent` header.
-    pub user_agent: String,
     /// Timeout for one image, across all of its requests.
     pub timeout: Duration,
     /// Hosts on which token endpoints may be, besides the registries' own domains.
@@ -47,18 +50,14 @@ pub struct RegistrySettings {
 impl Default for RegistrySettings {
     /// Returns a timeout of ten seconds, and no other hosts for token endpoints.
     fn default() -> Self {
-        Self {
-            user_agent: concat!("matinee/", env!("CARGO_PKG_VERSION")).to_owned(),
-            timeout: Duration::from_secs(10),
-            token_hosts: TokenHosts::new(),
-        }
+        Self { timeout: Duration::from_secs(10), token_hosts: TokenHosts::new() }
     }
 }
 
 /// A client for all registries. Connections, tokens and rate limits are shared, so the client
 /// should live long.
 pub struct RegistryClient {
-    transport: Transport,
+    http: HttpClient,
     settings: RegistrySettings,
     memory: Memory,
 }
@@ -66,8 +65,8 @@ pub struct RegistryClient {
 impl RegistryClient {
     /// Creates a client without sending anything. It needs a running tokio runtime.
     pub fn new(settings: RegistrySettings) -> Result<Self, String> {
-        let transport = Transport::new(&settings)?;
-        Ok(Self { transport, settings, memory: Memory::default() })
+        let http = HttpClient::permitting(may_connect, settings.timeout)?;
+        Ok(Self { http, settings, memory: Memory::default() })
     }
 }
 
@@ -179,10 +178,10 @@ impl<'a> Question<'a> {
         let mut method = Method::HEAD;
         let mut url = self.url.clone();
         for _ in 0..=MOST_REDIRECTS + 1 {
-            let sent = self.client.transport.send(&method, &url, answer::MANIFESTS, authorization).await;
-            let headers = sent.map_err(|failure| self.unsent(failure))?;
-            let (status, headers) = (headers.status(), headers.into_parts().0.headers);
-            match answer::verdict(status, &headers) {
+            let sent = self.send(&method, &url, answer::MANIFESTS, authorization).await?;
+            let (parts, _) = sent.into_parts();
+            let headers = parts.headers;
+            match answer::verdict(parts.status, &headers) {
                 Verdict::NotAllowed if method == Method::HEAD => method = Method::GET,
                 Verdict::Redirect => {
                     let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
@@ -202,6 +201,27 @@ impl<'a> Question<'a> {
             }
         }
         Err(RegistryError::Invalid(self.about("it redirects too often")))
+    }
+
+    /// Sends a request once and returns the head of the answer, before its body is read.
+    async fn send(
+        &self,
+        method: &Method,
+        url: &Url,
+        accept: &'static str,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response<Body>, RegistryError> {
+        let mut request = Request::builder().method(method).uri(url.as_str()).header(header::ACCEPT, accept);
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let request = request
+            .body(Body::default())
+            .map_err(|error| RegistryError::Invalid(self.about(&error.to_string())))?;
+        self.client.http.send(request).await.map_err(|failure| match failure {
+            Failure::Forbidden(why) => RegistryError::Invalid(self.about(&why)),
+            Failure::NoAnswer(why) => RegistryError::NotAnswered(self.about(&why)),
+        })
     }
 
     fn challenge(&self, headers: &HeaderMap) -> Result<Challenge, RegistryError> {
@@ -248,7 +268,7 @@ impl<'a> Question<'a> {
         match verdict {
             Verdict::Limited => {
                 let now = Timestamp::now();
-                let until = answer::retry_at(headers, now);
+                let until = retry_at(headers, now, DEFAULT_LIMIT);
                 self.client.memory.remember_limit(&self.origin, self.identity, until);
                 RegistryError::RateLimited { until }
             }
@@ -262,13 +282,6 @@ impl<'a> Question<'a> {
                 RegistryError::Invalid(self.about(&format!("asked for {what} it answered {status}")))
             }
             other => RegistryError::Invalid(self.about(&format!("asked for {what} it answered {other:?}"))),
-        }
-    }
-
-    fn unsent(&self, failure: Failure) -> RegistryError {
-        match failure {
-            Failure::Forbidden(why) => RegistryError::Invalid(self.about(&why)),
-            Failure::NoAnswer(why) => RegistryError::NotAnswered(self.about(&why)),
         }
     }
 }

@@ -6,9 +6,10 @@ use http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
+use super::Question;
 use super::answer::{Verdict, verdict};
 use super::memory::TokenKey;
-use super::{Question, transport};
+use crate::adapters::http::read;
 use crate::core::image::{Bearer, token_url};
 use crate::ports::RegistryError;
 
@@ -45,9 +46,7 @@ impl Question<'_> {
             return Ok((token, false));
         }
         let basic = self.credentials.map(|credentials| self.basic(credentials)).transpose()?;
-        let transport = &self.client.transport;
-        let sent = transport.send(&Method::GET, &url, "application/json", basic.as_ref()).await;
-        let answer = sent.map_err(|failure| self.unsent(failure))?;
+        let answer = self.send(&Method::GET, &url, "application/json", basic.as_ref()).await?;
         match (answer.status(), verdict(answer.status(), answer.headers())) {
             (StatusCode::OK, _) => {}
             (status, Verdict::Unauthorized | Verdict::Forbidden) => return Err(self.refused(status.as_u16())),
@@ -57,10 +56,12 @@ impl Question<'_> {
             // This includes redirects: the token endpoint must not send the credentials elsewhere.
             (status, _) => return Err(self.failed(&Verdict::Other(status), answer.headers(), "a token")),
         }
-        let body = transport::body(answer, LARGEST).await.map_err(|failure| self.unsent(failure))?;
+        let answer = read(answer, LARGEST)
+            .await
+            .map_err(|why| RegistryError::NotAnswered(self.about(&format!("asked for a token it {why}"))))?;
         // The error doesn't repeat the body, which may contain secrets.
         let unusable = || RegistryError::Invalid(self.about("asked for a token it answered with none"));
-        let answer: Answer = serde_json::from_slice(&body).map_err(|_| unusable())?;
+        let answer: Answer = serde_json::from_slice(answer.body()).map_err(|_| unusable())?;
         let token = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
         let token =
             token.filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic())).ok_or_else(unusable)?;

@@ -37,7 +37,8 @@ use serde_json::Value;
 
 use crate::api::PreviewTemplateSpec;
 use crate::core::deployment::payload;
-use crate::core::environment::resolved::{About, Mistake, Target};
+use crate::core::environment::resolved::{About, Target};
+use crate::core::mistake::{Mistake, Reason};
 use crate::core::naming::slug;
 use crate::ports::Renderer;
 
@@ -113,16 +114,18 @@ impl Renderer for MinijinjaRenderer {
         resources
             .map(|(index, resource)| walk.resource(index, &resource.0))
             .collect::<Result<_, _>>()
-            .map_err(|message| Mistake { reason: "TemplateInvalid", message })
+            .map_err(|message| Mistake { reason: Reason::TemplateInvalid, message })
     }
 
     fn text(&self, field: &str, text: &str, about: &About) -> Result<String, Mistake> {
-        text::fill(&self.environment, text, about)
-            .map_err(|problem| Mistake { reason: "TemplateInvalid", message: format!("{field}: {problem}") })
+        text::fill(&self.environment, text, about).map_err(|problem| Mistake {
+            reason: Reason::TemplateInvalid,
+            message: format!("{field}: {problem}"),
+        })
     }
 
     fn check(&self, template: &PreviewTemplateSpec) -> Result<(), Mistake> {
         check::check(&self.environment, template)
-            .map_err(|message| Mistake { reason: "TemplateInvalid", message })
+            .map_err(|message| Mistake { reason: Reason::TemplateInvalid, message })
     }
 }

@@ -1,16 +1,15 @@
 //! Reads Slack's answers.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use crate::adapters::http::retry_at;
 use crate::ports::ChatError;
 
 /// Duration of a rate limit when Slack doesn't say it.
 const DEFAULT_WAIT: SignedDuration = SignedDuration::from_secs(30);
-/// Longest duration that is accepted for a rate limit.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(1);
 /// Most characters of Slack's error codes. A longer text isn't one.
 const LONGEST_WORD: usize = 64;
 
@@ -77,7 +76,8 @@ impl Answer {
         let shown = word.clone().unwrap_or_else(|| format!("HTTP {status}"));
         match (status, word.as_deref().unwrap_or_default()) {
             (429, _) | (_, "ratelimited" | "rate_limited") => {
-                let until = now.saturating_add(self.wait()).unwrap_or(Timestamp::MAX);
+                // https://docs.slack.dev/apis/web-api/rate-limits#responding
+                let until = retry_at(&self.headers, now, DEFAULT_WAIT);
                 tracing::warn!(request = name, %until, "Slack rate limit reached");
                 ChatError::RateLimited { until }
             }
@@ -87,14 +87,6 @@ impl Answer {
             }
             (_, word) => ChatError::Refused { word: shown, remedy: remedy(word) },
         }
-    }
-
-    /// Returns how long to wait. <https://docs.slack.dev/apis/web-api/rate-limits#responding>
-    fn wait(&self) -> SignedDuration {
-        let seconds =
-            self.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let wait = seconds.map_or(DEFAULT_WAIT, |seconds: u32| SignedDuration::from_secs(seconds.into()));
-        wait.min(LONGEST_WAIT)
     }
 }
 
@@ -122,6 +114,8 @@ fn remedy(word: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use http::header;
+
     use super::*;
 
     fn answer(status: u16, retry_after: Option<&str>, body: &str) -> Answer {

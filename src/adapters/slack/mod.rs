@@ -7,9 +7,7 @@ mod base;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::{HeaderValue, Request, header};
-use http_body_util::{BodyExt as _, Full, Limited};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -17,7 +15,7 @@ use url::Url;
 
 use self::answer::Answer;
 use self::base::Base;
-use super::http::{HttpClient, causes, client};
+use super::http::HttpClient;
 use crate::core::slack::ChatMessage;
 use crate::ports::{Chat, ChatError};
 
@@ -27,8 +25,6 @@ const LARGEST: usize = 1 << 20;
 /// Settings of the connection to Slack. The defaults suit Slack.
 #[derive(Clone, Debug)]
 pub struct SlackSettings {
-    /// The `User-Agent` header.
-    pub user_agent: String,
     /// Timeout of one request, from connecting to the last byte of the answer.
     pub timeout: Duration,
     /// Base URL of every `response_url`. Anybody who knows a signing secret chooses that URL, so
@@ -41,7 +37,6 @@ pub struct SlackSettings {
 impl Default for SlackSettings {
     fn default() -> Self {
         Self {
-            user_agent: concat!("matinee/", env!("CARGO_PKG_VERSION")).to_owned(),
             timeout: Duration::from_secs(10),
             response_url: "https://hooks.slack.com/".to_owned(),
             api_url: "https://slack.com/api/".to_owned(),
@@ -52,9 +47,7 @@ impl Default for SlackSettings {
 /// A client for Slack. It sends every message once and follows no redirects, since a redirect
 /// target isn't Slack's.
 pub struct SlackChat {
-    client: HttpClient<Full<Bytes>>,
-    user_agent: HeaderValue,
-    timeout: Duration,
+    client: HttpClient,
     responses: Base,
     api: Base,
 }
@@ -64,10 +57,7 @@ impl SlackChat {
     /// setting.
     pub fn new(settings: &SlackSettings) -> Result<Self, String> {
         Ok(Self {
-            client: client(settings.timeout)?,
-            user_agent: HeaderValue::from_str(&settings.user_agent)
-                .map_err(|_| "Slack's user agent must be printable ASCII".to_owned())?,
-            timeout: settings.timeout,
+            client: HttpClient::new(settings.timeout)?,
             responses: Base::new("the base URL of Slack's response URLs", &settings.response_url)?,
             api: Base::new("the base URL of Slack's Web API", &settings.api_url)?,
         })
@@ -83,34 +73,20 @@ impl SlackChat {
         body: &Value,
     ) -> Result<Answer, ChatError> {
         let mut request = Request::post(url.as_str())
-            .header(header::USER_AGENT, &self.user_agent)
             // Without the charset, the Web API answers with a warning.
             .header(header::CONTENT_TYPE, "application/json; charset=utf-8");
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
         let request = request
-            .body(Full::from(body.to_string()))
+            .body(body.to_string())
             .map_err(|_| ChatError::NotSent(format!("{name}: the URL can't be requested")))?;
         let start = Instant::now();
-        let answer = match tokio::time::timeout(self.timeout, self.exchange(request)).await {
-            Ok(answer) => answer.map_err(|why| ChatError::Unknown(format!("{name}: {why}"))),
-            Err(_) => {
-                Err(ChatError::Unknown(format!("{name}: no answer within {} s", self.timeout.as_secs_f32())))
-            }
-        };
-        let status = answer.as_ref().ok().map(|answer| answer.status.as_u16());
+        let answer = self.client.exchange(request, LARGEST).await;
+        let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
         tracing::debug!(request = name, status, milliseconds = start.elapsed().as_millis(), "Slack");
-        answer
-    }
-
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
-        let (parts, body) = self.client.request(request).await.map_err(|error| causes(&error))?.into_parts();
-        let body = Limited::new(body, LARGEST)
-            .collect()
-            .await
-            .map_err(|error| format!("answered {} and broke off: {error}", parts.status))?;
-        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+        let (parts, body) = answer.map_err(|why| ChatError::Unknown(format!("{name}: {why}")))?.into_parts();
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }
 

@@ -1,29 +1,25 @@
 //! Reads the API server's version, the definitions, the rights and the operator's state.
 
+use std::iter::zip;
+
 use futures::future::join_all;
-use futures::stream;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
-    SubjectAccessReviewSpec,
-};
+use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::{Api, ResourceExt as _};
-use serde_json::Value;
+use serde_json::json;
 
 use super::Flags;
 use super::reader::Reader;
 use crate::api::{GROUP, VERSION, custom_resource_definitions};
-use crate::core::doctor::definitions::{self, Seen};
-use crate::core::doctor::kubernetes::Server;
-use crate::core::doctor::rights::{self, Asked, Own, Place, Right};
-use crate::core::doctor::{Finding, Looked, Unread, operator as judge};
+use crate::core::doctor::api_server::Server;
+use crate::core::doctor::rbac::{self, Access, Own};
+use crate::core::doctor::{Finding, Subject, Unread, crds, operator as judge};
 use crate::core::environment::plan::DEPLOYER;
 use crate::settings;
 
@@ -39,46 +35,17 @@ pub(super) async fn server(reader: &Reader) -> Result<Server, String> {
 
 /// Returns the user as which the API server authenticates this account.
 pub(super) async fn user(reader: &Reader) -> Option<String> {
-    let reviews: Api<SelfSubjectReview> = Api::all(reader.client.clone());
-    let review = reader.ask(&reviews, &SelfSubjectReview::default()).await.ok()?;
-    review.status?.user_info?.username
+    let answer = reader.review("authentication.k8s.io/v1", "SelfSubjectReview", json!({})).await.ok()?;
+    answer["userInfo"]["username"].as_str().map(str::to_owned)
 }
 
 /// Checks the definitions, in the order in which people read them.
 pub(super) async fn definitions(reader: &Reader) -> Vec<Finding> {
     let own = custom_resource_definitions();
     let api: Api<CustomResourceDefinition> = Api::all(reader.client.clone());
-    let seen = join_all(own.iter().map(|crd| {
-        let api = api.clone();
-        async move { reader.get(api, &crd.name_any()).await }
-    }))
-    .await;
-    let hidden = seen.iter().any(|one| matches!(one, Err(Unread::Forbidden)));
-    let published = if hidden { published(reader).await } else { Ok(None) };
-    let findings = own.iter().zip(seen).map(|(own, seen)| {
-        let seen = match seen {
-            Ok(seen) => Ok(seen.map(|crd| Seen::Whole(Box::new(crd)))),
-            Err(Unread::Forbidden) => of_kind(&published, &own.spec.names.kind),
-            Err(other) => Err(other),
-        };
-        definitions::check(own, &seen)
-    });
-    findings.collect()
-}
-
-/// Returns the published schema of the group, which every account may read.
-async fn published(reader: &Reader) -> Looked<Value> {
-    reader.path(&format!("/openapi/v3/apis/{GROUP}/{VERSION}")).await.map(Some)
-}
-
-fn of_kind(published: &Looked<Value>, kind: &str) -> Looked<Seen> {
-    let Some(document) = published.as_ref().map_err(Clone::clone)? else { return Ok(None) };
-    let is_it = |schema: &&Value| {
-        let kinds = schema["x-kubernetes-group-version-kind"].as_array().into_iter().flatten();
-        kinds.into_iter().any(|one| one["group"] == GROUP && one["kind"] == kind)
-    };
-    let found = document["components"]["schemas"].as_object().and_then(|all| all.values().find(is_it));
-    Ok(found.map(|schema| Seen::Published(schema.clone())))
+    let served = reader.kinds(&format!("/apis/{GROUP}/{VERSION}")).await;
+    let seen = join_all(own.iter().map(async |crd| reader.get(api.clone(), &crd.name_any()).await)).await;
+    zip(&own, seen).map(|(own, seen)| crds::check(own, &seen, &served)).collect()
 }
 
 /// Checks the rights of the operator's account. If this is the operator's account, it reviews its
@@ -90,77 +57,184 @@ pub(super) async fn rights(
     user: Option<&str>,
 ) -> Vec<Finding> {
     let account = format!("system:serviceaccount:{}:{account}", reader.namespace);
-    let itself = user == Some(account.as_str());
-    let rights: Vec<Right<'_>> = rights::needed(own).into_iter().chain(rights::UNNEEDED).collect();
-    let for_whom = (!itself).then_some(&account);
-    let asking: Vec<_> = rights.iter().map(|right| is_allowed(reader, right, for_whom).boxed()).collect();
-    let answers: Vec<Result<bool, Unread>> = stream::iter(asking).buffered(AT_ONCE).collect().await;
-    let answers: Result<Vec<bool>, Unread> = answers.into_iter().collect();
-    let asked = answers.map(|answers| {
-        let answers = rights.iter().copied().zip(answers).collect();
-        Asked { account: account.clone(), answers }
-    });
-    rights::check(&asked, &reader.namespace)
+    let other = (user != Some(account.as_str())).then_some(account.as_str());
+    let access = async {
+        let needed = rbac::needed(own);
+        let (count, excess) = (needed.len(), rbac::excess(own));
+        let missing = filtered(reader, needed, other, false).await?;
+        Ok(Access { needed: count, missing, excess: filtered(reader, excess, other, true).await? })
+    };
+    rbac::check(&account, &reader.namespace, &access.await)
 }
 
-async fn is_allowed(reader: &Reader, right: &Right<'_>, account: Option<&String>) -> Result<bool, Unread> {
-    let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let attributes = ResourceAttributes {
-        group: filled(right.group),
-        resource: filled(right.resource),
-        subresource: filled(right.subresource),
-        verb: filled(right.verb),
-        name: right.name.map(str::to_owned),
-        namespace: (right.place == Place::OwnNamespace).then(|| reader.namespace.clone()),
-        ..ResourceAttributes::default()
-    };
-    let resource_attributes = Some(attributes);
-    let status = match account {
-        None => {
-            let spec =
-                SelfSubjectAccessReviewSpec { resource_attributes, ..SelfSubjectAccessReviewSpec::default() };
-            let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
-            reader.ask(&Api::all(reader.client.clone()), &review).await?.status
-        }
+/// Returns the rights that the account has, or those that it lacks.
+async fn filtered(
+    reader: &Reader,
+    rights: Vec<ResourceAttributes>,
+    account: Option<&str>,
+    allowed: bool,
+) -> Result<Vec<ResourceAttributes>, Unread> {
+    let reviews = stream::iter(rights).map(async |right| {
+        let is_allowed = is_allowed(reader, &right, account).await?;
+        Ok((is_allowed == allowed).then_some(right))
+    });
+    let found: Vec<Result<_, Unread>> = reviews.buffered(AT_ONCE).collect().await;
+    Ok(found.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// Whether the account has the right; `None` stands for this account.
+async fn is_allowed(
+    reader: &Reader,
+    right: &ResourceAttributes,
+    account: Option<&str>,
+) -> Result<bool, Unread> {
+    let namespace = format!("system:serviceaccounts:{}", reader.namespace);
+    let groups = ["system:serviceaccounts", &namespace, "system:authenticated"];
+    let (kind, spec) = match account {
+        None => ("SelfSubjectAccessReview", json!({"resourceAttributes": right})),
         Some(account) => {
-            let spec = SubjectAccessReviewSpec {
-                resource_attributes,
-                user: Some(account.clone()),
-                groups: Some(vec![
-                    "system:serviceaccounts".to_owned(),
-                    format!("system:serviceaccounts:{}", reader.namespace),
-                    "system:authenticated".to_owned(),
-                ]),
-                ..SubjectAccessReviewSpec::default()
-            };
-            let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-            reader.ask(&Api::all(reader.client.clone()), &review).await?.status
+            ("SubjectAccessReview", json!({"resourceAttributes": right, "user": account, "groups": groups}))
         }
     };
-    Ok(status.is_some_and(|status| status.allowed))
+    Ok(reader.review("authorization.k8s.io/v1", kind, spec).await?["allowed"] == true)
 }
 
 /// Checks the operator itself. `now` is the time of the API server.
 pub(super) async fn operator(reader: &Reader, flags: &Flags, now: Timestamp) -> Vec<Finding> {
     let Reader { client, namespace } = reader;
     let roles: Api<ClusterRole> = Api::all(client.clone());
-    let mut findings = vec![judge::deployer_role(&reader.get(roles, DEPLOYER).await)];
-    match flags.lease_name.trim() {
-        "" => findings.push(Finding::skipped("Lease", "no leader election: --lease-name is empty")),
+    let role = judge::deployer_role(&reader.get(roles, DEPLOYER).await);
+    let lease = match flags.lease_name.trim() {
+        "" => Subject::new("Lease").skipped("not checked: leader election is off (--lease-name is empty)"),
         name => {
             let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
-            findings.push(judge::lease(namespace, name, &reader.get(leases, name).await, now));
+            judge::lease(namespace, name, &reader.get(leases, name).await, now)
         }
-    }
-    match settings::set(flags.config_map.as_ref()) {
-        None => findings.push(Finding::skipped(
-            "ConfigMap",
-            "--config-map isn't said: nobody looked whether the operator drains, nor whether it may read its settings",
-        )),
+    };
+    let drain = match settings::set(flags.config_map.as_ref()) {
+        None => Subject::new("ConfigMap").skipped(
+            "not checked: without --config-map, drain mode and the right to read the settings are unknown",
+        ),
         Some(name) => {
             let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-            findings.push(judge::drain(namespace, name, &reader.get(maps, name).await));
+            judge::drain(namespace, name, &reader.get(maps, name).await)
+        }
+    };
+    vec![role, lease, drain]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use http::{Request, Response, StatusCode};
+    use kube::Client;
+    use kube::client::Body;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::core::doctor::Verdict;
+
+    type Calls = Arc<Mutex<Vec<(String, Value)>>>;
+
+    /// Returns a reader of an API server that answers with these functions, and the requests that
+    /// it receives.
+    fn reader(answer: fn(&str, &Value) -> (StatusCode, Value)) -> (Reader, Calls) {
+        let calls = Calls::default();
+        let received = Arc::clone(&calls);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let received = Arc::clone(&received);
+            async move {
+                let path = request.uri().path().to_owned();
+                let body = request.into_body().collect_bytes().await?;
+                let body = serde_json::from_slice(&body).unwrap_or_default();
+                let (status, value) = answer(&path, &body);
+                received.lock().unwrap().push((path, body));
+                let response =
+                    Response::builder().status(status).body(Body::from(value.to_string().into_bytes()));
+                Ok::<_, tower::BoxError>(response?)
+            }
+        });
+        (Reader { client: Client::new(service, "default"), namespace: "m".to_owned() }, calls)
+    }
+
+    fn forbidden() -> (StatusCode, Value) {
+        let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403});
+        (StatusCode::FORBIDDEN, status)
+    }
+
+    fn allow_all_but_secrets(_: &str, body: &Value) -> (StatusCode, Value) {
+        let attributes = &body["spec"]["resourceAttributes"];
+        let allowed = attributes["resource"] != "secrets" && attributes["name"] != "cluster-admin";
+        (StatusCode::CREATED, json!({"status": {"allowed": allowed}}))
+    }
+
+    #[tokio::test]
+    async fn rights_of_another_account_are_reviewed_with_its_groups() {
+        let (reader, calls) = reader(allow_all_but_secrets);
+        let own = Own { namespace: "m", secrets: vec!["github"], ..Own::default() };
+        let findings = rights(&reader, &own, "matinee", Some("admin")).await;
+        assert_eq!(findings[0].verdict, Verdict::Problem);
+        assert_eq!(
+            findings[0].message,
+            "system:serviceaccount:m:matinee can't get secrets \"github\" in namespace m"
+        );
+        assert!(findings[1].message.contains("create pods in namespace m"), "{findings:?}");
+        assert!(!findings[1].message.contains("secrets"), "{findings:?}");
+        let calls = calls.lock().unwrap();
+        assert_eq!(calls.len(), rbac::needed(&own).len() + rbac::excess(&own).len());
+        let (path, body) = &calls[0];
+        assert_eq!(path, "/apis/authorization.k8s.io/v1/subjectaccessreviews");
+        assert_eq!(body["kind"], "SubjectAccessReview");
+        assert_eq!(body["spec"]["user"], "system:serviceaccount:m:matinee");
+        let groups = ["system:serviceaccounts", "system:serviceaccounts:m", "system:authenticated"];
+        assert_eq!(body["spec"]["groups"], json!(groups));
+    }
+
+    #[tokio::test]
+    async fn the_operators_account_reviews_its_own_rights() {
+        let (reader, calls) = reader(allow_all_but_secrets);
+        let own = Own { namespace: "m", ..Own::default() };
+        let findings = rights(&reader, &own, "matinee", Some("system:serviceaccount:m:matinee")).await;
+        assert_eq!(findings[0].verdict, Verdict::Ok, "{findings:?}");
+        for (path, body) in calls.lock().unwrap().iter() {
+            assert_eq!(path, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+            assert_eq!(body["spec"].get("user"), None);
         }
     }
-    findings
+
+    #[tokio::test]
+    async fn an_account_without_the_right_to_review_is_told_so() {
+        let (reader, _) = reader(|_, _| forbidden());
+        let findings = rights(&reader, &Own::default(), "matinee", Some("jane")).await;
+        assert_eq!((findings.len(), findings[0].verdict), (1, Verdict::Skipped));
+        assert_eq!(user(&reader).await, None);
+    }
+
+    #[tokio::test]
+    async fn the_user_is_the_one_that_the_api_server_names() {
+        let (reader, calls) =
+            reader(|_, _| (StatusCode::CREATED, json!({"status": {"userInfo": {"username": "jane"}}})));
+        assert_eq!(user(&reader).await.as_deref(), Some("jane"));
+        assert_eq!(calls.lock().unwrap()[0].0, "/apis/authentication.k8s.io/v1/selfsubjectreviews");
+    }
+
+    #[tokio::test]
+    async fn definitions_that_may_not_be_read_are_looked_up_among_the_served_kinds() {
+        let (reader, _) = reader(|path, _| match path {
+            "/apis/matinee.dev/v1alpha1" => {
+                let kind = json!({"name": "x", "singularName": "", "namespaced": true, "kind": "PreviewClass", "verbs": []});
+                let list = json!({"kind": "APIResourceList", "groupVersion": "matinee.dev/v1alpha1", "resources": [kind]});
+                (StatusCode::OK, list)
+            }
+            _ => forbidden(),
+        });
+        let findings = definitions(&reader).await;
+        assert_eq!(findings.len(), 6);
+        assert_eq!(
+            (findings[0].verdict, findings[0].what.as_str()),
+            (Verdict::Ok, "previewclasses.matinee.dev")
+        );
+        assert!(findings[1..].iter().all(|finding| finding.verdict == Verdict::Problem), "{findings:?}");
+    }
 }

@@ -1,11 +1,10 @@
 //! `matinee doctor`: checks everything on which an installation depends, and reports problems with
 //! their remedies. It changes nothing.
 
+mod class_objects;
 mod cluster;
 mod connection;
 mod reader;
-mod routing;
-mod secrets;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _, stdout};
@@ -26,8 +25,8 @@ use self::reader::Reader;
 use crate::adapters::kubernetes::client;
 use crate::api::{GithubConnection, PreviewClass, PreviewRepository};
 use crate::core::deployment::ownership;
-use crate::core::doctor::rights::Own;
-use crate::core::doctor::{Finding, Section, Summary, class, kubernetes, repositories, show};
+use crate::core::doctor::rbac::Own;
+use crate::core::doctor::{Finding, Section, Subject, Verdict, api_server, class, output, repositories};
 use crate::settings::{self, SERVICE_ACCOUNT_NAMESPACE, own_namespace};
 
 /// Timeout of one request.
@@ -42,7 +41,7 @@ const NOT_RUN: u8 = 2;
 /// Flags of `matinee doctor`.
 #[derive(Args)]
 #[command(
-    after_help = "It ends with 0 when all is well or there are warnings only, with 1 when there are problems, and with 2 when it could not look."
+    after_help = "The exit code is 0 without problems (warnings are allowed), 1 with problems, and 2 if nothing could be checked."
 )]
 pub(super) struct Flags {
     /// The operator's own namespace. [default: the service account's, else matinee-system]
@@ -51,21 +50,21 @@ pub(super) struct Flags {
     /// Name of the operator's service account, whose rights are checked.
     #[arg(long, env = "MATINEE_SERVICE_ACCOUNT", value_name = "NAME", default_value = "matinee")]
     service_account: String,
-    /// Name of the Lease that the operator holds; empty where there is no leader election.
+    /// Name of the Lease that the operator holds; empty if leader election is off.
     #[arg(long, env = "MATINEE_LEASE_NAME", value_name = "NAME", default_value = "matinee")]
     lease_name: String,
-    /// Name of the ConfigMap that the operator watches, if it has one.
+    /// Name of the ConfigMap with the operator's settings. Without it, drain mode isn't checked.
     #[arg(long, env = "MATINEE_CONFIG_MAP", value_name = "NAME")]
     config_map: Option<String>,
-    /// Looks at one PreviewClass, and what uses it, only.
+    /// Checks only this PreviewClass, and the PreviewRepositories that use it.
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
-    /// How findings are written.
+    /// Format of the output.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Output,
 }
 
-/// How findings are written.
+/// Format of the output.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// For people.
@@ -78,12 +77,12 @@ enum Output {
 /// allowed), 1 with problems, and 2 when nothing could be checked.
 pub(super) fn main(flags: &Flags) -> ExitCode {
     let printed = looked(flags).and_then(|(sections, reached)| {
-        print(&sections, flags.output).map(|()| (Summary::of(&sections), reached))
+        print(&sections, flags.output).map(|()| (output::count(&sections, Verdict::Problem), reached))
     });
     match printed {
         Ok((_, false)) => ExitCode::from(NOT_RUN),
-        Ok((summary, true)) if summary.problems > 0 => ExitCode::from(PROBLEMS),
-        Ok(_) => ExitCode::SUCCESS,
+        Ok((0, true)) => ExitCode::SUCCESS,
+        Ok((_, true)) => ExitCode::from(PROBLEMS),
         Err(error) => {
             eprintln!("matinee doctor: {error:#}");
             ExitCode::from(NOT_RUN)
@@ -97,8 +96,7 @@ fn looked(flags: &Flags) -> anyhow::Result<(Vec<Section>, bool)> {
         .map_err(|why| anyhow!("--namespace (MATINEE_NAMESPACE): {why}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let sections = runtime.block_on(async {
-        let client =
-            client().await.context("no Kubernetes cluster to look at: set KUBECONFIG, or run in a pod")?;
+        let client = client().await.context("no Kubernetes cluster: set KUBECONFIG, or run in a pod")?;
         anyhow::Ok(look(client, flags, namespace).await)
     });
     // A name lookup can't be cancelled, and must not delay the end.
@@ -108,8 +106,8 @@ fn looked(flags: &Flags) -> anyhow::Result<(Vec<Section>, bool)> {
 
 fn print(sections: &[Section], output: Output) -> anyhow::Result<()> {
     let text = match output {
-        Output::Text => show::text(sections, is_coloured()),
-        Output::Json => format!("{:#}\n", show::json(sections)),
+        Output::Text => output::text(sections, is_coloured()),
+        Output::Json => format!("{:#}\n", output::json(sections)),
     };
     stdout().write_all(text.as_bytes()).context("standard output can't be written")
 }
@@ -128,11 +126,9 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
     let reader = Arc::new(Reader { client, namespace });
     let server = cluster::server(&reader).await;
     let user = cluster::user(&reader).await;
-    let mut first = vec![kubernetes::version(&server, user.as_deref())];
+    let mut first = vec![api_server::version(&server, user.as_deref())];
     let title = "Kubernetes".to_owned();
     let Ok(server) = server else { return (vec![Section { title, findings: first }], false) };
-    let now = Timestamp::now();
-    first.extend(kubernetes::clock(&server, now));
 
     let (classes, repositories) = tokio::join!(
         reader.list(Api::<PreviewClass>::all(reader.client.clone())),
@@ -140,7 +136,7 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
     );
     let unread = match &classes {
         Ok(classes) => class::found(classes, flags.class.as_deref()),
-        Err(unread) => Some(unread.finding("PreviewClasses")),
+        Err(unread) => Some(Subject::new("PreviewClasses").unread(unread)),
     };
     let every_class = classes.unwrap_or_default();
     let is_wanted = |name: &str| flags.class.as_ref().is_none_or(|class| class == name);
@@ -150,26 +146,32 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
     let classes: Vec<PreviewClass> =
         every_class.iter().filter(|class| is_wanted(&class.name_any())).cloned().collect();
     if classes.iter().any(|class| class.spec.routing.gateway.is_some()) {
-        first.push(routing::gateway_api(&reader).await);
+        first.push(class_objects::gateway_api(&reader).await);
     }
     let lease = Some(flags.lease_name.trim()).filter(|name| !name.is_empty());
     let config_map = settings::set(flags.config_map.as_ref());
-    let own = Own { secrets: class::secrets(&classes), lease, config_map };
+    let own = Own { namespace: &reader.namespace, secrets: class::secrets(&classes), lease, config_map };
     let mut all: Vec<Looking> = vec![
         ("Custom resource definitions".to_owned(), cluster::definitions(&reader).boxed()),
         (
             "Rights of the operator".to_owned(),
             cluster::rights(&reader, &own, &flags.service_account, user.as_deref()).boxed(),
         ),
-        ("Operator".to_owned(), cluster::operator(&reader, flags, server.clock.unwrap_or(now)).boxed()),
+        (
+            "Operator".to_owned(),
+            cluster::operator(&reader, flags, server.clock.unwrap_or_else(Timestamp::now)).boxed(),
+        ),
     ];
     all.extend(unread.map(|finding| ("PreviewClasses".to_owned(), async { vec![finding] }.boxed())));
     for class in &classes {
-        all.push((format!("PreviewClass {}", class.name_any()), of_class(&reader, class).boxed()));
+        all.push((
+            format!("PreviewClass {}", class.name_any()),
+            class_objects::check(&reader, class).boxed(),
+        ));
     }
     let (repositories, unlisted) = match repositories {
         Ok(all) => (all, None),
-        Err(unread) => (Vec::new(), Some(unread.finding("PreviewRepositories"))),
+        Err(unread) => (Vec::new(), Some(Subject::new("PreviewRepositories").unread(&unread))),
     };
     let concerned: Vec<PreviewRepository> = repositories.into_iter().filter(is_of_wanted_class).collect();
     for (connection, classes) in connections(&classes) {
@@ -185,8 +187,8 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
 
     let looked = join_all(all.into_iter().map(async |(title, looking)| {
         let findings = timeout_at(deadline, looking).await.unwrap_or_else(|_| {
-            let message = format!("not done {} s after the start", LONGEST.as_secs());
-            vec![Finding::problem(&title, message, "see what doesn't answer, and run it again")]
+            let message = format!("not finished within {} s", LONGEST.as_secs());
+            vec![Subject::new(&title).problem(message, "check the network, then run the doctor again")]
         });
         Section { title, findings }
     }));
@@ -204,12 +206,4 @@ fn connections(classes: &[PreviewClass]) -> Vec<(GithubConnection, Vec<PreviewCl
         found.entry(key).or_insert_with(|| (connection.clone(), Vec::new())).1.push(class.clone());
     }
     found.into_values().collect()
-}
-
-async fn of_class(reader: &Reader, class: &PreviewClass) -> Vec<Finding> {
-    let mut findings = vec![class::ready(class)];
-    let (secrets, routing) = tokio::join!(secrets::check(reader, class), routing::check(reader, class));
-    findings.extend(secrets);
-    findings.extend(routing);
-    findings
 }

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use http::{Request, header};
 use http_body_util::BodyExt as _;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ListParams, PostParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
+use kube::api::ListParams;
 use kube::client::Body;
 use kube::{Api, Client};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::REQUEST_TIMEOUT;
@@ -38,23 +39,30 @@ impl Reader {
         bounded(objects.list(&ListParams::default())).await.map(|list| list.items)
     }
 
-    /// Creates a review object, which the API server answers and doesn't store.
-    pub async fn ask<K: Clone + DeserializeOwned + Debug + Serialize>(
-        &self,
-        reviews: &Api<K>,
-        question: &K,
-    ) -> Result<K, Unread> {
-        bounded(reviews.create(&PostParams::default(), question)).await
+    /// Creates a review object, which the API server answers and doesn't store, and returns its
+    /// status.
+    pub async fn review(&self, api_version: &str, kind: &str, spec: Value) -> Result<Value, Unread> {
+        let review = json!({"apiVersion": api_version, "kind": kind, "spec": spec});
+        let path = format!("/apis/{api_version}/{}s", kind.to_ascii_lowercase());
+        let request = Request::post(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(review.to_string().into_bytes())
+            .map_err(|error| Unread::Failed(error.to_string()))?;
+        bounded(self.client.request::<Value>(request)).await.map(|mut review| review["status"].take())
     }
 
-    /// Returns the response at a path that isn't an object's.
-    pub async fn path<T: DeserializeOwned>(&self, path: &str) -> Result<T, Unread> {
+    /// Lists the kinds that the API server serves at the path of a group and version.
+    pub async fn kinds(&self, path: &str) -> Result<Vec<String>, Unread> {
         let request =
             Request::get(path).body(Vec::new()).map_err(|error| Unread::Failed(error.to_string()))?;
-        bounded(self.client.request(request)).await
+        match bounded(self.client.request::<APIResourceList>(request)).await {
+            Ok(list) => Ok(list.resources.into_iter().map(|resource| resource.kind).collect()),
+            Err(Unread::NotServed) => Ok(Vec::new()),
+            Err(other) => Err(other),
+        }
     }
 
-    /// Like [`Self::path`], with the `Date` of the response.
+    /// Returns the response at a path that isn't an object's, with its `Date`.
     pub async fn dated<T: DeserializeOwned>(&self, path: &str) -> Result<(T, Option<String>), String> {
         let request = Request::get(path).body(Body::empty()).map_err(|error| error.to_string())?;
         let asking = async {

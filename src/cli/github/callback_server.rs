@@ -9,14 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{mpsc, oneshot};
 use url::form_urlencoded;
-
-use crate::server::escape;
 
 /// Path to which GitHub redirects the browser.
 pub(super) const CALLBACK: &str = "/callback";
@@ -56,7 +55,7 @@ struct Door {
     /// Accepted `Host` headers. Any other is a foreign name that resolves to this machine.
     hosts: [String; 2],
     path: String,
-    page: String,
+    page: Markup,
     state: String,
     came: AtomicBool,
     sender: mpsc::Sender<Back>,
@@ -82,25 +81,31 @@ pub(super) fn open(
     (Router::new().fallback(answer).with_state(Arc::new(door)), receiver)
 }
 
-fn page(offer: &Offer<'_>) -> String {
-    document(
-        "Make a GitHub App for Matinee",
-        &format!(
-            "<p>GitHub shows you what the App may do, and makes it for <b>{}</b>. You can change its name there.</p>\
-             <form method=\"post\" action=\"{}\"><input type=\"hidden\" name=\"manifest\" value=\"{}\">\
-             <button>Continue on GitHub</button></form>",
-            escape(offer.owner),
-            escape(offer.action),
-            escape(offer.manifest)
-        ),
-    )
+fn page(offer: &Offer<'_>) -> Markup {
+    let body = html! {
+        p {
+            "GitHub shows the permissions of the App, and creates it for " b { (offer.owner) }
+            ". You can change its name there."
+        }
+        form method="post" action=(offer.action) {
+            input type="hidden" name="manifest" value=(offer.manifest);
+            button { "Continue on GitHub" }
+        }
+    };
+    document("Create a GitHub App for Matinee", &body)
 }
 
-fn document(title: &str, body: &str) -> String {
-    format!(
-        "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style>\
-         <h1>{title}</h1>{body}</html>"
-    )
+fn document(title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            meta charset="utf-8";
+            title { (title) }
+            style { (PreEscaped(STYLE)) }
+            h1 { (title) }
+            (body)
+        }
+    }
 }
 
 async fn answer(State(door): State<Arc<Door>>, request: Request) -> Response {
@@ -121,17 +126,18 @@ impl Door {
     async fn respond(&self, request: &Parts) -> Response {
         let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         if !self.hosts.iter().any(|known| known == host) {
-            return refuse(StatusCode::MISDIRECTED_REQUEST, "This page is for this machine's own browser.");
+            return refuse(
+                StatusCode::MISDIRECTED_REQUEST,
+                "Open this page with a browser on this machine, or through a forwarded port.",
+            );
         }
         if request.method != Method::GET {
             return refuse(StatusCode::METHOD_NOT_ALLOWED, "Open this page with a browser.");
         }
         match request.uri.path() {
             CALLBACK => self.take(request.uri.query().unwrap_or_default()).await,
-            path if same(path, &self.path) => Html(self.page.clone()).into_response(),
-            _ => {
-                refuse(StatusCode::NOT_FOUND, "There is nothing here. Open the URL that the terminal shows.")
-            }
+            path if same(path, &self.path) => self.page.clone().into_response(),
+            _ => refuse(StatusCode::NOT_FOUND, "Not found. Open the URL that the terminal shows."),
         }
     }
 
@@ -141,7 +147,10 @@ impl Door {
             pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned()).unwrap_or_default()
         };
         if !same(&value("state"), &self.state) {
-            return refuse(StatusCode::FORBIDDEN, "This answer belongs to no question that was asked here.");
+            return refuse(
+                StatusCode::FORBIDDEN,
+                "The state of this redirect is wrong. Start again at the URL in the terminal.",
+            );
         }
         let code = value("code");
         let good = (1..=LONGEST_CODE).contains(&code.len())
@@ -149,21 +158,24 @@ impl Door {
         if !good {
             return refuse(
                 StatusCode::BAD_REQUEST,
-                "GitHub sent no code. Begin anew at the URL in the terminal.",
+                "GitHub sent no valid code. Start again at the URL in the terminal.",
             );
         }
         if self.came.swap(true, Ordering::SeqCst) {
-            return refuse(StatusCode::GONE, "An App was made already. The terminal says how it went.");
+            return refuse(
+                StatusCode::GONE,
+                "An App has been created already. The terminal shows the result.",
+            );
         }
         let (answer, ending) = oneshot::channel();
         if self.sender.send(Back { code, answer }).await.is_err() {
-            return refuse(StatusCode::GONE, "Nobody waits for this any more.");
+            return refuse(StatusCode::GONE, "The command has ended. Run it again.");
         }
         match ending.await {
             Ok(Ending::Install(url)) => Redirect::to(&url).into_response(),
             Ok(Ending::Failed) | Err(_) => refuse(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "The App was made, but something went wrong then. The terminal says what.",
+                "The App was created, but a later step failed. The terminal shows the cause.",
             ),
         }
     }
@@ -175,7 +187,7 @@ fn same(given: &str, known: &str) -> bool {
 }
 
 fn refuse(status: StatusCode, text: &str) -> Response {
-    (status, Html(document("Matinee", &format!("<p>{text}</p>")))).into_response()
+    (status, document("Matinee", &html! { p { (text) } })).into_response()
 }
 
 #[cfg(test)]
@@ -211,7 +223,7 @@ mod tests {
             let (status, _, text) = get(&router, Method::GET, host, "/key").await;
             assert_eq!(status, StatusCode::OK);
             for part in [
-                "value=\"{&quot;name&quot;:&quot;&lt;b&gt;&#39;&quot;}\"",
+                "value=\"{&quot;name&quot;:&quot;&lt;b&gt;'&quot;}\"",
                 "<b>a&amp;b</b>",
                 "action=\"https://github.com/x?state=s\"",
             ] {

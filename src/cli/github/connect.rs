@@ -42,7 +42,7 @@ fn say(line: &str) {
 /// Returns random hexadecimal digits that can't be guessed.
 fn random<const BYTES: usize>() -> anyhow::Result<String> {
     let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    getrandom::fill(&mut bytes).context("the system has no random numbers")?;
     Ok(hex::encode(bytes))
 }
 
@@ -103,9 +103,9 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
     let served = AbortOnDropHandle::new(tokio::spawn(served));
 
     let url = format!("http://{address}/{key}");
-    say(&format!("Open this page to make the App:\n\n    {url}\n"));
+    say(&format!("Open this page to create the App:\n\n    {url}\n"));
     say(&format!(
-        "If your browser is on another machine, lead it here: ssh -L {port}:{address} <this machine>",
+        "If your browser is on another machine, forward the port from there: ssh -L {port}:{address} <this machine>",
         port = address.port()
     ));
     if wanted.browser {
@@ -115,8 +115,8 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
         back = timeout_at(deadline, coming.recv()) => back
             .ok()
             .flatten()
-            .context("nobody came back from GitHub in time (--timeout): nothing was kept; if you had an App made, delete it there")?,
-        () = interrupts.come() => bail!("interrupted: no App was made"),
+            .context("timed out (--timeout): GitHub didn't redirect back to this page, and nothing was saved; if you created an App, delete it on GitHub")?,
+        () = interrupts.come() => bail!("interrupted: no App was created"),
     };
     let made = keep_new_app(wanted, &keeper, &code, webhook_secret).await;
     let install = made.as_ref().ok().map(|(app, _)| wanted.place.install(&app.slug));
@@ -127,10 +127,10 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
     let (app, itself) = made?;
 
     say(&format!(
-        "Install it on the repositories that shall have previews:\n\n    {}\n",
+        "Install it on the repositories that should have previews:\n\n    {}\n",
         install.unwrap_or_default()
     ));
-    say("Waiting until it is installed; Ctrl-C skips that.");
+    say("Waiting until it is installed. Ctrl-C skips this step.");
     let installed = tokio::select! {
         installed = timeout_at(deadline, installed(&itself)) => installed.ok(),
         () = interrupts.come() => None,
@@ -138,7 +138,7 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
     tell_installed(&app, installed.as_deref());
     let accounts: Vec<&str> = installed.iter().flatten().map(|one| one.account.as_str()).collect();
     say(
-        "\nNext: a class that uses it. Set the namespaces, the domain and the Gateway or ingress class of yours:\n",
+        "\nNext, create a class that uses it. Replace the namespaces, the domain and the Gateway or ingress class by your own:\n",
     );
     say(&class_snippet(&wanted.place, &wanted.kept.credentials, &accounts));
     Ok(())
@@ -154,17 +154,17 @@ async fn keep_new_app(
 ) -> anyhow::Result<(NewApp, GithubApp)> {
     let apps = wanted.place.apps(wanted.organization.as_deref());
     let app = fetch(wanted.place.api(), code).await.with_context(|| {
-        format!("GitHub made the App, but gave no credentials: delete it at {apps} and run this again")
+        format!("GitHub created the App, but returned no credentials: delete it at {apps} and run this command again")
     })?;
-    say(&format!("GitHub made the App \"{}\" with the id {}.", app.name, app.id));
+    say(&format!("GitHub created the App \"{}\" with the id {}.", app.name, app.id));
     let made = app.webhook_secret.as_ref().filter(|_| there.is_none()).map(ExposeSecret::expose_secret);
     let secrets = wanted.kept.secrets(app.id, app.pem.expose_secret(), made);
     match keeper.keep(&secrets, wanted.replace, &wanted.kept).await {
-        Ok(places) => places.iter().for_each(|place| say(&format!("Its credentials are in {place}."))),
+        Ok(places) => places.iter().for_each(|place| say(&format!("Saved its credentials in {place}."))),
         Err(error) => return Err(saved(&app, &secrets, error)),
     }
     if !is_slug(&app.slug) {
-        bail!("GitHub calls the App by a name that is none: see {apps}, and install it there");
+        bail!("GitHub returned an invalid name of the App: open {apps}, and install it there");
     }
     let held = secrets.into_iter().next().and_then(|secret| secret.data).unwrap_or_default();
     let held = Held(held.into_iter().map(|(key, value)| (key, value.0)).collect());
@@ -176,18 +176,18 @@ async fn keep_new_app(
         (Some(name), Some(secret)) => {
             share(&itself, &secret).await.with_context(|| {
                 format!(
-                    "the App signs its webhooks with a secret that the operator doesn't know: set it in the App's settings at {apps} to \
-                     what is in Secret {}/{name}",
+                    "the App signs its webhooks with another secret than the operator's: set it in the App's settings at {apps} to \
+                     the one in Secret {}/{name}",
                     wanted.kept.namespace
                 )
             })?;
             say(&format!(
-                "It signs webhooks with the secret that was in Secret {}/{name}.",
+                "It signs webhooks with the existing secret in Secret {}/{name}.",
                 wanted.kept.namespace
             ));
         }
         (Some(name), None) if app.webhook_secret.is_none() => bail!(
-            "GitHub made no secret for the webhook: set one in the App's settings at {apps}, and put it into Secret {}/{name} as \
+            "GitHub returned no secret for the webhook: set one in the App's settings at {apps}, and put it into Secret {}/{name} as \
              \"{}\"",
             wanted.kept.namespace,
             wanted.kept.webhook_key
@@ -217,12 +217,12 @@ fn saved(app: &NewApp, secrets: &[Secret], error: anyhow::Error) -> anyhow::Erro
     let slug = if is_slug(&app.slug) { app.slug.as_str() } else { "new" };
     match rescue(Path::new("."), slug, secrets) {
         Ok(path) => error.context(format!(
-            "the App's credentials are in {0}, readable by you alone: apply them with kubectl apply --server-side -f {0}, then \
-             delete the file; they are not in their place because",
+            "the App's credentials are in {0}, readable by you only: apply them with kubectl apply --server-side -f {0}, then \
+             delete the file; they could not be saved as Secrets",
             path.display()
         )),
         Err(other) => error.context(format!(
-            "the App's private key is lost, and could not be saved either ({other:#}): generate another one in the App's settings"
+            "the App's private key is lost, and could not be saved either ({other:#}): generate a new one in the App's settings"
         )),
     }
 }
@@ -232,7 +232,7 @@ async fn fetch(api: &str, code: &str) -> Result<NewApp, ForgeError> {
     loop {
         match fetch_new_app(api, code, &GithubSettings::default()).await {
             Err(ForgeError::Unknown(why)) if attempt < ATTEMPTS => {
-                say(&format!("GitHub did not answer as it should ({why}); asking again."));
+                say(&format!("Unexpected response from GitHub ({why}); trying again."));
                 attempt += 1;
                 sleep(PAUSE).await;
             }
@@ -263,7 +263,7 @@ async fn installed(app: &GithubApp) -> Vec<Installed> {
                 // temporary.
                 let text = error.to_string();
                 if problem.as_ref() != Some(&text) {
-                    say(&format!("GitHub doesn't tell yet where it is installed: {text}"));
+                    say(&format!("Can't list its installations yet: {text}"));
                     problem = Some(text);
                 }
             }
@@ -274,12 +274,15 @@ async fn installed(app: &GithubApp) -> Vec<Installed> {
 
 fn tell_installed(app: &NewApp, installed: Option<&[Installed]>) {
     let Some(installed) = installed else {
-        say(&format!("\"{}\" is not installed yet. Nothing else has to be done here once it is.", app.name));
+        say(&format!(
+            "\"{}\" is not installed yet. Once you install it, Matinee uses it without another step here.",
+            app.name
+        ));
         return;
     };
     for Installed { account, repositories, all } in installed {
         let plural = if *repositories == 1 { "repository" } else { "repositories" };
-        let later = if *all { ", and on those that come later" } else { "" };
+        let later = if *all { ", and on all new ones" } else { "" };
         say(&format!("Installed on {account}: on {repositories} {plural}{later}."));
     }
 }

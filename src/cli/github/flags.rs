@@ -17,28 +17,28 @@ use crate::settings;
 #[derive(Args, Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag
 pub(super) struct Flags {
-    /// Organization that the App shall belong to. Without it, the App is that of the account you are signed in with.
+    /// Organization that owns the App. Without it, the owner is the account that you are signed in with.
     #[arg(long, value_name = "LOGIN")]
     organization: Option<String>,
-    /// Name of the App, which nobody else on GitHub may have; you can change it on GitHub's page. [default: Matinee and the organization]
+    /// Name of the App, unique on GitHub; you can change it on GitHub's page. [default: Matinee and the organization]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// URL at which GitHub reaches the operator's webhooks. Without a path, /webhooks/github is added.
+    /// URL at which GitHub reaches the operator's webhooks. /webhooks/github is added to a URL without a path.
     #[arg(long, value_name = "URL", conflicts_with = "without_webhook")]
     webhook_url: Option<String>,
-    /// An App without a webhook: the operator finds out everything by its sweeps, a minute later.
+    /// Creates an App without a webhook: the operator finds changes with its sweeps, up to a minute later.
     #[arg(long)]
     without_webhook: bool,
-    /// Leaves out the permissions and events of what you don't use: commands (in comments), gates (and locks), pushes (to branches).
+    /// Leaves out the permissions and events of parts that you don't use: commands (in comments), gates (and locks), pushes (to branches).
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     without: Vec<String>,
-    /// Lets other accounts than the App's owner install it.
+    /// Allows other accounts than the owner to install the App.
     #[arg(long)]
     public: bool,
-    /// GitHub, or an Enterprise Server, as people see it in the browser.
+    /// URL of GitHub, or of an Enterprise Server, in the browser.
     #[arg(long, value_name = "URL", default_value = "https://github.com")]
     github_url: String,
-    /// The operator's namespace, where the Secrets are kept. [default: the service account's, else matinee-system]
+    /// The operator's namespace, in which the Secrets are saved. [default: the service account's, else matinee-system]
     #[arg(long, env = "MATINEE_NAMESPACE", value_name = "NAME")]
     namespace: Option<String>,
     /// Name of the Secret for the App's id and private key, which classes name in spec.forge.github.secretName.
@@ -47,22 +47,22 @@ pub(super) struct Flags {
     /// Name of the Secret for the webhook's secret.
     #[arg(long, value_name = "NAME", default_value = "matinee-webhook")]
     webhook_secret: String,
-    /// Key in that Secret: one of those that the operator reads.
+    /// Key of the webhook's secret in that Secret, which the operator must read.
     #[arg(long, value_name = "KEY", default_value = "secret")]
     webhook_key: String,
-    /// Replaces Secrets that are there; of the webhook's, that key alone.
+    /// Replaces existing Secrets; in the webhook's Secret, only its key.
     #[arg(long)]
     replace: bool,
-    /// Writes the Secrets as YAML into this folder, readable by you alone, in place of applying them. No cluster is needed then.
+    /// Writes the Secrets as YAML into this folder, readable by you only, instead of applying them. It then needs no cluster.
     #[arg(long, value_name = "FOLDER")]
     output_dir: Option<PathBuf>,
-    /// Address of this machine for the page that your browser opens.
+    /// Loopback address of the page that your browser opens.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: String,
-    /// Prints the page's URL only, and opens no browser.
+    /// Doesn't open a browser, only prints the page's URL.
     #[arg(long)]
     no_browser: bool,
-    /// How long to wait for you. GitHub gives an hour.
+    /// How long to wait for you. GitHub allows an hour.
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     timeout: String,
     /// Prints the manifest that would be posted to GitHub, and does nothing.
@@ -148,15 +148,15 @@ fn webhook_url(flags: &Flags) -> Result<Option<String>, String> {
     match &flags.webhook_url {
         Some(url) => check_webhook_url(url).map(Some),
         None if flags.without_webhook => Ok(None),
-        None => Err("say where GitHub reaches the operator, like https://matinee.example.com, or say \
-                     --without-webhook: sweeps then find everything, a minute later"
+        None => Err("missing: write the URL at which GitHub reaches the operator, like https://matinee.example.com, or use \
+                     --without-webhook: sweeps then find changes, up to a minute later"
             .to_owned()),
     }
 }
 
 fn webhook_secret(flags: &Flags) -> Result<String, String> {
     if flags.secret == flags.webhook_secret {
-        return Err(format!("\"{}\" is --secret already: write another name", flags.secret));
+        return Err(format!("\"{}\" is the name of --secret already: write another name", flags.secret));
     }
     settings::object_name(&flags.webhook_secret)
 }
@@ -186,7 +186,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
         Ok(address)
     } else {
         Err(format!(
-            "{} can be reached by other machines: write it like 127.0.0.1:8085, and lead your browser there by ssh -L",
+            "{} can be reached by other machines: write it like 127.0.0.1:8085, and forward the port to your browser with ssh -L",
             address.ip()
         ))
     }

@@ -23,10 +23,10 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Makes a GitHub App for this operator, and keeps its credentials as Secrets.
+    /// Creates a GitHub App for this operator, and saves its credentials as Secrets.
     ///
-    /// Opens a page on this machine that leads to GitHub, where you confirm what the App may do. What GitHub answers goes into Secrets in the
-    /// operator's namespace. Then you install the App on the repositories that shall have previews.
+    /// Opens a page on this machine that leads to GitHub, where you confirm the App's permissions. Saves the App's credentials as Secrets in the
+    /// operator's namespace. Then you install the App on the repositories that should have previews.
     Connect(Box<flags::Flags>),
 }
 

@@ -34,7 +34,7 @@ impl Keeper {
             return Ok(Self::Folder(folder.to_owned()));
         }
         let client = client().await.context(
-            "no cluster to keep the Secrets in: set KUBECONFIG, or have them written as files with --output-dir",
+            "no Kubernetes cluster to save the Secrets in: set KUBECONFIG, or write them to files with --output-dir",
         )?;
         Ok(Self::Cluster(Box::new(OwnSecrets::new(client, namespace))))
     }
@@ -70,7 +70,7 @@ impl Keeper {
                     let flag = if name == kept.credentials { "--secret" } else { "--webhook-secret" };
                     return Err(taken(&self.place(name, kept), flag));
                 }
-                let unwritable = || format!("--output-dir: nothing can be written into {}", folder.display());
+                let unwritable = || format!("--output-dir: can't write into {}", folder.display());
                 fs::create_dir_all(folder).with_context(unwritable)?;
                 let probe = folder.join(format!(".matinee-{}", std::process::id()));
                 create(&probe, "").and_then(|()| fs::remove_file(&probe)).with_context(unwritable)?;
@@ -135,25 +135,25 @@ fn overwrite(name: &str, replace: bool, kept: &Kept) -> Overwrite {
 }
 
 fn taken(place: &str, flag: &str) -> anyhow::Error {
-    anyhow!("{place} is there already: replace it with --replace, or choose another name with {flag}")
+    anyhow!("{place} exists already: replace it with --replace, or choose another name with {flag}")
 }
 
 /// Returns the webhook's secret in an existing Secret, if it is valid.
 fn usable(data: &Data, key: &str, place: &str) -> anyhow::Result<SecretString> {
     let Some(value) = data.get(key) else {
         let keys = data.keys().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
-        let there = if keys.is_empty() { String::new() } else { format!(", but {keys}") };
+        let there = if keys.is_empty() { String::new() } else { format!(", only {keys}") };
         bail!(
-            "{place} is there already, and has no key \"{key}\"{there}: name the one that the operator reads with --webhook-key, \
-             have it added with --replace, or choose another name with --webhook-secret"
+            "{place} exists already, and has no key \"{key}\"{there}: name the key that the operator reads with --webhook-key, \
+             add the key with --replace, or choose another name with --webhook-secret"
         );
     };
     let remedy = "replace it with --replace, or choose another name with --webhook-secret";
     WebhookSecret::new(&value.0).map_err(|error| {
-        anyhow!("{place} is there already, and can't be the webhook's: {error}; {remedy}")
+        anyhow!("{place} exists already, and is no valid secret of a webhook: {error}; {remedy}")
     })?;
     let text = std::str::from_utf8(&value.0)
-        .with_context(|| format!("{place} is there already, and its key \"{key}\" is not text: {remedy}"))?;
+        .with_context(|| format!("{place} exists already, and its key \"{key}\" is not text: {remedy}"))?;
     Ok(text.trim_matches(['\r', '\n']).into())
 }
 
@@ -164,13 +164,13 @@ fn unwritable(error: &ClusterError, place: &str, kept: &Kept) -> anyhow::Error {
                 .to_owned()
         }
         ClusterError::Refused { code: 404, .. } => format!(
-            "make the namespace with kubectl create namespace {}, or name the operator's with --namespace",
+            "create the namespace with kubectl create namespace {}, or name the operator's with --namespace",
             kept.namespace
         ),
         ClusterError::Conflict(_) => {
-            "somebody else wrote it meanwhile: look at it, and use --replace".to_owned()
+            "somebody else changed it at the same time: look at it, and use --replace".to_owned()
         }
-        _ => "see whether kubectl reaches the cluster".to_owned(),
+        _ => "check whether kubectl reaches the cluster".to_owned(),
     };
     anyhow!("{place} can't be written: {error}; {remedy}")
 }
@@ -204,7 +204,7 @@ pub(super) fn rescue(folder: &Path, slug: &str, secrets: &[Secret]) -> anyhow::R
             Err(error) => last = Some(anyhow!(error).context(format!("{} can't be written", path.display()))),
         }
     }
-    Err(last.unwrap_or_else(|| anyhow!("there is no folder to write to")))
+    Err(last.unwrap_or_else(|| anyhow!("no folder can be written to")))
 }
 
 #[cfg(test)]
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(fs::metadata(&places[0]).unwrap().permissions().mode() & 0o777, 0o600);
 
         let error = keeper.check(&kept(), false).await.unwrap_err().to_string();
-        assert!(error.contains("github.yaml is there already") && error.contains("--replace"), "{error}");
+        assert!(error.contains("github.yaml exists already") && error.contains("--replace"), "{error}");
         keeper.check(&kept(), true).await.unwrap();
         let newer = kept().secrets(8, "PEM", Some("s3cret"));
         assert!(keeper.keep(&newer, false, &kept()).await.is_err());
@@ -288,12 +288,12 @@ mod tests {
         let found = usable(&data("secret", b"0123456789abcdef\n"), "secret", "Secret a/b").unwrap();
         assert_eq!(found.expose_secret(), "0123456789abcdef");
         for (bad, why) in [
-            (data("other", b"0123456789abcdef"), "no key \"secret\", but \"other\": name the one"),
+            (data("other", b"0123456789abcdef"), "no key \"secret\", only \"other\": name the key"),
             (data("secret", b"s3cret"), "6 bytes"),
             (data("secret", &[0xff; 16]), "not text"),
         ] {
             let error = usable(&bad, "secret", "Secret a/b").unwrap_err().to_string();
-            assert!(error.contains(why) && error.contains("Secret a/b is there already"), "{error}");
+            assert!(error.contains(why) && error.contains("Secret a/b exists already"), "{error}");
             assert!(error.contains("--replace") && !error.contains("s3cret"), "{error}");
         }
     }

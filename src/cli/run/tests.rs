@@ -38,7 +38,7 @@ impl SecretFile {
 
     fn settings(&self) -> Settings {
         let flags = Program::try_parse_from(["matinee", "--webhook-secret-file", self.0.to_str().unwrap()]);
-        Settings::check(&flags.unwrap().flags, &self.0.with_extension("none")).unwrap()
+        Settings::new(&flags.unwrap().flags, &self.0.with_extension("none")).unwrap()
     }
 }
 

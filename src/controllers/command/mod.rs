@@ -26,8 +26,8 @@ use crate::core::chatops::{self, CommandError, Place, Reply, Resolved};
 use crate::core::conditions::{self, Summary};
 use crate::core::deployment::ownership;
 use crate::core::environment::resolve::{self, Admitted};
-use crate::core::environment::resolved::Mistake;
 use crate::core::forge::{Emoji, RepositoryName, RepositoryRole};
+use crate::core::mistake::{Mistake, Reason};
 use crate::ports::{Actor, Chat, Forge, Secrets};
 use crate::runtime::common::Common;
 use crate::runtime::failure::Failure;
@@ -208,7 +208,7 @@ fn admit<'a>(
     class: Option<&'a api::PreviewClass>,
 ) -> Result<Admitted<'a>, Mistake> {
     let missing = || Mistake {
-        reason: "RepositoryMissing",
+        reason: Reason::RepositoryMissing,
         message: format!(
             "spec.repositoryRef.name: there is no PreviewRepository {namespace}/{name}: delete this object"
         ),
@@ -231,7 +231,7 @@ async fn stall(
     let before = command.status.as_ref();
     let mut list = before.map(|status| status.conditions.clone()).unwrap_or_default();
     conditions::initialize(&mut list, &CONDITIONS, generation, now);
-    let summary = Summary::Stalled { reason: mistake.reason.to_owned(), message: mistake.message.clone() };
+    let summary = Summary::Stalled { reason: mistake.reason.to_string(), message: mistake.message.clone() };
     conditions::summarize(&mut list, &summary, generation, now);
     let status = DeploymentCommandStatus {
         observed_generation: generation,

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::core::environment::plan::Corrections;
 use crate::core::environment::plan::drift::Application;
-use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status::Findings;
+use crate::core::mistake::Mistake;
 
 /// Time after the deployer account was bound in which a rejection may only mean that the API server
 /// hasn't observed the RoleBinding yet.

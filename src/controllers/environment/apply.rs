@@ -15,9 +15,10 @@ use crate::api::{
 };
 use crate::core::api_error::SentValues;
 use crate::core::environment::plan::{self, Autoscaled, Plan, jobs, refusal};
-use crate::core::environment::reason::Reason;
-use crate::core::environment::resolved::{self, Mistake, Target};
+use crate::core::environment::reason::EnvironmentReason;
+use crate::core::environment::resolved::Target;
 use crate::core::environment::status::{Progress, Stage};
+use crate::core::mistake::{self, Mistake, Reason};
 use crate::ports::{Actor, ClusterError};
 use crate::runtime::failure::Failure;
 use crate::runtime::write;
@@ -53,6 +54,12 @@ pub(super) async fn apply(visit: &mut Visit<'_>, target: &Target, plan: Plan) ->
         // An earlier version of the class may have had one.
         remove_network_policy(target, context).await?;
     }
+    // The API server takes a moment to see a new RoleBinding, so it comes first.
+    match ensure(&Actor::Operator, &role_binding, context).await {
+        Ok((_, written)) if written => context.memory.applications.was_bound(&target.namespace),
+        Ok(_) => {}
+        Err(error) => return Err(rail_refused(target, &role_binding, error)),
+    }
     let rails = [Some(resource_quota), Some(limit_range), network_policy, Some(service_account)];
     let mut quota_is_pending = false;
     for rail in rails.into_iter().flatten() {
@@ -60,11 +67,6 @@ pub(super) async fn apply(visit: &mut Visit<'_>, target: &Target, plan: Plan) ->
             Ok((live, _)) => quota_is_pending |= plan::is_quota_pending(&live, context.common.clock.now()),
             Err(error) => return Err(rail_refused(target, &rail, error)),
         }
-    }
-    match ensure(&Actor::Operator, &role_binding, context).await {
-        Ok((_, written)) if written => context.memory.applications.was_bound(&target.namespace),
-        Ok(_) => {}
-        Err(error) => return Err(rail_refused(target, &role_binding, error)),
     }
 
     if quota_is_pending {
@@ -143,7 +145,7 @@ impl Objects<'_> {
             }
         }
         mistakes.sort_by_key(refusal::rank);
-        if let Some(mistake) = resolved::all_in_one(&mistakes) {
+        if let Some(mistake) = mistake::all_in_one(&mistakes) {
             return Err(rejected(self.in_template(&mistake)));
         }
         for entry in self.surplus {
@@ -155,7 +157,7 @@ impl Objects<'_> {
         deleting.map_or(Ok(()), |job| {
             Err(Stop::Report(Progress::Waiting {
                 stage: Stage::Apply,
-                reason: Reason::ReplacingJob,
+                reason: EnvironmentReason::ReplacingJob,
                 message: format!("Job {job} of an earlier revision is still being deleted"),
             }))
         })
@@ -221,7 +223,7 @@ async fn hold_namespace(
             None => "something else than Matinee".to_owned(),
         };
         let mistake = Mistake {
-            reason: "NamespaceTaken",
+            reason: Reason::NamespaceTaken,
             message: format!(
                 "namespace {} belongs to {holder}: rename one of the two PreviewRepository objects, or remove what holds the namespace",
                 target.namespace
@@ -243,7 +245,7 @@ async fn hold_namespace(
 fn terminating(namespace: &str) -> Stop {
     Stop::Report(Progress::Waiting {
         stage: Stage::Validate,
-        reason: Reason::NamespaceTerminating,
+        reason: EnvironmentReason::NamespaceTerminating,
         message: format!("the previous namespace {namespace} is still being deleted"),
     })
 }
@@ -254,7 +256,7 @@ fn rejected(mistake: Mistake) -> Stop {
 
 fn namespace_refused(target: &Target, message: &str) -> Stop {
     let message = format!("namespace {}: {message}: ask the platform team", target.namespace);
-    rejected(Mistake { reason: "ApplyForbidden", message })
+    rejected(Mistake { reason: Reason::ApplyForbidden, message })
 }
 
 /// Returns the mistake, in the class or in the operator's rights, that makes the API server reject

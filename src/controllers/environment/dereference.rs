@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 
 use crate::api::{PreviewClass, PreviewEnvironment, PreviewRepository, PreviewTemplate};
 use crate::core::environment::resolve::{self, Admitted};
-use crate::core::environment::resolved::Mistake;
+use crate::core::mistake::Mistake;
 use crate::ports::ClusterError;
 use crate::runtime::common::Common;
 

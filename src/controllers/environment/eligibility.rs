@@ -15,9 +15,9 @@ use crate::api::{
 use crate::controllers::request;
 use crate::core::environment::eligibility::{self, Verdict};
 use crate::core::environment::resolve::Admitted;
-use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status::{self, Progress};
 use crate::core::forge::StatusState;
+use crate::core::mistake::{Mistake, Reason};
 use crate::ports::ForgeError;
 use crate::runtime::failure::Failure;
 
@@ -69,7 +69,7 @@ pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result
         Ok(pull_request) => pull_request,
         Err(ForgeError::NotFound(message)) => {
             let mistake = Mistake {
-                reason: "PullRequestNotFound",
+                reason: Reason::PullRequestNotFound,
                 message: format!(
                     "spec.pullRequest.number: {repository} has no pull request {}: {message}",
                     reference.number
@@ -104,12 +104,12 @@ pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result
         pull_request: eligibility::source(&pull_request),
     };
     let refused = |mistake: Mistake| {
-        let refusal = Refusal { reason: mistake.reason.to_owned(), message: mistake.message.clone() };
+        let refusal = Refusal { reason: mistake.reason.to_string(), message: mistake.message.clone() };
         (verification(Some(refusal)), mistake)
     };
     Ok(match verdict {
         Verdict::Allowed => Verified::Allowed(Some(verification(None))),
-        Verdict::Refused(mistake) if mistake.reason == eligibility::NOT_THE_HEAD => {
+        Verdict::Refused(mistake) if mistake.reason == Reason::NotTheHead => {
             let (verification, mistake) = refused(mistake);
             Verified::NotTheHead { verification, mistake, head: pull_request.head_sha.clone() }
         }
@@ -203,9 +203,9 @@ async fn ended(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result<Option<i64>
 fn was_head(environment: &PreviewEnvironment, requests: &[Arc<DeploymentRequest>]) -> bool {
     let (status, revision) = (environment.status.as_ref(), &environment.spec.revision);
     let verified = status.and_then(|status| status.verified.as_ref()).is_some_and(|known| {
-        let unproven = [eligibility::NOT_THE_HEAD, eligibility::PATTERN_INVALID];
+        let unproven = [Reason::NotTheHead, Reason::PatternInvalid];
         known.sha == revision.sha
-            && known.refusal.as_ref().is_none_or(|refusal| !unproven.contains(&refusal.reason.as_str()))
+            && known.refusal.as_ref().is_none_or(|refusal| !unproven.contains(&again(refusal).reason))
     });
     let is_requested = requests.iter().any(|request| {
         request.spec.requested_by.origin == Origin::PullRequest && request.spec.sha == revision.sha
@@ -235,13 +235,6 @@ fn judged_by(admitted: &Admitted<'_>) -> String {
 
 /// Returns the refusal that a status records.
 fn again(refusal: &Refusal) -> Mistake {
-    const REASONS: [&str; 5] = [
-        "ForkNotAllowed",
-        "DraftNotAllowed",
-        "BotNotAllowed",
-        eligibility::NOT_THE_HEAD,
-        eligibility::PATTERN_INVALID,
-    ];
-    let reason = REASONS.into_iter().find(|reason| *reason == refusal.reason).unwrap_or("Refused");
+    let reason = Reason::parse(&refusal.reason).unwrap_or(Reason::Refused);
     Mistake { reason, message: refusal.message.clone() }
 }

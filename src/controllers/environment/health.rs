@@ -16,7 +16,7 @@ use crate::core::cause::Cause;
 use crate::core::conditions::READY;
 use crate::core::environment::health::{self, Observation, Observed, Verdict};
 use crate::core::environment::plan;
-use crate::core::environment::reason::Reason;
+use crate::core::environment::reason::EnvironmentReason;
 use crate::core::environment::resolved::Target;
 use crate::core::environment::status::{self, Progress, Stage};
 use crate::core::{api_error, naming};
@@ -77,16 +77,16 @@ pub(super) async fn assess(visit: &mut Visit<'_>, target: &Target, applied: &App
     }
     match assessment.verdict {
         Verdict::Progressing { reason, message } => {
-            Progress::Waiting { stage: Stage::Health, reason: Reason::Health(reason), message }
+            Progress::Waiting { stage: Stage::Health, reason: EnvironmentReason::Health(reason), message }
         }
         Verdict::Failed { reason, message } => {
-            Progress::Failed { stage: Stage::Health, reason: Reason::Health(reason), message }
+            Progress::Failed { stage: Stage::Health, reason: EnvironmentReason::Health(reason), message }
         }
         Verdict::Ready if status::has_succeeded(environment.status.as_ref(), &environment.spec.revision) => {
             Progress::Ready
         }
         Verdict::Ready => {
-            let (stage, reason) = (Stage::Answer, Reason::NotAnswering);
+            let (stage, reason) = (Stage::Answer, EnvironmentReason::NotAnswering);
             match answers(environment, target, context, now, assessment.unconfirmed.as_deref()).await {
                 Ok(()) => Progress::Ready,
                 Err(message) if is_late(environment, target, seen, now) => {

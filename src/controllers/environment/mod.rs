@@ -38,9 +38,9 @@ use serde_json::json;
 use self::dereference::References;
 use super::request;
 use crate::api::{FINALIZER, PreviewEnvironment, PreviewEnvironmentStatus, Revision};
-use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status::{self, Findings, Progress, Stage};
 use crate::core::environment::{lead_time, lifetime as times};
+use crate::core::mistake::Mistake;
 use crate::core::trouble::{self, Trouble};
 use crate::ports::{Actor, ClusterError, EventType, ForgeError, LiveObjects, Prober, Renderer};
 use crate::runtime::common::Common;
@@ -53,6 +53,10 @@ const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
 /// Minimum time between two status writes that only report progress.
 const NEWS: Duration = Duration::from_secs(3);
+
+/// Time until it is written that GitHub acknowledged that a deployment is in progress, if nothing
+/// else is written before.
+const ACKNOWLEDGED: Duration = Duration::from_secs(10);
 
 /// What the reconciles of environments need.
 pub struct Context {
@@ -270,6 +274,13 @@ async fn report(
         && let Some(wait) = context.memory.applications.told_lately(&uid, NEWS)
     {
         return Ok(Reported { is_written: false, again: Some(wait) });
+    }
+    // The end of the deployment follows soon as a rule, and is written with it.
+    if status::is_only_acknowledged_progress(environment.status.as_ref(), &status)
+        && let Some(wait) = context.memory.applications.told_lately(&uid, ACKNOWLEDGED)
+    {
+        let again = publish::start(environment, context);
+        return Ok(Reported { is_written: false, again: Some(again.map_or(wait, |again| again.min(wait))) });
     }
     context.memory.applications.tells(uid);
     let written = write_status(environment, &status, &context.common).await?;

@@ -13,8 +13,8 @@ use crate::api::{
 };
 use crate::core::environment::plan::drift::{self, Application};
 use crate::core::environment::plan::{self, Autoscaled, Change, jobs, refusal};
-use crate::core::environment::resolved::Mistake;
 use crate::core::environment::status;
+use crate::core::mistake::Mistake;
 use crate::ports::{Actor, ClusterError};
 use crate::runtime::write;
 

@@ -8,8 +8,8 @@ use super::Visit;
 use crate::api::{Origin, TriggerState};
 use crate::core::deployment::gates::supersession;
 use crate::core::environment::eligibility::{self, Unselected, Verdict};
-use crate::core::environment::resolved::Mistake;
 use crate::core::forge::{Deployment, StatusState};
+use crate::core::mistake::{Mistake, Reason};
 use crate::core::naming;
 use crate::ports::ForgeError;
 use crate::runtime::failure::Failure;
@@ -68,7 +68,7 @@ async fn pull_request(visit: &Visit<'_>, created: Option<i64>) -> Result<Verifie
                 "spec.pullRequest.number: {} has no pull request {}: {message}",
                 visit.name, reference.number
             );
-            return Ok(Verified::Refused(Mistake { reason: "PullRequestNotFound", message }));
+            return Ok(Verified::Refused(Mistake { reason: Reason::PullRequestNotFound, message }));
         }
         Err(error) => return Err(error.into()),
     };
@@ -106,7 +106,7 @@ async fn files(visit: &Visit<'_>, number: i64) -> Result<Verified, Failure> {
     Ok(match eligibility::selects_files(trigger, &files) {
         Ok(()) => Verified::Holds { is_head: true },
         Err(Unselected::Not(why)) => Verified::Refused(Mistake {
-            reason: "PathsNotChanged",
+            reason: Reason::PathsNotChanged,
             message: format!("pull request {number} has no environment {}: {why}", visit.admitted.entry.name),
         }),
         Err(Unselected::Invalid(problems)) => {
@@ -159,7 +159,7 @@ async fn by_source(visit: &Visit<'_>) -> Result<Result<Option<supersession::Supe
     Ok(match state {
         Some(state) if wanted.contains(&state) => Ok(None),
         state => Err(Mistake {
-            reason: super::SOURCE_NOT_LIVE,
+            reason: Reason::SourceNotLive,
             message: format!(
                 "deployment {id} of {} is {} now: it has to be {} for this one to be created",
                 trigger.environment,

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use super::Visit;
 use crate::core::deployment::gates::image::{self, Answer};
 use crate::core::deployment::gates::{Facts, Needs};
-use crate::core::environment::resolved::{About, Mistake};
+use crate::core::environment::resolved::About;
 use crate::core::forge::StatusState;
 use crate::core::image::{ImageReference, credentials_for};
+use crate::core::mistake::{Mistake, Reason};
 use crate::core::naming;
 use crate::ports::{ForgeError, RegistryError};
 use crate::runtime::failure::Failure;
@@ -64,7 +65,10 @@ async fn has_succeeded(visit: &Visit<'_>, environment: &str) -> Result<bool, For
 async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mistake>, Failure> {
     let entry = visit.admitted.entry;
     let Some(template) = entry.gates.as_ref().and_then(|gates| gates.image.as_ref()) else {
-        return Ok(Err(Mistake { reason: "ImageInvalid", message: "gates.image isn't set".to_owned() }));
+        return Ok(Err(Mistake {
+            reason: Reason::ImageInvalid,
+            message: "gates.image isn't set".to_owned(),
+        }));
     };
     let field = format!("spec.environments[{}].gates.image", entry.name);
     let spec = &visit.request.spec;
@@ -87,7 +91,7 @@ async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mis
         Ok(reference) => reference,
         Err(error) => {
             let message = format!("{field}: {error}");
-            return Ok(Err(Mistake { reason: "ImageInvalid", message }));
+            return Ok(Err(Mistake { reason: Reason::ImageInvalid, message }));
         }
     };
     let mut credentials = None;
@@ -104,7 +108,7 @@ async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mis
                     "the class's spec.registries[{}].secretName: {problem}: correct the Secret",
                     registry.host
                 );
-                return Ok(Err(Mistake { reason: "RegistrySecretInvalid", message }));
+                return Ok(Err(Mistake { reason: Reason::RegistrySecretInvalid, message }));
             }
         }
     }

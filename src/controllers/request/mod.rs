@@ -34,9 +34,9 @@ use crate::core::deployment::gates::repeats::Hold;
 use crate::core::deployment::gates::{self, Asked, Evaluation, pushes, supersession};
 use crate::core::deployment::ownership;
 use crate::core::environment::resolve::{self, Admitted};
-use crate::core::environment::resolved::Mistake;
 use crate::core::forge::RepositoryName;
 use crate::core::identity::EnvironmentKey;
+use crate::core::mistake::{Mistake, Reason};
 use crate::core::{conditions, naming};
 use crate::ports::{Actor, Forge, Registry, Renderer, Secrets};
 use crate::runtime::common::Common;
@@ -45,9 +45,6 @@ use crate::runtime::objects::Key;
 use crate::runtime::publisher::Publisher;
 use crate::runtime::write;
 
-/// Reason: the other environment's deployment is no longer in the state that triggered this
-/// request.
-const SOURCE_NOT_LIVE: &str = "SourceNotLive";
 /// Requests kept per environment and pull request.
 const KEPT: usize = 5;
 
@@ -209,9 +206,9 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
         Outcome::Creating { again, .. } => Some(*again),
         Outcome::Failed(_) => Some(record::REFUSED_AGAIN),
         Outcome::Held(hold) => Some(wait(hold.until, context)),
-        // For a deployment that Matinee itself deploys, the reporter enqueues the request. This
+        // For a deployment that Matinee itself deploys, its environment enqueues the request. This
         // additional reconcile needs no call to GitHub.
-        Outcome::Refused(Mistake { reason: SOURCE_NOT_LIVE | ownership::NAME_TAKEN, .. })
+        Outcome::Refused(Mistake { reason: Reason::SourceNotLive | Reason::NameTaken, .. })
         | Outcome::Created { followed: Followed::UnderWay, .. } => {
             Some(context.common.settings.sweep_interval)
         }

@@ -17,7 +17,7 @@ use crate::core::conditions::{self, Summary};
 use crate::core::deployment::gates::repeats::Hold;
 use crate::core::deployment::gates::{self, Evaluation};
 use crate::core::deployment::reason::RequestReason;
-use crate::core::environment::resolved::Mistake;
+use crate::core::mistake::Mistake;
 use crate::runtime::failure::Failure;
 use crate::runtime::{events, write};
 
@@ -153,8 +153,8 @@ pub(super) async fn outcome(
             succeeded(followed, *id, &mut set)
         }
         Outcome::Refused(Mistake { reason, message }) => {
-            set(ALLOWED, ConditionStatus::False, reason, message);
-            stalled(reason, message)
+            set(ALLOWED, ConditionStatus::False, reason.as_str(), message);
+            stalled(reason.as_str(), message)
         }
         Outcome::Gated(evaluation) => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");

@@ -4,6 +4,7 @@ use kube::ResourceExt as _;
 
 use super::{Command, CommandError, Resolved};
 use crate::api::{self, DeploymentRequestSpec, Origin, RequestedBy};
+use crate::core::mistake::Reason;
 use crate::core::naming;
 
 /// Characters of the DeploymentCommand's UID in the request's name. The same command always leads
@@ -42,7 +43,7 @@ pub fn request(
     let number = pull_request.as_ref().map(|reference| reference.number);
     if naming::github_environment(entry, number).is_none() {
         return Err(CommandError {
-            reason: "WrongPlace",
+            reason: Reason::WrongPlace.as_str(),
             message: format!(
                 "environment {} is one for each pull request: give the command in a comment on the pull request",
                 entry.name

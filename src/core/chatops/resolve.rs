@@ -3,6 +3,7 @@
 use super::{Command, CommandError, DEPLOY, PREVIEW, PROMOTE};
 use crate::api::{CommandRole, PreviewRepositorySpec, RepositoryEnvironment};
 use crate::core::forge::RepositoryRole;
+use crate::core::mistake::Reason;
 use crate::core::naming;
 
 /// A command with its environment.
@@ -51,7 +52,7 @@ fn find<'a>(
         let names: Vec<&str> = repository.environments.iter().map(|entry| entry.name.as_str()).collect();
         let are = if names.len() == 1 { "there is" } else { "there are" };
         CommandError {
-            reason: "EnvironmentUnknown",
+            reason: Reason::EnvironmentUnknown.as_str(),
             message: format!("there is no environment {name}; {are} {}", names.join(", ")),
             usage: None,
         }
@@ -67,7 +68,7 @@ fn preview(repository: &PreviewRepositorySpec) -> Result<&RepositoryEnvironment,
         .collect();
     match of_pull_requests.as_slice() {
         [] => Err(CommandError {
-            reason: "WrongPlace",
+            reason: Reason::WrongPlace.as_str(),
             message: "pull requests have no environment of their own here: name the one to deploy to"
                 .to_owned(),
             usage: DEPLOY.comment,

@@ -10,7 +10,7 @@ use crate::api::{
     ANNOTATION_DEFAULT_CLASS, PreviewClass, PreviewEnvironment, PreviewRepository, RepositoryEnvironment,
 };
 use crate::core::cause::Cause;
-use crate::core::environment::resolved::Mistake;
+use crate::core::mistake::{Mistake, Reason};
 use crate::core::{glob, naming};
 
 /// The remedy for a class that doesn't admit a PreviewRepository.
@@ -63,7 +63,7 @@ pub fn class_admits(class: &PreviewClass, repository: &PreviewRepository) -> Res
             "PreviewRepository {namespace}/{name}: spec.repository {wanted} matches no repositories in spec.grants of PreviewClass {class_name}"
         );
         let cause = Cause::new(what).detail(detail).remedy(ADMIT);
-        return Err(Mistake::new("RepositoryNotAllowed", cause));
+        return Err(Mistake::new(Reason::RepositoryNotAllowed, cause));
     }
     if !namespaces.any(|pattern| glob::matches(pattern, &namespace)) {
         let what = format!("PreviewClass {class_name} does not admit {wanted} in namespace {namespace}");
@@ -71,7 +71,7 @@ pub fn class_admits(class: &PreviewClass, repository: &PreviewRepository) -> Res
             "PreviewRepository {namespace}/{name}: its namespace matches no namespaces of the repository's spec.grants of PreviewClass {class_name}"
         );
         let cause = Cause::new(what).detail(detail).remedy(ADMIT);
-        return Err(Mistake::new("NamespaceNotAllowed", cause));
+        return Err(Mistake::new(Reason::NamespaceNotAllowed, cause));
     }
     Ok(())
 }
@@ -111,9 +111,6 @@ fn seniority(repository: &PreviewRepository) -> (Option<jiff::Timestamp>, Option
     (repository.metadata.creation_timestamp.as_ref().map(|time| time.0), repository.uid())
 }
 
-/// Reason of an environment whose object names are already used by another environment.
-pub const NAME_TAKEN: &str = "NameTaken";
-
 /// Checks that the PreviewRepository owns the environment: no other one owns the same environment
 /// on GitHub, and no other entry has the same object names.
 ///
@@ -138,7 +135,7 @@ pub fn holds(
     let cause = Cause::new(what)
         .detail(place_of(repository, environment))
         .remedy("remove one of the two, or set another githubEnvironment");
-    Err(Mistake::new("EnvironmentClaimed", cause))
+    Err(Mistake::new(Reason::EnvironmentClaimed, cause))
 }
 
 /// Checks that no other entry produces the same object names. Names are joined from parts, so
@@ -170,7 +167,7 @@ fn has_names(
         other.name_any(),
     );
     let cause = Cause::new(what).detail(place_of(repository, environment)).remedy("rename one of the two");
-    Err(Mistake::new(NAME_TAKEN, cause))
+    Err(Mistake::new(Reason::NameTaken, cause))
 }
 
 /// Checks that an existing object with an environment's name belongs to that environment.
@@ -204,7 +201,7 @@ pub fn is_own(
     let cause = Cause::new(what)
         .detail(place_of(repository, environment))
         .remedy("delete that object, or rename the entry");
-    Err(Mistake::new(NAME_TAKEN, cause))
+    Err(Mistake::new(Reason::NameTaken, cause))
 }
 
 /// Names the entry of an environment in messages for users.
@@ -237,11 +234,7 @@ mod tests {
         .unwrap()
     }
 
-    fn reason(
-        all: &[&PreviewRepository],
-        repository: &PreviewRepository,
-        entry: usize,
-    ) -> Option<&'static str> {
+    fn reason(all: &[&PreviewRepository], repository: &PreviewRepository, entry: usize) -> Option<Reason> {
         holds(all, repository, &repository.spec.environments[entry]).err().map(|mistake| mistake.reason)
     }
 
@@ -270,7 +263,7 @@ mod tests {
             ("else", Some("RepositoryNotAllowed")),
         ] {
             let result = class_admits(&class, &repository(name, 1, &json!([{"name": "one"}])));
-            assert_eq!(result.err().map(|mistake| mistake.reason), wanted, "{name}");
+            assert_eq!(result.err().map(|mistake| mistake.reason.as_str()), wanted, "{name}");
         }
     }
 
@@ -301,7 +294,7 @@ mod tests {
         let younger = repository("c8-web", 2, &json!([{"name": "staging"}, {"name": "docs"}]));
         let all = [&younger, &older];
         assert_eq!(reason(&all, &older, 0), None);
-        assert_eq!(reason(&all, &younger, 0), Some(NAME_TAKEN));
+        assert_eq!(reason(&all, &younger, 0), Some(Reason::NameTaken));
         assert_eq!((reason(&all, &older, 1), reason(&all, &younger, 1)), (None, None));
         let message = holds(&all, &younger, &younger.spec.environments[0]).unwrap_err().message;
         for word in [
@@ -320,7 +313,7 @@ mod tests {
     fn within_one_repository_the_first_entry_has_the_name() {
         let trigger = json!({"pullRequest": {}});
         let own = repository("shop", 1, &json!([{"name": "web", "trigger": trigger}, {"name": "web-pr-1"}]));
-        assert_eq!((reason(&[&own], &own, 0), reason(&[&own], &own, 1)), (None, Some(NAME_TAKEN)));
+        assert_eq!((reason(&[&own], &own, 0), reason(&[&own], &own, 1)), (None, Some(Reason::NameTaken)));
     }
 
     #[test]
@@ -346,7 +339,7 @@ mod tests {
             existing("shop", "staging", "staging-before"),
         ] {
             let (reason, message) = check(Some(&other)).unwrap();
-            assert_eq!(reason, NAME_TAKEN);
+            assert_eq!(reason, Reason::NameTaken);
             assert!(message.contains("PreviewEnvironment team/shop-staging"), "{message}");
         }
     }

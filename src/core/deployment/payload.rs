@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::api::Parameter;
-use crate::core::environment::resolved::Mistake;
+use crate::core::mistake::{Mistake, Reason};
 
 /// Version of the payload's shape.
 const VERSION: i64 = 1;
@@ -116,7 +116,7 @@ pub fn no_object(payload: &Value, reads: &str, field: &str) -> Mistake {
     let message = format!(
         "the deployment's payload is {what}, not a JSON object as {reads} needs: create the deployment with one, as {{\"name\": \"value\"}} ({field})"
     );
-    Mistake { reason: "PayloadInvalid", message }
+    Mistake { reason: Reason::PayloadInvalid, message }
 }
 
 #[cfg(test)]

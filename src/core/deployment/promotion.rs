@@ -6,10 +6,7 @@ use std::collections::VecDeque;
 use kube::ResourceExt as _;
 
 use crate::api::{PreviewRepository, RepositoryEnvironment};
-use crate::core::environment::resolved::Mistake;
-
-/// Reason of a chain that has a loop.
-pub const LOOP: &str = "ChainLoop";
+use crate::core::mistake::{Mistake, Reason};
 
 /// Checks that the PreviewRepository has every environment that another one follows, and that no
 /// environment follows itself directly or through others.
@@ -23,7 +20,7 @@ pub fn check(repository: &PreviewRepository) -> Result<(), Mistake> {
             .find(|(_, wanted)| !environments.iter().any(|environment| environment.name == *wanted));
         if let Some((field, wanted)) = missing {
             return Err(Mistake {
-                reason: "ChainBroken",
+                reason: Reason::ChainBroken,
                 message: format!(
                     "{}: spec.environments[{}].{field}: there is no environment {wanted} in spec.environments: correct the name, or add it",
                     of(repository),
@@ -35,7 +32,7 @@ pub fn check(repository: &PreviewRepository) -> Result<(), Mistake> {
     match environments.iter().find_map(|environment| loop_from(&environment.name, environments)) {
         None => Ok(()),
         Some(names) => Err(Mistake {
-            reason: LOOP,
+            reason: Reason::ChainLoop,
             message: format!(
                 "{}: spec.environments: trigger.deploymentStatus and gates.after lead back to where they begin: {}: take one of these out of \
                  the trigger or gate of the next",
@@ -195,7 +192,7 @@ mod tests {
             prop_assert_eq!(entries(&after), Ok(()));
             if let Some((from, to)) = links.first() {
                 after[to.index(*from)].push(&names[*from]);
-                prop_assert_eq!(entries(&after).unwrap_err().reason, LOOP);
+                prop_assert_eq!(entries(&after).unwrap_err().reason, Reason::ChainLoop);
             }
         }
     }

@@ -2,36 +2,32 @@
 
 use kube::ResourceExt as _;
 
-use super::{Finding, some_of};
+use super::{Finding, Subject, some_of};
 use crate::api::{ConditionStatus, PreviewClass, find_condition};
 use crate::core::conditions::READY;
 
 /// Checks that the operator has accepted the present generation of the class.
 pub fn ready(class: &PreviewClass) -> Finding {
-    const WHAT: &str = "Ready";
-    let name = class.name_any();
-    let status = class.status.as_ref();
-    let seen = status.is_some_and(|status| Some(status.observed_generation) == class.metadata.generation);
-    if !seen {
-        return Finding::problem(
-            WHAT,
-            "the operator hasn't looked at it as it is now",
-            "see whether the operator runs: `matinee doctor` tells of its Lease, its log of the reason",
+    let subject = Subject::new("Ready");
+    let status =
+        class.status.as_ref().filter(|status| Some(status.observed_generation) == class.metadata.generation);
+    let Some(status) = status else {
+        return subject.problem(
+            "the operator hasn't reconciled the class since its last change",
+            "check that the operator runs: see its Lease above, and its log",
         );
-    }
-    match status.and_then(|status| find_condition(&status.conditions, READY)) {
+    };
+    match find_condition(&status.conditions, READY) {
         Some(ready) if ready.status == ConditionStatus::True.as_str() => {
-            Finding::ok(WHAT, "the operator has looked at it and can use it")
+            subject.ok("the operator has reconciled the class and can use it")
         }
-        Some(ready) if ready.status == ConditionStatus::False.as_str() => Finding::problem(
-            WHAT,
+        Some(ready) if ready.status == ConditionStatus::False.as_str() => subject.problem(
             format!("{}: {}", ready.reason, ready.message),
             format!("correct it: docs/troubleshooting.md explains {}", ready.reason),
         ),
-        _ => Finding::warning(
-            WHAT,
-            "the operator is still at it",
-            format!("run it again, and see `kubectl describe previewclass {name}`"),
+        _ => subject.warning(
+            "the operator is still reconciling the class",
+            format!("run the doctor again, and see `kubectl describe previewclass {}`", class.name_any()),
         ),
     }
 }
@@ -56,19 +52,17 @@ pub fn secrets(classes: &[PreviewClass]) -> Vec<&str> {
 pub fn found(classes: &[PreviewClass], wanted: Option<&str>) -> Option<Finding> {
     let names: Vec<String> = classes.iter().map(kube::ResourceExt::name_any).collect();
     match wanted {
-        Some(wanted) if !names.iter().any(|name| name == wanted) => Some(Finding::problem(
-            format!("PreviewClass {wanted}"),
-            "there is no class of that name",
-            if names.is_empty() {
-                "create it: docs/previews.md shows one".to_owned()
+        Some(wanted) if !names.iter().any(|name| name == wanted) => {
+            let remedy = if names.is_empty() {
+                "create it: docs/previews.md shows an example".to_owned()
             } else {
-                format!("name one that there is with --class: {}", some_of(&names, 10))
-            },
-        )),
-        None if names.is_empty() => Some(Finding::warning(
-            "PreviewClasses",
-            "there is none, so nobody can have previews",
-            "create one: docs/previews.md shows it",
+                format!("name an existing class with --class: {}", some_of(names, 10))
+            };
+            Some(Subject::new(format!("PreviewClass {wanted}")).problem("not found", remedy))
+        }
+        None if names.is_empty() => Some(Subject::new("PreviewClasses").warning(
+            "none exists, so there can be no previews",
+            "create one: docs/previews.md shows an example",
         )),
         _ => None,
     }
@@ -111,7 +105,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_class_must_be_seen_and_ready() {
+    fn a_class_must_be_reconciled_and_ready() {
         assert_eq!(with(2, "True").verdict, Verdict::Ok);
         let bad = with(2, "False");
         assert_eq!(bad.verdict, Verdict::Problem);
@@ -125,7 +119,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_class_that_was_asked_for_must_be_there() {
+    fn the_requested_class_must_exist() {
         let classes = [class(|_| ())];
         assert_eq!(found(&classes, Some("standard")), None);
         assert_eq!(found(&classes, None), None);

@@ -7,27 +7,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt as _};
 use serde_json::Value;
 
-use super::{Finding, Looked};
+use super::{Finding, Looked, Subject, Unread};
 use crate::api::{GatewayRouting, Routing};
 
 /// Host label and namespace of a sample preview, to check listeners with.
 const SAMPLE: &str = "pr-1-shop";
 
 /// Checks that the API server serves the kinds of Gateway API v1.
-pub fn served(kinds: &Result<Vec<String>, String>) -> Finding {
-    const WHAT: &str = "Gateway API";
+pub fn served(kinds: &Result<Vec<String>, Unread>) -> Finding {
+    let subject = Subject::new("Gateway API");
     match kinds {
-        Err(why) => Finding::problem(
-            WHAT,
-            format!("could not be asked for: {why}"),
-            "see whether the API server is well",
-        ),
+        Err(unread) => subject.unread(unread),
         Ok(kinds) if ["Gateway", "HTTPRoute"].iter().all(|kind| kinds.iter().any(|one| one == kind)) => {
-            Finding::ok(WHAT, "v1 is served")
+            subject.ok("v1 is served")
         }
-        Ok(_) => Finding::problem(
-            WHAT,
-            "gateway.networking.k8s.io/v1 isn't served",
+        Ok(_) => subject.problem(
+            "the API server doesn't serve gateway.networking.k8s.io/v1",
             "install the Gateway API's definitions (standard channel) and a gateway controller, or route through an Ingress",
         ),
     }
@@ -35,91 +30,71 @@ pub fn served(kinds: &Result<Vec<String>, String>) -> Finding {
 
 /// Checks the Gateway through which a class routes.
 pub fn check(routing: &Routing, gateway: &GatewayRouting, seen: &Looked<Value>) -> Vec<Finding> {
-    let what = format!("Gateway {}/{}", gateway.namespace, gateway.name);
-    let seen = match seen {
-        Err(unread) => return vec![unread.finding(what)],
-        Ok(None) => {
-            return vec![Finding::problem(
-                what,
-                "it isn't there, so no preview has a route",
-                "create it, or correct spec.routing.gateway",
-            )];
-        }
-        Ok(Some(seen)) => seen,
+    let GatewayRouting { name, namespace, .. } = gateway;
+    let subject = Subject::new(format!("Gateway {namespace}/{name}"));
+    let missing = "not found, so no preview can be reached";
+    let seen = match subject.require(seen, missing, "create it, or correct spec.routing.gateway") {
+        Ok(seen) => seen,
+        Err(finding) => return vec![finding],
     };
-    let mut wrong = Vec::new();
-    for kind in ["Accepted", "Programmed"] {
-        match condition(&seen["status"]["conditions"], kind) {
-            Some(("True", _)) => {}
-            Some((_, why)) => wrong.push(format!("not {kind}: {why}")),
-            None => wrong.push(format!("no controller says that it is {kind}")),
-        }
-    }
+    let wrong: Vec<String> = ["Accepted", "Programmed"]
+        .into_iter()
+        .filter_map(|kind| match condition(&seen["status"]["conditions"], kind) {
+            Some(("True", _)) => None,
+            Some((_, why)) => Some(format!("not {kind}: {why}")),
+            None => Some(format!("no controller has set the condition {kind}")),
+        })
+        .collect();
     let first = if wrong.is_empty() {
-        Finding::ok(&what, "Accepted and Programmed")
+        subject.ok("Accepted and Programmed")
     } else {
-        Finding::problem(
-            &what,
+        subject.problem(
             wrong.join("; "),
-            format!(
-                "see `kubectl -n {} describe gateway {}` and the log of its controller",
-                gateway.namespace, gateway.name
-            ),
+            format!("see `kubectl -n {namespace} describe gateway {name}` and its controller's log"),
         )
     };
-    vec![first, listener(&what, routing, gateway, seen)]
+    let subject = Subject(format!("{}: listener for *.{}", subject.0, routing.domain));
+    vec![first, listener(&subject, &routing.domain, gateway, seen)]
 }
 
-/// Checks that one of its listeners accepts routes of previews. If none does, it reports the
-/// listener that comes closest.
-fn listener(what: &str, routing: &Routing, gateway: &GatewayRouting, seen: &Value) -> Finding {
-    let domain = &routing.domain;
-    let what = format!("{what}: listener for *.{domain}");
+/// Checks that one of its listeners accepts routes of previews. If none does, it reports the last
+/// one that has the host name.
+fn listener(subject: &Subject, domain: &str, gateway: &GatewayRouting, seen: &Value) -> Finding {
     let all = seen["spec"]["listeners"].as_array().into_iter().flatten();
     let named: Vec<&Value> = all
         .filter(|one| gateway.section_name.as_ref().is_none_or(|name| one["name"] == name.as_str()))
         .collect();
     if let (Some(name), true) = (&gateway.section_name, named.is_empty()) {
-        return Finding::problem(
-            what,
-            format!("it has no listener \"{name}\""),
+        return subject.problem(
+            format!("listener \"{name}\" not found"),
             "correct spec.routing.gateway.sectionName, or add the listener",
         );
     }
-    let here = format!("{SAMPLE}.{domain}");
-    let matching: Vec<&Value> = named
-        .into_iter()
-        .filter(|one| matches!(one["protocol"].as_str(), Some("HTTP" | "HTTPS")))
-        .filter(|one| one["hostname"].as_str().is_none_or(|hostname| serves(hostname, &here)))
-        .collect();
-    if matching.is_empty() {
-        return Finding::problem(
-            what,
-            "no listener for HTTP or HTTPS has that host name, or none",
-            format!("add a listener with the hostname \"*.{domain}\", or correct spec.routing.domain"),
-        );
-    }
-    let mut nearest = None;
+    let host = format!("{SAMPLE}.{domain}");
+    let matching = named.into_iter().filter(|one| {
+        matches!(one["protocol"].as_str(), Some("HTTP" | "HTTPS"))
+            && one["hostname"].as_str().is_none_or(|hostname| covers(hostname, &host))
+    });
+    let mut finding = subject.problem(
+        "no listener for HTTP or HTTPS has this hostname, or none",
+        format!("add a listener with the hostname \"*.{domain}\", or correct spec.routing.domain"),
+    );
     for listener in matching {
         let name = listener["name"].as_str().unwrap_or_default();
-        let finding = match obstacle(listener, seen, &gateway.namespace) {
-            None => return Finding::ok(what, format!("\"{name}\" takes routes of previews")),
-            Some((message, remedy)) => Finding::problem(&what, format!("\"{name}\" {message}"), remedy),
-        };
-        nearest = Some(finding);
+        match obstacle(listener, seen, &gateway.namespace) {
+            None => return subject.ok(format!("\"{name}\" accepts the routes of previews")),
+            Some((why, remedy)) => finding = subject.problem(format!("\"{name}\" {why}"), remedy),
+        }
     }
-    nearest.unwrap_or_else(|| Finding::skipped(what, "no listener was looked at"))
+    finding
 }
 
-/// Returns why the listener accepts no route of a preview.
-fn obstacle(listener: &Value, gateway: &Value, namespace: &str) -> Option<(String, String)> {
+/// Returns why the listener accepts no route of a preview, and the remedy.
+fn obstacle(listener: &Value, gateway: &Value, namespace: &str) -> Option<(String, &'static str)> {
     let allowed = &listener["allowedRoutes"];
     let kinds = allowed["kinds"].as_array().filter(|kinds| !kinds.is_empty());
     if kinds.is_some_and(|kinds| !kinds.iter().any(|kind| kind["kind"] == "HTTPRoute")) {
-        return Some((
-            "takes no HTTPRoute".into(),
-            "add HTTPRoute to the listener's allowedRoutes.kinds".into(),
-        ));
+        return Some(("accepts no HTTPRoute".into(), "add HTTPRoute to the listener's allowedRoutes.kinds"));
     }
     // The default is the Gateway's own namespace.
     match allowed["namespaces"]["from"].as_str().unwrap_or("Same") {
@@ -131,31 +106,27 @@ fn obstacle(listener: &Value, gateway: &Value, namespace: &str) -> Option<(Strin
                     .and_then(|selector| selector.try_into().ok());
             if !selector.is_some_and(|selector| selector.matches(&labels())) {
                 return Some((
-                    "selects other namespaces than those of previews".into(),
-                    "select by a label that previews' namespaces have, as app.kubernetes.io/managed-by: matinee, in allowedRoutes.namespaces.selector".into(),
+                    "doesn't select the namespaces of previews".into(),
+                    "set allowedRoutes.namespaces.selector to a label of previews' namespaces, such as app.kubernetes.io/managed-by: matinee",
                 ));
             }
         }
         from => {
             return Some((
-                format!("takes routes from namespaces \"{from}\" only, and each preview has one of its own (this one's is {namespace})"),
-                "set allowedRoutes.namespaces.from to All, or to Selector with app.kubernetes.io/managed-by: matinee".into(),
+                format!(
+                    "accepts routes from namespaces \"{from}\" only (its own is {namespace}), and each preview has a namespace of its own"
+                ),
+                "set allowedRoutes.namespaces.from to All, or to Selector with app.kubernetes.io/managed-by: matinee",
             ));
         }
     }
-    let states = gateway["status"]["listeners"].as_array().into_iter().flatten();
-    let state = states.into_iter().find(|state| state["name"] == listener["name"])?;
-    for kind in ["Accepted", "ResolvedRefs", "Programmed"] {
-        if let Some((status, why)) = condition(&state["conditions"], kind)
-            && status == "False"
-        {
-            return Some((
-                format!("isn't {kind}: {why}"),
-                "correct the listener: often it is its certificate (tls.certificateRefs) or its port".into(),
-            ));
-        }
-    }
-    None
+    let mut listeners = gateway["status"]["listeners"].as_array().into_iter().flatten();
+    let observed = listeners.find(|observed| observed["name"] == listener["name"])?;
+    let failed = ["Accepted", "ResolvedRefs", "Programmed"].into_iter().find_map(|kind| {
+        let (status, why) = condition(&observed["conditions"], kind)?;
+        (status == "False").then(|| format!("is not {kind}: {why}"))
+    });
+    failed.map(|why| (why, "correct the listener, often its certificate (tls.certificateRefs) or its port"))
 }
 
 /// Returns the labels of a preview's namespace. A label whose value differs between namespaces has
@@ -170,7 +141,7 @@ fn labels() -> BTreeMap<String, String> {
 }
 
 /// Whether a listener's host name covers a name; `*.` matches one or more labels.
-fn serves(hostname: &str, name: &str) -> bool {
+fn covers(hostname: &str, name: &str) -> bool {
     match hostname.strip_prefix("*.") {
         Some(domain) => name.len() > domain.len() && name.ends_with(&format!(".{domain}")),
         None => hostname == name,
@@ -195,8 +166,8 @@ pub fn addresses(seen: &Value) -> Vec<std::net::IpAddr> {
 mod tests {
     use serde_json::json;
 
+    use super::super::Verdict;
     use super::super::class::tests::class;
-    use super::super::{Unread, Verdict};
     use super::*;
 
     fn judge(section: Option<&str>, change: impl FnOnce(&mut Value)) -> Vec<Finding> {
@@ -225,15 +196,15 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_that_works_is_well() {
+    fn a_working_gateway_is_ok() {
         let all = judge(Some("web"), |_| ());
-        assert_eq!(all[0], Finding::ok("Gateway gateway/public", "Accepted and Programmed"));
+        assert_eq!(all[0], Subject::new("Gateway gateway/public").ok("Accepted and Programmed"));
         assert_eq!(all[1].what, "Gateway gateway/public: listener for *.preview.example.com");
-        assert_eq!(all[1].message, "\"web\" takes routes of previews");
+        assert_eq!(all[1].message, "\"web\" accepts the routes of previews");
     }
 
     #[test]
-    fn one_that_is_missing_or_not_programmed_is_a_problem() {
+    fn a_missing_or_unprogrammed_gateway_is_a_problem() {
         let routing = class(|_| ()).spec.routing;
         let gateway = routing.gateway.clone().unwrap();
         let missing = check(&routing, &gateway, &Ok(None));
@@ -246,13 +217,13 @@ mod tests {
         assert_eq!(pending[0].verdict, Verdict::Problem);
         assert_eq!(
             pending[0].message,
-            "not Accepted: Invalid, no such class; no controller says that it is Programmed"
+            "not Accepted: Invalid, no such class; no controller has set the condition Programmed"
         );
         assert!(pending[0].remedy.as_ref().unwrap().contains("kubectl -n gateway describe gateway public"));
     }
 
     #[test]
-    fn the_host_name_must_cover_the_domain() {
+    fn a_listener_must_cover_the_domain() {
         for (hostname, fits) in [
             (json!("*.preview.example.com"), true),
             (json!("*.example.com"), true),
@@ -269,11 +240,11 @@ mod tests {
         assert!(remedy.contains("hostname \"*.preview.example.com\""), "{remedy}");
         trouble(None, |seen| seen["spec"]["listeners"][0]["protocol"] = json!("TCP"));
         let (message, remedy) = trouble(Some("tls"), |_| ());
-        assert!(message.contains("no listener \"tls\"") && remedy.contains("sectionName"));
+        assert!(message.contains("listener \"tls\" not found") && remedy.contains("sectionName"));
     }
 
     #[test]
-    fn routes_must_be_taken_from_the_namespaces_of_previews() {
+    fn a_listener_must_accept_routes_from_previews_namespaces() {
         let with = |namespaces: Value| {
             judge(None, |seen| {
                 seen["spec"]["listeners"][0]["allowedRoutes"] = json!({"namespaces": namespaces});
@@ -301,25 +272,25 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_in_trouble_says_which() {
+    fn a_failed_listener_names_its_condition() {
         let (message, remedy) = trouble(None, |seen| {
             seen["status"]["listeners"][0]["conditions"] = json!([
                 {"type": "ResolvedRefs", "status": "False", "reason": "InvalidCertificateRef", "message": "no Secret"},
             ]);
         });
-        assert_eq!(message, "\"web\" isn't ResolvedRefs: InvalidCertificateRef, no Secret");
+        assert_eq!(message, "\"web\" is not ResolvedRefs: InvalidCertificateRef, no Secret");
         assert!(remedy.contains("certificateRefs"));
         let (message, _) = trouble(None, |seen| {
             seen["spec"]["listeners"][0]["allowedRoutes"]["kinds"] = json!([{"kind": "GRPCRoute"}]);
         });
-        assert!(message.contains("takes no HTTPRoute"));
+        assert!(message.contains("accepts no HTTPRoute"));
     }
 
     #[test]
     fn the_gateway_api_must_be_served() {
         let kinds = |names: &[&str]| Ok(names.iter().map(|name| (*name).to_owned()).collect());
         assert_eq!(served(&kinds(&["Gateway", "HTTPRoute", "GatewayClass"])).verdict, Verdict::Ok);
-        for none in [kinds(&[]), kinds(&["Gateway"]), Err("no answer".to_owned())] {
+        for none in [kinds(&[]), kinds(&["Gateway"]), Err(Unread::Failed("no answer".to_owned()))] {
             assert_eq!(served(&none).verdict, Verdict::Problem);
         }
         assert!(served(&kinds(&[])).remedy.unwrap().contains("install"));

@@ -3,7 +3,7 @@
 use k8s_openapi::api::networking::v1::IngressClass;
 use kube::ResourceExt as _;
 
-use super::{Finding, Unread, some_of};
+use super::{Finding, Subject, Unread, some_of};
 use crate::api::IngressRouting;
 
 /// Annotation of the default `IngressClass`.
@@ -12,35 +12,30 @@ const DEFAULT: &str = "ingressclass.kubernetes.io/is-default-class";
 
 /// Checks that the cluster has the `IngressClass` that a class names, or a default one.
 pub fn check(routing: &IngressRouting, classes: &Result<Vec<IngressClass>, Unread>) -> Finding {
+    let subject = Subject::new("IngressClass");
     let classes = match classes {
-        Err(unread) => return unread.finding("IngressClass"),
+        Err(unread) => return subject.unread(unread),
         Ok(classes) => classes,
     };
     let names: Vec<String> = classes.iter().map(kube::ResourceExt::name_any).collect();
-    let known = if names.is_empty() {
-        "there is none".to_owned()
-    } else {
-        format!("there is {}", some_of(&names, 5))
-    };
+    let existing = if names.is_empty() { "none".to_owned() } else { some_of(&names, 5) };
     if let Some(name) = &routing.class_name {
-        let what = format!("IngressClass {name}");
+        let subject = Subject::new(format!("IngressClass {name}"));
         return if names.contains(name) {
-            Finding::ok(what, "it is there")
+            subject.ok("found")
         } else {
-            Finding::problem(
-                what,
-                format!("it isn't there ({known})"),
+            subject.problem(
+                format!("not found (existing: {existing})"),
                 "correct spec.routing.ingress.className, or install its ingress controller",
             )
         };
     }
-    let default =
-        classes.iter().find(|one| one.annotations().get(DEFAULT).is_some_and(|value| value == "true"));
-    match default {
-        Some(class) => Finding::ok("IngressClass", format!("the cluster's default is {}", class.name_any())),
-        None => Finding::problem(
-            "IngressClass",
-            format!("spec.routing.ingress.className isn't set, and the cluster has no default ({known})"),
+    let is_default =
+        |one: &&IngressClass| one.annotations().get(DEFAULT).is_some_and(|value| value == "true");
+    match classes.iter().find(is_default) {
+        Some(class) => subject.ok(format!("the cluster's default is {}", class.name_any())),
+        None => subject.problem(
+            format!("the cluster has no default (existing: {existing}), and spec.routing.ingress.className isn't set"),
             "set spec.routing.ingress.className",
         ),
     }
@@ -61,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_class_or_a_default_must_be_there() {
+    fn the_named_class_or_a_default_must_exist() {
         let routing = |text| serde_json::from_str::<IngressRouting>(text).unwrap();
         let (named, unnamed) = (routing(r#"{"className": "nginx"}"#), routing("{}"));
         let (nginx, traefik) = (class("nginx", false), class("traefik", true));
@@ -77,7 +72,7 @@ mod tests {
             assert_eq!(finding.remedy.is_some(), verdict == Verdict::Problem);
         }
         let wrong = check(&named, &Ok(vec![traefik]));
-        assert!(wrong.message.contains("there is traefik") && wrong.remedy.unwrap().contains("className"));
+        assert!(wrong.message.contains("existing: traefik") && wrong.remedy.unwrap().contains("className"));
         assert_eq!(check(&named, &Err(Unread::Forbidden)).verdict, Verdict::Skipped);
     }
 }

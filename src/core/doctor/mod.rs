@@ -1,22 +1,22 @@
 //! Checks of `matinee doctor`: they turn observations of an installation into findings, each
-//! trouble with its remedy.
+//! problem with its remedy.
 
+pub mod api_server;
 pub mod class;
-pub mod definitions;
+pub mod crds;
+pub mod dns;
 pub mod gateway;
 pub mod ingress;
-pub mod kubernetes;
-pub mod name;
 pub mod operator;
+pub mod output;
+pub mod rbac;
 pub mod repositories;
-pub mod rights;
 pub mod secrets;
-pub mod show;
 
 use serde::Serialize;
 use url::Url;
 
-/// Result of a check.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -30,12 +30,12 @@ pub enum Verdict {
     Skipped,
 }
 
-/// Finding of a check.
+/// Result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Subject of the check.
     pub what: String,
-    /// Result of the check.
+    /// Severity.
     pub verdict: Verdict,
     /// Result in words, on one line; never a secret.
     pub message: String,
@@ -44,34 +44,72 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
-impl Finding {
+/// Subject of a check, from which its findings are created.
+#[derive(Clone, Debug)]
+pub struct Subject(pub String);
+
+impl Subject {
+    /// Creates the subject with this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    fn finding(&self, verdict: Verdict, message: impl Into<String>, remedy: Option<String>) -> Finding {
+        Finding { what: self.0.clone(), verdict, message: message.into(), remedy }
+    }
+
     /// Creates a finding about something that is in order.
-    pub fn ok(what: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { what: what.into(), verdict: Verdict::Ok, message: message.into(), remedy: None }
+    pub fn ok(&self, message: impl Into<String>) -> Finding {
+        self.finding(Verdict::Ok, message, None)
     }
 
     /// Creates a finding about something that works, with restrictions.
-    pub fn warning(what: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let remedy = Some(remedy.into());
-        Self { what: what.into(), verdict: Verdict::Warning, message: message.into(), remedy }
+    pub fn warning(&self, message: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        self.finding(Verdict::Warning, message, Some(remedy.into()))
     }
 
     /// Creates a finding about something that doesn't work.
-    pub fn problem(what: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let remedy = Some(remedy.into());
-        Self { what: what.into(), verdict: Verdict::Problem, message: message.into(), remedy }
+    pub fn problem(&self, message: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        self.finding(Verdict::Problem, message, Some(remedy.into()))
     }
 
     /// Creates a finding about something that wasn't checked; `message` says why.
-    pub fn skipped(what: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { what: what.into(), verdict: Verdict::Skipped, message: message.into(), remedy: None }
+    pub fn skipped(&self, message: impl Into<String>) -> Finding {
+        self.finding(Verdict::Skipped, message, None)
+    }
+
+    /// Creates a finding about an object that couldn't be read.
+    pub fn unread(&self, why: &Unread) -> Finding {
+        match why {
+            Unread::Forbidden => {
+                self.skipped("this account may not read it; run `matinee doctor` as a cluster administrator")
+            }
+            Unread::NotServed => self.skipped("the API server doesn't serve this kind"),
+            Unread::Failed(why) => self
+                .problem(format!("can't be read: {why}"), "check the API server, then run the doctor again"),
+        }
+    }
+
+    /// Returns the object, or the finding that it can't be read, or the problem that it doesn't
+    /// exist.
+    pub fn require<'a, T>(
+        &self,
+        object: &'a Looked<T>,
+        missing: &str,
+        remedy: impl Into<String>,
+    ) -> Result<&'a T, Finding> {
+        match object {
+            Ok(Some(object)) => Ok(object),
+            Ok(None) => Err(self.problem(missing, remedy)),
+            Err(why) => Err(self.unread(why)),
+        }
     }
 }
 
-/// Findings about one subject.
+/// Findings about one part of the installation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Section {
-    /// Their subject.
+    /// Name of the part.
     pub title: String,
     /// The findings, in the order in which they are shown.
     pub findings: Vec<Finding>,
@@ -91,65 +129,16 @@ pub enum Unread {
 /// Result of reading an object; `None` when it doesn't exist.
 pub type Looked<T> = Result<Option<T>, Unread>;
 
-impl Unread {
-    /// Creates the finding about an object that could not be read.
-    pub fn finding(&self, what: impl Into<String>) -> Finding {
-        match self {
-            Self::Forbidden => Finding::skipped(
-                what,
-                "this account may not read it; run `matinee doctor` with an administrator's kubeconfig to have it checked",
-            ),
-            Self::NotServed => Finding::skipped(what, "the cluster doesn't serve the kind"),
-            Self::Failed(why) => Finding::problem(
-                what,
-                format!("could not be read: {why}"),
-                "see whether the API server is well, and run it again",
-            ),
-        }
-    }
-}
-
-/// Number of findings by verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
-    /// Findings that are in order.
-    pub ok: usize,
-    /// Findings with restrictions.
-    pub warnings: usize,
-    /// Findings about something that doesn't work.
-    pub problems: usize,
-    /// Findings that weren't checked.
-    pub skipped: usize,
-}
-
-impl Summary {
-    /// Counts the findings.
-    pub fn of(sections: &[Section]) -> Self {
-        let mut summary = Self::default();
-        for finding in sections.iter().flat_map(|section| &section.findings) {
-            *match finding.verdict {
-                Verdict::Ok => &mut summary.ok,
-                Verdict::Warning => &mut summary.warnings,
-                Verdict::Problem => &mut summary.problems,
-                Verdict::Skipped => &mut summary.skipped,
-            } += 1;
-        }
-        summary
-    }
-}
-
-/// Returns the first names, and the number of the others.
-pub(crate) fn some_of<T: AsRef<str>>(names: &[T], most: usize) -> String {
-    let mut text = names.iter().take(most).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
-    if names.len() > most {
-        text = format!("{text} and {} more", names.len() - most);
-    }
-    text
+/// Joins the first names, and adds the number of the others.
+pub(crate) fn some_of<T: ToString>(names: impl IntoIterator<Item = T>, most: usize) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+    let first = names.iter().take(most).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > most { format!("{first} and {} more", names.len() - most) } else { first }
 }
 
 /// Removes the parts of a URL that could be secret: user information, query and fragment.
 pub fn shown_url(url: &str) -> String {
-    let Ok(mut url) = Url::parse(url) else { return "a URL that can't be read".to_owned() };
+    let Ok(mut url) = Url::parse(url) else { return "(not a URL)".to_owned() };
     let _ = url.set_username("").and_then(|()| url.set_password(None));
     url.set_query(None);
     url.set_fragment(None);
@@ -164,37 +153,36 @@ mod tests {
     fn a_url_is_shown_without_secrets() {
         assert_eq!(shown_url("https://ghe.example.com/api/v3"), "https://ghe.example.com/api/v3");
         assert_eq!(shown_url("https://u:s3cret@h/p?token=s3cret#s3cret"), "https://h/p");
-        assert_eq!(shown_url("s3cret"), "a URL that can't be read");
+        assert_eq!(shown_url("s3cret"), "(not a URL)");
     }
 
     #[test]
-    fn what_may_not_be_read_is_skipped_and_what_fails_is_a_problem() {
-        let finding = Unread::Forbidden.finding("Gateway");
-        assert_eq!((finding.verdict, finding.remedy), (Verdict::Skipped, None));
-        assert!(finding.message.contains("administrator's kubeconfig"), "{}", finding.message);
-        let finding = Unread::Failed("no answer within 5 s".into()).finding("Gateway");
-        assert_eq!(finding.verdict, Verdict::Problem);
-        assert!(finding.message.contains("no answer within 5 s") && finding.remedy.is_some());
-        assert_eq!(Unread::NotServed.finding("Gateway").verdict, Verdict::Skipped);
+    fn forbidden_objects_are_skipped_and_errors_are_problems() {
+        let gateway = Subject::new("Gateway");
+        let forbidden = gateway.unread(&Unread::Forbidden);
+        assert_eq!((forbidden.verdict, forbidden.remedy), (Verdict::Skipped, None));
+        assert!(forbidden.message.contains("cluster administrator"), "{}", forbidden.message);
+        let failed = gateway.unread(&Unread::Failed("no answer within 5 s".into()));
+        assert_eq!(failed.verdict, Verdict::Problem);
+        assert!(failed.message.contains("no answer within 5 s") && failed.remedy.is_some());
+        assert_eq!(gateway.unread(&Unread::NotServed).verdict, Verdict::Skipped);
     }
 
     #[test]
-    fn the_summary_counts_every_finding() {
-        let section = |findings| Section { title: String::new(), findings };
-        let sections = [
-            section(vec![Finding::ok("a", ""), Finding::skipped("b", "")]),
-            section(vec![
-                Finding::problem("c", "", "x"),
-                Finding::warning("d", "", "x"),
-                Finding::ok("e", ""),
-            ]),
-        ];
-        assert_eq!(Summary::of(&sections), Summary { ok: 2, warnings: 1, problems: 1, skipped: 1 });
+    fn a_required_object_must_exist() {
+        let gateway = Subject::new("Gateway");
+        assert_eq!(gateway.require(&Ok(Some(1)), "not found", "create it"), Ok(&1));
+        assert_eq!(
+            gateway.require::<u8>(&Ok(None), "not found", "create it"),
+            Err(gateway.problem("not found", "create it"))
+        );
+        let forbidden = gateway.require::<u8>(&Err(Unread::Forbidden), "", "").unwrap_err();
+        assert_eq!(forbidden.verdict, Verdict::Skipped);
     }
 
     #[test]
-    fn many_are_cut() {
-        assert_eq!(some_of(&["a", "b"], 2), "a, b");
-        assert_eq!(some_of(&["a", "b", "c", "d"], 2), "a, b and 2 more");
+    fn long_lists_are_cut() {
+        assert_eq!(some_of(["a", "b"], 2), "a, b");
+        assert_eq!(some_of(["a", "b", "c", "d"], 2), "a, b and 2 more");
     }
 }

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use super::Finding;
+use super::{Finding, Subject};
 use crate::api::{ConditionStatus, PreviewRepository, find_condition};
 use crate::core::conditions::STALLED;
 use crate::core::truncate::cut;
@@ -15,35 +15,31 @@ const SHOWN: usize = 300;
 /// Lists the PreviewRepositories that wait for somebody to change something. They don't affect
 /// others.
 pub fn check(repositories: &[PreviewRepository]) -> Vec<Finding> {
-    const WHAT: &str = "PreviewRepositories";
+    let subject = Subject::new("PreviewRepositories");
     let mut stalled: Vec<Finding> = repositories.iter().filter_map(stalled).collect();
     let found = stalled.len();
-    if found == 0 {
-        return vec![match repositories.len() {
-            0 => Finding::skipped(WHAT, "there is none"),
-            all => Finding::ok(WHAT, format!("none of {all} is stalled")),
-        }];
-    }
     if found > LISTED {
         stalled.truncate(LISTED - 1);
-        stalled.push(Finding::warning(
-            WHAT,
+        stalled.push(subject.warning(
             format!("{} more are stalled", found - stalled.len()),
-            "`kubectl get previewrepositories -A` lists all",
+            "list all with `kubectl get previewrepositories -A`",
         ));
     }
-    stalled
+    match (found, repositories.len()) {
+        (0, 0) => vec![subject.skipped("none exists")],
+        (0, all) => vec![subject.ok(format!("none of {all} is stalled"))],
+        _ => stalled,
+    }
 }
 
 fn stalled(repository: &PreviewRepository) -> Option<Finding> {
     let condition = find_condition(&repository.status.as_ref()?.conditions, STALLED)?;
     (condition.status == ConditionStatus::True.as_str()).then(|| {
         let (namespace, name) = (repository.namespace().unwrap_or_default(), repository.name_any());
-        Finding::warning(
-            format!("PreviewRepository {namespace}/{name}"),
+        Subject::new(format!("PreviewRepository {namespace}/{name}")).warning(
             format!("{}: {}", condition.reason, cut(&condition.message, SHOWN)),
             format!(
-                "docs/troubleshooting.md explains {}; `kubectl -n {namespace} describe previewrepository {name}`",
+                "correct it: docs/troubleshooting.md explains {}; see `kubectl -n {namespace} describe previewrepository {name}`",
                 condition.reason
             ),
         )
@@ -83,11 +79,11 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn those_that_are_stalled_are_listed_with_why() {
+    fn stalled_repositories_are_listed_with_their_reason() {
         assert_eq!(check(&[])[0].verdict, Verdict::Skipped);
         assert_eq!(
             check(&[with("False"), repository(json!({}))]),
-            [Finding::ok("PreviewRepositories", "none of 2 is stalled")]
+            [Subject::new("PreviewRepositories").ok("none of 2 is stalled")]
         );
         let found = check(&[with("False"), with("True")]);
         assert_eq!(found.len(), 1);
@@ -100,7 +96,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn twenty_lines_are_the_most() {
+    fn at_most_twenty_lines_are_listed() {
         let all = check(&vec![with("True"); 20]);
         assert!(all.len() == 20 && all.iter().all(|one| one.what != "PreviewRepositories"));
         let more = check(&vec![with("True"); 25]);

@@ -3,104 +3,91 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, Looked, Unread};
+use super::{Finding, Looked, Subject};
 use crate::api::{GithubConnection, Registry, SlackConnection};
 use crate::core::image::DOCKER_CONFIG_JSON;
 
 /// The keys of a Secret or ConfigMap that have a value.
 pub type Keys = Looked<BTreeSet<String>>;
 
+/// Checks that the object exists, and then its keys.
+fn check(
+    subject: String,
+    keys: &Keys,
+    create: &str,
+    judge: impl FnOnce(&Subject, &BTreeSet<String>) -> Finding,
+) -> Finding {
+    let subject = Subject(subject);
+    subject.require(keys, "not found", create).map_or_else(|finding| finding, |keys| judge(&subject, keys))
+}
+
 /// Checks GitHub's credentials.
 pub fn github(namespace: &str, connection: &GithubConnection, keys: &Keys) -> Finding {
     let name = &connection.secret_name;
-    let what = format!("Secret {namespace}/{name} for GitHub");
     let create = format!(
         "`kubectl -n {namespace} create secret generic {name} --from-literal=appId=… --from-file=privateKey=…`, or with a token: --from-literal=token=…"
     );
-    let keys = match there(&what, keys, &create) {
-        Ok(keys) => keys,
-        Err(finding) => return finding,
-    };
-    let has = |key: &str| keys.contains(key);
-    match (has("token"), has("appId"), has("privateKey")) {
-        (true, false, false) => Finding::ok(what, "it has a token"),
-        (false, true, true) => Finding::ok(what, "it has an App's id and private key"),
-        (false, true, false) => Finding::problem(what, "privateKey is missing beside appId", create),
-        (false, false, true) => Finding::problem(what, "appId is missing beside privateKey", create),
-        (false, false, false) => {
-            Finding::problem(what, "it has neither token, nor appId and privateKey", create)
+    check(format!("Secret {namespace}/{name} for GitHub"), keys, &create, |subject, keys| {
+        match ["token", "appId", "privateKey"].map(|key| keys.contains(key)) {
+            [true, false, false] => subject.ok("has a token"),
+            [false, true, true] => subject.ok("has an App's id and private key"),
+            [false, true, false] => subject.problem("privateKey is missing", &create),
+            [false, false, true] => subject.problem("appId is missing", &create),
+            [false, false, false] => subject.problem("has neither token, nor appId and privateKey", &create),
+            [true, ..] => subject.problem("has both a token and an App's keys", "remove one of them"),
         }
-        (true, _, _) => Finding::problem(what, "it has both a token and an App's keys", "remove one of them"),
-    }
+    })
 }
 
 /// Checks Slack's secrets. `users` are the keys of the ConfigMap or Secret that maps Slack users to
 /// GitHub users.
 pub fn slack(namespace: &str, connection: &SlackConnection, keys: &Keys, users: &Keys) -> Vec<Finding> {
     let name = &connection.secret_name;
-    let what = format!("Secret {namespace}/{name} for Slack");
     let create = format!(
-        "`kubectl -n {namespace} create secret generic {name} --from-literal=signingSecret=… --from-literal=botToken=…`, as docs/slack.md says"
+        "`kubectl -n {namespace} create secret generic {name} --from-literal=signingSecret=… --from-literal=botToken=…`: see docs/slack.md"
     );
-    let first = match there(&what, keys, &create) {
-        Err(finding) => finding,
-        Ok(keys) if !keys.contains("signingSecret") => {
-            Finding::problem(what, "signingSecret is missing, so no command is taken", create)
+    let secret = check(format!("Secret {namespace}/{name} for Slack"), keys, &create, |subject, keys| {
+        if !keys.contains("signingSecret") {
+            subject.problem("signingSecret is missing, so Matinee rejects all commands", &create)
+        } else if connection.channel.is_some() && !keys.contains("botToken") {
+            subject.problem("botToken is missing, so Matinee can't post to spec.slack.channel", &create)
+        } else {
+            subject.ok("has all needed keys")
         }
-        Ok(keys) if connection.channel.is_some() && !keys.contains("botToken") => {
-            Finding::problem(what, "botToken is missing, so nothing is posted to spec.slack.channel", create)
-        }
-        Ok(_) => Finding::ok(what, "it has what is read"),
-    };
-    let (kind, name) = match (&connection.users_from.config_map_name, &connection.users_from.secret_name) {
+    });
+    let from = &connection.users_from;
+    let (kind, name) = match (&from.config_map_name, &from.secret_name) {
         (Some(name), _) => ("ConfigMap", name.as_str()),
         (None, name) => ("Secret", name.as_deref().unwrap_or_default()),
     };
-    let what = format!("{kind} {namespace}/{name} for Slack's users");
-    let how = "each key is the id of a Slack user, and its value a GitHub login: docs/slack.md shows how";
-    let second = match there(&what, users, &format!("create it: {how}")) {
-        Err(finding) => finding,
-        Ok(users) if users.is_empty() => Finding::warning(
-            what,
-            "it names nobody, so nobody may command from Slack",
-            format!("add people to it: {how}"),
-        ),
-        Ok(users) => Finding::ok(what, format!("users: {}", users.len())),
-    };
-    vec![first, second]
+    let subject = format!("{kind} {namespace}/{name} for Slack's users");
+    let how = "each key is a Slack user's id, and its value a GitHub login: see docs/slack.md";
+    let users = check(subject, users, &format!("create it: {how}"), |subject, users| match users.len() {
+        0 => subject.warning("empty, so nobody may use commands in Slack", format!("add users: {how}")),
+        all => subject.ok(format!("users: {all}")),
+    });
+    vec![secret, users]
 }
 
 /// Checks the credentials of a registry; `None` for a registry without credentials.
 pub fn registry(namespace: &str, registry: &Registry, keys: &Keys) -> Option<Finding> {
-    let name = registry.secret_name.as_ref()?;
-    let what = format!("Secret {namespace}/{name} for {}", registry.host);
-    let create = format!(
-        "`kubectl -n {namespace} create secret docker-registry {name} --docker-server={} …`",
-        registry.host
-    );
-    Some(match there(&what, keys, &create) {
-        Err(finding) => finding,
-        Ok(keys) if keys.contains(DOCKER_CONFIG_JSON) => Finding::ok(what, "it has a registry's credentials"),
-        Ok(_) => Finding::problem(what, format!("{DOCKER_CONFIG_JSON} is missing"), create),
-    })
-}
-
-fn there<'a>(what: &str, keys: &'a Keys, create: &str) -> Result<&'a BTreeSet<String>, Finding> {
-    match keys {
-        Ok(Some(keys)) => Ok(keys),
-        Ok(None) => Err(Finding::problem(what, "it isn't there", create)),
-        Err(Unread::Forbidden) => {
-            Err(Finding::skipped(what, "this account may not read it: the operator and administrators may"))
+    let (name, host) = (registry.secret_name.as_ref()?, &registry.host);
+    let create =
+        format!("`kubectl -n {namespace} create secret docker-registry {name} --docker-server={host} …`");
+    Some(check(format!("Secret {namespace}/{name} for {host}"), keys, &create, |subject, keys| {
+        if keys.contains(DOCKER_CONFIG_JSON) {
+            subject.ok("has a registry's credentials")
+        } else {
+            subject.problem(format!("{DOCKER_CONFIG_JSON} is missing"), &create)
         }
-        Err(unread) => Err(unread.finding(what)),
-    }
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::Verdict;
+    use super::super::{Unread, Verdict};
     use super::*;
 
     #[allow(clippy::unnecessary_wraps)] // same type as the checks take
@@ -137,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn slack_needs_its_signing_secret_and_to_post_a_bot_token() {
+    fn slack_needs_a_signing_secret_and_a_bot_token_to_post() {
         let connection = |more: serde_json::Value| -> SlackConnection {
             let mut all = json!({"secretName": "slack", "usersFrom": {"configMapName": "people"}});
             all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -145,7 +132,7 @@ mod tests {
         };
         let plain = connection(json!({}));
         let fine = slack("m", &plain, &keys(&["signingSecret"]), &keys(&["U1", "U2"]));
-        assert_eq!(fine[1], Finding::ok("ConfigMap m/people for Slack's users", "users: 2"));
+        assert_eq!(fine[1], Subject::new("ConfigMap m/people for Slack's users").ok("users: 2"));
         assert!(fine.iter().all(|finding| finding.verdict == Verdict::Ok), "{fine:?}");
 
         let posting = connection(json!({"channel": "C1"}));
@@ -156,7 +143,7 @@ mod tests {
 
         let secret = connection(json!({"usersFrom": {"secretName": "people"}}));
         let nobody = slack("m", &secret, &Ok(None), &keys(&[]));
-        assert_eq!(nobody[0].message, "it isn't there");
+        assert_eq!(nobody[0].message, "not found");
         assert_eq!(
             (nobody[1].verdict, nobody[1].what.as_str()),
             (Verdict::Warning, "Secret m/people for Slack's users")
@@ -165,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_needs_what_docker_login_writes() {
+    fn a_registry_needs_docker_credentials() {
         let with = |secret: Option<&str>| Registry {
             host: "ghcr.io".into(),
             secret_name: secret.map(str::to_owned),

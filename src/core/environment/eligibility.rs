@@ -5,9 +5,9 @@
 use crate::api::{
     ClassPullRequests, Permission, PullRequestSource, PullRequestTrigger, Reaction, RepositoryEnvironment,
 };
-use crate::core::environment::resolved::Mistake;
 use crate::core::forge::PullRequest;
 use crate::core::glob::{Filter, FilterOf};
+use crate::core::mistake::{Mistake, Reason};
 use crate::core::truncate::short_sha;
 
 /// Result of the check.
@@ -77,11 +77,6 @@ pub fn judge(
     }
 }
 
-/// Reason for a commit that never was the head of its pull request.
-pub const NOT_THE_HEAD: &str = "NotTheHead";
-/// Reason for a PreviewRepository with invalid filter patterns.
-pub const PATTERN_INVALID: &str = "PatternInvalid";
-
 /// Remedy for a commit that isn't the head. It is short because GitHub shows 140 characters of a
 /// message.
 const DEPLOY_THE_HEAD: &str = "create the deployment with github.event.pull_request.head.sha";
@@ -95,7 +90,7 @@ fn trial_merge(pull_request: &PullRequest, sha: &str) -> Mistake {
         short(sha),
         pull_request.number
     );
-    Mistake { reason: NOT_THE_HEAD, message }
+    Mistake { reason: Reason::NotTheHead, message }
 }
 
 /// Most commits of a pull request that GitHub lists.
@@ -110,7 +105,7 @@ pub fn never_the_head(number: i64, sha: &str, commits: &[String]) -> Option<Mist
         return None;
     }
     let message = format!("{} isn't a commit of pull request {number}: {DEPLOY_THE_HEAD}", short(sha));
-    Some(Mistake { reason: NOT_THE_HEAD, message })
+    Some(Mistake { reason: Reason::NotTheHead, message })
 }
 
 fn short(sha: &str) -> String {
@@ -131,7 +126,10 @@ pub enum Unselected {
 pub fn patterns_invalid(environment: &str, problems: &[String]) -> Mistake {
     let problems: Vec<String> =
         problems.iter().map(|problem| format!("spec.environments[{environment}].{problem}")).collect();
-    Mistake { reason: PATTERN_INVALID, message: format!("the PreviewRepository's {}", problems.join("; ")) }
+    Mistake {
+        reason: Reason::PatternInvalid,
+        message: format!("the PreviewRepository's {}", problems.join("; ")),
+    }
 }
 
 /// Returns the trigger's filter of base branches.
@@ -221,12 +219,19 @@ fn kind_allowed(
             pull_request.fork,
             class.forks,
             trigger.forks,
-            "ForkNotAllowed",
+            Reason::ForkNotAllowed,
             "its head is in another repository (a fork)",
             "forks",
         ),
-        (pull_request.draft, class.drafts, trigger.drafts, "DraftNotAllowed", "it is a draft", "drafts"),
-        (pull_request.bot, class.bots, trigger.bots, "BotNotAllowed", "a bot opened it", "bots"),
+        (
+            pull_request.draft,
+            class.drafts,
+            trigger.drafts,
+            Reason::DraftNotAllowed,
+            "it is a draft",
+            "drafts",
+        ),
+        (pull_request.bot, class.bots, trigger.bots, Reason::BotNotAllowed, "a bot opened it", "bots"),
     ];
     for (applies, permission, reaction, reason, why, field) in kinds {
         if !applies {
@@ -308,7 +313,7 @@ mod tests {
     fn reason(verdict: &Verdict) -> &str {
         match verdict {
             Verdict::Allowed => "Allowed",
-            Verdict::Refused(mistake) => mistake.reason,
+            Verdict::Refused(mistake) => mistake.reason.as_str(),
             Verdict::Superseded { .. } => "Superseded",
             Verdict::Over { reason, .. } => reason,
         }
@@ -386,7 +391,7 @@ mod tests {
         else {
             panic!("not rejected");
         };
-        assert_eq!(mistake.reason, PATTERN_INVALID);
+        assert_eq!(mistake.reason, Reason::PatternInvalid);
         for place in ["baseBranches[1] \"release-[\"", "baseBranches[2] \"?\""] {
             let wanted = format!("spec.environments[preview].trigger.pullRequest.{place}");
             assert!(mistake.message.contains(&wanted), "{}", mistake.message);
@@ -409,7 +414,7 @@ mod tests {
             false,
         );
         let Verdict::Refused(mistake) = verdict else { panic!("{verdict:?}") };
-        assert_eq!(mistake.reason, NOT_THE_HEAD);
+        assert_eq!(mistake.reason, Reason::NotTheHead);
         assert!(mistake.message.starts_with("commit 3333333 is GitHub's trial merge of pull request 12345"));
         assert!(mistake.message.contains("github.event.pull_request.head.sha"));
         assert!(
@@ -427,7 +432,7 @@ mod tests {
         let many: Vec<String> = (0..250).map(|number| format!("{number:040x}")).collect();
         assert_eq!(never_the_head(12_345, &stranger, &many), None, "the list may be incomplete");
         let mistake = never_the_head(12_345, &stranger, &commits).unwrap();
-        assert_eq!(mistake.reason, NOT_THE_HEAD);
+        assert_eq!(mistake.reason, Reason::NotTheHead);
         assert!(
             mistake.message.contains("commit 5555555 isn't a commit of pull request 12345"),
             "{}",

@@ -2,7 +2,7 @@
 
 /// Why an environment waits or failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum EnvironmentReason {
     /// The previous namespace of the same name is still being deleted.
     NamespaceTerminating,
     /// The Job of an earlier revision is still being deleted.
@@ -13,7 +13,10 @@ pub enum Reason {
     Health(String),
 }
 
-impl Reason {
+impl EnvironmentReason {
+    /// The reasons that aren't Kubernetes' own.
+    pub const OWN: &[Self] = &[Self::NamespaceTerminating, Self::ReplacingJob, Self::NotAnswering];
+
     /// The reason as a condition has it.
     pub fn as_str(&self) -> &str {
         match self {

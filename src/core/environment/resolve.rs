@@ -13,8 +13,9 @@ use crate::api::{
 use crate::core::cause::Cause;
 use crate::core::deployment::{ownership, triggers};
 use crate::core::environment::eligibility;
-use crate::core::environment::resolved::{Mistake, Target};
+use crate::core::environment::resolved::Target;
 use crate::core::forge::RepositoryName;
+use crate::core::mistake::{Mistake, Reason};
 use crate::core::{class_limits, naming};
 
 /// PreviewRepository, entry and class of an environment, after the checks in [`admit`].
@@ -45,7 +46,7 @@ pub fn admit<'a, R: Borrow<PreviewRepository>>(
         let cause = Cause::new(format!("there is no PreviewRepository {namespace}/{repository_name}"))
             .detail("spec.repositoryRef.name")
             .remedy("create it, or delete this object");
-        Mistake::new("RepositoryMissing", cause)
+        Mistake::new(Reason::RepositoryMissing, cause)
     })?;
     let entry =
         repository.spec.environments.iter().find(|entry| entry.name == environment).ok_or_else(|| {
@@ -54,7 +55,7 @@ pub fn admit<'a, R: Borrow<PreviewRepository>>(
             ))
             .detail("spec.environment, spec.environments")
             .remedy("add it");
-            Mistake::new("EnvironmentUnknown", cause)
+            Mistake::new(Reason::EnvironmentUnknown, cause)
         })?;
     let class = class.ok_or_else(|| class_missing(repository))?;
     ownership::class_admits(class, repository)?;
@@ -71,7 +72,7 @@ pub fn class_missing(repository: &PreviewRepository) -> Mistake {
         None => ("no PreviewClass is the default".to_owned(), format!("set it, or {ASK}")),
     };
     let cause = Cause::new(what).detail(format!("{}, spec.className", title(repository))).remedy(remedy);
-    Mistake::new("ClassMissing", cause)
+    Mistake::new(Reason::ClassMissing, cause)
 }
 
 fn title(repository: &PreviewRepository) -> String {
@@ -99,7 +100,7 @@ pub fn patterns(repository: &PreviewRepository) -> Result<(), Mistake> {
     }
     let namespace = repository.namespace().unwrap_or_default();
     let message = format!("PreviewRepository {namespace}/{}: {}", repository.name_any(), found.join("; "));
-    Err(Mistake { reason: eligibility::PATTERN_INVALID, message })
+    Err(Mistake { reason: Reason::PatternInvalid, message })
 }
 
 /// Mistake of requesting a pull request's environment without a pull request, or a shared
@@ -118,7 +119,7 @@ pub fn wrong_place(
         ))
         .remedy("leave spec.pullRequest out"),
     };
-    Mistake::new("WrongPlace", cause.detail("spec.pullRequest"))
+    Mistake::new(Reason::WrongPlace, cause.detail("spec.pullRequest"))
 }
 
 /// Mistake of naming a template that doesn't exist.
@@ -131,7 +132,7 @@ pub fn template_missing(
     let cause = Cause::new(format!("there is no PreviewTemplate {namespace}/{template}"))
         .detail(format!("{}, spec.environments[{}].deploy.template.ref.name", title(repository), entry.name))
         .remedy("create it");
-    Mistake::new("TemplateMissing", cause)
+    Mistake::new(Reason::TemplateMissing, cause)
 }
 
 /// Resolves everything that the plan of an admitted environment needs. `template` is the one that
@@ -154,7 +155,7 @@ pub fn validate<E: Borrow<PreviewEnvironment>>(
         let cause = Cause::new(format!("environment {} has nothing to deploy", entry.name))
             .detail(format!("{}, spec.environments[{}]", title(repository), entry.name))
             .remedy("set deploy.template, or leave its deployments to another tool");
-        Mistake::new("NothingToDeploy", cause)
+        Mistake::new(Reason::NothingToDeploy, cause)
     })?;
     class_limits::check(class)?;
     let template =
@@ -197,7 +198,7 @@ fn host_taken(host: &str, holder: &PreviewEnvironment) -> Mistake {
         .remedy(
             "rename the endpoint, the environment or the PreviewRepository object that it is made from, or use a class with another domain",
         );
-    Mistake::new("HostTaken", cause)
+    Mistake::new(Reason::HostTaken, cause)
 }
 
 /// Returns the oldest environment with this host name, as its own or an endpoint's; `None` when
@@ -237,7 +238,7 @@ fn parameters(
     let unknown = |parameter: &Parameter, place: String, remedy: &str| {
         let what =
             format!("PreviewTemplate {} declares no parameter {}", template.name_any(), parameter.name);
-        Mistake::new("ParameterUnknown", Cause::new(what).detail(place).remedy(remedy))
+        Mistake::new(Reason::ParameterUnknown, Cause::new(what).detail(place).remedy(remedy))
     };
     let entry_parameters =
         format!("{}, spec.environments[{}].deploy.parameters", title(repository), entry.name);
@@ -260,7 +261,7 @@ fn parameters(
                 let what =
                     format!("PreviewTemplate {} needs parameter {}", template.name_any(), declared.name);
                 let cause = Cause::new(what).detail(entry_parameters.clone()).remedy("give it a value");
-                Mistake::new("ParameterMissing", cause)
+                Mistake::new(Reason::ParameterMissing, cause)
             })?;
             Ok((declared.name.clone(), value.clone()))
         })

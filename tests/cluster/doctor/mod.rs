@@ -1,7 +1,7 @@
 //! `matinee doctor`: what it prints for a correct stage, and for faults one at a time, each in a
 //! class of its own.
 
-mod said;
+mod output;
 
 use anyhow::{Context as _, Result, ensure};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -10,23 +10,23 @@ use playground::stage::{NewProject, OWNER, SYSTEM, Stage};
 use serde_json::{Value, json};
 
 use crate::harness::tests;
-use crate::play::{SOON, open};
-use said::{about, apply, doctor, lease, seen};
+use crate::support::{SOON, open};
+use output::{about, apply, doctor, lease, seen};
 
 tests![
-    all_is_well,
-    it_looks_with_the_rights_of_the_operator_too,
-    what_a_class_names_and_is_not_there_is_told,
-    an_app_that_lacks_what_a_repository_needs_is_told,
-    rights_that_lack_or_are_too_many_are_told,
-    an_operator_that_does_not_work_is_told,
-    an_ingress_class_that_is_not_there_is_told,
+    a_correct_installation_has_no_problems,
+    it_runs_with_the_rights_of_the_operator,
+    missing_objects_of_a_class_are_problems,
+    missing_permissions_of_the_app_are_problems,
+    missing_and_excess_rights_are_reported,
+    an_expired_lease_and_drain_mode_are_problems,
+    a_missing_ingress_class_is_a_problem,
 ];
 
 /// The ConfigMap of the stage's operator, as its option `--config-map` names it.
 const SETTINGS: &str = "matinee-settings";
 
-async fn all_is_well(stage: &Stage) -> Result<()> {
+async fn a_correct_installation_has_no_problems(stage: &Stage) -> Result<()> {
     let class = "doctor-well";
     stage.class_like(class, |class| class["forge"]["github"]["secretName"] = json!("github-app")).await?;
     seen(stage, class).await?;
@@ -35,27 +35,26 @@ async fn all_is_well(stage: &Stage) -> Result<()> {
     let said = doctor(kubeconfig, &["--class", class, "--config-map", SETTINGS]).await?.ended(0)?;
     for start in [
         "API server: Kubernetes v1.",
-        "clock: this machine's clock agrees with the API server's",
         "Gateway API: v1 is served",
-        "previewclasses.matinee.dev: served, and this version's",
-        "previewrepositories.matinee.dev: served, and this version's",
-        "previewtemplates.matinee.dev: served, and this version's",
-        "deploymentrequests.matinee.dev: served, and this version's",
-        "deploymentcommands.matinee.dev: served, and this version's",
-        "previewenvironments.matinee.dev: served, and this version's",
+        "previewclasses.matinee.dev: served, with this program's schema",
+        "previewrepositories.matinee.dev: served, with this program's schema",
+        "previewtemplates.matinee.dev: served, with this program's schema",
+        "deploymentrequests.matinee.dev: served, with this program's schema",
+        "deploymentcommands.matinee.dev: served, with this program's schema",
+        "previewenvironments.matinee.dev: served, with this program's schema",
         "needed rights: system:serviceaccount:matinee-system:matinee has all",
-        "no other rights: ",
-        "ClusterRole matinee-deployer: it has 5 rules",
+        "excess rights: none: ",
+        "ClusterRole matinee-deployer: 5 rules",
         "Lease matinee-system/matinee: held by stage",
-        "Ready: the operator has looked at it",
-        "Secret matinee-system/github-app for GitHub: it has an App's id and private key",
-        "Secret matinee-system/slack for Slack: it has what is read",
+        "Ready: the operator has reconciled the class",
+        "Secret matinee-system/github-app for GitHub: has an App's id and private key",
+        "Secret matinee-system/slack for Slack: has all needed keys",
         "Gateway gateway-system/previews: Accepted and Programmed",
-        "Gateway gateway-system/previews: listener for *.preview.localhost: \"web\" takes routes of previews",
-        "names under preview.localhost: they are this machine",
-        "credentials: GitHub takes them for the App matinee",
+        "Gateway gateway-system/previews: listener for *.preview.localhost: \"web\" accepts the routes of previews",
+        "DNS record *.preview.localhost: not needed",
+        "credentials: valid for the App matinee",
         "clock: this machine's clock agrees with GitHub's",
-        "permissions: the App has all that are needed",
+        "permissions: the App has all needed permissions",
         "installations: on acme",
         "rate limit of the installation on acme: ",
         "PreviewRepositories: none of 1 is stalled",
@@ -85,31 +84,31 @@ async fn all_is_well(stage: &Stage) -> Result<()> {
     stage.class_like(token, |_| ()).await?;
     seen(stage, token).await?;
     let said = about(stage, token).await?.ended(0)?;
-    said.line("✓", "credentials: GitHub takes the token of matinee-bot")?;
-    said.line("✓", "permissions: a classic token with the scope repo")?;
-    said.line("–", "webhook: webhooks of repositories can be read with administration rights only")?;
-    said.line("–", "Lease: no leader election")?;
+    said.line("✓", "credentials: valid token of matinee-bot")?;
+    said.line("✓", "permissions: classic token with the scope repo")?;
+    said.line("–", "webhook: not checked: only administrators of a repository may read its webhooks")?;
+    said.line("–", "Lease: not checked: leader election is off")?;
     stage.repositories(&project.namespace).delete(&project.name, &DeleteParams::default()).await?;
     Ok(())
 }
 
-async fn it_looks_with_the_rights_of_the_operator_too(stage: &Stage) -> Result<()> {
+async fn it_runs_with_the_rights_of_the_operator(stage: &Stage) -> Result<()> {
     let class = "doctor-operator";
     stage.class_like(class, |class| class["forge"]["github"]["secretName"] = json!("github-app")).await?;
     seen(stage, class).await?;
     let kubeconfig = stage.operator().kubeconfig();
     let said = doctor(kubeconfig, &["--class", class, "--lease-name", ""]).await?.ended(0)?;
-    said.line("–", "ConfigMap: --config-map isn't said")?;
+    said.line("–", "ConfigMap: not checked: without --config-map")?;
     let (server, _) = said.line("✓", "API server: ")?;
-    ensure!(server.ends_with("asked as system:serviceaccount:matinee-system:matinee"), "{server}");
+    ensure!(server.ends_with(", user system:serviceaccount:matinee-system:matinee"), "{server}");
     for start in [
-        "previewclasses.matinee.dev: served, ",
-        "previewenvironments.matinee.dev: served, ",
+        "previewclasses.matinee.dev: served; this account may not read its version",
+        "previewenvironments.matinee.dev: served; this account may not read its version",
         "needed rights: system:serviceaccount:matinee-system:matinee has all",
-        "no other rights: ",
-        "Secret matinee-system/github-app for GitHub: it has an App's id",
-        "names under preview.localhost: ",
-        "credentials: GitHub takes them for the App matinee",
+        "excess rights: none: ",
+        "Secret matinee-system/github-app for GitHub: has an App's id",
+        "DNS record *.preview.localhost: ",
+        "credentials: valid for the App matinee",
     ] {
         said.line("✓", start)?;
     }
@@ -124,14 +123,14 @@ async fn it_looks_with_the_rights_of_the_operator_too(stage: &Stage) -> Result<(
         })
         .await?;
     let said = doctor(&other, &["--lease-name", ""]).await?.ended(0)?;
-    said.line("–", "needed rights: this account may not ask for the rights of others")?;
+    said.line("–", "needed rights: this account may not check the rights of others")?;
     said.line("–", "PreviewClasses: this account may not read it")?;
     said.line("–", "PreviewRepositories: this account may not read it")?;
-    said.line("✓", "previewclasses.matinee.dev: served, with this version's fields")?;
+    said.line("✓", "previewclasses.matinee.dev: served; this account may not read its version")?;
     Ok(())
 }
 
-async fn what_a_class_names_and_is_not_there_is_told(stage: &Stage) -> Result<()> {
+async fn missing_objects_of_a_class_are_problems(stage: &Stage) -> Result<()> {
     let class = "doctor-missing";
     stage
         .class_like(class, |class| {
@@ -148,18 +147,18 @@ async fn what_a_class_names_and_is_not_there_is_told(stage: &Stage) -> Result<()
     said.tells("✗", "Ready: SecretMissing: ", "docs/troubleshooting.md explains SecretMissing")?;
     said.tells(
         "✗",
-        "Secret matinee-system/doctor-no-github for GitHub: it isn't there",
+        "Secret matinee-system/doctor-no-github for GitHub: not found",
         "kubectl -n matinee-system create secret generic doctor-no-github",
     )?;
-    said.tells("✗", "Secret matinee-system/doctor-no-slack for Slack: it isn't there", "signingSecret")?;
+    said.tells("✗", "Secret matinee-system/doctor-no-slack for Slack: not found", "signingSecret")?;
     said.tells(
         "✗",
-        "Secret matinee-system/doctor-no-registry for ghcr.io: it isn't there",
+        "Secret matinee-system/doctor-no-registry for ghcr.io: not found",
         "create secret docker-registry doctor-no-registry",
     )?;
-    said.tells("✗", "Gateway gateway-system/doctor-no-gateway: it isn't there", "spec.routing.gateway")?;
-    said.tells("✗", "names under doctor.invalid: doctor-", "add a DNS record for *.doctor.invalid")?;
-    said.line("–", "credentials: not tried")?;
+    said.tells("✗", "Gateway gateway-system/doctor-no-gateway: not found", "spec.routing.gateway")?;
+    said.tells("✗", "DNS record *.doctor.invalid: doctor-", "add a DNS record for *.doctor.invalid")?;
+    said.line("–", "credentials: not checked")?;
 
     // A Gateway exists but accepts no routes of previews.
     apply(
@@ -179,20 +178,20 @@ async fn what_a_class_names_and_is_not_there_is_told(stage: &Stage) -> Result<()
     stage.class_like(closed, |class| class["routing"]["gateway"]["name"] = json!(closed)).await?;
     seen(stage, closed).await?;
     let said = about(stage, closed).await?.ended(1)?;
-    said.tells("✗", "Gateway gateway-system/doctor-closed: ", "log of its controller")?;
+    said.tells("✗", "Gateway gateway-system/doctor-closed: ", "its controller's log")?;
     said.tells(
         "✗",
-        "Gateway gateway-system/doctor-closed: listener for *.preview.localhost: \"web\" takes routes from namespaces \"Same\" only",
+        "Gateway gateway-system/doctor-closed: listener for *.preview.localhost: \"web\" accepts routes from namespaces \"Same\" only",
         "allowedRoutes.namespaces.from to All",
     )?;
     let gateways = stage.objects("gateway.networking.k8s.io/v1", "Gateway", Some("gateway-system"));
     gateways.delete("doctor-closed", &DeleteParams::default()).await?;
 
     let said = about(stage, "doctor-no-class").await?.ended(1)?;
-    said.tells("✗", "PreviewClass doctor-no-class: there is no class of that name", "--class")
+    said.tells("✗", "PreviewClass doctor-no-class: not found", "--class")
 }
 
-async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Result<()> {
+async fn missing_permissions_of_the_app_are_problems(stage: &Stage) -> Result<()> {
     let name = "doctor-app";
     let github = stage.github();
     let permissions = [("deployments", "write"), ("pull_requests", "read"), ("administration", "write")];
@@ -230,15 +229,15 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
     let said = about(stage, name).await?.ended(1)?;
     said.tells(
         "✗",
-        "permissions: the App lacks Contents: read, needed with trigger.push of PreviewRepository team-doctor-app/doctor-app",
+        "permissions: the App lacks Contents: read, needed for trigger.push of PreviewRepository team-doctor-app/doctor-app",
         "/settings/apps/doctor-app/permissions",
     )?;
-    said.tells("!", "permissions: more than needed: administration: write", "take them away")?;
+    said.tells("!", "permissions: Matinee doesn't need administration: write", "remove them")?;
     said.tells("!", "events: the App isn't subscribed to \"Pushes\"", "subscribe to \"Pushes\"")?;
-    said.line("✓", &format!("webhook: it leads to {}", stage.operator().webhook_url()))?;
+    said.line("✓", &format!("webhook: its URL is {}", stage.operator().webhook_url()))?;
     said.tells("✗", "deliveries: ", "the secrets differ: set the webhook's secret")?;
     let (deliveries, _) = said.line("✗", "deliveries: ")?;
-    ensure!(deliveries.contains("failed") && deliveries.contains("answered 403"), "{deliveries}");
+    ensure!(deliveries.contains("failed") && deliveries.contains("with response 403"), "{deliveries}");
 
     // The Secret names an installation on another account than the PreviewRepository's.
     let elsewhere = NewInstallation { account: "doctor-elsewhere".to_owned(), repositories: None };
@@ -250,7 +249,7 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
     let said = about(stage, name).await?.ended(1)?;
     said.tells(
         "✗",
-        "installations: not installed where PreviewRepository team-doctor-app/doctor-app (acme/doctor-app) needs it",
+        "installations: the App is not installed on the owner of PreviewRepository team-doctor-app/doctor-app (acme/doctor-app)",
         "/settings/apps/doctor-app/installations",
     )?;
     // The key belongs to another App.
@@ -265,7 +264,7 @@ async fn an_app_that_lacks_what_a_repository_needs_is_told(stage: &Stage) -> Res
     Ok(())
 }
 
-async fn rights_that_lack_or_are_too_many_are_told(stage: &Stage) -> Result<()> {
+async fn missing_and_excess_rights_are_reported(stage: &Stage) -> Result<()> {
     // The cluster role lacks the rules for routes, and there is no role in the operator's
     // namespace.
     let all_roles = stage.objects("rbac.authorization.k8s.io/v1", "ClusterRole", None);
@@ -300,7 +299,7 @@ async fn rights_that_lack_or_are_too_many_are_told(stage: &Stage) -> Result<()> 
     let lacking = stage
         .wait_for("the rights of doctor-lacking", SOON, async || {
             let said = of("doctor-lacking").await?.ended(1)?;
-            said.line("✗", "needed rights: system:serviceaccount:matinee-system:doctor-lacking lacks ")?;
+            said.line("✗", "needed rights: system:serviceaccount:matinee-system:doctor-lacking can't ")?;
             Ok(said)
         })
         .await?;
@@ -310,10 +309,11 @@ async fn rights_that_lack_or_are_too_many_are_told(stage: &Stage) -> Result<()> 
         "{line}"
     );
     ensure!(
-        line.contains("get secrets \"github\" in its own namespace") && remedy.contains("helm upgrade"),
+        line.contains("get secrets \"github\" in namespace matinee-system")
+            && remedy.contains("helm upgrade"),
         "{line} {remedy}"
     );
-    lacking.line("✓", "no other rights: ")?;
+    lacking.line("✓", "excess rights: none: ")?;
     let mighty = stage
         .wait_for("the rights of doctor-mighty", SOON, async || {
             let said = of("doctor-mighty").await?;
@@ -321,7 +321,7 @@ async fn rights_that_lack_or_are_too_many_are_told(stage: &Stage) -> Result<()> 
             Ok(said)
         })
         .await?;
-    let (line, remedy) = mighty.line("!", "no other rights: more rights than needed: ")?;
+    let (line, remedy) = mighty.line("!", "excess rights: ")?;
     for right in ["create pods", "list secrets", "impersonate users", "bind clusterroles"] {
         ensure!(line.contains(right), "{line}");
     }
@@ -344,7 +344,7 @@ async fn stage_role(stage: &Stage) -> Result<String> {
     role.context("no ClusterRole is bound to the operator")
 }
 
-async fn an_operator_that_does_not_work_is_told(stage: &Stage) -> Result<()> {
+async fn an_expired_lease_and_drain_mode_are_problems(stage: &Stage) -> Result<()> {
     let kubeconfig = stage.playground().kubeconfig();
     lease(stage, "doctor-stale", 605).await?;
     let metadata = json!({"name": "doctor-drain", "namespace": SYSTEM});
@@ -359,19 +359,19 @@ async fn an_operator_that_does_not_work_is_told(stage: &Stage) -> Result<()> {
     };
     let said = of("doctor-stale", "doctor-drain").await?.ended(1)?;
     let (line, remedy) =
-        said.line("✗", "Lease matinee-system/doctor-stale: its holder matinee-0 renewed it 6")?;
-    ensure!(line.ends_with("no operator is at work") && remedy.contains("get pods"), "{line} {remedy}");
+        said.line("✗", "Lease matinee-system/doctor-stale: expired: matinee-0 renewed it 6")?;
+    ensure!(line.ends_with("no operator is running") && remedy.contains("get pods"), "{line} {remedy}");
     said.tells(
         "✗",
-        "ConfigMap matinee-system/doctor-drain: its key drain is true",
+        "ConfigMap matinee-system/doctor-drain: drain mode is on",
         "patch configmap doctor-drain",
     )?;
     let said = of("doctor-none", "doctor-none").await?.ended(1)?;
-    said.tells("✗", "Lease matinee-system/doctor-none: it isn't there", "--lease-name")?;
-    said.tells("!", "ConfigMap matinee-system/doctor-none: it isn't there", "--config-map")
+    said.tells("✗", "Lease matinee-system/doctor-none: not found", "--lease-name")?;
+    said.tells("!", "ConfigMap matinee-system/doctor-none: not found", "--config-map")
 }
 
-async fn an_ingress_class_that_is_not_there_is_told(stage: &Stage) -> Result<()> {
+async fn a_missing_ingress_class_is_a_problem(stage: &Stage) -> Result<()> {
     for (name, ingress, mark) in
         [("doctor-ingress", "traefik", "✓"), ("doctor-no-ingress", "doctor-nobodys", "✗")]
     {
@@ -383,9 +383,9 @@ async fn an_ingress_class_that_is_not_there_is_told(stage: &Stage) -> Result<()>
             .await?;
         seen(stage, name).await?;
         let said = about(stage, name).await?;
-        let (line, remedy) = said.line(mark, &format!("IngressClass {ingress}: it "))?;
+        let (line, remedy) = said.line(mark, &format!("IngressClass {ingress}: "))?;
         ensure!(mark == "✓" || remedy.contains("className"), "{line} {remedy}");
-        ensure!(!said.text.contains("Gateway API"), "nobody asked for it:\n{}", said.text);
+        ensure!(!said.text.contains("Gateway API"), "no class uses a Gateway:\n{}", said.text);
     }
     Ok(())
 }

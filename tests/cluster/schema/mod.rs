@@ -13,7 +13,7 @@ use playground::stage::Stage;
 use serde_json::{Value, json};
 
 use crate::harness::tests;
-use crate::play::SOON;
+use crate::support::SOON;
 use bounds::every_bound_is_kept;
 use rules::every_rule_refuses_in_its_own_words;
 use tables::{every_kind_is_listed_as_people_read_it, short_names_are_short_and_nobody_elses};

@@ -9,7 +9,7 @@ use playground::stage::{CLASS, NewProject, Stage};
 use serde_json::{Value, json};
 
 use super::VERSION;
-use crate::play::{condition_is, live, name_of, url_of};
+use crate::support::{condition_is, live, name_of, url_of};
 
 /// Returns a page of the API as JSON.
 async fn get(stage: &Stage, path: &str, accept: &str) -> Result<Value> {

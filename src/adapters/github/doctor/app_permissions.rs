@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 
 use crate::adapters::github::permissions::{EVENTS, Feature, Level, PERMISSIONS, Permission};
 use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
-use crate::core::doctor::{Finding, some_of};
+use crate::core::doctor::{Finding, Subject, some_of};
 
 /// Most users of a feature that a finding names.
 const NAMED: usize = 3;
@@ -54,8 +54,7 @@ impl Uses {
         let used: Vec<String> = features
             .iter()
             .filter_map(|feature| {
-                let users: Vec<&String> = self.0.get(feature)?.iter().collect();
-                Some(format!("{} of {}", feature.name(), some_of(&users, NAMED)))
+                Some(format!("{} of {}", feature.name(), some_of(self.0.get(feature)?, NAMED)))
             })
             .collect();
         (!used.is_empty()).then(|| used.join(" and "))
@@ -94,89 +93,72 @@ pub(super) fn missing(permissions: &Permissions, uses: &Uses) -> BTreeSet<&'stat
     needed.filter(|row| granted(permissions, row.word) < Some(row.level)).map(|row| row.word).collect()
 }
 
-/// Judges an App's permissions: a problem for each missing one that is needed, and a note on each
-/// that is too much.
+/// Checks an App's permissions: a problem for each missing one that is needed, and a warning about
+/// those that nothing needs.
 pub fn permissions(
     permissions: &Permissions,
     subscribed: &[String],
     settings: &str,
     uses: &Uses,
 ) -> Vec<Finding> {
-    let remedy = |what: &str| {
-        format!(
-            "set \"{what}\" under {settings}/permissions, and have it accepted where the App is installed"
-        )
-    };
-    let commands_wanted = subscribed.iter().any(|event| event == "issue_comment");
-    let mut findings = Vec::new();
-    let mut unused = Vec::new();
-    for Permission { word, title: name, level, features, .. } in PERMISSIONS {
+    let subject = Subject::new("permissions");
+    let receives_commands = subscribed.iter().any(|event| event == "issue_comment");
+    let (mut findings, mut unused) = (Vec::new(), Vec::new());
+    for Permission { word, title, level, features, .. } in PERMISSIONS {
         if granted(permissions, word) >= Some(level) {
             continue;
         }
-        let grant = format!("{name}: {}", level.as_str());
+        let grant = format!("{title}: {}", level.as_str());
+        let remedy = format!(
+            "set \"{grant}\" under {settings}/permissions, and accept the change where the App is installed"
+        );
         if let Some(who) = uses.who(features) {
-            findings.push(Finding::problem(
-                "permissions",
-                format!("the App lacks {grant}, needed with {who}"),
-                remedy(&grant),
-            ));
-        } else if features.contains(&Feature::Commands) && commands_wanted {
-            findings.push(Finding::warning(
-                "permissions",
-                format!("the App lacks {grant}, so commands in comments aren't answered"),
-                remedy(&grant),
-            ));
+            findings.push(subject.problem(format!("the App lacks {grant}, needed for {who}"), remedy));
+        } else if features.contains(&Feature::Commands) && receives_commands {
+            let message = format!("the App lacks {grant}, so Matinee can't answer commands in comments");
+            findings.push(subject.warning(message, remedy));
         } else {
-            let features: Vec<&str> = features.iter().map(|feature| feature.name()).collect();
-            unused.push(format!("{grant} ({})", features.join(", ")));
+            let features = some_of(features.iter().map(|feature| feature.name()), features.len());
+            unused.push(format!("{grant} ({features})"));
         }
     }
     if findings.is_empty() {
-        findings.push(Finding::ok("permissions", "the App has all that are needed"));
+        findings.push(subject.ok("the App has all needed permissions"));
     }
-    let most =
-        |word: &str| PERMISSIONS.iter().filter(|known| known.word == word).map(|known| known.level).max();
-    let more: Vec<String> = permissions
+    let most = |word: &str| PERMISSIONS.iter().filter(|row| row.word == word).map(|row| row.level).max();
+    let excess: Vec<String> = permissions
         .iter()
         .filter(|(word, level)| Level::of(level) > most(word))
         .map(|(word, level)| format!("{word}: {level}"))
         .collect();
-    if !more.is_empty() {
-        findings.push(Finding::warning(
-            "permissions",
-            format!("more than needed: {}", more.join(", ")),
-            format!("take them away under {settings}/permissions"),
+    if !excess.is_empty() {
+        findings.push(subject.warning(
+            format!("Matinee doesn't need {}", excess.join(", ")),
+            format!("remove them under {settings}/permissions"),
         ));
     }
     if !unused.is_empty() {
-        findings.push(Finding::skipped(
-            "permissions",
-            format!("not granted, and used by nobody: {}", unused.join("; ")),
-        ));
+        findings.push(subject.skipped(format!("not granted, and not in use: {}", unused.join("; "))));
     }
     findings
 }
 
-/// Judges the events that an App with a webhook is subscribed to. Without an event, only the sweep
+/// Checks the events that an App with a webhook is subscribed to. Without an event, only the sweep
 /// finds the change.
 pub fn events(subscribed: &[String], settings: &str, uses: &Uses) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = EVENTS
-        .iter()
-        .filter(|row| !subscribed.iter().any(|event| event == row.word))
+    let subject = Subject::new("events");
+    let missing = EVENTS.iter().filter(|row| !subscribed.iter().any(|event| event == row.word));
+    let mut findings: Vec<Finding> = missing
         .filter_map(|row| {
-            let (name, who) = (row.title, uses.who(row.features)?);
-            Some(Finding::warning(
-                "events",
-                format!(
-                    "the App isn't subscribed to \"{name}\", needed with {who}: only the sweep finds them, later"
-                ),
-                format!("subscribe to \"{name}\" under {settings}/permissions"),
+            let (title, who) = (row.title, uses.who(row.features)?);
+            Some(subject.warning(
+                format!("the App isn't subscribed to \"{title}\", needed for {who}: only the sweep finds them, later"),
+                format!("subscribe to \"{title}\" under {settings}/permissions"),
             ))
         })
         .collect();
     if findings.is_empty() {
-        findings.push(Finding::ok("events", "the App is subscribed to all needed events"));
+        findings.push(subject.ok("the App is subscribed to all needed events"));
     }
     findings
 }

@@ -28,45 +28,48 @@ fn judge(granted: &Permissions, environment: Value) -> Vec<Finding> {
 }
 
 #[test]
-fn all_of_the_table_is_enough_and_not_too_much() {
+fn all_permissions_of_the_table_are_enough() {
     let everything = json!({"trigger": {"pullRequest": {}}, "gates": {"checks": ["ci"], "image": "a"}});
-    assert_eq!(judge(&all(), everything), [Finding::ok("permissions", "the App has all that are needed")]);
+    assert_eq!(
+        judge(&all(), everything),
+        [Subject::new("permissions").ok("the App has all needed permissions")]
+    );
 }
 
 #[test]
-fn what_is_always_needed_is_a_problem() {
+fn a_missing_basic_permission_is_a_problem() {
     let mut granted = all();
     granted.insert("deployments".into(), "read".into());
     let finding = &judge(&granted, json!({}))[0];
     assert_eq!(finding.verdict, Verdict::Problem);
-    assert_eq!(finding.message, "the App lacks Deployments: write, needed with everything");
+    assert_eq!(finding.message, "the App lacks Deployments: write, needed for everything");
     assert!(finding.remedy.as_ref().unwrap().starts_with(
         "set \"Deployments: write\" under https://github.com/settings/apps/matinee/permissions"
     ));
 }
 
 #[test]
-fn what_somebody_uses_is_a_problem_that_names_who() {
+fn a_missing_permission_names_the_feature_and_its_users() {
     for (word, environment, message) in [
         (
             "pull_requests",
             json!({"trigger": {"pullRequest": {}}}),
-            "Pull requests: read, needed with trigger.pullRequest of PreviewRepository team-shop/shop",
+            "Pull requests: read, needed for trigger.pullRequest of PreviewRepository team-shop/shop",
         ),
         (
             "contents",
             json!({"trigger": {"push": {"branches": ["main"]}}}),
-            "Contents: read, needed with trigger.push of PreviewRepository team-shop/shop",
+            "Contents: read, needed for trigger.push of PreviewRepository team-shop/shop",
         ),
         (
             "checks",
             json!({"gates": {"checks": ["ci"]}}),
-            "Checks: read, needed with gates.checks of PreviewRepository team-shop/shop",
+            "Checks: read, needed for gates.checks of PreviewRepository team-shop/shop",
         ),
         (
             "statuses",
             json!({"gates": {}}),
-            "Commit statuses: write, needed with gates and locks of PreviewRepository team-shop/shop",
+            "Commit statuses: write, needed for gates and locks of PreviewRepository team-shop/shop",
         ),
     ] {
         let mut granted = all();
@@ -78,7 +81,7 @@ fn what_somebody_uses_is_a_problem_that_names_who() {
         let unused = judge(&granted, json!({}));
         assert_eq!(unused[0].verdict, Verdict::Ok, "{word}");
         assert_eq!(unused[1].verdict, Verdict::Skipped, "{word}");
-        assert!(unused[1].message.contains("used by nobody"), "{unused:?}");
+        assert!(unused[1].message.contains("not in use"), "{unused:?}");
     }
     let mut granted = all();
     granted.remove("contents");
@@ -88,28 +91,31 @@ fn what_somebody_uses_is_a_problem_that_names_who() {
 }
 
 #[test]
-fn commands_that_are_heard_should_be_answered() {
+fn received_commands_need_permission_to_answer() {
     let mut granted = all();
     granted.remove("issues");
     let uses = Uses::default();
     let heard = permissions(&granted, &["issue_comment".into()], SETTINGS, &uses);
     assert_eq!(heard[0].verdict, Verdict::Warning);
-    assert!(heard[0].message.contains("Issues: write, so commands in comments aren't answered"), "{heard:?}");
+    assert!(
+        heard[0].message.contains("Issues: write, so Matinee can't answer commands in comments"),
+        "{heard:?}"
+    );
     assert_eq!(permissions(&granted, &[], SETTINGS, &uses)[1].verdict, Verdict::Skipped);
 }
 
 #[test]
-fn more_than_needed_is_told() {
+fn excess_permissions_are_a_warning() {
     let mut granted = all();
     granted.insert("administration".into(), "write".into());
     granted.insert("contents".into(), "write".into());
     let finding = &judge(&granted, json!({}))[1];
     assert_eq!(finding.verdict, Verdict::Warning);
-    assert_eq!(finding.message, "more than needed: administration: write, contents: write");
+    assert_eq!(finding.message, "Matinee doesn't need administration: write, contents: write");
 }
 
 #[test]
-fn events_that_somebody_needs_are_told() {
+fn missing_events_in_use_are_warnings() {
     let told = |subscribed: &[&str], environment: Value| {
         let subscribed: Vec<String> = subscribed.iter().map(|event| (*event).to_owned()).collect();
         events(&subscribed, SETTINGS, &Uses::of(&[repository(environment)], &[]))

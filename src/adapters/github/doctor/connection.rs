@@ -7,8 +7,7 @@ use kube::ResourceExt as _;
 use super::deliveries::{self, Delivery, Hook};
 use crate::adapters::github::doctor::app_permissions::{self, Permissions, Uses};
 use crate::api::PreviewRepository;
-use crate::core::doctor::kubernetes::off;
-use crate::core::doctor::{Finding, some_of};
+use crate::core::doctor::{Finding, Subject, some_of};
 
 /// Largest clock difference that GitHub accepts: an App's token is dated one minute back.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(30);
@@ -92,99 +91,96 @@ pub struct Installation {
     pub rate: Option<Result<Rate, String>>,
 }
 
-/// Judges a connection that serves these PreviewRepositories.
+/// Checks a connection that serves these PreviewRepositories.
 pub fn check(observed: &Observed, repositories: &[PreviewRepository], uses: &Uses) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    match &observed.identity {
-        None => findings.push(Finding::skipped(
-            "credentials",
-            "not tried: the Secret can't be used, or not read, as told above",
-        )),
-        Some(Err(why)) => findings.push(refused(why)),
-        Some(Ok(Identity::Token(token))) => findings.extend(of_token(token)),
+    let subject = Subject::new("credentials");
+    let mut findings = match &observed.identity {
+        None => vec![subject.skipped("not checked: the Secret can't be read or used, see above")],
+        Some(Err(why)) => vec![subject.problem(why, rejected(why))],
+        Some(Ok(Identity::Token(token))) => of_token(&subject, token),
         Some(Ok(Identity::App(app))) => {
-            findings.push(Finding::ok("credentials", format!("GitHub takes them for the App {}", app.slug)));
+            let mut findings = vec![subject.ok(format!("valid for the App {}", app.slug))];
             findings.extend(app_permissions::permissions(&app.permissions, &app.events, &app.settings, uses));
             findings.extend(installations(app, repositories, uses));
             findings.extend(webhook(app, uses));
+            findings
         }
-    }
+    };
     if let Some(ahead) = observed.ahead {
         let is_app = !matches!(observed.identity, Some(Ok(Identity::Token(_))));
-        findings.insert(1.min(findings.len()), clock(ahead, is_app));
+        findings.insert(1, clock(ahead, is_app));
     }
     findings
 }
 
-fn refused(why: &str) -> Finding {
-    let remedy = if why.contains("'iat'") || why.contains("'exp'") {
+/// Returns the remedy for credentials that GitHub rejects.
+fn rejected(why: &str) -> &'static str {
+    if why.contains("'iat'") || why.contains("'exp'") {
         "set this machine's clock: it differs too much from GitHub's"
     } else if why.contains("did not answer") {
-        "see whether spec.forge.github.url is right and reached from here: DNS, proxy, firewall, certificate authorities"
+        "check spec.forge.github.url, and that this machine can reach it: DNS, proxy, firewall, certificate authorities"
     } else {
-        "put a valid token, or the App's appId and privateKey, into the Secret; and see that spec.forge.github.url is theirs"
-    };
-    Finding::problem("credentials", why, remedy)
+        "put a valid token, or the App's appId and privateKey, into the Secret; spec.forge.github.url must be of the same GitHub"
+    }
 }
 
 fn clock(ahead: SignedDuration, is_app: bool) -> Finding {
-    const WHAT: &str = "clock";
+    let subject = Subject::new("clock");
     if ahead.abs() <= CLOCKS_APART {
-        return Finding::ok(WHAT, "this machine's clock agrees with GitHub's");
+        return subject.ok("this machine's clock agrees with GitHub's");
     }
-    let message = format!("this machine's clock is {}", off(ahead, "GitHub's"));
-    let remedy = "have it keep time by NTP: GitHub refuses an App whose clock is a minute ahead";
+    let side = if ahead.is_negative() { "behind" } else { "ahead of" };
+    let message = format!("this machine's clock is {} s {side} GitHub's", ahead.abs().as_secs());
+    let remedy = "synchronize it, for example with NTP: GitHub rejects an App whose clock is a minute ahead";
     if is_app && ahead.abs() > CLOCKS_APART * 2 {
-        Finding::problem(WHAT, message, remedy)
+        subject.problem(message, remedy)
     } else {
-        Finding::warning(WHAT, message, remedy)
+        subject.warning(message, remedy)
     }
 }
 
-fn of_token(token: &Token) -> Vec<Finding> {
-    let whose = token.login.as_ref().map_or_else(String::new, |login| format!(" of {login}"));
-    let mut findings = vec![Finding::ok("credentials", format!("GitHub takes the token{whose}"))];
+fn of_token(credentials: &Subject, token: &Token) -> Vec<Finding> {
+    let user = token.login.as_deref().unwrap_or("an unknown user");
+    let permissions = Subject::new("permissions");
+    let mut findings = vec![credentials.ok(format!("valid token of {user}"))];
     findings.push(match &token.scopes {
         Some(scopes) if scopes.iter().any(|scope| scope == "repo") => {
-            Finding::ok("permissions", "a classic token with the scope repo; an App would need less")
+            permissions.ok("classic token with the scope repo; an App would need less")
         }
-        Some(scopes) => Finding::problem(
-            "permissions",
-            format!("a classic token without the scope repo (it has: {})", some_of(scopes, 5)),
-            "make one with the scope repo; or better an App, or a fine-grained token",
+        Some(scopes) => permissions.problem(
+            format!("classic token without the scope repo (it has: {})", some_of(scopes, 5)),
+            "create one with the scope repo; or better an App, or a fine-grained token",
         ),
-        None => Finding::skipped(
-            "permissions",
-            "GitHub tells only of classic tokens what they may do: the condition Synced of each PreviewRepository says whether it can be read",
+        None => permissions.skipped(
+            "unknown: GitHub reports them of classic tokens only; see the condition Synced of each PreviewRepository",
         ),
     });
     findings.extend(token.rate.map(|rate| rate_limit("rate limit", rate)));
-    findings.push(Finding::skipped(
-        "webhook",
-        "webhooks of repositories can be read with administration rights only: see their settings, Webhooks, Recent deliveries",
+    findings.push(Subject::new("webhook").skipped(
+        "not checked: only administrators of a repository may read its webhooks; see its settings under Webhooks, Recent deliveries",
     ));
     findings
 }
 
 fn rate_limit(what: impl Into<String>, rate: Rate) -> Finding {
-    let message = format!("{} of {} requests are left this hour", rate.remaining, rate.limit);
+    let subject = Subject::new(what);
+    let message = format!("{} of {} requests remain this hour", rate.remaining, rate.limit);
     if rate.remaining.saturating_mul(10) < rate.limit {
-        Finding::warning(
-            what,
+        subject.warning(
             message,
-            "raise --sweep-interval, have webhooks delivered, or give credentials of its own to whoever else uses these",
+            "raise --sweep-interval, set up webhooks, or create separate credentials for other programs that use these",
         )
     } else {
-        Finding::ok(what, message)
+        subject.ok(message)
     }
 }
 
 fn installations(app: &App, repositories: &[PreviewRepository], uses: &Uses) -> Vec<Finding> {
-    const WHAT: &str = "installations";
+    let subject = Subject::new("installations");
     let all = match &app.installations {
         None => return Vec::new(),
         Some(Err(why)) => {
-            return vec![Finding::problem(WHAT, format!("could not be listed: {why}"), "run it again")];
+            return vec![subject.problem(format!("can't be listed: {why}"), "run the doctor again")];
         }
         Some(Ok(all)) => all,
     };
@@ -193,19 +189,16 @@ fn installations(app: &App, repositories: &[PreviewRepository], uses: &Uses) -> 
         all.iter().filter(|one| app.only.is_none_or(|only| only == one.id)).collect();
     if chosen.is_empty() {
         return vec![match app.only {
-            Some(id) => Finding::problem(
-                WHAT,
+            Some(id) => subject.problem(
                 format!("the App has no installation {id}"),
-                "correct installationId in the Secret, or remove it: the installation is found by the repository",
+                "correct installationId in the Secret, or remove it: Matinee finds the installation by the repository",
             ),
-            None => Finding::problem(WHAT, "the App is installed nowhere", install),
+            None => subject.problem("the App is not installed", install),
         }];
     }
-    let owner_of = |repository: &PreviewRepository| {
-        repository.spec.repository.split('/').next().unwrap_or_default().to_owned()
-    };
     let serves = |one: &Installation, repository: &PreviewRepository| {
-        one.account.eq_ignore_ascii_case(&owner_of(repository))
+        let owner = repository.spec.repository.split('/').next().unwrap_or_default();
+        one.account.eq_ignore_ascii_case(owner)
     };
     let mut findings = Vec::new();
     let left_out: Vec<String> = repositories
@@ -217,20 +210,18 @@ fn installations(app: &App, repositories: &[PreviewRepository], uses: &Uses) -> 
         })
         .collect();
     if !left_out.is_empty() {
-        findings.push(Finding::problem(
-            WHAT,
-            format!("not installed where {} needs it", some_of(&left_out, NAMED)),
+        findings.push(subject.problem(
+            format!("the App is not installed on the owner of {}", some_of(left_out, NAMED)),
             format!("{install}; or correct spec.repository"),
         ));
     }
-    let accounts: Vec<&str> = chosen.iter().map(|one| one.account.as_str()).collect();
     for one in &chosen {
-        let needed = repositories.iter().any(|repository| serves(one, repository));
-        findings.extend(suspended(one, needed));
-        findings.extend(pending(app, one, needed, uses));
+        let is_needed = repositories.iter().any(|repository| serves(one, repository));
+        findings.extend(suspended(&subject, one, is_needed));
+        findings.extend(pending(&subject, app, one, is_needed, uses));
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(WHAT, format!("on {}", some_of(&accounts, 5))));
+        findings.push(subject.ok(format!("on {}", some_of(chosen.iter().map(|one| &one.account), 5))));
     }
     for one in chosen {
         let what = format!("rate limit of the installation on {}", one.account);
@@ -238,31 +229,35 @@ fn installations(app: &App, repositories: &[PreviewRepository], uses: &Uses) -> 
             Some(Ok(rate)) => findings.push(rate_limit(what, *rate)),
             // Another finding reports the suspension already.
             Some(Err(_)) if one.suspended => {}
-            Some(Err(why)) => findings.push(Finding::problem(
-                what,
-                format!("there is no token for it: {why}"),
-                format!("see {}", one.settings),
-            )),
+            Some(Err(why)) => findings.push(
+                Subject(what).problem(format!("can't get a token: {why}"), format!("see {}", one.settings)),
+            ),
             None => {}
         }
     }
     findings
 }
 
-fn suspended(one: &Installation, needed: bool) -> Option<Finding> {
+/// Creates a problem if a PreviewRepository needs the installation, otherwise a warning.
+fn trouble(subject: &Subject, is_needed: bool, message: String, remedy: String) -> Finding {
+    if is_needed { subject.problem(message, remedy) } else { subject.warning(message, remedy) }
+}
+
+fn suspended(subject: &Subject, one: &Installation, is_needed: bool) -> Option<Finding> {
+    let remedy = format!("ask its owner to unsuspend it: {}", one.settings);
     one.suspended.then(|| {
-        let message = format!("the one on {} is suspended", one.account);
-        let remedy = format!("have its owner end the suspension: {}", one.settings);
-        if needed {
-            Finding::problem("installations", message, remedy)
-        } else {
-            Finding::warning("installations", message, remedy)
-        }
+        trouble(subject, is_needed, format!("the installation on {} is suspended", one.account), remedy)
     })
 }
 
 /// Reports permissions that the App requests and this account hasn't accepted.
-fn pending(app: &App, one: &Installation, needed: bool, uses: &Uses) -> Option<Finding> {
+fn pending(
+    subject: &Subject,
+    app: &App,
+    one: &Installation,
+    is_needed: bool,
+    uses: &Uses,
+) -> Option<Finding> {
     let rank = |level: Option<&String>| match level.map(String::as_str) {
         None => 0,
         Some("read") => 1,
@@ -275,40 +270,28 @@ fn pending(app: &App, one: &Installation, needed: bool, uses: &Uses) -> Option<F
         .filter(|(word, level)| rank(one.permissions.get(*word)) < rank(Some(level)))
         .map(|(word, level)| format!("{word}: {level}"))
         .collect();
-    (!open.is_empty()).then(|| {
-        let message = format!("{} hasn't accepted what the App asks for: {}", one.account, open.join(", "));
-        let remedy = format!("have its owner accept the new permissions: {}", one.settings);
-        if needed && !app_permissions::missing(&one.permissions, uses).is_empty() {
-            Finding::problem("installations", message, remedy)
-        } else {
-            Finding::warning("installations", message, remedy)
-        }
-    })
+    let message = format!("{} hasn't accepted the App's new permissions: {}", one.account, open.join(", "));
+    let remedy = format!("ask its owner to accept them: {}", one.settings);
+    let is_needed = is_needed && !app_permissions::missing(&one.permissions, uses).is_empty();
+    (!open.is_empty()).then(|| trouble(subject, is_needed, message, remedy))
 }
 
 fn webhook(app: &App, uses: &Uses) -> Vec<Finding> {
+    let again = "run the doctor again";
     let hook = match &app.hook {
         None => return Vec::new(),
         Some(Err(why)) => {
-            return vec![Finding::problem("webhook", format!("could not be read: {why}"), "run it again")];
+            return vec![Subject::new("webhook").problem(format!("can't be read: {why}"), again)];
         }
         Some(Ok(hook)) => hook.as_ref(),
     };
     let mut findings = deliveries::hook(hook, &app.settings);
-    if hook.is_none_or(|hook| hook.url.is_empty()) {
-        return findings;
-    }
-    findings.extend(app_permissions::events(&app.events, &app.settings, uses));
-    match &app.deliveries {
-        None => {}
-        Some(Ok(all)) => findings.push(deliveries::deliveries(all, &app.settings)),
-        Some(Err(why)) => {
-            findings.push(Finding::problem(
-                "deliveries",
-                format!("could not be listed: {why}"),
-                "run it again",
-            ));
-        }
+    if hook.is_some_and(|hook| !hook.url.is_empty()) {
+        findings.extend(app_permissions::events(&app.events, &app.settings, uses));
+        findings.extend(app.deliveries.as_ref().map(|all| match all {
+            Ok(all) => deliveries::deliveries(all, &app.settings),
+            Err(why) => Subject::new("deliveries").problem(format!("can't be listed: {why}"), again),
+        }));
     }
     findings
 }

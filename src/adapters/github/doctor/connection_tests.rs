@@ -62,12 +62,12 @@ fn trouble(app: App, verdict: Verdict) -> (String, String) {
 }
 
 #[test]
-fn an_app_as_it_should_be_is_well() {
+fn a_correct_app_has_no_problems() {
     assert_eq!(troubles(app()), []);
 }
 
 #[test]
-fn refused_credentials_tell_what_to_do() {
+fn rejected_credentials_have_a_remedy_by_cause() {
     for (why, remedy) in [
         (
             "GitHub credentials: GET /app: 401 'Issued at' claim ('iat') must be an Integer",
@@ -87,7 +87,7 @@ fn refused_credentials_tell_what_to_do() {
 }
 
 #[test]
-fn clocks_that_differ_are_told() {
+fn a_clock_far_ahead_is_a_problem_for_apps() {
     let with = |seconds, identity| {
         let observed =
             Observed { ahead: Some(SignedDuration::from_secs(seconds)), identity: Some(Ok(identity)) };
@@ -105,7 +105,7 @@ fn clocks_that_differ_are_told() {
 }
 
 #[test]
-fn a_token_is_told_by_what_github_says_of_it() {
+fn a_token_is_judged_by_its_scopes_and_rate_limit() {
     let of = |scopes: Option<&[&str]>, remaining| {
         let token = Token {
             login: Some("mona".into()),
@@ -115,11 +115,11 @@ fn a_token_is_told_by_what_github_says_of_it() {
         check(&Observed { ahead: None, identity: Some(Ok(Identity::Token(token))) }, &[], &Uses::default())
     };
     let classic = of(Some(&["repo", "user"]), 4000);
-    assert_eq!(classic[0], Finding::ok("credentials", "GitHub takes the token of mona"));
+    assert_eq!(classic[0], Subject::new("credentials").ok("valid token of mona"));
     assert_eq!(classic[1].verdict, Verdict::Ok);
-    assert_eq!(classic[2], Finding::ok("rate limit", "4000 of 5000 requests are left this hour"));
+    assert_eq!(classic[2], Subject::new("rate limit").ok("4000 of 5000 requests remain this hour"));
     assert_eq!(classic[3].verdict, Verdict::Skipped);
-    assert!(classic[3].message.contains("administration rights"));
+    assert!(classic[3].message.contains("only administrators"));
     let weak = of(Some(&["public_repo"]), 4000);
     assert!(weak[1].verdict == Verdict::Problem && weak[1].remedy.is_some(), "{weak:?}");
     assert_eq!(of(None, 4000)[1].verdict, Verdict::Skipped);
@@ -129,13 +129,16 @@ fn a_token_is_told_by_what_github_says_of_it() {
 }
 
 #[test]
-fn an_app_must_be_installed_where_repositories_are() {
+fn an_app_must_be_installed_on_the_owners_of_repositories() {
     let nowhere = App { installations: Some(Ok(Vec::new())), ..app() };
     let (message, remedy) = trouble(nowhere, Verdict::Problem);
-    assert_eq!(message, "the App is installed nowhere");
+    assert_eq!(message, "the App is not installed");
     assert_eq!(remedy, "install it: https://github.com/settings/apps/matinee/installations");
     let (message, _) = trouble(installed(|one| one.account = "other".into()), Verdict::Problem);
-    assert_eq!(message, "not installed where PreviewRepository team-shop/shop (acme/shop) needs it");
+    assert_eq!(
+        message,
+        "the App is not installed on the owner of PreviewRepository team-shop/shop (acme/shop)"
+    );
     let (message, remedy) = trouble(App { only: Some(8), ..app() }, Verdict::Problem);
     assert!(message.contains("no installation 8") && remedy.contains("installationId"));
     assert_eq!(troubles(App { only: Some(7), ..app() }), []);
@@ -148,7 +151,7 @@ fn a_suspended_installation_is_a_problem_where_it_is_needed() {
         one.rate = Some(Err("403 This installation has been suspended".into()));
     };
     let (message, remedy) = trouble(installed(suspended), Verdict::Problem);
-    assert_eq!(message, "the one on Acme is suspended");
+    assert_eq!(message, "the installation on Acme is suspended");
     assert!(remedy.ends_with("/organizations/acme/settings/installations/7"));
     let mut other = app();
     let all = other.installations.as_mut().unwrap().as_mut().unwrap();
@@ -163,15 +166,15 @@ fn a_suspended_installation_is_a_problem_where_it_is_needed() {
 }
 
 #[test]
-fn permissions_that_wait_to_be_accepted_are_told() {
+fn pending_permissions_are_reported() {
     let (message, remedy) = trouble(
         installed(|one| {
             one.permissions.insert("deployments".into(), "read".into());
         }),
         Verdict::Problem,
     );
-    assert_eq!(message, "Acme hasn't accepted what the App asks for: deployments: write");
-    assert!(remedy.contains("accept the new permissions"));
+    assert_eq!(message, "Acme hasn't accepted the App's new permissions: deployments: write");
+    assert!(remedy.contains("accept them"));
     let mut unused = app();
     unused.permissions.insert("checks".into(), "read".into());
     let (message, _) = trouble(unused, Verdict::Warning);
@@ -179,22 +182,22 @@ fn permissions_that_wait_to_be_accepted_are_told() {
 }
 
 #[test]
-fn an_installation_without_a_token_or_with_few_requests_left_is_told() {
+fn an_installation_without_token_or_requests_is_reported() {
     let (message, _) =
         trouble(installed(|one| one.rate = Some(Err("404 Not Found".into()))), Verdict::Problem);
-    assert_eq!(message, "there is no token for it: 404 Not Found");
+    assert_eq!(message, "can't get a token: 404 Not Found");
     let (message, _) =
         trouble(installed(|one| one.rate = Some(Ok(Rate { limit: 5000, remaining: 3 }))), Verdict::Warning);
-    assert_eq!(message, "3 of 5000 requests are left this hour");
+    assert_eq!(message, "3 of 5000 requests remain this hour");
 }
 
 #[test]
-fn the_webhook_is_judged_and_without_one_nothing_more_is_asked() {
+fn events_and_deliveries_are_checked_only_with_a_webhook() {
     let none = App { hook: Some(Ok(None)), events: Vec::new(), deliveries: Some(Err("404".into())), ..app() };
     let (message, _) = trouble(none, Verdict::Warning);
     assert!(message.contains("the App has none"), "{message}");
     let (message, _) = trouble(App { deliveries: Some(Err("no answer".into())), ..app() }, Verdict::Problem);
-    assert!(message.contains("could not be listed: no answer"));
+    assert!(message.contains("can't be listed: no answer"));
     let failed = Delivery { guid: "b".into(), status: String::new(), code: 403 };
     let (_, remedy) = trouble(App { deliveries: Some(Ok(vec![failed])), ..app() }, Verdict::Problem);
     assert!(remedy.contains("the secrets differ"));

@@ -1,9 +1,9 @@
 //! Checks an App's webhook: its URL, and whether its deliveries succeed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adapters::github::registration::manifest::WEBHOOK_PATH;
-use crate::core::doctor::{Finding, shown_url, some_of};
+use crate::core::doctor::{Finding, Subject, shown_url, some_of};
 
 /// The webhook of an App. <https://docs.github.com/rest/apps/webhooks#get-a-webhook-configuration-for-an-app>
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,115 +29,106 @@ pub struct Delivery {
     pub code: u16,
 }
 
-/// Judges the webhook's configuration. `settings` is the URL of the App's settings.
+/// Checks the webhook's configuration. `settings` is the URL of the App's settings.
 pub fn hook(hook: Option<&Hook>, settings: &str) -> Vec<Finding> {
-    const WHAT: &str = "webhook";
+    let subject = Subject::new("webhook");
     let Some(hook) = hook.filter(|hook| !hook.url.is_empty()) else {
-        return vec![Finding::warning(
-            WHAT,
-            "the App has none: unless repositories have webhooks of their own, only the sweep finds what happens, later",
-            format!("set it under {settings}: https://<where the operator listens>{WEBHOOK_PATH}"),
+        return vec![subject.warning(
+            "the App has none: unless the repositories have webhooks, Matinee learns of changes with the next sweep only",
+            format!("set its URL under {settings}: https://<the operator's host>{WEBHOOK_PATH}"),
         )];
     };
     let url = shown_url(&hook.url);
     let mut findings = Vec::new();
     if !url.ends_with(WEBHOOK_PATH) {
-        findings.push(Finding::problem(
-            WHAT,
-            format!("it leads to {url}, which doesn't end in {WEBHOOK_PATH}"),
+        findings.push(subject.problem(
+            format!("its URL {url} doesn't end in {WEBHOOK_PATH}"),
             format!("correct the webhook's URL under {settings}"),
         ));
     }
     if hook.content_type != "json" {
-        findings.push(Finding::problem(
-            WHAT,
-            format!("its content type is {}, which isn't taken", hook.content_type),
+        findings.push(subject.problem(
+            format!("Matinee rejects its content type \"{}\"", hook.content_type),
             format!("set the webhook's content type to application/json under {settings}"),
         ));
     }
     if !hook.signed {
-        findings.push(Finding::problem(
-            WHAT,
-            "it has no secret, so no delivery is taken",
-            format!(
-                "set the webhook's secret under {settings} to what is in the operator's --webhook-secret-file"
-            ),
-        ));
+        findings.push(
+            subject.problem("it has no secret, so Matinee rejects its deliveries", same_secret(settings)),
+        );
     }
     if hook.insecure {
-        findings.push(Finding::warning(
-            WHAT,
-            "GitHub doesn't verify the certificate of its URL: others may read what is delivered",
+        findings.push(subject.warning(
+            "GitHub doesn't verify the certificate of its URL: others could read the deliveries",
             format!("enable SSL verification under {settings}"),
         ));
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(WHAT, format!("it leads to {url}")));
+        findings.push(subject.ok(format!("its URL is {url}")));
     }
     findings
 }
 
-/// Judges the newest deliveries, given newest first. Of a delivery and its redeliveries the newest
+/// Checks the newest deliveries, given newest first. Of a delivery and its redeliveries the newest
 /// one counts.
 pub fn deliveries(newest_first: &[Delivery], settings: &str) -> Finding {
-    const WHAT: &str = "deliveries";
-    let mut seen = std::collections::BTreeSet::new();
+    let subject = Subject::new("deliveries");
+    let mut seen = BTreeSet::new();
     let last: Vec<&Delivery> = newest_first.iter().filter(|one| seen.insert(one.guid.as_str())).collect();
+    let has_arrived = |one: &Delivery| (200..300).contains(&one.code);
     let Some(newest) = last.first() else {
-        return Finding::warning(
-            WHAT,
-            "there was none of late",
-            format!("redeliver the ping under {settings}/advanced, and see what it is answered"),
+        return subject.warning(
+            "none in the last days",
+            format!("redeliver the ping under {settings}/advanced, and look at its response"),
         );
     };
-    let mut failures: BTreeMap<String, (usize, &Delivery)> = BTreeMap::new();
-    for delivery in last.iter().filter(|one| !(200..300).contains(&one.code)) {
-        failures.entry(told(delivery)).or_insert((0, delivery)).0 += 1;
+    let mut failures: BTreeMap<String, (usize, u16)> = BTreeMap::new();
+    for one in last.iter().filter(|one| !has_arrived(one)) {
+        let kind = match one.code {
+            0 => format!("without a response ({})", one.status),
+            code => format!("with response {code}"),
+        };
+        failures.entry(kind).or_insert((0, one.code)).0 += 1;
     }
-    let failed: usize = failures.values().map(|(count, _)| count).sum();
-    // The most frequent kind of failure is reported.
-    let Some((_, (_, most))) = failures.iter().max_by_key(|(_, (count, _))| *count) else {
-        return Finding::ok(WHAT, format!("the last {} arrived", last.len()));
+    // The remedy is for the most frequent kind of failure.
+    let Some((_, code)) = failures.values().max_by_key(|(count, _)| *count) else {
+        return subject.ok(format!("the last {} succeeded", last.len()));
     };
-    let kinds: Vec<String> = failures.iter().map(|(kind, (count, _))| format!("{count} {kind}")).collect();
-    let message = format!("{failed} of the last {} failed: {}", last.len(), some_of(&kinds, 4));
-    let remedy = remedy(most, settings);
-    if (200..300).contains(&newest.code) {
-        Finding::warning(WHAT, format!("{message}; the newest arrived"), remedy)
+    let failed: usize = failures.values().map(|(count, _)| count).sum();
+    let kinds = failures.iter().map(|(kind, (count, _))| format!("{count} {kind}"));
+    let message = format!("{failed} of the last {} failed: {}", last.len(), some_of(kinds, 4));
+    if has_arrived(newest) {
+        subject.warning(format!("{message}; the newest succeeded"), remedy(*code, settings))
     } else {
-        Finding::problem(WHAT, message, remedy)
+        subject.problem(message, remedy(*code, settings))
     }
 }
 
-fn told(delivery: &Delivery) -> String {
-    match delivery.code {
-        0 => format!("without an answer ({})", delivery.status),
-        code => format!("answered {code}"),
-    }
+fn same_secret(settings: &str) -> String {
+    format!("set the webhook's secret under {settings} to the one in the operator's --webhook-secret-file")
 }
 
-fn remedy(delivery: &Delivery, settings: &str) -> String {
+/// Returns the remedy for deliveries with this status code, 0 without a response.
+fn remedy(code: u16, settings: &str) -> String {
     let see = format!("see {settings}/advanced");
-    match delivery.code {
-        401 | 403 => format!(
-            "the secrets differ: set the webhook's secret under {settings} to what is in the operator's --webhook-secret-file"
-        ),
+    match code {
+        401 | 403 => format!("the secrets differ: {}", same_secret(settings)),
         404 | 405 => format!(
-            "the path is wrong, or something else answers there: the webhook's URL under {settings} has to end in {WEBHOOK_PATH}"
+            "correct the webhook's URL under {settings}: it must end in {WEBHOOK_PATH} and lead to the operator"
         ),
         415 => format!("set the webhook's content type to application/json under {settings}"),
-        413 => "raise --webhook-max-bytes, and the limit of what stands before the operator".to_owned(),
+        413 => "raise --webhook-max-bytes, and the limit of the proxy before the operator".to_owned(),
         301..=399 => {
-            format!("GitHub follows no redirect: set the webhook's URL under {settings} to where it leads")
+            format!("GitHub follows no redirect: set the webhook's URL under {settings} to the final URL")
         }
         502..=504 => format!(
-            "what stands before the operator doesn't reach it, or it isn't ready: see its pods and its Service; {see}"
+            "the proxy before the operator can't reach it: check the operator's pods and its Service; {see}"
         ),
-        500.. => format!("the operator's log says why; {see}"),
+        500.. => format!("look at the operator's log; {see}"),
         0 => format!(
-            "GitHub must reach the webhook's URL from outside: look at its DNS record, its certificate and the firewall; {see}"
+            "make the webhook's URL reachable from the internet: check its DNS record, its certificate and the firewall; {see}"
         ),
-        _ => format!("the answer says why: {see}"),
+        _ => format!("look at the response: {see}"),
     }
 }
 
@@ -158,10 +149,10 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_that_leads_here_is_well() {
+    fn a_correct_webhook_is_ok() {
         assert_eq!(
             hook(Some(&good()), SETTINGS),
-            [Finding::ok("webhook", "it leads to https://m.example.com/webhooks/github")]
+            [Subject::new("webhook").ok("its URL is https://m.example.com/webhooks/github")]
         );
     }
 
@@ -186,7 +177,7 @@ mod tests {
             (
                 Hook { content_type: "form".into(), ..good() },
                 Verdict::Problem,
-                "content type is form",
+                "content type \"form\"",
                 "application/json",
             ),
             (Hook { signed: false, ..good() }, Verdict::Problem, "no secret", "--webhook-secret-file"),
@@ -213,10 +204,10 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_that_arrive_are_well() {
+    fn successful_deliveries_are_ok() {
         assert_eq!(
             attempts(&[(202, "OK", "b"), (200, "OK", "a")]),
-            Finding::ok("deliveries", "the last 2 arrived")
+            Subject::new("deliveries").ok("the last 2 succeeded")
         );
         let again = attempts(&[(202, "OK", "a"), (503, "", "a")]);
         assert_eq!(again.verdict, Verdict::Ok, "the redelivery succeeded");
@@ -224,18 +215,18 @@ mod tests {
     }
 
     #[test]
-    fn those_that_fail_are_told_by_their_answers() {
+    fn failed_deliveries_have_a_remedy_by_their_response() {
         for (code, remedy) in [
             (401, "the secrets differ"),
             (403, "the secrets differ"),
-            (404, "has to end in /webhooks/github"),
+            (404, "must end in /webhooks/github"),
             (415, "application/json"),
             (413, "--webhook-max-bytes"),
             (302, "follows no redirect"),
-            (503, "see its pods"),
+            (503, "the operator's pods"),
             (500, "the operator's log"),
-            (400, "the answer says why"),
-            (0, "must reach the webhook's URL"),
+            (400, "look at the response"),
+            (0, "reachable from the internet"),
         ] {
             let finding = attempts(&[(code, "timed out", "a")]);
             assert_eq!(finding.verdict, Verdict::Problem, "{code}");
@@ -243,10 +234,13 @@ mod tests {
         }
         let mixed = attempts(&[(403, "", "a"), (403, "", "b"), (0, "timed out", "c"), (202, "OK", "d")]);
         assert_eq!(mixed.verdict, Verdict::Problem);
-        assert_eq!(mixed.message, "3 of the last 4 failed: 2 answered 403, 1 without an answer (timed out)");
+        assert_eq!(
+            mixed.message,
+            "3 of the last 4 failed: 2 with response 403, 1 without a response (timed out)"
+        );
         assert!(mixed.remedy.unwrap().contains("secrets differ"));
         let over = attempts(&[(202, "OK", "b"), (403, "", "a")]);
         assert_eq!(over.verdict, Verdict::Warning);
-        assert!(over.message.ends_with("the newest arrived"));
+        assert!(over.message.ends_with("the newest succeeded"));
     }
 }

@@ -6,7 +6,8 @@ use super::MinijinjaRenderer;
 use crate::api::TemplateResource;
 use crate::core::environment::plan::plan;
 use crate::core::environment::plan::sample::{GATEWAY, TEMPLATE, target};
-use crate::core::environment::resolved::{Mistake, Target};
+use crate::core::environment::resolved::Target;
+use crate::core::mistake::Mistake;
 use crate::ports::Renderer as _;
 
 fn sample() -> Target {

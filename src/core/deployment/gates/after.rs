@@ -2,7 +2,7 @@
 
 use super::{Asked, Verdict};
 use crate::api::Gates;
-use crate::core::environment::resolved::Mistake;
+use crate::core::mistake::{Mistake, Reason};
 
 pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, succeeded: Option<&[(String, bool)]>) -> Verdict {
     if gates.after.is_empty() {
@@ -14,7 +14,7 @@ pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, succeeded: Option<&[(Strin
     let there: Vec<&str> = asked.repository.environments.iter().map(|entry| entry.name.as_str()).collect();
     if let Some(unknown) = gates.after.iter().find(|name| !there.contains(&name.as_str())) {
         return Verdict::mended_by_configuration(Mistake {
-            reason: "EnvironmentUnknown",
+            reason: Reason::EnvironmentUnknown,
             message: format!(
                 "the PreviewRepository's spec.environments[{}].gates.after names {unknown}, which it doesn't have; there are {}",
                 asked.request.environment,

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Asked, Verdict};
 use crate::api::Hours;
-use crate::core::environment::resolved::Mistake;
+use crate::core::mistake::{Mistake, Reason};
 
 /// The longest span. Apart from leap days, every schedule recurs within it.
 const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
@@ -32,7 +32,7 @@ impl Span {
     /// # Errors
     /// `HoursInvalid`.
     pub fn new(hours: &Hours, field: &str) -> Result<Self, Mistake> {
-        let invalid = |message: String| Mistake { reason: "HoursInvalid", message };
+        let invalid = |message: String| Mistake { reason: Reason::HoursInvalid, message };
         let zone = TimeZoneDatabase::bundled().get(&hours.time_zone).map_err(|_| {
             invalid(format!(
                 "{field}.timeZone: there is no time zone {:?}: write it like Europe/Berlin, or leave it out for UTC",
@@ -115,7 +115,7 @@ pub(super) fn judge(asked: &Asked<'_>, hours: &[Hours]) -> Verdict {
     for (span, field, hours) in &spans {
         let Some(begins) = span.next(asked.now) else {
             return Verdict::mended_by_configuration(Mistake {
-                reason: "HoursInvalid",
+                reason: Reason::HoursInvalid,
                 message: format!("{field}.start: {:?} never comes", hours.start),
             });
         };

@@ -7,7 +7,7 @@ use super::{Asked, IMAGE_FOUND, Verdict};
 use crate::api::{Gates, Registry};
 use crate::core::deployment::gates::deadline::deadline;
 use crate::core::deployment::reason::RequestReason;
-use crate::core::environment::resolved::Mistake;
+use crate::core::mistake::{Mistake, Reason};
 
 /// The registry of images whose names begin with no host.
 const DOCKER_HUB: &str = "docker.io";
@@ -52,7 +52,7 @@ pub fn registry<'a>(image: &str, registries: &'a [Registry]) -> Result<&'a Regis
         let listed: Vec<&str> = registries.iter().map(|registry| registry.host.as_str()).collect();
         let listed = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
         Mistake {
-            reason: "RegistryNotAllowed",
+            reason: Reason::RegistryNotAllowed,
             message: format!(
                 "image {image}: the class's spec.registries don't list {host}, but {listed}: ask the platform team to add it, or correct gates.image"
             ),

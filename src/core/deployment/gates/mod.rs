@@ -26,8 +26,8 @@ use crate::api::{
     Approval, ConditionStatus, DeploymentRequestSpec, Gates, PreviewClassSpec, PreviewRepositorySpec,
 };
 use crate::core::conditions::NOT_REACHED;
-use crate::core::environment::resolved::Mistake;
 use crate::core::forge::Check;
+use crate::core::mistake::Mistake;
 pub use crate::core::publish::commit_status::{Standing, commit_status, told};
 
 /// Condition of the gate `spec.locks`: nobody has locked the environment.
@@ -110,7 +110,7 @@ impl Verdict {
     }
 
     fn mended_by_configuration(Mistake { reason, message }: Mistake) -> Self {
-        Self::Refused { reason, message, over: false }
+        Self::Refused { reason: reason.as_str(), message, over: false }
     }
 }
 

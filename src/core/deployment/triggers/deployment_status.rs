@@ -10,6 +10,7 @@ use crate::api::{
 };
 use crate::core::deployment::{ownership, promotion};
 use crate::core::forge::{Deployment, DeploymentStatus, StatusState};
+use crate::core::mistake::Reason;
 use crate::core::naming;
 
 pub(super) fn changes(
@@ -36,7 +37,7 @@ pub(super) fn changes(
         .collect();
     // A chain with a loop has no next environment. The PreviewRepository's condition reports the
     // loop.
-    if promotion::check(repository).is_err_and(|mistake| mistake.reason == promotion::LOOP) {
+    if promotion::check(repository).is_err_and(|mistake| mistake.reason == Reason::ChainLoop) {
         return changes;
     }
     // A status from before the PreviewRepository's creation leads to no request: a new chain must

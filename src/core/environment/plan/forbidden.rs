@@ -2,9 +2,9 @@
 //! account doesn't have the rights. This check comes before anything is applied, and its message
 //! has the remedy.
 
-use super::{KIND_FORBIDDEN, mistake};
+use super::mistake;
 use crate::api::GROUP;
-use crate::core::environment::resolved::Mistake;
+use crate::core::mistake::{Mistake, Reason};
 
 /// Groups in which every kind is either namespaced or listed below.
 const KNOWN_GROUPS: [&str; 9] = [
@@ -57,7 +57,7 @@ pub(super) fn check(field: &str, group: &str, kind: &str) -> Result<(), Mistake>
         _ => return Ok(()),
     };
     let name = if group.is_empty() { kind.to_owned() } else { format!("{kind} ({group})") };
-    Err(mistake(KIND_FORBIDDEN, format!("{field}: a template can't have the kind {name}: {remedy}")))
+    Err(mistake(Reason::KindForbidden, format!("{field}: a template can't have the kind {name}: {remedy}")))
 }
 
 const ROUTED: &str = "a preview is reached under the host names it is given; remove the object and list the Service in spec.endpoints";

@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use super::labels::Marks;
 use super::object::{kind_of, typed};
-use crate::core::class_limits::CLASS_INVALID;
-use crate::core::environment::resolved::{Mistake, Target};
+use crate::core::environment::resolved::Target;
+use crate::core::mistake::{Mistake, Reason};
 
 /// Name of the ResourceQuota, LimitRange and NetworkPolicy.
 pub const GUARD_RAIL: &str = "matinee";
@@ -109,12 +109,12 @@ pub fn rail_refused(class: &str, kind: &str, namespace: &str, code: u16, message
     };
     if code == 403 || field.is_empty() {
         return Mistake {
-            reason: "ApplyForbidden",
+            reason: Reason::ApplyForbidden,
             message: format!("{kind} of namespace {namespace}: {message}: ask the platform team"),
         };
     }
     Mistake {
-        reason: CLASS_INVALID,
+        reason: Reason::ClassInvalid,
         message: format!(
             "PreviewClass {class}: {field}: {message}: the platform team has to correct the class"
         ),

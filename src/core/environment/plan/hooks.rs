@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{HOOK_UNSUPPORTED, mistake};
-use crate::core::environment::resolved::Mistake;
+use super::mistake;
+use crate::core::mistake::{Mistake, Reason};
 
 /// Annotations that mark an object as a hook, with their deployer and the way to leave hooks out.
 /// <https://helm.sh/docs/topics/charts_hooks/>,
@@ -24,7 +24,7 @@ pub(super) fn check(field: &str, kind: &str, metadata: &Map<String, Value>) -> R
             "{field}: {kind}/{name} is a hook of {deployer} ({when}), and hooks are not supported: {remedy}, or remove the annotation {annotation} if \
              it is to be applied like any other object"
         );
-        return Err(mistake(HOOK_UNSUPPORTED, message));
+        return Err(mistake(Reason::HookUnsupported, message));
     }
     Ok(())
 }

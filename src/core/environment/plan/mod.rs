@@ -31,8 +31,8 @@ mod tests;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use crate::core::class_limits::CLASS_INVALID;
-use crate::core::environment::resolved::{Mistake, Target};
+use crate::core::environment::resolved::Target;
+use crate::core::mistake::{Mistake, Reason};
 
 pub use change::{Change, change};
 pub use corrections::{Corrections, contested};
@@ -111,17 +111,6 @@ pub fn plan(target: &Target, rendered: Vec<Value>) -> Result<Plan, Mistake> {
     })
 }
 
-/// The template's objects can't be applied.
-const TEMPLATE_INVALID: &str = "TemplateInvalid";
-/// An object is in another namespace.
-const NAMESPACE_FORBIDDEN: &str = "NamespaceForbidden";
-/// A template can't have objects of this kind.
-const KIND_FORBIDDEN: &str = "KindForbidden";
-/// An object is a hook of another deployer.
-const HOOK_UNSUPPORTED: &str = "HookUnsupported";
-/// An endpoint has no usable Service.
-const ENDPOINT_UNKNOWN: &str = "EndpointUnknown";
-
-fn mistake(reason: &'static str, message: impl Into<String>) -> Mistake {
+fn mistake(reason: Reason, message: impl Into<String>) -> Mistake {
     Mistake { reason, message: message.into() }
 }

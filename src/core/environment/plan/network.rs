@@ -13,10 +13,11 @@ use kube::api::DynamicObject;
 
 use super::guard_rails::{GUARD_RAIL, metadata};
 use super::labels::Marks;
+use super::mistake;
 use super::object::typed;
-use super::{CLASS_INVALID, mistake};
 use crate::api::NetworkPolicyMode;
-use crate::core::environment::resolved::{Mistake, Target};
+use crate::core::environment::resolved::Target;
+use crate::core::mistake::{Mistake, Reason};
 
 /// Addresses of cluster DNS that no pod selector matches: the cluster IP that the node-local DNS
 /// cache uses, its link-local address, or a resolver on the node. All ranges are private (RFC 1918,
@@ -118,7 +119,7 @@ fn plain_block(cidr: &str, except: Option<Vec<String>>) -> NetworkPolicyPeer {
 fn block(cidr: &str, field: &str) -> Result<NetworkPolicyPeer, Mistake> {
     let wrong = || {
         let message = format!("the class's {field} \"{cidr}\" isn't a CIDR: use for example 192.0.2.0/24");
-        mistake(CLASS_INVALID, message)
+        mistake(Reason::ClassInvalid, message)
     };
     let (address, length) = cidr.split_once('/').ok_or_else(wrong)?;
     let address: IpAddr = address.parse().map_err(|_| wrong())?;

@@ -6,23 +6,25 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::labels::Marks;
-use super::{TEMPLATE_INVALID, mistake};
+use super::mistake;
 use crate::api::{ANNOTATION_DIGEST, LABEL_ENVIRONMENT_UID};
-use crate::core::environment::resolved::Mistake;
+use crate::core::mistake::{Mistake, Reason};
 
 /// Returns a typed object with labels and digest.
 pub(super) fn typed<T: Serialize>(object: &T, marks: &Marks) -> Result<DynamicObject, Mistake> {
-    let object = serde_json::to_value(object)
-        .and_then(serde_json::from_value::<DynamicObject>)
-        .map_err(|error| mistake(TEMPLATE_INVALID, format!("an object can't be written as JSON: {error}")))?;
+    let object =
+        serde_json::to_value(object).and_then(serde_json::from_value::<DynamicObject>).map_err(|error| {
+            mistake(Reason::TemplateInvalid, format!("an object can't be written as JSON: {error}"))
+        })?;
     sealed(object, marks)
 }
 
 /// Adds the labels and the digest to the object.
 pub(super) fn sealed(mut object: DynamicObject, marks: &Marks) -> Result<DynamicObject, Mistake> {
     marks.add_to(object.metadata.labels.get_or_insert_default());
-    let digest = digest(&object)
-        .map_err(|error| mistake(TEMPLATE_INVALID, format!("an object can't be written as JSON: {error}")))?;
+    let digest = digest(&object).map_err(|error| {
+        mistake(Reason::TemplateInvalid, format!("an object can't be written as JSON: {error}"))
+    })?;
     object.metadata.annotations.get_or_insert_default().insert(ANNOTATION_DIGEST.to_owned(), digest);
     Ok(object)
 }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::guard_rails::DEPLOYER;
 use super::labels::Marks;
-use super::{TEMPLATE_INVALID, mistake};
-use crate::core::environment::resolved::Mistake;
+use super::mistake;
+use crate::core::mistake::{Mistake, Reason};
 
 /// Labels the object's pod template, if its kind has one, and for a `CronJob` also that of its
 /// Jobs. Rejects pods that run as the deployer account.
@@ -47,7 +47,7 @@ fn label(field: &str, object: &mut Map<String, Value>, path: &[&str], marks: &Ma
     };
     let Some(labels) = inner(template, "metadata").and_then(|metadata| inner(metadata, "labels")) else {
         let message = format!("{field}.{}.metadata.labels: must be an object", path.join("."));
-        return Err(mistake(TEMPLATE_INVALID, message));
+        return Err(mistake(Reason::TemplateInvalid, message));
     };
     marks.add_to_json(labels);
     Ok(())
@@ -70,7 +70,7 @@ fn check_account(field: &str, path: &[&str], template: &Map<String, Value>) -> R
             let path: Vec<&str> = path.iter().copied().chain(["spec", name]).collect();
             let message =
                 format!("{field}.{}: no pod can run as {DEPLOYER}; name another account", path.join("."));
-            return Err(mistake(TEMPLATE_INVALID, message));
+            return Err(mistake(Reason::TemplateInvalid, message));
         }
     }
     Ok(())

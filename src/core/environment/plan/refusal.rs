@@ -4,14 +4,7 @@ use kube::api::DynamicObject;
 
 use super::forbidden::known_group;
 use super::object::{group_of, kind_of};
-use crate::core::environment::resolved::Mistake;
-
-/// The API server rejects the object's content.
-const APPLY_REJECTED: &str = "ApplyRejected";
-/// Rights, a quota or an admission controller forbid the object.
-const APPLY_FORBIDDEN: &str = "ApplyForbidden";
-/// The cluster doesn't serve the object's kind.
-const KIND_MISSING: &str = "KindMissing";
+use crate::core::mistake::{Mistake, Reason};
 
 /// API versions that Kubernetes no longer serves, as prefix, kind and replacement.
 /// <https://kubernetes.io/docs/reference/using-api/deprecation-guide/>
@@ -65,26 +58,30 @@ pub fn refusal(object: &DynamicObject, code: u16, message: &str) -> Mistake {
     let message = concise(message);
     let (reason, cause, remedy) = match code {
         403 if is_final(message) => {
-            (APPLY_FORBIDDEN, message.to_owned(), "make it fit, or ask the platform team".to_owned())
+            (Reason::ApplyForbidden, message.to_owned(), "make it fit, or ask the platform team".to_owned())
         }
         403 => {
             let cause = missing_right(message).unwrap_or_else(|| message.to_owned());
             let remedy = "ask the platform team whether previews may have this kind (ClusterRole matinee-deployer), or remove it";
-            (APPLY_FORBIDDEN, cause, remedy.to_owned())
+            (Reason::ApplyForbidden, cause, remedy.to_owned())
         }
         404 => match successor(object) {
-            Some((version, successor)) => {
-                (KIND_MISSING, format!("Kubernetes no longer serves {version}"), format!("use {successor}"))
-            }
+            Some((version, successor)) => (
+                Reason::KindMissing,
+                format!("Kubernetes no longer serves {version}"),
+                format!("use {successor}"),
+            ),
             None if known_group(group_of(object)) => {
                 let version = object.types.as_ref().map_or("", |types| types.api_version.as_str());
                 let cause = format!("the cluster doesn't serve {version} {kind}");
-                (KIND_MISSING, cause, "correct apiVersion and kind".to_owned())
+                (Reason::KindMissing, cause, "correct apiVersion and kind".to_owned())
             }
-            None => (KIND_MISSING, message.to_owned(), "the cluster must serve the kind".to_owned()),
+            None => (Reason::KindMissing, message.to_owned(), "the cluster must serve the kind".to_owned()),
         },
-        _ if is_immutable(message) => (APPLY_REJECTED, immutable(message), remedy_for_immutable(object)),
-        _ => (APPLY_REJECTED, message.to_owned(), "correct it".to_owned()),
+        _ if is_immutable(message) => {
+            (Reason::ApplyRejected, immutable(message), remedy_for_immutable(object))
+        }
+        _ => (Reason::ApplyRejected, message.to_owned(), "correct it".to_owned()),
     };
     Mistake { reason, message: format!("{kind} {name}: {cause}: {remedy}") }
 }
@@ -93,9 +90,9 @@ pub fn refusal(object: &DynamicObject, code: u16, message: &str) -> Mistake {
 /// fix come before those for the platform team.
 pub fn rank(mistake: &Mistake) -> u8 {
     match mistake.reason {
-        APPLY_REJECTED => 0,
-        APPLY_FORBIDDEN if is_final(&mistake.message) => 1,
-        KIND_MISSING => 2,
+        Reason::ApplyRejected => 0,
+        Reason::ApplyForbidden if is_final(&mistake.message) => 1,
+        Reason::KindMissing => 2,
         _ => 3,
     }
 }

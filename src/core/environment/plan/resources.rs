@@ -10,11 +10,12 @@ use super::forbidden::known_group;
 use super::guard_rails::DEPLOYER;
 use super::labels::{Marks, reserved};
 use super::object::{group_of, kind_of, sealed};
-use super::{NAMESPACE_FORBIDDEN, TEMPLATE_INVALID, field_types, forbidden, hooks, jobs, mistake, pods};
+use super::{field_types, forbidden, hooks, jobs, mistake, pods};
 use crate::api::{ANNOTATION_FIXED_DIGEST, ANNOTATION_READY_WHEN};
 use crate::core::environment::health::is_built_in;
 use crate::core::environment::ready_when::ReadyWhen;
-use crate::core::environment::resolved::{self, Mistake, Target};
+use crate::core::environment::resolved::Target;
+use crate::core::mistake::{Mistake, Reason, all_in_one};
 
 /// Checks and completes the objects. Sorts them so that an object comes after the objects that it
 /// reads, otherwise in the template's order.
@@ -41,11 +42,11 @@ pub(super) fn resources(
         let kind = kind_of(&object).to_owned();
         if !seen.insert((group_of(&object).to_owned(), kind.clone(), name.clone())) {
             let message = format!("{field}: {kind}/{name} is in the template twice; remove one or rename it");
-            mistakes.push(mistake(TEMPLATE_INVALID, message));
+            mistakes.push(mistake(Reason::TemplateInvalid, message));
         }
         objects.push(object);
     }
-    if let Some(mistake) = resolved::all_in_one(&mistakes) {
+    if let Some(mistake) = all_in_one(&mistakes) {
         return Err(mistake);
     }
     objects.sort_by_key(rank);
@@ -54,7 +55,7 @@ pub(super) fn resources(
 
 fn resource(target: &Target, marks: &Marks, field: &str, mut value: Value) -> Result<DynamicObject, Mistake> {
     if !value.is_object() {
-        return Err(mistake(TEMPLATE_INVALID, format!("{field}: must be an object")));
+        return Err(mistake(Reason::TemplateInvalid, format!("{field}: must be an object")));
     }
     let api_version = required(field, "apiVersion", value.get("apiVersion"))?.to_owned();
     let kind = required(field, "kind", value.get("kind"))?.to_owned();
@@ -63,27 +64,30 @@ fn resource(target: &Target, marks: &Marks, field: &str, mut value: Value) -> Re
         None if is_version(&api_version) => "",
         _ => {
             let message = format!("{field}.apiVersion: \"{api_version}\" isn't written like v1 or apps/v1");
-            return Err(mistake(TEMPLATE_INVALID, message));
+            return Err(mistake(Reason::TemplateInvalid, message));
         }
     };
     if kind.len() > 63 || !kind.starts_with(char::is_alphabetic) || !kind.chars().all(char::is_alphanumeric) {
         let message = format!("{field}.kind: \"{kind}\" isn't written like Deployment");
-        return Err(mistake(TEMPLATE_INVALID, message));
+        return Err(mistake(Reason::TemplateInvalid, message));
     }
     forbidden::check(field, group, &kind)?;
     if let Err(problems) = field_types::fit(field, &api_version, &kind, &mut value) {
         let mistakes: Vec<_> =
-            problems.into_iter().map(|problem| mistake(TEMPLATE_INVALID, problem)).collect();
-        return resolved::all_in_one(&mistakes).map_or_else(
-            || Err(mistake(TEMPLATE_INVALID, format!("{field}: has fields of the wrong type"))),
+            problems.into_iter().map(|problem| mistake(Reason::TemplateInvalid, problem)).collect();
+        return all_in_one(&mistakes).map_or_else(
+            || Err(mistake(Reason::TemplateInvalid, format!("{field}: has fields of the wrong type"))),
             Err,
         );
     }
     let Value::Object(mut json) = value else {
-        return Err(mistake(TEMPLATE_INVALID, format!("{field}: must be an object")));
+        return Err(mistake(Reason::TemplateInvalid, format!("{field}: must be an object")));
     };
     let Some(Value::Object(metadata)) = json.get_mut("metadata") else {
-        return Err(mistake(TEMPLATE_INVALID, format!("{field}.metadata: must be an object with a name")));
+        return Err(mistake(
+            Reason::TemplateInvalid,
+            format!("{field}.metadata: must be an object with a name"),
+        ));
     };
     check_metadata(target, field, group, metadata)?;
     hooks::check(field, &kind, metadata)?;
@@ -94,7 +98,7 @@ fn resource(target: &Target, marks: &Marks, field: &str, mut value: Value) -> Re
     let fixed = jobs::fixed_digest(group, &kind, &json);
     pods::complete(field, group, &kind, &mut json, marks)?;
     let mut object: DynamicObject = serde_json::from_value(Value::Object(json))
-        .map_err(|error| mistake(TEMPLATE_INVALID, format!("{field}.metadata: {error}")))?;
+        .map_err(|error| mistake(Reason::TemplateInvalid, format!("{field}.metadata: {error}")))?;
     object.metadata.namespace = Some(target.namespace.clone());
     if let Some(annotations) = &mut object.metadata.annotations {
         check_ready_when(field, group, annotations)?;
@@ -109,8 +113,10 @@ fn resource(target: &Target, marks: &Marks, field: &str, mut value: Value) -> Re
 fn required<'a>(field: &str, name: &str, value: Option<&'a Value>) -> Result<&'a str, Mistake> {
     match value {
         Some(Value::String(text)) if !text.is_empty() => Ok(text),
-        Some(_) => Err(mistake(TEMPLATE_INVALID, format!("{field}.{name}: must be a text that isn't empty"))),
-        None => Err(mistake(TEMPLATE_INVALID, format!("{field}.{name}: is missing"))),
+        Some(_) => {
+            Err(mistake(Reason::TemplateInvalid, format!("{field}.{name}: must be a text that isn't empty")))
+        }
+        None => Err(mistake(Reason::TemplateInvalid, format!("{field}.{name}: is missing"))),
     }
 }
 
@@ -146,7 +152,7 @@ fn check_metadata(
                     "{field}.metadata.namespace: {value} isn't the preview's namespace \"{}\", and a preview has no other; remove the field",
                     target.namespace
                 );
-                return Err(mistake(NAMESPACE_FORBIDDEN, message));
+                return Err(mistake(Reason::NamespaceForbidden, message));
             }
             "generateName" => {
                 "objects of a preview have fixed names, so that the next revision finds them; use metadata.name"
@@ -155,7 +161,7 @@ fn check_metadata(
             "ownerReferences" => "its owner's UID isn't known when the template is written; remove the field",
             _ => "there is no such field; remove it",
         };
-        return Err(mistake(TEMPLATE_INVALID, format!("{field}.metadata.{name}: {remedy}")));
+        return Err(mistake(Reason::TemplateInvalid, format!("{field}.metadata.{name}: {remedy}")));
     }
     let name = required(field, "metadata.name", metadata.get("name"))?;
     // Names of roles and their bindings are path segments; all other names are at most DNS
@@ -169,7 +175,7 @@ fn check_metadata(
         let message = format!(
             "{field}.metadata.name: \"{name}\" is no name for an object: at most 253 lower-case letters, digits, dashes and dots, that begins and ends with a letter or digit; the filter slug makes one of any text"
         );
-        return Err(mistake(TEMPLATE_INVALID, message));
+        return Err(mistake(Reason::TemplateInvalid, message));
     }
     Ok(())
 }
@@ -179,13 +185,13 @@ fn check_texts(field: &str, value: &Value) -> Result<(), Mistake> {
     let texts = match value {
         Value::Null => return Ok(()),
         Value::Object(texts) => texts,
-        _ => return Err(mistake(TEMPLATE_INVALID, format!("{field}: must be an object"))),
+        _ => return Err(mistake(Reason::TemplateInvalid, format!("{field}: must be an object"))),
     };
     match texts.iter().find(|(_, text)| !text.is_string()) {
         None => Ok(()),
         Some((name, _)) => {
             let message = format!("{field}[\"{name}\"]: must be a text; write it in quotes");
-            Err(mistake(TEMPLATE_INVALID, message))
+            Err(mistake(Reason::TemplateInvalid, message))
         }
     }
 }
@@ -202,7 +208,7 @@ fn check_ready_when(field: &str, group: &str, annotations: &BTreeMap<String, Str
         return Ok(());
     };
     let message = format!("{field}.metadata.annotations[\"{ANNOTATION_READY_WHEN}\"]: {remedy}");
-    Err(mistake(TEMPLATE_INVALID, message))
+    Err(mistake(Reason::TemplateInvalid, message))
 }
 
 /// Rejects objects that would overwrite the deployer account or its rights.
@@ -215,7 +221,7 @@ fn check_not_ours(
     let ours = matches!((group, kind), ("", "ServiceAccount") | ("rbac.authorization.k8s.io", "RoleBinding"));
     if ours && metadata.get("name").and_then(Value::as_str) == Some(DEPLOYER) {
         let message = format!("{field}.metadata.name: {kind}/{DEPLOYER} is Matinee's; choose another name");
-        return Err(mistake(TEMPLATE_INVALID, message));
+        return Err(mistake(Reason::TemplateInvalid, message));
     }
     Ok(())
 }
@@ -232,7 +238,7 @@ fn check_service_account_token(
     let account = json.get("metadata").and_then(|metadata| metadata.get("annotations")?.get(ACCOUNT));
     if (group, kind) == ("", "Secret") && account.and_then(Value::as_str) == Some(DEPLOYER) {
         return Err(mistake(
-            TEMPLATE_INVALID,
+            Reason::TemplateInvalid,
             format!(
                 "{field}.metadata.annotations[\"{ACCOUNT}\"]: the account {DEPLOYER} is Matinee's; name another"
             ),

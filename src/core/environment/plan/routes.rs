@@ -12,10 +12,11 @@ use super::forbidden::known_group;
 use super::guard_rails::metadata;
 use super::http_route::{BackendReference, HTTPRoute, HttpRouteRule, HttpRouteSpec, ParentReference};
 use super::labels::{Marks, reserved};
+use super::mistake;
 use super::object::{group_of, kind_of, typed};
-use super::{CLASS_INVALID, ENDPOINT_UNKNOWN, mistake};
 use crate::api::{Endpoint, GatewayRouting, IngressRouting};
-use crate::core::environment::resolved::{Mistake, Target};
+use crate::core::environment::resolved::Target;
+use crate::core::mistake::{Mistake, Reason};
 use crate::core::naming;
 
 /// Returns the host name of each of the template's endpoints, in their order.
@@ -39,7 +40,7 @@ pub(super) fn routes(
             (None, Some(ingress)) => typed(&ingress_for(metadata, endpoint, host, &hosts, ingress), marks)?,
             (None, None) => {
                 let message = "the class's routing has neither gateway nor ingress; set one of them";
-                return Err(mistake(CLASS_INVALID, message));
+                return Err(mistake(Reason::ClassInvalid, message));
             }
         });
     }
@@ -65,7 +66,7 @@ fn check_backend(index: usize, endpoint: &Endpoint, resources: &[DynamicObject])
             "endpoints[{index}].service: Service \"{}\" isn't among the template's resources, which have {there}; add it or name another",
             endpoint.service
         );
-        return Err(mistake(ENDPOINT_UNKNOWN, message));
+        return Err(mistake(Reason::EndpointUnknown, message));
     };
     let ports: Vec<i64> = service
         .data
@@ -82,7 +83,7 @@ fn check_backend(index: usize, endpoint: &Endpoint, resources: &[DynamicObject])
         "endpoints[{index}].port: Service \"{}\" has no port {} (it has {there}); add it or name another",
         endpoint.service, endpoint.port
     );
-    Err(mistake(ENDPOINT_UNKNOWN, message))
+    Err(mistake(Reason::EndpointUnknown, message))
 }
 
 fn http_route(metadata: ObjectMeta, endpoint: &Endpoint, host: &str, gateway: &GatewayRouting) -> HTTPRoute {

@@ -16,7 +16,7 @@ pub(super) fn plan_of(resources: &[&str]) -> Result<Plan, Mistake> {
 fn refusal(resource: &str) -> (&'static str, String) {
     let config = "{apiVersion: v1, kind: ConfigMap, metadata: {name: some}}";
     let refused = plan_of(&[config, resource]).expect_err(resource);
-    (refused.reason, refused.message)
+    (refused.reason.as_str(), refused.message)
 }
 
 fn shown(plan: &Plan) -> Vec<&DynamicObject> {
@@ -429,7 +429,7 @@ fn what_makes_an_object_ready_is_the_templates_to_say() {
         ("apps/v1, kind: ControllerRevision", "exists", "Kubernetes"),
     ] {
         let (reason, message) = refusal(&object(kind, value));
-        assert_eq!(reason, TEMPLATE_INVALID);
+        assert_eq!(reason, "TemplateInvalid");
         assert!(
             message.starts_with("resources[1].metadata.annotations[\"matinee.dev/ready-when\"]: ")
                 && message.contains(words),

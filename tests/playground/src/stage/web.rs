@@ -67,6 +67,8 @@ impl Stage {
 /// Returns a client for this machine: it uses no proxy and resolves all names to loopback or not at
 /// all.
 pub(super) fn client() -> Result<reqwest::Client> {
+    // reqwest panics without a provider where the workspace builds it with TLS.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(reqwest::Client::builder()
         .no_proxy()
         .redirect(Policy::none())

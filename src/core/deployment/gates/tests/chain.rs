@@ -1,4 +1,5 @@
 use super::*;
+use crate::core::mistake::Reason;
 
 fn failed(how: &str) -> CheckState {
     CheckState::Failed(how.to_owned())
@@ -262,7 +263,8 @@ fn registries_are_asked_only_if_the_class_lists_them() {
         if message.contains("spec.registries") && message.contains("evil.example") && message.contains("ghcr.io")));
     world.class.registries.clear();
     assert_eq!(reason(&world.verdict(IMAGE_FOUND, &image(Answer::Found))), "RegistryNotAllowed");
-    let mistake = Mistake { reason: "TemplateInvalid", message: "gates.image: no such hole".to_owned() };
+    let mistake =
+        Mistake { reason: Reason::TemplateInvalid, message: "gates.image: no such hole".to_owned() };
     let broken = Facts { image: Some(Err(mistake)), ..Facts::default() };
     assert_eq!(reason(&world.verdict(IMAGE_FOUND, &broken)), "TemplateInvalid");
 }

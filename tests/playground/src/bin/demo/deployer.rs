@@ -50,6 +50,8 @@ impl Deployer {
             let _ = axum::serve(listener, Router::new().fallback(page)).await;
         });
 
+        // reqwest panics without a provider where the workspace builds it with TLS.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let api = Api {
             http: Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?,
             deployments: format!("{}/repos/{repository}/deployments", stage.github_api()),

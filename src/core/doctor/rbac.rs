@@ -1,0 +1,259 @@
+//! Rights of the operator's account: those that it needs, and those that it shouldn't have.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::authorization::v1::ResourceAttributes;
+use k8s_openapi::api::rbac::v1::PolicyRule;
+
+use super::{Finding, Subject, Unread, some_of};
+
+/// The rules that the chart grants in the whole cluster.
+const CLUSTER_RULES: &str = include_str!("../../../charts/matinee/files/rbac/cluster.yaml");
+/// The rules that the chart grants in the operator's namespace, with placeholders for the names of
+/// objects.
+const NAMESPACE_RULES: &str = include_str!("../../../charts/matinee/files/rbac/namespace.yaml");
+
+/// Names of the objects that the operator uses in its own namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Own<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The Secrets that classes name.
+    pub secrets: Vec<&'a str>,
+    /// The Lease; `None` without leader election.
+    pub lease: Option<&'a str>,
+    /// The ConfigMap with Matinee's settings.
+    pub config_map: Option<&'a str>,
+}
+
+impl Own<'_> {
+    /// Returns the names of objects to which a rule is limited, with each placeholder replaced by
+    /// the names that it stands for. A name of `None` means all objects.
+    fn names(&self, rule: &PolicyRule) -> Vec<Option<String>> {
+        let owned = |name: &str| Some(name.to_owned());
+        match rule.resource_names.iter().flatten().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] if rule.resources.iter().flatten().any(|resource| resource == "leases") => {
+                self.lease.map(|_| None).into_iter().collect()
+            }
+            [] => vec![None],
+            ["$SECRETS"] => self.secrets.iter().map(|name| owned(name)).collect(),
+            ["$SETTINGS"] => self.config_map.into_iter().map(owned).collect(),
+            ["$LEASE"] => self.lease.into_iter().map(owned).collect(),
+            ref names => names.iter().map(|name| owned(name)).collect(),
+        }
+    }
+}
+
+/// Returns every right that the operator needs: the rights that the chart grants.
+pub fn needed(own: &Own<'_>) -> Vec<ResourceAttributes> {
+    let scopes = [(CLUSTER_RULES, None), (NAMESPACE_RULES, Some(own.namespace))];
+    let rules = scopes.into_iter().flat_map(|(yaml, namespace)| {
+        // A test parses both files.
+        let rules: Vec<PolicyRule> = serde_saphyr::from_str(yaml).unwrap_or_default();
+        rules.into_iter().map(move |rule| (rule, namespace))
+    });
+    let mut rights = Vec::new();
+    for (rule, namespace) in rules {
+        for name in own.names(&rule) {
+            for group in rule.api_groups.iter().flatten() {
+                for resource in rule.resources.iter().flatten() {
+                    rights.extend(
+                        rule.verbs.iter().map(|verb| right(group, resource, verb, name.clone(), namespace)),
+                    );
+                }
+            }
+        }
+    }
+    rights
+}
+
+/// Returns rights with which an attacker who controls the operator could do more than create
+/// previews. The chart grants none of them.
+pub fn excess(own: &Own<'_>) -> Vec<ResourceAttributes> {
+    let named = |name: &str| Some(name.to_owned());
+    vec![
+        right("", "pods", "create", None, Some(own.namespace)),
+        right("", "secrets", "list", None, None),
+        right("", "users", "impersonate", None, None),
+        right("", "serviceaccounts", "impersonate", named("default"), None),
+        right("rbac.authorization.k8s.io", "clusterroles", "bind", named("cluster-admin"), None),
+    ]
+}
+
+fn right(
+    group: &str,
+    resource: &str,
+    verb: &str,
+    name: Option<String>,
+    namespace: Option<&str>,
+) -> ResourceAttributes {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    ResourceAttributes {
+        group: filled(group),
+        resource: filled(resource),
+        subresource: filled(subresource),
+        verb: filled(verb),
+        name,
+        namespace: namespace.map(str::to_owned),
+        ..ResourceAttributes::default()
+    }
+}
+
+/// Formats the rights by resource, such as `get/list deployments.apps/status "web"`.
+fn listed<'a>(rights: impl IntoIterator<Item = &'a ResourceAttributes>) -> Vec<String> {
+    let mut verbs: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for right in rights {
+        let part = |before: &str, part: &Option<String>, after: &str| {
+            part.as_ref().map_or_else(String::new, |part| format!("{before}{part}{after}"))
+        };
+        let target = format!(
+            "{}{}{}{}{}",
+            part("", &right.resource, ""),
+            part(".", &right.group, ""),
+            part("/", &right.subresource, ""),
+            part(" \"", &right.name, "\""),
+            part(" in namespace ", &right.namespace, "")
+        );
+        verbs.entry(target).or_default().extend(right.verb.as_deref());
+    }
+    verbs.into_iter().map(|(target, verbs)| format!("{} {target}", verbs.join("/"))).collect()
+}
+
+/// The rights that an account has, of those that were checked.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Number of needed rights.
+    pub needed: usize,
+    /// Needed rights that it lacks.
+    pub missing: Vec<ResourceAttributes>,
+    /// Rights that it has and shouldn't have.
+    pub excess: Vec<ResourceAttributes>,
+}
+
+/// Checks the rights of the operator's account.
+pub fn check(account: &str, namespace: &str, access: &Result<Access, Unread>) -> Vec<Finding> {
+    let (needed, excess) = (Subject::new("needed rights"), Subject::new("excess rights"));
+    let access = match access {
+        Ok(access) => access,
+        Err(Unread::Forbidden) => {
+            return vec![needed.skipped(
+                "this account may not check the rights of others (create subjectaccessreviews); run `matinee doctor` as a cluster administrator",
+            )];
+        }
+        Err(unread) => return vec![needed.unread(unread)],
+    };
+    let first = if access.missing.is_empty() {
+        needed.ok(format!("{account} has all {}", access.needed))
+    } else if access.missing.len() == access.needed {
+        needed.problem(
+            format!("{account} has none of them"),
+            "name the operator's account with --namespace and --service-account, or grant its rights: `helm upgrade` the chart",
+        )
+    } else {
+        needed.problem(
+            format!("{account} can't {}", some_of(listed(&access.missing), 5)),
+            "`helm upgrade` the chart, whose ClusterRole and Role for the operator grant them",
+        )
+    };
+    let second = if access.excess.is_empty() {
+        excess.ok("none: it can't create pods, list Secrets, impersonate others or bind other roles")
+    } else {
+        excess.warning(
+            format!("{account} can also {}", listed(&access.excess).join(", ")),
+            format!("find the binding with `kubectl get clusterrolebindings,rolebindings -n {namespace} -o wide`, and delete it"),
+        )
+    };
+    vec![first, second]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    const ACCOUNT: &str = "system:serviceaccount:m:matinee";
+
+    fn own() -> Own<'static> {
+        Own {
+            namespace: "m",
+            secrets: vec!["github", "slack"],
+            lease: Some("leader"),
+            config_map: Some("settings"),
+        }
+    }
+
+    fn found(is_allowed: impl Fn(&ResourceAttributes) -> bool) -> Vec<Finding> {
+        let needed = needed(&own());
+        let missing = needed.iter().filter(|right| !is_allowed(right)).cloned().collect();
+        let excess = excess(&own()).into_iter().filter(|right| is_allowed(right)).collect();
+        check(ACCOUNT, "m", &Ok(Access { needed: needed.len(), missing, excess }))
+    }
+
+    #[test]
+    fn needed_rights_are_the_rules_of_the_chart() {
+        let text = |own: &Own<'_>| listed(&needed(own)).join("\n");
+        let all = text(&own());
+        for right in [
+            "get/list/watch/create/patch/delete namespaces",
+            "patch deploymentcommands.matinee.dev/status",
+            "bind clusterroles.rbac.authorization.k8s.io \"matinee-deployer\"",
+            "get secrets \"github\" in namespace m",
+            "get secrets \"slack\" in namespace m",
+            "get/list/watch configmaps \"settings\" in namespace m",
+            "create leases.coordination.k8s.io in namespace m",
+            "get/patch leases.coordination.k8s.io \"leader\" in namespace m",
+        ] {
+            assert!(all.lines().any(|line| line == right), "{right} is not in:\n{all}");
+        }
+        assert!(!all.contains('$'), "{all}");
+        // Without these objects, the rights to them are not needed.
+        let none = text(&Own { namespace: "m", ..Own::default() });
+        assert!(!none.contains("in namespace m") && none.contains("namespaces"), "{none}");
+    }
+
+    #[test]
+    fn missing_rights_are_named_by_resource() {
+        let all = found(|right| !excess(&own()).contains(right));
+        assert_eq!(all.len(), 2);
+        assert!(all.iter().all(|finding| finding.verdict == Verdict::Ok), "{all:?}");
+
+        let lacking = found(|right| {
+            right.resource.as_deref() != Some("httproutes") && right.verb.as_deref() != Some("bind")
+        });
+        assert_eq!(lacking[0].verdict, Verdict::Problem);
+        assert_eq!(
+            lacking[0].message,
+            "system:serviceaccount:m:matinee can't bind clusterroles.rbac.authorization.k8s.io \"matinee-deployer\", \
+             get/list/watch/create/patch/delete httproutes.gateway.networking.k8s.io"
+        );
+        assert!(lacking[0].remedy.as_ref().unwrap().contains("helm upgrade"));
+        let none = found(|_| false);
+        assert!(none[0].message.ends_with("has none of them"));
+        assert!(none[0].remedy.as_ref().unwrap().contains("--service-account"));
+    }
+
+    #[test]
+    fn excess_rights_are_a_warning() {
+        let mighty = found(|_| true);
+        assert_eq!((mighty[0].verdict, mighty[1].verdict), (Verdict::Ok, Verdict::Warning));
+        for right in [
+            "create pods in namespace m",
+            "list secrets,",
+            "impersonate users",
+            "impersonate serviceaccounts \"default\"",
+            "bind clusterroles.rbac.authorization.k8s.io \"cluster-admin\"",
+        ] {
+            assert!(mighty[1].message.contains(right), "{right} is not in: {}", mighty[1].message);
+        }
+        assert!(mighty[1].remedy.as_ref().unwrap().contains("rolebindings -n m"));
+    }
+
+    #[test]
+    fn an_account_that_may_not_review_others_is_no_problem() {
+        let skipped = check(ACCOUNT, "m", &Err(Unread::Forbidden));
+        assert_eq!(skipped[0].verdict, Verdict::Skipped);
+        assert!(skipped[0].message.contains("subjectaccessreviews"), "{skipped:?}");
+        assert_eq!(check(ACCOUNT, "m", &Err(Unread::Failed("x".into())))[0].verdict, Verdict::Problem);
+    }
+}
