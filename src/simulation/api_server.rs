@@ -370,7 +370,7 @@ impl ApiServer {
         let (after, mut managers) = merged(&stored, manager, part, &applied, &fields);
         let is_own =
             |known: &Manager| known.name == manager && known.operation == "Apply" && known.part == part;
-        let known = managers.iter().position(|known| is_own(known));
+        let known = managers.iter().position(is_own);
         match known {
             Some(index) if managers[index].fields == fields => {}
             Some(index) => managers[index] = self.manager(manager, "Apply", part, fields),

@@ -48,8 +48,8 @@ fn list_at(path: &[Step]) -> List {
 fn step_of(list: &List, item: &Value) -> Option<Step> {
     match list {
         List::Atomic => None,
-        List::Map(key) => item.get(key).map(|value| Step::Key(key, value.to_string())),
-        List::Set => Some(Step::Item(item.to_string())),
+        List::Map(key) => item.get(key).map(|value| Step::Key(key, json_text(value))),
+        List::Set => Some(Step::Item(json_text(item))),
     }
 }
 
@@ -122,11 +122,16 @@ pub fn value_at<'a>(object: &'a Value, path: &[Step]) -> Option<&'a Value> {
     Some(value)
 }
 
+/// Returns a value as JSON, as the steps of a path hold it.
+fn json_text(value: &Value) -> String {
+    value.to_string()
+}
+
 fn is_at(step: &Step, item: &Value) -> bool {
     match step {
         Step::Field(_) => false,
-        Step::Key(key, known) => item.get(*key).is_some_and(|value| value.to_string() == *known),
-        Step::Item(known) => item.to_string() == *known,
+        Step::Key(key, known) => item.get(*key).is_some_and(|value| json_text(value) == *known),
+        Step::Item(known) => json_text(item) == *known,
     }
 }
 

@@ -150,7 +150,7 @@ impl Github {
     }
 
     /// Sends a webhook, or loses it.
-    fn send(&self, event: Event) {
+    fn send(&self, event: &Event) {
         let forecast = self.weather.forecast();
         let copies = if self.webhooks.chance(forecast.webhooks_lost) {
             0
@@ -223,7 +223,7 @@ impl Github {
             repository.pull_requests.insert(number, pull_request);
         });
         done.unwrap();
-        self.send(Event::PullRequest { repository: name.clone(), pull_request: opened });
+        self.send(&Event::PullRequest { repository: name.clone(), pull_request: opened });
     }
 
     /// Changes a pull request, and reports that.
@@ -239,7 +239,7 @@ impl Github {
             }
             pull_request.clone()
         });
-        self.send(Event::PullRequest { repository: name.clone(), pull_request: edited.unwrap() });
+        self.send(&Event::PullRequest { repository: name.clone(), pull_request: edited.unwrap() });
     }
 
     /// Pushes a commit to a pull request's branch, also by force.
@@ -266,7 +266,7 @@ impl Github {
             repository.pushed_at = Some(now);
         });
         done.unwrap();
-        self.send(Event::Push {
+        self.send(&Event::Push {
             repository: name.clone(),
             branch: branch.to_owned(),
             sha: head.to_owned(),
@@ -283,7 +283,7 @@ impl Github {
             checks.push(Check { name: check.to_owned(), state });
         });
         done.unwrap();
-        self.send(Event::Checks { repository: name.clone(), sha: head.to_owned() });
+        self.send(&Event::Checks { repository: name.clone(), sha: head.to_owned() });
     }
 
     /// Writes a comment under a pull request. Returns its id.
@@ -323,7 +323,7 @@ impl Github {
         self.change(name, author, what, |repository| {
             repository.comments.insert(comment.id, comment.clone());
         })?;
-        self.send(Event::Comment { repository: name.clone(), comment: comment.clone() });
+        self.send(&Event::Comment { repository: name.clone(), comment: comment.clone() });
         Ok(comment)
     }
 
@@ -376,7 +376,7 @@ impl Github {
                 Deployed { deployment: deployment.clone(), transient: new.transient, statuses: Vec::new() };
             repository.deployments.insert(deployment.id, deployed);
         })?;
-        self.send(Event::Deployment { repository: name.clone(), deployment: deployment.clone() });
+        self.send(&Event::Deployment { repository: name.clone(), deployment: deployment.clone() });
         Ok(deployment)
     }
 
@@ -406,7 +406,7 @@ impl Github {
         let deployment = deployment.ok_or_else(|| not_found("no such deployment"))?;
         // GitHub sends no webhook for this state.
         if *state != StatusState::Inactive {
-            self.send(Event::DeploymentStatus { repository: name.clone(), deployment, status });
+            self.send(&Event::DeploymentStatus { repository: name.clone(), deployment, status });
         }
         Ok(())
     }
@@ -433,7 +433,7 @@ impl Github {
             description: status.description.clone(),
         };
         self.change(name, by, what, |repository| repository.commit_statuses.push(created))?;
-        self.send(Event::Checks { repository: name.clone(), sha: head.to_owned() });
+        self.send(&Event::Checks { repository: name.clone(), sha: head.to_owned() });
         Ok(())
     }
 

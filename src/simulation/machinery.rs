@@ -39,10 +39,10 @@ impl Machinery {
         let machinery = Arc::new(Self { server, clock, random: Random::new(seed, "machinery") });
         tokio::spawn(async move {
             let mut changes = machinery.server.changes();
-            let mut seen = 0;
+            let mut newest = 0;
             loop {
-                for change in machinery.server.since(seen) {
-                    seen = change.version;
+                for change in machinery.server.since(newest) {
+                    newest = change.version;
                     machinery.react(change);
                 }
                 // The server lives as long as this task.
@@ -85,8 +85,9 @@ impl Machinery {
     async fn collect(&self, owner: &DynamicObject) {
         let Some(uid) = owner.uid() else { return };
         tokio::time::sleep(self.random.time(20..=1_000)).await;
-        let owned = self.server.list(|_, object| object.owner_references().iter().any(|of| of.uid == uid));
-        self.delete_all(&owned);
+        let dependents =
+            self.server.list(|_, object| object.owner_references().iter().any(|of| of.uid == uid));
+        self.delete_all(&dependents);
     }
 
     fn delete_all(&self, objects: &[Arc<DynamicObject>]) {

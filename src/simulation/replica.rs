@@ -98,10 +98,10 @@ impl Replica {
         let process = Arc::new(Process::start(start.name.clone(), start.crash_after));
         let cluster = Arc::new(FakeCluster::new(Arc::clone(&world.shared), Arc::clone(&process)));
         let watches = Arc::new(FakeWatches::new(Arc::clone(&world.shared), Arc::clone(&process), world.seed));
-        let watched = Arc::new(Watched::default());
+        let state = Arc::new(Watched::default());
         let touched = {
-            let watched = Arc::clone(&watched);
-            Box::new(move |uid: &str| watched.on_applied_object(uid))
+            let state = Arc::clone(&state);
+            Box::new(move |uid: &str| state.on_applied_object(uid))
         };
         let live = WatchedObjects::of(watches.clone(), touched);
         for kind in usual_kinds() {
@@ -133,13 +133,8 @@ impl Replica {
             sweep_interval: Duration::from_mins(1),
         };
         let leadership = Arc::new(Leadership::default());
-        let controllers = Arc::new(Controllers::new(
-            ports,
-            &watched,
-            Arc::clone(&leadership),
-            Metrics::default(),
-            settings,
-        ));
+        let controllers =
+            Arc::new(Controllers::new(ports, &state, Arc::clone(&leadership), Metrics::default(), settings));
         let mut follow = JoinSet::new();
         macro_rules! watch {
             ($kind:ty, $on_change:ident) => {{
@@ -163,7 +158,7 @@ impl Replica {
         let shutdown = CancellationToken::new();
         let filled = filled(stores.clone(), live);
         let replica = lifecycle::Replica {
-            caught_up: caught_up(Arc::clone(&world.server), Arc::clone(&watched)).boxed(),
+            caught_up: caught_up(Arc::clone(&world.server), Arc::clone(&state)).boxed(),
             controllers: Arc::clone(&controllers),
             stores,
             leader,
@@ -203,8 +198,8 @@ async fn filled(stores: Stores, live: Arc<WatchedObjects>) {
 }
 
 /// Completes when the index shows every write of the previous leader.
-async fn caught_up(server: Arc<ApiServer>, watched: Arc<Watched>) {
-    let objects = &watched.objects;
+async fn caught_up(server: Arc<ApiServer>, state: Arc<Watched>) {
+    let objects = &state.objects;
     while !(shows(&server, &objects.repositories)
         && shows(&server, &objects.requests)
         && shows(&server, &objects.environments)

@@ -13,13 +13,16 @@ use super::world::{World, class, previews, template};
 use crate::api::{ConditionStatus, DeploymentRequest, PreviewEnvironment, find_condition};
 use crate::core::forge::{CheckState, RepositoryRole};
 
+/// What is wrong at the end of a story, or why it has none.
+type Told = Result<Vec<String>, String>;
+
 /// A story, with the environments of its PreviewRepository.
 pub struct Story {
     pub name: &'static str,
     pub environments: fn() -> Value,
     /// Whether the replicas elect a leader. Without an election there is only one.
     pub elects: bool,
-    pub tell: fn(Arc<World>) -> BoxFuture<'static, Result<Vec<String>, String>>,
+    pub tell: fn(Arc<World>) -> BoxFuture<'static, Told>,
 }
 
 macro_rules! stories {
@@ -118,7 +121,7 @@ fn is_empty(world: &World, wrong: &mut Vec<String>) {
     }
 }
 
-async fn opened_and_closed(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn opened_and_closed(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     world.settle().await?;
@@ -131,7 +134,7 @@ async fn opened_and_closed(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn pushed(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn pushed(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     for number in 2..=4 {
@@ -144,7 +147,7 @@ async fn pushed(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn pushed_back(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn pushed_back(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     for number in [2, 1, 2] {
@@ -157,7 +160,7 @@ async fn pushed_back(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn broken_and_fixed(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn broken_and_fixed(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(0xbad), |_| {});
     if world.chance(0.7) {
@@ -171,7 +174,7 @@ async fn broken_and_fixed(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn closed_early(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn closed_early(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     world.pass(0..=8_000).await;
@@ -182,7 +185,7 @@ async fn closed_early(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn closed_and_reopened(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn closed_and_reopened(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     world.pass(0..=60_000).await;
@@ -195,7 +198,7 @@ async fn closed_and_reopened(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn two_pull_requests(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn two_pull_requests(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     world.pass(0..=3_000).await;
@@ -209,7 +212,7 @@ async fn two_pull_requests(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn label_removed_and_added(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn label_removed_and_added(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     world.settle().await?;
@@ -230,7 +233,7 @@ async fn label_removed_and_added(world: Arc<World>) -> Result<Vec<String>, Strin
     Ok(wrong)
 }
 
-async fn class_withdraws_its_grant(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn class_withdraws_its_grant(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     world.pass(0..=30_000).await;
@@ -245,7 +248,7 @@ async fn class_withdraws_its_grant(world: Arc<World>) -> Result<Vec<String>, Str
     Ok(wrong)
 }
 
-async fn template_mistake(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn template_mistake(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.apply(&template("registry.example.com/acme/shop:{{ nothing }}"));
     world.github.open(repository, 1, &sha(1), |_| {});
@@ -258,7 +261,7 @@ async fn template_mistake(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn github_outage(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn github_outage(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     world.pass(0..=10_000).await;
@@ -276,7 +279,7 @@ async fn github_outage(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn cluster_outage(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn cluster_outage(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     world.pass(0..=10_000).await;
@@ -291,7 +294,7 @@ async fn cluster_outage(world: Arc<World>) -> Result<Vec<String>, String> {
 }
 
 /// A second replica leads while the first one still has calls in flight.
-async fn leadership_changes(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn leadership_changes(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     for number in 2..=3 {
@@ -306,7 +309,7 @@ async fn leadership_changes(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn promoted(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn promoted(world: Arc<World>) -> Told {
     let repository = &world.repository;
     let both = |head: &str| [("shop-staging", head.to_owned()), ("shop-production", head.to_owned())];
     world.github.push(repository, "main", &sha(1));
@@ -333,7 +336,7 @@ async fn promoted(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn one_commit_on_several_branches(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn one_commit_on_several_branches(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.push(repository, "main", &sha(1));
     world.pass(0..=5_000).await;
@@ -348,7 +351,7 @@ async fn one_commit_on_several_branches(world: Arc<World>) -> Result<Vec<String>
     Ok(wrong)
 }
 
-async fn deployed_by_command(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn deployed_by_command(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.open(repository, 1, &sha(1), |_| {});
     world.pass(0..=10_000).await;
@@ -366,7 +369,7 @@ async fn deployed_by_command(world: Arc<World>) -> Result<Vec<String>, String> {
     Ok(wrong)
 }
 
-async fn approved(world: Arc<World>) -> Result<Vec<String>, String> {
+async fn approved(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.permit(repository, "bob", RepositoryRole::Write);
     world.github.open(repository, 1, &sha(1), |_| {});

@@ -183,7 +183,7 @@ impl World {
             if now > began + RESTLESS {
                 return Err(format!("not quiet after {} min", RESTLESS.as_secs() / 60));
             }
-            tokio::time::sleep(quiet_since + QUIET - now).await;
+            tokio::time::sleep((quiet_since + QUIET).saturating_sub(now)).await;
         }
     }
 
