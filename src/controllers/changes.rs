@@ -29,7 +29,8 @@ fn index<K: Indexed>(objects: &Objects, change: Change<K>) -> Vec<Arc<K>> {
             table.deleted(&object);
             vec![object]
         }
-        Change::Listed(list) => {
+        Change::Listed(mut list) => {
+            list.sort_by_key(|object| (object.namespace(), object.name_any()));
             let removed = table.listed(list.clone());
             list.into_iter().chain(removed).collect()
         }

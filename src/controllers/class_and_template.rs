@@ -43,6 +43,7 @@ pub fn reconcile_class(
     context: Arc<Context>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
     async move {
+        let class = context.common.objects.classes.newest(class);
         let secret = &class.spec.forge.github.secret_name;
         let there = context.secrets.secret(secret).await?.is_some();
         let met = met(&class, &context.common);
@@ -61,7 +62,8 @@ pub fn reconcile_class(
             conclude(known, class.metadata.generation.unwrap_or_default(), mistake, &context.common);
         let status = PreviewClassStatus { observed_generation, conditions };
         if before != Some(&status) {
-            write::status::<PreviewClass, _>(&*context.common.cluster, write::CATALOG, &*class, &status).await?;
+            let written = write::status(&*context.common.cluster, write::CATALOG, &*class, &status).await?;
+            context.common.objects.classes.wrote(written);
             let known = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
             events::of_trouble(write::reference(&*class), known, &status.conditions, &context.common).await;
         }
@@ -112,6 +114,7 @@ pub fn reconcile_template(
     context: Arc<Context>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
     async move {
+        let template = context.common.objects.templates.newest(template);
         let mistake = context.renderer.check(&template.spec).err().map(|mistake| Mistake {
             message: format!("PreviewTemplate {}: {}", template.name_any(), mistake.message),
             ..mistake
@@ -122,13 +125,9 @@ pub fn reconcile_template(
             conclude(known, template.metadata.generation.unwrap_or_default(), mistake, &context.common);
         let status = PreviewTemplateStatus { observed_generation, conditions };
         if before != Some(&status) {
-            write::status::<PreviewTemplate, _>(
-                &*context.common.cluster,
-                write::CATALOG,
-                &*template,
-                &status,
-            )
-            .await?;
+            let written =
+                write::status(&*context.common.cluster, write::CATALOG, &*template, &status).await?;
+            context.common.objects.templates.wrote(written);
             let known = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
             events::of_trouble(write::reference(&*template), known, &status.conditions, &context.common)
                 .await;

@@ -193,7 +193,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let (ready, objects) = (filled.clone(), Arc::clone(&watched.objects));
     let work = async move {
         filled.await;
-        let (environments, repositories) = (objects.environments.len(), objects.repositories.len());
+        let (environments, repositories) = (objects.environments.count(), objects.repositories.count());
         tracing::info!(environments, repositories, "all objects listed");
         replica.run().await
     };

@@ -29,6 +29,7 @@ pub enum Failure {
 
 impl Failure {
     /// Marks the failure as reported in the object's status.
+    #[must_use]
     pub fn told(self) -> Self {
         match self {
             told @ Self::Told(_) => told,

@@ -304,7 +304,7 @@ impl<K: Indexed> Table<K> {
     }
 
     /// Returns the number of objects.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.read().objects.len()
     }
 }
@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(table.with(&key()).len(), 2);
         assert_eq!(table.with(&Key::Deployment(2))[0].name_any(), name);
         table.deleted(&environment(&name, "two", 3));
-        assert_eq!((table.with(&key()).len(), table.len()), (1, 1));
+        assert_eq!((table.with(&key()).len(), table.count()), (1, 1));
         assert!(table.with(&Key::Deployment(2)).is_empty());
     }
 
@@ -404,12 +404,12 @@ mod tests {
         table.applied(Arc::new(environment("a", "one", 1)));
         table.deleted(&environment("a", "one", 2));
         table.wrote(environment("a", "one", 3));
-        assert_eq!(table.len(), 0);
+        assert_eq!(table.count(), 0);
         table.wrote(environment("a", "another", 3));
-        assert_eq!(table.len(), 1);
+        assert_eq!(table.count(), 1);
         // The deletion of the earlier object is not that of the present one.
         table.deleted(&environment("a", "one", 2));
-        assert_eq!(table.len(), 1);
+        assert_eq!(table.count(), 1);
     }
 
     #[test]

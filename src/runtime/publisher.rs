@@ -429,7 +429,9 @@ where
             let slots: Vec<Slot> = kept.range(slots_of(uid)).map(|(slot, _)| slot.clone()).collect();
             slots.iter().filter_map(|slot| kept.remove(slot)).collect()
         };
-        removed.into_iter().for_each(|entry| take_back(Some(entry)));
+        for entry in removed {
+            take_back(Some(entry));
+        }
     }
 
     /// Like [`Self::forget`], for one of several slots of the object.

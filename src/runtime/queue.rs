@@ -60,7 +60,9 @@ impl<K: Resource<DynamicType = ()>> Queue<K> {
 
     /// Enqueues all of these objects.
     pub fn enqueue_all(&self, objects: &[Arc<K>]) {
-        objects.iter().for_each(|object| self.enqueue(object));
+        for object in objects {
+            self.enqueue(object);
+        }
     }
 
     fn send(&self, object: ObjectRef<K>) {

@@ -48,7 +48,7 @@ pub fn reconcile(
     repository: Arc<PreviewRepository>,
     context: Arc<Context>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
-    async move { visit(&repository, &context).await }.boxed()
+    async move { visit(&context.common.objects.repositories.newest(repository), &context).await }.boxed()
 }
 
 async fn visit(repository: &PreviewRepository, context: &Context) -> Result<Action, Failure> {
