@@ -22,7 +22,7 @@ use crate::controllers;
 use crate::core::signature::WebhookSecret;
 use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::metrics::Metrics;
-use crate::ports::{Door, Intake};
+use crate::ports::{Intake, Receiver};
 use crate::server::{self, Environments, Limits};
 use crate::settings::{SecretFiles, Settings};
 
@@ -45,7 +45,7 @@ pub struct Working {
     /// Applies webhooks.
     pub intake: Arc<dyn Intake>,
     /// Receives slash commands.
-    pub slack: Arc<dyn Door<SlackSignature, Answer = Option<ChatMessage>>>,
+    pub slack: Arc<dyn Receiver<SlackSignature, Answer = Option<ChatMessage>>>,
     /// Finds an environment, for its page.
     pub environments: Environments,
     /// Completes when webhooks can be applied.
@@ -68,7 +68,7 @@ pub async fn operate(
     let (sender, secrets) = watch::channel(settings.webhook_secrets.secrets());
     let limits = Limits { body: settings.webhook_max_bytes, ..Limits::default() };
     let app = server::app(server::Context {
-        github: Arc::new(controllers::GithubDoor::new(secrets, working.intake)),
+        github: Arc::new(controllers::WebhookReceiver::new(secrets, working.intake)),
         slack: working.slack,
         environments: working.environments,
         metrics,

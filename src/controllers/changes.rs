@@ -1,5 +1,6 @@
-//! Takes in changes of Matinee's objects: keeps the index up to date, and enqueues the changed
-//! object and those that depend on it.
+//! Takes in changes of Matinee's objects: updates the index, enqueues the changed object and those
+//! that depend on it, marks cached pull requests as stale, cancels the writes of deleted objects,
+//! and relays answers to Slack.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The conditions of each kind, for trouble that interrupts a reconcile.
+//! How trouble is written on each kind except `PreviewEnvironment`, which writes it with everything
+//! that it found.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::Value;

@@ -34,7 +34,7 @@ pub struct Stores {
     pub(crate) environments: Store<PreviewEnvironment>,
 }
 
-/// A replica.
+/// Parts of a replica, from the initial lists to its end.
 pub struct Replica {
     pub(crate) controllers: Arc<Controllers>,
     pub(crate) stores: Stores,
@@ -42,7 +42,8 @@ pub struct Replica {
     pub(crate) leader: Option<Leader>,
     /// The watches, which normally never end.
     pub(crate) follow: JoinSet<()>,
-    /// Completes when every store shows the last writes of the previous leader.
+    /// Completes when the stores of PreviewRepositories, requests, commands and environments show
+    /// the last writes of the previous leader.
     pub(crate) caught_up: BoxFuture<'static, ()>,
     /// Maximum number of concurrent reconciles of one kind.
     pub(crate) concurrency: u16,

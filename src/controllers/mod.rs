@@ -11,7 +11,7 @@ mod environment;
 mod explained;
 #[cfg(test)]
 mod fakes;
-mod github_door;
+mod github_webhooks;
 mod ingest;
 pub(crate) mod lifecycle;
 mod repository;
@@ -19,5 +19,5 @@ mod request;
 mod slack_commands;
 pub(crate) mod start;
 
-pub use github_door::GithubDoor;
+pub use github_webhooks::WebhookReceiver;
 pub use start::{Candidacy, Options, Running, start};

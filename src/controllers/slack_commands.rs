@@ -20,7 +20,7 @@ use crate::core::deployment::ownership;
 use crate::core::forge::RepositoryName;
 use crate::core::signature::WebhookSecret;
 use crate::core::slack::{self, ChatMessage, Parsed, SlackSignature, SlashCommand};
-use crate::ports::{Actor, ClusterError, Door, IntakeError, Secrets};
+use crate::ports::{Actor, ClusterError, IntakeError, Receiver, Secrets};
 use crate::runtime::objects::Key;
 
 /// Key of the signing secret in the Secret that a class's `slack.secretName` names.
@@ -33,15 +33,15 @@ pub(super) const BOT_TOKEN: &str = "botToken";
 const SECRETS_LAST: Duration = Duration::from_secs(10);
 
 /// Receives slash commands.
-pub struct SlackDoor {
+pub struct SlashCommandReceiver {
     context: Arc<Context>,
     /// Signing secrets by the name of their Secret, with the time of the read; `None` when there is
     /// no such secret.
     secrets: Mutex<HashMap<String, (Instant, Option<WebhookSecret>)>>,
 }
 
-impl SlackDoor {
-    /// Creates the door.
+impl SlashCommandReceiver {
+    /// Creates a receiver.
     pub(super) fn new(context: Arc<Context>) -> Self {
         Self { context, secrets: Mutex::default() }
     }
@@ -87,7 +87,7 @@ impl SlackDoor {
 }
 
 #[async_trait]
-impl Door<SlackSignature> for SlackDoor {
+impl Receiver<SlackSignature> for SlashCommandReceiver {
     /// The message that Slack shows at once; `None` for Slack's certificate check. Slack's timeout is
     /// 3 seconds.
     type Answer = Option<ChatMessage>;

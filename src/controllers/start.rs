@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assembly::{Controllers, Ports, Watched};
 use super::lifecycle::{Replica, Stores};
-use super::slack_commands::SlackDoor;
+use super::slack_commands::SlashCommandReceiver;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::github::write_order::Pace;
 use crate::adapters::github::{GithubForges, GithubSettings};
@@ -32,13 +32,13 @@ use crate::api::PreviewEnvironment;
 use crate::core::drain;
 use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::metrics::Metrics;
-use crate::ports::{Door, Intake, LiveObjects as _};
+use crate::ports::{Intake, LiveObjects as _, Receiver};
 use crate::runtime::common::Settings;
 use crate::runtime::election::Leader;
 use crate::runtime::leadership::Leadership;
 
-/// Kinds that nearly every environment has. They are watched before the first reconcile, so that a
-/// restart finds the existing objects and writes nothing.
+/// Kinds whose existing objects are listed before the first reconcile, so that a restart writes
+/// nothing. `HTTPRoute` is watched too, but not waited for: not every cluster serves it.
 const USUAL_KINDS: [(&str, &str, &str); 19] = [
     ("", "v1", "Namespace"),
     ("", "v1", "ResourceQuota"),
@@ -106,7 +106,7 @@ pub struct Running {
     /// Receives GitHub's events.
     pub intake: Arc<dyn Intake>,
     /// Receives slash commands.
-    pub slack: Arc<dyn Door<SlackSignature, Answer = Option<ChatMessage>>>,
+    pub slack: Arc<dyn Receiver<SlackSignature, Answer = Option<ChatMessage>>>,
     /// Finds an environment by namespace and name.
     pub environments: Environments,
     /// Data of the ConfigMap with settings; `None` before it was read.
@@ -200,7 +200,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let objects = Arc::clone(&watched.objects);
     Ok(Running {
         intake: controllers.ingest.clone(),
-        slack: Arc::new(SlackDoor::new(Arc::clone(&controllers.commands))),
+        slack: Arc::new(SlashCommandReceiver::new(Arc::clone(&controllers.commands))),
         environments: Arc::new(move |namespace, name| objects.environments.get(namespace, name)),
         settings,
         ready: ready.boxed(),
@@ -274,7 +274,8 @@ fn filled(
     }
 }
 
-/// Completes when every store shows the last writes of the previous leader.
+/// Completes when the stores of PreviewRepositories, requests, commands and environments show the
+/// last writes of the previous leader.
 fn all_caught_up(client: Client, stores: &Stores) -> impl Future<Output = ()> + Send + 'static {
     let Stores { repositories, requests, environments, commands, .. } = stores.clone();
     async move {

@@ -1,4 +1,4 @@
-//! The entrances: doors for deliveries from GitHub and Slack, and the intake of events.
+//! The entrances: receivers of deliveries from GitHub and Slack, and the intake of events.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -34,12 +34,12 @@ impl From<ClusterError> for IntakeError {
     }
 }
 
-/// A door for the deliveries of one outside system. `D` is what the headers of a delivery say,
+/// Receives the deliveries of one outside system. `D` is what the headers of a delivery say,
 /// with its signature. The sender may deliver the same several times, late and in any order, and
 /// the call may be cancelled at any point.
 #[async_trait]
-pub trait Door<D: Send>: Send + Sync {
-    /// What the sender is told.
+pub trait Receiver<D: Send>: Send + Sync {
+    /// Answer to the sender.
     type Answer: Send;
 
     /// Checks the signature of the raw body, and applies the delivery. Returns once its effect is
@@ -58,7 +58,7 @@ pub struct GithubDelivery {
     pub delivery: Option<Delivery>,
 }
 
-/// What GitHub is told.
+/// Answer to GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GithubAnswer {
     /// The event was applied.

@@ -1,4 +1,5 @@
-//! Kubernetes events about changes of `Ready`, the same for every kind.
+//! Kubernetes events about changes of `Ready`. An environment gets one when it becomes ready or
+//! stalls, any other object when it stalls or recovers; commands get none.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

@@ -94,12 +94,6 @@ impl Publisher {
         }
     }
 
-    /// Cancels the waiting writes of a request, and forgets their results.
-    pub fn forget_request(&self, request: &DeploymentRequest) {
-        self.deployments.forget(request);
-        self.commit_statuses.forget(request);
-    }
-
     /// Starts no more writes.
     pub fn stop(&self) {
         self.closing.cancel();

@@ -1,5 +1,5 @@
-//! Reports on an object what prevents its reconcile from completing. All kinds use this mechanism,
-//! in every stage of the reconcile.
+//! Reports on an object what prevents its reconcile from completing, in every stage of the
+//! reconcile. Environments have their own way: they write it with everything that they found.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -25,7 +25,7 @@ use crate::api::PreviewEnvironment;
 use crate::core::signature::WebhookSecret;
 use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::metrics::{Metrics, WebhookResult};
-use crate::ports::{Door, GithubAnswer, GithubDelivery};
+use crate::ports::{GithubAnswer, GithubDelivery, Receiver};
 use answer::Answer;
 
 /// Path of slash commands: the "Request URL" of the Slack app's command.
@@ -79,9 +79,9 @@ impl Default for Limits {
 #[derive(Clone)]
 pub struct Context {
     /// Receives GitHub's webhook deliveries.
-    pub github: Arc<dyn Door<GithubDelivery, Answer = GithubAnswer>>,
+    pub github: Arc<dyn Receiver<GithubDelivery, Answer = GithubAnswer>>,
     /// Receives Slack's slash commands.
-    pub slack: Arc<dyn Door<SlackSignature, Answer = Option<ChatMessage>>>,
+    pub slack: Arc<dyn Receiver<SlackSignature, Answer = Option<ChatMessage>>>,
     /// Finds the environment of a page.
     pub environments: Environments,
     /// Metrics of the requests.

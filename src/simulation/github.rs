@@ -107,7 +107,7 @@ impl Github {
         self.state.lock().unwrap()
     }
 
-    /// Sends webhooks to this replica from now on, and to no other one.
+    /// Sends each webhook to one of these replicas from now on.
     pub fn send_webhooks_to(&self, receivers: Vec<Weak<dyn Intake>>) {
         self.lock().receivers = receivers;
     }

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use matinee::controllers::GithubDoor;
+use matinee::controllers::WebhookReceiver;
 use matinee::core::event::Event;
 use matinee::core::freshness::Delivery;
 use matinee::core::signature::WebhookSecret;
 use matinee::core::slack::{ChatMessage, SlackSignature};
 use matinee::metrics::Metrics;
-use matinee::ports::{Door, Intake, IntakeError};
+use matinee::ports::{Intake, IntakeError, Receiver};
 use matinee::server::{Context, Limits, app, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -47,7 +47,7 @@ pub struct Counter {
 }
 
 #[async_trait]
-impl Door<SlackSignature> for Counter {
+impl Receiver<SlackSignature> for Counter {
     type Answer = Option<ChatMessage>;
 
     async fn accept(
@@ -106,7 +106,7 @@ impl Served {
         let (secrets, current) = watch::channel(Arc::from(vec![secret()]));
         let metrics = Metrics::default();
         let app = app(Context {
-            github: Arc::new(GithubDoor::new(current, Arc::clone(&intake) as _)),
+            github: Arc::new(WebhookReceiver::new(current, Arc::clone(&intake) as _)),
             slack: Arc::clone(&desk) as _,
             environments: Arc::new(|_, _| None),
             metrics: metrics.clone(),

@@ -15,7 +15,7 @@ use crate::core::event::Event;
 use crate::core::freshness::Delivery;
 use crate::core::signature::sign;
 use crate::core::slack::{ChatMessage, SlackSignature};
-use crate::ports::{Door, IntakeError};
+use crate::ports::{IntakeError, Receiver};
 use crate::settings::Flags;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -69,7 +69,7 @@ impl Intake for Gate {
 struct Closed;
 
 #[async_trait]
-impl Door<SlackSignature> for Closed {
+impl Receiver<SlackSignature> for Closed {
     type Answer = Option<ChatMessage>;
 
     async fn accept(&self, _: SlackSignature, _: Vec<u8>) -> Result<Option<ChatMessage>, IntakeError> {

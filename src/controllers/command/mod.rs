@@ -168,9 +168,8 @@ async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) ->
     let class = context.common.class_of(repository.as_deref()).await?;
     let admitted = match admit(&namespace, name, repository.as_deref(), class.as_deref()) {
         Ok(admitted) => admitted,
-        // Without PreviewRepository and class there are no credentials for an answer.
+        // Without an admitted PreviewRepository there are no credentials, so nothing more is written.
         Err(mistake) => {
-            // The class doesn't admit the PreviewRepository, so nothing more is written for it.
             context.publisher.answers.forget(command);
             stall(command, &mistake, context).await?;
             return Ok(Action::requeue(left.min(context.common.settings.sweep_interval)));

@@ -1,6 +1,6 @@
-//! Step 2: checks that the pull request is open, that the revision is its head, and that it may
-//! have an environment. Matinee asks GitHub once per revision and after each event of the pull
-//! request.
+//! Step 2: checks that the deployment hasn't ended, that the pull request is open, that the revision
+//! is its head, and that it may have an environment. Matinee asks GitHub again after each event of
+//! the pull request and each change of the PreviewRepository or class.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Finds deployments whose revision was replaced before the environment was reconciled. No other
-//! part of Matinee reports them.
+//! Finds deployments that a newer one replaced before the environment was reconciled. If Matinee
+//! didn't create them, no other part reports them.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -1,5 +1,5 @@
 //! Deletes pods for which a StatefulSet waits without end, so that a fix is rolled out.
-//! [`readiness`](crate::core::environment::health) decides which ones.
+//! [`health`](crate::core::environment::health) decides which ones.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -1,5 +1,5 @@
-//! Applies events to the cluster. Events come from webhooks, from the sweep, and from requests that
-//! have just created a deployment. This module only writes to Kubernetes.
+//! Writes the objects that events and commands request. Events come from webhooks, from the sweep,
+//! and from requests that have just created a deployment. This module only writes to Kubernetes.
 
 mod pull_request_freshness;
 mod source;

@@ -1,6 +1,5 @@
-//! Reconciles a `DeploymentRequest`: admit, verify, evaluate the gates, create, follow, report,
-//! record. A request runs once; it doesn't create a deployment twice unless its commit became the
-//! head again.
+//! Reconciles a `DeploymentRequest`: admit, eligibility, gates, create, outcome, commit status. A
+//! request creates one deployment. It creates another one only if its commit becomes the head again.
 
 mod commit_status;
 mod create;
@@ -113,7 +112,7 @@ enum Outcome {
     Superseded(String),
     /// GitHub rejects the deployment.
     Failed(String),
-    /// The pull request is closed, so Matinee deletes the request.
+    /// The pull request is closed or no longer selected, so Matinee deletes the request.
     Deleted,
 }
 
@@ -153,8 +152,9 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
     }
     if let Outcome::Deleted = outcome {
         if is_live(&request, context) {
-            // The environment is deleted first, and its requests with it. Without the request,
-            // Matinee would take it for an environment that was deployed by hand, and keep it.
+            // The environment's own reconcile deletes its requests and then the environment. If
+            // this request were deleted now, Matinee would take the environment for one that
+            // somebody deployed by hand, and keep it.
             return Ok(Action::requeue(context.common.settings.sweep_interval));
         }
         delete(&request, context).await?;
@@ -230,7 +230,7 @@ async fn steps(
     context: &Context,
 ) -> Result<(Option<Outcome>, Option<Duration>), Failure> {
     let refused = async |mistake| {
-        // The class doesn't admit the PreviewRepository, so nothing more is written for it.
+        // The request isn't valid, so nothing more is written for it.
         context.forget(request);
         if is_settled(request) {
             // The recorded result stays, although the last commit status can't be written any more.
@@ -417,7 +417,8 @@ pub(super) async fn delete(request: &DeploymentRequest, context: &Context) -> Re
     Ok(())
 }
 
-/// Deletes all requests of an environment that was deleted, and makes the next sweep run in full.
+/// Deletes all requests of an environment that is about to be deleted, and makes the next sweep run
+/// in full.
 /// If the pull request was just reopened or selected again, that sweep creates a new request.
 pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
     let spec = &environment.spec;

@@ -31,7 +31,8 @@ const SUCCEEDED: &str = "Succeeded";
 /// somebody has granted the permission.
 pub(super) const REFUSED_AGAIN: Duration = Duration::from_mins(10);
 const QUEUED: &str = "waiting in the queue of writes to GitHub";
-/// Returns whether a request has ended, given its conditions.
+
+/// Whether these conditions say that the request has ended.
 pub(super) fn has_ended(list: &[Condition]) -> bool {
     find_condition(list, conditions::READY)
         .and_then(|ready| RequestReason::parse(&ready.reason))
@@ -62,7 +63,7 @@ pub(super) fn refused_lately(request: &DeploymentRequest, now: Timestamp) -> Opt
 /// Conditions of the steps that call other systems, in their order.
 pub(crate) const STAGES: [&str; 3] = [ALLOWED, CREATED, SUCCEEDED];
 
-/// All conditions, in their order.
+/// All conditions except `Reported`, which only a request with a commit status has, in their order.
 pub(crate) fn kinds() -> Vec<&'static str> {
     [conditions::READY, conditions::RECONCILING, conditions::STALLED, ALLOWED]
         .into_iter()

@@ -1,5 +1,5 @@
-//! Deployment statuses: what GitHub should show of a deployment, and which reports it hasn't
-//! acknowledged yet.
+//! Deployment statuses: which of the wanted ones GitHub hasn't acknowledged, and GitHub's limits on
+//! them. `environment/status/reports` decides what is wanted.
 
 use jiff::{SignedDuration, Timestamp};
 

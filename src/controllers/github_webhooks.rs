@@ -1,4 +1,4 @@
-//! The door for GitHub's webhook deliveries: it checks the signature and reads the event.
+//! Receives GitHub's webhook deliveries: checks the signature and reads the event.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use tokio::sync::watch;
 use crate::adapters::github::webhook::{happened_at, parse, verify};
 use crate::core::event::Parsed;
 use crate::core::signature::WebhookSecret;
-use crate::ports::{Door, GithubAnswer, GithubDelivery, Intake, IntakeError};
+use crate::ports::{GithubAnswer, GithubDelivery, Intake, IntakeError, Receiver};
 
 /// Receives webhook deliveries.
-pub struct GithubDoor {
+pub struct WebhookReceiver {
     secrets: watch::Receiver<Arc<[WebhookSecret]>>,
     intake: Arc<dyn Intake>,
 }
 
-impl GithubDoor {
-    /// Creates a door for deliveries that are signed with one of the current secrets.
+impl WebhookReceiver {
+    /// Creates a receiver of deliveries that are signed with one of the current secrets.
     pub fn new(secrets: watch::Receiver<Arc<[WebhookSecret]>>, intake: Arc<dyn Intake>) -> Self {
         Self { secrets, intake }
     }
 }
 
 #[async_trait]
-impl Door<GithubDelivery> for GithubDoor {
+impl Receiver<GithubDelivery> for WebhookReceiver {
     type Answer = GithubAnswer;
 
     async fn accept(&self, delivery: GithubDelivery, body: Vec<u8>) -> Result<GithubAnswer, IntakeError> {
