@@ -14,8 +14,9 @@ mod workloads;
 use serde_json::Value;
 
 use super::*;
+use crate::core::environment::pruning;
 
-/// Observation made from YAML documents. Pods and ReplicaSets with an owner belong to that owner;
+/// Observation made from YAML documents, pruned as in the operator's memory. Pods and ReplicaSets with an owner belong to that owner;
 /// every other object is in the inventory. `T+10` in a document is ten seconds after the revision
 /// was applied.
 struct World {
@@ -35,7 +36,12 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn read<T: serde::de::DeserializeOwned>(document: &Value) -> T {
-    serde_json::from_value(document.clone()).unwrap_or_else(|error| panic!("{error} in {document:#}"))
+    let read = |document| {
+        let mut object: DynamicObject = serde_json::from_value(document)?;
+        pruning::prune(&mut object);
+        serde_json::from_value(serde_json::to_value(object)?)
+    };
+    read(document.clone()).unwrap_or_else(|error: serde_json::Error| panic!("{error} in {document:#}"))
 }
 
 impl World {
