@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 const OBJECTS: &str = include_str!("objects.yaml");
 
 /// A kind with the text of its objects of one preview.
-struct Kind {
+struct Listed {
     kind: GroupVersionKind,
     plural: String,
     /// JSON of each object; `NUMBER` is the preview's number.
@@ -25,7 +25,7 @@ struct Kind {
 
 pub struct ApiServer {
     previews: usize,
-    kinds: Vec<Kind>,
+    kinds: Vec<Listed>,
 }
 
 impl ApiServer {
@@ -45,7 +45,7 @@ impl ApiServer {
         let kinds = kinds.into_iter().map(|((api_version, kind), texts)| {
             let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
             let kind = GroupVersionKind::gvk(group, version, &kind);
-            Kind { plural: ApiResource::from_gvk(&kind).plural, kind, texts }
+            Listed { plural: ApiResource::from_gvk(&kind).plural, kind, texts }
         });
         Ok(Self { previews, kinds: kinds.collect() })
     }
@@ -83,7 +83,7 @@ impl ApiServer {
         Response::new(Body::from(text.into_bytes()))
     }
 
-    fn page(&self, kind: &Kind, start: usize, limit: usize) -> String {
+    fn page(&self, kind: &Listed, start: usize, limit: usize) -> String {
         let all = self.previews * kind.texts.len();
         let end = all.min(start.saturating_add(limit));
         let mut metadata = json!({"resourceVersion": "1000000"});
