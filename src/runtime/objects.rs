@@ -155,9 +155,10 @@ type Place = (String, String);
 pub struct Table<K: Indexed>(RwLock<Inner<K>>);
 
 struct Inner<K> {
-    objects: BTreeMap<Place, Arc<K>>,
-    by_uid: HashMap<String, Place>,
-    by_key: HashMap<Key, BTreeSet<Place>>,
+    /// The indexes share the keys.
+    objects: BTreeMap<Arc<Place>, Arc<K>>,
+    by_uid: HashMap<String, Arc<Place>>,
+    by_key: HashMap<Key, BTreeSet<Arc<Place>>>,
     /// UIDs of deleted objects. A late answer to a write must not add them again, since no watch
     /// event would remove them.
     gone: LruCache<String, ()>,
@@ -176,13 +177,13 @@ impl<K: Indexed> Default for Table<K> {
 
 impl<K: Indexed> Inner<K> {
     fn insert(&mut self, object: Arc<K>) {
-        let at = place(&*object);
+        let at = Arc::new(place(&*object));
         self.remove(&at);
         if let Some(uid) = object.uid() {
-            self.by_uid.insert(uid, at.clone());
+            self.by_uid.insert(uid, Arc::clone(&at));
         }
         for key in object.keys() {
-            self.by_key.entry(key).or_default().insert(at.clone());
+            self.by_key.entry(key).or_default().insert(Arc::clone(&at));
         }
         self.objects.insert(at, object);
     }
@@ -250,7 +251,7 @@ impl<K: Indexed> Table<K> {
     pub fn listed(&self, list: Vec<Arc<K>>) -> Vec<Arc<K>> {
         let mut inner = self.write();
         let places: BTreeSet<Place> = list.iter().map(|object| place(&**object)).collect();
-        let left: Vec<_> = inner.objects.keys().filter(|at| !places.contains(*at)).cloned().collect();
+        let left: Vec<_> = inner.objects.keys().filter(|at| !places.contains(&***at)).cloned().collect();
         let removed = left.iter().filter_map(|at| inner.remove(at)).collect();
         for object in list {
             inner.put(object);

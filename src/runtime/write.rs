@@ -91,11 +91,12 @@ pub async fn annotate<K: Resource<DynamicType = ()>>(
     }
 }
 
-/// Converts an object to its Rust type.
+/// Converts an object to its Rust type. Drops its managed fields, which nobody reads.
 pub fn typed<K: Resource<DynamicType = ()> + DeserializeOwned>(
-    object: DynamicObject,
+    mut object: DynamicObject,
 ) -> Result<K, ClusterError> {
     let kind = K::kind(&());
+    object.managed_fields_mut().clear();
     object.try_parse().map_err(|error| {
         let error = api_error::text(&error.to_string());
         ClusterError::Unavailable(format!("{kind} in the answer can't be read: {error}"))

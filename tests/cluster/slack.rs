@@ -97,7 +97,7 @@ async fn nothing_came(stage: &Stage, project: &Project) -> Result<()> {
 async fn who_is_not_known_on_github_deploys_nothing(stage: &Stage) -> Result<()> {
     let project = project(stage, "slack-stranger", ENVIRONMENTS, true).await?;
     let command = typed(stage, "stranger", "acme/slack-stranger to staging").await?;
-    ensure!(said(&command).contains("known"), "{}", said(&command));
+    ensure!(said(&command).contains("has no GitHub login"), "{}", said(&command));
     let command = typed(stage, "stranger", "acme/nowhere to staging").await?;
     ensure!(said(&command).contains("acme/nowhere"), "{}", said(&command));
     let command = typed(stage, "stranger", "help").await?;

@@ -14,6 +14,7 @@ use kube::{Api, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use super::watched_objects::PAGE_SIZE;
 use crate::core::api_error;
 
 /// How long a newly elected replica waits for its watches to show the writes of the previous
@@ -44,7 +45,7 @@ pub fn watched<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    filled_by(watcher(api, config).default_backoff(), on_change)
+    filled_by(watcher(api, config.page_size(PAGE_SIZE)).default_backoff(), on_change)
 }
 
 /// Like [`watched`], for the events of any watch.

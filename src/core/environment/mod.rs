@@ -6,6 +6,7 @@ pub mod health;
 pub mod lead_time;
 pub mod lifetime;
 pub mod plan;
+pub mod pruning;
 pub mod ready_when;
 pub mod reason;
 pub mod resolve;

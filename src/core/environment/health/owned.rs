@@ -8,13 +8,13 @@ use kube::core::DynamicObject;
 use super::Observation;
 
 /// Annotation of a Deployment and its ReplicaSets: the revision number, which only increases.
-const REVISION: &str = "deployment.kubernetes.io/revision";
+pub const DEPLOYMENT_REVISION: &str = "deployment.kubernetes.io/revision";
 /// Label of the pods of StatefulSets and DaemonSets: the revision.
-const REVISION_HASH: &str = "controller-revision-hash";
+pub const POD_REVISION_HASH: &str = "controller-revision-hash";
 /// Annotation of a DaemonSet: how often its template changed, as counted by the API server.
-const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+pub const DAEMON_SET_TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 /// Label of a DaemonSet's pods with the same number.
-const POD_TEMPLATE_GENERATION: &str = "pod-template-generation";
+pub const POD_TEMPLATE_GENERATION: &str = "pod-template-generation";
 
 /// The pods of one object, except those that are being deleted.
 #[derive(Debug, Default)]
@@ -33,12 +33,12 @@ pub(super) struct Pods<'a> {
 pub(super) fn by_deployment<'a>(live: &DynamicObject, seen: &Observation<'a>) -> Pods<'a> {
     let sets: Vec<&'a ReplicaSet> =
         seen.replica_sets.iter().copied().filter(|set| owned_by(&set.metadata, live)).collect();
-    let wanted = number(&live.metadata, REVISION);
+    let wanted = number(&live.metadata, DEPLOYMENT_REVISION);
     let current = sets
         .iter()
         .copied()
-        .filter(|set| wanted.is_none() || number(&set.metadata, REVISION) == wanted)
-        .max_by_key(|set| number(&set.metadata, REVISION));
+        .filter(|set| wanted.is_none() || number(&set.metadata, DEPLOYMENT_REVISION) == wanted)
+        .max_by_key(|set| number(&set.metadata, DEPLOYMENT_REVISION));
     let mut pods = Pods { replica_set: current, ..Pods::default() };
     for pod in alive(seen) {
         let Some(uid) = controller(&pod.metadata) else { continue };
@@ -55,20 +55,20 @@ pub(super) fn by_deployment<'a>(live: &DynamicObject, seen: &Observation<'a>) ->
 /// `status.updateRevision`.
 pub(super) fn by_stateful_set<'a>(live: &DynamicObject, seen: &Observation<'a>) -> Pods<'a> {
     let revision = live.data.pointer("/status/updateRevision").and_then(serde_json::Value::as_str);
-    split(live, seen, |pod| revision.is_some() && label(pod, REVISION_HASH) == revision)
+    split(live, seen, |pod| revision.is_some() && label(pod, POD_REVISION_HASH) == revision)
 }
 
 /// Returns the pods of a DaemonSet. The current ones have its template's generation, or without one
 /// the revision of the newest pod.
 pub(super) fn by_daemon_set<'a>(live: &DynamicObject, seen: &Observation<'a>) -> Pods<'a> {
-    if let Some(generation) = annotation(&live.metadata, TEMPLATE_GENERATION) {
+    if let Some(generation) = annotation(&live.metadata, DAEMON_SET_TEMPLATE_GENERATION) {
         return split(live, seen, |pod| label(pod, POD_TEMPLATE_GENERATION) == Some(generation));
     }
     let newest = alive(seen)
         .filter(|pod| owned_by(&pod.metadata, live))
         .max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
-        .and_then(|pod| label(pod, REVISION_HASH));
-    split(live, seen, |pod| label(pod, REVISION_HASH) == newest)
+        .and_then(|pod| label(pod, POD_REVISION_HASH));
+    split(live, seen, |pod| label(pod, POD_REVISION_HASH) == newest)
 }
 
 /// Returns the pods of an object without revisions: a Job, or a ReplicaSet without a Deployment.

@@ -48,6 +48,11 @@ pub fn mark(object: &mut DynamicObject) {
     }
 }
 
+/// Whether an annotation is a mark.
+pub fn is_mark(name: &str) -> bool {
+    [ANNOTATION_FINGERPRINT, ANNOTATION_SCALED_BY, ANNOTATION_CHANGED_BY].contains(&name)
+}
+
 /// Returns a digest of the set of fields that Matinee's apply owns. For an object that was never
 /// applied, such as a Namespace that was just created, it covers everything but status and
 /// bookkeeping. Both forms leave out `spec.replicas`.

@@ -14,8 +14,9 @@ mod workloads;
 use serde_json::Value;
 
 use super::*;
+use crate::core::environment::pruning;
 
-/// Observation made from YAML documents. Pods and ReplicaSets with an owner belong to that owner;
+/// Observation made from YAML documents, whose objects are assessed as the operator keeps them. Pods and ReplicaSets with an owner belong to that owner;
 /// every other object is in the inventory. `T+10` in a document is ten seconds after the revision
 /// was applied.
 struct World {
@@ -36,6 +37,13 @@ fn at(second: i64) -> Timestamp {
 
 fn read<T: serde::de::DeserializeOwned>(document: &Value) -> T {
     serde_json::from_value(document.clone()).unwrap_or_else(|error| panic!("{error} in {document:#}"))
+}
+
+/// Returns the object as the operator keeps it in memory.
+fn pruned<T: serde::Serialize + serde::de::DeserializeOwned>(object: &T) -> T {
+    let mut object: DynamicObject = read(&serde_json::to_value(object).expect("JSON"));
+    pruning::prune(&mut object);
+    read(&serde_json::to_value(object).expect("JSON"))
 }
 
 impl World {
@@ -82,7 +90,10 @@ impl World {
     }
 
     fn at(&self, second: i64) -> Assessment {
-        let objects = self.entries.iter().zip(&self.live).map(|(entry, live)| Observed {
+        let live: Vec<_> = self.live.iter().map(|live| live.as_ref().map(pruned)).collect();
+        let replica_sets: Vec<_> = self.replica_sets.iter().map(pruned).collect();
+        let pods: Vec<_> = self.pods.iter().map(pruned).collect();
+        let objects = self.entries.iter().zip(&live).map(|(entry, live)| Observed {
             entry,
             live: live.as_ref(),
             applied_generation: self.applied_generation,
@@ -90,7 +101,7 @@ impl World {
         let assess_as_seen = |pods: Vec<&Pod>| {
             assess(&Observation {
                 objects: objects.clone().collect(),
-                replica_sets: self.replica_sets.iter().collect(),
+                replica_sets: replica_sets.iter().collect(),
                 pods,
                 since: at(0),
                 limits: &self.limits,
@@ -98,9 +109,9 @@ impl World {
                 now: at(second),
             })
         };
-        let assessment = assess_as_seen(self.pods.iter().collect());
+        let assessment = assess_as_seen(pods.iter().collect());
         // A cache lists its objects in any order.
-        assert_eq!(assessment, assess_as_seen(self.pods.iter().rev().collect()));
+        assert_eq!(assessment, assess_as_seen(pods.iter().rev().collect()));
         for component in &assessment.components {
             assert_stable(&component.message);
         }
