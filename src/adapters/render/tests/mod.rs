@@ -268,7 +268,7 @@ fn invalid_expression_is_reported() {
         ("{{ range(1000000000) }}", "there is no \"range\""),
         ("{{ debug() }}", "there is no \"debug\""),
         ("{{ include('/etc/passwd') }}", "there is no \"include\""),
-        ("{{ 170141183460469231731687303715884105727 }}", "number that JSON doesn't have"),
+        ("{{ 170141183460469231731687303715884105727 }}", "number that JSON can't represent"),
         ("{{ 'x' + 1 }}", ""),
     ] {
         let message = refused(text);
