@@ -176,7 +176,7 @@ async fn follow_log(
         match filter.set_filter(&wanted) {
             Ok(()) => tracing::info!(filter = wanted, "log filter changed"),
             Err(problem) => {
-                tracing::warn!(error = %problem, "log filter of the ConfigMap is invalid, keeping the previous one")
+                tracing::warn!(error = %problem, "log filter of the ConfigMap is invalid, keeping the previous one");
             }
         }
         current = wanted;

@@ -87,7 +87,7 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
             return Ok(Action::requeue(GO_ON));
         }
         Ok(false) => {
-            leave(environment, &progress, "GitHub's rate limits allow no report in time", context).await
+            leave(environment, &progress, "GitHub's rate limits allow no report in time", context).await;
         }
         Err(error)
             if is_hopeless(&error, context.common.leadership.drains())

@@ -60,7 +60,7 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report
     let wanted = wanted.filter(|(told, _)| shown != Some(told));
     match (wanted, writes.look(visit.request)) {
         (None, Progress::UnderWay { .. }) => {
-            report.again = Some(visit.context.common.settings.sweep_interval)
+            report.again = Some(visit.context.common.settings.sweep_interval);
         }
         (None, _) => {
             let is_refused = super::condition(visit.request, REPORTED)

@@ -119,7 +119,7 @@ pub struct Observed<'a> {
     pub applied_generation: Option<i64>,
 }
 
-/// EnvironmentHealth about the environment.
+/// Health of an environment as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnvironmentHealth {
     /// Every object is ready.

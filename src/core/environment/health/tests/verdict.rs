@@ -1,4 +1,4 @@
-//! EnvironmentHealth about the environment.
+//! Health of an environment as a whole.
 
 use super::*;
 
