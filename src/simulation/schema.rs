@@ -104,7 +104,7 @@ pub fn check(place: &Place, object: &Value, before: Option<&Value>) -> Result<()
 }
 
 const REQUEST_RUNS_ONCE: &str = "spec is immutable: a request runs once; create another one";
-const COMMAND_RUNS_ONCE: &str = "spec is immutable: a command is carried out once; give another one";
+const COMMAND_RUNS_ONCE: &str = "spec is immutable: a command is executed once; create another one";
 const SAME_ENVIRONMENT: &str = "repositoryRef, environment and githubEnvironment are immutable: they say which environment this is; create another one";
 const NEVER_BACK: &str = "revision.deploymentId never goes back: an older deployment can't take the place of a newer one; create a new deployment of the older commit";
 const SAME_PULL_REQUEST: &str = "pullRequest.number is immutable: an environment belongs to one pull request";

@@ -366,7 +366,7 @@ fn the_guide_knows_every_event_of_the_code() {
                 "EventType :: Normal ,",
                 "delete ( visit ,",
                 "Verified :: Over (",
-                "Verdict :: Over { reason :",
+                "Eligibility :: Over { reason :",
             ]
             .iter()
             .any(|words| previous.ends_with(words))

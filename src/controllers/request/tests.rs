@@ -69,7 +69,7 @@ async fn a_request_that_is_not_wanted_any_more_leaves_the_queue() {
     let mut world = World::new([("shop", Arc::clone(&hanging))]);
     let name = world.request("shop", "e0");
     reconcile_once(&world, &name).await;
-    until("it waits for its turn", || hanging.waiting.load(Ordering::SeqCst) == 1).await;
+    until("the write is waiting", || hanging.waiting.load(Ordering::SeqCst) == 1).await;
     world.repository("shop", |repository| {
         repository.spec.locks = vec![Lock {
             environment: "e0".to_owned(),

@@ -150,7 +150,7 @@ mod tests {
         let (long, many) = (format!("Basic realm=\"{}\"", "x".repeat(LONGEST)), vec!["Digest"; 17]);
         for (headers, why) in [
             (vec![], "no WWW-Authenticate"),
-            (vec!["Digest realm=\"x\", nonce=\"y\", Negotiate"], "it wants Digest, Negotiate"),
+            (vec!["Digest realm=\"x\", nonce=\"y\", Negotiate"], "it requires Digest, Negotiate"),
             (vec!["Bearer service=\"x\""], "no realm"),
             (vec!["Bearer realm=\"\""], "no realm"),
             (vec!["Bearer realm=\"a\", realm=\"b\""], "twice"),

@@ -212,8 +212,8 @@ mod tests {
             ("http://evil.example:5000/", "http://169.254.169.254/latest", "plain HTTP"),
             ("https://evil.example/", "file:///etc/passwd", "no host"),
             ("https://evil.example/", "gopher://evil.example/", "neither https:// nor http://"),
-            ("https://evil.example/", "/token", "no URL"),
-            ("https://evil.example/", "https://", "no URL"),
+            ("https://evil.example/", "/token", "not a URL"),
+            ("https://evil.example/", "https://", "not a URL"),
         ] {
             let error = ask(registry, realm).unwrap_err();
             assert!(error.contains(why), "{registry} {realm}: {error}");

@@ -208,7 +208,10 @@ async fn unanswering_server_gets_reads_in_sequence() {
     });
     assert!(probe >= Duration::from_millis(400), "{probe:?}");
     for (error, took) in others {
-        assert!(matches!(&error, ForgeError::Unknown(why) if why.contains("one at a time")), "{error}");
+        assert!(
+            matches!(&error, ForgeError::Unknown(why) if why.contains("one request at a time")),
+            "{error}"
+        );
         assert!(took < Duration::from_millis(300), "{took:?}");
     }
     assert_eq!(came.lock().unwrap().len(), asked + 1);

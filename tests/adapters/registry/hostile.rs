@@ -129,7 +129,7 @@ async fn challenges_that_can_not_be_met_are_told() {
     let long = format!("Bearer realm=\"{}\"", "x".repeat(9000));
     for (challenge, why) in [
         ("", "no WWW-Authenticate"),
-        ("Digest realm=\"x\"", "it wants Digest"),
+        ("Digest realm=\"x\"", "it requires Digest"),
         ("Bearer realm=\"http://open", "can't be read"),
         ("Bearer service=\"x\"", "no realm"),
         (&long, "more than 8192 bytes"),

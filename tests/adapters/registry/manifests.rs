@@ -125,7 +125,7 @@ async fn redirects_are_followed_within_the_registry() {
 async fn web_page_is_reported_as_not_a_registry() {
     let world = World::start(Authentication::Open).await;
     for (status, headers, why) in [
-        (200, &[("content-type", "text/html; charset=utf-8")][..], "it is no registry"),
+        (200, &[("content-type", "text/html; charset=utf-8")][..], "it is not a registry"),
         (400, &[], "400"),
         (204, &[], "204"),
         (307, &[], "doesn't say where"),

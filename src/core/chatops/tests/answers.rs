@@ -166,7 +166,7 @@ fn help_tells_only_what_can_be_said_in_its_place() {
     let help = |place| reply(&Reply::Help(&["staging", "production"]), place, "u");
     assert!(help(Place::Comment).contains("- `/promote <environment>` deploys"));
     assert!(help(Place::Comment).contains("Environments: `staging`, `production`"));
-    assert!(help(Place::Slack).contains("• `where owner/repo` tells"));
+    assert!(help(Place::Slack).contains("• `where owner/repo` lists"));
     assert!(!help(Place::Slack).contains("promote"));
 }
 

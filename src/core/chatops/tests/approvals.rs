@@ -31,7 +31,7 @@ fn what_waits_can_be_approved_by_somebody_else() {
     }
     let own = approvable(&request(None), Some(&one), "Ada").unwrap_err();
     assert_eq!(own.reason, "OwnDeployment");
-    assert!(own.message.contains("somebody else"), "{}", own.message);
+    assert!(own.message.contains("another person"), "{}", own.message);
     for none in [None, Some(gates(json!({}))), Some(gates(json!({"checks": ["test"]})))] {
         let needless = approvable(&request(None), none.as_ref(), "mona").unwrap_err();
         assert_eq!(

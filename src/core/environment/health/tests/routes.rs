@@ -56,7 +56,7 @@ fn gateway_without_generation_leaves_readiness_to_the_url() {
         let assessment = route(&format!("[{parents}]")).at(1);
         assert_eq!(assessment.verdict, EnvironmentHealth::Ready, "{parents}");
         let unconfirmed = assessment.unconfirmed.expect("unconfirmed");
-        assert!(unconfirmed.starts_with("Gateway gateways/shared says "), "{unconfirmed}");
+        assert!(unconfirmed.starts_with("Gateway gateways/shared reports "), "{unconfirmed}");
     }
     // Another controller confirms the route.
     let sure = route(&format!("[{never}, {}]", parent("gateways", good, good))).at(1);
