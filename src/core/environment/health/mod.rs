@@ -11,6 +11,7 @@
 //! conditions of an unchanged environment stay the same.
 //!
 //! # Required observations
+//! [`pruning`](super::pruning) keeps these fields and removes all others:
 //! - The objects of the inventory: metadata, status, and from the spec `replicas`, `paused`,
 //!   `suspend`, `completions`, `updateStrategy`, `podManagementPolicy`, `progressDeadlineSeconds`,
 //!   `activeDeadlineSeconds`, `type`, `externalIPs` and `parentRefs`. Secrets aren't observed: they
@@ -55,6 +56,9 @@ use crate::core::publish::deployment_status;
 use crate::core::truncate::cut;
 
 pub use self::object::is_built_in;
+pub use self::owned::{
+    DAEMON_SET_TEMPLATE_GENERATION, DEPLOYMENT_REVISION, POD_REVISION_HASH, POD_TEMPLATE_GENERATION,
+};
 pub use self::pod::UNSCHEDULABLE;
 pub use self::stuck::StuckPod;
 
@@ -119,7 +123,7 @@ pub struct Observed<'a> {
     pub applied_generation: Option<i64>,
 }
 
-/// Health of an environment as a whole.
+/// Health of the environment as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnvironmentHealth {
     /// Every object is ready.

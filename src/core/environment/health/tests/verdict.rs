@@ -1,4 +1,4 @@
-//! Health of an environment as a whole.
+//! Health of the environment as a whole.
 
 use super::*;
 
