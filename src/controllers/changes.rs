@@ -91,6 +91,9 @@ impl Controllers {
             let number = environment.spec.pull_request.as_ref().map(|reference| reference.number);
             self.notice(&*environment, &environment.spec.repository_ref.name, number);
             self.queues().environments.enqueue(&environment);
+            if self.common.objects.environments.current(&environment).is_none() {
+                self.environments.forget(&environment);
+            }
             if let Some(class) = class_and_template::refused_class(&environment, &self.common) {
                 self.queues().classes.enqueue(&class);
             }

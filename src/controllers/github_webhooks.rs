@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::adapters::github::webhook::{happened_at, parse, verify};
 use crate::core::event::Parsed;
 use crate::core::signature::WebhookSecret;
-use crate::ports::{GithubAnswer, GithubDelivery, Intake, IntakeError, Receiver};
+use crate::ports::{Body, GithubAnswer, GithubDelivery, Intake, IntakeError, Receiver};
 
 /// Receives webhook deliveries.
 pub struct WebhookReceiver {
@@ -28,12 +28,12 @@ impl WebhookReceiver {
 impl Receiver<GithubDelivery> for WebhookReceiver {
     type Answer = GithubAnswer;
 
-    async fn accept(&self, delivery: GithubDelivery, body: Vec<u8>) -> Result<GithubAnswer, IntakeError> {
+    async fn accept(&self, delivery: GithubDelivery, body: Body) -> Result<GithubAnswer, IntakeError> {
         let secrets = Arc::clone(&self.secrets.borrow());
         let id = delivery.delivery.clone();
         // Hashing and parsing 25 MB takes tens of milliseconds, so don't block a thread that other
         // requests need.
-        let read = tokio::task::spawn_blocking(move || open(&secrets, &delivery, &body)).await;
+        let read = tokio::task::spawn_blocking(move || open(&secrets, &delivery, &body.bytes)).await;
         let read = read.map_err(|error| {
             tracing::error!(%error, "failed to read a webhook delivery");
             IntakeError::Refused("the event could not be read".to_owned())

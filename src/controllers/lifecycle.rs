@@ -117,6 +117,7 @@ impl Controllers {
         let common = &self.common;
         common.leadership.lead();
         common.metrics.leader(true);
+        self.environments.begin();
         let mut running = JoinSet::new();
         macro_rules! controller {
             ($kind:ident, $objects:ident, $context:ident, $reconcile:path, $explain:path) => {

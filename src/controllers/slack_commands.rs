@@ -20,7 +20,7 @@ use crate::core::deployment::ownership;
 use crate::core::forge::RepositoryName;
 use crate::core::signature::WebhookSecret;
 use crate::core::slack::{self, ChatMessage, Parsed, SlackSignature, SlashCommand};
-use crate::ports::{Actor, ClusterError, IntakeError, Receiver, Secrets};
+use crate::ports::{Actor, Body, ClusterError, IntakeError, Receiver, Secrets};
 use crate::runtime::objects::Key;
 
 /// Key of the signing secret in the Secret that a class's `slack.secretName` names.
@@ -95,10 +95,10 @@ impl Receiver<SlackSignature> for SlashCommandReceiver {
     async fn accept(
         &self,
         signature: SlackSignature,
-        body: Vec<u8>,
+        body: Body,
     ) -> Result<Option<ChatMessage>, IntakeError> {
-        let classes = self.signed_for(&signature, &body).await?;
-        match slack::parse(&body).map_err(|error| IntakeError::Invalid(error.to_string()))? {
+        let classes = self.signed_for(&signature, &body.bytes).await?;
+        match slack::parse(&body.bytes).map_err(|error| IntakeError::Invalid(error.to_string()))? {
             Parsed::SslCheck => Ok(None),
             Parsed::Command(typed) => Ok(Some(take(&self.context, &classes, *typed).await?)),
         }

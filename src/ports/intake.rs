@@ -34,6 +34,20 @@ impl From<ClusterError> for IntakeError {
     }
 }
 
+/// Body of a delivery. It occupies a part of the memory for bodies until it is dropped.
+pub struct Body {
+    /// The content.
+    pub bytes: Vec<u8>,
+    _share: Box<dyn Send + Sync>,
+}
+
+impl Body {
+    /// Creates a body with its share of the memory for bodies.
+    pub fn new(bytes: Vec<u8>, share: impl Send + Sync + 'static) -> Self {
+        Self { bytes, _share: Box::new(share) }
+    }
+}
+
 /// Receives the deliveries of one outside system. `D` is what the headers of a delivery say,
 /// with its signature. The sender may deliver the same several times, late and in any order, and
 /// the call may be cancelled at any point.
@@ -44,7 +58,7 @@ pub trait Receiver<D: Send>: Send + Sync {
 
     /// Checks the signature of the raw body, and applies the delivery. Returns once its effect is
     /// in the Kubernetes API.
-    async fn accept(&self, delivery: D, body: Vec<u8>) -> Result<Self::Answer, IntakeError>;
+    async fn accept(&self, delivery: D, body: Body) -> Result<Self::Answer, IntakeError>;
 }
 
 /// What the headers of a webhook delivery by GitHub say.

@@ -19,7 +19,7 @@ pub use clock::Clock;
 pub use cluster::{Actor, Cluster, ClusterError};
 pub use events::{EventType, Events};
 pub use forge::{Forge, ForgeError, Forges, Listing};
-pub use intake::{GithubAnswer, GithubDelivery, Intake, IntakeError, Receiver};
+pub use intake::{Body, GithubAnswer, GithubDelivery, Intake, IntakeError, Receiver};
 pub use leases::Leases;
 pub use live_objects::LiveObjects;
 pub use prober::Prober;

@@ -178,7 +178,10 @@ impl<K: Indexed> Default for Table<K> {
 impl<K: Indexed> Inner<K> {
     fn insert(&mut self, object: Arc<K>) {
         let at = Arc::new(place(&*object));
-        self.remove(&at);
+        let displaced = self.remove(&at).and_then(|displaced| displaced.uid());
+        if let Some(uid) = displaced.filter(|uid| Some(uid) != object.uid().as_ref()) {
+            self.gone.put(uid, ());
+        }
         if let Some(uid) = object.uid() {
             self.by_uid.insert(uid, Arc::clone(&at));
         }
@@ -252,7 +255,10 @@ impl<K: Indexed> Table<K> {
         let mut inner = self.write();
         let places: BTreeSet<Place> = list.iter().map(|object| place(&**object)).collect();
         let left: Vec<_> = inner.objects.keys().filter(|at| !places.contains(&***at)).cloned().collect();
-        let removed = left.iter().filter_map(|at| inner.remove(at)).collect();
+        let removed: Vec<Arc<K>> = left.iter().filter_map(|at| inner.remove(at)).collect();
+        for uid in removed.iter().filter_map(|object| object.uid()) {
+            inner.gone.put(uid, ());
+        }
         for object in list {
             inner.put(object);
         }

@@ -183,13 +183,30 @@ pub struct Ended<A, T> {
     pub result: Result<T, WriteError>,
 }
 
-impl<A, T> State<A, T> {
+impl<A: Clone, T> State<A, T> {
     const fn about(&self) -> &A {
         match self {
             Self::Taken { about }
             | Self::UnderWay { about, .. }
             | Self::Finished { about, .. }
             | Self::Paused { about, .. } => about,
+        }
+    }
+
+    /// Returns the progress, without the result of a write that has ended.
+    fn look(&self) -> Progress<A, T> {
+        match self {
+            Self::Taken { .. } => Progress::Idle,
+            Self::UnderWay { about, .. } | Self::Finished { about, .. } => {
+                Progress::UnderWay { about: about.clone() }
+            }
+            Self::Paused { about, problem, until } => {
+                let wait = until.saturating_duration_since(Instant::now());
+                if wait.is_zero() {
+                    return Progress::Idle;
+                }
+                Progress::Paused { about: about.clone(), problem: problem.clone(), wait }
+            }
         }
     }
 }
@@ -278,8 +295,11 @@ where
         let number = self.kept.started.fetch_add(1, Ordering::Relaxed);
         let task = {
             let (queue, namespace, name) = (self.queue.clone(), namespace.clone(), name.clone());
-            let under_way = UnderWay { kept: Arc::clone(&self.kept), slot: slot.clone(), number };
+            let (kept, slot) = (Arc::clone(&self.kept), slot.clone());
             self.tasks.spawn(async move {
+                // A task that is dropped before it is polled must not lock the writes, which are
+                // locked here.
+                let under_way = UnderWay { kept, slot, number };
                 let result = write.await;
                 under_way.kept.end(&under_way.slot, number, Some(result));
                 queue.enqueue_named(&namespace, &name);
@@ -302,23 +322,15 @@ where
     pub fn progress_in(&self, of: &K, slot: i64) -> Progress<A, T> {
         let mut kept = self.kept.lock();
         let Some(entry) = kept.get_mut(&slot_of(of, slot)) else { return Progress::Idle };
-        match &entry.state {
-            State::Taken { .. } => return Progress::Idle,
-            State::UnderWay { about, .. } => return Progress::UnderWay { about: about.clone() },
-            State::Paused { about, problem, until } => {
-                let wait = until.saturating_duration_since(Instant::now());
-                if wait.is_zero() {
-                    return Progress::Idle;
-                }
-                return Progress::Paused { about: about.clone(), problem: problem.clone(), wait };
+        if let State::Finished { .. } = entry.state {
+            let about = entry.state.about().clone();
+            if let State::Finished { about, result } =
+                std::mem::replace(&mut entry.state, State::Taken { about })
+            {
+                return Progress::Finished { about, result };
             }
-            State::Finished { .. } => {}
         }
-        let about = entry.state.about().clone();
-        match std::mem::replace(&mut entry.state, State::Taken { about }) {
-            State::Finished { about, result } => Progress::Finished { about, result },
-            _ => Progress::Idle,
-        }
+        entry.state.look()
     }
 
     /// Like [`Self::progress`], without taking the result. A write whose result nobody took counts
@@ -329,11 +341,7 @@ where
 
     /// Like [`Self::look`], for one of several slots of the object.
     pub fn look_in(&self, of: &K, slot: i64) -> Progress<A, T> {
-        let about = match self.kept.lock().get(&slot_of(of, slot)).map(|entry| &entry.state) {
-            Some(State::Finished { about, .. }) => Some(about.clone()),
-            _ => None,
-        };
-        about.map_or_else(|| self.progress_in(of, slot), |about| Progress::UnderWay { about })
+        self.kept.lock().get(&slot_of(of, slot)).map_or(Progress::Idle, |entry| entry.state.look())
     }
 
     /// Returns a taken result to the next reconcile, because this one couldn't use it.
@@ -417,13 +425,18 @@ where
 
     /// Cancels the object's writes that are still in the queue, and forgets everything about them.
     pub fn forget(&self, of: &K) {
+        self.forget_unless(of, |_| false);
+    }
+
+    /// Like [`Self::forget`], but writes whose content is to be `kept` are sent all the same.
+    pub fn forget_unless(&self, of: &K, kept: impl Fn(&A) -> bool) {
         let uid = of.uid().unwrap_or_default();
         let removed: Vec<_> = {
-            let mut kept = self.kept.lock();
-            let slots: Vec<Slot> = kept.range(slots_of(uid)).map(|(slot, _)| slot.clone()).collect();
-            slots.iter().filter_map(|slot| kept.remove(slot)).collect()
+            let mut entries = self.kept.lock();
+            let slots: Vec<Slot> = entries.range(slots_of(uid)).map(|(slot, _)| slot.clone()).collect();
+            slots.iter().filter_map(|slot| entries.remove(slot)).collect()
         };
-        for entry in removed {
+        for entry in removed.into_iter().filter(|entry| !kept(entry.state.about())) {
             take_back(Some(entry));
         }
     }

@@ -9,10 +9,19 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::ports as intake;
+
 /// A body. It occupies a part of the memory for bodies until it is dropped.
 pub(super) struct Held {
     pub bytes: Vec<u8>,
     share: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    /// Returns the body with its share of the memory.
+    pub fn into_body(self) -> intake::Body {
+        intake::Body::new(self.bytes, self.share)
+    }
 }
 
 /// Why a body was not read.

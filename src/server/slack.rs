@@ -60,7 +60,7 @@ async fn take(shared: &Shared, request: Request) -> Result<Response, Answer> {
         }
         .closing()
     })?;
-    match shared.context.slack.accept(signature, held.bytes.clone()).await {
+    match shared.context.slack.accept(signature, held.into_body()).await {
         Ok(Some(message)) => Ok(Json(message.response()).into_response()),
         Ok(None) => Ok(StatusCode::OK.into_response()),
         Err(IntakeError::NotSigned(why)) => Err(Answer::new(StatusCode::FORBIDDEN, why)),

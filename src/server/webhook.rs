@@ -68,14 +68,12 @@ async fn deliver(shared: &Shared, request: Request) -> Answer {
         Err(answer) => return answer.closing(),
     };
     let length = body.size_hint().exact();
-    let mut held = match body::read(body, length, limits.body, limits.body_time, &shared.memory).await {
+    let held = match body::read(body, length, limits.body, limits.body_time, &shared.memory).await {
         Ok(held) => held,
         Err(error) => return refuse_body(&error, limits).closing(),
     };
-    let bytes = std::mem::take(&mut held.bytes);
-    let answer = shared.context.github.accept(GithubDelivery { event, signature, delivery }, bytes).await;
-    // It occupies the memory for bodies until here.
-    drop(held);
+    let delivery = GithubDelivery { event, signature, delivery };
+    let answer = shared.context.github.accept(delivery, held.into_body()).await;
     match answer {
         Ok(GithubAnswer::Applied { done, happened_at }) => {
             if let Some(at) = happened_at {

@@ -11,7 +11,7 @@ use matinee::core::freshness::Delivery;
 use matinee::core::signature::WebhookSecret;
 use matinee::core::slack::{ChatMessage, SlackSignature};
 use matinee::metrics::Metrics;
-use matinee::ports::{Intake, IntakeError, Receiver};
+use matinee::ports::{Body, Intake, IntakeError, Receiver};
 use matinee::server::{Context, Limits, app, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -53,10 +53,12 @@ impl Receiver<SlackSignature> for Counter {
     async fn accept(
         &self,
         signature: SlackSignature,
-        body: Vec<u8>,
+        body: Body,
     ) -> Result<Option<ChatMessage>, IntakeError> {
-        signature.verify(&[secret()], &body).map_err(|error| IntakeError::NotSigned(error.to_string()))?;
-        self.forms.lock().unwrap().push(body);
+        signature
+            .verify(&[secret()], &body.bytes)
+            .map_err(|error| IntakeError::NotSigned(error.to_string()))?;
+        self.forms.lock().unwrap().push(body.bytes);
         Ok(Some(ChatMessage { text: "taken".into(), ..ChatMessage::default() }))
     }
 }

@@ -15,7 +15,7 @@ use crate::core::event::Event;
 use crate::core::freshness::Delivery;
 use crate::core::signature::sign;
 use crate::core::slack::{ChatMessage, SlackSignature};
-use crate::ports::{IntakeError, Receiver};
+use crate::ports::{Body, IntakeError, Receiver};
 use crate::settings::Flags;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -72,7 +72,7 @@ struct Closed;
 impl Receiver<SlackSignature> for Closed {
     type Answer = Option<ChatMessage>;
 
-    async fn accept(&self, _: SlackSignature, _: Vec<u8>) -> Result<Option<ChatMessage>, IntakeError> {
+    async fn accept(&self, _: SlackSignature, _: Body) -> Result<Option<ChatMessage>, IntakeError> {
         Err(IntakeError::NotSigned("closed".into()))
     }
 }

@@ -80,6 +80,18 @@ pub struct Memory {
     retired: teardown::Retired,
 }
 
+impl Context {
+    /// Begins to lead: learns what an earlier process left open. All objects must be listed.
+    pub(super) fn begin(&self) {
+        self.memory.doubts.begin(&self.common.objects.environments.all());
+    }
+
+    /// Forgets an environment that has been deleted.
+    pub(super) fn forget(&self, environment: &PreviewEnvironment) {
+        teardown::forget(environment, self);
+    }
+}
+
 /// One reconcile of an environment.
 struct Visit<'a> {
     environment: &'a PreviewEnvironment,

@@ -25,12 +25,18 @@ use crate::runtime::publisher::{Ended, Progress, WriteError};
 pub struct Doubts(Mutex<HashMap<String, BTreeSet<i64>>>);
 
 impl Doubts {
+    /// Records the deployments for which an earlier process may have ended after GitHub received a
+    /// status and before that was recorded.
+    pub(super) fn begin(&self, environments: &[Arc<PreviewEnvironment>]) {
+        for environment in environments {
+            let doubtful = deployment_status::doubtful(environment);
+            self.with(environment, |doubts| doubts.extend(doubtful));
+        }
+    }
+
     fn with<T>(&self, environment: &PreviewEnvironment, act: impl FnOnce(&mut BTreeSet<i64>) -> T) -> T {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // An earlier process may have ended after GitHub received a status and before that was
-        // recorded.
-        let first = || deployment_status::doubtful(environment).into_iter().collect();
-        act(known.entry(environment.uid().unwrap_or_default()).or_insert_with(first))
+        act(known.entry(environment.uid().unwrap_or_default()).or_default())
     }
 
     /// Whether GitHub may show a newer status of the deployment.

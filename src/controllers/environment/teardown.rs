@@ -11,7 +11,9 @@ use kube::runtime::controller::Action;
 
 use super::dereference::References;
 use super::{Context, publish, write_status};
-use crate::api::{DeploymentState, FINALIZER, LABEL_ENVIRONMENT_UID, PreviewEnvironment, find_condition};
+use crate::api::{
+    DeploymentReport, DeploymentState, FINALIZER, LABEL_ENVIRONMENT_UID, PreviewEnvironment, find_condition,
+};
 use crate::core::environment::deletion::{self, Deletion};
 use crate::core::environment::status::REPORTED;
 use crate::core::forge::StatusState;
@@ -199,11 +201,18 @@ async fn retire(environment: &PreviewEnvironment, context: &Context) -> Result<b
     // credentials for it.
     let admitted =
         references.authorize(environment).map_err(|mistake| ForgeError::Invalid(mistake.message))?;
+    let writes = &context.publisher.deployment_statuses;
+    for slot in writes.slots(environment) {
+        if let Progress::UnderWay { about } = writes.look_in(environment, slot)
+            && about.state != DeploymentState::Inactive
+        {
+            writes.forget_in(environment, slot);
+        }
+    }
     let Some(newest) = environment.spec.revision.deployment_id else {
         retired.with(environment, |inactive| inactive.complete = true);
         return Ok(true);
     };
-    let writes = &context.publisher.deployment_statuses;
     let is_retiring = |id: i64| match writes.look_in(environment, id) {
         Progress::UnderWay { about } => about.state == DeploymentState::Inactive,
         _ => false,
@@ -274,7 +283,8 @@ fn collect(environment: &PreviewEnvironment, context: &Context) -> Result<(), Fo
                 if matches!(error, ForgeError::Unknown(_)) {
                     context.memory.doubts.set(environment, id, true);
                 }
-                failure = failure.or(Some(error));
+                // An error that may pass says more than one that never will.
+                failure = failure.filter(|known| !is_hopeless(known, true)).or(Some(error));
             }
             Err(error) => failure = failure.or(Some(ForgeError::Unknown(error.to_string()))),
         }
@@ -316,7 +326,7 @@ async fn release(environment: &PreviewEnvironment, context: &Context) -> Result<
     Ok(())
 }
 
-fn forget(environment: &PreviewEnvironment, context: &Context) {
+pub(super) fn forget(environment: &PreviewEnvironment, context: &Context) {
     let status = environment.status.as_ref();
     let inventory = status.map(|status| status.inventory.as_slice()).unwrap_or_default();
     let namespace = status.and_then(|status| status.namespace.as_ref());
@@ -334,7 +344,9 @@ fn forget(environment: &PreviewEnvironment, context: &Context) {
     memory.passed_over.forget(&uid);
     memory.doubts.forget(&uid);
     memory.retired.forget(&uid);
-    context.publisher.deployment_statuses.forget(environment);
+    // Deployments that can't become inactive in time become so later.
+    let is_inactive = |about: &DeploymentReport| about.state == DeploymentState::Inactive;
+    context.publisher.deployment_statuses.forget_unless(environment, is_inactive);
 }
 
 #[cfg(test)]
