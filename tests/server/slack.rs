@@ -67,10 +67,10 @@ async fn unsigned_slack_request_is_rejected_unread() {
 async fn a_signature_by_somebody_else_or_of_another_body_is_refused() {
     let served = Served::start().await;
     let other = WebhookSecret::new(b"another secret, as long as one").unwrap();
-    refused(&served, &served.ask(signed(&other, now(), FORM)).await, 403, "signing secrets");
+    refused(&served, &served.ask(signed(&other, now(), FORM)).await, 403, "signing secret");
     let mut changed = signed(&secret(), now(), FORM);
     *changed.last_mut().unwrap() = b'y';
-    refused(&served, &served.ask(changed).await, 403, "signing secrets");
+    refused(&served, &served.ask(changed).await, 403, "signing secret");
 }
 
 #[tokio::test]
