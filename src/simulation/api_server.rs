@@ -192,6 +192,11 @@ impl ApiServer {
             .collect()
     }
 
+    /// Returns the places of all objects for which `fits` is true.
+    pub fn places(&self, fits: impl Fn(&Place) -> bool) -> Vec<Place> {
+        self.lock().shown.keys().filter(|place| fits(place)).cloned().collect()
+    }
+
     /// Creates an object.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! A replica's client for the simulated API server. Calls take time, fail, and lose their answers.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -25,6 +26,8 @@ pub struct Shared {
     pub random: Random,
     /// Rejects writes, if a story sets it.
     pub admission: Mutex<Option<Arc<Admission>>>,
+    /// Whether the registry has the images that are asked for.
+    pub images_exist: AtomicBool,
     /// The Lease of the leader election, with its version.
     pub lease: Mutex<Option<(Record, u64)>>,
 }

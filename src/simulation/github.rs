@@ -117,6 +117,11 @@ impl Github {
         Timestamp::from_second(self.clock.now().as_second()).unwrap().to_string()
     }
 
+    /// Returns the names of all repositories.
+    pub fn repositories(&self) -> Vec<RepositoryName> {
+        self.lock().repositories.keys().map(|name| name.parse().unwrap()).collect()
+    }
+
     /// Reads a repository.
     pub fn read<T>(
         &self,
@@ -126,6 +131,15 @@ impl Github {
         let state = self.lock();
         let found = state.repositories.get(&name.to_string().to_lowercase());
         found.map(read).ok_or_else(|| not_found("no such repository"))
+    }
+
+    /// Returns the deployments of a commit, oldest first.
+    pub fn deployments_of(&self, name: &RepositoryName, head: &str) -> Vec<Deployment> {
+        let of_commit = |known: &Repository| {
+            let all = known.deployments.values().map(|one| one.deployment.clone());
+            all.filter(|deployment| deployment.sha == head).collect()
+        };
+        self.read(name, of_commit).unwrap()
     }
 
     fn change<T>(

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt as _};
 use serde_json::Value;
 
-use super::github::{APP, Deployed};
+use super::github::{APP, Deployed, Repository};
 use super::world::World;
 use crate::api::{
     DeploymentCommand, DeploymentRequest, LABEL_ENVIRONMENT_UID, PreviewClass, PreviewEnvironment,
@@ -21,12 +21,21 @@ pub struct Bounds {
     pub deployments_of_a_commit: usize,
     /// Most statuses of one deployment.
     pub statuses_of_a_deployment: usize,
+    /// Number of deployments that failed and never had an environment.
+    pub rejected_deployments: usize,
+    /// Whether Matinee performs the deployments. Another tool's have the statuses that it reports.
+    pub performed_by_matinee: bool,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
         // queued, in_progress, a failure that ends by itself, success, inactive
-        Self { deployments_of_a_commit: 1, statuses_of_a_deployment: 6 }
+        Self {
+            deployments_of_a_commit: 1,
+            statuses_of_a_deployment: 6,
+            rejected_deployments: 0,
+            performed_by_matinee: true,
+        }
     }
 }
 
@@ -34,6 +43,7 @@ impl Default for Bounds {
 pub fn wrongs(world: &World, bounds: Bounds) -> Vec<String> {
     let mut wrongs = Vec::new();
     leftovers(world, &mut wrongs);
+    inventories(world, &mut wrongs);
     statuses_of_objects(world, &mut wrongs);
     deployments(world, bounds, &mut wrongs);
     answers(world, &mut wrongs);
@@ -67,6 +77,34 @@ fn leftovers(world: &World, wrongs: &mut Vec<String>) {
     for object in world.server.list(|_, object| is_orphaned(object.labels())) {
         let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
         wrongs.push(format!("{kind} {} of a deleted environment is left", object.name_any()));
+    }
+}
+
+/// Kinds of the guard rails of a preview's namespace, which no inventory has.
+const GUARD_RAILS: [&str; 6] =
+    ["Namespace", "ServiceAccount", "RoleBinding", "ResourceQuota", "LimitRange", "NetworkPolicy"];
+
+/// Every object that was applied for an environment is in its inventory.
+fn inventories(world: &World, wrongs: &mut Vec<String>) {
+    for environment in world.all::<PreviewEnvironment>() {
+        let uid = environment.uid();
+        let inventory =
+            environment.status.as_ref().map(|status| status.inventory.as_slice()).unwrap_or_default();
+        let of_it = world.server.list(|place, object| {
+            object.labels().get(LABEL_ENVIRONMENT_UID) == uid.as_ref()
+                && !GUARD_RAILS.contains(&place.kind.as_str())
+                // The cluster's controllers create pods and others, and delete them with their owner.
+                && object.owner_references().is_empty()
+                && !inventory.iter().any(|entry| entry.kind == place.kind && entry.name == place.name)
+        });
+        for object in of_it {
+            let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+            wrongs.push(format!(
+                "{kind} {} isn't in the inventory of {}",
+                object.name_any(),
+                environment.name_any()
+            ));
+        }
     }
 }
 
@@ -105,8 +143,15 @@ fn ready(status: Option<&Value>) -> Option<Condition> {
 
 /// Every deployment ends with the right status, and none is doubled.
 fn deployments(world: &World, bounds: Bounds, wrongs: &mut Vec<String>) {
-    let deployed: Vec<Deployed> =
-        world.github.read(&world.repository, |known| known.deployments.values().cloned().collect()).unwrap();
+    let deployed: Vec<Deployed> = world
+        .github
+        .repositories()
+        .iter()
+        .flat_map(|name| {
+            let all = |known: &Repository| known.deployments.values().cloned().collect::<Vec<_>>();
+            world.github.read(name, all).unwrap()
+        })
+        .collect();
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for one in &deployed {
         *counts.entry((&one.deployment.sha, &one.deployment.environment)).or_default() += 1;
@@ -117,11 +162,16 @@ fn deployments(world: &World, bounds: Bounds, wrongs: &mut Vec<String>) {
         }
     }
     let environments: Vec<PreviewEnvironment> = world.all();
-    for one in &deployed {
+    let mut rejected = 0;
+    for one in deployed.iter().filter(|_| bounds.performed_by_matinee) {
         let id = one.deployment.id;
         let living = environments.iter().find(|known| known.spec.revision.deployment_id == Some(id));
         let state = one.state();
         let right = match living {
+            None if state.is_some_and(StatusState::is_failed) => {
+                rejected += 1;
+                rejected <= bounds.rejected_deployments
+            }
             None => state == Some(&StatusState::Inactive),
             Some(environment) => {
                 let status = environment.status.as_ref();

@@ -1,6 +1,7 @@
 //! One replica of the operator: the real controllers on the simulated world.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,10 +13,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::api_server::ApiServer;
-use super::cluster::FakeCluster;
+use super::cluster::{FakeCluster, Shared};
 use super::forge::FakeForges;
 use super::machinery::FakeProber;
 use super::process::Process;
+use super::random::Random;
 use super::watches::FakeWatches;
 use super::world::World;
 use crate::adapters::kubernetes::{WatchedObjects, filled_by};
@@ -70,15 +72,25 @@ impl Chat for Nothing {
     }
 }
 
+/// The registry, which fails as often as GitHub.
+struct FakeRegistry {
+    shared: Arc<Shared>,
+    random: Random,
+}
+
 #[async_trait]
-impl Registry for Nothing {
+impl Registry for FakeRegistry {
     async fn exists(
         &self,
         _: &ImageReference,
         _: Option<&Credentials>,
         _: bool,
     ) -> Result<bool, RegistryError> {
-        Ok(true)
+        tokio::time::sleep(self.random.time(5..=200)).await;
+        if self.random.chance(self.shared.weather.forecast().forge_fails) {
+            return Err(RegistryError::NotAnswered("the simulated registry doesn't answer".to_owned()));
+        }
+        Ok(self.shared.images_exist.load(Ordering::SeqCst))
     }
 }
 
@@ -121,7 +133,10 @@ impl Replica {
             forges: Arc::new(forges),
             renderer: Arc::new(MinijinjaRenderer::new()),
             prober: Arc::new(FakeProber::new(Arc::clone(&world.server), world.seed)),
-            registry: Arc::new(Nothing),
+            registry: Arc::new(FakeRegistry {
+                shared: Arc::clone(&world.shared),
+                random: Random::new(world.seed, "registry"),
+            }),
             chat: Arc::new(Nothing),
             events: Arc::new(Nothing),
             clock: Arc::new(world.clock),

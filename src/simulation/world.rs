@@ -2,15 +2,16 @@
 //! after a crash.
 
 use std::ops::RangeInclusive;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, GroupVersionKind};
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::api_server::{ApiServer, Part};
+use super::api_server::{ApiServer, Part, Place};
 use super::clock::SimulatedClock;
 use super::cluster::Shared;
 use super::github::Github;
@@ -22,6 +23,7 @@ use super::runs::Plan;
 use super::stories::Story;
 use super::weather::{Forecast, Weather};
 use crate::core::forge::RepositoryName;
+use crate::ports::ClusterError;
 
 /// Time without a write after which all is quiet. It is longer than the longest backoff.
 const QUIET: Duration = Duration::from_mins(7);
@@ -75,6 +77,7 @@ impl World {
             weather: Arc::clone(&weather),
             random: Random::new(seed, "cluster"),
             admission: Mutex::default(),
+            images_exist: AtomicBool::new(true),
             lease: Mutex::default(),
         });
         let repository: RepositoryName = "acme/shop".parse().unwrap();
@@ -99,7 +102,7 @@ impl World {
         }
         world.apply(&class());
         world.apply(&template("registry.example.com/acme/shop:{{ sha }}"));
-        world.apply(&repository_of(&(story.environments)()));
+        world.apply(&repository_of("shop", "acme/shop", &(story.environments)()));
         world.weather.set(plan.forecast.clone());
         let (supervised, crashes) = (Arc::clone(&world), plan.crashes);
         tokio::spawn(async move { supervised.supervise(crashes).await });
@@ -192,6 +195,17 @@ impl World {
         self.server.apply("team", "kubectl", Part::Main, object, false).unwrap();
     }
 
+    /// Deletes an object of the team, with `kubectl`, if it exists.
+    pub fn delete<K: Resource<DynamicType = ()>>(&self, name: &str) {
+        let kind = GroupVersionKind::gvk(&K::group(&()), &K::version(&()), &K::kind(&()));
+        self.server.delete("team", &Place::new(&kind, Some(TEAM), name), None).ok();
+    }
+
+    /// Rejects the writes for which `admission` returns an error, from now on.
+    pub fn reject(&self, admission: impl Fn(&Place, &Value) -> Option<ClusterError> + Send + Sync + 'static) {
+        *self.shared.admission.lock().unwrap() = Some(Arc::new(admission));
+    }
+
     /// Returns all objects of a kind.
     pub fn all<K: Resource<DynamicType = ()> + DeserializeOwned>(&self) -> Vec<K> {
         let kind = K::kind(&());
@@ -218,6 +232,7 @@ pub fn class() -> Value {
         "spec": {
             "grants": [{"repositories": ["acme/*"], "namespaces": ["team-*"]}],
             "forge": {"github": {"secretName": "github"}},
+            "registries": [{"host": "registry.example.com"}],
             "routing": {"domain": "preview.example.com", "gateway": {"name": "previews", "namespace": "gateway-system"}},
         },
     })
@@ -225,45 +240,46 @@ pub fn class() -> Value {
 
 /// Returns the template, with a web server of this image.
 pub fn template(image: &str) -> Value {
-    let labels = json!({"app": "web"});
+    template_of(&[web(image)])
+}
+
+/// Returns the template with these objects and a Service of the web server.
+pub fn template_of(objects: &[Value]) -> Value {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
+    });
+    let resources: Vec<&Value> = objects.iter().chain([&service]).collect();
     json!({
         "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewTemplate",
         "metadata": {"name": "shop", "namespace": TEAM},
         "spec": {
-            "resources": [
-                {
-                    "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-                    "spec": {
-                        "replicas": 1, "selector": {"matchLabels": labels},
-                        "template": {
-                            "metadata": {"labels": labels},
-                            "spec": {"containers": [{"name": "web", "image": image}]},
-                        },
-                    },
-                },
-                {
-                    "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
-                    "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
-                },
-            ],
+            "resources": resources,
             "endpoints": [{"name": "web", "service": "web", "port": 80}],
         },
     })
 }
 
-/// Returns the PreviewRepository.
-pub fn repository_of(environments: &Value) -> Value {
+/// Returns a web server with this image.
+pub fn web(image: &str) -> Value {
+    let labels = json!({"app": "web"});
     json!({
-        "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewRepository",
-        "metadata": {"name": "shop", "namespace": TEAM},
-        "spec": {"repository": "acme/shop", "className": "standard", "environments": environments},
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+        "spec": {
+            "replicas": 1, "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "web", "image": image}]},
+            },
+        },
     })
 }
 
-/// Returns an environment for each pull request with the label `preview`.
-pub fn previews() -> Value {
-    json!([{
-        "name": "preview", "trigger": {"pullRequest": {"labels": ["preview"]}},
-        "deploy": {"template": {"ref": {"name": "shop"}}},
-    }])
+/// Returns a PreviewRepository.
+pub fn repository_of(name: &str, repository: &str, environments: &Value) -> Value {
+    json!({
+        "apiVersion": "matinee.dev/v1alpha1", "kind": "PreviewRepository",
+        "metadata": {"name": name, "namespace": TEAM},
+        "spec": {"repository": repository, "className": "standard", "environments": environments},
+    })
 }

@@ -1,5 +1,9 @@
 //! The rest of the simulated cluster, as far as previews need it: the controllers of Deployments,
-//! namespaces, quotas and owner references, a kubelet, and a gateway. Each takes a random time.
+//! StatefulSets, Jobs, namespaces, quotas and owner references, a kubelet, and a gateway. Each takes
+//! a random time.
+
+mod jobs;
+mod stateful_sets;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -8,8 +12,10 @@ use async_trait::async_trait;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, GroupVersionKind};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+pub use self::jobs::FAILING;
 use super::api_server::{ApiServer, Change, Part, Place};
 use super::clock::SimulatedClock;
 use super::random::Random;
@@ -56,6 +62,7 @@ impl Machinery {
         let generation = |object: &DynamicObject| object.metadata.generation;
         let is_new = change.before.as_deref().and_then(generation) != generation(&change.object)
             || change.before.is_none();
+        let is_created = change.before.is_none();
         let is_deleting = change.object.metadata.deletion_timestamp.is_some();
         if change.deleted {
             tokio::spawn(async move { this.collect(&change.object).await });
@@ -74,6 +81,12 @@ impl Machinery {
             }
             "Deployment" if is_new && !is_deleting => {
                 tokio::spawn(async move { this.roll_out(&place, &object).await });
+            }
+            "StatefulSet" if is_new && !is_deleting => {
+                tokio::spawn(async move { this.roll_out_in_order(&place, &object).await });
+            }
+            "Job" if is_created => {
+                tokio::spawn(async move { this.run_job(&place, &object).await });
             }
             "ResourceQuota" => drop(tokio::spawn(async move { this.enforce(&place, &object).await })),
             "HTTPRoute" if is_new => drop(tokio::spawn(async move { this.accept(&place, &object).await })),
@@ -135,7 +148,7 @@ impl Machinery {
     /// Accepts a route, as a gateway does.
     async fn accept(&self, place: &Place, route: &DynamicObject) {
         tokio::time::sleep(self.random.time(20..=1_500)).await;
-        let now = self.clock.now().to_string();
+        let now = self.now();
         let parents: Vec<Value> = route
             .data
             .pointer("/spec/parentRefs")
@@ -161,8 +174,17 @@ impl Machinery {
         written.ok();
     }
 
-    /// Returns the Deployment, if it still has the generation of this rollout.
-    fn current(&self, place: &Place, rolled: &DynamicObject) -> Option<Deployment> {
+    /// Returns the present time as an object has it.
+    fn now(&self) -> String {
+        self.clock.now().to_string()
+    }
+
+    /// Returns the workload, if it still has the generation of this rollout.
+    fn current<K: DeserializeOwned + kube::Resource>(
+        &self,
+        place: &Place,
+        rolled: &DynamicObject,
+    ) -> Option<K> {
         let found = self.server.get(place)?;
         let same = found.metadata.uid == rolled.metadata.uid
             && found.metadata.generation == rolled.metadata.generation
@@ -174,13 +196,11 @@ impl Machinery {
     /// rollout of its own, which takes over.
     async fn roll_out(&self, place: &Place, rolled: &DynamicObject) -> Option<()> {
         tokio::time::sleep(self.random.time(10..=400)).await;
-        let deployment = self.current(place, rolled)?;
+        let deployment: Deployment = self.current(place, rolled)?;
         let namespace = place.namespace.as_str();
         let wanted = deployment.spec.as_ref()?.replicas.unwrap_or(1);
         let template = serde_json::to_value(&deployment.spec.as_ref()?.template).ok()?;
-        let mut hasher = DefaultHasher::new();
-        template.to_string().hash(&mut hasher);
-        let hash = format!("{:08x}", hasher.finish() >> 32);
+        let hash = digest(&template);
         let set_name = format!("{}-{hash}", place.name);
         let set_place = Place::new(&gvk("apps", "ReplicaSet"), Some(namespace), &set_name);
         let mut labels = template.pointer("/metadata/labels").cloned().unwrap_or_else(|| json!({}));
@@ -206,7 +226,7 @@ impl Machinery {
         self.count(place, rolled, &set, wanted)?;
 
         tokio::time::sleep(self.random.time(10..=300)).await;
-        self.current(place, rolled)?;
+        self.current::<Deployment>(place, rolled)?;
         for number in 0..wanted {
             let name = format!("{set_name}-{number}");
             let pod_place = Place::new(&gvk("", "Pod"), Some(namespace), &name);
@@ -226,15 +246,15 @@ impl Machinery {
         self.count(place, rolled, &set, wanted)?;
 
         tokio::time::sleep(self.random.time(50..=4_000)).await;
-        self.current(place, rolled)?;
-        let is_broken = self.start_pods(&set);
+        self.current::<Deployment>(place, rolled)?;
+        let is_broken = self.start_pods(&set.uid().unwrap_or_default());
         self.count(place, rolled, &set, wanted)?;
         if is_broken {
             return None;
         }
 
         tokio::time::sleep(self.random.time(10..=500)).await;
-        let deployment = self.current(place, rolled)?;
+        let deployment: Deployment = self.current(place, rolled)?;
         let uid = deployment.metadata.uid.as_deref();
         let others = self.server.list(|at, object| {
             at.kind == "ReplicaSet"
@@ -260,14 +280,14 @@ impl Machinery {
         }
     }
 
-    /// Starts the pods of a ReplicaSet. Returns whether their image is missing.
-    fn start_pods(&self, set: &DynamicObject) -> bool {
-        let pods = self.pods_of(&[set.uid().unwrap_or_default()]);
+    /// Starts the pods that an object owns. Returns whether their image is missing.
+    fn start_pods(&self, owner: &str) -> bool {
+        let pods = self.pods_of(&[owner.to_owned()]);
         let mut is_broken = false;
         for pod in pods {
             let place = Place::new(&gvk("", "Pod"), pod.namespace().as_deref(), &pod.name_any());
             let containers = pod.data.pointer("/spec/containers").and_then(Value::as_array);
-            let now = self.clock.now().to_string();
+            let now = self.now();
             let image = |container: &Value| container["image"].as_str().unwrap_or_default().to_owned();
             let broken = containers.is_some_and(|all| all.iter().any(|one| image(one).contains(BROKEN)));
             let statuses: Vec<Value> = containers
@@ -310,19 +330,15 @@ impl Machinery {
 
     /// Writes the counts of a Deployment and its ReplicaSet. Returns the number of all pods.
     fn count(&self, place: &Place, rolled: &DynamicObject, set: &DynamicObject, wanted: i32) -> Option<i64> {
-        let deployment = self.current(place, rolled)?;
+        let deployment: Deployment = self.current(place, rolled)?;
         let uid = deployment.metadata.uid.unwrap_or_default();
         let sets = self.server.list(|at, object| {
             at.kind == "ReplicaSet" && object.owner_references().iter().any(|of| of.uid == uid)
         });
         let sets: Vec<String> = sets.iter().filter_map(|set| set.uid()).chain(set.uid()).collect();
-        let is_ready = |pod: &&Arc<DynamicObject>| {
-            let ready = pod.data.pointer("/status/conditions").and_then(Value::as_array);
-            ready.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"))
-        };
         let (all, own) = (self.pods_of(&sets), self.pods_of(&[set.uid().unwrap_or_default()]));
-        let (ready, own_ready) = (all.iter().filter(is_ready).count(), own.iter().filter(is_ready).count());
-        let now = self.clock.now().to_string();
+        let (ready, own_ready) = (ready_among(&all), ready_among(&own));
+        let now = self.now();
         let progressing = json!({
             "type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": "",
             "lastTransitionTime": now, "lastUpdateTime": now,
@@ -347,6 +363,22 @@ impl Machinery {
         written.ok()?;
         i64::try_from(all.len()).ok()
     }
+}
+
+fn is_ready(pod: &DynamicObject) -> bool {
+    let conditions = pod.data.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"))
+}
+
+fn ready_among(pods: &[Arc<DynamicObject>]) -> usize {
+    pods.iter().filter(|pod| is_ready(pod)).count()
+}
+
+/// Returns a short hash of a pod template.
+fn digest(template: &Value) -> String {
+    let mut hasher = DefaultHasher::new();
+    template.to_string().hash(&mut hasher);
+    format!("{:08x}", hasher.finish() >> 32)
 }
 
 fn owner(api_version: &str, kind: &str, name: &str, uid: Option<&str>) -> Value {
@@ -378,7 +410,7 @@ impl Prober for FakeProber {
         let Some(route) = routes.first() else { return Ok(404) };
         let route: HTTPRoute = (**route).clone().try_parse().map_err(|error| error.to_string())?;
         let available = self.server.list(|place, object| {
-            place.kind == "Deployment"
+            matches!(place.kind.as_str(), "Deployment" | "StatefulSet")
                 && Some(&place.namespace) == route.metadata.namespace.as_ref()
                 && object.data.pointer("/status/availableReplicas").and_then(Value::as_i64) > Some(0)
         });
