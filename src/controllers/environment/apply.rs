@@ -34,18 +34,12 @@ pub(super) struct Applied {
 /// Applies a plan.
 pub(super) async fn apply(visit: &mut Visit<'_>, target: &Target, plan: Plan) -> Result<Applied, Stop> {
     let Visit { environment, context, .. } = *visit;
-    let before = environment.status.as_ref().map(|status| status.inventory.clone()).unwrap_or_default();
+    let before = environment.status.as_ref().map(|status| status.inventory.as_slice()).unwrap_or_default();
+    let before =
+        plan::existing(before, &target.namespace, &context.live.of_environment(&target.environment_uid));
     let surplus = plan::prune(&before, &plan);
-    let Plan {
-        namespace,
-        resource_quota,
-        limit_range,
-        network_policy,
-        service_account,
-        role_binding,
-        resources,
-        routes,
-    } = plan;
+    let Plan { namespace, resource_quota, limit_range, network_policy, role_binding, resources, routes } =
+        plan;
     let held = hold_namespace(target, &namespace, context).await?;
     visit.findings.namespace =
         Some(NamespaceReference { name: target.namespace.clone(), uid: held.uid().unwrap_or_default() });
@@ -60,7 +54,7 @@ pub(super) async fn apply(visit: &mut Visit<'_>, target: &Target, plan: Plan) ->
         Ok(_) => {}
         Err(error) => return Err(rail_refused(target, &role_binding, error)),
     }
-    let rails = [Some(resource_quota), Some(limit_range), network_policy, Some(service_account)];
+    let rails = [Some(resource_quota), Some(limit_range), network_policy];
     let mut quota_is_pending = false;
     for rail in rails.into_iter().flatten() {
         match ensure(&Actor::Operator, &rail, context).await {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{
-    LimitRange, LimitRangeItem, LimitRangeSpec, Namespace, ResourceQuota, ResourceQuotaSpec, ServiceAccount,
+    LimitRange, LimitRangeItem, LimitRangeSpec, Namespace, ResourceQuota, ResourceQuotaSpec,
 };
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -70,16 +70,8 @@ pub(super) fn limit_range(target: &Target, marks: &Marks) -> Result<DynamicObjec
     typed(&limits, marks)
 }
 
-/// Returns the deployer account. No pod is meant to run as it, so its token isn't mounted.
-pub(super) fn service_account(target: &Target, marks: &Marks) -> Result<DynamicObject, Mistake> {
-    let account = ServiceAccount {
-        metadata: metadata(target, DEPLOYER),
-        automount_service_account_token: Some(false),
-        ..ServiceAccount::default()
-    };
-    typed(&account, marks)
-}
-
+/// Binds the deployer account to its rights. The account itself needs no object: the operator
+/// impersonates it, and without an object no pod can run as it.
 pub(super) fn role_binding(target: &Target, marks: &Marks) -> Result<DynamicObject, Mistake> {
     let binding = RoleBinding {
         metadata: metadata(target, DEPLOYER),

@@ -38,7 +38,7 @@ pub use change::{Change, change};
 pub use corrections::{Corrections, contested};
 pub use guard_rails::{DEPLOYER, GUARD_RAIL, is_quota_pending, rail_refused};
 pub use object::unchanged;
-pub use prune::prune;
+pub use prune::{existing, prune};
 pub use routes::hosts;
 pub use scale::{Autoscaled, leave_to_scaler};
 
@@ -57,9 +57,7 @@ pub struct Plan {
     pub limit_range: DynamicObject,
     /// The NetworkPolicy, unless the class turns it off.
     pub network_policy: Option<DynamicObject>,
-    /// The account with which Matinee applies `resources`.
-    pub service_account: DynamicObject,
-    /// The RoleBinding that gives the account its rights.
+    /// The RoleBinding that gives the deployer account its rights, which applies `resources`.
     pub role_binding: DynamicObject,
     /// The template's objects, in the order in which they are applied.
     pub resources: Vec<DynamicObject>,
@@ -70,20 +68,12 @@ pub struct Plan {
 impl Plan {
     /// Returns every object, in the order of the fields.
     pub fn objects(&self) -> impl Iterator<Item = &DynamicObject> {
-        let Self {
-            namespace,
-            resource_quota,
-            limit_range,
-            network_policy,
-            service_account,
-            role_binding,
-            resources,
-            routes,
-        } = self;
+        let Self { namespace, resource_quota, limit_range, network_policy, role_binding, resources, routes } =
+            self;
         [namespace, resource_quota, limit_range]
             .into_iter()
             .chain(network_policy)
-            .chain([service_account, role_binding])
+            .chain([role_binding])
             .chain(resources)
             .chain(routes)
     }
@@ -104,7 +94,6 @@ pub fn plan(target: &Target, rendered: Vec<Value>) -> Result<Plan, Mistake> {
         resource_quota: guard_rails::resource_quota(target, &marks)?,
         limit_range: guard_rails::limit_range(target, &marks)?,
         network_policy: network::network_policy(target, &marks)?,
-        service_account: guard_rails::service_account(target, &marks)?,
         role_binding: guard_rails::role_binding(target, &marks)?,
         resources,
         routes,

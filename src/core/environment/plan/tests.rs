@@ -1,4 +1,5 @@
 use insta::{assert_snapshot, assert_yaml_snapshot};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
@@ -392,7 +393,7 @@ fn only_what_the_plan_no_longer_has_is_pruned() {
             entry(&types.api_version, &types.kind, object.metadata.name.as_ref().unwrap())
         })
         .collect();
-    assert_eq!(inventory.len(), 10);
+    assert_eq!(inventory.len(), 9);
     assert_eq!(prune(&inventory, &full), []);
 
     let old = [
@@ -410,6 +411,34 @@ fn only_what_the_plan_no_longer_has_is_pruned() {
     let gone: Vec<String> =
         prune(&inventory, &smaller).into_iter().map(|gone| gone.kind + "/" + &gone.name).collect();
     assert_eq!(gone, ["NetworkPolicy/matinee", "HTTPRoute/matinee-second"]);
+}
+
+#[test]
+fn objects_that_no_inventory_has_yet_are_found_by_their_labels() {
+    let target = target(GATEWAY, TEMPLATE);
+    let full = plan(&target, unrendered(&target)).unwrap();
+    let mut live: Vec<DynamicObject> = full.objects().cloned().collect();
+    let names = |found: &[InventoryEntry]| -> Vec<String> {
+        found.iter().map(|entry| format!("{}/{}", entry.kind, entry.name)).collect()
+    };
+    let found = existing(&[], &target.namespace, &live);
+    let applied = full.resources.iter().chain(&full.routes);
+    let expected: Vec<String> = applied
+        .map(|object| {
+            format!("{}/{}", object.types.as_ref().unwrap().kind, object.metadata.name.as_ref().unwrap())
+        })
+        .collect();
+    assert_eq!(names(&found), expected);
+    assert_eq!(existing(&found, &target.namespace, &live), found);
+    assert_eq!(existing(&[], "another", &live), []);
+
+    let last = live.last_mut().unwrap();
+    last.metadata.owner_references = Some(vec![OwnerReference::default()]);
+    assert_eq!(names(&existing(&[], &target.namespace, &live)), expected[..expected.len() - 1]);
+    let last = live.last_mut().unwrap();
+    last.metadata.owner_references = None;
+    last.metadata.annotations = None;
+    assert_eq!(names(&existing(&[], &target.namespace, &live)), expected[..expected.len() - 1]);
 }
 
 #[test]
