@@ -25,25 +25,15 @@ pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure>
     let creations = &visit.context.publisher.deployments;
     let Progress::Finished { about, result } = creations.progress(visit.request) else { return Ok(None) };
     match result {
-        Ok(deployment) => {
-            let id = deployment.id;
-            if let Err(failure) = apply_environment(visit, deployment.clone()).await {
+        Ok(deployment) => match created(visit, deployment.clone()).await {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(failure) => {
                 // Keep the result: the deployment exists, although an environment of that name may
                 // still be being deleted.
                 creations.give_back(visit.request, about, Ok(deployment));
-                return Err(failure);
+                Err(failure)
             }
-            tracing::info!(
-                namespace = visit.request.namespace(),
-                name = visit.request.name_any(),
-                repository = %visit.name,
-                environment = visit.place,
-                sha = visit.request.spec.sha,
-                deployment_id = id,
-                "deployment created"
-            );
-            Ok(Some(Outcome::Created { id, followed: Followed::UnderWay }))
-        }
+        },
         Err(WriteError::Forge(
             ForgeError::Invalid(message) | ForgeError::Conflict(message) | ForgeError::Forbidden(message),
         )) => Ok(Some(Outcome::Failed(message))),
@@ -60,6 +50,60 @@ pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure>
             Ok(None)
         }
     }
+}
+
+/// Creates the environment of a deployment that now exists.
+async fn created(visit: &Visit<'_>, deployment: Deployment) -> Result<Outcome, Failure> {
+    let id = deployment.id;
+    apply_environment(visit, deployment).await?;
+    tracing::info!(
+        namespace = visit.request.namespace(),
+        name = visit.request.name_any(),
+        repository = %visit.name,
+        environment = visit.place,
+        sha = visit.request.spec.sha,
+        deployment_id = id,
+        "deployment created"
+    );
+    Ok(Outcome::Created { id, followed: Followed::UnderWay })
+}
+
+/// Returns the deployment that an attempt without a known result has created, if there is one.
+pub(super) async fn find(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure> {
+    let creations = &visit.context.publisher.deployments;
+    if let Progress::UnderWay { .. } = creations.look(visit.request) {
+        let reason = "the deployment is being created".to_owned();
+        return Err(Failure::Soon { reason, after: Duration::from_secs(1) });
+    }
+    let reruns = visit.request.status.as_ref().map_or(0, |status| status.reruns);
+    let (sha, mark) = (&visit.request.spec.sha, mark(visit, reruns));
+    match find_marked(&*visit.forge, &visit.name, &visit.place, sha, &mark).await? {
+        Some(deployment) => {
+            creations.forget(visit.request);
+            created(visit, deployment).await.map(Some)
+        }
+        None => Ok(None),
+    }
+}
+
+/// Returns the mark of a run in its deployment's payload. Each run has its own, so that the
+/// deployment of an earlier run isn't taken for this one's.
+fn mark(visit: &Visit<'_>, reruns: i64) -> String {
+    let uid = visit.request.uid().unwrap_or_default();
+    if reruns == 0 { uid } else { format!("{uid}.{reruns}") }
+}
+
+async fn find_marked(
+    forge: &dyn Forge,
+    name: &RepositoryName,
+    place: &str,
+    sha: &str,
+    mark: &str,
+) -> Result<Option<Deployment>, ForgeError> {
+    let existing = forge.deployments(name, place, Some(sha)).await?;
+    let is_ours =
+        |deployment: &Deployment| Mark::find(&deployment.payload).is_some_and(|found| found.request == mark);
+    Ok(existing.into_iter().find(is_ours))
 }
 
 /// Starts to find or create the deployment of this request, unless that is under way or paused.
@@ -88,14 +132,11 @@ pub(super) async fn create(
 
 async fn start(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Result<(), Failure> {
     let spec = &visit.request.spec;
-    let uid = visit.request.uid().unwrap_or_default();
     let known = visit.request.status.as_ref().filter(|status| status.reruns == reruns);
     if known.is_none_or(|status| status.intent.is_none()) {
         record::intent(visit, reruns, evaluation).await?;
     }
-    // Each run has its own mark, so that the deployment of an earlier run isn't taken for this
-    // one's.
-    let mark = if reruns == 0 { uid } else { format!("{uid}.{reruns}") };
+    let mark = mark(visit, reruns);
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let by = spec.requested_by.login.as_ref().map(|login| format!(" by {login}")).unwrap_or_default();
     let what = number.map_or_else(String::new, |number| format!(" for pull request {number}"));
@@ -127,11 +168,7 @@ async fn find_or_create(
     mark: String,
     new: NewDeployment,
 ) -> Result<Deployment, WriteError> {
-    let existing = forge.deployments(&name, &new.environment, Some(&new.sha)).await?;
-    let ours = existing
-        .into_iter()
-        .find(|deployment| Mark::find(&deployment.payload).is_some_and(|found| found.request == mark));
-    match ours {
+    match find_marked(&*forge, &name, &new.environment, &new.sha, &mark).await? {
         Some(ours) => Ok(ours),
         None => Ok(forge.create_deployment(&name, &new).await?),
     }

@@ -298,6 +298,15 @@ fn own_name(request: &DeploymentRequest, admitted: &Admitted<'_>, context: &Cont
 }
 
 impl Visit<'_> {
+    /// Returns the outcome that ends the request, unless its deployment exists, and only wasn't
+    /// recorded yet: without a record, nobody would report how that deployment ended.
+    async fn unless_created(&self, outcome: Outcome) -> Result<Outcome, Failure> {
+        if !record::may_have_created(self.request) {
+            return Ok(outcome);
+        }
+        Ok(create::find(self).await?.unwrap_or(outcome))
+    }
+
     async fn outcome(&self) -> Result<Outcome, Failure> {
         // Record a created deployment before anything else, even if the request waits for something
         // by now.
@@ -307,8 +316,8 @@ impl Visit<'_> {
         let created = self.request.status.as_ref().and_then(|status| status.deployment_id);
         let is_head = match eligibility::verify(self, created).await? {
             Verified::Holds { is_head } => is_head,
-            Verified::Refused(mistake) => return Ok(Outcome::Refused(mistake)),
-            Verified::Superseded(why) => return Ok(Outcome::Superseded(why)),
+            Verified::Refused(mistake) => return self.unless_created(Outcome::Refused(mistake)).await,
+            Verified::Superseded(why) => return self.unless_created(Outcome::Superseded(why)).await,
             Verified::Over => return Ok(Outcome::Deleted),
         };
         let reruns = self.request.status.as_ref().map_or(0, |status| status.reruns);

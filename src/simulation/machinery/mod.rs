@@ -230,8 +230,12 @@ impl Machinery {
         for number in 0..wanted {
             let name = format!("{set_name}-{number}");
             let pod_place = Place::new(&gvk("", "Pod"), Some(namespace), &name);
-            if self.server.get(&pod_place).is_some() {
-                continue;
+            if let Some(pod) = self.server.get(&pod_place) {
+                if pod.metadata.deletion_timestamp.is_none() {
+                    continue;
+                }
+                // Real pods have random names.
+                self.server.finish(&pod_place, &pod.uid().unwrap_or_default());
             }
             let pod = json!({
                 "apiVersion": "v1", "kind": "Pod",
