@@ -196,12 +196,23 @@ fn merge_at(live: &mut Value, applied: &Value, path: &[Step]) {
                 *live = json!([]);
             }
             let Some(known) = live.as_array_mut() else { return };
-            for (item, step) in items.iter().zip(steps) {
-                match known.iter_mut().find(|known| is_at(&step, known)) {
-                    Some(known) => merge_at(known, item, &child(path, step)),
-                    None => known.push(item.clone()),
+            let mut left = std::mem::take(known);
+            let is_applied = |item: &Value| steps.iter().any(|step| is_at(step, item));
+            // The items have the applied order, and the others stay before their successors.
+            for (item, step) in items.iter().zip(&steps) {
+                if let Some(index) = left.iter().position(|known| is_at(step, known)) {
+                    let mut before: Vec<Value> = left.drain(..=index).collect();
+                    let mut merged = before.pop().unwrap_or_default();
+                    merge_at(&mut merged, item, &child(path, step.clone()));
+                    let (ahead, others) = before.into_iter().partition(is_applied);
+                    known.extend::<Vec<Value>>(others);
+                    left.splice(..0, ahead as Vec<Value>);
+                    known.push(merged);
+                } else {
+                    known.push(item.clone());
                 }
             }
+            known.append(&mut left);
         }
         _ => *live = applied.clone(),
     }
@@ -263,9 +274,29 @@ mod tests {
             live,
             json!({"spec": {
                 "a": 1, "b": {"c": 2}, "list": [2],
-                "locks": [{"environment": "x", "by": "ada", "reason": "r"}, {"environment": "y"}],
+                "locks": [{"environment": "y"}, {"environment": "x", "by": "ada", "reason": "r"}],
             }})
         );
+    }
+
+    #[test]
+    fn merged_lists_have_the_applied_order() {
+        let list = |names: &str| {
+            let items: Vec<Value> =
+                names.chars().map(|name| json!({"environment": name.to_string()})).collect();
+            json!({"spec": {"locks": items}})
+        };
+        for (live, applied, merged) in [
+            ("abc", "cba", "cba"),
+            ("abc", "c", "abc"),
+            ("abc", "ca", "bca"),
+            ("ab", "bx", "abx"),
+            ("", "ba", "ba"),
+        ] {
+            let mut object = list(live);
+            merge(&mut object, &list(applied));
+            assert_eq!(object, list(merged), "{live} {applied}");
+        }
     }
 
     #[test]

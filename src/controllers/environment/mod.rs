@@ -83,7 +83,9 @@ pub struct Memory {
 impl Context {
     /// Begins to lead: learns what an earlier process left open. All objects must be listed.
     pub(super) fn begin(&self) {
-        self.memory.doubts.begin(&self.common.objects.environments.all());
+        let environments = self.common.objects.environments.all();
+        self.memory.doubts.begin(&environments);
+        self.memory.passed_over.begin(&environments);
     }
 
     /// Forgets an environment that has been deleted.

@@ -2,12 +2,13 @@
 //! didn't create them, no other part reports them.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kube::ResourceExt as _;
 
 use super::Visit;
+use crate::api::PreviewEnvironment;
 use crate::core::environment::resolve::Admitted;
 use crate::core::environment::status;
 use crate::core::publish::deployment_status;
@@ -38,6 +39,18 @@ impl Asked {
     fn set(&self, uid: &str, answer: Answer) {
         if let Ok(mut known) = self.0.lock() {
             known.insert(uid.to_owned(), answer);
+        }
+    }
+
+    /// Records the environments for which an earlier process may have ended before the status
+    /// contained the result: those whose newest attempt isn't over, or isn't completely reported.
+    pub(super) fn begin(&self, environments: &[Arc<PreviewEnvironment>]) {
+        for environment in environments {
+            let is_open = status::is_attempt_open(environment.status.as_ref())
+                || !deployment_status::doubtful(environment).is_empty();
+            if is_open && environment.metadata.deletion_timestamp.is_none() {
+                self.set(&environment.uid().unwrap_or_default(), Answer::Unasked);
+            }
         }
     }
 

@@ -322,7 +322,8 @@ async fn release(environment: &PreviewEnvironment, context: &Context) -> Result<
         pull_request = environment.spec.pull_request.as_ref().map(|reference| reference.number),
         "environment deleted"
     );
-    forget(environment, context);
+    // What is known of it is forgotten when the watch shows its end: until then it may be reconciled
+    // again.
     Ok(())
 }
 

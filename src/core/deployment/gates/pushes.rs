@@ -106,6 +106,11 @@ pub(super) fn order(request: &DeploymentRequest) -> (Push, Option<String>) {
     (ran.unwrap_or_else(|| seen(request)), request.uid())
 }
 
+/// Whether the deployment of the request's first run is being created, or may exist already.
+fn is_being_created(request: &DeploymentRequest) -> bool {
+    request.status.as_ref().is_some_and(|status| status.intent.is_some() && status.deployment_id.is_none())
+}
+
 fn is_push(request: &DeploymentRequest) -> bool {
     request.spec.requested_by.origin == Origin::Push
 }
@@ -214,7 +219,9 @@ pub fn shared(request: &DeploymentRequest, all: &[&DeploymentRequest]) -> Option
 }
 
 /// Returns an earlier request for the same commit of another branch that still waits and isn't
-/// superseded by another commit. That request deploys the commit for both.
+/// superseded by another commit. That request deploys the commit for both. So does a later one whose
+/// deployment is being created, for example because its event arrived first; a request whose own
+/// deployment is being created waits for no other.
 pub(super) fn twin<'a>(
     request: &DeploymentRequest,
     all: &'a [&'a DeploymentRequest],
@@ -228,7 +235,8 @@ pub(super) fn twin<'a>(
             && have_same_environment(&other.spec, &request.spec)
             && other.spec.sha == request.spec.sha
             && other.spec.requested_by.branch != request.spec.requested_by.branch
-            && order(other) < order(request)
+            && !is_being_created(request)
+            && (order(other) < order(request) || is_being_created(other))
             && deployment(other).is_none()
             && !was_superseded(other)
     };

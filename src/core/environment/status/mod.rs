@@ -244,6 +244,12 @@ pub fn is_first_look(status: Option<&PreviewEnvironmentStatus>, revision: &Revis
     newest_attempt(status, revision).is_none()
 }
 
+/// Whether the newest attempt isn't over yet.
+pub fn is_attempt_open(status: Option<&PreviewEnvironmentStatus>) -> bool {
+    let newest = status.and_then(|status| status.history.first());
+    newest.is_some_and(|attempt| attempt.completion_time.is_none())
+}
+
 /// Returns when this revision was first seen; `now` when it wasn't.
 pub fn first_seen(
     status: Option<&PreviewEnvironmentStatus>,
