@@ -21,6 +21,8 @@ pub struct Bounds {
     pub deployments_of_a_commit: usize,
     /// Most statuses of one deployment.
     pub statuses_of_a_deployment: usize,
+    /// Most writes to the API server for one cause, in a run without faults and crashes.
+    pub writes_of_a_cause: usize,
     /// Number of deployments that failed and never had an environment.
     pub rejected_deployments: usize,
     /// Whether Matinee performs the deployments. Another tool's have the statuses that it reports.
@@ -33,6 +35,8 @@ impl Default for Bounds {
         Self {
             deployments_of_a_commit: 1,
             statuses_of_a_deployment: 6,
+            // Those of a create, with two reports of its progress.
+            writes_of_a_cause: 20,
             rejected_deployments: 0,
             performed_by_matinee: true,
         }
@@ -47,6 +51,9 @@ pub fn wrongs(world: &World, bounds: Bounds) -> Vec<String> {
     statuses_of_objects(world, &mut wrongs);
     deployments(world, bounds, &mut wrongs);
     answers(world, &mut wrongs);
+    if world.is_calm() {
+        writes(world, bounds, &mut wrongs);
+    }
     wrongs
 }
 
@@ -214,5 +221,18 @@ fn answers(world: &World, wrongs: &mut Vec<String>) {
         if count != 1 {
             wrongs.push(format!("command {} has {count} answers", command.name_any()));
         }
+    }
+}
+
+/// What people, CI and time do leads to a bounded number of writes.
+fn writes(world: &World, bounds: Bounds, wrongs: &mut Vec<String>) {
+    const PEOPLE: [&str; 6] = ["team", "ada", "bob", "eve", "CI", "tool"];
+    let entries = world.journal.entries();
+    let causes = entries.iter().filter(|entry| PEOPLE.contains(&entry.by.as_str())).count();
+    // Those to GitHub are bounded by each deployment's statuses and each command's answers.
+    let is_write = |by: &str| by.starts_with('r') && !by.ends_with(APP);
+    let writes = entries.iter().filter(|entry| is_write(&entry.by)).count();
+    if writes > causes * bounds.writes_of_a_cause {
+        wrongs.push(format!("{writes} writes for {causes} causes"));
     }
 }

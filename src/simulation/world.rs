@@ -55,6 +55,7 @@ pub struct World {
     pub shared: Arc<Shared>,
     pub repository: RepositoryName,
     random: Random,
+    calm: bool,
     elects: bool,
     /// The first replica.
     replica: Mutex<Option<Replica>>,
@@ -93,6 +94,7 @@ impl World {
             shared,
             repository,
             random: Random::new(seed, "story"),
+            calm: plan.forecast == Forecast::calm() && plan.crashes == Crashes::None,
             elects: story.elects,
             replica: Mutex::default(),
             successor: Mutex::default(),
@@ -156,6 +158,11 @@ impl World {
         if let Some(replica) = &*self.replica.lock().unwrap() {
             replica.process.crash();
         }
+    }
+
+    /// Whether the run has no faults and crashes.
+    pub fn is_calm(&self) -> bool {
+        self.calm
     }
 
     /// Lets a random time pass, in milliseconds.

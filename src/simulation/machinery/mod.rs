@@ -231,10 +231,12 @@ impl Machinery {
             let name = format!("{set_name}-{number}");
             let pod_place = Place::new(&gvk("", "Pod"), Some(namespace), &name);
             if let Some(pod) = self.server.get(&pod_place) {
-                if pod.metadata.deletion_timestamp.is_none() {
+                let is_own =
+                    pod.owner_references().iter().any(|of| Some(&of.uid) == set.metadata.uid.as_ref());
+                if is_own && pod.metadata.deletion_timestamp.is_none() {
                     continue;
                 }
-                // Real pods have random names.
+                // A pod of an earlier ReplicaSet has its name: real ones have random names.
                 self.server.finish(&pod_place, &pod.uid().unwrap_or_default());
             }
             let pod = json!({
