@@ -12,7 +12,7 @@ use super::weather::Forecast;
 use super::world::{Crashes, World};
 
 /// Seeds of each story in a test. The variable `MATINEE_SEEDS` sets another number.
-const SEEDS: u64 = 3;
+const SEEDS: u64 = 20;
 
 /// Runs that failed once.
 const KNOWN: &str = include_str!("seeds.txt");

@@ -34,6 +34,20 @@ pub async fn promoted(world: Arc<World>) -> Told {
     Ok(wrong)
 }
 
+/// Each branch's head is a commit of its own, and the newest push wins.
+pub async fn several_branches(world: Arc<World>) -> Told {
+    let repository = &world.repository;
+    world.github.push(repository, "main", &sha(1));
+    world.pass(0..=120_000).await;
+    // GitHub reports whole seconds.
+    world.pass(1_000..=1_000).await;
+    world.github.push(repository, "release/1", &sha(2));
+    world.settle().await?;
+    let mut wrong = wrongs(&world, Bounds::default());
+    are_live(&world, &[("shop-staging", &sha(2))], &mut wrong);
+    Ok(wrong)
+}
+
 pub async fn one_commit_on_several_branches(world: Arc<World>) -> Told {
     let repository = &world.repository;
     world.github.push(repository, "main", &sha(1));

@@ -58,6 +58,7 @@ stories! {
     }
     branches: {
         chain => promoted,
+        branches => several_branches,
         branches => one_commit_on_several_branches,
         with_image => image_published_late,
     }
