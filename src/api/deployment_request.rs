@@ -163,7 +163,7 @@ pub struct DeploymentRequestStatus {
     /// Content of the last commit status that Matinee wrote to GitHub, as `<state>: <description>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
-    pub told: Option<String>,
+    pub commit_status: Option<String>,
 }
 
 /// Approval by one person.

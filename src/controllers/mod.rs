@@ -8,7 +8,6 @@ mod changes;
 mod class_and_template;
 mod command;
 mod environment;
-mod explained;
 #[cfg(test)]
 mod fakes;
 mod github_webhooks;
@@ -18,6 +17,7 @@ mod repository;
 mod request;
 mod slack_commands;
 pub(crate) mod start;
+mod trouble_status;
 
 pub use github_webhooks::WebhookReceiver;
 pub use start::{Candidacy, Options, Running, start};

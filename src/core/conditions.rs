@@ -124,9 +124,9 @@ pub fn summarize(conditions: &mut Vec<Condition>, summary: &Summary, generation:
 pub fn news<'a>(before: &[Condition], after: &'a [Condition]) -> Option<&'a Condition> {
     let now = find_condition(after, READY)?;
     let same = |before: &Condition| before.status == now.status && before.reason == now.reason;
-    let told =
+    let reported =
         now.status == ConditionStatus::Unknown.as_str() || find_condition(before, READY).is_some_and(same);
-    (!told).then_some(now)
+    (!reported).then_some(now)
 }
 
 /// Whether the API accepts the text as a condition's reason.

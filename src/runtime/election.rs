@@ -50,15 +50,15 @@ impl Leader {
 
     /// Completes when this replica leads.
     pub async fn elected(&mut self) {
-        let mut told: Option<String> = None;
+        let mut reported: Option<String> = None;
         loop {
             match self.run().await {
                 Ok(true) => return,
                 Ok(false) => {
                     let holder = self.election.holder();
-                    if told.as_deref() != holder {
+                    if reported.as_deref() != holder {
                         tracing::info!(holder, "another replica leads");
-                        told = holder.map(str::to_owned);
+                        reported = holder.map(str::to_owned);
                     }
                 }
                 Err(error) => tracing::warn!(%error, "failed to acquire the Lease, retrying"),

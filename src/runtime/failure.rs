@@ -24,23 +24,23 @@ pub enum Failure {
     },
     /// Another failure, which the object's status already reports.
     #[error(transparent)]
-    Told(Box<Failure>),
+    Reported(Box<Failure>),
 }
 
 impl Failure {
     /// Marks the failure as reported in the object's status.
     #[must_use]
-    pub fn told(self) -> Self {
+    pub fn reported(self) -> Self {
         match self {
-            told @ Self::Told(_) => told,
-            other => Self::Told(Box::new(other)),
+            reported @ Self::Reported(_) => reported,
+            other => Self::Reported(Box::new(other)),
         }
     }
 
     /// Whether the failure belongs to normal operation and needs no attention.
     pub fn is_expected(&self) -> bool {
         match self {
-            Self::Told(failure) => failure.is_expected(),
+            Self::Reported(failure) => failure.is_expected(),
             Self::Soon { .. } | Self::Cluster(ClusterError::NotYet { .. }) => true,
             Self::Cluster(_) | Self::Forge(_) => false,
         }
@@ -50,7 +50,7 @@ impl Failure {
     /// attempt to the next.
     pub fn trouble(&self) -> Trouble {
         let (reason, is_brief) = match self {
-            Self::Told(failure) => return failure.trouble(),
+            Self::Reported(failure) => return failure.trouble(),
             Self::Soon { .. } => (trouble::WAITING, true),
             Self::Cluster(ClusterError::Conflict(_)) => (trouble::CLUSTER_UNAVAILABLE, true),
             Self::Cluster(ClusterError::Unavailable(_)) => (trouble::CLUSTER_UNAVAILABLE, false),
@@ -101,7 +101,7 @@ mod tests {
             (ForgeError::Credentials(text()).into(), "NotReadable", false),
             (Failure::Soon { reason: text(), after: Duration::ZERO }, "Waiting", true),
         ] {
-            for failure in [failure.trouble(), failure.told().told().trouble()] {
+            for failure in [failure.trouble(), failure.reported().reported().trouble()] {
                 assert_eq!((failure.reason, failure.is_brief), (reason, brief));
                 assert!(!failure.message.is_empty());
             }

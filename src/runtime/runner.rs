@@ -34,7 +34,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// Minimum time between two writes of the same trouble on one object. Each of these writes triggers
 /// a reconcile, which would otherwise skip the backoff.
-const TELL_AGAIN: Duration = Duration::from_secs(5);
+const REPORT_AGAIN: Duration = Duration::from_secs(5);
 /// Longest backoff while another operation of Matinee has to complete first.
 const NOT_YET: Duration = Duration::from_secs(10);
 
@@ -49,7 +49,7 @@ struct Failing {
     /// Time of the first one.
     since: Option<Instant>,
     /// Time when they were last written on the object.
-    told: Option<Instant>,
+    reported: Option<Instant>,
 }
 
 impl<K: Resource<DynamicType = ()>> Backoff<K> {
@@ -59,27 +59,28 @@ impl<K: Resource<DynamicType = ()>> Backoff<K> {
                 if known == object {
                     (failing.count, failing.since) = (0, None);
                 }
-                // [`TELL_AGAIN`] also applies after a success, so that alternating failures aren't
+                // [`REPORT_AGAIN`] also applies after a success, so that alternating failures aren't
                 // written each time.
-                failing.count > 0 || failing.told.is_some_and(|told| told.elapsed() < TELL_AGAIN)
+                failing.count > 0
+                    || failing.reported.is_some_and(|reported| reported.elapsed() < REPORT_AGAIN)
             });
         }
     }
 
     /// Returns for how long the object's reconciles have failed; `None` if that was written within
-    /// [`TELL_AGAIN`].
+    /// [`REPORT_AGAIN`].
     fn lasts(&self, object: &ObjectRef<K>) -> Option<Duration> {
         let mut failures = self.0.lock().ok()?;
         let failing = failures.entry(object.clone()).or_default();
         let since = *failing.since.get_or_insert_with(Instant::now);
-        let lately = failing.told.is_some_and(|told| told.elapsed() < TELL_AGAIN);
+        let lately = failing.reported.is_some_and(|reported| reported.elapsed() < REPORT_AGAIN);
         (!lately).then(|| since.elapsed())
     }
 
     /// Records that the failure was written on the object.
-    fn told(&self, object: &ObjectRef<K>) {
+    fn reported(&self, object: &ObjectRef<K>) {
         if let Ok(mut failures) = self.0.lock() {
-            failures.entry(object.clone()).or_default().told = Some(Instant::now());
+            failures.entry(object.clone()).or_default().reported = Some(Instant::now());
         }
     }
 
@@ -102,7 +103,7 @@ impl<K: Resource<DynamicType = ()>> Backoff<K> {
 /// Returns the delay after that number of consecutive failures.
 fn wait(failure: &Failure, failures: u32, now: Timestamp) -> Duration {
     match failure {
-        Failure::Told(failure) => wait(failure, failures, now),
+        Failure::Reported(failure) => wait(failure, failures, now),
         Failure::Soon { after, .. } => *after,
         Failure::Cluster(ClusterError::NotYet { .. }) => growing(failures).min(NOT_YET),
         Failure::Forge(ForgeError::RateLimited { until }) => {
@@ -242,11 +243,11 @@ async fn tell<K, C>(
 {
     let key = ObjectRef::from_obj(&*object);
     let Some(lasts) = backoff.lasts(&key) else { return };
-    if matches!(failure, Failure::Told(_)) {
+    if matches!(failure, Failure::Reported(_)) {
         return;
     }
     match explain(object, failure.trouble(), lasts, context).await {
-        Ok(true) => backoff.told(&key),
+        Ok(true) => backoff.reported(&key),
         Ok(false) => {}
         // The object was deleted, or the Kubernetes API doesn't respond.
         Err(error) => tracing::debug!(object = %key, %error, "failed to write the failure to the status"),
@@ -263,7 +264,7 @@ mod tests {
         let backoff = Backoff::<PreviewClass>(Mutex::default());
         let object = ObjectRef::<PreviewClass>::new("a");
         assert!(backoff.lasts(&object).is_some());
-        backoff.told(&object);
+        backoff.reported(&object);
         assert!(backoff.lasts(&object).is_none());
         backoff.reset(&object);
         assert!(backoff.lasts(&object).is_none(), "it was written a moment ago");
@@ -274,7 +275,7 @@ mod tests {
     #[test]
     fn what_has_to_end_first_is_looked_at_every_ten_seconds() {
         let failure =
-            Failure::from(ClusterError::NotYet { reason: "Draining", message: String::new() }).told();
+            Failure::from(ClusterError::NotYet { reason: "Draining", message: String::new() }).reported();
         let waits: Vec<_> = [1, 2, 20].map(|count| wait(&failure, count, Timestamp::UNIX_EPOCH)).into();
         assert_eq!(waits, [Duration::from_millis(500), Duration::from_secs(1), NOT_YET]);
     }

@@ -19,7 +19,7 @@ use crate::core::trouble::{self, Trouble};
 use crate::ports::ClusterError;
 
 /// An object whose conditions report what prevents its reconcile from completing.
-pub trait Explained: Indexed + DeserializeOwned {
+pub trait TroubleStatus: Indexed + DeserializeOwned {
     /// Field manager of the status.
     const MANAGER: &str;
     /// Conditions of the stages of a reconcile, in their order.
@@ -46,7 +46,7 @@ pub trait HasCommon: Send + Sync + 'static {
 }
 
 /// Writes trouble on an object, once it has lasted long enough. Returns whether it was written.
-pub fn explain<K: Explained, C: HasCommon>(
+pub fn explain<K: TroubleStatus, C: HasCommon>(
     object: Arc<K>,
     trouble: Trouble,
     lasts: Duration,

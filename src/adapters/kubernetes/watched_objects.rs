@@ -127,7 +127,7 @@ impl WatchedObjects {
     async fn drive(&self, kind: &GroupVersionKind, mut events: Events) {
         let mut listing = HashSet::new();
         // A missing permission or a deleted definition may last for days, so it is logged once.
-        let mut told = String::new();
+        let mut reported = String::new();
         loop {
             match events.try_next().await {
                 Ok(Some(watcher::Event::Init)) => listing.clear(),
@@ -141,11 +141,11 @@ impl WatchedObjects {
                 Ok(None) => return,
                 Err(error) => {
                     let error = api_error::text(&error.to_string());
-                    if error == told {
+                    if error == reported {
                         tracing::debug!(kind = kind.kind, error, "watch failed again");
                     } else {
                         tracing::warn!(kind = kind.kind, error, "watch failed, restarting it");
-                        told = error;
+                        reported = error;
                     }
                 }
             }

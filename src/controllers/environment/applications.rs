@@ -10,12 +10,8 @@ use tokio::time::Instant;
 
 use crate::core::environment::plan::Corrections;
 use crate::core::environment::plan::drift::Application;
-use crate::core::environment::status::Findings;
 use crate::core::mistake::Mistake;
 
-/// Time after the deployer account was bound in which a rejection may only mean that the API server
-/// hasn't observed the RoleBinding yet.
-const BINDING_SETTLES: Duration = Duration::from_secs(10);
 /// Time for which the result of a dry run is reused. Nothing reports changes of rights and quota.
 const TRIAL_HOLDS: Duration = Duration::from_mins(1);
 
@@ -23,19 +19,13 @@ const TRIAL_HOLDS: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub struct Applications {
     known: Mutex<HashMap<String, Application>>,
-    /// Time when the deployer account of a namespace was bound, within [`BINDING_SETTLES`].
-    bound: Mutex<HashMap<String, Instant>>,
-    /// Time of the last status write, by UID of the environment.
-    told: Mutex<HashMap<String, Instant>>,
     /// By UID of the environment and key of the object.
-    objects: Mutex<HashMap<String, HashMap<String, Memory>>>,
-    /// Results of failed reconciles that haven't been reported yet, by UID of the environment.
-    left: Mutex<HashMap<String, Findings>>,
+    objects: Mutex<HashMap<String, HashMap<String, Object>>>,
 }
 
 /// Record of an object, which doesn't depend on its UID.
 #[derive(Default)]
-struct Memory {
+struct Object {
     corrections: Corrections,
     /// Time when the object was last read from the API server.
     read: Option<Instant>,
@@ -82,69 +72,19 @@ impl Applications {
         }
     }
 
-    /// Forgets the objects of an environment that has been deleted.
-    pub(super) fn forget<'a>(
-        &self,
-        environment: &str,
-        uids: impl IntoIterator<Item = &'a str>,
-        namespace: &str,
-    ) {
+    /// Forgets the objects of an environment that has been deleted, which had these UIDs.
+    pub(super) fn forget<'a>(&self, environment: &str, uids: impl IntoIterator<Item = &'a str>) {
         if let Ok(mut known) = self.known.lock() {
             for uid in uids {
                 known.remove(uid);
             }
         }
-        if let Ok(mut bound) = self.bound.lock() {
-            bound.remove(namespace);
-        }
-        if let Ok(mut told) = self.told.lock() {
-            told.remove(environment);
-        }
         if let Ok(mut objects) = self.objects.lock() {
             objects.remove(environment);
         }
-        self.take(environment);
     }
 
-    /// Keeps the results of a failed reconcile.
-    pub(super) fn leave(&self, environment: String, findings: Findings) {
-        if let Ok(mut left) = self.left.lock() {
-            left.insert(environment, findings);
-        }
-    }
-
-    /// Takes the results of the last reconcile, if it failed.
-    pub(super) fn take(&self, environment: &str) -> Option<Findings> {
-        self.left.lock().ok()?.remove(environment)
-    }
-
-    /// Returns the part of `pause` that remains since the last status write; `None` if it is over.
-    pub(super) fn told_lately(&self, uid: &str, pause: Duration) -> Option<Duration> {
-        let told = self.told.lock().ok()?;
-        pause.checked_sub(told.get(uid)?.elapsed()).filter(|left| !left.is_zero())
-    }
-
-    /// Records a status write.
-    pub(super) fn tells(&self, uid: String) {
-        if let Ok(mut told) = self.told.lock() {
-            told.insert(uid, Instant::now());
-        }
-    }
-
-    pub(super) fn was_bound(&self, namespace: &str) {
-        if let Ok(mut bound) = self.bound.lock() {
-            bound.retain(|_, at| at.elapsed() < BINDING_SETTLES);
-            bound.insert(namespace.to_owned(), Instant::now());
-        }
-    }
-
-    pub(super) fn is_settling(&self, namespace: &str) -> bool {
-        self.bound
-            .lock()
-            .is_ok_and(|bound| bound.get(namespace).is_some_and(|at| at.elapsed() < BINDING_SETTLES))
-    }
-
-    fn with<T>(&self, environment: &str, place: &str, change: impl FnOnce(&mut Memory) -> T) -> Option<T> {
+    fn with<T>(&self, environment: &str, place: &str, change: impl FnOnce(&mut Object) -> T) -> Option<T> {
         let mut objects = self.objects.lock().ok()?;
         let of_environment = objects.entry(environment.to_owned()).or_default();
         Some(change(of_environment.entry(place.to_owned()).or_default()))
@@ -152,10 +92,10 @@ impl Applications {
 
     /// Whether the object was read within that time. If not, records that it is read now.
     pub(super) fn was_read(&self, environment: &str, place: &str, within: Duration) -> bool {
-        self.with(environment, place, |memory| {
-            let lately = memory.read.is_some_and(|at| at.elapsed() < within);
+        self.with(environment, place, |object| {
+            let lately = object.read.is_some_and(|at| at.elapsed() < within);
             if !lately {
-                memory.read = Some(Instant::now());
+                object.read = Some(Instant::now());
             }
             lately
         })
@@ -164,28 +104,28 @@ impl Applications {
 
     /// Whether content with this digest may be written, see [`Corrections`].
     pub(super) fn allows(&self, environment: &str, place: &str, digest: &str, now: Timestamp) -> bool {
-        self.with(environment, place, |memory| memory.corrections.allows(digest, now)).unwrap_or(true)
+        self.with(environment, place, |object| object.corrections.allows(digest, now)).unwrap_or(true)
     }
 
     /// Records a write of content with this digest.
     pub(super) fn wrote(&self, environment: &str, place: &str, digest: &str, now: Timestamp) {
-        self.with(environment, place, |memory| {
-            memory.corrections.wrote(digest, now);
+        self.with(environment, place, |object| {
+            object.corrections.wrote(digest, now);
             // The response to the write shows the object.
-            memory.read = Some(Instant::now());
-            memory.trial = None;
+            object.read = Some(Instant::now());
+            object.trial = None;
         });
     }
 
     /// Records that the object is left to another field manager. Returns whether this is the first
     /// time.
     pub(super) fn left(&self, environment: &str, place: &str) -> bool {
-        self.with(environment, place, |memory| memory.corrections.left()).unwrap_or_default()
+        self.with(environment, place, |object| object.corrections.left()).unwrap_or_default()
     }
 
     /// Returns the result of a dry run with the same content within [`TRIAL_HOLDS`].
     pub(super) fn tried(&self, environment: &str, place: &str, digest: &str) -> Option<Trial> {
-        let trial = self.with(environment, place, |memory| memory.trial.clone())??;
+        let trial = self.with(environment, place, |object| object.trial.clone())??;
         (trial.digest == digest && trial.at.elapsed() < TRIAL_HOLDS).then_some(trial)
     }
 
@@ -197,8 +137,8 @@ impl Applications {
         digest: String,
         mistake: Option<Mistake>,
     ) {
-        self.with(environment, place, |memory| {
-            memory.trial = Some(Trial { digest, at: Instant::now(), mistake });
+        self.with(environment, place, |object| {
+            object.trial = Some(Trial { digest, at: Instant::now(), mistake });
         });
     }
 }

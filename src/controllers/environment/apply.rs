@@ -50,7 +50,7 @@ pub(super) async fn apply(visit: &mut Visit<'_>, target: &Target, plan: Plan) ->
     }
     // The API server takes a moment to see a new RoleBinding, so it comes first.
     match ensure(&Actor::Operator, &role_binding, context).await {
-        Ok((_, written)) if written => context.memory.applications.was_bound(&target.namespace),
+        Ok((_, written)) if written => context.memory.was_bound(&target.namespace),
         Ok(_) => {}
         Err(error) => return Err(rail_refused(target, &role_binding, error)),
     }

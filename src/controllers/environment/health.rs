@@ -10,7 +10,7 @@ use kube::api::{DynamicObject, GroupVersionKind};
 
 use super::apply::Applied;
 use super::objects::READ_AGAIN_WHEN_READY;
-use super::{Context, Visit, stuck};
+use super::{Context, Visit, blocking_pods};
 use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
 use crate::core::cause::Cause;
 use crate::core::conditions::READY;
@@ -64,8 +64,8 @@ pub(super) async fn assess(visit: &mut Visit<'_>, target: &Target, applied: &App
     let assessment = health::assess(&observation);
     visit.findings.components = Some(assessment.components);
     visit.findings.trouble = assessment.trouble;
-    for pod in &assessment.stuck {
-        stuck::delete(visit, target, pod).await;
+    for pod in &assessment.blocking_pods {
+        blocking_pods::delete(visit, target, pod).await;
     }
     // No watch reports changes of these objects.
     let unwatched = unwatched.then_some(match assessment.verdict {

@@ -13,15 +13,17 @@
 
 mod applications;
 mod apply;
+mod blocking_pods;
 mod dereference;
 mod eligibility;
 mod health;
 mod lifetime;
+mod memory;
 mod objects;
-mod passed_over;
 mod publish;
 mod render;
-mod stuck;
+mod skipped_deployments;
+mod status_writer;
 mod teardown;
 
 use std::sync::Arc;
@@ -36,27 +38,22 @@ use kube::runtime::controller::Action;
 use serde_json::json;
 
 use self::dereference::References;
+pub use self::memory::Memory;
+use self::status_writer::report;
 use super::request;
-use crate::api::{FINALIZER, PreviewEnvironment, PreviewEnvironmentStatus, Revision};
+use crate::api::{FINALIZER, PreviewEnvironment, Revision};
+use crate::core::environment::lifetime as times;
 use crate::core::environment::status::{self, Findings, Progress, Stage};
-use crate::core::environment::{lead_time, lifetime as times};
 use crate::core::mistake::Mistake;
 use crate::core::trouble::{self, Trouble};
 use crate::ports::{Actor, ClusterError, EventType, ForgeError, LiveObjects, Prober, Renderer};
 use crate::runtime::common::Common;
 use crate::runtime::failure::Failure;
 use crate::runtime::publisher::Publisher;
-use crate::runtime::{events, write};
+use crate::runtime::write;
 
 /// Longest time between two reconciles of an environment.
 const LOOK_AGAIN: Duration = Duration::from_hours(1);
-
-/// Minimum time between two status writes that only report progress.
-const NEWS: Duration = Duration::from_secs(3);
-
-/// Time until it is written that GitHub acknowledged that a deployment is in progress, if nothing
-/// else is written before.
-const ACKNOWLEDGED: Duration = Duration::from_secs(10);
 
 /// Dependencies of the reconciles of environments.
 pub struct Context {
@@ -70,22 +67,12 @@ pub struct Context {
     pub(super) memory: Memory,
 }
 
-/// State of environments beyond their status. A restart loses it.
-#[derive(Default)]
-pub struct Memory {
-    applications: applications::Applications,
-    deleted_pods: stuck::DeletedPods,
-    passed_over: passed_over::Asked,
-    doubts: publish::Doubts,
-    retired: teardown::Retired,
-}
-
 impl Context {
     /// Begins to lead: learns what an earlier process left open. All objects must be listed.
     pub(super) fn begin(&self) {
         let environments = self.common.objects.environments.all();
         self.memory.doubts.begin(&environments);
-        self.memory.passed_over.begin(&environments);
+        self.memory.skipped_deployments.begin(&environments);
     }
 
     /// Forgets an environment that has been deleted.
@@ -181,14 +168,14 @@ async fn visit(environment: &PreviewEnvironment, context: &Arc<Context>) -> Resu
     let mut visit = Visit { environment, context, now, seen, findings: Findings::default(), again: None };
     let uid = environment.uid().unwrap_or_default();
     // The findings of an earlier, failed reconcile are older than those of this one.
-    context.memory.applications.take(&uid);
+    context.memory.interrupted.take(&uid);
     let progress = match Box::pin(steps(&mut visit)).await {
         Ok(progress) | Err(Stop::Report(progress)) => progress,
         Err(Stop::Ended) => return Ok(Action::await_change()),
         Err(Stop::Interrupted(failure)) => {
             publish::go_on(environment, context, now).await;
             // The runner reports the failure on the object, with these findings.
-            context.memory.applications.leave(uid, visit.findings);
+            context.memory.interrupted.keep(uid, visit.findings);
             return Err(failure);
         }
     };
@@ -197,17 +184,17 @@ async fn visit(environment: &PreviewEnvironment, context: &Arc<Context>) -> Resu
     }
     let expires = visit.findings.expires;
     let reported = report(environment, context, now, visit.findings, &progress).await?;
-    let unasked = context.memory.passed_over.settle(&uid);
+    let next_lookup = context.memory.skipped_deployments.settle(&uid);
     let left = expires.and_then(|expires| Duration::try_from(expires.duration_since(now)).ok());
-    let again = [visit.again, reported.again, unasked, left].into_iter().flatten().min();
+    let again = [visit.again, reported.again, next_lookup, left].into_iter().flatten().min();
     Ok(Action::requeue(again.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)))
 }
 
 async fn steps(visit: &mut Visit<'_>) -> Result<Progress, Stop> {
-    passed_over::note(visit);
+    skipped_deployments::begin_lookup(visit);
     let references = References::of(visit.environment, visit.common()).await?;
     let admitted = references.authorize(visit.environment)?;
-    passed_over::find(visit, &admitted).await;
+    skipped_deployments::find(visit, &admitted).await;
     let verified = eligibility::verify(visit, &admitted).await?;
     lifetime::check(visit, &admitted, &verified).await?;
     let pull_request = eligibility::settle(visit, verified).await?;
@@ -226,7 +213,7 @@ pub(super) fn explain(
     context: Arc<Context>,
 ) -> BoxFuture<'static, Result<bool, ClusterError>> {
     async move {
-        let findings = context.memory.applications.take(&environment.uid().unwrap_or_default());
+        let findings = context.memory.interrupted.take(&environment.uid().unwrap_or_default());
         let environment = context.common.objects.environments.newest(environment);
         if environment.metadata.deletion_timestamp.is_some() {
             if !trouble::is_due(&trouble, false, lasts) {
@@ -248,91 +235,6 @@ pub(super) fn explain(
         Ok(report(&environment, &context, now, findings, &progress).await?.is_written)
     }
     .boxed()
-}
-
-/// Result of the last step.
-struct Reported {
-    /// Whether the status was written.
-    is_written: bool,
-    /// Time until the status can be written or sent to GitHub, if it couldn't yet.
-    again: Option<Duration>,
-}
-
-/// Writes the status if it changed, and starts what GitHub lacks. Writes that only report progress
-/// are limited to one per [`NEWS`].
-async fn report(
-    environment: &PreviewEnvironment,
-    context: &Arc<Context>,
-    now: Timestamp,
-    findings: Findings,
-    progress: &Progress,
-) -> Result<Reported, ClusterError> {
-    let (namespace, uid) =
-        (environment.namespace().unwrap_or_default(), environment.uid().unwrap_or_default());
-    let log_url = context.common.settings.log_url(&namespace, &environment.name_any());
-    let visit = status::Visit {
-        generation: environment.metadata.generation.unwrap_or_default(),
-        revision: &environment.spec.revision,
-        log_url: log_url.as_deref(),
-        now,
-    };
-    let published = publish::Published::of(environment, context);
-    let before = published.recorded(environment, now);
-    let status = status::conclude(before.as_ref(), &visit, findings, progress);
-    if environment.status.as_ref() == Some(&status) {
-        published.settle(environment, context, now);
-        let again = publish::start(environment, context);
-        return Ok(Reported { is_written: false, again });
-    }
-    if status::is_only_news(environment.status.as_ref(), &status)
-        && let Some(wait) = context.memory.applications.told_lately(&uid, NEWS)
-    {
-        return Ok(Reported { is_written: false, again: Some(wait) });
-    }
-    // The end of the deployment follows soon as a rule, and is written with it.
-    if status::is_only_acknowledged_progress(environment.status.as_ref(), &status)
-        && let Some(wait) = context.memory.applications.told_lately(&uid, ACKNOWLEDGED)
-    {
-        let again = publish::start(environment, context);
-        return Ok(Reported { is_written: false, again: Some(again.map_or(wait, |again| again.min(wait))) });
-    }
-    context.memory.applications.tells(uid);
-    let written = write_status(environment, &status, &context.common).await?;
-    published.settle(environment, context, now);
-    let conditions =
-        |of: &PreviewEnvironment| of.status.clone().map(|status| status.conditions).unwrap_or_default();
-    let (before, after) = (conditions(environment), conditions(&written));
-    events::of_environment(write::reference(&written), &before, &after, &context.common).await;
-    if lead_time::is_first_ready(environment.status.as_ref(), &status, visit.revision) {
-        measure(environment, &status, &context.common, now);
-    }
-    let again = publish::start(&written, context);
-    Ok(Reported { is_written: true, again })
-}
-
-/// Writes the status. Returns the environment with it.
-async fn write_status(
-    environment: &PreviewEnvironment,
-    status: &PreviewEnvironmentStatus,
-    common: &Common,
-) -> Result<PreviewEnvironment, ClusterError> {
-    let written: PreviewEnvironment =
-        write::status(&*common.cluster, write::ENVIRONMENT, environment, status).await?;
-    common.objects.environments.wrote(written.clone());
-    Ok(written)
-}
-
-/// Measures the lead time of the revision.
-fn measure(
-    environment: &PreviewEnvironment,
-    status: &PreviewEnvironmentStatus,
-    common: &Common,
-    now: Timestamp,
-) {
-    let seen = status::first_seen(Some(status), &environment.spec.revision, now);
-    let requests = request::of_environment(environment, common);
-    let since = lead_time::waited_since(environment, requests.iter().map(AsRef::as_ref), seen);
-    common.metrics.push_to_ready(now.duration_since(since).try_into().unwrap_or_default());
 }
 
 /// Deletes the environment, which ends its reconcile.

@@ -215,7 +215,7 @@ impl<'a> Placing<'a> {
     pub(super) fn is_settling(&self, actor: &Actor) -> bool {
         match actor {
             Actor::Operator => false,
-            Actor::Deployer { namespace } => self.context.memory.applications.is_settling(namespace),
+            Actor::Deployer { namespace } => self.context.memory.is_binding_settling(namespace),
         }
     }
 

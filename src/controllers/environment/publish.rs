@@ -10,8 +10,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
+use super::Context;
 use super::dereference::References;
-use super::{Context, write_status};
+use super::status_writer::write_status;
 use crate::api::{DeploymentReport, PreviewEnvironment, PreviewEnvironmentStatus};
 use crate::controllers::request;
 use crate::core::environment::status;
@@ -140,7 +141,7 @@ pub(super) fn start(environment: &PreviewEnvironment, context: &Arc<Context>) ->
     let status = environment.status.as_ref()?;
     let writes = &context.publisher.deployment_statuses;
     let mut again: Option<Duration> = None;
-    for wanted in deployment_status::untold(&status.report, &status.reported) {
+    for wanted in deployment_status::unreported(&status.report, &status.reported) {
         match writes.look_in(environment, wanted.deployment_id) {
             Progress::Paused { about, wait, .. } if about == *wanted => {
                 again = Some(again.map_or(wait, |again| again.min(wait)));

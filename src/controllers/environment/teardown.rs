@@ -10,11 +10,12 @@ use kube::api::{DynamicObject, GroupVersionKind};
 use kube::runtime::controller::Action;
 
 use super::dereference::References;
-use super::{Context, publish, write_status};
+use super::status_writer::write_status;
+use super::{Context, publish};
 use crate::api::{
     DeploymentReport, DeploymentState, FINALIZER, LABEL_ENVIRONMENT_UID, PreviewEnvironment, find_condition,
 };
-use crate::core::environment::deletion::{self, Deletion};
+use crate::core::environment::deletion_status::{self, Deletion};
 use crate::core::environment::status::REPORTED;
 use crate::core::forge::StatusState;
 use crate::core::naming;
@@ -55,7 +56,7 @@ impl Retired {
         act(known.entry(environment.uid().unwrap_or_default()).or_default())
     }
 
-    fn forget(&self, uid: &str) {
+    pub(super) fn forget(&self, uid: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 }
@@ -68,7 +69,7 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
     let namespace = remove_namespace(environment, context).await?;
     let namespace = namespace.as_ref();
     let progress = Deletion { namespace, ..Deletion::default() };
-    if namespace.is_some() && !deletion::is_said(environment) {
+    if namespace.is_some() && !deletion_status::is_said(environment) {
         // Report this first: the calls to GitHub may take a while.
         say(environment, &progress, context).await?;
     }
@@ -82,7 +83,7 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
         }
         Ok(false) if !is_out_of_patience(environment, context) => {
             // Usually this is over before anybody reads it, so report it only when it takes long.
-            if namespace.is_none() || deletion::takes_long(environment, context.common.clock.now()) {
+            if namespace.is_none() || deletion_status::takes_long(environment, context.common.clock.now()) {
                 let github = Some("its deployments are being reported as inactive to GitHub");
                 say(environment, &Deletion { github, ..progress }, context).await?;
             }
@@ -100,7 +101,7 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
         Err(error) => {
             let github = error.to_string();
             say(environment, &Deletion { github: Some(&github), ..progress }, context).await?;
-            return Err(Failure::from(error).told());
+            return Err(Failure::from(error).reported());
         }
     }
     if namespace.is_some() {
@@ -118,7 +119,7 @@ async fn say(
     context: &Context,
 ) -> Result<bool, ClusterError> {
     let environment = context.common.objects.environments.newest(Arc::new(environment.clone()));
-    let status = deletion::status(&environment, deletion, context.common.clock.now());
+    let status = deletion_status::status(&environment, deletion, context.common.clock.now());
     if environment.status.as_ref() == Some(&status) {
         return Ok(false);
     }
@@ -223,19 +224,20 @@ async fn retire(environment: &PreviewEnvironment, context: &Context) -> Result<b
     let (forge, repository) = context.common.forge(&admitted).await?;
     let deployments = forge.deployments(&repository, &environment.spec.github_environment, None).await?;
     let status = environment.status.as_ref();
-    let told =
-        |id: i64| status.and_then(|status| status.reported.iter().find(|told| told.deployment_id == id));
+    let reported = |id: i64| {
+        status.and_then(|status| status.reported.iter().find(|reported| reported.deployment_id == id))
+    };
     let mut under_way = 0;
     // A deployment that was created after this environment was deleted belongs to the next
     // environment.
     for deployment in deployments.into_iter().filter(|deployment| deployment.id <= newest) {
         let id = deployment.id;
-        if told(id).is_some_and(|told| told.state == DeploymentState::Inactive)
+        if reported(id).is_some_and(|reported| reported.state == DeploymentState::Inactive)
             || retired.with(environment, |inactive| inactive.deployments.contains(&id))
         {
             continue;
         }
-        if (told(id).is_none() || context.memory.doubts.has(environment, id))
+        if (reported(id).is_none() || context.memory.doubts.has(environment, id))
             && forge.deployment_state(&repository, id).await? == Some(StatusState::Inactive)
         {
             retired.with(environment, |inactive| inactive.deployments.insert(id));
@@ -248,7 +250,7 @@ async fn retire(environment: &PreviewEnvironment, context: &Context) -> Result<b
         if is_retiring(id) {
             continue;
         }
-        let report = deployment_status::inactive(id, "The environment has been deleted", told(id));
+        let report = deployment_status::inactive(id, "The environment has been deleted", reported(id));
         let (forge, repository, wanted) = (Arc::clone(&forge), repository.clone(), report.clone());
         writes.start_in(environment, id, report, async move {
             Ok(forge.create_deployment_status(&repository, &wanted).await?)
@@ -333,18 +335,9 @@ pub(super) fn forget(environment: &PreviewEnvironment, context: &Context) {
     let namespace = status.and_then(|status| status.namespace.as_ref());
     let namespace_name = namespace.map(|namespace| namespace.name.as_str()).unwrap_or_default();
     let uid = environment.uid().unwrap_or_default();
-    let memory = &context.memory;
-    memory.applications.forget(
-        &uid,
-        inventory
-            .iter()
-            .map(|entry| entry.uid.as_str())
-            .chain(namespace.map(|namespace| namespace.uid.as_str())),
-        namespace_name,
-    );
-    memory.passed_over.forget(&uid);
-    memory.doubts.forget(&uid);
-    memory.retired.forget(&uid);
+    let objects = inventory.iter().map(|entry| entry.uid.as_str());
+    let objects = objects.chain(namespace.map(|namespace| namespace.uid.as_str()));
+    context.memory.forget(&uid, namespace_name, objects);
     // Deployments that can't become inactive in time become so later.
     let is_inactive = |about: &DeploymentReport| about.state == DeploymentState::Inactive;
     context.publisher.deployment_statuses.forget_unless(environment, is_inactive);

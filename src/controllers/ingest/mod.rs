@@ -29,7 +29,7 @@ use crate::core::conditions::READY;
 use crate::core::deployment::gates::pushes::{self, Push};
 use crate::core::deployment::gates::{PRIOR_ENVIRONMENT_SUCCEEDED, supersession};
 use crate::core::deployment::triggers::{self, Change};
-use crate::core::environment::deletion;
+use crate::core::environment::deletion_status;
 use crate::core::event::Event;
 use crate::core::forge::RepositoryName;
 use crate::core::freshness::{self, Delivery};
@@ -601,7 +601,10 @@ fn is_same(known: &DeploymentRequestSpec, spec: &DeploymentRequestSpec) -> bool 
 
 /// Returns the error for a deployment to an environment that is being deleted.
 fn terminating(environment: &PreviewEnvironment) -> ClusterError {
-    ClusterError::NotYet { reason: "EnvironmentTerminating", message: deletion::still_deleting(environment) }
+    ClusterError::NotYet {
+        reason: "EnvironmentTerminating",
+        message: deletion_status::still_deleting(environment),
+    }
 }
 
 /// Whether two specs are for the same environment. Their revisions may differ.

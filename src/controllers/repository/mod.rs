@@ -5,7 +5,7 @@ mod checks;
 mod memory;
 mod status;
 mod sweep;
-mod untold;
+mod unreported;
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ async fn visit(repository: &PreviewRepository, context: &Context) -> Result<Acti
         }
     };
     let is_said = status::record(repository, &checked, &synced, context).await?;
-    outcome.map_err(|failure| if is_said { failure.told() } else { failure })
+    outcome.map_err(|failure| if is_said { failure.reported() } else { failure })
 }
 
 /// Whether only a change on GitHub or to the Secret fixes the error.

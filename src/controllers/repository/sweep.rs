@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::memory::Swept;
-use super::{Context, is_mistake, untold};
+use super::{Context, is_mistake, unreported};
 use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
 use crate::controllers::ingest::EventSource;
 use crate::core::deployment::gates::pushes::newest_first;
@@ -59,7 +59,7 @@ pub(super) async fn sweep(
         statuses: followed.iter().map(|(deployment, statuses)| (deployment.id, statuses.version)).collect(),
     };
     let uid = repository.uid().unwrap_or_default();
-    untold::name_taken(repository, &name, &deployments.items, &forge, context).await?;
+    unreported::name_taken(repository, &name, &deployments.items, &forge, context).await?;
     // A branch may have moved to another commit and back since the last sweep, within one second of
     // GitHub's clock, so that its webhooks didn't tell which commit is the head. Its listing is
     // unchanged then.
@@ -82,7 +82,7 @@ pub(super) async fn sweep(
             all = all.and(recent_deployment(repository, &name, deployment, &*forge, context).await);
         }
     }
-    all = all.and(untold::orphaned(repository, &name, &deployments.items, &forge, context).await);
+    all = all.and(unreported::orphaned(repository, &name, &deployments.items, &forge, context).await);
     for (deployment, statuses) in followed {
         let Some(status) = statuses.items.first().cloned() else { continue };
         let deployment = deployment.clone();

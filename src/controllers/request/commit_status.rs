@@ -31,7 +31,7 @@ const REPORT_REFUSED: &str = "ReportRefused";
 #[derive(Default)]
 pub(super) struct Report {
     /// What GitHub shows now, if that changed.
-    pub(super) told: Option<String>,
+    pub(super) acknowledged: Option<String>,
     /// Status, reason and message of the condition `Reported`, if they may have changed.
     pub(super) reported: Option<(ConditionStatus, &'static str, String)>,
     /// Delay until the next attempt.
@@ -47,8 +47,8 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report
     if let Progress::Finished { about, result } = writes.progress(visit.request) {
         report = ended(visit, about, result).await;
     }
-    let before = visit.request.status.as_ref().and_then(|status| status.told.as_ref());
-    let shown = report.told.as_ref().or(before);
+    let before = visit.request.status.as_ref().and_then(|status| status.commit_status.as_ref());
+    let shown = report.acknowledged.as_ref().or(before);
     let is_shown = shown.is_some();
     // GitHub may show a commit status whose write hasn't been recorded yet.
     let was_started = super::condition(visit.request, REPORTED).is_some();
@@ -56,8 +56,8 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report
         Some(outcome) => commit_status(visit, outcome, is_shown || was_started),
         None => last_commit_status(visit),
     };
-    let wanted = wanted.map(|status| (gates::told(&status), status));
-    let wanted = wanted.filter(|(told, _)| shown != Some(told));
+    let wanted = wanted.map(|status| (gates::recorded(&status), status));
+    let wanted = wanted.filter(|(acknowledged, _)| shown != Some(acknowledged));
     match (wanted, writes.look(visit.request)) {
         (None, Progress::UnderWay { .. }) => {
             report.again = Some(visit.context.common.settings.sweep_interval);
@@ -69,17 +69,17 @@ pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report
                 report.reported = Some((ConditionStatus::True, REPORTED, String::new()));
             }
         }
-        (Some((told, _)), Progress::UnderWay { about }) if about == told => {
+        (Some((acknowledged, _)), Progress::UnderWay { about }) if about == acknowledged => {
             report.again = Some(visit.context.common.settings.sweep_interval);
         }
         (Some(_), Progress::Paused { problem, wait, .. }) => {
             report.reported = Some((ConditionStatus::False, NOT_REPORTED, problem));
             report.again = Some(wait.max(Duration::from_millis(100)));
         }
-        (Some((told, status)), _) => {
+        (Some((acknowledged, status)), _) => {
             let (forge, name) = (Arc::clone(&visit.forge), visit.name.clone());
             let sha = visit.request.spec.sha.clone();
-            writes.start(visit.request, told, async move {
+            writes.start(visit.request, acknowledged, async move {
                 match forge.create_commit_status(&name, &sha, &status).await {
                     Ok(()) | Err(ForgeError::Superseded) => Ok(()),
                     Err(error) => Err(error.into()),
@@ -107,7 +107,7 @@ async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>)
                 "commit status reported"
             );
             writes.forget(visit.request);
-            report.told = Some(about);
+            report.acknowledged = Some(about);
         }
         Err(WriteError::Forge(
             error @ (ForgeError::Forbidden(_) | ForgeError::NotFound(_) | ForgeError::Invalid(_)),
@@ -122,7 +122,7 @@ async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>)
                 .events
                 .publish(&about_request, EventType::Warning, "NotTold", &message)
                 .await;
-            report.told = Some(about);
+            report.acknowledged = Some(about);
             report.reported = Some((ConditionStatus::False, REPORT_REFUSED, error.to_string()));
         }
         Err(error) => {

@@ -30,7 +30,7 @@ use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, Origin, PreviewEnvironment, find_condition,
 };
 use crate::core::deployment::gates::repeats::Hold;
-use crate::core::deployment::gates::{self, Asked, Evaluation, pushes, supersession};
+use crate::core::deployment::gates::{self, Evaluation, GateInput, pushes, supersession};
 use crate::core::deployment::ownership;
 use crate::core::environment::resolve::{self, Admitted};
 use crate::core::forge::RepositoryName;
@@ -169,7 +169,7 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
             context.sweeps.forget(&repository.uid().unwrap_or_default());
         }
     } else if matches!(outcome, Outcome::Created { .. } | Outcome::Superseded(_)) {
-        forget_the_oldest(&request, context).await.map_err(Failure::told)?;
+        forget_the_oldest(&request, context).await.map_err(Failure::reported)?;
     }
     let again = again(&outcome, context).into_iter().chain(report_again).min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
@@ -343,7 +343,7 @@ impl Visit<'_> {
     async fn judge(&self) -> Result<Evaluation, Failure> {
         let status = self.request.status.as_ref();
         let created = self.request.metadata.creation_timestamp.as_ref().map_or(self.now, |time| time.0);
-        let asked = Asked {
+        let asked = GateInput {
             repository: &self.admitted.repository.spec,
             class: &self.admitted.class.spec,
             request: &self.request.spec,

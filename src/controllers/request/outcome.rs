@@ -37,9 +37,9 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
     let ours = super::environments_of(request, &visit.context.common).into_iter().next();
     let known = ours.as_ref().and_then(|environment| environment.status.as_ref());
     if let Some(status) = known {
-        let told = status.reported.iter().find(|told| told.deployment_id == id);
-        if let Some(told) = told {
-            return Ok(by_report(told, status));
+        let reported = status.reported.iter().find(|reported| reported.deployment_id == id);
+        if let Some(reported) = reported {
+            return Ok(by_report(reported, status));
         }
         if status.report.iter().any(|wanted| wanted.deployment_id == id) {
             return Ok(Followed::UnderWay);
@@ -92,22 +92,23 @@ fn without_status(visit: &Visit<'_>, id: i64, ours: Option<&PreviewEnvironment>)
     Followed::UnderWay
 }
 
-fn by_report(told: &DeploymentReport, status: &PreviewEnvironmentStatus) -> Followed {
+fn by_report(reported: &DeploymentReport, status: &PreviewEnvironmentStatus) -> Followed {
     let was_ready = || {
         let mut attempts = status.history.iter();
-        attempts
-            .any(|attempt| attempt.deployment_id == Some(told.deployment_id) && attempt.ready_time.is_some())
+        attempts.any(|attempt| {
+            attempt.deployment_id == Some(reported.deployment_id) && attempt.ready_time.is_some()
+        })
     };
-    match told.state {
+    match reported.state {
         DeploymentState::Queued | DeploymentState::InProgress => Followed::UnderWay,
-        DeploymentState::Success => Followed::Live { url: told.environment_url.clone() },
+        DeploymentState::Success => Followed::Live { url: reported.environment_url.clone() },
         DeploymentState::Failure | DeploymentState::Error => {
-            Followed::Failed { cause: told.description.clone() }
+            Followed::Failed { cause: reported.description.clone() }
         }
         // A deployment that was live keeps its URL when it becomes inactive. Without endpoints it
         // never had one.
-        DeploymentState::Inactive if told.environment_url.is_some() || was_ready() => {
-            Followed::Live { url: told.environment_url.clone() }
+        DeploymentState::Inactive if reported.environment_url.is_some() || was_ready() => {
+            Followed::Live { url: reported.environment_url.clone() }
         }
         DeploymentState::Inactive => Followed::Inactive,
     }

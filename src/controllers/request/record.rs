@@ -225,8 +225,8 @@ fn set_report(status: &mut DeploymentRequestStatus, report: &Report, generation:
         let list = &mut status.conditions;
         conditions::set(list, commit_status::REPORTED, *verdict, reason, message, generation, now);
     }
-    if let Some(told) = &report.told {
-        status.told = Some(told.clone());
+    if let Some(acknowledged) = &report.acknowledged {
+        status.commit_status = Some(acknowledged.clone());
     }
 }
 
@@ -278,7 +278,7 @@ fn current_status(request: &DeploymentRequest) -> DeploymentRequestStatus {
         reruns: 0,
         deployment_id: None,
         approvals: Vec::new(),
-        told: None,
+        commit_status: None,
     })
 }
 

@@ -51,7 +51,7 @@ pub fn waited_since<'a>(
     };
     let status = request.status.as_ref();
     let waited = request.spec.not_before.is_some()
-        || status.is_some_and(|status| status.told.is_some() || status.reruns > 0);
+        || status.is_some_and(|status| status.commit_status.is_some() || status.reruns > 0);
     let intended = status.and_then(|status| status.intent.as_ref()).map(|intent| intent.time.0);
     let created = request.creation_timestamp().map(|time| time.0);
     let since = if waited { intended } else { created };
@@ -111,7 +111,10 @@ mod tests {
 
     #[test]
     fn what_gates_and_people_take_is_not_measured() {
-        assert_eq!(since(|request| request["status"]["told"] = json!("pending: waits")), time(INTENDED));
+        assert_eq!(
+            since(|request| request["status"]["commitStatus"] = json!("pending: waits")),
+            time(INTENDED)
+        );
         assert_eq!(since(|request| request["status"]["reruns"] = json!(1)), time(INTENDED));
         assert_eq!(since(|request| request["spec"]["notBefore"] = json!(INTENDED)), time(INTENDED));
     }

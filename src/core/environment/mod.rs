@@ -1,6 +1,6 @@
 //! Preview environments: eligibility, objects, health, status and deletion.
 
-pub mod deletion;
+pub mod deletion_status;
 pub mod eligibility;
 pub mod health;
 pub mod lead_time;

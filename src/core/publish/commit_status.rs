@@ -53,8 +53,8 @@ pub fn commit_status(
     }
 }
 
-/// Returns the text that `status.told` records of a commit status, so that Matinee doesn't create
+/// Returns the text that `status.commitStatus` records of a commit status, so that Matinee doesn't create
 /// the same one twice.
-pub fn told(status: &NewCommitStatus) -> String {
+pub fn recorded(status: &NewCommitStatus) -> String {
     format!("{}: {}", status.state.as_github(), status.description)
 }

@@ -48,12 +48,12 @@ pub fn inactive(deployment_id: i64, why: &str, known: Option<&DeploymentReport>)
 
 /// Returns the acknowledged reports with every deployment inactive, and one for the environment's
 /// `current` deployment.
-pub fn all_inactive(told: &[DeploymentReport], current: Option<i64>) -> Vec<DeploymentReport> {
+pub fn all_inactive(reported: &[DeploymentReport], current: Option<i64>) -> Vec<DeploymentReport> {
     const WHY: &str = "The environment has been deleted";
-    let current = current.filter(|id| !told.iter().any(|told| told.deployment_id == *id));
-    let known = told.iter().map(|told| match told.state {
-        DeploymentState::Inactive => told.clone(),
-        _ => inactive(told.deployment_id, WHY, Some(told)),
+    let current = current.filter(|id| !reported.iter().any(|reported| reported.deployment_id == *id));
+    let known = reported.iter().map(|reported| match reported.state {
+        DeploymentState::Inactive => reported.clone(),
+        _ => inactive(reported.deployment_id, WHY, Some(reported)),
     });
     current.map(|id| inactive(id, WHY, None)).into_iter().chain(known).collect()
 }
@@ -61,11 +61,14 @@ pub fn all_inactive(told: &[DeploymentReport], current: Option<i64>) -> Vec<Depl
 /// Returns the wanted reports that GitHub hasn't acknowledged. Matinee never reports the same state
 /// twice in a row because of the description alone, with two exceptions: another cause of a
 /// failure, and something else to wait for.
-pub fn untold<'a>(wanted: &'a [DeploymentReport], told: &[DeploymentReport]) -> Vec<&'a DeploymentReport> {
+pub fn unreported<'a>(
+    wanted: &'a [DeploymentReport],
+    reported: &[DeploymentReport],
+) -> Vec<&'a DeploymentReport> {
     wanted
         .iter()
         .filter(|wanted| {
-            let last = told.iter().find(|told| told.deployment_id == wanted.deployment_id);
+            let last = reported.iter().find(|reported| reported.deployment_id == wanted.deployment_id);
             last.is_none_or(|last| is_news(last, wanted))
         })
         .collect()
@@ -138,14 +141,18 @@ pub fn doubtful(environment: &PreviewEnvironment) -> Vec<i64> {
         let live = |report: &&DeploymentReport| report.state != DeploymentState::Inactive;
         return status.reported.iter().filter(live).map(|report| report.deployment_id).collect();
     }
-    untold(&status.report, &status.reported).iter().map(|report| report.deployment_id).collect()
+    unreported(&status.report, &status.reported).iter().map(|report| report.deployment_id).collect()
 }
 
 /// Returns those of a repository's recent deployments that the environment skipped: they are older
 /// than its revision's deployment and its status doesn't mention them. Deployments from before the
 /// environment don't count, except in the ten minutes before its creation, because a deployment is
 /// older than the environment that it leads to.
-pub fn passed_over(environment: &PreviewEnvironment, recent: &[Deployment], cluster: &str) -> Vec<i64> {
+pub fn skipped_deployments(
+    environment: &PreviewEnvironment,
+    recent: &[Deployment],
+    cluster: &str,
+) -> Vec<i64> {
     const BEFORE_ITS_TIME: SignedDuration = SignedDuration::from_mins(10);
     let Some(current) = environment.spec.revision.deployment_id else { return Vec::new() };
     let status = environment.status.as_ref();
@@ -205,27 +212,27 @@ pub fn is_settled(state: Option<&StatusState>) -> bool {
 
 /// Returns what GitHub shows, as a sentence: of the current deployment, or of the newest reported
 /// one if there is no report of the current one yet.
-pub fn shown(told: &[DeploymentReport], current: Option<i64>) -> Option<String> {
-    let newest = told.iter().max_by_key(|report| report.deployment_id);
-    let report = told.iter().find(|report| Some(report.deployment_id) == current).or(newest)?;
+pub fn shown(reported: &[DeploymentReport], current: Option<i64>) -> Option<String> {
+    let newest = reported.iter().max_by_key(|report| report.deployment_id);
+    let report = reported.iter().find(|report| Some(report.deployment_id) == current).or(newest)?;
     Some(format!("GitHub shows {} for deployment {}", report.state.as_github(), report.deployment_id))
 }
 
 /// Adds an acknowledged report to the earlier ones, and drops those that aren't wanted any more.
 pub fn acknowledge(
-    told: &[DeploymentReport],
+    reported: &[DeploymentReport],
     acknowledged: DeploymentReport,
     wanted: &[DeploymentReport],
 ) -> Vec<DeploymentReport> {
-    let mut told: Vec<_> = told
+    let mut reported: Vec<_> = reported
         .iter()
         .filter(|report| report.deployment_id != acknowledged.deployment_id)
         .filter(|report| wanted.iter().any(|wanted| wanted.deployment_id == report.deployment_id))
         .cloned()
         .collect();
-    told.push(acknowledged);
-    told.sort_by_key(|report| std::cmp::Reverse(report.deployment_id));
-    told
+    reported.push(acknowledged);
+    reported.sort_by_key(|report| std::cmp::Reverse(report.deployment_id));
+    reported
 }
 
 #[cfg(test)]
@@ -250,7 +257,7 @@ mod tests {
         let other = waits("no node fits the pod: 1 node(s) had untolerated taint {a: }, 3 Insufficient cpu");
         let missing = waits("web: Secret not found (db): waiting for Secret/db");
         let another = waits("web: Secret not found (queue): waiting for Secret/queue");
-        for (told, wanted, news) in [
+        for (reported, wanted, news) in [
             (&plain, &one, true),
             (&one, &missing, true),
             (&missing, &another, true),
@@ -260,7 +267,7 @@ mod tests {
             (&one, &plain, false),
             (&plain, &plain, false),
         ] {
-            assert_eq!(is_news(told, wanted), news, "{told:?} {wanted:?}");
+            assert_eq!(is_news(reported, wanted), news, "{reported:?} {wanted:?}");
         }
     }
 
@@ -278,8 +285,8 @@ mod tests {
     fn the_same_is_not_told_twice_and_a_new_cause_is_news() {
         use DeploymentState::{Failure, InProgress, Success};
         let wanted = [report(1, InProgress, IN_PROGRESS), report(2, Success, "x"), report(3, Failure, "new")];
-        let told = [report(1, InProgress, "a"), report(3, Failure, "old")];
-        let ids: Vec<_> = untold(&wanted, &told).iter().map(|report| report.deployment_id).collect();
+        let reported = [report(1, InProgress, "a"), report(3, Failure, "old")];
+        let ids: Vec<_> = unreported(&wanted, &reported).iter().map(|report| report.deployment_id).collect();
         assert_eq!(ids, [2, 3]);
     }
 
@@ -324,14 +331,22 @@ mod tests {
         };
         let (then, long_before) = ("2026-01-02T02:59:00Z", "2026-01-01T00:00:00Z");
         let mut recent: Vec<Deployment> = (1..=10).map(|id| deployment(id, "Staging", long_before)).collect();
-        assert_eq!(passed_over(&environment, &recent, "ours"), [6, 8], "only those between known ones");
+        assert_eq!(
+            skipped_deployments(&environment, &recent, "ours"),
+            [6, 8],
+            "only those between known ones"
+        );
         recent[3].created_at = then.to_owned();
-        assert_eq!(passed_over(&environment, &recent, "ours"), [4, 6, 8], "just before the environment");
+        assert_eq!(
+            skipped_deployments(&environment, &recent, "ours"),
+            [4, 6, 8],
+            "just before the environment"
+        );
         recent[5].environment = "production".to_owned();
         recent[7].payload = serde_json::json!({"matinee": {"cluster": "another", "request": "u"}});
-        assert_eq!(passed_over(&environment, &recent, "ours"), [4]);
+        assert_eq!(skipped_deployments(&environment, &recent, "ours"), [4]);
         let new = PreviewEnvironment { status: None, ..environment };
-        assert_eq!(passed_over(&new, &recent, "ours"), [4], "before its first look");
+        assert_eq!(skipped_deployments(&new, &recent, "ours"), [4], "before its first look");
     }
 
     #[test]
@@ -352,7 +367,7 @@ mod tests {
         environment.metadata.deletion_timestamp =
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
         environment.status.as_mut().unwrap().reported[1].state = Inactive;
-        assert_eq!(doubtful(&environment), [2], "its end may have been told");
+        assert_eq!(doubtful(&environment), [2], "its end may have been reported");
     }
 
     #[test]
@@ -395,15 +410,15 @@ mod tests {
         use DeploymentState::{Inactive, Success};
         assert_eq!(shown(&[], Some(1)), None);
         // GitHub acknowledges the end of an older deployment after the success of the current one.
-        let told = acknowledge(
+        let reported = acknowledge(
             &[report(2, Success, ""), report(1, Success, "")],
             report(1, Inactive, ""),
             &[report(2, Success, ""), report(1, Inactive, "")],
         );
-        assert_eq!(shown(&told, Some(2)).unwrap(), "GitHub shows success for deployment 2");
-        assert_eq!(shown(&told, Some(3)).unwrap(), "GitHub shows success for deployment 2");
-        assert_eq!(shown(&told, None).unwrap(), "GitHub shows success for deployment 2");
-        let ended = acknowledge(&told, report(2, Inactive, ""), &told);
+        assert_eq!(shown(&reported, Some(2)).unwrap(), "GitHub shows success for deployment 2");
+        assert_eq!(shown(&reported, Some(3)).unwrap(), "GitHub shows success for deployment 2");
+        assert_eq!(shown(&reported, None).unwrap(), "GitHub shows success for deployment 2");
+        let ended = acknowledge(&reported, report(2, Inactive, ""), &reported);
         assert_eq!(shown(&ended, Some(2)).unwrap(), "GitHub shows inactive for deployment 2");
     }
 
@@ -422,12 +437,12 @@ mod tests {
     #[test]
     fn at_the_end_every_deployment_is_inactive() {
         use DeploymentState::{Inactive, Success};
-        let told = [report(2, Success, ""), report(1, Inactive, "superseded by 0123456")];
+        let reported = [report(2, Success, ""), report(1, Inactive, "superseded by 0123456")];
         let states = |reports: &[DeploymentReport]| {
             reports.iter().map(|report| (report.deployment_id, report.state)).collect::<Vec<_>>()
         };
-        assert_eq!(states(&all_inactive(&told, Some(3))), [(3, Inactive), (2, Inactive), (1, Inactive)]);
-        let all = all_inactive(&told, Some(2));
+        assert_eq!(states(&all_inactive(&reported, Some(3))), [(3, Inactive), (2, Inactive), (1, Inactive)]);
+        let all = all_inactive(&reported, Some(2));
         assert_eq!(states(&all), [(2, Inactive), (1, Inactive)]);
         assert_eq!(
             (all[1].description.as_str(), &all_inactive(&all, Some(2))),
@@ -438,9 +453,9 @@ mod tests {
     #[test]
     fn acknowledgement_replaces_reports_and_drops_unwanted_reports() {
         use DeploymentState::{InProgress, Inactive, Success};
-        let told = [report(9, Inactive, ""), report(2, InProgress, "")];
+        let reported = [report(9, Inactive, ""), report(2, InProgress, "")];
         let wanted = [report(2, Success, ""), report(1, Inactive, "")];
-        let told = acknowledge(&told, report(2, Success, ""), &wanted);
-        assert_eq!(told, [report(2, Success, "")]);
+        let reported = acknowledge(&reported, report(2, Success, ""), &wanted);
+        assert_eq!(reported, [report(2, Success, "")]);
     }
 }

@@ -1,10 +1,14 @@
 //! The gate `after`: environments in which the commit must have been deployed successfully first.
 
-use super::{Asked, GateVerdict};
+use super::{GateInput, GateVerdict};
 use crate::api::Gates;
 use crate::core::mistake::{Mistake, Reason};
 
-pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, succeeded: Option<&[(String, bool)]>) -> GateVerdict {
+pub(super) fn judge(
+    asked: &GateInput<'_>,
+    gates: &Gates,
+    succeeded: Option<&[(String, bool)]>,
+) -> GateVerdict {
     if gates.after.is_empty() {
         return GateVerdict::unset();
     }

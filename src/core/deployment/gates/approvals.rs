@@ -1,9 +1,9 @@
 //! The gate `approvals`: how many people must approve. The requester's own approval doesn't count.
 
-use super::{Asked, GateVerdict};
+use super::{GateInput, GateVerdict};
 use crate::api::Gates;
 
-pub(super) fn judge(asked: &Asked<'_>, gates: &Gates) -> GateVerdict {
+pub(super) fn judge(asked: &GateInput<'_>, gates: &Gates) -> GateVerdict {
     let Ok(wanted @ 1..) = usize::try_from(gates.approvals) else { return GateVerdict::unset() };
     let requester = asked.request.requested_by.login.as_deref().unwrap_or_default();
     // Logins ignore case on GitHub.

@@ -1,12 +1,12 @@
 //! The gate `checks`: check runs and commit statuses that must pass.
 
-use super::{Asked, CHECKS_PASSED, GateVerdict};
+use super::{CHECKS_PASSED, GateInput, GateVerdict};
 use crate::api::Gates;
 use crate::core::deployment::gates::deadline::deadline;
 use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::{Check, CheckState};
 
-pub(super) fn judge(asked: &Asked<'_>, gates: &Gates, checks: Option<&[Check]>) -> GateVerdict {
+pub(super) fn judge(asked: &GateInput<'_>, gates: &Gates, checks: Option<&[Check]>) -> GateVerdict {
     if gates.checks.is_empty() {
         return GateVerdict::unset();
     }

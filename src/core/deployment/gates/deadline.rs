@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Asked;
+use super::GateInput;
 use crate::api::{ConditionStatus, Duration, Gates, find_condition};
 
 /// Timeout for checks and images when the gates set none.
@@ -11,7 +11,7 @@ const USUAL: Duration = Duration::from_hours(1);
 /// Returns the deadline of the gate with the condition `kind`: `timeout` after the request was
 /// created, after it became due, or after the gate began to wait, whichever is latest. A gate that
 /// had passed or failed and waits again, because a check is run again, has the full timeout again.
-pub(super) fn deadline(asked: &Asked<'_>, gates: &Gates, kind: &str) -> Timestamp {
+pub(super) fn deadline(asked: &GateInput<'_>, gates: &Gates, kind: &str) -> Timestamp {
     let due = asked.request.not_before.as_ref().map_or(asked.created, |due| due.0);
     let since = find_condition(asked.conditions, kind).map_or(asked.created, |condition| {
         if condition.status == ConditionStatus::Unknown.as_str() {

@@ -7,7 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asked, GateVerdict};
+use super::{GateInput, GateVerdict};
 use crate::api::Hours;
 use crate::core::mistake::{Mistake, Reason};
 
@@ -91,7 +91,7 @@ impl Span {
     }
 }
 
-pub(super) fn judge(asked: &Asked<'_>, hours: &[Hours]) -> GateVerdict {
+pub(super) fn judge(asked: &GateInput<'_>, hours: &[Hours]) -> GateVerdict {
     if hours.is_empty() {
         return GateVerdict::unset();
     }

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asked, GateVerdict, IMAGE_FOUND};
+use super::{GateInput, GateVerdict, IMAGE_FOUND};
 use crate::api::{Gates, Registry};
 use crate::core::deployment::gates::deadline::deadline;
 use crate::core::deployment::reason::RequestReason;
@@ -61,7 +61,7 @@ pub fn registry<'a>(image: &str, registries: &'a [Registry]) -> Result<&'a Regis
 }
 
 pub(super) fn judge(
-    asked: &Asked<'_>,
+    asked: &GateInput<'_>,
     gates: &Gates,
     fact: Option<&Result<(String, Option<Answer>), Mistake>>,
 ) -> GateVerdict {

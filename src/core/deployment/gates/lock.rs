@@ -1,13 +1,13 @@
 //! The gate for `spec.locks`. A locked environment waits and is never refused, since somebody will
 //! unlock it.
 
-use super::{Asked, GateVerdict};
+use super::{GateInput, GateVerdict};
 use crate::core::truncate::cut;
 
 /// Most characters of a lock's reason in the message. The PreviewRepository has the full reason.
 const MAX_REASON: usize = 100;
 
-pub(super) fn judge(asked: &Asked<'_>) -> GateVerdict {
+pub(super) fn judge(asked: &GateInput<'_>) -> GateVerdict {
     let Some(lock) = asked.repository.locks.iter().find(|lock| lock.environment == asked.request.environment)
     else {
         return GateVerdict::unset();

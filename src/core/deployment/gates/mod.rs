@@ -28,7 +28,7 @@ use crate::api::{
 use crate::core::conditions::NOT_REACHED;
 use crate::core::forge::Check;
 use crate::core::mistake::Mistake;
-pub use crate::core::publish::commit_status::{Standing, commit_status, told};
+pub use crate::core::publish::commit_status::{Standing, commit_status, recorded};
 
 /// Condition of the gate `spec.locks`: nobody has locked the environment.
 pub const UNLOCKED: &str = "Unlocked";
@@ -116,7 +116,7 @@ impl GateVerdict {
 
 /// A request and everything that is known about it without asking GitHub or a registry.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct GateInput<'a> {
     /// The PreviewRepository, for its locks and its other environments.
     pub repository: &'a PreviewRepositorySpec,
     /// The class, for the registries that Matinee may ask.
@@ -134,7 +134,7 @@ pub struct Asked<'a> {
     pub now: Timestamp,
 }
 
-impl Asked<'_> {
+impl GateInput<'_> {
     /// Returns the gates of the request's environment; `None` when the PreviewRepository no longer
     /// has that environment.
     fn gates(&self) -> Option<&Gates> {
@@ -179,7 +179,7 @@ pub struct Needs {
 
 /// Returns the facts to fetch for [`evaluate`]. There are none while the environment is locked,
 /// before the request is due, and outside of the hours.
-pub fn needs(asked: &Asked<'_>) -> Needs {
+pub fn needs(asked: &GateInput<'_>) -> Needs {
     let Some(gates) = asked.gates() else { return Needs::default() };
     if !stands_open(&at_once(asked)) {
         return Needs::default();
@@ -227,7 +227,7 @@ pub enum Summary {
 }
 
 /// Judges all gates.
-pub fn evaluate(asked: &Asked<'_>, facts: &Facts) -> Evaluation {
+pub fn evaluate(asked: &GateInput<'_>, facts: &Facts) -> Evaluation {
     let unset = Gates::default();
     let gates = asked.gates().unwrap_or(&unset);
     let mut verdicts = at_once(asked).to_vec();
@@ -240,7 +240,7 @@ pub fn evaluate(asked: &Asked<'_>, facts: &Facts) -> Evaluation {
 }
 
 /// Judges the gates that need no facts. They decide whether facts are fetched at all.
-fn at_once(asked: &Asked<'_>) -> [(&'static str, GateVerdict); 3] {
+fn at_once(asked: &GateInput<'_>) -> [(&'static str, GateVerdict); 3] {
     [
         (UNLOCKED, lock::judge(asked)),
         (NOT_BEFORE_REACHED, not_before::judge(asked)),

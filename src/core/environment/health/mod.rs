@@ -23,6 +23,7 @@
 //!   restart policy, limits, readiness and startup probe. Environment variables and commands aren't
 //!   read.
 
+mod blocking_pods;
 mod container;
 mod custom;
 mod deadline;
@@ -35,7 +36,6 @@ mod pull;
 mod refusal;
 mod resources;
 mod start;
-mod stuck;
 mod workload;
 
 #[cfg(test)]
@@ -55,12 +55,12 @@ use crate::core::cause::Cause;
 use crate::core::publish::deployment_status;
 use crate::core::truncate::cut;
 
+pub use self::blocking_pods::StuckPod;
 pub use self::object::is_built_in;
 pub use self::owned::{
     DAEMON_SET_TEMPLATE_GENERATION, DEPLOYMENT_REVISION, POD_REVISION_HASH, POD_TEMPLATE_GENERATION,
 };
 pub use self::pod::UNSCHEDULABLE;
-pub use self::stuck::StuckPod;
 
 /// Longest message of a component or a verdict, in characters.
 pub const MAX_MESSAGE: usize = 512;
@@ -159,7 +159,7 @@ pub struct Assessment {
     /// whether it works.
     pub unconfirmed: Option<String>,
     /// Broken pods to delete, because a StatefulSet waits for them.
-    pub stuck: Vec<StuckPod>,
+    pub blocking_pods: Vec<StuckPod>,
     /// Time until the next check, even if nothing changes. `None` when only a change can matter.
     pub look_again_after: Option<Duration>,
 }
@@ -169,7 +169,7 @@ pub fn assess(observation: &Observation<'_>) -> Assessment {
     let mut components = Vec::new();
     let mut look_again_after = None;
     let mut unconfirmed = None;
-    let mut stuck = Vec::new();
+    let mut blocking = Vec::new();
     let mut worst: Option<(&InventoryEntry, Health)> = None;
     for observed in &observation.objects {
         let health = object::health(observed, observation);
@@ -185,8 +185,8 @@ pub fn assess(observation: &Observation<'_>) -> Assessment {
         if health.unconfirmed {
             unconfirmed.get_or_insert_with(|| health.message.to_string());
         }
-        if let Some(live) = observed.live.filter(|_| health.reason == stuck::HELD_UP) {
-            stuck.extend(stuck::pods(live, observation));
+        if let Some(live) = observed.live.filter(|_| health.reason == blocking_pods::HELD_UP) {
+            blocking.extend(blocking_pods::pods(live, observation));
         }
         if worst.as_ref().is_none_or(|(_, other)| health.state > other.state) {
             worst = Some((observed.entry, health));
@@ -215,5 +215,5 @@ pub fn assess(observation: &Observation<'_>) -> Assessment {
             }
         }
     };
-    Assessment { components, verdict, trouble, unconfirmed, stuck, look_again_after }
+    Assessment { components, verdict, trouble, unconfirmed, blocking_pods: blocking, look_again_after }
 }

@@ -11,7 +11,7 @@ use super::object::{condition, flag, number, number_or, text};
 use super::owned::{self, Pods};
 use super::pod::{self, Look};
 use super::refusal;
-use super::{deadline, stuck};
+use super::{blocking_pods, deadline};
 use crate::api::FinishedJob;
 use crate::core::cause::Cause;
 
@@ -236,15 +236,18 @@ fn late(object: &serde_json::Value, seen: &Observation<'_>) -> Option<Health> {
 /// pod only when the previous one is ready.
 fn held_up(live: &DynamicObject, seen: &Observation<'_>, pods: &Pods<'_>) -> Option<Health> {
     let name = live.metadata.name.as_deref().unwrap_or_default();
-    if !pods.earlier.iter().any(|pod| stuck::is_broken(pod, name, seen)) {
+    if !pods.earlier.iter().any(|pod| blocking_pods::is_broken(pod, name, seen)) {
         return None;
     }
     let broken = worst(findings(live, &pods.earlier, false, seen))
         .map_or_else(|| Cause::new("not ready"), |broken| broken.message);
-    let remedy =
-        if stuck::pods(live, seen).is_empty() { "delete that pod" } else { "Matinee deletes that pod" };
+    let remedy = if blocking_pods::pods(live, seen).is_empty() {
+        "delete that pod"
+    } else {
+        "Matinee deletes that pod"
+    };
     let message = broken.and("in a pod of an earlier revision that blocks this one").remedy(remedy);
-    Some(Health::troubled(stuck::HELD_UP, message))
+    Some(Health::troubled(blocking_pods::HELD_UP, message))
 }
 
 fn findings(live: &DynamicObject, pods: &[&Pod], owner_retries: bool, seen: &Observation<'_>) -> Vec<Health> {

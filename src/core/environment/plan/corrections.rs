@@ -15,7 +15,7 @@ const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 pub struct Corrections {
     digest: String,
     at: VecDeque<Timestamp>,
-    told: bool,
+    reported: bool,
 }
 
 impl Corrections {
@@ -23,7 +23,7 @@ impl Corrections {
     pub fn allows(&mut self, digest: &str, now: Timestamp) -> bool {
         self.at.retain(|at| now.duration_since(*at) < WINDOW);
         let allowed = self.digest != digest || self.at.len() < MOST;
-        self.told &= !allowed;
+        self.reported &= !allowed;
         allowed
     }
 
@@ -39,7 +39,7 @@ impl Corrections {
     /// Records that Matinee doesn't restore the object any more. Returns whether this is the first
     /// time since its last write.
     pub fn left(&mut self) -> bool {
-        !std::mem::replace(&mut self.told, true)
+        !std::mem::replace(&mut self.reported, true)
     }
 }
 

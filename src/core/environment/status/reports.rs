@@ -53,7 +53,7 @@ pub(super) fn reports(
             before
                 .reported
                 .iter()
-                .any(|told| told.deployment_id == id && told.state == DeploymentState::Inactive)
+                .any(|reported| reported.deployment_id == id && reported.state == DeploymentState::Inactive)
         };
         before.report.iter().map(|wanted| wanted.deployment_id).filter(move |id| !is_over(*id))
     });

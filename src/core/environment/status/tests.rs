@@ -206,7 +206,7 @@ fn a_template_that_loses_its_endpoints_loses_its_url() {
     let c = conclude(Some(&b), &visit(&one, 2), with_hosts(&[]), &Progress::Ready);
     assert_eq!((c.url, c.host, c.hosts.len()), (None, None, 0));
     assert_eq!(c.report[0].environment_url, None);
-    assert_eq!(deployment_status::untold(&c.report, &a.report).len(), 1, "GitHub's link is removed");
+    assert_eq!(deployment_status::unreported(&c.report, &a.report).len(), 1, "GitHub's link is removed");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn commit_status_shows_the_state_of_the_request() {
         assert_eq!((status.state, status.description.as_str()), (state, description));
         assert_eq!(status.context, "matinee/staging");
         assert_eq!(status.target_url.as_deref(), Some("https://x.example"));
-        assert_eq!(told(&status), format!("{}: {description}", state.as_github()));
+        assert_eq!(recorded(&status), format!("{}: {description}", state.as_github()));
     }
 }
 
@@ -37,6 +37,6 @@ proptest! {
     fn commit_status_fits_githubs_limit(cause in "\\PC{0,400}") {
         let status = commit_status("staging", Standing::Failed(&cause), None);
         prop_assert!(status.description.chars().count() <= 140);
-        prop_assert!(told(&status).chars().count() <= 200);
+        prop_assert!(recorded(&status).chars().count() <= 200);
     }
 }

@@ -59,8 +59,8 @@ impl World {
         }
     }
 
-    fn asked(&self) -> Asked<'_> {
-        Asked {
+    fn asked(&self) -> GateInput<'_> {
+        GateInput {
             repository: &self.repository,
             class: &self.class,
             request: &self.request,

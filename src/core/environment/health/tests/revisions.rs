@@ -94,7 +94,7 @@ fn stateful_pod(hash: &str) -> String {
 
 /// Returns the names of the pods to delete.
 fn stuck(world: &World, second: i64) -> Vec<String> {
-    world.at(second).stuck.into_iter().map(|pod| format!("{} {}", pod.name, pod.uid)).collect()
+    world.at(second).blocking_pods.into_iter().map(|pod| format!("{} {}", pod.name, pod.uid)).collect()
 }
 
 #[test]

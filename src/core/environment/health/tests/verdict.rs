@@ -12,7 +12,7 @@ fn nothing_is_ready() {
             verdict: EnvironmentHealth::Ready,
             trouble: None,
             unconfirmed: None,
-            stuck: vec![],
+            blocking_pods: vec![],
             look_again_after: None
         }
     );

@@ -21,24 +21,24 @@ const AGAIN: Duration = Duration::from_secs(30);
 
 /// Whether the deployments before a revision were read from GitHub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+enum Lookup {
     /// Not yet: the environment hasn't been admitted.
-    Unasked,
-    /// GitHub didn't answer.
-    Missing,
+    Pending,
+    /// GitHub didn't lookup.
+    Failed,
     /// GitHub answered.
-    Known,
+    Done,
 }
 
 /// Environments with a new revision, by UID. An environment stays here until its status contains
 /// the earlier deployments.
 #[derive(Default)]
-pub struct Asked(Mutex<HashMap<String, Answer>>);
+pub struct Lookups(Mutex<HashMap<String, Lookup>>);
 
-impl Asked {
-    fn set(&self, uid: &str, answer: Answer) {
+impl Lookups {
+    fn set(&self, uid: &str, lookup: Lookup) {
         if let Ok(mut known) = self.0.lock() {
-            known.insert(uid.to_owned(), answer);
+            known.insert(uid.to_owned(), lookup);
         }
     }
 
@@ -49,7 +49,7 @@ impl Asked {
             let is_open = status::is_attempt_open(environment.status.as_ref())
                 || !deployment_status::doubtful(environment).is_empty();
             if is_open && environment.metadata.deletion_timestamp.is_none() {
-                self.set(&environment.uid().unwrap_or_default(), Answer::Unasked);
+                self.set(&environment.uid().unwrap_or_default(), Lookup::Pending);
             }
         }
     }
@@ -59,14 +59,14 @@ impl Asked {
     }
 
     /// Records that the status contains the result. Returns the time until the next attempt if
-    /// GitHub didn't answer.
+    /// GitHub didn't lookup.
     pub(super) fn settle(&self, uid: &str) -> Option<Duration> {
         let mut known = self.0.lock().ok()?;
-        let answer = *known.get(uid)?;
-        if answer == Answer::Known {
+        let lookup = *known.get(uid)?;
+        if lookup == Lookup::Done {
             known.remove(uid);
         }
-        (answer == Answer::Missing).then_some(AGAIN)
+        (lookup == Lookup::Failed).then_some(AGAIN)
     }
 
     /// Forgets an environment that has been deleted.
@@ -79,12 +79,12 @@ impl Asked {
 
 /// Records an environment with a new revision before anything can fail. Its status may already
 /// contain the revision when GitHub is read.
-pub(super) fn note(visit: &Visit<'_>) {
+pub(super) fn begin_lookup(visit: &Visit<'_>) {
     let uid = visit.environment.uid().unwrap_or_default();
-    let asked = &visit.context.memory.passed_over;
+    let lookups = &visit.context.memory.skipped_deployments;
     let is_new = status::is_first_look(visit.environment.status.as_ref(), visit.revision());
-    if visit.revision().deployment_id.is_some() && is_new && !asked.has(&uid) {
-        asked.set(&uid, Answer::Unasked);
+    if visit.revision().deployment_id.is_some() && is_new && !lookups.has(&uid) {
+        lookups.set(&uid, Lookup::Pending);
     }
 }
 
@@ -92,29 +92,29 @@ pub(super) fn note(visit: &Visit<'_>) {
 /// haven't ended. Reads them from GitHub once for each revision. An outage blocks nothing.
 pub(super) async fn find(visit: &mut Visit<'_>, admitted: &Admitted<'_>) {
     let uid = visit.environment.uid().unwrap_or_default();
-    let asked = &visit.context.memory.passed_over;
-    if !asked.has(&uid) {
+    let lookups = &visit.context.memory.skipped_deployments;
+    if !lookups.has(&uid) {
         return;
     }
-    match ask(visit, admitted).await {
+    match look_up(visit, admitted).await {
         Ok(found) => {
-            asked.set(&uid, Answer::Known);
+            lookups.set(&uid, Lookup::Done);
             visit.findings.skipped = found;
         }
         Err(error) => {
-            asked.set(&uid, Answer::Missing);
+            lookups.set(&uid, Lookup::Failed);
             let (namespace, name) = (visit.environment.namespace(), visit.environment.name_any());
             tracing::warn!(namespace, name, %error, "failed to read earlier deployments, retrying");
         }
     }
 }
 
-async fn ask(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result<Vec<i64>, ForgeError> {
+async fn look_up(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result<Vec<i64>, ForgeError> {
     let common = visit.common();
     let (forge, repository) = common.forge(admitted).await?;
     let recent = forge.recent_deployments(&repository).await?;
     let cluster = &common.settings.cluster_id;
-    let candidates = deployment_status::passed_over(visit.environment, &recent.items, cluster);
+    let candidates = deployment_status::skipped_deployments(visit.environment, &recent.items, cluster);
     let mut found = Vec::new();
     for id in candidates.into_iter().take(MOST) {
         let state = forge.deployment_state(&repository, id).await?;

@@ -8,7 +8,7 @@ use super::{class_and_template, command, repository, request};
 use crate::api::{DeploymentCommand, DeploymentRequest, PreviewClass, PreviewRepository, PreviewTemplate};
 use crate::core::deployment::reason::RequestReason;
 use crate::runtime::common::Common;
-use crate::runtime::trouble::{Explained, HasCommon, json_of};
+use crate::runtime::trouble::{HasCommon, TroubleStatus, json_of};
 use crate::runtime::write;
 
 macro_rules! conditions {
@@ -17,7 +17,7 @@ macro_rules! conditions {
     };
 }
 
-impl Explained for PreviewClass {
+impl TroubleStatus for PreviewClass {
     const MANAGER: &str = write::CATALOG;
     const STAGES: &[&str] = &[];
 
@@ -34,7 +34,7 @@ impl Explained for PreviewClass {
     }
 }
 
-impl Explained for PreviewTemplate {
+impl TroubleStatus for PreviewTemplate {
     const MANAGER: &str = write::CATALOG;
     const STAGES: &[&str] = &[];
 
@@ -51,7 +51,7 @@ impl Explained for PreviewTemplate {
     }
 }
 
-impl Explained for PreviewRepository {
+impl TroubleStatus for PreviewRepository {
     const MANAGER: &str = write::CATALOG;
     const STAGES: &[&str] = &[repository::SYNCED];
 
@@ -68,7 +68,7 @@ impl Explained for PreviewRepository {
     }
 }
 
-impl Explained for DeploymentRequest {
+impl TroubleStatus for DeploymentRequest {
     const MANAGER: &str = write::REQUEST;
     const STAGES: &[&str] = &request::STAGES;
     const KEPT: &[&str] = &[RequestReason::Creating.as_str(), RequestReason::Deploying.as_str()];
@@ -93,7 +93,7 @@ impl Explained for DeploymentRequest {
     }
 }
 
-impl Explained for DeploymentCommand {
+impl TroubleStatus for DeploymentCommand {
     const MANAGER: &str = write::COMMAND;
     const STAGES: &[&str] = &command::STAGES;
 
