@@ -2,7 +2,7 @@
 //!
 //! Six layers, each of which uses only those below it: `main`, `settings`, `server`, `cli`;
 //! `controllers`; `runtime`; `adapters`; `ports`, `metrics`; `api` and `core` (pure: no client, no
-//! clock, no environment, no async). `tests/floors` checks this. The tests of the controllers in
+//! clock, no environment, no async). `tests/layers` checks this. The tests of the controllers in
 //! simulated time are in `simulation`.
 
 pub mod adapters;

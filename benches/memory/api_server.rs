@@ -181,7 +181,7 @@ fn managed_fields(object: &Value, is_own: bool, is_created_by_controller: bool) 
     let (manager, operation) = if is_created_by_controller {
         ("kube-controller-manager", "Update")
     } else if is_own {
-        ("matinee-intake", "Apply")
+        ("matinee-ingest", "Apply")
     } else {
         ("matinee-environment", "Apply")
     };

@@ -22,7 +22,7 @@ use crate::controllers;
 use crate::core::signature::WebhookSecret;
 use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::metrics::Metrics;
-use crate::ports::{Intake, Receiver};
+use crate::ports::{Ingest, Receiver};
 use crate::server::{self, Environments, Limits};
 use crate::settings::{SecretFiles, Settings};
 
@@ -43,7 +43,7 @@ const GRACE: Duration = Duration::from_secs(15);
 /// The running controllers.
 pub struct Working {
     /// Applies webhooks.
-    pub intake: Arc<dyn Intake>,
+    pub ingest: Arc<dyn Ingest>,
     /// Receives slash commands.
     pub slack: Arc<dyn Receiver<SlackSignature, Answer = Option<ChatMessage>>>,
     /// Finds an environment, for its page.
@@ -68,7 +68,7 @@ pub async fn operate(
     let (sender, secrets) = watch::channel(settings.webhook_secrets.secrets());
     let limits = Limits { body: settings.webhook_max_bytes, ..Limits::default() };
     let app = server::app(server::Context {
-        github: Arc::new(controllers::WebhookReceiver::new(secrets, working.intake)),
+        github: Arc::new(controllers::WebhookReceiver::new(secrets, working.ingest)),
         slack: working.slack,
         environments: working.environments,
         metrics,
@@ -238,10 +238,10 @@ pub(super) async fn run(settings: Settings, filter: Filter) -> anyhow::Result<()
         running = starting => running?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let controllers::Running { intake, slack, environments, settings: live, ready, work } = running;
+    let controllers::Running { ingest, slack, environments, settings: live, ready, work } = running;
     let usual = settings.log.filter.clone();
     let _follow = AbortOnDropHandle::new(tokio::spawn(follow_log(live, usual, filter)));
-    let working = Working { intake, slack, environments, ready, work };
+    let working = Working { ingest, slack, environments, ready, work };
     operate(listener, admin, metrics, &settings, working, shutdown).await
 }
 

@@ -40,7 +40,7 @@ pub struct Controllers {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) ingest: Arc<EventIngest>,
     pub(crate) freshness: Arc<PullRequestFreshness>,
-    pub(crate) catalog: Arc<class_and_template::Context>,
+    pub(crate) configuration: Arc<class_and_template::Context>,
     pub(crate) repositories: Arc<repository::Context>,
     pub(crate) requests: Arc<request::Context>,
     pub(crate) commands: Arc<command::Context>,
@@ -71,7 +71,7 @@ impl Controllers {
         let publisher = Arc::new(Publisher::new(&watched.queues));
         let (freshness, sweeps) = (Arc::<PullRequestFreshness>::default(), Arc::<Sweeps>::default());
         let ingest = Arc::new(EventIngest::new(Arc::clone(&common), Arc::clone(&freshness)));
-        let catalog = Arc::new(class_and_template::Context {
+        let configuration = Arc::new(class_and_template::Context {
             common: Arc::clone(&common),
             secrets: Arc::clone(&secrets),
             renderer: Arc::clone(&renderer),
@@ -111,6 +111,16 @@ impl Controllers {
             requests: Arc::clone(&requests),
             memory: environment::Memory::default(),
         });
-        Self { common, publisher, ingest, freshness, catalog, repositories, requests, commands, environments }
+        Self {
+            common,
+            publisher,
+            ingest,
+            freshness,
+            configuration,
+            repositories,
+            requests,
+            commands,
+            environments,
+        }
     }
 }

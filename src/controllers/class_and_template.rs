@@ -26,7 +26,7 @@ use crate::runtime::{events, write};
 pub(super) const CONDITIONS: [&str; 3] = [conditions::READY, conditions::RECONCILING, conditions::STALLED];
 /// Time between two checks whether the API server still rejects what an environment applied for its
 /// class.
-const MET_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
+const STILL_REJECTED: std::time::Duration = std::time::Duration::from_secs(5);
 /// Time until a missing Secret is read again. Secrets aren't watched.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_mins(1);
 
@@ -46,7 +46,7 @@ pub fn reconcile_class(
         let class = context.common.objects.classes.newest(class);
         let secret = &class.spec.forge.github.secret_name;
         let there = context.secrets.secret(secret).await?.is_some();
-        let met = met(&class, &context.common);
+        let rejected = rejected_by_api_server(&class, &context.common);
         let missing = (!there).then(|| Mistake {
             reason: Reason::SecretMissing,
             message: format!(
@@ -55,20 +55,20 @@ pub fn reconcile_class(
                 context.common.settings.own_namespace,
             ),
         });
-        let mistake = class_limits::check(&class).err().or(missing).or(met.clone());
+        let mistake = class_limits::check(&class).err().or(missing).or(rejected.clone());
         let before = class.status.as_ref();
         let known = before.map(|status| status.conditions.clone()).unwrap_or_default();
         let (observed_generation, conditions) =
             conclude(known, class.metadata.generation.unwrap_or_default(), mistake, &context.common);
         let status = PreviewClassStatus { observed_generation, conditions };
         if before != Some(&status) {
-            let written = write::status(&*context.common.cluster, write::CATALOG, &*class, &status).await?;
+            let written = write::status(&*context.common.cluster, write::CONFIGURATION, &*class, &status).await?;
             context.common.objects.classes.wrote(written);
             let known = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
             events::of_trouble(write::reference(&*class), known, &status.conditions, &context.common).await;
         }
-        Ok(match (there, met) {
-            (_, Some(_)) => Action::requeue(MET_AGAIN),
+        Ok(match (there, rejected) {
+            (_, Some(_)) => Action::requeue(STILL_REJECTED),
             (true, None) => Action::await_change(),
             (false, None) => Action::requeue(LOOK_AGAIN),
         })
@@ -78,7 +78,7 @@ pub fn reconcile_class(
 
 /// Returns the mistake in the class that only an environment shows, because the API server rejects
 /// a guard rail. Once the environment reports no such mistake, neither does the class.
-fn met(class: &PreviewClass, common: &Common) -> Option<Mistake> {
+fn rejected_by_api_server(class: &PreviewClass, common: &Common) -> Option<Mistake> {
     let named = [Some(class.name_any()), None];
     let repositories = named.into_iter().flat_map(|name| common.objects.repositories.with(&Key::Class(name)));
     let of_class = |repository: &Arc<PreviewRepository>| {
@@ -126,7 +126,7 @@ pub fn reconcile_template(
         let status = PreviewTemplateStatus { observed_generation, conditions };
         if before != Some(&status) {
             let written =
-                write::status(&*context.common.cluster, write::CATALOG, &*template, &status).await?;
+                write::status(&*context.common.cluster, write::CONFIGURATION, &*template, &status).await?;
             context.common.objects.templates.wrote(written);
             let known = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
             events::of_trouble(write::reference(&*template), known, &status.conditions, &context.common)

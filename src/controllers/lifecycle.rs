@@ -134,8 +134,14 @@ impl Controllers {
                 }
             };
         }
-        controller!(PreviewClass, classes, catalog, class_and_template::reconcile_class, explain);
-        controller!(PreviewTemplate, templates, catalog, class_and_template::reconcile_template, explain);
+        controller!(PreviewClass, classes, configuration, class_and_template::reconcile_class, explain);
+        controller!(
+            PreviewTemplate,
+            templates,
+            configuration,
+            class_and_template::reconcile_template,
+            explain
+        );
         controller!(PreviewRepository, repositories, repositories, repository::reconcile, explain);
         controller!(DeploymentRequest, requests, requests, request::reconcile, explain);
         controller!(DeploymentCommand, commands, commands, command::reconcile, explain);

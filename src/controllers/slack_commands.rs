@@ -20,7 +20,7 @@ use crate::core::deployment::ownership;
 use crate::core::forge::RepositoryName;
 use crate::core::signature::WebhookSecret;
 use crate::core::slack::{self, ChatMessage, Parsed, SlackSignature, SlashCommand};
-use crate::ports::{Actor, Body, ClusterError, IntakeError, Receiver, Secrets};
+use crate::ports::{Actor, Body, ClusterError, IngestError, Receiver, Secrets};
 use crate::runtime::objects::Key;
 
 /// Key of the signing secret in the Secret that a class's `slack.secretName` names.
@@ -65,7 +65,7 @@ impl SlashCommandReceiver {
         &self,
         signature: &SlackSignature,
         body: &[u8],
-    ) -> Result<Vec<Arc<PreviewClass>>, IntakeError> {
+    ) -> Result<Vec<Arc<PreviewClass>>, IngestError> {
         let mut fitting = Vec::new();
         let mut problem = None;
         for class in self.context.common.objects.classes.all() {
@@ -77,7 +77,7 @@ impl SlashCommandReceiver {
             }
         }
         if fitting.is_empty() {
-            return Err(IntakeError::NotSigned(problem.map_or_else(
+            return Err(IngestError::NotSigned(problem.map_or_else(
                 || "no PreviewClass has spec.slack with a signing secret".to_owned(),
                 |error| error.to_string(),
             )));
@@ -96,9 +96,9 @@ impl Receiver<SlackSignature> for SlashCommandReceiver {
         &self,
         signature: SlackSignature,
         body: Body,
-    ) -> Result<Option<ChatMessage>, IntakeError> {
+    ) -> Result<Option<ChatMessage>, IngestError> {
         let classes = self.signed_for(&signature, &body.bytes).await?;
-        match slack::parse(&body.bytes).map_err(|error| IntakeError::Invalid(error.to_string()))? {
+        match slack::parse(&body.bytes).map_err(|error| IngestError::Invalid(error.to_string()))? {
             Parsed::SslCheck => Ok(None),
             Parsed::Command(typed) => Ok(Some(take(&self.context, &classes, *typed).await?)),
         }
@@ -114,7 +114,7 @@ async fn take(
     context: &Arc<Context>,
     classes: &[Arc<PreviewClass>],
     typed: SlashCommand,
-) -> Result<ChatMessage, IntakeError> {
+) -> Result<ChatMessage, IngestError> {
     let mut said = match chatops::parse(&typed.text, Place::Slack) {
         Ok(said) => said,
         Err(error) => return Ok(say(chatops::reply(&Reply::NotUnderstood(&error), Place::Slack, ""))),

@@ -32,7 +32,7 @@ use crate::api::PreviewEnvironment;
 use crate::core::drain;
 use crate::core::slack::{ChatMessage, SlackSignature};
 use crate::metrics::Metrics;
-use crate::ports::{Intake, LiveObjects as _, Receiver};
+use crate::ports::{Ingest, LiveObjects as _, Receiver};
 use crate::runtime::common::Settings;
 use crate::runtime::election::Leader;
 use crate::runtime::leadership::Leadership;
@@ -104,7 +104,7 @@ pub type Environments = Arc<dyn Fn(&str, &str) -> Option<Arc<PreviewEnvironment>
 /// Running controllers.
 pub struct Running {
     /// Receives GitHub's events.
-    pub intake: Arc<dyn Intake>,
+    pub ingest: Arc<dyn Ingest>,
     /// Receives slash commands.
     pub slack: Arc<dyn Receiver<SlackSignature, Answer = Option<ChatMessage>>>,
     /// Finds an environment by namespace and name.
@@ -199,7 +199,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     };
     let objects = Arc::clone(&watched.objects);
     Ok(Running {
-        intake: controllers.ingest.clone(),
+        ingest: controllers.ingest.clone(),
         slack: Arc::new(SlashCommandReceiver::new(Arc::clone(&controllers.commands))),
         environments: Arc::new(move |namespace, name| objects.environments.get(namespace, name)),
         settings,

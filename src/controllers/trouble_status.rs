@@ -18,7 +18,7 @@ macro_rules! conditions {
 }
 
 impl TroubleStatus for PreviewClass {
-    const MANAGER: &str = write::CATALOG;
+    const MANAGER: &str = write::CONFIGURATION;
     const STAGES: &[&str] = &[];
 
     fn kinds() -> Vec<&'static str> {
@@ -35,7 +35,7 @@ impl TroubleStatus for PreviewClass {
 }
 
 impl TroubleStatus for PreviewTemplate {
-    const MANAGER: &str = write::CATALOG;
+    const MANAGER: &str = write::CONFIGURATION;
     const STAGES: &[&str] = &[];
 
     fn kinds() -> Vec<&'static str> {
@@ -52,7 +52,7 @@ impl TroubleStatus for PreviewTemplate {
 }
 
 impl TroubleStatus for PreviewRepository {
-    const MANAGER: &str = write::CATALOG;
+    const MANAGER: &str = write::CONFIGURATION;
     const STAGES: &[&str] = &[repository::SYNCED];
 
     fn kinds() -> Vec<&'static str> {

@@ -15,13 +15,13 @@ use crate::core::api_error;
 use crate::ports::{Actor, Cluster, ClusterError};
 
 /// Field manager of the objects created for events.
-pub const INTAKE: &str = "matinee-intake";
+pub const INGEST: &str = "matinee-ingest";
 /// Field manager of an environment's objects and status.
 pub const ENVIRONMENT: &str = crate::core::environment::plan::drift::MANAGER;
 /// Field manager of the status of requests.
 pub const REQUEST: &str = "matinee-request";
 /// Field manager of the status of PreviewRepositories, classes and templates.
-pub const CATALOG: &str = "matinee-catalog";
+pub const CONFIGURATION: &str = "matinee-configuration";
 /// Field manager of annotations that trigger a reconcile.
 pub const LOOK: &str = "matinee-look";
 /// Field manager of the status of commands.

@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::ports as intake;
+use crate::ports as ingest;
 
 /// A body. It occupies a part of the memory for bodies until it is dropped.
 pub(super) struct Held {
@@ -19,8 +19,8 @@ pub(super) struct Held {
 
 impl Held {
     /// Returns the body with its share of the memory.
-    pub fn into_body(self) -> intake::Body {
-        intake::Body::new(self.bytes, self.share)
+    pub fn into_body(self) -> ingest::Body {
+        ingest::Body::new(self.bytes, self.share)
     }
 }
 

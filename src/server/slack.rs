@@ -19,7 +19,7 @@ use super::{Shared, result};
 use crate::core::slack::command::LARGEST_FORM;
 use crate::core::slack::signature::{SIGNATURE_HEADER, SlackSignature, TIMESTAMP_HEADER};
 use crate::metrics::WebhookResult;
-use crate::ports::IntakeError;
+use crate::ports::IngestError;
 
 /// Time limit for a response. Slack's own timeout is three seconds.
 const WITHIN: Duration = Duration::from_millis(2_800);
@@ -63,9 +63,9 @@ async fn take(shared: &Shared, request: Request) -> Result<Response, Answer> {
     match shared.context.slack.accept(signature, held.into_body()).await {
         Ok(Some(message)) => Ok(Json(message.response()).into_response()),
         Ok(None) => Ok(StatusCode::OK.into_response()),
-        Err(IntakeError::NotSigned(why)) => Err(Answer::new(StatusCode::FORBIDDEN, why)),
-        Err(IntakeError::Invalid(why)) => Err(Answer::new(StatusCode::BAD_REQUEST, why)),
-        Err(IntakeError::Refused(why) | IntakeError::Unavailable(why)) => {
+        Err(IngestError::NotSigned(why)) => Err(Answer::new(StatusCode::FORBIDDEN, why)),
+        Err(IngestError::Invalid(why)) => Err(Answer::new(StatusCode::BAD_REQUEST, why)),
+        Err(IngestError::Refused(why) | IngestError::Unavailable(why)) => {
             Err(Answer::new(StatusCode::SERVICE_UNAVAILABLE, why))
         }
     }

@@ -17,7 +17,7 @@ use super::body::{self, BodyError};
 use super::{Limits, Shared, result};
 use crate::core::freshness::Delivery;
 use crate::core::signature::{SIGNATURE_HEADER, Signature};
-use crate::ports::{GithubAnswer, GithubDelivery, IntakeError};
+use crate::ports::{GithubAnswer, GithubDelivery, IngestError};
 
 const EVENT_HEADER: &str = "x-github-event";
 const DELIVERY_HEADER: &str = "x-github-delivery";
@@ -84,13 +84,13 @@ async fn deliver(shared: &Shared, request: Request) -> Answer {
             Answer::new(StatusCode::ACCEPTED, done)
         }
         Ok(GithubAnswer::Ignored(reason)) => Answer::new(StatusCode::OK, format!("ignored: {reason}")),
-        Err(IntakeError::NotSigned(reason)) => Answer::new(StatusCode::FORBIDDEN, reason),
-        Err(IntakeError::Invalid(reason)) => Answer::new(StatusCode::BAD_REQUEST, reason),
-        Err(IntakeError::Unavailable(reason)) => {
+        Err(IngestError::NotSigned(reason)) => Answer::new(StatusCode::FORBIDDEN, reason),
+        Err(IngestError::Invalid(reason)) => Answer::new(StatusCode::BAD_REQUEST, reason),
+        Err(IngestError::Unavailable(reason)) => {
             Answer::new(StatusCode::SERVICE_UNAVAILABLE, format!("not applied: {reason}"))
                 .retry_after(RETRY_AFTER)
         }
-        Err(IntakeError::Refused(reason)) => {
+        Err(IngestError::Refused(reason)) => {
             Answer::new(StatusCode::INTERNAL_SERVER_ERROR, format!("not applied: {reason}"))
         }
     }

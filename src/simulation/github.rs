@@ -17,7 +17,7 @@ use crate::core::forge::{
     NewDeployment, PullRequest, RepositoryName, RepositoryRole, StatusState,
 };
 use crate::core::freshness::Delivery;
-use crate::ports::{Clock as _, ForgeError, Intake};
+use crate::ports::{Clock as _, ForgeError, Ingest};
 
 /// A commit status, and the commit that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ struct State {
     repositories: BTreeMap<String, Repository>,
     ids: i64,
     /// The operator's replicas that receive webhooks.
-    receivers: Vec<Weak<dyn Intake>>,
+    receivers: Vec<Weak<dyn Ingest>>,
 }
 
 /// GitHub.
@@ -108,7 +108,7 @@ impl Github {
     }
 
     /// Sends each webhook to one of these replicas from now on.
-    pub fn send_webhooks_to(&self, receivers: Vec<Weak<dyn Intake>>) {
+    pub fn send_webhooks_to(&self, receivers: Vec<Weak<dyn Ingest>>) {
         self.lock().receivers = receivers;
     }
 

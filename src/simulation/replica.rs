@@ -32,7 +32,7 @@ use crate::controllers::start::usual_kinds;
 use crate::core::image::{Credentials, ImageReference};
 use crate::core::slack::ChatMessage;
 use crate::metrics::Metrics;
-use crate::ports::{Chat, ChatError, EventType, Events, Intake, LiveObjects as _, Registry, RegistryError};
+use crate::ports::{Chat, ChatError, EventType, Events, Ingest, LiveObjects as _, Registry, RegistryError};
 use crate::runtime::common::Settings;
 use crate::runtime::election::Leader;
 use crate::runtime::leadership::Leadership;
@@ -44,7 +44,7 @@ const CLUSTER: &str = "simulated-cluster";
 /// A running replica.
 pub struct Replica {
     pub process: Arc<Process>,
-    pub intake: Arc<dyn Intake>,
+    pub ingest: Arc<dyn Ingest>,
     shutdown: CancellationToken,
 }
 
@@ -192,7 +192,7 @@ impl Replica {
             replica.run().await.ok();
             ends.crash();
         });
-        Self { process, intake: controllers.ingest.clone(), shutdown }
+        Self { process, ingest: controllers.ingest.clone(), shutdown }
     }
 
     /// Ends the replica as SIGTERM does.

@@ -139,7 +139,7 @@ impl World {
     async fn start_replica(&self, name: &str, crash_after: Option<u64>) -> Replica {
         let start = Start { name: name.to_owned(), crash_after, elects: self.elects };
         let replica = Replica::start(self, start).await;
-        self.github.send_webhooks_to(vec![Arc::downgrade(&replica.intake)]);
+        self.github.send_webhooks_to(vec![Arc::downgrade(&replica.ingest)]);
         replica
     }
 

@@ -229,7 +229,7 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
 #[tokio::test]
 async fn a_shutdown_lets_deliveries_under_way_end_and_takes_no_new_ones() {
     let served = Served::start().await;
-    served.intake.gate.forget_permits(1_000);
+    served.ingest.gate.forget_permits(1_000);
     let mut under_way = served.client().await;
     under_way.send(delivery(&secret(), &body(1_000), &[("X-GitHub-Event", "deployment")])).await;
     assert!(timeout(Duration::from_millis(300), under_way.answer()).await.is_err());
@@ -240,7 +240,7 @@ async fn a_shutdown_lets_deliveries_under_way_end_and_takes_no_new_ones() {
     served.shutdown.cancel();
     assert!(idle.answer().await.is_none(), "an idle connection is closed");
     assert!(tokio::net::TcpStream::connect(served.address).await.is_err(), "nothing listens any more");
-    served.intake.gate.add_permits(1);
+    served.ingest.gate.add_permits(1);
     assert_eq!(under_way.answer().await.unwrap().status, 202);
     assert_eq!(served.events().len(), 1);
     timeout(Duration::from_secs(10), served.server).await.unwrap().unwrap();

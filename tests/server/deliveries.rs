@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use matinee::core::event::Event;
 use matinee::core::signature::WebhookSecret;
-use matinee::ports::IntakeError;
+use matinee::ports::IngestError;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -30,11 +30,11 @@ fn opened() -> Vec<u8> {
 #[tokio::test]
 async fn event_is_answered_202_after_its_effect_is_applied() {
     let served = Served::start().await;
-    served.intake.gate.forget_permits(1_000);
+    served.ingest.gate.forget_permits(1_000);
     let mut client = served.client().await;
     client.send(delivery(&secret(), &opened(), &[])).await;
     assert!(timeout(Duration::from_millis(300), client.answer()).await.is_err(), "answered too early");
-    served.intake.gate.add_permits(1);
+    served.ingest.gate.add_permits(1);
     let answer = client.answer().await.unwrap();
     assert_eq!((answer.status, answer.message.as_str()), (202, "previewed"));
     assert_eq!(answer.header("content-type"), Some("application/json"));
@@ -53,7 +53,7 @@ async fn a_delivery_that_is_sent_again_is_known_by_its_id() {
         client.send(delivery(&secret(), &opened(), &[("X-GitHub-Delivery", id)])).await;
         assert_eq!(client.answer().await.unwrap().status, 202);
     }
-    let deliveries = served.intake.deliveries.lock().unwrap().clone();
+    let deliveries = served.ingest.deliveries.lock().unwrap().clone();
     assert!(deliveries[0].is_some());
     assert_eq!(deliveries[0], deliveries[1]);
     assert_ne!(deliveries[0], deliveries[2]);
@@ -179,10 +179,10 @@ async fn only_json_is_read() {
 async fn temporary_and_permanent_failures_have_distinct_statuses() {
     let served = Served::start().await;
     for (error, status, retry_after) in [
-        (IntakeError::Unavailable("the Kubernetes API does not answer".into()), 503, Some("30")),
-        (IntakeError::Refused("the Kubernetes API refuses the object".into()), 500, None),
+        (IngestError::Unavailable("the Kubernetes API does not answer".into()), 503, Some("30")),
+        (IngestError::Refused("the Kubernetes API refuses the object".into()), 500, None),
     ] {
-        *served.intake.result.lock().unwrap() = Err(error.clone());
+        *served.ingest.result.lock().unwrap() = Err(error.clone());
         let answer = served.ask(delivery(&secret(), &opened(), &[])).await;
         assert_eq!((answer.status, answer.header("retry-after")), (status, retry_after));
         assert_eq!(answer.message, format!("not applied: {error}"));
@@ -192,14 +192,14 @@ async fn temporary_and_permanent_failures_have_distinct_statuses() {
 #[tokio::test]
 async fn an_effect_that_takes_too_long_is_answered_503_in_time() {
     let served = Served::with(limits()).await;
-    served.intake.gate.forget_permits(1_000);
+    served.ingest.gate.forget_permits(1_000);
     let answer = served.ask(delivery(&secret(), &opened(), &[])).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("30")));
     assert!(answer.message.contains("in time"), "{}", answer.message);
     // The server has cancelled the effect.
-    served.intake.gate.add_permits(1);
+    served.ingest.gate.add_permits(1);
     tokio::task::yield_now().await;
-    assert_eq!(served.intake.gate.available_permits(), 1);
+    assert_eq!(served.ingest.gate.available_permits(), 1);
     served.nothing_was_applied();
 }
 
@@ -231,8 +231,8 @@ async fn each_delivery_is_counted_by_event_and_result() {
         .await;
     served.ask(delivery(&WebhookSecret::new(b"somebody else's!").unwrap(), &opened(), &[])).await;
     served.ask(delivery(&secret(), b"{}", &[])).await;
-    for error in [IntakeError::Unavailable("away".into()), IntakeError::Refused("no".into())] {
-        *served.intake.result.lock().unwrap() = Err(error);
+    for error in [IngestError::Unavailable("away".into()), IngestError::Refused("no".into())] {
+        *served.ingest.result.lock().unwrap() = Err(error);
         served.ask(delivery(&secret(), &opened(), &[])).await;
     }
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A server on a port of its own, and an intake that records its events.
+//! A server on a port of its own, and an ingest that records its events.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use matinee::core::freshness::Delivery;
 use matinee::core::signature::WebhookSecret;
 use matinee::core::slack::{ChatMessage, SlackSignature};
 use matinee::metrics::Metrics;
-use matinee::ports::{Body, Intake, IntakeError, Receiver};
+use matinee::ports::{Body, Ingest, IngestError, Receiver};
 use matinee::server::{Context, Limits, app, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -25,14 +25,14 @@ pub struct Recorder {
     pub events: Mutex<Vec<Event>>,
     /// The delivery that reported each of them.
     pub deliveries: Mutex<Vec<Option<Delivery>>>,
-    pub result: Mutex<Result<String, IntakeError>>,
+    pub result: Mutex<Result<String, IngestError>>,
     /// Each permit lets one event pass.
     pub gate: Semaphore,
 }
 
 #[async_trait]
-impl Intake for Recorder {
-    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError> {
+impl Ingest for Recorder {
+    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IngestError> {
         self.gate.acquire().await.unwrap().forget();
         self.events.lock().unwrap().push(event);
         self.deliveries.lock().unwrap().push(delivery);
@@ -54,10 +54,10 @@ impl Receiver<SlackSignature> for Counter {
         &self,
         signature: SlackSignature,
         body: Body,
-    ) -> Result<Option<ChatMessage>, IntakeError> {
+    ) -> Result<Option<ChatMessage>, IngestError> {
         signature
             .verify(&[secret()], &body.bytes)
-            .map_err(|error| IntakeError::NotSigned(error.to_string()))?;
+            .map_err(|error| IngestError::NotSigned(error.to_string()))?;
         self.forms.lock().unwrap().push(body.bytes);
         Ok(Some(ChatMessage { text: "taken".into(), ..ChatMessage::default() }))
     }
@@ -65,7 +65,7 @@ impl Receiver<SlackSignature> for Counter {
 
 pub struct Served {
     pub address: SocketAddr,
-    pub intake: Arc<Recorder>,
+    pub ingest: Arc<Recorder>,
     pub desk: Arc<Counter>,
     pub secrets: watch::Sender<Arc<[WebhookSecret]>>,
     pub metrics: Metrics,
@@ -98,7 +98,7 @@ impl Served {
     pub async fn with(limits: Limits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let intake = Arc::new(Recorder {
+        let ingest = Arc::new(Recorder {
             events: Mutex::default(),
             deliveries: Mutex::default(),
             result: Mutex::new(Ok("previewed".into())),
@@ -108,7 +108,7 @@ impl Served {
         let (secrets, current) = watch::channel(Arc::from(vec![secret()]));
         let metrics = Metrics::default();
         let app = app(Context {
-            github: Arc::new(WebhookReceiver::new(current, Arc::clone(&intake) as _)),
+            github: Arc::new(WebhookReceiver::new(current, Arc::clone(&ingest) as _)),
             slack: Arc::clone(&desk) as _,
             environments: Arc::new(|_, _| None),
             metrics: metrics.clone(),
@@ -116,7 +116,7 @@ impl Served {
         });
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, app, limits, shutdown.clone()));
-        Self { address, intake, desk, secrets, metrics, shutdown, server }
+        Self { address, ingest, desk, secrets, metrics, shutdown, server }
     }
 
     pub async fn client(&self) -> Client {
@@ -147,7 +147,7 @@ impl Served {
     }
 
     pub fn events(&self) -> Vec<Event> {
-        self.intake.events.lock().unwrap().clone()
+        self.ingest.events.lock().unwrap().clone()
     }
 
     #[track_caller]

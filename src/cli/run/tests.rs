@@ -15,7 +15,7 @@ use crate::core::event::Event;
 use crate::core::freshness::Delivery;
 use crate::core::signature::sign;
 use crate::core::slack::{ChatMessage, SlackSignature};
-use crate::ports::{Body, IntakeError, Receiver};
+use crate::ports::{Body, IngestError, Receiver};
 use crate::settings::Flags;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -56,8 +56,8 @@ struct Gate {
 }
 
 #[async_trait]
-impl Intake for Gate {
-    async fn accept(&self, event: Event, _: Option<Delivery>) -> Result<String, IntakeError> {
+impl Ingest for Gate {
+    async fn accept(&self, event: Event, _: Option<Delivery>) -> Result<String, IngestError> {
         self.arrived.add_permits(1);
         self.through.acquire().await.unwrap().forget();
         self.events.lock().unwrap().push(event);
@@ -72,8 +72,8 @@ struct Closed;
 impl Receiver<SlackSignature> for Closed {
     type Answer = Option<ChatMessage>;
 
-    async fn accept(&self, _: SlackSignature, _: Body) -> Result<Option<ChatMessage>, IntakeError> {
-        Err(IntakeError::NotSigned("closed".into()))
+    async fn accept(&self, _: SlackSignature, _: Body) -> Result<Option<ChatMessage>, IngestError> {
+        Err(IngestError::NotSigned("closed".into()))
     }
 }
 
@@ -105,7 +105,7 @@ impl Operated {
         let (ready, when_ready) = oneshot::channel();
         let (fail, when_failed) = oneshot::channel();
         let working = Working {
-            intake: Arc::clone(&gate) as _,
+            ingest: Arc::clone(&gate) as _,
             slack: Arc::new(Closed),
             environments: Arc::new(|_, _| None),
             ready: when_ready.map(|_| ()).boxed(),

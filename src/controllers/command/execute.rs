@@ -6,11 +6,12 @@ use kube::ResourceExt as _;
 use serde_json::json;
 
 use super::{CommandState, Outcome, Visit, environment};
-use crate::api::{Approval, DeploymentRequest, Lock, Permission, PreviewClass, PreviewRepository};
+use crate::api::{Approval, DeploymentRequest, Lock, PreviewClass, PreviewRepository};
 use crate::controllers::command::overview;
 use crate::controllers::request;
 use crate::core::chatops::{self, Command, CommandError, Reply, Resolved};
 use crate::core::deployment::reason::RequestReason;
+use crate::core::environment::eligibility;
 use crate::core::forge::{PullRequest, StatusState};
 use crate::core::{conditions, naming, trouble};
 use crate::ports::{Actor, ClusterError};
@@ -87,15 +88,11 @@ async fn commit(
             format!("pull request {} is closed: push, or promote what is live", pull_request.number);
         return Ok(Err(cannot("PullRequestClosed", message)));
     }
-    // The commander has push access, but the author of this commit may not.
-    if pull_request.is_fork() && class.spec.pull_requests.forks == Permission::Deny {
-        let message = format!(
-            "its head is in another repository (a fork), and PreviewClass {} denies spec.pullRequests.forks",
-            class.name_any()
-        );
-        return Ok(Err(cannot("ForkNotAllowed", message)));
-    }
-    Ok(Ok(pull_request.head_sha))
+    let allowed = eligibility::command_allowed(&class.spec.pull_requests, &class.name_any(), &pull_request);
+    Ok(match allowed {
+        Ok(()) => Ok(pull_request.head_sha),
+        Err(mistake) => Err(cannot(mistake.reason.as_str(), mistake.message)),
+    })
 }
 
 /// Returns the pull request on which the command was given, in its current state.

@@ -314,7 +314,7 @@ fn is_out_of_patience(environment: &PreviewEnvironment, context: &Context) -> bo
     deleted.is_some_and(|deleted| context.common.clock.now().duration_since(deleted.0) > PATIENCE)
 }
 
-/// Removes the finalizer, whichever field manager added it: the intake, the controller, or a user.
+/// Removes the finalizer, whichever field manager added it: the ingest, the controller, or a user.
 async fn release(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
     let kind = write::kind::<PreviewEnvironment>();
     context.common.cluster.remove_finalizer(&kind, &environment.metadata, FINALIZER).await?;

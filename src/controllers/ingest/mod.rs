@@ -34,7 +34,7 @@ use crate::core::event::Event;
 use crate::core::forge::RepositoryName;
 use crate::core::freshness::{self, Delivery};
 use crate::core::naming;
-use crate::ports::{Actor, ClusterError, Intake, IntakeError};
+use crate::ports::{Actor, ClusterError, Ingest, IngestError};
 use crate::runtime::common::Common;
 use crate::runtime::objects::Key;
 use crate::runtime::write;
@@ -45,13 +45,13 @@ const MISSED_AGAIN: Duration = Duration::from_mins(10);
 
 /// Time for which a deployment counts as already handled. A watch may take this long to show a
 /// write.
-const STORE_LAGS: Duration = Duration::from_secs(5);
+const INDEX_LAG: Duration = Duration::from_secs(5);
 
 /// Writes the objects that an event requests.
 pub struct EventIngest {
     common: Arc<Common>,
     freshness: Arc<PullRequestFreshness>,
-    /// Deployments handled within [`STORE_LAGS`]. The index may not show their environments yet,
+    /// Deployments handled within [`INDEX_LAG`]. The index may not show their environments yet,
     /// and both the request and the webhook report the same deployment.
     recently_applied: Mutex<HashMap<i64, Arc<OnceCell<Instant>>>>,
 }
@@ -262,7 +262,7 @@ impl EventIngest {
             ..self.metadata(namespace, name, &spec.repository_ref.name, number)
         };
         let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
-        let conflict = match self.common.cluster.create(write::INTAKE, &object).await {
+        let conflict = match self.common.cluster.create(write::INGEST, &object).await {
             Ok(_) => return Ok(None),
             Err(conflict @ ClusterError::Conflict(_)) => conflict,
             Err(error) => return Err(error),
@@ -315,7 +315,7 @@ impl EventIngest {
         let number = spec.comment.as_ref().map(|comment| comment.pull_request.number);
         let metadata = self.metadata(namespace, name, &spec.repository_ref.name, number);
         let object = write::object::<DeploymentCommand>(metadata, json!({ "spec": spec }));
-        match self.common.cluster.create(write::INTAKE, &object).await {
+        match self.common.cluster.create(write::INGEST, &object).await {
             Ok(_) => Ok(vec![format!("DeploymentCommand {namespace}/{name} created")]),
             Err(ClusterError::Conflict(_)) => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -337,7 +337,7 @@ impl EventIngest {
         metadata.name = None;
         metadata.generate_name = Some(format!("{repository}-slack-"));
         let object = write::object::<DeploymentCommand>(metadata, json!({ "spec": spec }));
-        let created = self.common.cluster.create(write::INTAKE, &object).await?;
+        let created = self.common.cluster.create(write::INGEST, &object).await?;
         Ok(created.uid().unwrap_or_default())
     }
 
@@ -355,7 +355,7 @@ impl EventIngest {
         let number = spec.pull_request.as_ref().map(|reference| reference.number);
         let metadata = self.metadata(namespace, name, &spec.repository_ref.name, number);
         let object = write::object::<DeploymentRequest>(metadata, json!({ "spec": spec }));
-        self.common.cluster.create(write::INTAKE, &object).await.map(|_| ())
+        self.common.cluster.create(write::INGEST, &object).await.map(|_| ())
     }
 
     /// Whether the request has been deleted, or has recorded this deployment. Then the environment
@@ -408,7 +408,7 @@ impl EventIngest {
     fn recently_applied(&self, deployment: i64) -> Arc<OnceCell<Instant>> {
         let mut known = self.recently_applied.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, cell| match cell.get() {
-            Some(at) => at.elapsed() < STORE_LAGS,
+            Some(at) => at.elapsed() < INDEX_LAG,
             None => Arc::strong_count(cell) > 1,
         });
         Arc::clone(known.entry(deployment).or_default())
@@ -426,7 +426,7 @@ impl EventIngest {
             ..self.metadata(namespace, name, &spec.repository_ref.name, number)
         };
         let object = write::object::<PreviewEnvironment>(metadata, json!({ "spec": spec }));
-        match self.common.cluster.apply(&Actor::Operator, write::INTAKE, &object).await {
+        match self.common.cluster.apply(&Actor::Operator, write::INGEST, &object).await {
             Ok(applied) => {
                 let applied: PreviewEnvironment = write::typed(applied)?;
                 self.common.objects.environments.wrote(applied.clone());
@@ -627,8 +627,8 @@ pub(super) fn newest_event<K: kube::Resource>(object: &K) -> Option<&str> {
 }
 
 #[async_trait]
-impl Intake for EventIngest {
-    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError> {
+impl Ingest for EventIngest {
+    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IngestError> {
         Ok(self.apply(&event, EventSource::Reported(delivery)).await?)
     }
 }

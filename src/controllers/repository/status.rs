@@ -74,7 +74,7 @@ pub(super) async fn record(
     let status = PreviewRepositoryStatus { observed_generation: generation, conditions: list };
     if before != Some(&status) {
         let cluster = &*context.common.cluster;
-        let written = write::status(cluster, write::CATALOG, repository, &status).await?;
+        let written = write::status(cluster, write::CONFIGURATION, repository, &status).await?;
         context.common.objects.repositories.wrote(written);
         let about = write::reference(repository);
         events::of_trouble(about, &known, &status.conditions, &context.common).await;

@@ -203,6 +203,25 @@ pub fn source(pull_request: &PullRequest) -> PullRequestSource {
     }
 }
 
+/// Checks a pull request whose head a command is to deploy. The person who gives the command has
+/// push access, but the author of the commit may not: a fork needs the class's permission.
+///
+/// # Errors
+/// `ForkNotAllowed`.
+pub fn command_allowed(
+    class: &ClassPullRequests,
+    class_name: &str,
+    pull_request: &PullRequest,
+) -> Result<(), Mistake> {
+    if pull_request.is_fork() && class.forks == Permission::Deny {
+        let message = format!(
+            "its head is in another repository (a fork), and PreviewClass {class_name} denies spec.pullRequests.forks"
+        );
+        return Err(Mistake { reason: Reason::ForkNotAllowed, message });
+    }
+    Ok(())
+}
+
 /// Checks forks, drafts and bots: they have environments only where the PreviewRepository requests
 /// it and the class allows it.
 fn kind_allowed(
@@ -507,5 +526,18 @@ mod tests {
         let fork = PullRequest { head_repository_id: Some(200), ..pull_request() };
         let verdict = judge(&ClassPullRequests::default(), "standard", &environment, &fork, HEAD, false);
         assert_eq!(reason(&verdict), "ForkNotAllowed");
+    }
+
+    #[test]
+    fn a_command_deploys_a_fork_only_where_the_class_allows_forks() {
+        let fork = PullRequest { head_repository_id: Some(200), ..pull_request() };
+        let (denies, allows) = (
+            ClassPullRequests::default(),
+            ClassPullRequests { forks: Permission::Allow, ..ClassPullRequests::default() },
+        );
+        let mistake = command_allowed(&denies, "standard", &fork).unwrap_err();
+        assert_eq!(mistake.reason, Reason::ForkNotAllowed);
+        assert_eq!(command_allowed(&allows, "standard", &fork), Ok(()));
+        assert_eq!(command_allowed(&denies, "standard", &pull_request()), Ok(()));
     }
 }

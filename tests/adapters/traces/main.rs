@@ -66,7 +66,7 @@ fn traced() {
         let served = Served::start().await;
         let answer = served.ask(delivery(&secret(), b"{}", &[("X-GitHub-Event", "ping")])).await;
         assert_eq!(answer.status, 202, "{}", answer.message);
-        *served.intake.result.lock().unwrap() = Err(matinee::ports::IntakeError::Unavailable("away".into()));
+        *served.ingest.result.lock().unwrap() = Err(matinee::ports::IngestError::Unavailable("away".into()));
         served.ask(delivery(&secret(), b"{}", &[("X-GitHub-Event", "ping")])).await;
         ask_github().await;
     });

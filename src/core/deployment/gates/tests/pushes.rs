@@ -77,7 +77,7 @@ struct Model {
     deployments: Vec<String>,
     pushes: usize,
     last_push: Option<String>,
-    /// Number of times that the intake wrote a request.
+    /// Number of times that the ingest wrote a request.
     writes: usize,
     fails: bool,
 }
@@ -153,7 +153,7 @@ impl Model {
         self.now = now;
     }
 
-    /// Handles a push as the intake does.
+    /// Handles a push as the ingest does.
     fn take_in(&mut self, branch: usize, sha: &str, pushed_at: Option<Timestamp>) {
         let spec = DeploymentRequestSpec {
             sha: sha.to_owned(),

@@ -1,5 +1,5 @@
-//! The crate has six layers, called floors, and each uses only those below it. A path to a higher
-//! floor fails here.
+//! The crate has six layers, called layers, and each uses only those below it. A path to a higher
+//! layer fails here.
 //!
 //! The test reads the tokens of every file in `src/`: paths in comments and strings don't count,
 //! and paths in macros do.
@@ -70,17 +70,17 @@ fn imports_from_upper_floors_are_rejected_in_any_spelling() {
         "mod inner { mod most { use super::super::super::super::ports; } }",
         "#[cfg(test)]\nmod tests { use crate::ports::Clock; }",
     ] {
-        refused("core/plan.rs", code, "(floor 1)");
+        refused("core/plan.rs", code, "(layer 1)");
     }
-    refused("core/plan/mod.rs", "use super::super::ports::Forge;", "(floor 1)");
-    refused("api/mod.rs", "use crate::adapters::github;", "uses adapters::github (floor 2)");
-    refused("ports/forge.rs", "use crate::adapters::github;", "uses adapters::github (floor 2)");
-    refused("core/plan.rs", "use crate::metrics::Metrics;", "uses metrics::Metrics (floor 1)");
-    refused("metrics/mod.rs", "use crate::adapters::process;", "uses adapters::process (floor 2)");
-    refused("adapters/github/mod.rs", "use crate::controllers::Options;", "(floor 4)");
-    refused("controllers/start.rs", "use crate::settings::Settings;", "(floor 5)");
-    refused("runtime/runner.rs", "use crate::controllers::request;", "(floor 4)");
-    refused("controllers/mod.rs", "use crate::server;", "uses server (floor 5)");
+    refused("core/plan/mod.rs", "use super::super::ports::Forge;", "(layer 1)");
+    refused("api/mod.rs", "use crate::adapters::github;", "uses adapters::github (layer 2)");
+    refused("ports/forge.rs", "use crate::adapters::github;", "uses adapters::github (layer 2)");
+    refused("core/plan.rs", "use crate::metrics::Metrics;", "uses metrics::Metrics (layer 1)");
+    refused("metrics/mod.rs", "use crate::adapters::process;", "uses adapters::process (layer 2)");
+    refused("adapters/github/mod.rs", "use crate::controllers::Options;", "(layer 4)");
+    refused("controllers/start.rs", "use crate::settings::Settings;", "(layer 5)");
+    refused("runtime/runner.rs", "use crate::controllers::request;", "(layer 4)");
+    refused("controllers/mod.rs", "use crate::server;", "uses server (layer 5)");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn each_door_is_told_once() {
         "use crate::{\n    api,\n    cli::run as go,\n};\nfn f() { crate::cli::run(); crate::cli::run() }";
     assert_eq!(
         violations("core/gate.rs", code),
-        ["src/core/gate.rs: core (floor 0) uses cli::run (floor 5)",]
+        ["src/core/gate.rs: core (layer 0) uses cli::run (layer 5)",]
     );
 }
 
@@ -107,7 +107,7 @@ fn downstairs_and_the_same_floor_are_allowed() {
     );
     allowed("adapters/github/queue.rs", "use super::answer::Answer; use crate::adapters::github::path;");
     allowed("controllers/start.rs", "use crate::adapters::{github, kubernetes}; use crate::ports;");
-    allowed("server/mod.rs", "use crate::ports::Intake; use crate::settings;");
+    allowed("server/mod.rs", "use crate::ports::Ingest; use crate::settings;");
     allowed("main.rs", "fn main() { matinee::cli::main() }");
     allowed(
         "core/gate.rs",
@@ -118,9 +118,9 @@ fn downstairs_and_the_same_floor_are_allowed() {
 
 #[test]
 fn a_new_folder_needs_a_floor() {
-    refused("attic/mod.rs", "", "\"attic\" has no floor");
-    refused("cli/run.rs", "use crate::attic::Trunk;", "\"attic\" has no floor");
-    refused("cli/run.rs", "use crate::*;", "\"*\" has no floor");
+    refused("attic/mod.rs", "", "\"attic\" has no layer");
+    refused("cli/run.rs", "use crate::attic::Trunk;", "\"attic\" has no layer");
+    refused("cli/run.rs", "use crate::*;", "\"*\" has no layer");
 }
 
 #[test]

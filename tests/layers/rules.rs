@@ -2,7 +2,7 @@
 
 use crate::paths::{Found, paths};
 
-/// Modules of the crate's root, by floor.
+/// Modules of the crate's root, by layer.
 const FLOORS: [(&str, u8); 12] = [
     ("api", 0),
     ("core", 0),
@@ -18,8 +18,8 @@ const FLOORS: [(&str, u8); 12] = [
     ("main", 5),
 ];
 
-/// Modules without side effects: the ground floor, the metrics, and the decisions about GitHub that
-/// no other floor needs.
+/// Modules without side effects: the ground layer, the metrics, and the decisions about GitHub that
+/// no other layer needs.
 const PURE: [&str; 11] = [
     "api",
     "core",
@@ -83,8 +83,8 @@ const NOT_PURE_AT_THE_END: [&str; 9] = [
 const NOT_PURE_AS_A_WHOLE: [&str; 6] =
     ["kube::*", "kube::api::*", "std::*", "std::time::*", "std::net::*", "kube::as"];
 
-fn floor(module: &str) -> Option<u8> {
-    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
+fn layer(module: &str) -> Option<u8> {
+    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
 }
 
 /// Returns the violations in a file, given by its path below `src/`: one line each.
@@ -93,13 +93,13 @@ pub fn violations(file: &str, code: &str) -> Vec<String> {
     if module.last().is_some_and(|last| last == "mod") {
         module.pop();
     }
-    // The crate's root only declares the floors.
+    // The crate's root only declares the layers.
     if module == ["lib"] {
         return Vec::new();
     }
-    if floor(&module[0]).is_none() {
+    if layer(&module[0]).is_none() {
         return vec![format!(
-            "src/{file}: \"{}\" has no floor: give it one in tests/floors/rules.rs",
+            "src/{file}: \"{}\" has no layer: give it one in tests/layers/rules.rs",
             module[0]
         )];
     }
@@ -114,7 +114,7 @@ pub fn violations(file: &str, code: &str) -> Vec<String> {
 
 fn violation(found: &Found) -> Option<String> {
     let own = &found.module[0];
-    let own_floor = floor(own)?;
+    let own_floor = layer(own)?;
     let Some(target) = in_this_crate(found) else {
         let module = found.module.join("::");
         let is_in = |pure: &&str| module == **pure || module.starts_with(&format!("{pure}::"));
@@ -122,11 +122,11 @@ fn violation(found: &Found) -> Option<String> {
     };
     // `crate` alone occurs in `pub(crate)`.
     let first = target.first()?;
-    let Some(target_floor) = floor(first) else {
-        return Some(format!("\"{first}\" has no floor: give it one in tests/floors/rules.rs"));
+    let Some(target_floor) = layer(first) else {
+        return Some(format!("\"{first}\" has no layer: give it one in tests/layers/rules.rs"));
     };
     if target_floor > own_floor {
-        return Some(format!("{own} (floor {own_floor}) uses {} (floor {target_floor})", target.join("::")));
+        return Some(format!("{own} (layer {own_floor}) uses {} (layer {target_floor})", target.join("::")));
     }
     match (own.as_str(), found.module.get(1), target.get(1)) {
         ("adapters", Some(adapter), Some(other))

@@ -1,4 +1,4 @@
-//! The entrances: receivers of deliveries from GitHub and Slack, and the intake of events.
+//! The entrances: receivers of deliveries from GitHub and Slack, and the ingest of events.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use crate::core::signature::Signature;
 
 /// Why a delivery or an event was not accepted. The texts appear in the sender's log.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum IntakeError {
+pub enum IngestError {
     /// No known secret matches the signature.
     #[error("{0}")]
     NotSigned(String),
@@ -25,7 +25,7 @@ pub enum IntakeError {
     Unavailable(String),
 }
 
-impl From<ClusterError> for IntakeError {
+impl From<ClusterError> for IngestError {
     fn from(error: ClusterError) -> Self {
         match error {
             ClusterError::Refused { message, .. } => Self::Refused(message),
@@ -58,7 +58,7 @@ pub trait Receiver<D: Send>: Send + Sync {
 
     /// Checks the signature of the raw body, and applies the delivery. Returns once its effect is
     /// in the Kubernetes API.
-    async fn accept(&self, delivery: D, body: Body) -> Result<Self::Answer, IntakeError>;
+    async fn accept(&self, delivery: D, body: Body) -> Result<Self::Answer, IngestError>;
 }
 
 /// What the headers of a webhook delivery by GitHub say.
@@ -88,9 +88,9 @@ pub enum GithubAnswer {
 
 /// Receives GitHub's events, after their delivery was checked.
 #[async_trait]
-pub trait Intake: Send + Sync {
+pub trait Ingest: Send + Sync {
     /// Applies an event, and returns once its effect is in the Kubernetes API. The returned
     /// sentence says what was done, for GitHub's delivery log. `delivery` is the webhook delivery
     /// that reported it.
-    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IntakeError>;
+    async fn accept(&self, event: Event, delivery: Option<Delivery>) -> Result<String, IngestError>;
 }
