@@ -63,6 +63,7 @@ pub use helm::helm;
 pub use image::Image;
 pub use objects::{apply, client};
 pub use prometheus::{prometheus, promtool};
+pub use sample::SAMPLE_IMAGE;
 
 /// Kind of node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
