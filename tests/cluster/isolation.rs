@@ -3,7 +3,7 @@
 //! elsewhere.
 
 use anyhow::{Context as _, Result, ensure};
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use playground::stage::{NewProject, Stage};
 use serde_json::json;
 
@@ -17,7 +17,7 @@ tests![
     a_preview_does_not_reach_another_preview(node),
     a_preview_is_closed_to_pods_of_other_namespaces(node),
     a_preview_reaches_its_own_services_and_dns(node),
-    a_class_opens_the_internet_but_not_the_metadata_address(node),
+    a_class_opens_the_internet_but_no_private_address(node),
     a_preview_is_confined_from_its_first_moment(node),
     a_preview_is_closed_to_a_gateway_that_its_class_does_not_admit(node),
 ];
@@ -42,6 +42,14 @@ fn internet(stage: &Stage) -> Result<String> {
     Ok(stage.playground().outside_address().context("nothing listens there")?.to_string())
 }
 
+/// Returns the API server's own address, behind its service.
+async fn api_server(stage: &Stage) -> Result<String> {
+    let slices = stage.objects("discovery.k8s.io/v1", "EndpointSlice", Some("default"));
+    let slice = slices.get("kubernetes").await?;
+    let address = slice.data["endpoints"][0]["addresses"][0].as_str().context("no address")?;
+    Ok(format!("{address}:{}", slice.data["ports"][0]["port"]))
+}
+
 async fn a_preview_does_not_reach_the_metadata_address(stage: &Stage) -> Result<()> {
     let (preview, _) = preview(stage, NewProject::new("isolation-metadata")).await?;
     let control = unconfined_pod(stage, "isolation-metadata-control", &[]).await?;
@@ -53,11 +61,7 @@ async fn a_preview_does_not_reach_the_metadata_address(stage: &Stage) -> Result<
 async fn a_preview_does_not_reach_the_api_server(stage: &Stage) -> Result<()> {
     let (preview, _) = preview(stage, NewProject::new("isolation-api")).await?;
     let control = unconfined_pod(stage, "isolation-api-control", &[]).await?;
-    let slices = stage.objects("discovery.k8s.io/v1", "EndpointSlice", Some("default"));
-    let slice = slices.get("kubernetes").await?;
-    let address = slice.data["endpoints"][0]["addresses"][0].as_str().context("no address")?;
-    let endpoint = format!("{address}:{}", slice.data["ports"][0]["port"]);
-    for server in ["kubernetes.default.svc.cluster.local:443", &endpoint] {
+    for server in ["kubernetes.default.svc.cluster.local:443", &api_server(stage).await?] {
         reaches(stage, &control, server).await?;
         does_not_reach(stage, &preview, server).await?;
     }
@@ -92,17 +96,22 @@ async fn a_preview_reaches_its_own_services_and_dns(stage: &Stage) -> Result<()>
     Ok(())
 }
 
-async fn a_class_opens_the_internet_but_not_the_metadata_address(stage: &Stage) -> Result<()> {
+async fn a_class_opens_the_internet_but_no_private_address(stage: &Stage) -> Result<()> {
     let name = "isolation-internet";
     stage.class_like(name, |class| class["isolation"]["network"]["egressTo"] = json!(["0.0.0.0/0"])).await?;
     let (open, closed) = (NewProject::new(name).class(name), NewProject::new("isolation-no-internet"));
     let ((open, _), (closed, _)) = tokio::try_join!(preview(stage, open), preview(stage, closed))?;
-    let control = unconfined_pod(stage, "isolation-internet-control", &[]).await?;
-    let (internet, metadata) = (internet(stage)?, metadata(stage)?);
+    let control_namespace = "isolation-internet-control";
+    let control = unconfined_pod(stage, control_namespace, &[]).await?;
+    let internet = internet(stage)?;
     reaches(stage, &open, &internet).await?;
     does_not_reach(stage, &closed, &internet).await?;
-    reaches(stage, &control, &metadata).await?;
-    does_not_reach(stage, &open, &metadata).await
+    for address in [metadata(stage)?, api_server(stage).await?, pod_address(stage, control_namespace).await?]
+    {
+        reaches(stage, &control, &address).await?;
+        does_not_reach(stage, &open, &address).await?;
+    }
+    Ok(())
 }
 
 /// The application tries to connect as soon as its container runs, before the cluster knows the
@@ -135,7 +144,7 @@ async fn a_preview_is_closed_to_a_gateway_that_its_class_does_not_admit(stage: &
     let routes = stage.objects("gateway.networking.k8s.io/v1", "HTTPRoute", Some(&namespace));
     let url = stage
         .wait_for("the preview has a route", SOON, async || {
-            let routes = routes.list(&kube::api::ListParams::default()).await?.items;
+            let routes = routes.list(&ListParams::default()).await?.items;
             let host = routes.first().and_then(|route| route.data["spec"]["hostnames"][0].as_str());
             let host = host.context("no route yet")?;
             Ok(format!("http://{host}:{}", stage.playground().gateway_port()))
