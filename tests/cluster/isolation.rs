@@ -1,4 +1,4 @@
-//! The network of previews: what they reach and what reaches them, with NetworkPolicies enforced.
+//! The network of previews: what they reach and what reaches them, with network policies enforced.
 //! Each test that an address can't be reached has a control: the same address can be reached from
 //! elsewhere.
 

@@ -137,7 +137,7 @@ SystemdCgroup = false
     /// Configures a pair of interfaces for each pod, with one range of addresses and without
     /// translation, so that pods are reached by their own addresses. No bridge connects the pods:
     /// every packet between two of them is routed, and passes the filter that enforces
-    /// NetworkPolicies.
+    /// network policies.
     fn write_pod_network(&self) -> Result<()> {
         let folder = self.of.home.make("containerd/cni")?;
         let network = json!({

@@ -1,4 +1,4 @@
-//! Enforces NetworkPolicies, with kube-router's policy controller as a program of the node.
+//! Enforces network policies, with kube-router's policy controller as a program of the node.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -16,11 +16,11 @@ pub(crate) const MANIFEST: &str = include_str!("../manifests/policies.yaml");
 
 /// Filter that drops packets from and to pods that kube-router doesn't know yet.
 ///
-/// kube-router learns a pod's address from its status, which kubelet writes about a second after
-/// the pod's containers started. Until then kube-router lets all its packets pass. It marks each
-/// packet that complies with the policies of the pods that it knows, so a packet without the mark
-/// belongs to no known pod. Replies have no mark, because kube-router accepts them earlier. The
-/// node's own requests, such as the kubelet's probes, are not forwarded and always pass.
+/// kube-router learns a pod's address from its status, which kubelet writes some time after the
+/// pod's containers started. Until then kube-router lets all its packets pass. It marks each packet
+/// that complies with the policies of the pods that it knows, so a packet without the mark belongs
+/// to no known pod. Replies have no mark, because kube-router accepts them earlier. The node's own
+/// requests, such as the kubelet's probes, are not forwarded and always pass.
 const GATE: &str = r#"
 table inet playground-policies {
   chain forward {
