@@ -376,7 +376,8 @@ pub struct NetworkIsolation {
     #[schemars(length(max = 50), inner(length(max = 50)), extend("x-kubernetes-validations" = [address_ranges()]))]
     pub ingress_from: Vec<String>,
     /// Address ranges (CIDR) that previews may connect to, for example `0.0.0.0/0` for the
-    /// Internet. At most 50.
+    /// Internet. A range that is wider than a private range, such as `10.0.0.0/8`, does not include
+    /// it: list the private addresses that previews need. At most 50.
     #[schemars(length(max = 50), inner(length(max = 50)), extend("x-kubernetes-validations" = [address_ranges()]))]
     pub egress_to: Vec<String>,
 }

@@ -152,7 +152,6 @@ async fn the_namespace_is_guarded(stage: &Stage, project: &Project, number: u64)
         ("v1", "ResourceQuota"),
         ("v1", "LimitRange"),
         ("networking.k8s.io/v1", "NetworkPolicy"),
-        ("v1", "ServiceAccount"),
         ("rbac.authorization.k8s.io/v1", "RoleBinding"),
         ("apps/v1", "Deployment"),
         ("v1", "Service"),

@@ -18,6 +18,7 @@ mod health;
 mod idempotence;
 mod ingress;
 mod invalid_config;
+mod isolation;
 mod lifecycle;
 mod long_names;
 mod pending;
@@ -25,6 +26,7 @@ mod promotion;
 mod pushes;
 mod quiescence;
 mod rbac;
+mod reach;
 #[path = "../cli/connect/run.rs"]
 mod run;
 mod schema;
@@ -52,6 +54,7 @@ const GROUPS: &[Group] = &[
     group("commands", commands::TESTS),
     group("slack", slack::TESTS),
     group("health", health::TESTS),
+    group("isolation", isolation::TESTS),
     group("long_names", long_names::TESTS),
     group("pending", pending::TESTS),
     group("sweep", sweep::TESTS),

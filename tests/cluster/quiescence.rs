@@ -12,10 +12,9 @@ use playground::stage::{NewProject, Project, Stage};
 use crate::support::{condition_is, live, name_of, namespace_of, settle, shows, swept, url_of};
 
 /// Kinds that an environment consists of.
-pub const KINDS: [(&str, &str); 8] = [
+pub const KINDS: [(&str, &str); 7] = [
     ("v1", "ResourceQuota"),
     ("v1", "LimitRange"),
-    ("v1", "ServiceAccount"),
     ("v1", "Service"),
     ("apps/v1", "Deployment"),
     ("networking.k8s.io/v1", "NetworkPolicy"),

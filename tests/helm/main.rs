@@ -7,11 +7,14 @@
 #[allow(dead_code)] // shared with the cluster tests, which need more of it
 mod harness;
 mod install;
+mod isolation;
 mod monitoring;
 mod pods;
 #[path = "../cluster/quiescence.rs"]
 #[allow(dead_code)] // shared with the cluster tests, which need more of it
 mod quiescence;
+#[path = "../cluster/reach.rs"]
+mod reach;
 mod replicas;
 mod settings;
 #[path = "../cluster/support.rs"]
@@ -29,6 +32,7 @@ use serde_json::json;
 
 const GROUPS: &[Group] = &[
     group("install", install::TESTS),
+    group("isolation", isolation::TESTS),
     group("settings", settings::TESTS),
     group("replicas", replicas::TESTS),
     group("monitoring", monitoring::TESTS),

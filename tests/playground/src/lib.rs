@@ -23,6 +23,8 @@ mod machine;
 mod network;
 mod node;
 mod objects;
+mod outside;
+mod policies;
 mod processes;
 mod programs;
 mod progress;
@@ -61,6 +63,7 @@ pub use helm::helm;
 pub use image::Image;
 pub use objects::{apply, client};
 pub use prometheus::{prometheus, promtool};
+pub use sample::SAMPLE_IMAGE;
 
 /// Kind of node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,6 +184,7 @@ impl Playground {
         if let Some(cgroups) = cgroups {
             tunables::keep(&self.home.run())?;
             network::make()?;
+            policies::close()?;
             cgroups.make()?;
             took("network and cgroups");
         }
@@ -195,6 +199,7 @@ impl Playground {
         control_plane.start_api(processes, settings.fsync, &settings.record_writes_of)?;
         let node = Node { of: &control_plane };
         if let Some(sample) = &self.sample {
+            outside::start(sample, processes)?;
             node.start_containerd(processes).await?;
             let pause = Image { entrypoint: &["/sample", "pause"], ..sample_image(sample::PAUSE_IMAGE, &[]) };
             let files = [("/sample", sample.as_path())];
@@ -213,6 +218,7 @@ impl Playground {
             node.start_kubelet(processes)?;
             dns::start(&control_plane, processes)?;
             apply(&client, dns::MANIFEST).await?;
+            apply(&client, policies::MANIFEST).await?;
         } else {
             simulated::start(&control_plane, processes)?;
             objects::apply_object(&client, simulated::node()).await?;
@@ -230,6 +236,10 @@ impl Playground {
                 objects::has_condition(&client, &kind, node::NAME, "Ready").await
             })
             .await?;
+        if cgroups.is_some() {
+            // kube-router ends without its node.
+            policies::start(&control_plane, processes)?;
+        }
         took("node");
         // The API server rejects pods until the controllers have created their namespace's account.
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
@@ -283,6 +293,18 @@ impl Playground {
     /// the cluster. `None` when no pod runs.
     pub fn host_address(&self) -> Option<Ipv4Addr> {
         self.simulated_reason.is_none().then_some(network::HOST_ADDRESS)
+    }
+
+    /// Returns the address outside the cluster at which something listens, and which stands for the
+    /// Internet. `None` when no pod runs.
+    pub fn outside_address(&self) -> Option<SocketAddr> {
+        self.simulated_reason.is_none().then_some(outside::INTERNET)
+    }
+
+    /// Returns the address at which clouds give an instance its credentials. Something listens
+    /// there. `None` when no pod runs.
+    pub fn metadata_address(&self) -> Option<SocketAddr> {
+        self.simulated_reason.is_none().then_some(outside::METADATA)
     }
 
     /// Returns the folder with the programs' logs, one file each, and with those of the containers

@@ -1,4 +1,4 @@
-//! Checks that this machine can run a real node, and finds the two system programs that it needs.
+//! Checks that this machine can run a real node, and finds the system programs that it needs.
 
 use std::env;
 use std::path::PathBuf;
@@ -11,9 +11,16 @@ use crate::network;
 use crate::processes::run;
 use crate::progress::Progress;
 
-/// Programs that the Go client alone can't build: runc needs libseccomp, nft is written in C.
-const SYSTEM: &[(&str, &str)] =
-    &[("runc", "runc"), ("nft", "nftables"), ("ip", "iproute2"), ("nsenter", "util-linux")];
+/// Programs that the Go client alone can't build, and their packages: runc needs libseccomp, the
+/// others are written in C.
+const SYSTEM: &[(&str, &str)] = &[
+    ("runc", "runc"),
+    ("nft", "nftables"),
+    ("iptables", "iptables"),
+    ("ipset", "ipset"),
+    ("ip", "iproute2"),
+    ("nsenter", "util-linux"),
+];
 
 /// Returns the path of a program on `PATH`, or in the folders of administrators' programs.
 pub(crate) fn on_path(program: &str) -> Option<PathBuf> {

@@ -1,6 +1,7 @@
 //! The node's network: a network namespace that is connected to the machine by one pair of virtual
-//! interfaces. The machine's own network doesn't change, the namespace has no route to the outside,
-//! and deleting it removes everything in it.
+//! interfaces. The machine's own network doesn't change, the namespace has no route to the machine's
+//! own outside, and deleting it removes everything in it. A second namespace beyond the node stands
+//! for the outside.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -25,18 +26,37 @@ pub(crate) const POD_NETWORK: &str = "10.244.0.0/24";
 /// Addresses of services. A /24 would end at about 250 of them.
 pub(crate) const SERVICE_NETWORK: &str = "10.96.0.0/16";
 
-/// Returns the file by which `ip` keeps the namespace.
-fn namespace_file() -> PathBuf {
-    PathBuf::from("/var/run/netns").join(NAME)
+/// The name of the network namespace that stands for the outside.
+const OUTSIDE: &str = "matinee-playground-outside";
+/// The node's interface to the outside.
+const OUTSIDE_INTERFACE: &str = "matinee-outside";
+/// The node's address as the outside sees it, and an address outside. Nothing on the Internet has
+/// them: they are for documentation (RFC 5737).
+const NODE_ADDRESS_OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+pub(crate) const OUTSIDE_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+/// The address at which clouds give an instance its credentials.
+pub(crate) const METADATA_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
+/// Returns the file by which `ip` keeps a namespace.
+fn namespace_file(name: &str) -> PathBuf {
+    PathBuf::from("/var/run/netns").join(name)
 }
 
-/// Returns a command that runs a program in the namespace. It execs the program, so the process id
-/// stays.
-///
-/// `ip netns exec` doesn't work, because it hides /sys/fs/cgroup from the program.
+/// Returns a command that runs a program in the node's namespace. It execs the program, so the
+/// process id stays.
 pub(crate) fn inside(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    within(NAME, program)
+}
+
+/// Returns a command that runs a program in the namespace that stands for the outside.
+pub(crate) fn outside(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    within(OUTSIDE, program)
+}
+
+/// `ip netns exec` doesn't work, because it hides /sys/fs/cgroup from the program.
+fn within(namespace: &str, program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new("nsenter");
-    command.arg(format!("--net={}", namespace_file().display())).arg("--").arg(program);
+    command.arg(format!("--net={}", namespace_file(namespace).display())).arg("--").arg(program);
     command
 }
 
@@ -57,7 +77,8 @@ pub(crate) fn possible() -> Result<()> {
     made.context("a real node needs virtual interfaces, which can't be made here").map(drop)
 }
 
-/// Creates the namespace and its connection. Nothing of that name may be left of an earlier run.
+/// Creates the namespaces and their connections. Nothing of their names may be left of an earlier
+/// run.
 pub(crate) fn make() -> Result<()> {
     ip(&format!("netns add {NAME}"))?;
     ip(&format!("link add {HOST_INTERFACE} type veth peer name {NODE_INTERFACE} netns {NAME}"))?;
@@ -73,26 +94,47 @@ pub(crate) fn make() -> Result<()> {
     // Within the namespace the kernel needs a route to a service's address before it translates the
     // address.
     ip(&format!("-n {NAME} route add {SERVICE_NETWORK} dev lo"))?;
-    run(inside("sh").args(["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"])).map(drop)
+    run(inside("sh").args(["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]))?;
+    make_outside()
 }
 
-/// Returns the processes whose network is the namespace.
+fn make_outside() -> Result<()> {
+    ip(&format!("netns add {OUTSIDE}"))?;
+    ip(&format!(
+        "-n {NAME} link add {OUTSIDE_INTERFACE} type veth peer name {NODE_INTERFACE} netns {OUTSIDE}"
+    ))?;
+    ip(&format!("-n {NAME} addr add {NODE_ADDRESS_OUTSIDE}/30 dev {OUTSIDE_INTERFACE}"))?;
+    ip(&format!("-n {NAME} link set {OUTSIDE_INTERFACE} up"))?;
+    ip(&format!("-n {OUTSIDE} addr add {OUTSIDE_ADDRESS}/30 dev {NODE_INTERFACE}"))?;
+    ip(&format!("-n {OUTSIDE} addr add {METADATA_ADDRESS}/32 dev lo"))?;
+    ip(&format!("-n {OUTSIDE} link set {NODE_INTERFACE} up"))?;
+    ip(&format!("-n {OUTSIDE} link set lo up"))?;
+    // Pods keep their addresses outside, so the outside needs a way back.
+    ip(&format!("-n {OUTSIDE} route add default via {NODE_ADDRESS_OUTSIDE}"))?;
+    ip(&format!("-n {NAME} route add {METADATA_ADDRESS}/32 via {OUTSIDE_ADDRESS}")).map(drop)
+}
+
+/// Returns the processes whose network is one of the namespaces.
 pub(crate) fn processes() -> Vec<i32> {
-    if !namespace_file().exists() {
-        return Vec::new();
-    }
-    ip(&format!("netns pids {NAME}")).unwrap_or_default().lines().filter_map(|pid| pid.parse().ok()).collect()
+    let existing = [NAME, OUTSIDE].into_iter().filter(|name| namespace_file(name).exists());
+    let pids = existing.flat_map(|name| {
+        let pids = ip(&format!("netns pids {name}")).unwrap_or_default();
+        pids.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+    });
+    pids.collect()
 }
 
-/// Removes the namespace and the interfaces that exist.
+/// Removes the namespaces and the interfaces that exist.
 pub(crate) fn remove() -> Result<()> {
     // The interface is removed first: a namespace, with its half of the pair, is deleted some time
     // after its name.
     if PathBuf::from("/sys/class/net").join(HOST_INTERFACE).exists() {
         ip(&format!("link del {HOST_INTERFACE}"))?;
     }
-    if namespace_file().exists() {
-        ip(&format!("netns del {NAME}"))?;
+    for name in [NAME, OUTSIDE] {
+        if namespace_file(name).exists() {
+            ip(&format!("netns del {name}"))?;
+        }
     }
     Ok(())
 }

@@ -129,13 +129,15 @@ SystemdCgroup = false
             socket = self.socket().display(),
             snapshotter = snapshotter(&folder)?,
             pause = sample::PAUSE_IMAGE,
-            cni = self.of.programs.folder("bridge")?.display(),
+            cni = self.of.programs.folder("ptp")?.display(),
             runc = runc.display(),
         ))
     }
 
-    /// Configures one bridge with one range of addresses and without translation, so that pods are
-    /// reached by their own addresses.
+    /// Configures a pair of interfaces for each pod, with one range of addresses and without
+    /// translation, so that pods are reached by their own addresses. No bridge connects the pods:
+    /// every packet between two of them is routed, and passes the filter that enforces
+    /// network policies.
     fn write_pod_network(&self) -> Result<()> {
         let folder = self.of.home.make("containerd/cni")?;
         let network = json!({
@@ -143,11 +145,8 @@ SystemdCgroup = false
             "name": network::NAME,
             "plugins": [
                 {
-                    "type": "bridge",
-                    "bridge": "cni0",
-                    "isGateway": true,
+                    "type": "ptp",
                     "ipMasq": false,
-                    "hairpinMode": true,
                     "ipam": {
                         "type": "host-local",
                         "dataDir": self.of.home.run().join("addresses"),
@@ -225,10 +224,7 @@ SystemdCgroup = false
             "bindAddress": network::NODE_ADDRESS,
             "mode": "nftables",
             "clusterCIDR": network::CLUSTER_NETWORK,
-            // Pods that reach one another through a service are on one bridge. If the kernel
-            // doesn't pass bridged packets to its filter, the answers would come back untranslated;
-            // with the node's address as source they don't.
-            "nftables": {"masqueradeAll": true, "minSyncPeriod": "100ms"},
+            "nftables": {"minSyncPeriod": "100ms"},
             // kube-proxy must not change the machine's own limits.
             "conntrack": {"maxPerCore": 0, "min": 0},
         });

@@ -84,11 +84,21 @@ const CNI: Family = Family {
     version_variable: "",
     version_arguments: &[],
     programs: &[
-        ("bridge", "github.com/containernetworking/plugins/plugins/main/bridge"),
         ("loopback", "github.com/containernetworking/plugins/plugins/main/loopback"),
+        ("ptp", "github.com/containernetworking/plugins/plugins/main/ptp"),
         ("host-local", "github.com/containernetworking/plugins/plugins/ipam/host-local"),
         ("portmap", "github.com/containernetworking/plugins/plugins/meta/portmap"),
     ],
+};
+
+const KUBE_ROUTER: Family = Family {
+    name: "kube-router",
+    module: "github.com/cloudnativelabs/kube-router/v2",
+    tags: "",
+    stamped: &[],
+    version_variable: "",
+    version_arguments: &[],
+    programs: &[("kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router")],
 };
 
 const COREDNS: Family = Family {
@@ -132,7 +142,7 @@ const HELM: Family = Family {
 };
 
 /// Programs of a cluster with a real node, and of one with a simulated node.
-const NODE: &[&Family] = &[&KUBERNETES, &ETCD, &CONTAINERD, &CNI, &COREDNS, &TRAEFIK];
+const NODE: &[&Family] = &[&KUBERNETES, &ETCD, &CONTAINERD, &CNI, &KUBE_ROUTER, &COREDNS, &TRAEFIK];
 const SIMULATED: &[&Family] = &[&KUBERNETES, &ETCD, &TRAEFIK, &KWOK];
 /// Programs of Kubernetes that only a real node needs.
 const NODE_ONLY: &[&str] = &["kubelet", "kube-proxy"];

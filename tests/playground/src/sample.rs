@@ -8,8 +8,8 @@ use anyhow::Result;
 use crate::cargo;
 use crate::progress::Progress;
 
-/// The image of package `sample`.
-pub(crate) const SAMPLE_IMAGE: &str = "localhost/matinee/sample:1";
+/// The image of package `sample`, once [`crate::Playground::sample_image`] has loaded it.
+pub const SAMPLE_IMAGE: &str = "localhost/matinee/sample:1";
 /// The same program as the pause container, which holds a pod's namespaces.
 pub(crate) const PAUSE_IMAGE: &str = "localhost/matinee/pause:1";
 

@@ -19,11 +19,16 @@ use crate::api::NetworkPolicyMode;
 use crate::core::environment::resolved::Target;
 use crate::core::mistake::{Mistake, Reason};
 
-/// Addresses of cluster DNS that no pod selector matches: the cluster IP that the node-local DNS
-/// cache uses, its link-local address, or a resolver on the node. All ranges are private (RFC 1918,
-/// RFC 6598, RFC 4193) or link-local, so port 53 gives no access to the Internet.
-/// <https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/>
-const RESOLVERS: [&str; 7] = [
+/// Private (RFC 1918, RFC 6598, RFC 4193) and link-local addresses. They have two uses:
+///
+/// - Cluster DNS has one of them where no pod selector matches it: the cluster IP that the
+///   node-local DNS cache uses, its link-local address, or a resolver on the node. Port 53 of them
+///   gives no access to the Internet.
+///   <https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/>
+/// - The cluster's own parts have them: nodes, pods and usually the API server. Matinee excludes
+///   them from a wider range that a class opens, such as the whole Internet. A class opens them by
+///   listing them.
+const PRIVATE: [&str; 7] = [
     "10.0.0.0/8",
     "100.64.0.0/10",
     "169.254.0.0/16",
@@ -34,7 +39,7 @@ const RESOLVERS: [&str; 7] = [
 ];
 /// Addresses of the metadata services with which clouds give an instance its credentials. Matinee
 /// excludes them from every range that a class allows, unless the class lists the address itself.
-const INSTANCE_METADATA: [&str; 2] = ["169.254.169.254", "fd00:ec2::254"];
+const INSTANCE_METADATA: [&str; 2] = ["169.254.169.254/32", "fd00:ec2::254/128"];
 
 pub(super) fn network_policy(target: &Target, marks: &Marks) -> Result<Option<DynamicObject>, Mistake> {
     let network = &target.class.isolation.network;
@@ -50,11 +55,11 @@ pub(super) fn network_policy(target: &Target, marks: &Marks) -> Result<Option<Dy
     let mut from = vec![own_pods()];
     from.extend(gateway_namespace.map(|name| namespace_peer(name)));
     for (index, cidr) in network.ingress_from.iter().enumerate() {
-        from.push(block(cidr, &format!("isolation.network.ingressFrom[{index}]"))?);
+        from.push(block(cidr, &[], &format!("isolation.network.ingressFrom[{index}]"))?);
     }
     let mut to = vec![own_pods()];
     for (index, cidr) in network.egress_to.iter().enumerate() {
-        to.push(block(cidr, &format!("isolation.network.egressTo[{index}]"))?);
+        to.push(block(cidr, &PRIVATE, &format!("isolation.network.egressTo[{index}]"))?);
     }
     let policy = NetworkPolicy {
         metadata: metadata(target, GUARD_RAIL),
@@ -87,7 +92,7 @@ fn dns() -> NetworkPolicyEgressRule {
         }),
         ip_block: None,
     };
-    let resolvers = RESOLVERS.iter().map(|cidr| plain_block(cidr, None));
+    let resolvers = PRIVATE.iter().map(|cidr| plain_block(cidr, None));
     NetworkPolicyEgressRule {
         to: Some(std::iter::once(pods).chain(resolvers).collect()),
         ports: Some(vec![port("UDP"), port("TCP")]),
@@ -116,38 +121,48 @@ fn plain_block(cidr: &str, except: Option<Vec<String>>) -> NetworkPolicyPeer {
     }
 }
 
-fn block(cidr: &str, field: &str) -> Result<NetworkPolicyPeer, Mistake> {
-    let wrong = || {
+/// Returns a range that a class opens, without the ranges `closed` that are narrower, and without
+/// the addresses of metadata services.
+fn block(cidr: &str, closed: &[&str], field: &str) -> Result<NetworkPolicyPeer, Mistake> {
+    let Some(range) = Range::parse(cidr) else {
         let message = format!("the class's {field} \"{cidr}\" isn't a CIDR: use for example 192.0.2.0/24");
-        mistake(Reason::ClassInvalid, message)
+        return Err(mistake(Reason::ClassInvalid, message));
     };
-    let (address, length) = cidr.split_once('/').ok_or_else(wrong)?;
-    let address: IpAddr = address.parse().map_err(|_| wrong())?;
-    let length: u32 = length.parse().map_err(|_| wrong())?;
-    let bits = if address.is_ipv4() { 32 } else { 128 };
-    if length > bits {
-        return Err(wrong());
+    let mut except: Vec<&str> = Vec::new();
+    for narrower in closed.iter().chain(&INSTANCE_METADATA) {
+        let Some(wanted) = Range::parse(narrower) else { continue };
+        let is_closed =
+            except.iter().filter_map(|cidr| Range::parse(cidr)).any(|other| other.contains(wanted));
+        if range.length < wanted.length && range.contains(wanted) && !is_closed {
+            except.push(narrower);
+        }
     }
-    let except: Vec<String> = INSTANCE_METADATA
-        .into_iter()
-        .filter(|_| length < bits)
-        .filter_map(|metadata| Some((metadata, metadata.parse::<IpAddr>().ok()?)))
-        .filter(|(_, metadata)| contains(address, length, *metadata))
-        .map(|(metadata, _)| format!("{metadata}/{bits}"))
-        .collect();
+    let except = except.into_iter().map(str::to_owned).collect::<Vec<_>>();
     Ok(plain_block(cidr, (!except.is_empty()).then_some(except)))
 }
 
-fn contains(network: IpAddr, length: u32, address: IpAddr) -> bool {
-    match (network, address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            let differs = network.to_bits() ^ address.to_bits();
-            differs.leading_zeros() >= length
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            let differs = network.to_bits() ^ address.to_bits();
-            differs.leading_zeros() >= length
-        }
-        _ => false,
+/// A range of addresses in CIDR notation.
+#[derive(Clone, Copy)]
+struct Range {
+    network: IpAddr,
+    length: u32,
+}
+
+impl Range {
+    fn parse(cidr: &str) -> Option<Self> {
+        let (network, length) = cidr.split_once('/')?;
+        let (network, length): (IpAddr, u32) = (network.parse().ok()?, length.parse().ok()?);
+        let bits = if network.is_ipv4() { 32 } else { 128 };
+        (length <= bits).then_some(Self { network, length })
+    }
+
+    /// Returns whether all addresses of another range are in this one.
+    fn contains(self, other: Self) -> bool {
+        let same = match (self.network, other.network) {
+            (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+            (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),
+            _ => return false,
+        };
+        self.length <= other.length && same >= self.length
     }
 }

@@ -324,7 +324,7 @@ fn a_rejected_guard_rail_names_class_and_field() {
 }
 
 #[test]
-fn ranges_that_are_opened_leave_out_the_instance_metadata() {
+fn opened_ranges_exclude_private_addresses_and_instance_metadata() {
     let excepted = |cidr: &str| {
         let mut target = target(GATEWAY, TEMPLATE);
         target.class.isolation.network.egress_to = vec![cidr.to_owned()];
@@ -332,13 +332,20 @@ fn ranges_that_are_opened_leave_out_the_instance_metadata() {
         plan.network_policy.unwrap().data.pointer("/spec/egress/0/to/1/ipBlock").unwrap().clone()
     };
     let open = |cidr: &str| json!({"cidr": cidr});
-    assert_eq!(excepted("0.0.0.0/0"), json!({"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]}));
-    assert_eq!(excepted("::/0"), json!({"cidr": "::/0", "except": ["fd00:ec2::254/128"]}));
-    assert_eq!(
-        excepted("169.254.0.0/16"),
-        json!({"cidr": "169.254.0.0/16", "except": ["169.254.169.254/32"]})
-    );
-    for cidr in ["169.254.169.254/32", "169.253.0.0/16", "10.0.0.0/8", "2001:db8::/32"] {
+    for (cidr, except) in [
+        (
+            "0.0.0.0/0",
+            json!(["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]),
+        ),
+        ("::/0", json!(["fc00::/7", "fe80::/10"])),
+        ("8.0.0.0/6", json!(["10.0.0.0/8"])),
+        ("169.254.0.0/16", json!(["169.254.169.254/32"])),
+        ("169.254.128.0/17", json!(["169.254.169.254/32"])),
+        ("fc00::/7", json!(["fd00:ec2::254/128"])),
+    ] {
+        assert_eq!(excepted(cidr), json!({"cidr": cidr, "except": except}));
+    }
+    for cidr in ["169.254.169.254/32", "169.253.0.0/16", "10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32"] {
         assert_eq!(excepted(cidr), open(cidr));
     }
 }

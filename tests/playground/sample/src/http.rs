@@ -99,7 +99,14 @@ fn respond(method: &str, path: &str, accept: &str, settings: &Settings) -> Answe
                 Err(problem) => Answer::plain("502 Bad Gateway", format!("{address}: {problem}\n")),
             },
         },
-        _ => Answer::plain("404 Not Found", "there are only /, /healthz and /upstream\n"),
+        "/connect" => match path.split_once("?to=") {
+            None => Answer::plain("400 Bad Request", "name a host and a port: /connect?to=web:80\n"),
+            Some((_, address)) => match upstream::connect(address) {
+                Ok(peer) => Answer::plain("200 OK", format!("connected to {peer}\n")),
+                Err(problem) => Answer::plain("502 Bad Gateway", format!("{address}: {problem}\n")),
+            },
+        },
+        _ => Answer::plain("404 Not Found", "there are only /, /healthz, /upstream and /connect\n"),
     }
 }
 
@@ -123,6 +130,20 @@ mod tests {
     fn readiness_follows_the_setting() {
         assert_eq!(respond("GET", "/healthz", "", &settings("false")).status, "200 OK");
         assert_eq!(respond("GET", "/healthz", "", &settings("true")).status, "503 Service Unavailable");
+    }
+
+    #[test]
+    fn a_connection_is_tried_on_request() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let connect = |to: &str| respond("GET", &format!("/connect{to}"), "", &settings(""));
+        assert_eq!(connect(&format!("?to={address}")).body, format!("connected to {address}\n"));
+        drop(listener);
+        let refused = connect(&format!("?to={address}"));
+        assert_eq!(refused.status, "502 Bad Gateway");
+        assert!(refused.body.starts_with(&format!("{address}: {address}: ")), "{}", refused.body);
+        assert_eq!(connect("").status, "400 Bad Request");
+        assert_eq!(connect("?to=nowhere").status, "502 Bad Gateway");
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn run(argument: Option<&str>) -> Result<(), String> {
         }
         Some(other) => return Err(format!("unknown argument `{other}`; there is only `pause`")),
     }
-    let settings = Settings::from_variables(|name| std::env::var(name).ok())?;
+    let mut settings = Settings::from_variables(|name| std::env::var(name).ok())?;
     thread::spawn(move || {
         let _ = signals.forever().next();
         std::process::exit(0);
@@ -62,6 +62,9 @@ fn run(argument: Option<&str>) -> Result<(), String> {
             say("sample: done, as COMPLETE_AFTER asks");
             std::process::exit(0);
         });
+    }
+    if let Some(address) = &settings.connect_at_start {
+        settings.first_connection = upstream::connect_at_start(address);
     }
     thread::sleep(settings.start_delay);
     // The memory is written to, because the kernel allocates it only then.

@@ -30,9 +30,13 @@ pub(crate) fn html(settings: &Settings) -> String {
 }
 
 fn facts(settings: &Settings) -> impl Iterator<Item = (&'static str, &str)> {
-    [("pull request", settings.pull_request.as_str()), ("message", settings.message.as_str())]
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
+    [
+        ("pull request", settings.pull_request.as_str()),
+        ("message", settings.message.as_str()),
+        ("first connection", settings.first_connection.as_str()),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
 }
 
 fn escape(text: &str) -> String {

@@ -26,6 +26,11 @@ pub(crate) struct Settings {
     pub(crate) never_ready: bool,
     /// `UPSTREAM`: `host:port` of another sample, whose answer `/upstream` returns.
     pub(crate) upstream: Option<String>,
+    /// `CONNECT_AT_START`: `host:port` to which it tries to connect for some seconds before it
+    /// listens.
+    pub(crate) connect_at_start: Option<String>,
+    /// The result of that attempt, shown in the answer; empty without one.
+    pub(crate) first_connection: String,
 }
 
 const MOST_MEMORY: usize = 1_024;
@@ -72,6 +77,8 @@ impl Settings {
             memory,
             never_ready,
             upstream: text("UPSTREAM"),
+            connect_at_start: text("CONNECT_AT_START"),
+            first_connection: String::new(),
         })
     }
 }

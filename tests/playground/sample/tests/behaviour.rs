@@ -113,6 +113,18 @@ fn reaches_another_sample_by_name() {
 }
 
 #[test]
+fn a_connection_at_the_start_is_shown() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut sample = Sample::start(&[], &[("PORT", "0"), ("CONNECT_AT_START", &address)]);
+    assert!(get(sample.port(), "/", "*/*").ends_with("\nfirst connection: made\n"));
+    drop(listener);
+    let mut sample = Sample::start(&[], &[("PORT", "0"), ("CONNECT_AT_START", &address)]);
+    let failed = get(sample.port(), "/", "*/*");
+    assert!(failed.contains(&format!("\nfirst connection: {address}: ")), "{failed}");
+}
+
+#[test]
 fn crashes_when_asked() {
     let mut at_once = Sample::start(&[], &[("PORT", "0"), ("CRASH_AFTER", "0")]);
     assert_eq!(at_once.code(), Some(1));

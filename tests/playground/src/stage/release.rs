@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::process::seconds;
 use super::{Place, SYSTEM, Settings, Stage, pods};
-use crate::{Playground, helm};
+use crate::{Playground, helm, network};
 
 /// The release's name.
 pub const RELEASE: &str = "matinee";
@@ -107,6 +107,11 @@ fn usual_values(settings: &Settings, told: &Told<'_>, url: &str, image: Option<&
             "hostnames": [HOST],
         });
         values["extraArgs"] = json!(settings.flags);
+        // The stage and the tests read health and metrics from this machine, which is no pod of the
+        // cluster.
+        let machine = format!("{}/32", network::HOST_ADDRESS);
+        values["networkPolicy"] =
+            json!({"adminFrom": [{"namespaceSelector": {}}, {"ipBlock": {"cidr": machine}}]});
     }
     Ok(values)
 }
