@@ -21,13 +21,16 @@ pub(crate) const MANIFEST: &str = include_str!("../manifests/policies.yaml");
 /// that complies with the policies of the pods that it knows, so a packet without the mark belongs
 /// to no known pod. Replies have no mark, because kube-router accepts them earlier. The node's own
 /// requests, such as the kubelet's probes, are not forwarded and always pass.
+///
+/// The machine's requests pass, too, until kube-router knows the pod. They come from the gateway,
+/// often as soon as a pod is ready, and TCP would repeat a dropped one only after a second.
 const GATE: &str = r#"
 table inet playground-policies {
   chain forward {
     type filter hook forward priority filter + 10; policy accept;
     ct state established,related accept
     iifname "veth*" meta mark & 0x20000 == 0 drop
-    oifname "veth*" meta mark & 0x20000 == 0 drop
+    iifname != "matinee-node" oifname "veth*" meta mark & 0x20000 == 0 drop
   }
   chain input {
     type filter hook input priority filter + 10; policy accept;
