@@ -23,7 +23,8 @@ pub(crate) const MANIFEST: &str = include_str!("../manifests/policies.yaml");
 /// requests, such as the kubelet's probes, are not forwarded and always pass.
 ///
 /// The machine's requests pass, too, until kube-router knows the pod. They come from the gateway,
-/// often as soon as a pod is ready, and TCP would repeat a dropped one only after a second.
+/// which may use a pod as soon as it is ready, and TCP would repeat a dropped packet only after a
+/// second.
 const GATE: &str = r#"
 table inet playground-policies {
   chain forward {
