@@ -79,7 +79,7 @@ fn read(path: &Path) -> anyhow::Result<(String, Value)> {
 mod tests {
     use super::*;
 
-    fn told(name: &str, content: &str) -> String {
+    fn result(name: &str, content: &str) -> String {
         let path = std::env::temp_dir().join(format!("matinee-apply-{}-{name}", std::process::id()));
         std::fs::write(&path, content).unwrap();
         let result = read(&path);
@@ -90,11 +90,11 @@ mod tests {
     #[test]
     fn only_a_class_with_a_name_is_applied() {
         let head = "apiVersion: matinee.dev/v1alpha1\nkind: PreviewClass\n";
-        assert_eq!(told("good", &format!("{head}metadata: {{name: standard}}\nspec: {{}}\n")), "standard");
-        assert!(told("nameless", head).ends_with("has no metadata.name"));
-        let other = told("other", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n");
+        assert_eq!(result("good", &format!("{head}metadata: {{name: standard}}\nspec: {{}}\n")), "standard");
+        assert!(result("nameless", head).ends_with("has no metadata.name"));
+        let other = result("other", "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n");
         assert!(other.ends_with("holds a v1 Secret, not a matinee.dev/v1alpha1 PreviewClass"), "{other}");
-        assert!(told("broken", "a: [").contains("is no YAML"));
+        assert!(result("broken", "a: [").contains("is no YAML"));
         assert!(format!("{:#}", read(Path::new("/nowhere")).unwrap_err()).contains("can't be read"));
     }
 }

@@ -67,7 +67,7 @@ pub async fn operate(
 ) -> anyhow::Result<()> {
     let (sender, secrets) = watch::channel(settings.webhook_secrets.secrets());
     let limits = Limits { body: settings.webhook_max_bytes, ..Limits::default() };
-    let app = server::app(server::Context {
+    let app = server::app(server::ServerContext {
         github: Arc::new(controllers::WebhookReceiver::new(secrets, working.ingest)),
         slack: working.slack,
         environments: working.environments,

@@ -40,11 +40,11 @@ pub struct Controllers {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) ingest: Arc<EventIngest>,
     pub(crate) freshness: Arc<PullRequestFreshness>,
-    pub(crate) configuration: Arc<class_and_template::Context>,
-    pub(crate) repositories: Arc<repository::Context>,
-    pub(crate) requests: Arc<request::Context>,
-    pub(crate) commands: Arc<command::Context>,
-    pub(crate) environments: Arc<environment::Context>,
+    pub(crate) configuration: Arc<class_and_template::ClassAndTemplateContext>,
+    pub(crate) repositories: Arc<repository::RepositoryContext>,
+    pub(crate) requests: Arc<request::RequestContext>,
+    pub(crate) commands: Arc<command::CommandContext>,
+    pub(crate) environments: Arc<environment::EnvironmentContext>,
 }
 
 impl Controllers {
@@ -71,18 +71,18 @@ impl Controllers {
         let publisher = Arc::new(Publisher::new(&watched.queues));
         let (freshness, sweeps) = (Arc::<PullRequestFreshness>::default(), Arc::<Sweeps>::default());
         let ingest = Arc::new(EventIngest::new(Arc::clone(&common), Arc::clone(&freshness)));
-        let configuration = Arc::new(class_and_template::Context {
+        let configuration = Arc::new(class_and_template::ClassAndTemplateContext {
             common: Arc::clone(&common),
             secrets: Arc::clone(&secrets),
             renderer: Arc::clone(&renderer),
         });
-        let repositories = Arc::new(repository::Context {
+        let repositories = Arc::new(repository::RepositoryContext {
             common: Arc::clone(&common),
             publisher: Arc::clone(&publisher),
             ingest: Arc::clone(&ingest),
             sweeps: Arc::clone(&sweeps),
         });
-        let requests = Arc::new(request::Context {
+        let requests = Arc::new(request::RequestContext {
             common: Arc::clone(&common),
             secrets: Arc::clone(&secrets),
             renderer: Arc::clone(&renderer),
@@ -93,7 +93,7 @@ impl Controllers {
             sweeps,
             creations: request::Creations::default(),
         });
-        let commands = Arc::new(command::Context {
+        let commands = Arc::new(command::CommandContext {
             common: Arc::clone(&common),
             secrets,
             chat,
@@ -102,7 +102,7 @@ impl Controllers {
             freshness: Arc::clone(&freshness),
             responses: command::Responses::default(),
         });
-        let environments = Arc::new(environment::Context {
+        let environments = Arc::new(environment::EnvironmentContext {
             common: Arc::clone(&common),
             live,
             renderer,

@@ -31,7 +31,7 @@ const STILL_REJECTED: std::time::Duration = std::time::Duration::from_secs(5);
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// Dependencies of the reconciles of classes and templates.
-pub struct Context {
+pub struct ClassAndTemplateContext {
     pub(super) common: Arc<Common>,
     pub(super) secrets: Arc<dyn Secrets>,
     pub(super) renderer: Arc<dyn Renderer>,
@@ -40,7 +40,7 @@ pub struct Context {
 /// Reconciles a class, within the runner's limits.
 pub fn reconcile_class(
     class: Arc<PreviewClass>,
-    context: Arc<Context>,
+    context: Arc<ClassAndTemplateContext>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
     async move {
         let class = context.common.objects.classes.newest(class);
@@ -111,7 +111,7 @@ fn refused(environment: &PreviewEnvironment) -> Option<&str> {
 /// Reconciles a template, within the runner's limits.
 pub fn reconcile_template(
     template: Arc<PreviewTemplate>,
-    context: Arc<Context>,
+    context: Arc<ClassAndTemplateContext>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
     async move {
         let template = context.common.objects.templates.newest(template);

@@ -59,13 +59,13 @@ impl Replica {
         let mut leader = self.leader.take();
         if let Some(leader) = &mut leader {
             tokio::select! {
-                () = leader.elected() => {}
+                () = leader.acquire() => {}
                 () = self.shutdown.cancelled() => return Ok(()),
                 ended = self.follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
             }
             tokio::select! {
                 biased;
-                why = leader.keep() => anyhow::bail!("this replica no longer leads: {why}"),
+                why = leader.renew_until_lost() => anyhow::bail!("this replica no longer leads: {why}"),
                 () = &mut self.caught_up => {}
                 () = self.shutdown.cancelled() => {}
                 ended = self.follow.join_next() => anyhow::bail!("a watch ended: {ended:?}"),
@@ -82,7 +82,7 @@ impl Replica {
         let controllers = Arc::clone(&self.controllers);
         tokio::select! {
             biased;
-            why = leader.keep() => {
+            why = leader.renew_until_lost() => {
                 // Other tasks end with the process a moment later.
                 controllers.common.forges.close();
                 controllers.publisher.stop();

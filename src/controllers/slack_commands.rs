@@ -11,11 +11,11 @@ use kube::ResourceExt as _;
 use kube::api::GroupVersionKind;
 use tokio::time::Instant;
 
-use super::command::{Context, relay};
+use super::command::{CommandContext, relay};
 use crate::api::{
     DeploymentCommandSpec, LocalReference, PreviewClass, PreviewRepository, SlackConnection, SlackReference,
 };
-use crate::core::chatops::{self, Command, Place, Reply};
+use crate::core::chatops::{self, Channel, Command, Reply};
 use crate::core::deployment::ownership;
 use crate::core::forge::RepositoryName;
 use crate::core::signature::WebhookSecret;
@@ -34,7 +34,7 @@ const SECRETS_LAST: Duration = Duration::from_secs(10);
 
 /// Receives slash commands.
 pub struct SlashCommandReceiver {
-    context: Arc<Context>,
+    context: Arc<CommandContext>,
     /// Signing secrets by the name of their Secret, with the time of the read; `None` when there is
     /// no such secret.
     secrets: Mutex<HashMap<String, (Instant, Option<WebhookSecret>)>>,
@@ -42,7 +42,7 @@ pub struct SlashCommandReceiver {
 
 impl SlashCommandReceiver {
     /// Creates a receiver.
-    pub(super) fn new(context: Arc<Context>) -> Self {
+    pub(super) fn new(context: Arc<CommandContext>) -> Self {
         Self { context, secrets: Mutex::default() }
     }
 
@@ -111,16 +111,16 @@ fn say(text: impl Into<String>) -> ChatMessage {
 
 /// Creates the DeploymentCommand, or returns the message why there is none.
 async fn take(
-    context: &Arc<Context>,
+    context: &Arc<CommandContext>,
     classes: &[Arc<PreviewClass>],
     typed: SlashCommand,
 ) -> Result<ChatMessage, IngestError> {
-    let mut said = match chatops::parse(&typed.text, Place::Slack) {
+    let mut said = match chatops::parse(&typed.text, Channel::Slack) {
         Ok(said) => said,
-        Err(error) => return Ok(say(chatops::reply(&Reply::NotUnderstood(&error), Place::Slack, ""))),
+        Err(error) => return Ok(say(chatops::reply(&Reply::NotUnderstood(&error), Channel::Slack, ""))),
     };
     if said.command == Command::Help {
-        return Ok(say(chatops::reply(&Reply::Help(&[]), Place::Slack, "")));
+        return Ok(say(chatops::reply(&Reply::Help(&[]), Channel::Slack, "")));
     }
     let Some(name) = said.repository.take() else {
         return Ok(say("name the repository, as owner/repo"));
@@ -160,7 +160,7 @@ async fn take(
 /// Returns the PreviewRepository of a GitHub repository under one of these classes; the oldest of
 /// several.
 fn served<'a>(
-    context: &Context,
+    context: &CommandContext,
     classes: &'a [Arc<PreviewClass>],
     name: &RepositoryName,
 ) -> Option<(&'a PreviewClass, Arc<PreviewRepository>)> {
@@ -183,7 +183,7 @@ fn served<'a>(
 
 /// Returns the GitHub logins of Slack users, by their Slack user ids.
 async fn users(
-    context: &Context,
+    context: &CommandContext,
     connection: &SlackConnection,
 ) -> Result<BTreeMap<String, String>, ClusterError> {
     let from = &connection.users_from;

@@ -124,4 +124,9 @@ macro_rules! has_common {
     };
 }
 
-has_common!(class_and_template::Context, repository::Context, request::Context, command::Context);
+has_common!(
+    class_and_template::ClassAndTemplateContext,
+    repository::RepositoryContext,
+    request::RequestContext,
+    command::CommandContext
+);

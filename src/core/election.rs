@@ -11,31 +11,31 @@ use jiff::Timestamp;
 
 /// Durations of the election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct Timing {
     /// How long other replicas wait for a renewal before they take the Lease over, in whole
     /// seconds.
     pub duration: Duration,
     /// How long the holder leads without a renewal. It is shorter than `duration`, so that the
     /// holder has stopped its work before another replica takes over.
-    pub renew_within: Duration,
+    pub renew_deadline: Duration,
     /// Time between two reads or two renewals of the Lease.
-    pub retry: Duration,
+    pub retry_period: Duration,
 }
 
-impl Default for Terms {
+impl Default for Timing {
     /// The values of Kubernetes' own controllers.
     fn default() -> Self {
         Self {
             duration: Duration::from_secs(15),
-            renew_within: Duration::from_secs(10),
-            retry: Duration::from_secs(2),
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_secs(2),
         }
     }
 }
 
 /// Content of a Lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
+pub struct LeaderElectionRecord {
     /// Identity of the holder; `None` after a release, or when nobody ever held the Lease.
     pub holder: Option<String>,
     /// How long the Lease is valid after a renewal.
@@ -50,9 +50,9 @@ pub struct Record {
 
 /// Next step of a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ElectionStep {
     /// Write this record, unless the Lease has changed since it was read.
-    Write(Record),
+    Write(LeaderElectionRecord),
     /// Read the Lease again later.
     Wait,
     /// This replica has lost the Lease: stop all work. The text says why.
@@ -62,9 +62,9 @@ pub enum Step {
 /// State of one replica in the election.
 #[derive(Clone, Debug)]
 pub struct Election {
-    me: String,
-    terms: Terms,
-    seen: Record,
+    identity: String,
+    timing: Timing,
+    seen: LeaderElectionRecord,
     seen_since: Duration,
     /// When the last successful renewal was sent, while this replica leads.
     renewed: Option<Duration>,
@@ -73,12 +73,18 @@ pub struct Election {
 impl Election {
     /// Creates a replica that doesn't lead. `me` must be unique to this replica: it takes a Lease
     /// with this holder for its own, from before a restart.
-    pub fn new(me: String, terms: Terms) -> Self {
-        Self { me, terms, seen: Record::default(), seen_since: Duration::ZERO, renewed: None }
+    pub fn new(identity: String, timing: Timing) -> Self {
+        Self {
+            identity,
+            timing,
+            seen: LeaderElectionRecord::default(),
+            seen_since: Duration::ZERO,
+            renewed: None,
+        }
     }
 
     /// Records the content of the Lease.
-    pub fn observe(&mut self, now: Duration, record: Record) {
+    pub fn observe(&mut self, now: Duration, record: LeaderElectionRecord) {
         if record != self.seen {
             self.seen = record;
             self.seen_since = now;
@@ -86,14 +92,14 @@ impl Election {
     }
 
     /// Records that this replica wrote the Lease. `begun` is when it sent the request.
-    pub fn wrote(&mut self, begun: Duration, record: Record) {
+    pub fn wrote(&mut self, begun: Duration, record: LeaderElectionRecord) {
         self.observe(begun, record);
         self.renewed = Some(begun);
     }
 
     /// Time until which this replica leads without another renewal; `None` when it doesn't lead.
     pub fn leads_until(&self) -> Option<Duration> {
-        self.renewed.map(|renewed| renewed + self.terms.renew_within)
+        self.renewed.map(|renewed| renewed + self.timing.renew_deadline)
     }
 
     /// Holder of the Lease when it was last read.
@@ -102,37 +108,41 @@ impl Election {
     }
 
     /// Decides the next step from what was observed so far.
-    pub fn next(&self, now: Duration, time: Timestamp) -> Step {
+    pub fn next(&self, now: Duration, time: Timestamp) -> ElectionStep {
         match self.leads_until() {
             Some(until) => self.keep(now, time, until),
             None => self.take(now, time),
         }
     }
 
-    fn keep(&self, now: Duration, time: Timestamp, until: Duration) -> Step {
+    fn keep(&self, now: Duration, time: Timestamp, until: Duration) -> ElectionStep {
         match self.holder() {
-            Some(holder) if holder == self.me => {}
-            Some(other) => return Step::Lost(format!("{other} holds the Lease now")),
-            None => return Step::Lost("the Lease is no longer held by this replica".to_owned()),
+            Some(holder) if holder == self.identity => {}
+            Some(other) => return ElectionStep::Lost(format!("{other} holds the Lease now")),
+            None => return ElectionStep::Lost("the Lease is no longer held by this replica".to_owned()),
         }
         if now >= until {
-            let within = self.terms.renew_within.as_secs();
-            return Step::Lost(format!("the Lease could not be renewed within {within} s"));
+            let within = self.timing.renew_deadline.as_secs();
+            return ElectionStep::Lost(format!("the Lease could not be renewed within {within} s"));
         }
-        Step::Write(Record { renewed: Some(time), duration: self.terms.duration, ..self.seen.clone() })
+        ElectionStep::Write(LeaderElectionRecord {
+            renewed: Some(time),
+            duration: self.timing.duration,
+            ..self.seen.clone()
+        })
     }
 
-    fn take(&self, now: Duration, time: Timestamp) -> Step {
+    fn take(&self, now: Duration, time: Timestamp) -> ElectionStep {
         let free = match self.holder() {
             None => true,
-            Some(holder) => holder == self.me || now >= self.seen_since + self.seen.duration,
+            Some(holder) => holder == self.identity || now >= self.seen_since + self.seen.duration,
         };
         if !free {
-            return Step::Wait;
+            return ElectionStep::Wait;
         }
-        Step::Write(Record {
-            holder: Some(self.me.clone()),
-            duration: self.terms.duration,
+        ElectionStep::Write(LeaderElectionRecord {
+            holder: Some(self.identity.clone()),
+            duration: self.timing.duration,
             acquired: Some(time),
             renewed: Some(time),
             transitions: self.seen.transitions.saturating_add(1),
@@ -141,9 +151,9 @@ impl Election {
 
     /// Record to write when this replica stops leading, so that another one can take over without
     /// waiting; `None` when it doesn't lead.
-    pub fn release(&self, time: Timestamp) -> Option<Record> {
+    pub fn release(&self, time: Timestamp) -> Option<LeaderElectionRecord> {
         self.renewed?;
-        (self.holder() == Some(&self.me)).then(|| Record {
+        (self.holder() == Some(&self.identity)).then(|| LeaderElectionRecord {
             holder: None,
             // The API rejects zero.
             duration: Duration::from_secs(1),
@@ -165,11 +175,11 @@ mod tests {
     }
 
     fn election() -> Election {
-        Election::new("a".to_owned(), Terms::default())
+        Election::new("a".to_owned(), Timing::default())
     }
 
-    fn held_by(holder: &str, transitions: i32) -> Record {
-        Record {
+    fn held_by(holder: &str, transitions: i32) -> LeaderElectionRecord {
+        LeaderElectionRecord {
             holder: Some(holder.to_owned()),
             duration: at(15),
             acquired: Some(NOON),
@@ -180,65 +190,65 @@ mod tests {
 
     fn leading() -> Election {
         let mut one = election();
-        let Step::Write(record) = one.next(at(0), NOON) else { panic!("a free Lease isn't taken") };
+        let ElectionStep::Write(record) = one.next(at(0), NOON) else { panic!("a free Lease isn't taken") };
         one.wrote(at(0), record);
         one
     }
 
     #[test]
     fn a_free_lease_is_taken() {
-        assert_eq!(election().next(at(0), NOON), Step::Write(held_by("a", 1)));
+        assert_eq!(election().next(at(0), NOON), ElectionStep::Write(held_by("a", 1)));
     }
 
     #[test]
     fn foreign_lease_is_taken_after_its_duration_without_renewal() {
         let mut one = election();
         one.observe(at(100), held_by("b", 4));
-        assert_eq!(one.next(at(114), NOON), Step::Wait);
+        assert_eq!(one.next(at(114), NOON), ElectionStep::Wait);
         // The content is unchanged, so the Lease's age keeps growing.
         one.observe(at(114), held_by("b", 4));
-        assert_eq!(one.next(at(115), NOON), Step::Write(held_by("a", 5)));
+        assert_eq!(one.next(at(115), NOON), ElectionStep::Write(held_by("a", 5)));
         // A renewal resets the age, whatever the other replica's clock says.
-        one.observe(at(115), Record { renewed: Some(Timestamp::MIN), ..held_by("b", 4) });
-        assert_eq!(one.next(at(129), NOON), Step::Wait);
+        one.observe(at(115), LeaderElectionRecord { renewed: Some(Timestamp::MIN), ..held_by("b", 4) });
+        assert_eq!(one.next(at(129), NOON), ElectionStep::Wait);
     }
 
     #[test]
     fn its_own_former_life_s_lease_is_taken_at_once() {
         let mut one = election();
         one.observe(at(0), held_by("a", 4));
-        assert_eq!(one.next(at(0), NOON), Step::Write(held_by("a", 5)));
+        assert_eq!(one.next(at(0), NOON), ElectionStep::Write(held_by("a", 5)));
     }
 
     #[test]
     fn holder_renews_and_keeps_the_acquire_time() {
         let one = leading();
         let later = NOON + jiff::SignedDuration::from_secs(2);
-        let renewed = Record { renewed: Some(later), ..held_by("a", 1) };
-        assert_eq!(one.next(at(2), later), Step::Write(renewed));
+        let renewed = LeaderElectionRecord { renewed: Some(later), ..held_by("a", 1) };
+        assert_eq!(one.next(at(2), later), ElectionStep::Write(renewed));
         assert_eq!(one.leads_until(), Some(at(10)));
     }
 
     #[test]
     fn holder_stops_leading_without_renewal_in_time() {
         let one = leading();
-        assert!(matches!(one.next(at(9), NOON), Step::Write(_)));
-        let Step::Lost(why) = one.next(at(10), NOON) else { panic!("it still leads") };
+        assert!(matches!(one.next(at(9), NOON), ElectionStep::Write(_)));
+        let ElectionStep::Lost(why) = one.next(at(10), NOON) else { panic!("it still leads") };
         assert_eq!(why, "the Lease could not be renewed within 10 s");
         // The holder stops before another replica takes over.
-        assert!(Terms::default().renew_within < Terms::default().duration);
+        assert!(Timing::default().renew_deadline < Timing::default().duration);
     }
 
     #[test]
     fn holder_stops_leading_when_the_lease_has_another_or_no_holder() {
         let mut one = leading();
         one.observe(at(1), held_by("b", 2));
-        assert_eq!(one.next(at(1), NOON), Step::Lost("b holds the Lease now".to_owned()));
+        assert_eq!(one.next(at(1), NOON), ElectionStep::Lost("b holds the Lease now".to_owned()));
         assert_eq!(one.release(NOON), None);
-        one.observe(at(1), Record::default());
+        one.observe(at(1), LeaderElectionRecord::default());
         assert_eq!(
             one.next(at(1), NOON),
-            Step::Lost("the Lease is no longer held by this replica".to_owned())
+            ElectionStep::Lost("the Lease is no longer held by this replica".to_owned())
         );
     }
 
@@ -246,10 +256,10 @@ mod tests {
     fn a_released_lease_is_taken_at_once() {
         let released = leading().release(NOON).unwrap();
         assert_eq!(election().release(NOON), None);
-        let mut other = Election::new("b".to_owned(), Terms::default());
+        let mut other = Election::new("b".to_owned(), Timing::default());
         other.observe(at(0), held_by("a", 1));
-        assert_eq!(other.next(at(1), NOON), Step::Wait);
+        assert_eq!(other.next(at(1), NOON), ElectionStep::Wait);
         other.observe(at(1), released);
-        assert_eq!(other.next(at(1), NOON), Step::Write(held_by("b", 2)));
+        assert_eq!(other.next(at(1), NOON), ElectionStep::Write(held_by("b", 2)));
     }
 }

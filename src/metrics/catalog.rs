@@ -56,7 +56,7 @@ macro_rules! catalog {
         $($(#[$about])* pub(super) const $id: Metric =
             Metric { name: $name, kind: Kind::$kind, help: $help, labels: &[$($label),*] };)+
         /// All metrics that `/metrics` shows.
-        pub const CATALOG: &[Metric] = &[$($id),+];
+        pub const ALL: &[Metric] = &[$($id),+];
     };
 }
 

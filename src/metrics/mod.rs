@@ -20,7 +20,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric as Registered, Registry};
 
-pub use self::catalog::{CATALOG, Kind, Metric};
+pub use self::catalog::{ALL, Kind, Metric};
 pub use self::labels::{Controller, WebhookResult};
 pub use self::scrape::{MOST_PREVIEWS, Previews, Process, ProcessFacts};
 

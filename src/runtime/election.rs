@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::leadership::Leadership;
-use crate::core::election::{Election, Record, Step, Terms};
+use crate::core::election::{Election, ElectionStep, LeaderElectionRecord, Timing};
 use crate::ports::{Clock, ClusterError, Leases};
 
 /// Maximum time to release the Lease. If that fails, the Lease expires some seconds later.
@@ -18,12 +18,12 @@ pub struct Leader {
     clock: Arc<dyn Clock>,
     leadership: Arc<Leadership>,
     election: Election,
-    terms: Terms,
+    timing: Timing,
     /// Last observed version of the Lease.
     version: Option<String>,
     /// Whether a teardown has deleted the Lease. No replica creates another one, so this replica
     /// leads without it until its end.
-    taken_away: bool,
+    lease_deleted: bool,
     epoch: Instant,
 }
 
@@ -33,23 +33,23 @@ impl Leader {
         leases: Arc<dyn Leases>,
         clock: Arc<dyn Clock>,
         leadership: Arc<Leadership>,
-        me: String,
+        identity: String,
     ) -> Self {
-        let terms = Terms::default();
+        let timing = Timing::default();
         Self {
             leases,
             clock,
             leadership,
-            election: Election::new(me, terms),
-            terms,
+            election: Election::new(identity, timing),
+            timing,
             version: None,
-            taken_away: false,
+            lease_deleted: false,
             epoch: Instant::now(),
         }
     }
 
     /// Completes when this replica leads.
-    pub async fn elected(&mut self) {
+    pub async fn acquire(&mut self) {
         let mut reported: Option<String> = None;
         loop {
             match self.run().await {
@@ -63,7 +63,7 @@ impl Leader {
                 }
                 Err(error) => tracing::warn!(%error, "failed to acquire the Lease, retrying"),
             }
-            sleep(self.terms.retry).await;
+            sleep(self.timing.retry_period).await;
         }
     }
 
@@ -74,7 +74,9 @@ impl Leader {
         if self.version.is_none() && self.leadership.drains() {
             return Ok(false);
         }
-        let Step::Write(record) = self.election.next(self.now(), self.clock.now()) else { return Ok(false) };
+        let ElectionStep::Write(record) = self.election.next(self.now(), self.clock.now()) else {
+            return Ok(false);
+        };
         let begun = self.now();
         match self.leases.write(&record, self.version.as_deref()).await {
             Ok(version) => {
@@ -88,33 +90,33 @@ impl Leader {
     }
 
     /// Renews the Lease until it is lost, and returns the cause. The leader's work must end then.
-    pub async fn keep(&mut self) -> String {
+    pub async fn renew_until_lost(&mut self) -> String {
         loop {
-            if self.taken_away {
-                sleep(self.terms.retry).await;
-                match timeout(self.terms.retry, self.leases.read()).await {
+            if self.lease_deleted {
+                sleep(self.timing.retry_period).await;
+                match timeout(self.timing.retry_period, self.leases.read()).await {
                     // The release's uninstallation also removes the right to read it.
                     Ok(Ok(None) | Err(_)) | Err(_) if self.leadership.drains() => {}
                     _ => return "the Lease is no longer held by this replica".to_owned(),
                 }
                 continue;
             }
-            sleep(self.terms.retry.min(self.left())).await;
+            sleep(self.timing.retry_period.min(self.left())).await;
             match self.election.next(self.now(), self.clock.now()) {
-                Step::Lost(why) => return why,
-                Step::Wait => {}
-                Step::Write(record) => self.renew(record).await,
+                ElectionStep::Lost(why) => return why,
+                ElectionStep::Wait => {}
+                ElectionStep::Write(record) => self.renew(record).await,
             }
         }
     }
 
-    async fn renew(&mut self, record: Record) {
+    async fn renew(&mut self, record: LeaderElectionRecord) {
         let begun = self.now();
         let renewed = timeout(self.left(), self.leases.write(&record, self.version.as_deref())).await;
         match renewed {
             Ok(Ok(version)) => self.wrote(begun, record, version),
             Ok(Err(ClusterError::Refused { code: 404, .. })) if self.leadership.drains() => {
-                self.taken_away = true;
+                self.lease_deleted = true;
             }
             // Another replica wrote the Lease, or this one did and the response was lost.
             Ok(Err(ClusterError::Conflict(_) | ClusterError::Refused { code: 404, .. })) => {
@@ -132,7 +134,7 @@ impl Leader {
     /// Releases the Lease, so that another replica takes over at once. All work must have ended
     /// before.
     pub async fn release(mut self) {
-        if self.taken_away {
+        if self.lease_deleted {
             return;
         }
         match timeout(RELEASE_WITHIN, self.give_back()).await {
@@ -161,14 +163,14 @@ impl Leader {
     async fn look(&mut self) -> Result<(), ClusterError> {
         let (record, version) = match self.leases.read().await? {
             Some((record, version)) => (record, Some(version)),
-            None => (Record::default(), None),
+            None => (LeaderElectionRecord::default(), None),
         };
         self.version = version;
         self.election.observe(self.now(), record);
         Ok(())
     }
 
-    fn wrote(&mut self, begun: Duration, record: Record, version: String) {
+    fn wrote(&mut self, begun: Duration, record: LeaderElectionRecord, version: String) {
         self.version = Some(version);
         self.election.wrote(begun, record);
     }

@@ -149,16 +149,16 @@ impl Indexed for DeploymentCommand {
 }
 
 /// Namespace (empty for a cluster-scoped object) and name.
-type Place = (String, String);
+type NamespacedName = (String, String);
 
 /// All objects of one kind. It never returns to a version that is older than a known one.
 pub struct Table<K: Indexed>(RwLock<Inner<K>>);
 
 struct Inner<K> {
     /// The indexes share the keys.
-    objects: BTreeMap<Arc<Place>, Arc<K>>,
-    by_uid: HashMap<String, Arc<Place>>,
-    by_key: HashMap<Key, BTreeSet<Arc<Place>>>,
+    objects: BTreeMap<Arc<NamespacedName>, Arc<K>>,
+    by_uid: HashMap<String, Arc<NamespacedName>>,
+    by_key: HashMap<Key, BTreeSet<Arc<NamespacedName>>>,
     /// UIDs of deleted objects. A late answer to a write must not add them again, since no watch
     /// event would remove them.
     gone: LruCache<String, ()>,
@@ -177,7 +177,7 @@ impl<K: Indexed> Default for Table<K> {
 
 impl<K: Indexed> Inner<K> {
     fn insert(&mut self, object: Arc<K>) {
-        let at = Arc::new(place(&*object));
+        let at = Arc::new(namespaced_name(&*object));
         let displaced = self.remove(&at).and_then(|displaced| displaced.uid());
         if let Some(uid) = displaced.filter(|uid| Some(uid) != object.uid().as_ref()) {
             self.gone.put(uid, ());
@@ -191,7 +191,7 @@ impl<K: Indexed> Inner<K> {
         self.objects.insert(at, object);
     }
 
-    fn remove(&mut self, at: &Place) -> Option<Arc<K>> {
+    fn remove(&mut self, at: &NamespacedName) -> Option<Arc<K>> {
         let removed = self.objects.remove(at)?;
         if let Some(uid) = removed.uid() {
             self.by_uid.remove(&uid);
@@ -209,7 +209,7 @@ impl<K: Indexed> Inner<K> {
 
     /// Adds an object unless a newer version is known.
     fn put(&mut self, object: Arc<K>) {
-        let known = self.objects.get(&place(&*object));
+        let known = self.objects.get(&namespaced_name(&*object));
         if known.is_some_and(|known| known.uid() == object.uid() && version(&**known) > version(&*object)) {
             return;
         }
@@ -253,7 +253,7 @@ impl<K: Indexed> Table<K> {
     /// objects that the list lacks.
     pub fn listed(&self, list: Vec<Arc<K>>) -> Vec<Arc<K>> {
         let mut inner = self.write();
-        let places: BTreeSet<Place> = list.iter().map(|object| place(&**object)).collect();
+        let places: BTreeSet<NamespacedName> = list.iter().map(|object| namespaced_name(&**object)).collect();
         let left: Vec<_> = inner.objects.keys().filter(|at| !places.contains(&***at)).cloned().collect();
         let removed: Vec<Arc<K>> = left.iter().filter_map(|at| inner.remove(at)).collect();
         for uid in removed.iter().filter_map(|object| object.uid()) {
@@ -329,7 +329,7 @@ impl Table<PreviewRepository> {
     }
 }
 
-fn place(object: &impl Resource<DynamicType = ()>) -> Place {
+fn namespaced_name(object: &impl Resource<DynamicType = ()>) -> NamespacedName {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 

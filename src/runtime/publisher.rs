@@ -110,7 +110,7 @@ impl Publisher {
 
 /// Progress of an object's write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress<A, T> {
+pub enum WriteProgress<A, T> {
     /// No write was started, or its result was taken.
     Idle,
     /// The write is in the queue or being sent.
@@ -139,7 +139,7 @@ pub enum Progress<A, T> {
 /// Writes for one purpose. At most one is under way for each object and slot. `A` is the content of
 /// a write, to compare it with others, and `T` its result.
 pub struct Writes<K: Resource<DynamicType = ()>, A, T> {
-    kept: Arc<Kept<A, T>>,
+    kept: Arc<Table<A, T>>,
     queue: Queue<K>,
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -150,7 +150,7 @@ type Slot = (String, i64);
 /// Slot of an object that has only one.
 const ONLY: i64 = 0;
 
-struct Kept<A, T> {
+struct Table<A, T> {
     started: AtomicU64,
     entries: Mutex<BTreeMap<Slot, Entry<A, T>>>,
 }
@@ -194,24 +194,24 @@ impl<A: Clone, T> State<A, T> {
     }
 
     /// Returns the progress, without the result of a write that has ended.
-    fn look(&self) -> Progress<A, T> {
+    fn look(&self) -> WriteProgress<A, T> {
         match self {
-            Self::Taken { .. } => Progress::Idle,
+            Self::Taken { .. } => WriteProgress::Idle,
             Self::UnderWay { about, .. } | Self::Finished { about, .. } => {
-                Progress::UnderWay { about: about.clone() }
+                WriteProgress::UnderWay { about: about.clone() }
             }
             Self::Paused { about, problem, until } => {
                 let wait = until.saturating_duration_since(Instant::now());
                 if wait.is_zero() {
-                    return Progress::Idle;
+                    return WriteProgress::Idle;
                 }
-                Progress::Paused { about: about.clone(), problem: problem.clone(), wait }
+                WriteProgress::Paused { about: about.clone(), problem: problem.clone(), wait }
             }
         }
     }
 }
 
-impl<A: Clone, T> Kept<A, T> {
+impl<A: Clone, T> Table<A, T> {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Slot, Entry<A, T>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -237,7 +237,7 @@ impl<A: Clone, T> Kept<A, T> {
 /// A running write. If it is dropped before its end (by cancellation or a panic), it leaves no
 /// result.
 struct UnderWay<A: Clone, T> {
-    kept: Arc<Kept<A, T>>,
+    kept: Arc<Table<A, T>>,
     slot: Slot,
     number: u64,
 }
@@ -260,7 +260,7 @@ where
 {
     fn new(queue: &Queue<K>, tasks: &TaskTracker, closing: &CancellationToken) -> Self {
         Self {
-            kept: Arc::new(Kept { started: AtomicU64::new(0), entries: Mutex::default() }),
+            kept: Arc::new(Table { started: AtomicU64::new(0), entries: Mutex::default() }),
             queue: queue.clone(),
             tasks: tasks.clone(),
             closing: closing.clone(),
@@ -314,20 +314,20 @@ where
 
     /// Returns the progress of the object's write. A result is returned once: call [`Self::forget`]
     /// after a success and [`Self::pause`] after a failure.
-    pub fn progress(&self, of: &K) -> Progress<A, T> {
+    pub fn progress(&self, of: &K) -> WriteProgress<A, T> {
         self.progress_in(of, ONLY)
     }
 
     /// Like [`Self::progress`], for one of several slots of the object.
-    pub fn progress_in(&self, of: &K, slot: i64) -> Progress<A, T> {
+    pub fn progress_in(&self, of: &K, slot: i64) -> WriteProgress<A, T> {
         let mut kept = self.kept.lock();
-        let Some(entry) = kept.get_mut(&slot_of(of, slot)) else { return Progress::Idle };
+        let Some(entry) = kept.get_mut(&slot_of(of, slot)) else { return WriteProgress::Idle };
         if let State::Finished { .. } = entry.state {
             let about = entry.state.about().clone();
             if let State::Finished { about, result } =
                 std::mem::replace(&mut entry.state, State::Taken { about })
             {
-                return Progress::Finished { about, result };
+                return WriteProgress::Finished { about, result };
             }
         }
         entry.state.look()
@@ -335,13 +335,13 @@ where
 
     /// Like [`Self::progress`], without taking the result. A write whose result nobody took counts
     /// as under way, because its end has enqueued the object.
-    pub fn look(&self, of: &K) -> Progress<A, T> {
+    pub fn look(&self, of: &K) -> WriteProgress<A, T> {
         self.look_in(of, ONLY)
     }
 
     /// Like [`Self::look`], for one of several slots of the object.
-    pub fn look_in(&self, of: &K, slot: i64) -> Progress<A, T> {
-        self.kept.lock().get(&slot_of(of, slot)).map_or(Progress::Idle, |entry| entry.state.look())
+    pub fn look_in(&self, of: &K, slot: i64) -> WriteProgress<A, T> {
+        self.kept.lock().get(&slot_of(of, slot)).map_or(WriteProgress::Idle, |entry| entry.state.look())
     }
 
     /// Returns a taken result to the next reconcile, because this one couldn't use it.

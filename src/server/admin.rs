@@ -37,16 +37,19 @@ pub struct AdminContext {
 /// Returns the admin server as a service that needs no socket.
 pub fn admin(context: AdminContext) -> Router {
     let routes = Router::new()
-        .route(HEALTH_PATH, get(async |State(context): State<AdminContext>| told(&context.liveness, "alive")))
+        .route(
+            HEALTH_PATH,
+            get(async |State(context): State<AdminContext>| answer(&context.liveness, "alive")),
+        )
         .route(
             READINESS_PATH,
-            get(async |State(context): State<AdminContext>| told(&context.readiness, "ready")),
+            get(async |State(context): State<AdminContext>| answer(&context.readiness, "ready")),
         )
         .route(METRICS_PATH, get(async |State(context): State<AdminContext>| metrics(&context.metrics)));
     unknown(routes).with_state(context)
 }
 
-fn told(check: &Check, well: &str) -> Answer {
+fn answer(check: &Check, well: &str) -> Answer {
     match check() {
         Ok(()) => Answer::new(StatusCode::OK, well),
         Err(reason) => Answer::new(StatusCode::SERVICE_UNAVAILABLE, reason),

@@ -77,7 +77,7 @@ impl Default for Limits {
 
 /// Data for the server.
 #[derive(Clone)]
-pub struct Context {
+pub struct ServerContext {
     /// Receives GitHub's webhook deliveries.
     pub github: Arc<dyn Receiver<GithubDelivery, Answer = GithubAnswer>>,
     /// Receives Slack's slash commands.
@@ -91,13 +91,13 @@ pub struct Context {
 }
 
 struct Shared {
-    context: Context,
+    context: ServerContext,
     /// One permit for each byte of a body in memory.
     memory: Arc<Semaphore>,
 }
 
 /// Returns the server as a service that needs no socket.
-pub fn app(context: Context) -> Router {
+pub fn app(context: ServerContext) -> Router {
     let bytes = context.limits.bodies.max(context.limits.body).min(Semaphore::MAX_PERMITS);
     let shared = Arc::new(Shared { context, memory: Arc::new(Semaphore::new(bytes)) });
     let routes = Router::new()

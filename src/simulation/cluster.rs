@@ -12,7 +12,7 @@ use super::api_server::{ApiServer, Part, Place};
 use super::process::Process;
 use super::random::Random;
 use super::weather::Weather;
-use crate::core::election::Record;
+use crate::core::election::LeaderElectionRecord;
 use crate::core::environment::plan::DEPLOYER;
 use crate::ports::{Actor, Cluster, ClusterError, Leases, Secrets};
 
@@ -29,7 +29,7 @@ pub struct Shared {
     /// Whether the registry has the images that are asked for.
     pub images_exist: AtomicBool,
     /// The Lease of the leader election, with its version.
-    pub lease: Mutex<Option<(Record, u64)>>,
+    pub lease: Mutex<Option<(LeaderElectionRecord, u64)>>,
 }
 
 /// Client of one replica.
@@ -246,7 +246,7 @@ impl Secrets for FakeCluster {
 
 #[async_trait]
 impl Leases for FakeCluster {
-    async fn read(&self) -> Result<Option<(Record, String)>, ClusterError> {
+    async fn read(&self) -> Result<Option<(LeaderElectionRecord, String)>, ClusterError> {
         let lease = &self.shared.lease;
         self.send(false, |_| {
             Ok(lease.lock().unwrap().clone().map(|(record, version)| (record, version.to_string())))
@@ -254,7 +254,7 @@ impl Leases for FakeCluster {
         .await
     }
 
-    async fn write(&self, record: &Record, seen: Option<&str>) -> Result<String, ClusterError> {
+    async fn write(&self, record: &LeaderElectionRecord, seen: Option<&str>) -> Result<String, ClusterError> {
         let lease = &self.shared.lease;
         // A renewal isn't counted as a write: it has no effect that a crash could leave half done.
         self.send(false, |_| {

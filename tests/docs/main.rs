@@ -11,7 +11,7 @@ use matinee::api::{
     DeploymentRequest, PreviewClass, PreviewEnvironment, PreviewRepository, PreviewTemplate,
     custom_resource_definitions,
 };
-use matinee::core::chatops::{Place, Reply, parse, reply};
+use matinee::core::chatops::{Channel, Reply, parse, reply};
 use matinee::core::deployment::gates::{hours::Span, image};
 use matinee::core::environment::reason::EnvironmentReason;
 use matinee::core::mistake::Reason;
@@ -179,7 +179,7 @@ fn the_guides_show_the_examples_as_they_are() {
 
 #[test]
 fn guides_list_every_command_with_its_syntax() {
-    for (place, guide) in [(Place::Comment, "docs/commands.md"), (Place::Slack, "docs/slack.md")] {
+    for (place, guide) in [(Channel::Comment, "docs/commands.md"), (Channel::Slack, "docs/slack.md")] {
         let help = reply(&Reply::Help(&[]), place, "");
         let told: Vec<&str> = help.lines().filter_map(|line| line.split('`').nth(1)).collect();
         assert!(told.len() > 5, "{help}");
@@ -364,8 +364,8 @@ fn the_guide_knows_every_event_of_the_code() {
                 "Warning"
             } else if [
                 "EventType :: Normal ,",
-                "delete ( visit ,",
-                "Verified :: Over (",
+                "delete ( scope ,",
+                "EnvironmentVerification :: Over (",
                 "Eligibility :: Over { reason :",
             ]
             .iter()
@@ -414,8 +414,8 @@ fn reasons() -> Vec<(String, String)> {
                 "Health :: waiting (",
                 "Health :: failed (",
                 "Health :: troubled (",
-                "Verified :: Over (",
-                "delete ( visit ,",
+                "EnvironmentVerification :: Over (",
+                "delete ( scope ,",
             ]);
             let camel_case = literal.starts_with(|c: char| c.is_ascii_uppercase())
                 && literal.chars().all(|c| c.is_ascii_alphanumeric());
@@ -486,7 +486,7 @@ fn walk(tokens: TokenStream, before: &mut Vec<String>, found: &mut impl FnMut(&s
 #[test]
 fn every_metric_is_explained() {
     let page = read("docs/monitoring.md");
-    for metric in matinee::metrics::CATALOG {
+    for metric in matinee::metrics::ALL {
         let row = ["`", "{"].map(|end| format!("| `{}{end}", metric.name));
         assert!(
             row.iter().any(|row| page.contains(row)),

@@ -125,7 +125,7 @@ async fn every_metric_is_scraped_and_alerts_fire(stage: &Stage) -> Result<()> {
         .wait_for("every metric is there", SOON, async || {
             let names = prometheus.ask(stage, "label/__name__/values").await?;
             let names = names["data"].as_array().context("no names")?;
-            let missing: Vec<_> = matinee::metrics::CATALOG
+            let missing: Vec<_> = matinee::metrics::ALL
                 .iter()
                 .map(|metric| metric.name)
                 .filter(|wanted| {

@@ -12,7 +12,7 @@ use matinee::core::signature::WebhookSecret;
 use matinee::core::slack::{ChatMessage, SlackSignature};
 use matinee::metrics::Metrics;
 use matinee::ports::{Body, Ingest, IngestError, Receiver};
-use matinee::server::{Context, Limits, app, serve};
+use matinee::server::{Limits, ServerContext, app, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -107,7 +107,7 @@ impl Served {
         let desk = Arc::new(Counter::default());
         let (secrets, current) = watch::channel(Arc::from(vec![secret()]));
         let metrics = Metrics::default();
-        let app = app(Context {
+        let app = app(ServerContext {
             github: Arc::new(WebhookReceiver::new(current, Arc::clone(&ingest) as _)),
             slack: Arc::clone(&desk) as _,
             environments: Arc::new(|_, _| None),

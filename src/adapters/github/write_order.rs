@@ -231,7 +231,7 @@ pub enum Next<J> {
 
 /// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum WriteOutcome {
     /// The write took effect.
     Accepted,
     /// The write had no effect.
@@ -356,18 +356,18 @@ impl<J> Outbox<J> {
     }
 
     /// Records the result of a write that was sent.
-    pub fn sent(&mut self, now: Duration, sending: Sending<J>, outcome: Outcome) -> J {
+    pub fn sent(&mut self, now: Duration, sending: Sending<J>, outcome: WriteOutcome) -> J {
         self.ended(now, sending.write.share());
         if let Write::Status(report) = sending.write {
             match outcome {
-                Outcome::Accepted => {
+                WriteOutcome::Accepted => {
                     self.shown.put(report.deployment_id, report);
                 }
                 // GitHub may show the new status or the old one, so neither is known to be shown.
-                Outcome::Unknown => {
+                WriteOutcome::Unknown => {
                     self.shown.pop(&report.deployment_id);
                 }
-                Outcome::Refused => (),
+                WriteOutcome::Refused => (),
             }
         }
         sending.job

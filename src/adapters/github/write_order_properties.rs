@@ -6,7 +6,7 @@ use super::*;
 enum Step {
     Push(Write),
     RemoveOldest,
-    Send(Outcome),
+    Send(WriteOutcome),
     TurnedAway,
     Pass(u64),
 }
@@ -19,7 +19,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         DeploymentState::Failure,
         DeploymentState::Inactive,
     ]);
-    let outcome = prop::sample::select(vec![Outcome::Accepted, Outcome::Refused, Outcome::Unknown]);
+    let outcome =
+        prop::sample::select(vec![WriteOutcome::Accepted, WriteOutcome::Refused, WriteOutcome::Unknown]);
     prop_oneof![
         4 => (0_i64..4, state).prop_map(|(id, state)| Step::Push(status(id, state))),
         1 => prop::sample::select(vec![Write::Create, Write::Comment, Write::React]).prop_map(Step::Push),

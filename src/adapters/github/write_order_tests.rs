@@ -53,7 +53,7 @@ fn drain(outbox: &mut Outbox<&'static str>) -> Vec<&'static str> {
     let mut now = seconds(10_000);
     while !outbox.is_empty() {
         let sending = send(outbox, now);
-        order.push(outbox.sent(now, sending, Outcome::Accepted));
+        order.push(outbox.sent(now, sending, WriteOutcome::Accepted));
         now += seconds(1);
     }
     order
@@ -104,7 +104,7 @@ fn newest_comment_edit_replaces_the_waiting_edit() {
     assert_eq!(waits(outbox.push(status(1, DeploymentState::Success), "deployment 1")).1, None);
     assert_eq!(waits(outbox.push(Write::EditComment(1), "1 second")).1, Some("1 first"));
     let sending = send(&mut outbox, seconds(1));
-    assert_eq!(outbox.sent(seconds(1), sending, Outcome::Accepted), "deployment 1");
+    assert_eq!(outbox.sent(seconds(1), sending, WriteOutcome::Accepted), "deployment 1");
     // A newer write doesn't replace one that is being sent. If a rate limit rejects that one, it
     // gives way to the newer write.
     let sending = send(&mut outbox, seconds(2));
@@ -134,7 +134,7 @@ fn what_others_may_have_changed_is_sent_again() {
         for _ in 0..2 {
             waits(outbox.push(write.clone(), "x"));
             let sending = send(&mut outbox, now);
-            outbox.sent(now, sending, Outcome::Accepted);
+            outbox.sent(now, sending, WriteOutcome::Accepted);
             now += seconds(1);
         }
     }
@@ -183,7 +183,7 @@ fn burst_after_quiet_then_single_writes_per_gap() {
         match outbox.next(now, Duration::ZERO) {
             Next::Send(sending) => {
                 sent_at.push(now);
-                outbox.sent(now, sending, Outcome::Accepted);
+                outbox.sent(now, sending, WriteOutcome::Accepted);
             }
             Next::Wait(until) => now = until,
             other => panic!("{other:?}"),
@@ -196,7 +196,7 @@ fn burst_after_quiet_then_single_writes_per_gap() {
         let next = outbox.next(now, Duration::ZERO);
         assert_eq!(matches!(next, Next::Send(_)), expected, "{next:?}");
         if let Next::Send(sending) = next {
-            outbox.sent(now, sending, Outcome::Accepted);
+            outbox.sent(now, sending, WriteOutcome::Accepted);
         }
     }
 }
@@ -208,7 +208,7 @@ fn writes_run_in_sequence_with_a_gap_after_each() {
     waits(outbox.push(Write::Create, "b"));
     let sending = send(&mut outbox, seconds(5));
     assert!(matches!(outbox.next(seconds(60), Duration::ZERO), Next::Nothing), "one is being sent");
-    outbox.sent(seconds(8), sending, Outcome::Accepted);
+    outbox.sent(seconds(8), sending, WriteOutcome::Accepted);
     assert!(matches!(outbox.next(seconds(8), Duration::ZERO), Next::Wait(until) if until == seconds(9)));
     assert_eq!(send(&mut outbox, seconds(9)).job, "b");
 }
@@ -226,7 +226,7 @@ fn budgets_per_minute_and_per_hour_hold() {
         match outbox.next(now, Duration::ZERO) {
             Next::Send(sending) => {
                 times.push(now.as_secs());
-                outbox.sent(now, sending, Outcome::Refused);
+                outbox.sent(now, sending, WriteOutcome::Refused);
                 now += seconds(1);
             }
             Next::Wait(until) => now = until,
@@ -255,7 +255,7 @@ fn answers_leave_two_thirds_of_the_budgets_to_deployments() {
             match outbox.next(now, Duration::ZERO) {
                 Next::Send(sending) => {
                     sent.push(sending.job);
-                    outbox.sent(now, sending, Outcome::Accepted);
+                    outbox.sent(now, sending, WriteOutcome::Accepted);
                 }
                 Next::Wait(until) if until < end => now = until,
                 Next::Wait(_) => break,
@@ -280,7 +280,7 @@ fn answers_wait_until_their_share_allows_a_write() {
     waits(outbox.push(Write::Comment, "first"));
     waits(outbox.push(Write::Comment, "second"));
     let sending = send(&mut outbox, seconds(1));
-    outbox.sent(seconds(1), sending, Outcome::Accepted);
+    outbox.sent(seconds(1), sending, WriteOutcome::Accepted);
     assert!(matches!(outbox.next(seconds(5), Duration::ZERO), Next::Wait(until) if until == seconds(61)));
     waits(outbox.push(Write::Create, "create"));
     assert_eq!(send(&mut outbox, seconds(5)).job, "create");
@@ -313,7 +313,7 @@ fn commit_statuses_have_a_share_of_their_own() {
         match outbox.next(now, Duration::ZERO) {
             Next::Send(sending) => {
                 sent.push(sending.job);
-                outbox.sent(now, sending, Outcome::Accepted);
+                outbox.sent(now, sending, WriteOutcome::Accepted);
             }
             Next::Wait(until) => now = until,
             _ => break,
@@ -358,7 +358,7 @@ fn a_status_that_came_while_another_was_sent_follows_it() {
     waits(outbox.push(status(1, DeploymentState::Queued), "queued"));
     let sending = send(&mut outbox, seconds(1));
     assert_eq!(waits(outbox.push(status(1, DeploymentState::Success), "success")).1, None);
-    outbox.sent(seconds(2), sending, Outcome::Accepted);
+    outbox.sent(seconds(2), sending, WriteOutcome::Accepted);
     assert_eq!(drain(&mut outbox), ["success"]);
 }
 
@@ -369,7 +369,7 @@ fn shown_status_is_not_sent_again() {
     let sending = send(&mut outbox, seconds(1));
     // The result of the first write is unknown, so the second waits for it and then isn't sent.
     waits(outbox.push(status(1, DeploymentState::Queued), "second"));
-    outbox.sent(seconds(1), sending, Outcome::Accepted);
+    outbox.sent(seconds(1), sending, WriteOutcome::Accepted);
     assert!(matches!(outbox.next(seconds(1), seconds(99)), Next::AlreadyShown("second")), "no need to wait");
     assert!(matches!(
         outbox.push(status(1, DeploymentState::Queued), "third"),
@@ -390,11 +390,11 @@ fn shown_status_is_ignored_while_another_is_sent() {
     let mut outbox = Outbox::new(quick());
     waits(outbox.push(status(1, DeploymentState::Queued), "queued"));
     let sending = send(&mut outbox, seconds(1));
-    outbox.sent(seconds(1), sending, Outcome::Accepted);
+    outbox.sent(seconds(1), sending, WriteOutcome::Accepted);
     waits(outbox.push(status(1, DeploymentState::Success), "success"));
     let sending = send(&mut outbox, seconds(5));
     waits(outbox.push(status(1, DeploymentState::Queued), "queued again"));
-    outbox.sent(seconds(5), sending, Outcome::Accepted);
+    outbox.sent(seconds(5), sending, WriteOutcome::Accepted);
     assert_eq!(drain(&mut outbox), ["queued again"]);
 }
 
@@ -402,7 +402,7 @@ fn shown_status_is_ignored_while_another_is_sent() {
 fn after_an_unknown_outcome_nothing_counts_as_shown() {
     let mut outbox = Outbox::new(quick());
     for (state, outcome) in
-        [(DeploymentState::Queued, Outcome::Accepted), (DeploymentState::Success, Outcome::Unknown)]
+        [(DeploymentState::Queued, WriteOutcome::Accepted), (DeploymentState::Success, WriteOutcome::Unknown)]
     {
         waits(outbox.push(status(1, state), "x"));
         let sending = send(&mut outbox, seconds(100));
@@ -416,7 +416,7 @@ fn after_an_unknown_outcome_nothing_counts_as_shown() {
 fn rejected_status_keeps_the_shown_status() {
     let mut outbox = Outbox::new(quick());
     for (state, outcome) in
-        [(DeploymentState::Queued, Outcome::Accepted), (DeploymentState::Success, Outcome::Refused)]
+        [(DeploymentState::Queued, WriteOutcome::Accepted), (DeploymentState::Success, WriteOutcome::Refused)]
     {
         waits(outbox.push(status(1, state), "x"));
         let sending = send(&mut outbox, seconds(100));

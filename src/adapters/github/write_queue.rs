@@ -14,7 +14,9 @@ use super::requester::Requester;
 use crate::adapters::github::rate_gate::limited;
 use crate::adapters::github::rate_limits::Lane;
 use crate::adapters::github::response::{Answer, Call};
-use crate::adapters::github::write_order::{Next, Outbox, Outcome, Pace, Pushed, Sending, Ticket, Write};
+use crate::adapters::github::write_order::{
+    Next, Outbox, Pace, Pushed, Sending, Ticket, Write, WriteOutcome,
+};
 use crate::ports::ForgeError;
 
 /// The result of a write.
@@ -98,12 +100,12 @@ impl Drop for Counted<'_> {
 }
 
 /// Removes the write from the queue when its caller stops waiting.
-struct Place<'a> {
+struct QueuedTicket<'a> {
     queue: &'a Queue,
     ticket: Ticket,
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuedTicket<'_> {
     fn drop(&mut self) {
         self.queue.state().outbox.remove(self.ticket);
     }
@@ -148,7 +150,7 @@ impl Queue {
                 state.running = true;
                 state.sender = Some(tokio::spawn(Arc::clone(self).run()));
             }
-            (receiver, Place { queue: self, ticket })
+            (receiver, QueuedTicket { queue: self, ticket })
         };
         self.changed.notify_one();
         match receiver.await {
@@ -222,8 +224,8 @@ impl Queue {
         let now = self.requester.gate.now();
         let mut state = self.state();
         let outcome = match &result {
-            Ok(answer) if answer.status == StatusCode::CREATED => Outcome::Accepted,
-            Ok(_) | Err(ForgeError::Unknown(_)) => Outcome::Unknown,
+            Ok(answer) if answer.status == StatusCode::CREATED => WriteOutcome::Accepted,
+            Ok(_) | Err(ForgeError::Unknown(_)) => WriteOutcome::Unknown,
             Err(error @ ForgeError::RateLimited { .. }) => {
                 state.not_before = self.requester.gate.wait_for(error);
                 if state.closed {
@@ -235,7 +237,7 @@ impl Queue {
                 }
                 return;
             }
-            Err(_) => Outcome::Refused,
+            Err(_) => WriteOutcome::Refused,
         };
         // A write that a rate limit rejected is only counted after its last attempt.
         self.requester.account.metrics.github_write_waited(waited);

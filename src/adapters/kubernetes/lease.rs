@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::cluster::bounded;
-use crate::core::election::Record;
+use crate::core::election::LeaderElectionRecord;
 use crate::ports::{ClusterError, Leases};
 
 /// Field manager of the Lease.
@@ -31,12 +31,12 @@ impl KubeLease {
 
 #[async_trait]
 impl Leases for KubeLease {
-    async fn read(&self) -> Result<Option<(Record, String)>, ClusterError> {
+    async fn read(&self) -> Result<Option<(LeaderElectionRecord, String)>, ClusterError> {
         let found = bounded::<_, ClusterError>(self.leases.get_opt(&self.name)).await?;
         Ok(found.map(|lease| (record(lease.spec.unwrap_or_default()), version(lease.metadata))))
     }
 
-    async fn write(&self, record: &Record, seen: Option<&str>) -> Result<String, ClusterError> {
+    async fn write(&self, record: &LeaderElectionRecord, seen: Option<&str>) -> Result<String, ClusterError> {
         let manager = Some(MANAGER.to_owned());
         let written: Lease = if let Some(seen) = seen {
             // A patch keeps all other fields of the object. The API server rejects it if the
@@ -58,9 +58,9 @@ fn version(metadata: ObjectMeta) -> String {
     metadata.resource_version.unwrap_or_default()
 }
 
-fn record(spec: LeaseSpec) -> Record {
+fn record(spec: LeaseSpec) -> LeaderElectionRecord {
     let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
-    Record {
+    LeaderElectionRecord {
         holder: spec.holder_identity.filter(|holder| !holder.is_empty()),
         duration: Duration::from_secs(seconds.unwrap_or_default()),
         acquired: spec.acquire_time.map(|time| time.0),
@@ -70,7 +70,7 @@ fn record(spec: LeaseSpec) -> Record {
 }
 
 /// Returns the Lease's spec. Absent values are null, so that the patch removes them.
-fn spec(record: &Record) -> Value {
+fn spec(record: &LeaderElectionRecord) -> Value {
     json!({
         "holderIdentity": record.holder,
         "leaseDurationSeconds": record.duration.as_secs(),

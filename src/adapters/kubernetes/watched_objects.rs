@@ -19,7 +19,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 use tokio::sync::Notify;
 
-use self::view::{Affected, Place, View, place};
+use self::view::{Affected, NamespacedName, View, namespaced_name};
 use super::KubeCluster;
 use crate::api::LABEL_ENVIRONMENT_UID;
 use crate::core::api_error;
@@ -132,7 +132,7 @@ impl WatchedObjects {
             match events.try_next().await {
                 Ok(Some(watcher::Event::Init)) => listing.clear(),
                 Ok(Some(watcher::Event::InitApply(object))) => {
-                    listing.insert(place(&object));
+                    listing.insert(namespaced_name(&object));
                     self.put(kind, object, View::watched);
                 }
                 Ok(Some(watcher::Event::InitDone)) => self.complete(kind, &std::mem::take(&mut listing)),
@@ -171,7 +171,7 @@ impl WatchedObjects {
     }
 
     /// Completes a list: objects that aren't in it have been deleted.
-    fn complete(&self, kind: &GroupVersionKind, listing: &HashSet<Place>) {
+    fn complete(&self, kind: &GroupVersionKind, listing: &HashSet<NamespacedName>) {
         let affected = self.view.write().map(|mut view| view.complete(kind, listing));
         self.touch(affected.into_iter().flatten());
         self.listed.notify_waiters();

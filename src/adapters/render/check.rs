@@ -41,16 +41,16 @@ pub(super) fn reads_payload(
     found
 }
 
-type Visit<'a> = &'a mut dyn FnMut(&str, &Placeholder<'_>) -> Result<(), String>;
+type OnPlaceholder<'a> = &'a mut dyn FnMut(&str, &Placeholder<'_>) -> Result<(), String>;
 
-/// Calls `visit` for every placeholder with its field, until a call fails.
+/// Calls `on_placeholder` for every placeholder with its field, until a call fails.
 fn each_placeholder(
     environment: &Environment<'static>,
     template: &PreviewTemplateSpec,
-    visit: Visit<'_>,
+    on_placeholder: OnPlaceholder<'_>,
 ) -> Result<(), String> {
     template.resources.iter().enumerate().try_for_each(|(index, resource)| {
-        in_value(environment, &format!("resources[{index}]"), &resource.0, visit)
+        in_value(environment, &format!("resources[{index}]"), &resource.0, on_placeholder)
     })
 }
 
@@ -58,27 +58,31 @@ fn in_value(
     environment: &Environment<'static>,
     path: &str,
     of: &Value,
-    visit: Visit<'_>,
+    on_placeholder: OnPlaceholder<'_>,
 ) -> Result<(), String> {
     match of {
-        Value::String(of) => in_text(environment, path, of, visit),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| in_value(environment, &format!("{path}[{index}]"), item, visit)),
+        Value::String(of) => in_text(environment, path, of, on_placeholder),
+        Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
+            in_value(environment, &format!("{path}[{index}]"), item, on_placeholder)
+        }),
         Value::Object(fields) => fields.iter().try_for_each(|(key, field)| {
             let path = format!("{path}.{key}");
-            in_text(environment, &path, key, visit)?;
-            in_value(environment, &path, field, visit)
+            in_text(environment, &path, key, on_placeholder)?;
+            in_value(environment, &path, field, on_placeholder)
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
 }
 
-fn in_text(environment: &Environment<'static>, path: &str, of: &str, visit: Visit<'_>) -> Result<(), String> {
+fn in_text(
+    environment: &Environment<'static>,
+    path: &str,
+    of: &str,
+    on_placeholder: OnPlaceholder<'_>,
+) -> Result<(), String> {
     for piece in pieces(environment, of).map_err(|problem| format!("{path}: {problem}"))? {
         if let Piece::Placeholder(placeholder) = piece {
-            visit(path, &placeholder)?;
+            on_placeholder(path, &placeholder)?;
         }
     }
     Ok(())

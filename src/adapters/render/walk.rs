@@ -146,7 +146,7 @@ impl<'a> Walk<'a> {
             Ok(filling) if filling.is_undefined() => Err(undefined()),
             Ok(filling) => Ok(filling),
             Err(error) if error.kind() == ErrorKind::UndefinedError => Err(undefined()),
-            Err(error) => Err(format!("{}: {}", placeholder.shown(), told(&error))),
+            Err(error) => Err(format!("{}: {}", placeholder.shown(), cause(&error))),
         }
     }
 
@@ -170,16 +170,16 @@ impl<'a> Walk<'a> {
             },
             ValueKind::Seq | ValueKind::Iterable => {
                 let mut items = Vec::new();
-                for item in filling.try_iter().map_err(|error| told(&error))? {
+                for item in filling.try_iter().map_err(|error| cause(&error))? {
                     items.push(self.json(&item, room, depth + 1)?);
                 }
                 Ok(Value::Array(items))
             }
             ValueKind::Map => {
                 let mut fields = Map::new();
-                for key in filling.try_iter().map_err(|error| told(&error))? {
+                for key in filling.try_iter().map_err(|error| cause(&error))? {
                     let name = key.as_str().ok_or("is a map with a key that is not text")?.to_owned();
-                    let value = filling.get_item(&key).map_err(|error| told(&error))?;
+                    let value = filling.get_item(&key).map_err(|error| cause(&error))?;
                     *room = room.saturating_sub(name.len());
                     self.charge(name.len())?;
                     fields.insert(name, self.json(&value, room, depth + 1)?);
@@ -206,7 +206,7 @@ fn at(position: &Position, problem: &str) -> String {
 }
 
 /// Returns minijinja's message. It may contain types and names from the expression, never values.
-fn told(error: &Error) -> String {
+fn cause(error: &Error) -> String {
     match error.kind() {
         ErrorKind::OutOfFuel => "takes too many steps".to_owned(),
         kind => error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}")),

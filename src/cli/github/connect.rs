@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::flags::Wanted;
+use crate::adapters::github::registration::github_instance::is_slug;
 use crate::adapters::github::registration::manifest::default_name;
-use crate::adapters::github::registration::place::is_slug;
 use crate::adapters::github::registration::{Manifest, class_snippet};
 use crate::adapters::github::{GithubApp, GithubSettings, Installed, NewApp, fetch_new_app};
 use crate::api::GithubConnection;
@@ -82,8 +82,8 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
         say(&serde_json::to_string_pretty(&manifest(&wanted.listen.to_string()))?);
         return Ok(());
     }
-    let keeper = Keeper::new(wanted.output.as_deref(), &wanted.kept.namespace).await?;
-    let webhook_secret = keeper.check(&wanted.kept, wanted.replace).await?;
+    let keeper = Keeper::new(wanted.output.as_deref(), &wanted.credentials.namespace).await?;
+    let webhook_secret = keeper.check(&wanted.credentials, wanted.replace).await?;
 
     let mut interrupts = Interrupts::new()?;
     let deadline = Instant::now() + wanted.timeout;
@@ -93,7 +93,7 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let (key, state) = (random::<16>()?, random::<32>()?);
     let offer = Offer {
-        action: &wanted.place.new_app(organization, &state),
+        action: &wanted.github.new_app(organization, &state),
         manifest: &serde_json::to_string(&manifest(&address.to_string()))?,
         owner: organization.unwrap_or("the account you are signed in with"),
     };
@@ -119,7 +119,7 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
         () = interrupts.come() => bail!("interrupted: no App was created"),
     };
     let made = keep_new_app(wanted, &keeper, &code, webhook_secret).await;
-    let install = made.as_ref().ok().map(|(app, _)| wanted.place.install(&app.slug));
+    let install = made.as_ref().ok().map(|(app, _)| wanted.github.install(&app.slug));
     // The browser may have closed the connection.
     let _ = answer.send(install.clone().map_or(Ending::Failed, Ending::Install));
     shutdown.cancel();
@@ -140,7 +140,7 @@ pub(super) async fn connect(wanted: &Wanted) -> anyhow::Result<()> {
     say(
         "\nNext, create a class that uses it. Replace the namespaces, the domain and the Gateway or ingress class by your own:\n",
     );
-    say(&class_snippet(&wanted.place, &wanted.kept.credentials, &accounts));
+    say(&class_snippet(&wanted.github, &wanted.credentials.credentials, &accounts));
     Ok(())
 }
 
@@ -152,14 +152,14 @@ async fn keep_new_app(
     code: &str,
     there: Option<SecretString>,
 ) -> anyhow::Result<(NewApp, GithubApp)> {
-    let apps = wanted.place.apps(wanted.organization.as_deref());
-    let app = fetch(wanted.place.api(), code).await.with_context(|| {
+    let apps = wanted.github.apps(wanted.organization.as_deref());
+    let app = fetch(wanted.github.api(), code).await.with_context(|| {
         format!("GitHub created the App, but returned no credentials: delete it at {apps} and run this command again")
     })?;
     say(&format!("GitHub created the App \"{}\" with the id {}.", app.name, app.id));
     let made = app.webhook_secret.as_ref().filter(|_| there.is_none()).map(ExposeSecret::expose_secret);
-    let secrets = wanted.kept.secrets(app.id, app.pem.expose_secret(), made);
-    match keeper.keep(&secrets, wanted.replace, &wanted.kept).await {
+    let secrets = wanted.credentials.secrets(app.id, app.pem.expose_secret(), made);
+    match keeper.keep(&secrets, wanted.replace, &wanted.credentials).await {
         Ok(places) => places.iter().for_each(|place| say(&format!("Saved its credentials in {place}."))),
         Err(error) => return Err(saved(&app, &secrets, error)),
     }
@@ -168,29 +168,31 @@ async fn keep_new_app(
     }
     let held = secrets.into_iter().next().and_then(|secret| secret.data).unwrap_or_default();
     let held = Held(held.into_iter().map(|(key, value)| (key, value.0)).collect());
-    let connection =
-        GithubConnection { url: wanted.place.api().to_owned(), secret_name: wanted.kept.credentials.clone() };
+    let connection = GithubConnection {
+        url: wanted.github.api().to_owned(),
+        secret_name: wanted.credentials.credentials.clone(),
+    };
     let itself = GithubApp::new(&connection, Arc::new(held), GithubSettings::default())
         .map_err(|error| anyhow!(error))?;
-    match (&wanted.kept.webhook, there) {
+    match (&wanted.credentials.webhook, there) {
         (Some(name), Some(secret)) => {
             share(&itself, &secret).await.with_context(|| {
                 format!(
                     "the App signs its webhooks with another secret than the operator's: set it in the App's settings at {apps} to \
                      the one in Secret {}/{name}",
-                    wanted.kept.namespace
+                    wanted.credentials.namespace
                 )
             })?;
             say(&format!(
                 "It signs webhooks with the existing secret in Secret {}/{name}.",
-                wanted.kept.namespace
+                wanted.credentials.namespace
             ));
         }
         (Some(name), None) if app.webhook_secret.is_none() => bail!(
             "GitHub returned no secret for the webhook: set one in the App's settings at {apps}, and put it into Secret {}/{name} as \
              \"{}\"",
-            wanted.kept.namespace,
-            wanted.kept.webhook_key
+            wanted.credentials.namespace,
+            wanted.credentials.webhook_key
         ),
         _ => {}
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::adapters::github::permissions::Part;
+use crate::adapters::github::registration::github_instance::check_organization;
 use crate::adapters::github::registration::manifest::{check_name, check_webhook_url};
-use crate::adapters::github::registration::place::check_organization;
-use crate::adapters::github::registration::{Kept, Place};
+use crate::adapters::github::registration::{GithubInstance, StoredCredentials};
 use crate::settings;
 
 /// Flags of `matinee github connect`.
@@ -73,13 +73,13 @@ pub(super) struct Flags {
 /// Checked values of the flags.
 #[allow(clippy::struct_excessive_bools)] // each is a flag
 pub(super) struct Wanted {
-    pub(super) place: Place,
+    pub(super) github: GithubInstance,
     pub(super) organization: Option<String>,
     pub(super) name: Option<String>,
     pub(super) parts: BTreeSet<Part>,
     pub(super) webhook_url: Option<String>,
     pub(super) public: bool,
-    pub(super) kept: Kept,
+    pub(super) credentials: StoredCredentials,
     pub(super) replace: bool,
     pub(super) output: Option<PathBuf>,
     /// A loopback address.
@@ -103,7 +103,7 @@ impl Wanted {
     /// Checks all flags. `namespace_file` is the file in a pod that contains its namespace.
     pub(super) fn check(flags: &Flags, namespace_file: &Path) -> Result<Self, Vec<String>> {
         let mut check = Checker::default();
-        let place = check.ok("github-url", Place::parse(&flags.github_url));
+        let github = check.ok("github-url", GithubInstance::parse(&flags.github_url));
         let organization =
             check.ok("organization", flags.organization.as_deref().map(check_organization).transpose());
         let name = check.ok("name", flags.name.as_deref().map(check_name).transpose());
@@ -120,12 +120,12 @@ impl Wanted {
         let wanted = (|| {
             let (without, webhook_url) = (without?, webhook_url?);
             Some(Self {
-                place: place?,
+                github: github?,
                 organization: organization?,
                 name: name?,
                 parts: Part::ALL.into_iter().filter(|part| !without.contains(part)).collect(),
                 public: flags.public,
-                kept: Kept {
+                credentials: StoredCredentials {
                     namespace: namespace?,
                     credentials: credentials?,
                     webhook: webhook_url.is_some().then_some(webhook?),
@@ -214,11 +214,11 @@ mod tests {
         let wanted = check(&["--webhook-url", "https://matinee.example.com"]).ok().unwrap();
         assert_eq!(wanted.webhook_url.as_deref(), Some("https://matinee.example.com/webhooks/github"));
         assert_eq!(wanted.parts.len(), 3);
-        assert_eq!(wanted.kept.namespace, "matinee-system");
-        assert_eq!(wanted.kept.names().collect::<Vec<_>>(), ["github", "matinee-webhook"]);
+        assert_eq!(wanted.credentials.namespace, "matinee-system");
+        assert_eq!(wanted.credentials.names().collect::<Vec<_>>(), ["github", "matinee-webhook"]);
         assert_eq!((wanted.timeout, wanted.public), (Duration::from_hours(1), false));
         let wanted = check(&["--without-webhook", "--without", "commands,gates"]).ok().unwrap();
-        assert_eq!(wanted.kept.names().collect::<Vec<_>>(), ["github"]);
+        assert_eq!(wanted.credentials.names().collect::<Vec<_>>(), ["github"]);
         assert_eq!(wanted.parts, BTreeSet::from([Part::Pushes]));
     }
 

@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use secrecy::SecretString;
 
-use crate::adapters::github::registration::Kept;
+use crate::adapters::github::registration::StoredCredentials;
 use crate::adapters::kubernetes::{Overwrite, OwnSecrets, client};
 use crate::core::signature::WebhookSecret;
 use crate::ports::ClusterError;
@@ -42,33 +42,37 @@ impl Keeper {
     /// Checks before the App is created that its Secrets can be saved: an App whose key is lost is
     /// useless. Returns the webhook's secret if it already exists, for example because the chart
     /// created it. The App then uses that one.
-    pub(super) async fn check(&self, kept: &Kept, replace: bool) -> anyhow::Result<Option<SecretString>> {
+    pub(super) async fn check(
+        &self,
+        stored: &StoredCredentials,
+        replace: bool,
+    ) -> anyhow::Result<Option<SecretString>> {
         match self {
             Self::Cluster(secrets) => {
                 let mut reused = None;
                 if !replace {
-                    if self.read(secrets, &kept.credentials, kept).await?.is_some() {
-                        return Err(taken(&self.place(&kept.credentials, kept), "--secret"));
+                    if self.read(secrets, &stored.credentials, stored).await?.is_some() {
+                        return Err(taken(&self.shown(&stored.credentials, stored), "--secret"));
                     }
-                    if let Some(name) = &kept.webhook
-                        && let Some(data) = self.read(secrets, name, kept).await?
+                    if let Some(name) = &stored.webhook
+                        && let Some(data) = self.read(secrets, name, stored).await?
                     {
-                        reused = Some(usable(&data, &kept.webhook_key, &self.place(name, kept))?);
+                        reused = Some(usable(&data, &stored.webhook_key, &self.shown(name, stored))?);
                     }
                 }
                 let webhook = reused.is_none().then_some("");
-                for secret in kept.secrets(0, "", webhook) {
+                for secret in stored.secrets(0, "", webhook) {
                     let name = secret.name_any();
-                    let result = secrets.would_take(&secret, overwrite(&name, replace, kept)).await;
-                    result.map_err(|error| unwritable(&error, &self.place(&name, kept), kept))?;
+                    let result = secrets.would_take(&secret, overwrite(&name, replace, stored)).await;
+                    result.map_err(|error| unwritable(&error, &self.shown(&name, stored), stored))?;
                 }
                 Ok(reused)
             }
             Self::Folder(folder) => {
-                let mut there = kept.names().filter(|name| file(folder, name).exists());
+                let mut there = stored.names().filter(|name| file(folder, name).exists());
                 if let Some(name) = there.next().filter(|_| !replace) {
-                    let flag = if name == kept.credentials { "--secret" } else { "--webhook-secret" };
-                    return Err(taken(&self.place(name, kept), flag));
+                    let flag = if name == stored.credentials { "--secret" } else { "--webhook-secret" };
+                    return Err(taken(&self.shown(name, stored), flag));
                 }
                 let unwritable = || format!("--output-dir: can't write into {}", folder.display());
                 fs::create_dir_all(folder).with_context(unwritable)?;
@@ -79,8 +83,13 @@ impl Keeper {
         }
     }
 
-    async fn read(&self, secrets: &OwnSecrets, name: &str, kept: &Kept) -> anyhow::Result<Option<Data>> {
-        secrets.read(name).await.map_err(|error| unwritable(&error, &self.place(name, kept), kept))
+    async fn read(
+        &self,
+        secrets: &OwnSecrets,
+        name: &str,
+        stored: &StoredCredentials,
+    ) -> anyhow::Result<Option<Data>> {
+        secrets.read(name).await.map_err(|error| unwritable(&error, &self.shown(name, stored), stored))
     }
 
     /// Saves the Secrets. Returns where they are.
@@ -88,16 +97,16 @@ impl Keeper {
         &self,
         secrets: &[Secret],
         replace: bool,
-        kept: &Kept,
+        stored: &StoredCredentials,
     ) -> anyhow::Result<Vec<String>> {
         let mut places = Vec::new();
         for secret in secrets {
             let name = secret.name_any();
-            let place = self.place(&name, kept);
+            let place = self.shown(&name, stored);
             match self {
                 Self::Cluster(cluster) => {
-                    let result = cluster.write(secret, overwrite(&name, replace, kept)).await;
-                    result.map_err(|error| unwritable(&error, &place, kept))?;
+                    let result = cluster.write(secret, overwrite(&name, replace, stored)).await;
+                    result.map_err(|error| unwritable(&error, &place, stored))?;
                 }
                 Self::Folder(folder) => {
                     let path = file(folder, &name);
@@ -116,9 +125,9 @@ impl Keeper {
     }
 
     /// Returns the name of a saved Secret for messages.
-    fn place(&self, name: &str, kept: &Kept) -> String {
+    fn shown(&self, name: &str, stored: &StoredCredentials) -> String {
         match self {
-            Self::Cluster(_) => format!("Secret {}/{name}", kept.namespace),
+            Self::Cluster(_) => format!("Secret {}/{name}", stored.namespace),
             Self::Folder(folder) => file(folder, name).display().to_string(),
         }
     }
@@ -126,10 +135,10 @@ impl Keeper {
 
 /// A Secret with an App's keys must not contain a token too, so it is replaced completely. The
 /// webhook's Secret may contain other keys that the operator reads, so these stay.
-fn overwrite(name: &str, replace: bool, kept: &Kept) -> Overwrite {
+fn overwrite(name: &str, replace: bool, stored: &StoredCredentials) -> Overwrite {
     match replace {
         false => Overwrite::Nothing,
-        true if kept.webhook.as_deref() == Some(name) => Overwrite::Keys,
+        true if stored.webhook.as_deref() == Some(name) => Overwrite::Keys,
         true => Overwrite::Everything,
     }
 }
@@ -157,7 +166,7 @@ fn usable(data: &Data, key: &str, place: &str) -> anyhow::Result<SecretString> {
     Ok(text.trim_matches(['\r', '\n']).into())
 }
 
-fn unwritable(error: &ClusterError, place: &str, kept: &Kept) -> anyhow::Error {
+fn unwritable(error: &ClusterError, place: &str, stored: &StoredCredentials) -> anyhow::Error {
     let remedy = match error {
         ClusterError::Refused { code: 401 | 403, .. } => {
             "use a kubeconfig whose account may get, create, patch and update Secrets there, or --output-dir"
@@ -165,7 +174,7 @@ fn unwritable(error: &ClusterError, place: &str, kept: &Kept) -> anyhow::Error {
         }
         ClusterError::Refused { code: 404, .. } => format!(
             "create the namespace with kubectl create namespace {}, or name the operator's with --namespace",
-            kept.namespace
+            stored.namespace
         ),
         ClusterError::Conflict(_) => {
             "somebody else changed it at the same time: look at it, and use --replace".to_owned()
@@ -218,8 +227,8 @@ mod tests {
 
     use super::*;
 
-    fn kept() -> Kept {
-        Kept {
+    fn stored() -> StoredCredentials {
+        StoredCredentials {
             namespace: "matinee-system".into(),
             credentials: "github".into(),
             webhook: Some("hook".into()),
@@ -248,9 +257,9 @@ mod tests {
     async fn files_are_for_their_owner_and_replaced_only_when_asked() {
         let folder = Folder::new("files");
         let keeper = Keeper::new(Some(&folder.0.join("new")), "matinee-system").await.unwrap();
-        keeper.check(&kept(), false).await.unwrap();
-        let secrets = kept().secrets(7, "PEM", Some("s3cret"));
-        let places = keeper.keep(&secrets, false, &kept()).await.unwrap();
+        keeper.check(&stored(), false).await.unwrap();
+        let secrets = stored().secrets(7, "PEM", Some("s3cret"));
+        let places = keeper.keep(&secrets, false, &stored()).await.unwrap();
         assert_eq!(places.len(), 2);
         let text = fs::read_to_string(&places[0]).unwrap();
         let read: Secret = serde_saphyr::from_str(&text).unwrap();
@@ -258,16 +267,16 @@ mod tests {
         assert!(text.contains("kind: Secret") && text.contains("apiVersion: v1"), "{text}");
         assert_eq!(fs::metadata(&places[0]).unwrap().permissions().mode() & 0o777, 0o600);
 
-        let error = keeper.check(&kept(), false).await.unwrap_err().to_string();
+        let error = keeper.check(&stored(), false).await.unwrap_err().to_string();
         assert!(error.contains("github.yaml exists already") && error.contains("--replace"), "{error}");
-        keeper.check(&kept(), true).await.unwrap();
-        let newer = kept().secrets(8, "PEM", Some("s3cret"));
-        assert!(keeper.keep(&newer, false, &kept()).await.is_err());
-        keeper.keep(&newer, true, &kept()).await.unwrap();
+        keeper.check(&stored(), true).await.unwrap();
+        let newer = stored().secrets(8, "PEM", Some("s3cret"));
+        assert!(keeper.keep(&newer, false, &stored()).await.is_err());
+        keeper.keep(&newer, true, &stored()).await.unwrap();
         let read: Secret = serde_saphyr::from_str(&fs::read_to_string(&places[0]).unwrap()).unwrap();
         assert_eq!(read.data, newer[0].data);
         fs::remove_file(&places[0]).unwrap();
-        let error = keeper.check(&kept(), false).await.unwrap_err().to_string();
+        let error = keeper.check(&stored(), false).await.unwrap_err().to_string();
         assert!(error.contains("hook.yaml") && error.contains("--webhook-secret"), "{error}");
     }
 
@@ -277,7 +286,7 @@ mod tests {
         let path = folder.0.join("file");
         fs::write(&path, "").unwrap();
         let keeper = Keeper::new(Some(&path.join("below")), "matinee-system").await.unwrap();
-        let error = keeper.check(&kept(), false).await.unwrap_err().to_string();
+        let error = keeper.check(&stored(), false).await.unwrap_err().to_string();
         assert!(error.contains("--output-dir"), "{error}");
     }
 
@@ -328,14 +337,14 @@ mod tests {
             ("github", ["appId", "token"], vec![("appId", "7"), ("privateKey", "PEM")]),
         ] {
             let mut secret =
-                kept().secrets(0, "", Some("")).into_iter().find(|one| one.name_any() == name).unwrap();
+                stored().secrets(0, "", Some("")).into_iter().find(|one| one.name_any() == name).unwrap();
             secret.data = Some(data(there));
             let (keeper, held) = cluster(secret);
-            assert!(keeper.check(&kept(), true).await.unwrap().is_none());
+            assert!(keeper.check(&stored(), true).await.unwrap().is_none());
             assert_eq!(held.lock().unwrap().data, Some(data(there)));
-            let secrets: Vec<Secret> = kept().secrets(7, "PEM", Some("s3cret"));
+            let secrets: Vec<Secret> = stored().secrets(7, "PEM", Some("s3cret"));
             let wanted: Vec<Secret> = secrets.into_iter().filter(|one| one.name_any() == name).collect();
-            keeper.keep(&wanted, true, &kept()).await.unwrap();
+            keeper.keep(&wanted, true, &stored()).await.unwrap();
             let held = held.lock().unwrap().data.clone().unwrap();
             let held: Vec<(&str, &str)> = held
                 .iter()
@@ -348,7 +357,7 @@ mod tests {
     #[test]
     fn what_could_not_be_kept_is_rescued_whole() {
         let folder = Folder::new("rescue");
-        let secrets = kept().secrets(7, "PEM", Some("s3cret"));
+        let secrets = stored().secrets(7, "PEM", Some("s3cret"));
         let path = rescue(&folder.0, "m", &secrets).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let documents: Vec<Secret> =

@@ -10,7 +10,7 @@ use kube::ResourceExt as _;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::{Context, Visit};
+use super::{CommandContext, CommandScope};
 use crate::api::{
     CommentReference, DeploymentCommand, DeploymentCommandStatus, PreviewClass, SlackConnection,
 };
@@ -19,7 +19,7 @@ use crate::core::chatops::marker;
 use crate::core::forge::{Emoji, RepositoryName};
 use crate::core::slack::{ChatMessage, ResponseType, ResponseUrl};
 use crate::ports::{Forge, ForgeError};
-use crate::runtime::publisher::{Progress, WriteError};
+use crate::runtime::publisher::{WriteError, WriteProgress};
 
 /// Time in which Slack accepts responses to a slash command. Their maximum number is
 /// [`MOST_ANSWERS`].
@@ -94,7 +94,7 @@ impl Responses {
 
 /// Relays the leader's answer to Slack. Only the replica that received the slash command knows its
 /// response URL.
-pub fn relay(context: &Arc<Context>, command: &DeploymentCommand) {
+pub fn relay(context: &Arc<CommandContext>, command: &DeploymentCommand) {
     let Some(text) = command.status.as_ref().and_then(|status| status.answer.clone()) else { return };
     // The leader sends its answers itself.
     if context.common.leadership.leads() {
@@ -126,7 +126,7 @@ fn ephemeral(text: &str) -> ChatMessage {
 /// An answer, with the reaction to a command that has ended. It owns all its data, because no
 /// reconcile waits for it.
 struct Answer {
-    context: Arc<Context>,
+    context: Arc<CommandContext>,
     command: Arc<DeploymentCommand>,
     forge: Arc<dyn Forge>,
     name: RepositoryName,
@@ -152,34 +152,34 @@ pub(super) fn about(text: &str, emoji: Option<Emoji>) -> String {
 
 /// Starts to write the answer, unless that is under way or paused.
 pub(super) fn start(
-    visit: &Visit<'_>,
+    scope: &CommandScope<'_>,
     class: &PreviewClass,
     status: &DeploymentCommandStatus,
     text: &str,
     emoji: Option<Emoji>,
 ) -> Answering {
-    let (writes, about) = (&visit.context.publisher.answers, about(text, emoji));
+    let (writes, about) = (&scope.context.publisher.answers, about(text, emoji));
     // An edit of a comment may replace an older edit. Any other write has to end first, or there
     // would be two answers.
-    let can_be_replaced = visit.command.spec.comment.is_some() && status.reply.is_some();
-    match writes.look(visit.command) {
-        Progress::Paused { wait, .. } => return Answering::Paused(wait),
-        Progress::UnderWay { about: said } if said == about || !can_be_replaced => {
+    let can_be_replaced = scope.command.spec.comment.is_some() && status.reply.is_some();
+    match writes.look(scope.command) {
+        WriteProgress::Paused { wait, .. } => return Answering::Paused(wait),
+        WriteProgress::UnderWay { about: said } if said == about || !can_be_replaced => {
             return Answering::UnderWay;
         }
         _ => {}
     }
     let answer = Answer {
-        context: Arc::clone(visit.context),
-        command: Arc::clone(visit.command),
-        forge: Arc::clone(&visit.forge),
-        name: visit.name.clone(),
+        context: Arc::clone(scope.context),
+        command: Arc::clone(scope.command),
+        forge: Arc::clone(&scope.forge),
+        name: scope.name.clone(),
         slack: class.spec.slack.clone(),
         known: status.reply.clone(),
         text: text.to_owned(),
         emoji,
     };
-    writes.start(visit.command, about, async move {
+    writes.start(scope.command, about, async move {
         match &answer.command.spec.comment {
             Some(reference) => Ok(comment(&answer, reference).await?),
             None => slack(&answer).await,

@@ -22,7 +22,7 @@ use super::ingest::{EventIngest, PullRequestFreshness};
 use crate::api::{
     self, ConditionStatus, DeploymentCommandStatus, LocalReference, PreviewRepository, find_condition,
 };
-use crate::core::chatops::{self, CommandError, Place, Reply, Resolved};
+use crate::core::chatops::{self, Channel, CommandError, Reply, Resolved};
 use crate::core::conditions::{self, Summary};
 use crate::core::deployment::ownership;
 use crate::core::environment::resolve::{self, Admitted};
@@ -32,7 +32,7 @@ use crate::ports::{Actor, Chat, Forge, Secrets};
 use crate::runtime::common::Common;
 use crate::runtime::failure::Failure;
 use crate::runtime::objects::Key;
-use crate::runtime::publisher::{Progress, Publisher};
+use crate::runtime::publisher::{Publisher, WriteProgress};
 use crate::runtime::write;
 
 /// Condition: the text is a command, and its arguments exist.
@@ -63,7 +63,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Dependencies of the reconciles of commands.
-pub struct Context {
+pub struct CommandContext {
     pub(super) common: Arc<Common>,
     pub(super) secrets: Arc<dyn Secrets>,
     pub(super) chat: Arc<dyn Chat>,
@@ -76,9 +76,9 @@ pub struct Context {
 /// Reconciles a command, within the runner's limits.
 pub fn reconcile(
     command: Arc<api::DeploymentCommand>,
-    context: Arc<Context>,
+    context: Arc<CommandContext>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
-    async move { visit(&context.common.objects.commands.newest(command), &context).await }.boxed()
+    async move { run(&context.common.objects.commands.newest(command), &context).await }.boxed()
 }
 
 /// State of a command.
@@ -112,7 +112,7 @@ impl CommandState {
 }
 
 /// Result of a reconcile.
-struct Outcome {
+struct CommandOutcome {
     state: CommandState,
     /// Text of the answer; `None` if there is none yet.
     answer: Option<String>,
@@ -121,19 +121,19 @@ struct Outcome {
 }
 
 /// Context of one reconcile.
-struct Visit<'a> {
+struct CommandScope<'a> {
     command: &'a Arc<api::DeploymentCommand>,
     repository: &'a PreviewRepository,
     forge: Arc<dyn Forge>,
     name: RepositoryName,
-    place: Place,
-    context: &'a Arc<Context>,
+    channel: Channel,
+    context: &'a Arc<CommandContext>,
 }
 
-impl Visit<'_> {
+impl CommandScope<'_> {
     /// Returns the answer in the markup of GitHub or Slack.
     fn say(&self, reply: &Reply<'_>) -> String {
-        chatops::reply(reply, self.place, &self.command.uid().unwrap_or_default())
+        chatops::reply(reply, self.channel, &self.command.uid().unwrap_or_default())
     }
 
     /// Returns the requests of the command's PreviewRepository.
@@ -143,13 +143,16 @@ impl Visit<'_> {
         self.context.common.objects.requests.with(&Key::Repository(namespace, name))
     }
 
-    fn not_understood(&self, error: CommandError) -> Outcome {
+    fn not_understood(&self, error: CommandError) -> CommandOutcome {
         let answer = Some(self.say(&Reply::NotUnderstood(&error)));
-        Outcome { state: CommandState::NotUnderstood(error), answer, request: None }
+        CommandOutcome { state: CommandState::NotUnderstood(error), answer, request: None }
     }
 }
 
-async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) -> Result<Action, Failure> {
+async fn run(
+    command: &Arc<api::DeploymentCommand>,
+    context: &Arc<CommandContext>,
+) -> Result<Action, Failure> {
     if command.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
@@ -176,20 +179,20 @@ async fn visit(command: &Arc<api::DeploymentCommand>, context: &Arc<Context>) ->
         }
     };
     let (forge, name) = context.common.forge(&admitted).await?;
-    let place = if command.spec.comment.is_some() { Place::Comment } else { Place::Slack };
+    let channel = if command.spec.comment.is_some() { Channel::Comment } else { Channel::Slack };
     let Admitted { repository, class, .. } = admitted;
-    let visit = Visit { command, repository, forge, name, place, context };
+    let scope = CommandScope { command, repository, forge, name, channel, context };
     let known = command.status.as_ref().and_then(|status| Some((status.clone(), decided(status)?)));
     let (status, emoji) = if let Some((status, emoji)) = known {
         // The command was executed, so only its answer is missing.
         (status, Some(emoji))
     } else {
-        let outcome = steps(&visit, class).await?;
+        let outcome = steps(&scope, class).await?;
         // Record the result before the answer is sent.
-        (record(&visit, &outcome).await?, outcome.state.emoji())
+        (record(&scope, &outcome).await?, outcome.state.emoji())
     };
-    let status = record_answer(&visit, status, emoji).await?;
-    let answering = unanswered(&status).map(|text| answer::start(&visit, class, &status, text, emoji));
+    let status = record_answer(&scope, status, emoji).await?;
+    let answering = unanswered(&status).map(|text| answer::start(&scope, class, &status, text, emoji));
     // The request and the writes enqueue their command on a change. The sweep interval covers a
     // request that was deleted without one.
     Ok(Action::requeue(match answering {
@@ -223,7 +226,7 @@ fn admit<'a>(
 async fn stall(
     command: &api::DeploymentCommand,
     mistake: &Mistake,
-    context: &Context,
+    context: &CommandContext,
 ) -> Result<(), Failure> {
     let now = context.common.clock.now();
     let generation = command.metadata.generation.unwrap_or_default();
@@ -242,42 +245,42 @@ async fn stall(
     write_status(command, before, &status, context).await
 }
 
-async fn steps(visit: &Visit<'_>, class: &api::PreviewClass) -> Result<Outcome, Failure> {
-    let command = visit.command;
-    let said = match chatops::parse(&command.spec.text, visit.place) {
+async fn steps(scope: &CommandScope<'_>, class: &api::PreviewClass) -> Result<CommandOutcome, Failure> {
+    let command = scope.command;
+    let said = match chatops::parse(&command.spec.text, scope.channel) {
         Ok(said) => said,
-        Err(error) => return Ok(visit.not_understood(error)),
+        Err(error) => return Ok(scope.not_understood(error)),
     };
-    let resolved = match chatops::resolve(&said.command, &visit.repository.spec) {
+    let resolved = match chatops::resolve(&said.command, &scope.repository.spec) {
         Ok(resolved) => resolved,
-        Err(error) => return Ok(visit.not_understood(error)),
+        Err(error) => return Ok(scope.not_understood(error)),
     };
     if let Some(request) = command.status.as_ref().and_then(|status| status.request_ref.as_ref()) {
-        return execute::follow(visit, &resolved, &request.name).await;
+        return execute::follow(scope, &resolved, &request.name).await;
     }
     let known = command.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     if let Some(comment) = &command.spec.comment
         && find_condition(known, UNDERSTOOD).is_none()
     {
         // The reaction is optional, so nothing waits for it.
-        let (forge, name, comment) = (Arc::clone(&visit.forge), visit.name.clone(), comment.id);
-        visit.context.publisher.courtesy(async move {
+        let (forge, name, comment) = (Arc::clone(&scope.forge), scope.name.clone(), comment.id);
+        scope.context.publisher.courtesy(async move {
             if let Err(error) = forge.react(&name, comment, Emoji::Eyes).await {
                 tracing::debug!(repository = %name, comment, %error, "failed to create reaction");
             }
         });
     }
     let needed = chatops::needed(&resolved);
-    let role = visit.forge.permission(&visit.name, &command.spec.login).await?;
+    let role = scope.forge.permission(&scope.name, &command.spec.login).await?;
     if !chatops::permits(role, needed) {
-        return Ok(not_permitted(visit, needed));
+        return Ok(not_permitted(scope, needed));
     }
-    execute::act(visit, class, &resolved, said.reference.as_deref()).await
+    execute::act(scope, class, &resolved, said.reference.as_deref()).await
 }
 
-fn not_permitted(visit: &Visit<'_>, needed: RepositoryRole) -> Outcome {
-    let answer = Some(visit.say(&Reply::NotPermitted { login: &visit.command.spec.login, needed }));
-    Outcome { state: CommandState::NotPermitted, answer, request: None }
+fn not_permitted(scope: &CommandScope<'_>, needed: RepositoryRole) -> CommandOutcome {
+    let answer = Some(scope.say(&Reply::NotPermitted { login: &scope.command.spec.login, needed }));
+    CommandOutcome { state: CommandState::NotPermitted, answer, request: None }
 }
 
 /// Whether the command has ended and was answered.
@@ -309,10 +312,13 @@ fn unanswered(status: &DeploymentCommandStatus) -> Option<&str> {
 }
 
 /// Writes the result of a reconcile into the status, with the text of the answer.
-async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentCommandStatus, Failure> {
+async fn record(
+    scope: &CommandScope<'_>,
+    outcome: &CommandOutcome,
+) -> Result<DeploymentCommandStatus, Failure> {
     use ConditionStatus::{False, True, Unknown};
 
-    let (command, context) = (visit.command, visit.context);
+    let (command, context) = (scope.command, scope.context);
     let now = context.common.clock.now();
     let generation = command.metadata.generation.unwrap_or_default();
     let before = command.status.as_ref();
@@ -325,7 +331,7 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentComman
         set(UNDERSTOOD, False, reason, message);
     } else {
         set(UNDERSTOOD, True, "Understood", "");
-        let login = &visit.command.spec.login;
+        let login = &scope.command.spec.login;
         match &outcome.state {
             CommandState::NotPermitted => {
                 set(
@@ -388,21 +394,23 @@ async fn record(visit: &Visit<'_>, outcome: &Outcome) -> Result<DeploymentComman
 /// Records the result of an answer that has ended, if there is one. Returns the new status. `emoji`
 /// is the reaction that the answer should have now.
 async fn record_answer(
-    visit: &Visit<'_>,
+    scope: &CommandScope<'_>,
     before: DeploymentCommandStatus,
     emoji: Option<Emoji>,
 ) -> Result<DeploymentCommandStatus, Failure> {
-    let answers = &visit.context.publisher.answers;
-    let Progress::Finished { about, result } = answers.progress(visit.command) else { return Ok(before) };
+    let answers = &scope.context.publisher.answers;
+    let WriteProgress::Finished { about, result } = answers.progress(scope.command) else {
+        return Ok(before);
+    };
     let mut after = before.clone();
-    let generation = visit.command.metadata.generation.unwrap_or_default();
-    let now = visit.context.common.clock.now();
+    let generation = scope.command.metadata.generation.unwrap_or_default();
+    let now = scope.context.common.clock.now();
     let mut set = |verdict, reason: &str, message: &str| {
         conditions::set(&mut after.conditions, ANSWERED, verdict, reason, message, generation, now);
     };
     match result {
         Ok(id) => {
-            answers.forget(visit.command);
+            answers.forget(scope.command);
             // The wanted answer may have changed in the meantime.
             if before.answer.as_deref().is_some_and(|text| answer::about(text, emoji) == about) {
                 set(ConditionStatus::True, "Answered", "");
@@ -410,11 +418,11 @@ async fn record_answer(
             after.reply = id.or(after.reply);
         }
         Err(error) => {
-            answers.pause(visit.command, &error, now);
+            answers.pause(scope.command, &error, now);
             set(ConditionStatus::False, "NotAnswered", &error.to_string());
         }
     }
-    write_status(visit.command, Some(&before), &after, visit.context).await?;
+    write_status(scope.command, Some(&before), &after, scope.context).await?;
     Ok(after)
 }
 
@@ -422,7 +430,7 @@ async fn write_status(
     command: &api::DeploymentCommand,
     before: Option<&DeploymentCommandStatus>,
     status: &DeploymentCommandStatus,
-    context: &Context,
+    context: &CommandContext,
 ) -> Result<(), Failure> {
     if before != Some(status) {
         let written: api::DeploymentCommand =
@@ -432,7 +440,7 @@ async fn write_status(
     Ok(())
 }
 
-async fn delete(command: &api::DeploymentCommand, context: &Context) -> Result<Action, Failure> {
+async fn delete(command: &api::DeploymentCommand, context: &CommandContext) -> Result<Action, Failure> {
     let kind = write::kind::<api::DeploymentCommand>();
     let uid = command.uid().unwrap_or_default();
     let namespace = command.namespace();

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::Visit;
+use super::CommandScope;
 use crate::api::{Lock, RepositoryEnvironment};
 use crate::controllers::request;
 use crate::core::chatops::{self, Reply, Row};
@@ -25,13 +25,13 @@ struct Found<'a> {
 }
 
 /// Returns the answer to `where`.
-pub(super) async fn survey(visit: &Visit<'_>) -> Result<String, Failure> {
-    let number = visit.command.spec.comment.as_ref().map(|comment| comment.pull_request.number);
+pub(super) async fn survey(scope: &CommandScope<'_>) -> Result<String, Failure> {
+    let number = scope.command.spec.comment.as_ref().map(|comment| comment.pull_request.number);
     let mut found = Vec::new();
-    for entry in &visit.repository.spec.environments {
+    for entry in &scope.repository.spec.environments {
         // Environments of pull requests appear only in the answer on a pull request.
-        if let Some(place) = naming::place_seen_from(entry, number) {
-            found.push(look(visit, entry, &place).await?);
+        if let Some(github_environment) = naming::place_seen_from(entry, number) {
+            found.push(look(scope, entry, &github_environment).await?);
         }
     }
     let rows: Vec<Row<'_>> = found
@@ -46,26 +46,26 @@ pub(super) async fn survey(visit: &Visit<'_>) -> Result<String, Failure> {
             waiting: found.waiting.as_deref(),
         })
         .collect();
-    Ok(chatops::reply(&Reply::Where(&rows), visit.place, &visit.command.uid().unwrap_or_default()))
+    Ok(chatops::reply(&Reply::Where(&rows), scope.channel, &scope.command.uid().unwrap_or_default()))
 }
 
 async fn look<'a>(
-    visit: &'a Visit<'_>,
+    scope: &'a CommandScope<'_>,
     entry: &'a RepositoryEnvironment,
-    place: &str,
+    github_environment: &str,
 ) -> Result<Found<'a>, Failure> {
-    let deployments = visit.forge.deployments(&visit.name, place, None).await?;
+    let deployments = scope.forge.deployments(&scope.name, github_environment, None).await?;
     let mut found = Found {
         environment: &entry.name,
         sha: None,
         state: "empty".to_owned(),
         url: None,
         since: None,
-        lock: visit.repository.spec.locks.iter().find(|lock| lock.environment == entry.name),
-        waiting: waiting(visit, entry),
+        lock: scope.repository.spec.locks.iter().find(|lock| lock.environment == entry.name),
+        waiting: waiting(scope, entry),
     };
     if let Some(newest) = deployments.first() {
-        let statuses = visit.forge.deployment_statuses(&visit.name, newest.id).await?;
+        let statuses = scope.forge.deployment_statuses(&scope.name, newest.id).await?;
         let status = statuses.items.first();
         found.sha = Some(newest.sha.clone());
         let state = match status.map(|status| &status.state) {
@@ -83,8 +83,8 @@ async fn look<'a>(
 }
 
 /// Returns the commits that wait to be deployed there, each with what it waits for.
-fn waiting(visit: &Visit<'_>, entry: &RepositoryEnvironment) -> Option<String> {
-    let mut requests = visit.requests();
+fn waiting(scope: &CommandScope<'_>, entry: &RepositoryEnvironment) -> Option<String> {
+    let mut requests = scope.requests();
     requests.retain(|request| {
         request.spec.environment == entry.name
             && request.status.as_ref().is_some_and(|status| status.deployment_id.is_none())

@@ -8,7 +8,7 @@ use kube::ResourceExt as _;
 use kube::api::{DynamicObject, GroupVersionKind};
 
 use super::objects::{Placed, Placing, ensure, kind_of, remember};
-use super::{Context, Stop, Visit};
+use super::{EnvironmentContext, EnvironmentScope, Stop};
 use crate::api::{
     ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE,
     LABEL_ENVIRONMENT_UID, NamespaceReference, Revision,
@@ -32,8 +32,12 @@ pub(super) struct Applied {
 }
 
 /// Applies a plan.
-pub(super) async fn apply(visit: &mut Visit<'_>, target: &Target, plan: Plan) -> Result<Applied, Stop> {
-    let Visit { environment, context, .. } = *visit;
+pub(super) async fn apply(
+    scope: &mut EnvironmentScope<'_>,
+    target: &Target,
+    plan: Plan,
+) -> Result<Applied, Stop> {
+    let EnvironmentScope { environment, context, .. } = *scope;
     let before = environment.status.as_ref().map(|status| status.inventory.as_slice()).unwrap_or_default();
     let before =
         plan::existing(before, &target.namespace, &context.live.of_environment(&target.environment_uid));
@@ -41,7 +45,7 @@ pub(super) async fn apply(visit: &mut Visit<'_>, target: &Target, plan: Plan) ->
     let Plan { namespace, resource_quota, limit_range, network_policy, role_binding, resources, routes } =
         plan;
     let held = hold_namespace(target, &namespace, context).await?;
-    visit.findings.namespace =
+    scope.findings.namespace =
         Some(NamespaceReference { name: target.namespace.clone(), uid: held.uid().unwrap_or_default() });
 
     if network_policy.is_none() {
@@ -75,8 +79,8 @@ pub(super) async fn apply(visit: &mut Visit<'_>, target: &Target, plan: Plan) ->
     let placing = Placing::new(environment, &target.environment_uid, &autoscaled, context);
     let objects =
         Objects { target, placing: &placing, resources: &resources, routes: &routes, surplus: &surplus };
-    let placed = objects.place_all(&mut inventory, &mut visit.findings.contested).await;
-    visit.findings.inventory = Some(inventory.clone());
+    let placed = objects.place_all(&mut inventory, &mut scope.findings.contested).await;
+    scope.findings.inventory = Some(inventory.clone());
     placed.map(|()| Applied { inventory, sent: SentValues::of_objects(&resources) })
 }
 
@@ -191,7 +195,7 @@ impl Objects<'_> {
 async fn hold_namespace(
     target: &Target,
     namespace: &DynamicObject,
-    context: &Context,
+    context: &EnvironmentContext,
 ) -> Result<DynamicObject, Stop> {
     let kind = GroupVersionKind::gvk("", "v1", "Namespace");
     let known = match context.live.find(&kind, None, &target.namespace) {
@@ -291,7 +295,7 @@ fn rail_refused(target: &Target, rail: &DynamicObject, error: ClusterError) -> S
 }
 
 /// Deletes the environment's own network policy, if it exists.
-async fn remove_network_policy(target: &Target, context: &Context) -> Result<(), ClusterError> {
+async fn remove_network_policy(target: &Target, context: &EnvironmentContext) -> Result<(), ClusterError> {
     let kind = GroupVersionKind::gvk("networking.k8s.io", "v1", "NetworkPolicy");
     context.live.follow(&kind);
     let Some(found) = context.live.find(&kind, Some(&target.namespace), plan::GUARD_RAIL) else {
@@ -349,7 +353,7 @@ async fn remove(
     target: &Target,
     entry: &InventoryEntry,
     deployer: &Actor,
-    context: &Context,
+    context: &EnvironmentContext,
 ) -> Result<(), ClusterError> {
     let (group, version) = entry.api_version.rsplit_once('/').unwrap_or(("", &entry.api_version));
     let kind = GroupVersionKind::gvk(group, version, &entry.kind);

@@ -9,7 +9,7 @@ use kube::ResourceExt as _;
 use kube::api::GroupVersionKind;
 use tokio::time::Instant;
 
-use super::Visit;
+use super::EnvironmentScope;
 use crate::core::environment::health::StuckPod;
 use crate::core::environment::resolved::Target;
 use crate::ports::{Actor, ClusterError, EventType};
@@ -40,8 +40,8 @@ impl DeletedPods {
 
 /// Deletes one pod as the deployer account. The operator itself has no right to delete pods of a
 /// template's workloads.
-pub(super) async fn delete(visit: &Visit<'_>, target: &Target, pod: &StuckPod) {
-    let Visit { environment, context, .. } = *visit;
+pub(super) async fn delete(scope: &EnvironmentScope<'_>, target: &Target, pod: &StuckPod) {
+    let EnvironmentScope { environment, context, .. } = *scope;
     if !context.memory.deleted_pods.insert(&pod.uid) {
         return;
     }

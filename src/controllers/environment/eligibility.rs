@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use super::{Stop, Visit, delete};
+use super::{EnvironmentScope, Stop, delete};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, Origin, PreviewEnvironment, PullRequestSource,
     Refusal, Verification,
@@ -22,7 +22,7 @@ use crate::ports::ForgeError;
 use crate::runtime::failure::Failure;
 
 /// Result of the check.
-pub(super) enum Verified {
+pub(super) enum EnvironmentVerification {
     /// The environment may be deployed. Without a pull request there is nothing to verify.
     Allowed(Option<Verification>),
     /// The environment may not be deployed.
@@ -42,12 +42,20 @@ pub(super) enum Verified {
     Over(&'static str, String),
 }
 
-pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result<Verified, Stop> {
-    let Visit { environment, context, .. } = *visit;
-    if let Some(id) = ended(visit, admitted).await? {
-        return Ok(Verified::Over("DeploymentInactive", format!("deployment {id} has ended on GitHub")));
+pub(super) async fn verify(
+    scope: &EnvironmentScope<'_>,
+    admitted: &Admitted<'_>,
+) -> Result<EnvironmentVerification, Stop> {
+    let EnvironmentScope { environment, context, .. } = *scope;
+    if let Some(id) = ended(scope, admitted).await? {
+        return Ok(EnvironmentVerification::Over(
+            "DeploymentInactive",
+            format!("deployment {id} has ended on GitHub"),
+        ));
     }
-    let Some(reference) = &environment.spec.pull_request else { return Ok(Verified::Allowed(None)) };
+    let Some(reference) = &environment.spec.pull_request else {
+        return Ok(EnvironmentVerification::Allowed(None));
+    };
     let revision = &environment.spec.revision;
     let updated_at = environment.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
     let judged_by = judged_by(admitted);
@@ -59,8 +67,8 @@ pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result
     });
     if let Some(known) = known {
         return Ok(match &known.refusal {
-            None => Verified::Allowed(Some(known.clone())),
-            Some(refusal) => Verified::Refused(Some(known.clone()), again(refusal)),
+            None => EnvironmentVerification::Allowed(Some(known.clone())),
+            Some(refusal) => EnvironmentVerification::Refused(Some(known.clone()), again(refusal)),
         });
     }
     let (forge, repository) = context.common.forge(admitted).await?;
@@ -75,7 +83,7 @@ pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result
                     reference.number
                 ),
             };
-            return Ok(Verified::Refused(None, mistake));
+            return Ok(EnvironmentVerification::Refused(None, mistake));
         }
         Err(error) => return Err(error.into()),
     };
@@ -108,47 +116,49 @@ pub(super) async fn verify(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result
         (verification(Some(refusal)), mistake)
     };
     Ok(match verdict {
-        Eligibility::Allowed => Verified::Allowed(Some(verification(None))),
+        Eligibility::Allowed => EnvironmentVerification::Allowed(Some(verification(None))),
         Eligibility::Refused(mistake) if mistake.reason == Reason::NotTheHead => {
             let (verification, mistake) = refused(mistake);
-            Verified::NotTheHead { verification, mistake, head: pull_request.head_sha.clone() }
+            EnvironmentVerification::NotTheHead { verification, mistake, head: pull_request.head_sha.clone() }
         }
         Eligibility::Refused(mistake) => {
             let (verification, mistake) = refused(mistake);
-            Verified::Refused(Some(verification), mistake)
+            EnvironmentVerification::Refused(Some(verification), mistake)
         }
-        Eligibility::Superseded { head } if was_head(environment, &requests) => Verified::Superseded(head),
+        Eligibility::Superseded { head } if was_head(environment, &requests) => {
+            EnvironmentVerification::Superseded(head)
+        }
         Eligibility::Superseded { head } => {
             let commits = forge.pull_request_commits(&repository, reference.number).await?;
             match eligibility::never_the_head(reference.number, &revision.sha, &commits) {
-                None => Verified::Superseded(head),
+                None => EnvironmentVerification::Superseded(head),
                 Some(mistake) => {
                     let (verification, mistake) = refused(mistake);
-                    Verified::NotTheHead { verification, mistake, head }
+                    EnvironmentVerification::NotTheHead { verification, mistake, head }
                 }
             }
         }
-        Eligibility::Over { reason, message } => Verified::Over(reason, message),
+        Eligibility::Over { reason, message } => EnvironmentVerification::Over(reason, message),
     })
 }
 
 /// Ends the reconcile unless the revision may be deployed. Returns the pull request.
 pub(super) async fn settle(
-    visit: &mut Visit<'_>,
-    verified: Verified,
+    scope: &mut EnvironmentScope<'_>,
+    verified: EnvironmentVerification,
 ) -> Result<Option<PullRequestSource>, Stop> {
-    let Visit { environment, context, .. } = *visit;
+    let EnvironmentScope { environment, context, .. } = *scope;
     match verified {
-        Verified::Allowed(verification) => {
+        EnvironmentVerification::Allowed(verification) => {
             let pull_request = verification.as_ref().map(|verification| verification.pull_request.clone());
-            visit.findings.verified = verification;
+            scope.findings.verified = verification;
             Ok(pull_request)
         }
-        Verified::Refused(verification, mistake) => {
-            visit.findings.verified = verification;
+        EnvironmentVerification::Refused(verification, mistake) => {
+            scope.findings.verified = verification;
             Err(mistake.into())
         }
-        Verified::Superseded(head) => {
+        EnvironmentVerification::Superseded(head) => {
             if !status::is_superseded(environment.status.as_ref(), &environment.spec.revision) {
                 // The head's deployment may exist already. In that case only this reconcile of its
                 // request deploys it again.
@@ -156,13 +166,13 @@ pub(super) async fn settle(
             }
             Err(Stop::Report(Progress::Superseded { head }))
         }
-        Verified::NotTheHead { verification, mistake, head } => {
+        EnvironmentVerification::NotTheHead { verification, mistake, head } => {
             // This revision replaced the head, which may have a deployment already.
             request::enqueue_head(environment, &head, &context.requests).await?;
-            visit.findings.verified = Some(verification);
+            scope.findings.verified = Some(verification);
             Err(mistake.into())
         }
-        Verified::Over(reason, why) => {
+        EnvironmentVerification::Over(reason, why) => {
             let current = context.common.objects.environments.current(environment);
             if current.is_some_and(|current| current.spec.revision != environment.spec.revision) {
                 // Another deployment arrived during the calls to GitHub. Verify that one instead.
@@ -170,15 +180,15 @@ pub(super) async fn settle(
                 return Err(Failure::Soon { reason, after: Duration::ZERO }.into());
             }
             request::end_with(environment, &context.requests).await?;
-            Err(delete(visit, reason, &why).await)
+            Err(delete(scope, reason, &why).await)
         }
     }
 }
 
 /// Returns the deployment of a new environment if it has already ended, because an old event
 /// created the environment. The deployment of one of Matinee's own requests is known to be new.
-async fn ended(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result<Option<i64>, Stop> {
-    let (environment, common) = (visit.environment, visit.common());
+async fn ended(scope: &EnvironmentScope<'_>, admitted: &Admitted<'_>) -> Result<Option<i64>, Stop> {
+    let (environment, common) = (scope.environment, scope.common());
     let spec = &environment.spec;
     let Some(id) = spec.revision.deployment_id else { return Ok(None) };
     let is_asked_for = || {

@@ -10,7 +10,7 @@ use kube::api::{DynamicObject, GroupVersionKind};
 
 use super::apply::Applied;
 use super::objects::READ_AGAIN_WHEN_READY;
-use super::{Context, Visit, blocking_pods};
+use super::{EnvironmentContext, EnvironmentScope, blocking_pods};
 use crate::api::{ConditionStatus, Endpoint, PreviewEnvironment, find_condition};
 use crate::core::cause::Cause;
 use crate::core::conditions::READY;
@@ -28,8 +28,8 @@ const ROUTE_SETTLES: SignedDuration = SignedDuration::from_secs(5);
 const PROBE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Assesses the applied objects.
-pub(super) async fn assess(visit: &mut Visit<'_>, target: &Target, applied: &Applied) -> Progress {
-    let Visit { environment, context, seen, .. } = *visit;
+pub(super) async fn assess(scope: &mut EnvironmentScope<'_>, target: &Target, applied: &Applied) -> Progress {
+    let EnvironmentScope { environment, context, seen, .. } = *scope;
     let now = context.common.clock.now();
     let live = context.live.of_environment(&target.environment_uid);
     let pods: Vec<Pod> = live.iter().filter_map(|object| of_kind(object, "v1", "Pod")).collect();
@@ -62,10 +62,10 @@ pub(super) async fn assess(visit: &mut Visit<'_>, target: &Target, applied: &App
         now,
     };
     let assessment = health::assess(&observation);
-    visit.findings.components = Some(assessment.components);
-    visit.findings.trouble = assessment.trouble;
+    scope.findings.components = Some(assessment.components);
+    scope.findings.trouble = assessment.trouble;
     for pod in &assessment.blocking_pods {
-        blocking_pods::delete(visit, target, pod).await;
+        blocking_pods::delete(scope, target, pod).await;
     }
     // No watch reports changes of these objects.
     let unwatched = unwatched.then_some(match assessment.verdict {
@@ -73,7 +73,7 @@ pub(super) async fn assess(visit: &mut Visit<'_>, target: &Target, applied: &App
         EnvironmentHealth::Ready | EnvironmentHealth::Failed { .. } => READ_AGAIN_WHEN_READY,
     });
     for wait in [unwatched, assessment.look_again_after].into_iter().flatten() {
-        visit.look_again_after(wait);
+        scope.look_again_after(wait);
     }
     match assessment.verdict {
         EnvironmentHealth::Progressing { reason, message } => {
@@ -92,11 +92,11 @@ pub(super) async fn assess(visit: &mut Visit<'_>, target: &Target, applied: &App
             match answers(environment, target, context, now, assessment.unconfirmed.as_deref()).await {
                 Ok(()) => Progress::Ready,
                 Err(message) if is_late(environment, target, seen, now) => {
-                    visit.look_again_after(PROBE_AGAIN * 30);
+                    scope.look_again_after(PROBE_AGAIN * 30);
                     Progress::Failed { stage, reason, message }
                 }
                 Err(message) => {
-                    visit.look_again_after(PROBE_AGAIN);
+                    scope.look_again_after(PROBE_AGAIN);
                     Progress::Waiting { stage, reason, message: message.into() }
                 }
             }
@@ -109,7 +109,7 @@ pub(super) async fn assess(visit: &mut Visit<'_>, target: &Target, applied: &App
 async fn answers(
     environment: &PreviewEnvironment,
     target: &Target,
-    context: &Context,
+    context: &EnvironmentContext,
     now: Timestamp,
     unconfirmed: Option<&str>,
 ) -> Result<(), Cause> {

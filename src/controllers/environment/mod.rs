@@ -56,18 +56,18 @@ use crate::runtime::write;
 const LOOK_AGAIN: Duration = Duration::from_hours(1);
 
 /// Dependencies of the reconciles of environments.
-pub struct Context {
+pub struct EnvironmentContext {
     pub(super) common: Arc<Common>,
     pub(super) live: Arc<dyn LiveObjects>,
     pub(super) renderer: Arc<dyn Renderer>,
     pub(super) prober: Arc<dyn Prober>,
     pub(super) publisher: Arc<Publisher>,
     /// The controller of the requests for these environments.
-    pub(super) requests: Arc<request::Context>,
+    pub(super) requests: Arc<request::RequestContext>,
     pub(super) memory: Memory,
 }
 
-impl Context {
+impl EnvironmentContext {
     /// Begins to lead: learns what an earlier process left open. All objects must be listed.
     pub(super) fn begin(&self) {
         let environments = self.common.objects.environments.all();
@@ -82,9 +82,9 @@ impl Context {
 }
 
 /// One reconcile of an environment.
-struct Visit<'a> {
+struct EnvironmentScope<'a> {
     environment: &'a PreviewEnvironment,
-    context: &'a Arc<Context>,
+    context: &'a Arc<EnvironmentContext>,
     now: Timestamp,
     /// When the revision was first seen.
     seen: Timestamp,
@@ -129,7 +129,7 @@ impl From<Mistake> for Stop {
     }
 }
 
-impl Visit<'_> {
+impl EnvironmentScope<'_> {
     fn common(&self) -> &Common {
         &self.context.common
     }
@@ -147,7 +147,7 @@ impl Visit<'_> {
 /// Reconciles an environment, within the runner's limits.
 pub fn reconcile(
     environment: Arc<PreviewEnvironment>,
-    context: Arc<Context>,
+    context: Arc<EnvironmentContext>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
     async move {
         let environment = context.common.objects.environments.newest(environment);
@@ -157,51 +157,52 @@ pub fn reconcile(
         if !environment.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
             return hold(&environment, &context.common).await;
         }
-        Box::pin(visit(&environment, &context)).await
+        Box::pin(run(&environment, &context)).await
     }
     .boxed()
 }
 
-async fn visit(environment: &PreviewEnvironment, context: &Arc<Context>) -> Result<Action, Failure> {
+async fn run(environment: &PreviewEnvironment, context: &Arc<EnvironmentContext>) -> Result<Action, Failure> {
     let now = context.common.clock.now();
     let seen = status::first_seen(environment.status.as_ref(), &environment.spec.revision, now);
-    let mut visit = Visit { environment, context, now, seen, findings: Findings::default(), again: None };
+    let mut scope =
+        EnvironmentScope { environment, context, now, seen, findings: Findings::default(), again: None };
     let uid = environment.uid().unwrap_or_default();
     // The findings of an earlier, failed reconcile are older than those of this one.
     context.memory.interrupted.take(&uid);
-    let progress = match Box::pin(steps(&mut visit)).await {
+    let progress = match Box::pin(steps(&mut scope)).await {
         Ok(progress) | Err(Stop::Report(progress)) => progress,
         Err(Stop::Ended) => return Ok(Action::await_change()),
         Err(Stop::Interrupted(failure)) => {
             publish::go_on(environment, context, now).await;
             // The runner reports the failure on the object, with these findings.
-            context.memory.interrupted.keep(uid, visit.findings);
+            context.memory.interrupted.keep(uid, scope.findings);
             return Err(failure);
         }
     };
     if let Some(wait) = progress.look_again_after() {
-        visit.look_again_after(wait);
+        scope.look_again_after(wait);
     }
-    let expires = visit.findings.expires;
-    let reported = report(environment, context, now, visit.findings, &progress).await?;
+    let expires = scope.findings.expires;
+    let reported = report(environment, context, now, scope.findings, &progress).await?;
     let next_lookup = context.memory.skipped_deployments.settle(&uid);
     let left = expires.and_then(|expires| Duration::try_from(expires.duration_since(now)).ok());
-    let again = [visit.again, reported.again, next_lookup, left].into_iter().flatten().min();
+    let again = [scope.again, reported.again, next_lookup, left].into_iter().flatten().min();
     Ok(Action::requeue(again.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)))
 }
 
-async fn steps(visit: &mut Visit<'_>) -> Result<Progress, Stop> {
-    skipped_deployments::begin_lookup(visit);
-    let references = References::of(visit.environment, visit.common()).await?;
-    let admitted = references.authorize(visit.environment)?;
-    skipped_deployments::find(visit, &admitted).await;
-    let verified = eligibility::verify(visit, &admitted).await?;
-    lifetime::check(visit, &admitted, &verified).await?;
-    let pull_request = eligibility::settle(visit, verified).await?;
-    let target = render::resolve(visit, &references, &admitted, pull_request.as_ref())?;
-    let plan = render::plan(visit, &target)?;
-    let applied = apply::apply(visit, &target, plan).await?;
-    Ok(health::assess(visit, &target, &applied).await)
+async fn steps(scope: &mut EnvironmentScope<'_>) -> Result<Progress, Stop> {
+    skipped_deployments::begin_lookup(scope);
+    let references = References::of(scope.environment, scope.common()).await?;
+    let admitted = references.authorize(scope.environment)?;
+    skipped_deployments::find(scope, &admitted).await;
+    let verified = eligibility::verify(scope, &admitted).await?;
+    lifetime::check(scope, &admitted, &verified).await?;
+    let pull_request = eligibility::settle(scope, verified).await?;
+    let target = render::resolve(scope, &references, &admitted, pull_request.as_ref())?;
+    let plan = render::plan(scope, &target)?;
+    let applied = apply::apply(scope, &target, plan).await?;
+    Ok(health::assess(scope, &target, &applied).await)
 }
 
 /// Reports on the environment what prevents its reconcile from completing, once that has lasted
@@ -210,7 +211,7 @@ pub(super) fn explain(
     environment: Arc<PreviewEnvironment>,
     trouble: Trouble,
     lasts: Duration,
-    context: Arc<Context>,
+    context: Arc<EnvironmentContext>,
 ) -> BoxFuture<'static, Result<bool, ClusterError>> {
     async move {
         let findings = context.memory.interrupted.take(&environment.uid().unwrap_or_default());
@@ -238,8 +239,8 @@ pub(super) fn explain(
 }
 
 /// Deletes the environment, which ends its reconcile.
-async fn delete(visit: &Visit<'_>, reason: &str, why: &str) -> Stop {
-    let (environment, common) = (visit.environment, visit.common());
+async fn delete(scope: &EnvironmentScope<'_>, reason: &str, why: &str) -> Stop {
+    let (environment, common) = (scope.environment, scope.common());
     let kind = write::kind::<PreviewEnvironment>();
     let (namespace, uid) = (environment.namespace(), environment.uid().unwrap_or_default());
     let deleted = common

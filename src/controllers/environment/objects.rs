@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, GroupVersionKind};
 
-use super::Context;
+use super::EnvironmentContext;
 use crate::api::{
     ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT_UID, PreviewEnvironment, Revision,
 };
@@ -33,7 +33,7 @@ pub(super) struct Placing<'a> {
     /// Time between two reads of an object whose kind isn't watched.
     pace: Duration,
     now: Timestamp,
-    pub(super) context: &'a Context,
+    pub(super) context: &'a EnvironmentContext,
     /// Number of objects that this reconcile created or changed.
     written: AtomicUsize,
 }
@@ -56,7 +56,7 @@ impl<'a> Placing<'a> {
         environment: &'a PreviewEnvironment,
         environment_uid: &'a str,
         autoscaled: &'a Autoscaled,
-        context: &'a Context,
+        context: &'a EnvironmentContext,
     ) -> Self {
         let ready = status::is_ready(environment.status.as_ref());
         Self {
@@ -275,7 +275,7 @@ impl<'a> Placing<'a> {
 pub(super) async fn ensure(
     actor: &Actor,
     planned: &DynamicObject,
-    context: &Context,
+    context: &EnvironmentContext,
 ) -> Result<(DynamicObject, bool), ClusterError> {
     let kind = kind_of(planned);
     let namespace = planned.namespace();
@@ -300,7 +300,7 @@ pub(super) async fn ensure(
 
 /// Whether nobody else changed the object since Matinee applied it. An object that an earlier
 /// process applied counts as unchanged, so that a restart writes nothing.
-fn is_kept(live: &DynamicObject, context: &Context) -> bool {
+fn is_kept(live: &DynamicObject, context: &EnvironmentContext) -> bool {
     let uid = live.uid().unwrap_or_default();
     match context.memory.applications.get(&uid) {
         Some(known) if known.digest == digest(live) => known.is_kept(live),
@@ -311,7 +311,7 @@ fn is_kept(live: &DynamicObject, context: &Context) -> bool {
     }
 }
 
-pub(super) fn remember(applied: &DynamicObject, context: &Context) {
+pub(super) fn remember(applied: &DynamicObject, context: &EnvironmentContext) {
     // Remember the response, not the watched object: the watch may be newer, and would show
     // somebody else's change as applied by Matinee.
     context.live.record(applied);

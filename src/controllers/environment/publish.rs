@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::Context;
+use super::EnvironmentContext;
 use super::dereference::References;
 use super::status_writer::write_status;
 use crate::api::{DeploymentReport, PreviewEnvironment, PreviewEnvironmentStatus};
@@ -18,7 +18,7 @@ use crate::controllers::request;
 use crate::core::environment::status;
 use crate::core::publish::deployment_status;
 use crate::ports::ForgeError;
-use crate::runtime::publisher::{Ended, Progress, WriteError};
+use crate::runtime::publisher::{Ended, WriteError, WriteProgress};
 
 /// Deployments for which GitHub may show a newer status than the acknowledged one, by UID of their
 /// environment.
@@ -62,7 +62,7 @@ impl Doubts {
 pub(super) struct Published(Vec<Ended<DeploymentReport, ()>>);
 
 impl Published {
-    pub(super) fn of(environment: &PreviewEnvironment, context: &Context) -> Self {
+    pub(super) fn of(environment: &PreviewEnvironment, context: &EnvironmentContext) -> Self {
         Self(context.publisher.deployment_statuses.results(environment))
     }
 
@@ -86,7 +86,12 @@ impl Published {
     }
 
     /// Forgets the results, which are recorded now, and pauses the writes that failed.
-    pub(super) fn settle(&self, environment: &PreviewEnvironment, context: &Context, now: Timestamp) {
+    pub(super) fn settle(
+        &self,
+        environment: &PreviewEnvironment,
+        context: &EnvironmentContext,
+        now: Timestamp,
+    ) {
         let writes = &context.publisher.deployment_statuses;
         let mut is_news = false;
         for ended in &self.0 {
@@ -137,16 +142,16 @@ fn is_replaced(result: &Result<(), WriteError>) -> bool {
 /// The statuses of one environment are written one after another, so that a superseded deployment
 /// becomes inactive only once the new one is shown as live. Returns the time until a paused write
 /// may be started again.
-pub(super) fn start(environment: &PreviewEnvironment, context: &Arc<Context>) -> Option<Duration> {
+pub(super) fn start(environment: &PreviewEnvironment, context: &Arc<EnvironmentContext>) -> Option<Duration> {
     let status = environment.status.as_ref()?;
     let writes = &context.publisher.deployment_statuses;
     let mut again: Option<Duration> = None;
     for wanted in deployment_status::unreported(&status.report, &status.reported) {
         match writes.look_in(environment, wanted.deployment_id) {
-            Progress::Paused { about, wait, .. } if about == *wanted => {
+            WriteProgress::Paused { about, wait, .. } if about == *wanted => {
                 again = Some(again.map_or(wait, |again| again.min(wait)));
             }
-            Progress::UnderWay { about } if about == *wanted => return again,
+            WriteProgress::UnderWay { about } if about == *wanted => return again,
             _ => {
                 let (context, environment) = (Arc::clone(context), environment.clone());
                 let report = wanted.clone();
@@ -161,7 +166,11 @@ pub(super) fn start(environment: &PreviewEnvironment, context: &Arc<Context>) ->
 }
 
 /// Records the results of writes and starts further ones although the reconcile failed.
-pub(super) async fn go_on(environment: &PreviewEnvironment, context: &Arc<Context>, now: Timestamp) {
+pub(super) async fn go_on(
+    environment: &PreviewEnvironment,
+    context: &Arc<EnvironmentContext>,
+    now: Timestamp,
+) {
     let published = Published::of(environment, context);
     if published.0.is_empty() {
         start(environment, context);
@@ -181,7 +190,7 @@ pub(super) async fn go_on(environment: &PreviewEnvironment, context: &Arc<Contex
 }
 
 async fn write(
-    context: &Context,
+    context: &EnvironmentContext,
     environment: &PreviewEnvironment,
     wanted: &DeploymentReport,
 ) -> Result<(), ForgeError> {

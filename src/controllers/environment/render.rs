@@ -1,7 +1,7 @@
 //! Step 4: resolves the template and the parameters, renders the objects, and plans them.
 
 use super::dereference::References;
-use super::{Stop, Visit};
+use super::{EnvironmentScope, Stop};
 use crate::api::PullRequestSource;
 use crate::core::environment::plan::{self, Plan};
 use crate::core::environment::resolve::{self, Admitted};
@@ -10,26 +10,26 @@ use crate::runtime::objects::Key;
 
 /// Resolves everything that the plan needs.
 pub(super) fn resolve(
-    visit: &mut Visit<'_>,
+    scope: &mut EnvironmentScope<'_>,
     references: &References,
     admitted: &Admitted<'_>,
     pull_request: Option<&PullRequestSource>,
 ) -> Result<Target, Stop> {
-    let environments = &visit.context.common.objects.environments;
+    let environments = &scope.context.common.objects.environments;
     let holders = |host: &str| environments.with(&Key::Host(host.to_owned()));
     let template = references.template.as_deref();
-    let target = resolve::validate(visit.environment, pull_request, admitted, template, holders)?;
-    visit.findings.hosts = Some(plan::hosts(&target));
+    let target = resolve::validate(scope.environment, pull_request, admitted, template, holders)?;
+    scope.findings.hosts = Some(plan::hosts(&target));
     // Without endpoints there is no URL.
     if !target.template.endpoints.is_empty() {
-        visit.findings.host = Some(target.host.clone());
-        visit.findings.url = Some(target.url.clone());
+        scope.findings.host = Some(target.host.clone());
+        scope.findings.url = Some(target.url.clone());
     }
     Ok(target)
 }
 
 /// Renders the template and plans the objects.
-pub(super) fn plan(visit: &Visit<'_>, target: &Target) -> Result<Plan, Stop> {
-    let rendered = visit.context.renderer.render(target)?;
+pub(super) fn plan(scope: &EnvironmentScope<'_>, target: &Target) -> Result<Plan, Stop> {
+    let rendered = scope.context.renderer.render(target)?;
     Ok(plan::plan(target, rendered)?)
 }

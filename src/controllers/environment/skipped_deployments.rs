@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use super::Visit;
+use super::EnvironmentScope;
 use crate::api::PreviewEnvironment;
 use crate::core::environment::resolve::Admitted;
 use crate::core::environment::status;
@@ -79,42 +79,42 @@ impl Lookups {
 
 /// Records an environment with a new revision before anything can fail. Its status may already
 /// contain the revision when GitHub is read.
-pub(super) fn begin_lookup(visit: &Visit<'_>) {
-    let uid = visit.environment.uid().unwrap_or_default();
-    let lookups = &visit.context.memory.skipped_deployments;
-    let is_new = status::is_first_look(visit.environment.status.as_ref(), visit.revision());
-    if visit.revision().deployment_id.is_some() && is_new && !lookups.has(&uid) {
+pub(super) fn begin_lookup(scope: &EnvironmentScope<'_>) {
+    let uid = scope.environment.uid().unwrap_or_default();
+    let lookups = &scope.context.memory.skipped_deployments;
+    let is_new = status::is_first_look(scope.environment.status.as_ref(), scope.revision());
+    if scope.revision().deployment_id.is_some() && is_new && !lookups.has(&uid) {
         lookups.set(&uid, Lookup::Pending);
     }
 }
 
 /// Finds the earlier deployments of the environment that its status doesn't contain and that
 /// haven't ended. Reads them from GitHub once for each revision. An outage blocks nothing.
-pub(super) async fn find(visit: &mut Visit<'_>, admitted: &Admitted<'_>) {
-    let uid = visit.environment.uid().unwrap_or_default();
-    let lookups = &visit.context.memory.skipped_deployments;
+pub(super) async fn find(scope: &mut EnvironmentScope<'_>, admitted: &Admitted<'_>) {
+    let uid = scope.environment.uid().unwrap_or_default();
+    let lookups = &scope.context.memory.skipped_deployments;
     if !lookups.has(&uid) {
         return;
     }
-    match look_up(visit, admitted).await {
+    match look_up(scope, admitted).await {
         Ok(found) => {
             lookups.set(&uid, Lookup::Done);
-            visit.findings.skipped = found;
+            scope.findings.skipped = found;
         }
         Err(error) => {
             lookups.set(&uid, Lookup::Failed);
-            let (namespace, name) = (visit.environment.namespace(), visit.environment.name_any());
+            let (namespace, name) = (scope.environment.namespace(), scope.environment.name_any());
             tracing::warn!(namespace, name, %error, "failed to read earlier deployments, retrying");
         }
     }
 }
 
-async fn look_up(visit: &Visit<'_>, admitted: &Admitted<'_>) -> Result<Vec<i64>, ForgeError> {
-    let common = visit.common();
+async fn look_up(scope: &EnvironmentScope<'_>, admitted: &Admitted<'_>) -> Result<Vec<i64>, ForgeError> {
+    let common = scope.common();
     let (forge, repository) = common.forge(admitted).await?;
     let recent = forge.recent_deployments(&repository).await?;
     let cluster = &common.settings.cluster_id;
-    let candidates = deployment_status::skipped_deployments(visit.environment, &recent.items, cluster);
+    let candidates = deployment_status::skipped_deployments(scope.environment, &recent.items, cluster);
     let mut found = Vec::new();
     for id in candidates.into_iter().take(MOST) {
         let state = forge.deployment_state(&repository, id).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
-use super::{Context, publish};
+use super::{EnvironmentContext, publish};
 use crate::api::{PreviewEnvironment, PreviewEnvironmentStatus};
 use crate::controllers::request;
 use crate::core::environment::lead_time;
@@ -35,7 +35,7 @@ pub(super) struct Reported {
 /// are limited to one per [`NEWS`].
 pub(super) async fn report(
     environment: &PreviewEnvironment,
-    context: &Arc<Context>,
+    context: &Arc<EnvironmentContext>,
     now: Timestamp,
     findings: Findings,
     progress: &Progress,
@@ -43,7 +43,7 @@ pub(super) async fn report(
     let (namespace, uid) =
         (environment.namespace().unwrap_or_default(), environment.uid().unwrap_or_default());
     let log_url = context.common.settings.log_url(&namespace, &environment.name_any());
-    let visit = status::Visit {
+    let scope = status::StatusInput {
         generation: environment.metadata.generation.unwrap_or_default(),
         revision: &environment.spec.revision,
         log_url: log_url.as_deref(),
@@ -51,7 +51,7 @@ pub(super) async fn report(
     };
     let published = publish::Published::of(environment, context);
     let before = published.recorded(environment, now);
-    let status = status::conclude(before.as_ref(), &visit, findings, progress);
+    let status = status::conclude(before.as_ref(), &scope, findings, progress);
     if environment.status.as_ref() == Some(&status) {
         published.settle(environment, context, now);
         let again = publish::start(environment, context);
@@ -76,7 +76,7 @@ pub(super) async fn report(
         |of: &PreviewEnvironment| of.status.clone().map(|status| status.conditions).unwrap_or_default();
     let (before, after) = (conditions(environment), conditions(&written));
     events::of_environment(write::reference(&written), &before, &after, &context.common).await;
-    if lead_time::is_first_ready(environment.status.as_ref(), &status, visit.revision) {
+    if lead_time::is_first_ready(environment.status.as_ref(), &status, scope.revision) {
         measure(environment, &status, &context.common, now);
     }
     let again = publish::start(&written, context);

@@ -11,7 +11,7 @@ use kube::runtime::controller::Action;
 
 use super::dereference::References;
 use super::status_writer::write_status;
-use super::{Context, publish};
+use super::{EnvironmentContext, publish};
 use crate::api::{
     DeploymentReport, DeploymentState, FINALIZER, LABEL_ENVIRONMENT_UID, PreviewEnvironment, find_condition,
 };
@@ -23,7 +23,7 @@ use crate::core::publish::deployment_status;
 use crate::core::trouble::Trouble;
 use crate::ports::{Actor, ClusterError, EventType, ForgeError};
 use crate::runtime::failure::Failure;
-use crate::runtime::publisher::{Progress, WriteError};
+use crate::runtime::publisher::{WriteError, WriteProgress};
 use crate::runtime::write;
 
 /// Maximum number of deployments made inactive at the same time. The end of each enqueues the
@@ -61,7 +61,10 @@ impl Retired {
     }
 }
 
-pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context) -> Result<Action, Failure> {
+pub(super) async fn teardown(
+    environment: &PreviewEnvironment,
+    context: &EnvironmentContext,
+) -> Result<Action, Failure> {
     if !environment.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
         forget(environment, context);
         return Ok(Action::await_change());
@@ -116,7 +119,7 @@ pub(super) async fn teardown(environment: &PreviewEnvironment, context: &Context
 async fn say(
     environment: &PreviewEnvironment,
     deletion: &Deletion<'_>,
-    context: &Context,
+    context: &EnvironmentContext,
 ) -> Result<bool, ClusterError> {
     let environment = context.common.objects.environments.newest(Arc::new(environment.clone()));
     let status = deletion_status::status(&environment, deletion, context.common.clock.now());
@@ -131,13 +134,18 @@ async fn say(
 pub(super) async fn explain(
     environment: &PreviewEnvironment,
     trouble: &Trouble,
-    context: &Context,
+    context: &EnvironmentContext,
 ) -> Result<bool, ClusterError> {
     say(environment, &Deletion { github: Some(&trouble.message), ..Deletion::default() }, context).await
 }
 
 /// Reports once that deployments stay as they are on GitHub.
-async fn leave(environment: &PreviewEnvironment, progress: &Deletion<'_>, why: &str, context: &Context) {
+async fn leave(
+    environment: &PreviewEnvironment,
+    progress: &Deletion<'_>,
+    why: &str,
+    context: &EnvironmentContext,
+) {
     let message =
         format!("deployments of {} keep their state on GitHub: {why}", environment.spec.github_environment);
     let known = environment.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -155,7 +163,7 @@ async fn leave(environment: &PreviewEnvironment, progress: &Deletion<'_>, why: &
 /// Deletes the namespace if it belongs to the environment. Returns it while it exists.
 async fn remove_namespace(
     environment: &PreviewEnvironment,
-    context: &Context,
+    context: &EnvironmentContext,
 ) -> Result<Option<DynamicObject>, Failure> {
     let kind = GroupVersionKind::gvk("", "v1", "Namespace");
     let uid = environment.uid().unwrap_or_default();
@@ -189,7 +197,7 @@ async fn remove_namespace(
 
 /// Makes all deployments of the environment inactive, because GitHub never does that for transient
 /// ones. Returns whether all are inactive.
-async fn retire(environment: &PreviewEnvironment, context: &Context) -> Result<bool, ForgeError> {
+async fn retire(environment: &PreviewEnvironment, context: &EnvironmentContext) -> Result<bool, ForgeError> {
     let retired = &context.memory.retired;
     collect(environment, context)?;
     // Each object deleted in the namespace causes a reconcile, which needs no call to GitHub.
@@ -204,7 +212,7 @@ async fn retire(environment: &PreviewEnvironment, context: &Context) -> Result<b
         references.authorize(environment).map_err(|mistake| ForgeError::Invalid(mistake.message))?;
     let writes = &context.publisher.deployment_statuses;
     for slot in writes.slots(environment) {
-        if let Progress::UnderWay { about } = writes.look_in(environment, slot)
+        if let WriteProgress::UnderWay { about } = writes.look_in(environment, slot)
             && about.state != DeploymentState::Inactive
         {
             writes.forget_in(environment, slot);
@@ -215,7 +223,7 @@ async fn retire(environment: &PreviewEnvironment, context: &Context) -> Result<b
         return Ok(true);
     };
     let is_retiring = |id: i64| match writes.look_in(environment, id) {
-        Progress::UnderWay { about } => about.state == DeploymentState::Inactive,
+        WriteProgress::UnderWay { about } => about.state == DeploymentState::Inactive,
         _ => false,
     };
     if is_retiring(newest) {
@@ -264,7 +272,7 @@ async fn retire(environment: &PreviewEnvironment, context: &Context) -> Result<b
 ///
 /// # Errors
 /// The first failure. The write is started again by the next reconcile.
-fn collect(environment: &PreviewEnvironment, context: &Context) -> Result<(), ForgeError> {
+fn collect(environment: &PreviewEnvironment, context: &EnvironmentContext) -> Result<(), ForgeError> {
     let writes = &context.publisher.deployment_statuses;
     let mut failure = None;
     for ended in writes.results(environment) {
@@ -309,13 +317,13 @@ const fn is_hopeless(error: &ForgeError, draining: bool) -> bool {
     }
 }
 
-fn is_out_of_patience(environment: &PreviewEnvironment, context: &Context) -> bool {
+fn is_out_of_patience(environment: &PreviewEnvironment, context: &EnvironmentContext) -> bool {
     let deleted = environment.metadata.deletion_timestamp.as_ref();
     deleted.is_some_and(|deleted| context.common.clock.now().duration_since(deleted.0) > PATIENCE)
 }
 
 /// Removes the finalizer, whichever field manager added it: the ingest, the controller, or a user.
-async fn release(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
+async fn release(environment: &PreviewEnvironment, context: &EnvironmentContext) -> Result<(), Failure> {
     let kind = write::kind::<PreviewEnvironment>();
     context.common.cluster.remove_finalizer(&kind, &environment.metadata, FINALIZER).await?;
     tracing::info!(
@@ -329,7 +337,7 @@ async fn release(environment: &PreviewEnvironment, context: &Context) -> Result<
     Ok(())
 }
 
-pub(super) fn forget(environment: &PreviewEnvironment, context: &Context) {
+pub(super) fn forget(environment: &PreviewEnvironment, context: &EnvironmentContext) {
     let status = environment.status.as_ref();
     let inventory = status.map(|status| status.inventory.as_slice()).unwrap_or_default();
     let namespace = status.and_then(|status| status.namespace.as_ref());

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use super::Context;
+use super::RepositoryContext;
 use crate::api::{PreviewClass, PreviewRepository};
 use crate::core::deployment::{ownership, promotion};
 use crate::core::environment::resolve;
@@ -38,7 +38,7 @@ impl Checked {
 pub(super) async fn check(
     repository: &PreviewRepository,
     class: Option<&PreviewClass>,
-    context: &Context,
+    context: &RepositoryContext,
 ) -> Result<Checked, ClusterError> {
     let rivals = context.common.objects.repositories.rivals(repository);
     let rivals: Vec<_> = rivals.iter().map(AsRef::as_ref).collect();
@@ -62,7 +62,7 @@ pub(super) async fn check(
 
 /// Checks that no foreign PreviewEnvironment has the name of one of this PreviewRepository's
 /// environments.
-fn own_names(repository: &PreviewRepository, context: &Context) -> Result<(), Mistake> {
+fn own_names(repository: &PreviewRepository, context: &RepositoryContext) -> Result<(), Mistake> {
     let deployed = repository.spec.environments.iter().filter(|entry| entry.deploy.is_some());
     let name = repository.name_any();
     let namespace = Key::Namespace(repository.namespace().unwrap_or_default());
@@ -89,7 +89,7 @@ fn usable(repository: &PreviewRepository, class: Option<&PreviewClass>) -> Resul
 /// Checks that the templates of all entries exist.
 async fn templates(
     repository: &PreviewRepository,
-    context: &Context,
+    context: &RepositoryContext,
 ) -> Result<Result<(), Mistake>, ClusterError> {
     let namespace = repository.namespace().unwrap_or_default();
     for entry in &repository.spec.environments {

@@ -36,7 +36,7 @@ pub(super) const CONDITIONS: [&str; 6] =
     [conditions::READY, conditions::RECONCILING, conditions::STALLED, PROMOTION_VALID, ACCEPTED, SYNCED];
 
 /// Dependencies of the reconciles of PreviewRepositories.
-pub struct Context {
+pub struct RepositoryContext {
     pub(super) common: Arc<Common>,
     pub(super) publisher: Arc<Publisher>,
     pub(super) ingest: Arc<EventIngest>,
@@ -46,12 +46,12 @@ pub struct Context {
 /// Reconciles a PreviewRepository, within the runner's limits.
 pub fn reconcile(
     repository: Arc<PreviewRepository>,
-    context: Arc<Context>,
+    context: Arc<RepositoryContext>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
-    async move { visit(&context.common.objects.repositories.newest(repository), &context).await }.boxed()
+    async move { run(&context.common.objects.repositories.newest(repository), &context).await }.boxed()
 }
 
-async fn visit(repository: &PreviewRepository, context: &Context) -> Result<Action, Failure> {
+async fn run(repository: &PreviewRepository, context: &RepositoryContext) -> Result<Action, Failure> {
     if repository.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }

@@ -1,7 +1,7 @@
 //! Writes the result of a reconcile, in every case.
 
 use super::checks::Checked;
-use super::{ACCEPTED, CONDITIONS, Context, PROMOTION_VALID, SYNCED};
+use super::{ACCEPTED, CONDITIONS, PROMOTION_VALID, RepositoryContext, SYNCED};
 use crate::api::{ConditionStatus, PreviewRepository, PreviewRepositoryStatus};
 use crate::core::conditions::{self, Summary};
 use crate::core::mistake::Mistake;
@@ -27,7 +27,7 @@ pub(super) async fn record(
     repository: &PreviewRepository,
     checked: &Checked,
     synced: &Synced,
-    context: &Context,
+    context: &RepositoryContext,
 ) -> Result<bool, ClusterError> {
     let now = context.common.clock.now();
     let generation = repository.metadata.generation.unwrap_or_default();

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::memory::Swept;
-use super::{Context, is_mistake, unreported};
+use super::{RepositoryContext, is_mistake, unreported};
 use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
 use crate::controllers::ingest::EventSource;
 use crate::core::deployment::gates::pushes::newest_first;
@@ -28,7 +28,7 @@ pub(super) async fn sweep(
     repository: &PreviewRepository,
     class: &PreviewClass,
     held: Vec<String>,
-    context: &Context,
+    context: &RepositoryContext,
 ) -> Result<(), Failure> {
     let Some(entry) = repository.spec.environments.first() else { return Ok(()) };
     let (forge, name) = context.common.forge(&Admitted { repository, entry, class }).await?;
@@ -103,7 +103,11 @@ pub(super) async fn sweep(
 
 /// Applies the heads of branches. GitHub doesn't say which of several new ones was pushed last, so
 /// each gets its own time.
-async fn pushes(name: &RepositoryName, branches: &[Branch], context: &Context) -> Result<(), Failure> {
+async fn pushes(
+    name: &RepositoryName,
+    branches: &[Branch],
+    context: &RepositoryContext,
+) -> Result<(), Failure> {
     let mut all = Ok(());
     let mut received = context.common.clock.now();
     // The newest comes first, so that the others are superseded before anything is deployed.
@@ -121,7 +125,7 @@ async fn pushes(name: &RepositoryName, branches: &[Branch], context: &Context) -
     all
 }
 
-async fn apply(event: Event, context: &Context) -> Result<(), Failure> {
+async fn apply(event: Event, context: &RepositoryContext) -> Result<(), Failure> {
     context.ingest.apply(&event, EventSource::Found).await?;
     Ok(())
 }
@@ -184,7 +188,7 @@ async fn followed<'a>(
 
 /// Returns the numbers of the pull requests that have an environment or request of the
 /// PreviewRepository.
-fn pull_requests_of(repository: &PreviewRepository, context: &Context) -> HashSet<i64> {
+fn pull_requests_of(repository: &PreviewRepository, context: &RepositoryContext) -> HashSet<i64> {
     let key = Key::Repository(repository.namespace().unwrap_or_default(), repository.name_any());
     let environments = context.common.objects.environments.with(&key);
     let requests = context.common.objects.requests.with(&key);
@@ -198,7 +202,7 @@ fn pull_requests_of(repository: &PreviewRepository, context: &Context) -> HashSe
 async fn missed(
     repository: &PreviewRepository,
     missing: impl Iterator<Item = &i64> + Send,
-    context: &Context,
+    context: &RepositoryContext,
 ) -> Result<(), Failure> {
     let namespace = repository.namespace().unwrap_or_default();
     for number in missing {
@@ -238,7 +242,7 @@ async fn recent_deployment(
     name: &RepositoryName,
     deployment: &Deployment,
     forge: &dyn Forge,
-    context: &Context,
+    context: &RepositoryContext,
 ) -> Result<(), Failure> {
     let key = Key::Repository(repository.namespace().unwrap_or_default(), repository.name_any());
     let known = context.common.objects.environments.with(&key);

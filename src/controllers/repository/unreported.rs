@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 
-use super::Context;
+use super::RepositoryContext;
 use super::sweep::newest;
 use crate::api::{DeploymentReport, DeploymentState, PreviewRepository};
 use crate::core::deployment::ownership;
@@ -25,7 +25,7 @@ pub(super) async fn orphaned(
     name: &RepositoryName,
     deployments: &[Deployment],
     forge: &Arc<dyn Forge>,
-    context: &Context,
+    context: &RepositoryContext,
 ) -> Result<(), Failure> {
     let objects = &context.common.objects;
     let is_known = |request: &str, id: i64| {
@@ -80,7 +80,7 @@ pub(super) async fn name_taken(
     name: &RepositoryName,
     deployments: &[Deployment],
     forge: &Arc<dyn Forge>,
-    context: &Context,
+    context: &RepositoryContext,
 ) -> Result<(), Failure> {
     let all = context.common.objects.repositories.rivals(repository);
     let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use super::{Followed, Outcome, Visit};
+use super::{Followed, RequestOutcome, RequestScope};
 use crate::api::ConditionStatus;
 use crate::core::deployment::gates::{self, Standing};
 use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::NewCommitStatus;
 use crate::ports::{EventType, ForgeError};
-use crate::runtime::publisher::{Progress, WriteError};
+use crate::runtime::publisher::{WriteError, WriteProgress};
 use crate::runtime::write;
 
 /// Condition: the commit status on GitHub shows the request's current state.
@@ -41,100 +41,100 @@ pub(super) struct Report {
 /// Records the result of the previous write, and starts another one if GitHub doesn't show the
 /// wanted commit status. `outcome` is the result of this reconcile; `None` for a request that has
 /// ended, whose gates aren't evaluated again.
-pub(super) async fn tell(visit: &Visit<'_>, outcome: Option<&Outcome>) -> Report {
-    let writes = &visit.context.publisher.commit_statuses;
+pub(super) async fn tell(scope: &RequestScope<'_>, outcome: Option<&RequestOutcome>) -> Report {
+    let writes = &scope.context.publisher.commit_statuses;
     let mut report = Report::default();
-    if let Progress::Finished { about, result } = writes.progress(visit.request) {
-        report = ended(visit, about, result).await;
+    if let WriteProgress::Finished { about, result } = writes.progress(scope.request) {
+        report = ended(scope, about, result).await;
     }
-    let before = visit.request.status.as_ref().and_then(|status| status.commit_status.as_ref());
+    let before = scope.request.status.as_ref().and_then(|status| status.commit_status.as_ref());
     let shown = report.acknowledged.as_ref().or(before);
     let is_shown = shown.is_some();
     // GitHub may show a commit status whose write hasn't been recorded yet.
-    let was_started = super::condition(visit.request, REPORTED).is_some();
+    let was_started = super::condition(scope.request, REPORTED).is_some();
     let wanted = match outcome {
-        Some(outcome) => commit_status(visit, outcome, is_shown || was_started),
-        None => last_commit_status(visit),
+        Some(outcome) => commit_status(scope, outcome, is_shown || was_started),
+        None => last_commit_status(scope),
     };
     let wanted = wanted.map(|status| (gates::recorded(&status), status));
     let wanted = wanted.filter(|(acknowledged, _)| shown != Some(acknowledged));
-    match (wanted, writes.look(visit.request)) {
-        (None, Progress::UnderWay { .. }) => {
-            report.again = Some(visit.context.common.settings.sweep_interval);
+    match (wanted, writes.look(scope.request)) {
+        (None, WriteProgress::UnderWay { .. }) => {
+            report.again = Some(scope.context.common.settings.sweep_interval);
         }
         (None, _) => {
-            let is_refused = super::condition(visit.request, REPORTED)
+            let is_refused = super::condition(scope.request, REPORTED)
                 .is_some_and(|reported| reported.reason == REPORT_REFUSED);
             if is_shown && !is_refused && report.reported.is_none() {
                 report.reported = Some((ConditionStatus::True, REPORTED, String::new()));
             }
         }
-        (Some((acknowledged, _)), Progress::UnderWay { about }) if about == acknowledged => {
-            report.again = Some(visit.context.common.settings.sweep_interval);
+        (Some((acknowledged, _)), WriteProgress::UnderWay { about }) if about == acknowledged => {
+            report.again = Some(scope.context.common.settings.sweep_interval);
         }
-        (Some(_), Progress::Paused { problem, wait, .. }) => {
+        (Some(_), WriteProgress::Paused { problem, wait, .. }) => {
             report.reported = Some((ConditionStatus::False, NOT_REPORTED, problem));
             report.again = Some(wait.max(Duration::from_millis(100)));
         }
         (Some((acknowledged, status)), _) => {
-            let (forge, name) = (Arc::clone(&visit.forge), visit.name.clone());
-            let sha = visit.request.spec.sha.clone();
-            writes.start(visit.request, acknowledged, async move {
+            let (forge, name) = (Arc::clone(&scope.forge), scope.name.clone());
+            let sha = scope.request.spec.sha.clone();
+            writes.start(scope.request, acknowledged, async move {
                 match forge.create_commit_status(&name, &sha, &status).await {
                     Ok(()) | Err(ForgeError::Superseded) => Ok(()),
                     Err(error) => Err(error.into()),
                 }
             });
             report.reported = Some((ConditionStatus::Unknown, REPORTING, String::new()));
-            report.again = Some(visit.context.common.settings.sweep_interval);
+            report.again = Some(scope.context.common.settings.sweep_interval);
         }
     }
     report
 }
 
 /// Records the result of a write that has ended.
-async fn ended(visit: &Visit<'_>, about: String, result: Result<(), WriteError>) -> Report {
-    let writes = &visit.context.publisher.commit_statuses;
+async fn ended(scope: &RequestScope<'_>, about: String, result: Result<(), WriteError>) -> Report {
+    let writes = &scope.context.publisher.commit_statuses;
     let mut report = Report::default();
     match result {
         Ok(()) => {
             tracing::info!(
-                namespace = visit.request.namespace(),
-                name = visit.request.name_any(),
-                repository = %visit.name,
-                sha = visit.request.spec.sha,
+                namespace = scope.request.namespace(),
+                name = scope.request.name_any(),
+                repository = %scope.name,
+                sha = scope.request.spec.sha,
                 status = about,
                 "commit status reported"
             );
-            writes.forget(visit.request);
+            writes.forget(scope.request);
             report.acknowledged = Some(about);
         }
         Err(WriteError::Forge(
             error @ (ForgeError::Forbidden(_) | ForgeError::NotFound(_) | ForgeError::Invalid(_)),
         )) => {
             // A retry would fail again, and the deployment doesn't depend on the commit status.
-            writes.forget(visit.request);
+            writes.forget(scope.request);
             let message = format!("the commit status can't be created: {error}");
-            let about_request = write::reference(visit.request);
-            visit
+            let about_request = write::reference(scope.request);
+            scope
                 .context
                 .common
                 .events
-                .publish(&about_request, EventType::Warning, "NotTold", &message)
+                .publish(&about_request, EventType::Warning, "NotReported", &message)
                 .await;
             report.acknowledged = Some(about);
             report.reported = Some((ConditionStatus::False, REPORT_REFUSED, error.to_string()));
         }
         Err(error) => {
-            writes.pause(visit.request, &error, visit.now);
+            writes.pause(scope.request, &error, scope.now);
         }
     }
     report
 }
 
 /// Returns the commit status of a request that has ended, from its recorded conditions.
-fn last_commit_status(visit: &Visit<'_>) -> Option<NewCommitStatus> {
-    let (_, reason, message) = super::ready(visit.request)?;
+fn last_commit_status(scope: &RequestScope<'_>) -> Option<NewCommitStatus> {
+    let (_, reason, message) = super::ready(scope.request)?;
     let mut url = None;
     let standing = match RequestReason::parse(reason) {
         Some(RequestReason::Succeeded) => {
@@ -146,29 +146,33 @@ fn last_commit_status(visit: &Visit<'_>) -> Option<NewCommitStatus> {
         // A gate whose time ran out.
         _ => Standing::Refused(message),
     };
-    Some(gates::commit_status(&visit.admitted.entry.name, standing, url))
+    Some(gates::commit_status(&scope.admitted.entry.name, standing, url))
 }
 
 /// Returns the commit status that GitHub should show, if any. `is_shown` says whether GitHub shows
 /// one now.
-fn commit_status(visit: &Visit<'_>, outcome: &Outcome, is_shown: bool) -> Option<NewCommitStatus> {
+fn commit_status(
+    scope: &RequestScope<'_>,
+    outcome: &RequestOutcome,
+    is_shown: bool,
+) -> Option<NewCommitStatus> {
     let mut url = None;
     let standing = match outcome {
-        Outcome::Gated(evaluation) => Standing::Judged(evaluation),
+        RequestOutcome::Gated(evaluation) => Standing::Judged(evaluation),
         _ if !is_shown => return None,
-        Outcome::Refused(mistake) => Standing::Refused(&mistake.message),
-        Outcome::Held(hold) => Standing::Failed(&hold.message),
-        Outcome::Superseded(why) => Standing::Superseded(why),
-        Outcome::Failed(message) => Standing::Failed(message),
-        Outcome::Created { followed: Followed::UnderWay, .. } => Standing::UnderWay,
-        Outcome::Created { followed: Followed::Live { url: live }, .. } => {
+        RequestOutcome::Refused(mistake) => Standing::Refused(&mistake.message),
+        RequestOutcome::Held(hold) => Standing::Failed(&hold.message),
+        RequestOutcome::Superseded(why) => Standing::Superseded(why),
+        RequestOutcome::Failed(message) => Standing::Failed(message),
+        RequestOutcome::Created { followed: Followed::UnderWay, .. } => Standing::UnderWay,
+        RequestOutcome::Created { followed: Followed::Live { url: live }, .. } => {
             url.clone_from(live);
             Standing::Live
         }
-        Outcome::Created { followed: Followed::Failed { cause }, .. } => Standing::Failed(cause),
-        Outcome::Created { followed: Followed::Inactive, .. } => Standing::Superseded(INACTIVE),
+        RequestOutcome::Created { followed: Followed::Failed { cause }, .. } => Standing::Failed(cause),
+        RequestOutcome::Created { followed: Followed::Inactive, .. } => Standing::Superseded(INACTIVE),
         // A later reconcile writes the commit status.
-        Outcome::Creating { .. } | Outcome::Deleted => return None,
+        RequestOutcome::Creating { .. } | RequestOutcome::Deleted => return None,
     };
-    Some(gates::commit_status(&visit.admitted.entry.name, standing, url))
+    Some(gates::commit_status(&scope.admitted.entry.name, standing, url))
 }

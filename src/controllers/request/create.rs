@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use super::{Followed, Outcome, Visit, loops, record};
+use super::{Followed, RequestOutcome, RequestScope, loops, record};
 use crate::controllers::ingest::EventSource;
 use crate::core::deployment::gates::Evaluation;
 use crate::core::deployment::payload::Mark;
@@ -17,32 +17,34 @@ use crate::core::forge::{Deployment, NewDeployment, RepositoryName};
 use crate::core::publish::deployment_status;
 use crate::ports::{Forge, ForgeError};
 use crate::runtime::failure::Failure;
-use crate::runtime::publisher::{Progress, WriteError};
+use crate::runtime::publisher::{WriteError, WriteProgress};
 
 /// Returns the result of a creation that has ended, if there is one. A creation with a temporary
 /// error is paused.
-pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure> {
-    let creations = &visit.context.publisher.deployments;
-    let Progress::Finished { about, result } = creations.progress(visit.request) else { return Ok(None) };
+pub(super) async fn ended(scope: &RequestScope<'_>) -> Result<Option<RequestOutcome>, Failure> {
+    let creations = &scope.context.publisher.deployments;
+    let WriteProgress::Finished { about, result } = creations.progress(scope.request) else {
+        return Ok(None);
+    };
     match result {
-        Ok(deployment) => match created(visit, deployment.clone()).await {
+        Ok(deployment) => match created(scope, deployment.clone()).await {
             Ok(outcome) => Ok(Some(outcome)),
             Err(failure) => {
                 // Keep the result: the deployment exists, although an environment of that name may
                 // still be being deleted.
-                creations.give_back(visit.request, about, Ok(deployment));
+                creations.give_back(scope.request, about, Ok(deployment));
                 Err(failure)
             }
         },
         Err(WriteError::Forge(
             ForgeError::Invalid(message) | ForgeError::Conflict(message) | ForgeError::Forbidden(message),
-        )) => Ok(Some(Outcome::Failed(message))),
+        )) => Ok(Some(RequestOutcome::Failed(message))),
         Err(error) => {
-            let wait = creations.pause(visit.request, &error, visit.now);
+            let wait = creations.pause(scope.request, &error, scope.now);
             tracing::warn!(
-                namespace = visit.request.namespace(),
-                name = visit.request.name_any(),
-                repository = %visit.name,
+                namespace = scope.request.namespace(),
+                name = scope.request.name_any(),
+                repository = %scope.name,
                 %error,
                 ?wait,
                 "failed to create deployment, retrying"
@@ -53,34 +55,34 @@ pub(super) async fn ended(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure>
 }
 
 /// Creates the environment of a deployment that now exists.
-async fn created(visit: &Visit<'_>, deployment: Deployment) -> Result<Outcome, Failure> {
+async fn created(scope: &RequestScope<'_>, deployment: Deployment) -> Result<RequestOutcome, Failure> {
     let id = deployment.id;
-    apply_environment(visit, deployment).await?;
+    apply_environment(scope, deployment).await?;
     tracing::info!(
-        namespace = visit.request.namespace(),
-        name = visit.request.name_any(),
-        repository = %visit.name,
-        environment = visit.place,
-        sha = visit.request.spec.sha,
+        namespace = scope.request.namespace(),
+        name = scope.request.name_any(),
+        repository = %scope.name,
+        environment = scope.place,
+        sha = scope.request.spec.sha,
         deployment_id = id,
         "deployment created"
     );
-    Ok(Outcome::Created { id, followed: Followed::UnderWay })
+    Ok(RequestOutcome::Created { id, followed: Followed::UnderWay })
 }
 
 /// Returns the deployment that an attempt without a known result has created, if there is one.
-pub(super) async fn find(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure> {
-    let creations = &visit.context.publisher.deployments;
-    if let Progress::UnderWay { .. } = creations.look(visit.request) {
+pub(super) async fn find(scope: &RequestScope<'_>) -> Result<Option<RequestOutcome>, Failure> {
+    let creations = &scope.context.publisher.deployments;
+    if let WriteProgress::UnderWay { .. } = creations.look(scope.request) {
         let reason = "the deployment is being created".to_owned();
         return Err(Failure::Soon { reason, after: Duration::from_secs(1) });
     }
-    let reruns = visit.request.status.as_ref().map_or(0, |status| status.reruns);
-    let (sha, mark) = (&visit.request.spec.sha, mark(visit, reruns));
-    match find_marked(&*visit.forge, &visit.name, &visit.place, sha, &mark).await? {
+    let reruns = scope.request.status.as_ref().map_or(0, |status| status.reruns);
+    let (sha, mark) = (&scope.request.spec.sha, mark(scope, reruns));
+    match find_marked(&*scope.forge, &scope.name, &scope.place, sha, &mark).await? {
         Some(deployment) => {
-            creations.forget(visit.request);
-            created(visit, deployment).await.map(Some)
+            creations.forget(scope.request);
+            created(scope, deployment).await.map(Some)
         }
         None => Ok(None),
     }
@@ -88,8 +90,8 @@ pub(super) async fn find(visit: &Visit<'_>) -> Result<Option<Outcome>, Failure> 
 
 /// Returns the mark of a run in its deployment's payload. Each run has its own, so that the
 /// deployment of an earlier run isn't taken for this one's.
-fn mark(visit: &Visit<'_>, reruns: i64) -> String {
-    let uid = visit.request.uid().unwrap_or_default();
+fn mark(scope: &RequestScope<'_>, reruns: i64) -> String {
+    let uid = scope.request.uid().unwrap_or_default();
     if reruns == 0 { uid } else { format!("{uid}.{reruns}") }
 }
 
@@ -108,56 +110,56 @@ async fn find_marked(
 
 /// Starts to find or create the deployment of this request, unless that is under way or paused.
 pub(super) async fn create(
-    visit: &Visit<'_>,
+    scope: &RequestScope<'_>,
     reruns: i64,
     evaluation: Evaluation,
-) -> Result<Outcome, Failure> {
-    let mut again = visit.context.common.settings.sweep_interval;
-    let problem = match visit.context.publisher.deployments.look(visit.request) {
-        Progress::Paused { problem, wait, .. } => {
+) -> Result<RequestOutcome, Failure> {
+    let mut again = scope.context.common.settings.sweep_interval;
+    let problem = match scope.context.publisher.deployments.look(scope.request) {
+        WriteProgress::Paused { problem, wait, .. } => {
             again = again.min(wait).max(Duration::from_millis(100));
             Some(problem)
         }
-        Progress::UnderWay { .. } | Progress::Finished { .. } => None,
-        Progress::Idle => {
-            if let Some(hold) = loops::hold(visit, reruns).await? {
-                return Ok(Outcome::Held(hold));
+        WriteProgress::UnderWay { .. } | WriteProgress::Finished { .. } => None,
+        WriteProgress::Idle => {
+            if let Some(hold) = loops::hold(scope, reruns).await? {
+                return Ok(RequestOutcome::Held(hold));
             }
-            start(visit, reruns, &evaluation).await?;
+            start(scope, reruns, &evaluation).await?;
             None
         }
     };
-    Ok(Outcome::Creating { evaluation, problem, again })
+    Ok(RequestOutcome::Creating { evaluation, problem, again })
 }
 
-async fn start(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Result<(), Failure> {
-    let spec = &visit.request.spec;
-    let known = visit.request.status.as_ref().filter(|status| status.reruns == reruns);
+async fn start(scope: &RequestScope<'_>, reruns: i64, evaluation: &Evaluation) -> Result<(), Failure> {
+    let spec = &scope.request.spec;
+    let known = scope.request.status.as_ref().filter(|status| status.reruns == reruns);
     if known.is_none_or(|status| status.intent.is_none()) {
-        record::intent(visit, reruns, evaluation).await?;
+        record::intent(scope, reruns, evaluation).await?;
     }
-    let mark = mark(visit, reruns);
+    let mark = mark(scope, reruns);
     let number = spec.pull_request.as_ref().map(|reference| reference.number);
     let by = spec.requested_by.login.as_ref().map(|login| format!(" by {login}")).unwrap_or_default();
     let what = number.map_or_else(String::new, |number| format!(" for pull request {number}"));
     let parameters: BTreeMap<String, String> =
         spec.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.value.clone())).collect();
     let payload = Mark {
-        cluster: visit.context.common.settings.cluster_id.clone(),
+        cluster: scope.context.common.settings.cluster_id.clone(),
         request: mark.clone(),
         pull_request: number,
         parameters,
     };
     let new = NewDeployment {
         sha: spec.sha.clone(),
-        environment: visit.place.clone(),
+        environment: scope.place.clone(),
         description: deployment_status::description(&format!("Requested{by}{what}")),
         payload: payload.to_payload(),
         transient: number.is_some(),
-        production: number.is_none() && visit.place.eq_ignore_ascii_case("production"),
+        production: number.is_none() && scope.place.eq_ignore_ascii_case("production"),
     };
-    let write = find_or_create(Arc::clone(&visit.forge), visit.name.clone(), mark.clone(), new);
-    visit.context.publisher.deployments.start(visit.request, mark, write);
+    let write = find_or_create(Arc::clone(&scope.forge), scope.name.clone(), mark.clone(), new);
+    scope.context.publisher.deployments.start(scope.request, mark, write);
     Ok(())
 }
 
@@ -176,8 +178,8 @@ async fn find_or_create(
 
 /// Creates or updates the PreviewEnvironment for the deployment, if Matinee deploys this
 /// environment.
-async fn apply_environment(visit: &Visit<'_>, deployment: Deployment) -> Result<(), Failure> {
-    let event = Event::Deployment { repository: visit.name.clone(), deployment };
-    visit.context.ingest.apply(&event, EventSource::Found).await?;
+async fn apply_environment(scope: &RequestScope<'_>, deployment: Deployment) -> Result<(), Failure> {
+    let event = Event::Deployment { repository: scope.name.clone(), deployment };
+    scope.context.ingest.apply(&event, EventSource::Found).await?;
     Ok(())
 }

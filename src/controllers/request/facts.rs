@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Visit;
-use crate::core::deployment::gates::image::{self, Answer};
+use super::RequestScope;
+use crate::core::deployment::gates::image::{self, RegistryAnswer};
 use crate::core::deployment::gates::{Facts, Needs};
 use crate::core::environment::resolved::About;
 use crate::core::forge::StatusState;
@@ -14,35 +14,35 @@ use crate::core::naming;
 use crate::ports::{ForgeError, RegistryError};
 use crate::runtime::failure::Failure;
 
-pub(super) async fn fetch(visit: &Visit<'_>, needs: Needs) -> Result<Facts, Failure> {
+pub(super) async fn fetch(scope: &RequestScope<'_>, needs: Needs) -> Result<Facts, Failure> {
     let mut facts = Facts::default();
     if !needs.succeeded.is_empty() {
         let mut succeeded = Vec::new();
         for environment in needs.succeeded {
-            let there = has_succeeded(visit, &environment).await?;
+            let there = has_succeeded(scope, &environment).await?;
             succeeded.push((environment, there));
         }
         facts.succeeded = Some(succeeded);
     }
     if needs.checks {
-        facts.checks = Some(visit.forge.checks(&visit.name, &visit.request.spec.sha).await?);
+        facts.checks = Some(scope.forge.checks(&scope.name, &scope.request.spec.sha).await?);
     }
     if needs.image {
-        facts.image = Some(image(visit).await?);
+        facts.image = Some(image(scope).await?);
     }
     Ok(facts)
 }
 
 /// Whether the commit was ever live in an environment of the PreviewRepository. For pull-request
 /// environments, that of any pull request counts.
-async fn has_succeeded(visit: &Visit<'_>, environment: &str) -> Result<bool, ForgeError> {
-    let entries = &visit.admitted.repository.spec.environments;
+async fn has_succeeded(scope: &RequestScope<'_>, environment: &str) -> Result<bool, ForgeError> {
+    let entries = &scope.admitted.repository.spec.environments;
     let Some(entry) = entries.iter().find(|entry| entry.name == environment) else { return Ok(false) };
-    let sha = &visit.request.spec.sha;
+    let sha = &scope.request.spec.sha;
     let deployments = if let Some(place) = naming::github_environment(entry, None) {
-        visit.forge.deployments(&visit.name, &place, Some(sha)).await?
+        scope.forge.deployments(&scope.name, &place, Some(sha)).await?
     } else {
-        let recent = visit.forge.recent_deployments(&visit.name).await?;
+        let recent = scope.forge.recent_deployments(&scope.name).await?;
         let belongs = |name: &str| naming::pull_request_of(entry, name).is_some();
         recent
             .items
@@ -52,7 +52,7 @@ async fn has_succeeded(visit: &Visit<'_>, environment: &str) -> Result<bool, For
             .collect()
     };
     for deployment in deployments {
-        let statuses = visit.forge.deployment_statuses(&visit.name, deployment.id).await?;
+        let statuses = scope.forge.deployment_statuses(&scope.name, deployment.id).await?;
         if statuses.items.iter().any(|status| status.state == StatusState::Success) {
             return Ok(true);
         }
@@ -62,8 +62,10 @@ async fn has_succeeded(visit: &Visit<'_>, environment: &str) -> Result<bool, For
 
 /// Returns the image's name, and whether its registry has it. Matinee doesn't contact a registry
 /// that the class doesn't list.
-async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mistake>, Failure> {
-    let entry = visit.admitted.entry;
+async fn image(
+    scope: &RequestScope<'_>,
+) -> Result<Result<(String, Option<RegistryAnswer>), Mistake>, Failure> {
+    let entry = scope.admitted.entry;
     let Some(template) = entry.gates.as_ref().and_then(|gates| gates.image.as_ref()) else {
         return Ok(Err(Mistake {
             reason: Reason::ImageInvalid,
@@ -71,19 +73,19 @@ async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mis
         }));
     };
     let field = format!("spec.environments[{}].gates.image", entry.name);
-    let spec = &visit.request.spec;
+    let spec = &scope.request.spec;
     let about = About {
         sha: spec.sha.clone(),
-        repository: visit.name.to_string(),
+        repository: scope.name.to_string(),
         environment: entry.name.clone(),
         pull_request: spec.pull_request.as_ref().map(|reference| reference.number),
-        parameters: parameters(visit),
+        parameters: parameters(scope),
     };
-    let name = match visit.context.renderer.text(&field, template, &about) {
+    let name = match scope.context.renderer.text(&field, template, &about) {
         Ok(name) => name,
         Err(mistake) => return Ok(Err(mistake)),
     };
-    let Ok(registry) = image::registry(&name, &visit.admitted.class.spec.registries) else {
+    let Ok(registry) = image::registry(&name, &scope.admitted.class.spec.registries) else {
         // The gate reports this itself.
         return Ok(Ok((name, None)));
     };
@@ -96,8 +98,8 @@ async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mis
     };
     let mut credentials = None;
     if let Some(secret) = &registry.secret_name {
-        let found = visit.context.secrets.secret(secret).await?;
-        let own = &visit.context.common.settings.own_namespace;
+        let found = scope.context.secrets.secret(secret).await?;
+        let own = &scope.context.common.settings.own_namespace;
         let read = found
             .ok_or_else(|| format!("there is no Secret {own}/{secret}"))
             .and_then(|data| credentials_for(secret, &data, &reference));
@@ -113,24 +115,24 @@ async fn image(visit: &Visit<'_>) -> Result<Result<(String, Option<Answer>), Mis
         }
     }
     let answer =
-        match visit.context.registry.exists(&reference, credentials.as_ref(), registry.insecure).await {
-            Ok(true) => Answer::Found,
-            Ok(false) => Answer::Missing,
+        match scope.context.registry.exists(&reference, credentials.as_ref(), registry.insecure).await {
+            Ok(true) => RegistryAnswer::Found,
+            Ok(false) => RegistryAnswer::Missing,
             Err(RegistryError::RateLimited { .. }) => {
-                Answer::Unreachable(format!("{} limits requests at present", registry.host))
+                RegistryAnswer::Unreachable(format!("{} limits requests at present", registry.host))
             }
-            Err(error) => Answer::Unreachable(error.to_string()),
+            Err(error) => RegistryAnswer::Unreachable(error.to_string()),
         };
     Ok(Ok((name, Some(answer))))
 }
 
 /// Returns the parameters: the PreviewRepository's values, overridden by the request's.
-fn parameters(visit: &Visit<'_>) -> BTreeMap<String, String> {
-    let given = visit.admitted.entry.deploy.as_ref().map(|deploy| deploy.parameters.as_slice());
+fn parameters(scope: &RequestScope<'_>) -> BTreeMap<String, String> {
+    let given = scope.admitted.entry.deploy.as_ref().map(|deploy| deploy.parameters.as_slice());
     given
         .unwrap_or_default()
         .iter()
-        .chain(&visit.request.spec.parameters)
+        .chain(&scope.request.spec.parameters)
         .map(|parameter| (parameter.name.clone(), parameter.value.clone()))
         .collect()
 }

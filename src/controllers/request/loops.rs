@@ -9,7 +9,7 @@ use std::time::Duration;
 use kube::ResourceExt as _;
 use tokio::time::Instant;
 
-use super::Visit;
+use super::RequestScope;
 use crate::core::deployment::gates::repeats::{self, Hold, Next};
 use crate::core::deployment::reason::RequestReason;
 use crate::runtime::failure::Failure;
@@ -36,32 +36,32 @@ impl Creations {
 
 /// Returns the hold if the deployment that the request is about to create repeats earlier ones too
 /// often.
-pub(super) async fn hold(visit: &Visit<'_>, reruns: i64) -> Result<Option<Hold>, Failure> {
-    let spec = &visit.request.spec;
+pub(super) async fn hold(scope: &RequestScope<'_>, reruns: i64) -> Result<Option<Hold>, Failure> {
+    let spec = &scope.request.spec;
     if !repeats::bounds(spec.requested_by.origin) {
         return Ok(None);
     }
-    let repository = visit.name.to_string().to_lowercase();
-    let known = visit.context.creations.remember((repository, visit.place.to_lowercase(), spec.sha.clone()));
+    let repository = scope.name.to_string().to_lowercase();
+    let known = scope.context.creations.remember((repository, scope.place.to_lowercase(), spec.sha.clone()));
     if !known && reruns == 0 {
         return Ok(None);
     }
-    let uid = visit.request.uid().unwrap_or_default();
+    let uid = scope.request.uid().unwrap_or_default();
     let mark = if reruns == 0 { uid } else { format!("{uid}.{reruns}") };
     let next = Next {
-        cluster: &visit.context.common.settings.cluster_id,
+        cluster: &scope.context.common.settings.cluster_id,
         mark: &mark,
-        environment: &visit.place,
+        environment: &scope.place,
         sha: &spec.sha,
     };
-    let recent = visit.forge.recent_deployments(&visit.name).await?;
+    let recent = scope.forge.recent_deployments(&scope.name).await?;
     // In a repository with many environments the newest hundred deployments may not cover the whole
     // window. This commit's deployments are therefore listed completely.
-    let mut all = visit.forge.deployments(&visit.name, &visit.place, Some(&spec.sha)).await?;
+    let mut all = scope.forge.deployments(&scope.name, &scope.place, Some(&spec.sha)).await?;
     all.extend(recent.items.iter().cloned());
-    let held = repeats::hold(next, &all, visit.now);
-    if held.is_some() && RequestReason::of(visit.request) != Some(RequestReason::DeploymentLoop) {
-        visit.context.common.metrics.deployment_loop();
+    let held = repeats::hold(next, &all, scope.now);
+    if held.is_some() && RequestReason::of(scope.request) != Some(RequestReason::DeploymentLoop) {
+        scope.context.common.metrics.deployment_loop();
     }
     Ok(held)
 }

@@ -20,7 +20,7 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
 use self::commit_status::Report;
-use self::eligibility::Verified;
+use self::eligibility::RequestVerification;
 pub(super) use self::loops::Creations;
 use self::outcome::Followed;
 pub(super) use self::record::{STAGES, kinds};
@@ -48,7 +48,7 @@ use crate::runtime::write;
 const KEPT: usize = 5;
 
 /// Dependencies of the reconciles of requests.
-pub struct Context {
+pub struct RequestContext {
     pub(super) common: Arc<Common>,
     pub(super) secrets: Arc<dyn Secrets>,
     pub(super) renderer: Arc<dyn Renderer>,
@@ -60,7 +60,7 @@ pub struct Context {
     pub(super) creations: Creations,
 }
 
-impl Context {
+impl RequestContext {
     /// Cancels the waiting writes of a request, and forgets their results.
     pub(super) fn forget(&self, request: &DeploymentRequest) {
         self.publisher.deployments.forget(request);
@@ -79,13 +79,13 @@ pub(super) fn of_environment(
 /// Reconciles a request, within the runner's limits.
 pub fn reconcile(
     request: Arc<DeploymentRequest>,
-    context: Arc<Context>,
+    context: Arc<RequestContext>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
-    async move { visit(context.common.objects.requests.newest(request), &context).await }.boxed()
+    async move { run(context.common.objects.requests.newest(request), &context).await }.boxed()
 }
 
 /// Result of a reconcile.
-enum Outcome {
+enum RequestOutcome {
     /// The deployment exists on GitHub.
     Created {
         /// Its id.
@@ -117,18 +117,18 @@ enum Outcome {
 }
 
 /// Context of one reconcile, once the request is admitted.
-struct Visit<'a> {
+struct RequestScope<'a> {
     request: &'a DeploymentRequest,
     admitted: Admitted<'a>,
     forge: Arc<dyn Forge>,
     name: RepositoryName,
     /// Name of the environment on GitHub.
     place: String,
-    context: &'a Context,
+    context: &'a RequestContext,
     now: Timestamp,
 }
 
-async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Action, Failure> {
+async fn run(request: Arc<DeploymentRequest>, context: &RequestContext) -> Result<Action, Failure> {
     if request.metadata.deletion_timestamp.is_some() || is_over(&request) {
         return Ok(Action::await_change());
     }
@@ -145,12 +145,14 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
     let Some(outcome) = outcome else {
         return Ok(report_again.map_or_else(Action::await_change, Action::requeue));
     };
-    if !matches!(outcome, Outcome::Creating { .. }) && !context.publisher.deployments.has_result(&request) {
+    if !matches!(outcome, RequestOutcome::Creating { .. })
+        && !context.publisher.deployments.has_result(&request)
+    {
         // Take a waiting creation out of the write queue. If the creation has finished in the
         // meantime, the next reconcile records it.
         context.publisher.deployments.forget(&request);
     }
-    if let Outcome::Deleted = outcome {
+    if let RequestOutcome::Deleted = outcome {
         if is_live(&request, context) {
             // The environment's own reconcile deletes its requests and then the environment. If
             // this request were deleted now, Matinee would take the environment for one that
@@ -168,7 +170,7 @@ async fn visit(request: Arc<DeploymentRequest>, context: &Context) -> Result<Act
             // GitHub's listing is unchanged.
             context.sweeps.forget(&repository.uid().unwrap_or_default());
         }
-    } else if matches!(outcome, Outcome::Created { .. } | Outcome::Superseded(_)) {
+    } else if matches!(outcome, RequestOutcome::Created { .. } | RequestOutcome::Superseded(_)) {
         forget_the_oldest(&request, context).await.map_err(Failure::reported)?;
     }
     let again = again(&outcome, context).into_iter().chain(report_again).min();
@@ -192,24 +194,24 @@ fn is_settled(request: &DeploymentRequest) -> bool {
 }
 
 /// Returns the time until the next reconcile if no event arrives. Webhooks only make it faster.
-fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
+fn again(outcome: &RequestOutcome, context: &RequestContext) -> Option<Duration> {
     match outcome {
-        Outcome::Gated(evaluation) => match &evaluation.summary {
-            gates::Summary::Refused { over: true, .. } => None,
-            gates::Summary::Waiting { again: Some(again), .. } => {
+        RequestOutcome::Gated(evaluation) => match &evaluation.summary {
+            gates::GateSummary::Refused { over: true, .. } => None,
+            gates::GateSummary::Waiting { again: Some(again), .. } => {
                 Some(wait(*again, context).min(context.common.settings.sweep_interval))
             }
-            gates::Summary::Waiting { again: None, .. }
-            | gates::Summary::Refused { .. }
-            | gates::Summary::Open => Some(context.common.settings.sweep_interval),
+            gates::GateSummary::Waiting { again: None, .. }
+            | gates::GateSummary::Refused { .. }
+            | gates::GateSummary::Open => Some(context.common.settings.sweep_interval),
         },
-        Outcome::Creating { again, .. } => Some(*again),
-        Outcome::Failed(_) => Some(record::REFUSED_AGAIN),
-        Outcome::Held(hold) => Some(wait(hold.until, context)),
+        RequestOutcome::Creating { again, .. } => Some(*again),
+        RequestOutcome::Failed(_) => Some(record::REFUSED_AGAIN),
+        RequestOutcome::Held(hold) => Some(wait(hold.until, context)),
         // For a deployment that Matinee itself deploys, its environment enqueues the request. This
         // additional reconcile needs no call to GitHub.
-        Outcome::Refused(Mistake { reason: Reason::SourceNotLive | Reason::NameTaken, .. })
-        | Outcome::Created { followed: Followed::UnderWay, .. } => {
+        RequestOutcome::Refused(Mistake { reason: Reason::SourceNotLive | Reason::NameTaken, .. })
+        | RequestOutcome::Created { followed: Followed::UnderWay, .. } => {
             Some(context.common.settings.sweep_interval)
         }
         _ => None,
@@ -217,7 +219,7 @@ fn again(outcome: &Outcome, context: &Context) -> Option<Duration> {
 }
 
 /// Returns the time until `until`, at least one second.
-fn wait(until: Timestamp, context: &Context) -> Duration {
+fn wait(until: Timestamp, context: &RequestContext) -> Duration {
     let wait = Duration::try_from(until.duration_since(context.common.clock.now())).unwrap_or_default();
     wait.max(Duration::from_secs(1))
 }
@@ -227,8 +229,8 @@ fn wait(until: Timestamp, context: &Context) -> Duration {
 /// status.
 async fn steps(
     request: &DeploymentRequest,
-    context: &Context,
-) -> Result<(Option<Outcome>, Option<Duration>), Failure> {
+    context: &RequestContext,
+) -> Result<(Option<RequestOutcome>, Option<Duration>), Failure> {
     let refused = async |mistake| {
         // The request isn't valid, so nothing more is written for it.
         context.forget(request);
@@ -236,7 +238,7 @@ async fn steps(
             // The recorded result stays, although the last commit status can't be written any more.
             return Ok((None, None));
         }
-        let outcome = Outcome::Refused(mistake);
+        let outcome = RequestOutcome::Refused(mistake);
         record::outcome(request, &outcome, &Report::default(), context).await?;
         Ok((Some(outcome), None))
     };
@@ -267,14 +269,15 @@ async fn steps(
     {
         return refused(mistake).await;
     }
-    let visit = Visit { request, admitted, forge, name, place, context, now: context.common.clock.now() };
+    let scope =
+        RequestScope { request, admitted, forge, name, place, context, now: context.common.clock.now() };
     if is_settled(request) {
-        let report = commit_status::tell(&visit, None).await;
+        let report = commit_status::tell(&scope, None).await;
         record::report(request, &report, context).await?;
         return Ok((None, report.again));
     }
-    let outcome = visit.outcome().await?;
-    let report = commit_status::tell(&visit, Some(&outcome)).await;
+    let outcome = scope.outcome().await?;
+    let report = commit_status::tell(&scope, Some(&outcome)).await;
     record::outcome(request, &outcome, &report, context).await?;
     Ok((Some(outcome), report.again))
 }
@@ -285,7 +288,11 @@ fn is_new(request: &DeploymentRequest) -> bool {
 }
 
 /// Checks that the environment that would deploy this can have its name.
-fn own_name(request: &DeploymentRequest, admitted: &Admitted<'_>, context: &Context) -> Result<(), Mistake> {
+fn own_name(
+    request: &DeploymentRequest,
+    admitted: &Admitted<'_>,
+    context: &RequestContext,
+) -> Result<(), Mistake> {
     if admitted.entry.deploy.is_none() {
         return Ok(());
     }
@@ -297,17 +304,17 @@ fn own_name(request: &DeploymentRequest, admitted: &Admitted<'_>, context: &Cont
     ownership::is_own(admitted.repository, admitted.entry, number, existing.as_deref())
 }
 
-impl Visit<'_> {
+impl RequestScope<'_> {
     /// Returns the outcome that ends the request, unless its deployment exists, and only wasn't
     /// recorded yet: without a record, nobody would report how that deployment ended.
-    async fn unless_created(&self, outcome: Outcome) -> Result<Outcome, Failure> {
+    async fn unless_created(&self, outcome: RequestOutcome) -> Result<RequestOutcome, Failure> {
         if !record::may_have_created(self.request) {
             return Ok(outcome);
         }
         Ok(create::find(self).await?.unwrap_or(outcome))
     }
 
-    async fn outcome(&self) -> Result<Outcome, Failure> {
+    async fn outcome(&self) -> Result<RequestOutcome, Failure> {
         // Record a created deployment before anything else, even if the request waits for something
         // by now.
         if let Some(outcome) = create::ended(self).await? {
@@ -315,10 +322,14 @@ impl Visit<'_> {
         }
         let created = self.request.status.as_ref().and_then(|status| status.deployment_id);
         let is_head = match eligibility::verify(self, created).await? {
-            Verified::Holds { is_head } => is_head,
-            Verified::Refused(mistake) => return self.unless_created(Outcome::Refused(mistake)).await,
-            Verified::Superseded(why) => return self.unless_created(Outcome::Superseded(why)).await,
-            Verified::Over => return Ok(Outcome::Deleted),
+            RequestVerification::Holds { is_head } => is_head,
+            RequestVerification::Refused(mistake) => {
+                return self.unless_created(RequestOutcome::Refused(mistake)).await;
+            }
+            RequestVerification::Superseded(why) => {
+                return self.unless_created(RequestOutcome::Superseded(why)).await;
+            }
+            RequestVerification::Over => return Ok(RequestOutcome::Deleted),
         };
         let reruns = self.request.status.as_ref().map_or(0, |status| status.reruns);
         let is_due = created.is_none_or(|id| is_head && self.is_overtaken(id));
@@ -326,15 +337,15 @@ impl Visit<'_> {
             if is_head {
                 record::pushed(self).await?;
             }
-            return Ok(Outcome::Created { id, followed: outcome::follow(self, id).await? });
+            return Ok(RequestOutcome::Created { id, followed: outcome::follow(self, id).await? });
         }
         let reruns = if created.is_some() { reruns + 1 } else { reruns };
         let evaluation = self.judge().await?;
-        if evaluation.summary != gates::Summary::Open {
-            return Ok(Outcome::Gated(evaluation));
+        if evaluation.summary != gates::GateSummary::Open {
+            return Ok(RequestOutcome::Gated(evaluation));
         }
         if let Some(message) = record::refused_lately(self.request, self.now) {
-            return Ok(Outcome::Failed(message));
+            return Ok(RequestOutcome::Failed(message));
         }
         create::create(self, reruns, evaluation).await
     }
@@ -399,7 +410,7 @@ impl Visit<'_> {
 }
 
 /// Whether an environment deploys the deployment that the request created.
-fn is_live(request: &DeploymentRequest, context: &Context) -> bool {
+fn is_live(request: &DeploymentRequest, context: &RequestContext) -> bool {
     let Some(id) = request.status.as_ref().and_then(|status| status.deployment_id) else { return false };
     environments_of(request, &context.common).iter().any(|environment| {
         environment.metadata.deletion_timestamp.is_none()
@@ -413,7 +424,7 @@ fn environments_of(request: &DeploymentRequest, common: &Common) -> Vec<Arc<Prev
     common.objects.environments.with(&Key::Environment(request.into()))
 }
 
-pub(super) async fn delete(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {
+pub(super) async fn delete(request: &DeploymentRequest, context: &RequestContext) -> Result<(), Failure> {
     let kind = write::kind::<DeploymentRequest>();
     let uid = request.uid().unwrap_or_default();
     context
@@ -429,7 +440,10 @@ pub(super) async fn delete(request: &DeploymentRequest, context: &Context) -> Re
 /// Deletes all requests of an environment that is about to be deleted, and makes the next sweep run
 /// in full.
 /// If the pull request was just reopened or selected again, that sweep creates a new request.
-pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context) -> Result<(), Failure> {
+pub(super) async fn end_with(
+    environment: &PreviewEnvironment,
+    context: &RequestContext,
+) -> Result<(), Failure> {
     let spec = &environment.spec;
     let namespace = environment.namespace().unwrap_or_default();
     for request in of_environment(environment, &context.common) {
@@ -447,7 +461,7 @@ pub(super) async fn end_with(environment: &PreviewEnvironment, context: &Context
 pub(super) async fn enqueue_head(
     environment: &PreviewEnvironment,
     head: &str,
-    context: &Context,
+    context: &RequestContext,
 ) -> Result<(), Failure> {
     let mut asked = of_environment(environment, &context.common);
     asked.retain(|request| {
@@ -462,7 +476,7 @@ pub(super) async fn enqueue_head(
 }
 
 /// Deletes the oldest requests of an environment. The newest [`KEPT`] stay.
-async fn forget_the_oldest(request: &DeploymentRequest, context: &Context) -> Result<(), Failure> {
+async fn forget_the_oldest(request: &DeploymentRequest, context: &RequestContext) -> Result<(), Failure> {
     let siblings = context.common.objects.requests.with(&Key::Environment(EnvironmentKey::from(request)));
     let siblings: Vec<&DeploymentRequest> = siblings.iter().map(AsRef::as_ref).collect();
     for old in supersession::surplus(&siblings, KEPT).into_iter().filter(|old| is_over(old)) {

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::Visit;
+use super::RequestScope;
 use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment, PreviewEnvironmentStatus};
 use crate::core::deployment::gates::supersession;
 use crate::core::environment::status;
 use crate::core::forge::StatusState;
 use crate::core::publish::deployment_status;
 use crate::ports::ForgeError;
-use crate::runtime::publisher::Progress;
+use crate::runtime::publisher::WriteProgress;
 
 /// State of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +32,9 @@ pub(in crate::controllers) enum Followed {
 }
 
 /// Returns the state of the request's deployment.
-pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, ForgeError> {
-    let request = visit.request;
-    let ours = super::environments_of(request, &visit.context.common).into_iter().next();
+pub(super) async fn follow(scope: &RequestScope<'_>, id: i64) -> Result<Followed, ForgeError> {
+    let request = scope.request;
+    let ours = super::environments_of(request, &scope.context.common).into_iter().next();
     let known = ours.as_ref().and_then(|environment| environment.status.as_ref());
     if let Some(status) = known {
         let reported = status.reported.iter().find(|reported| reported.deployment_id == id);
@@ -45,15 +45,15 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
             return Ok(Followed::UnderWay);
         }
     }
-    if visit.admitted.entry.deploy.is_some()
+    if scope.admitted.entry.deploy.is_some()
         && ours.as_ref().is_some_and(|environment| environment.spec.revision.deployment_id <= Some(id))
     {
         // The environment has not reported this deployment yet. Its first status enqueues the
         // request.
         return Ok(Followed::UnderWay);
     }
-    let statuses = visit.forge.deployment_statuses(&visit.name, id).await?;
-    let Some(newest) = statuses.items.first() else { return Ok(without_status(visit, id, ours.as_deref())) };
+    let statuses = scope.forge.deployment_statuses(&scope.name, id).await?;
+    let Some(newest) = statuses.items.first() else { return Ok(without_status(scope, id, ours.as_deref())) };
     let was_live = statuses.items.iter().find(|status| status.state == StatusState::Success);
     Ok(match (&newest.state, was_live) {
         (state, _) if state.is_failed() => Followed::Failed { cause: newest.description.clone() },
@@ -67,10 +67,10 @@ pub(super) async fn follow(visit: &Visit<'_>, id: i64) -> Result<Followed, Forge
 }
 
 /// A deployment without a status is under way, unless a newer one has replaced it.
-fn without_status(visit: &Visit<'_>, id: i64, ours: Option<&PreviewEnvironment>) -> Followed {
-    if visit.admitted.entry.deploy.is_none() {
-        let all = visit.siblings();
-        let is_replaced = supersession::is_replaced(visit.request, id, all.iter().map(AsRef::as_ref));
+fn without_status(scope: &RequestScope<'_>, id: i64, ours: Option<&PreviewEnvironment>) -> Followed {
+    if scope.admitted.entry.deploy.is_none() {
+        let all = scope.siblings();
+        let is_replaced = supersession::is_replaced(scope.request, id, all.iter().map(AsRef::as_ref));
         return if is_replaced { Followed::Inactive } else { Followed::UnderWay };
     }
     if let Some(environment) = ours
@@ -79,11 +79,11 @@ fn without_status(visit: &Visit<'_>, id: i64, ours: Option<&PreviewEnvironment>)
     {
         // The environment was reconciled for a newer deployment, and doesn't report this one any
         // more.
-        let why = deployment_status::superseded(&visit.request.spec.sha, &environment.spec.revision.sha);
+        let why = deployment_status::superseded(&scope.request.spec.sha, &environment.spec.revision.sha);
         let report = deployment_status::inactive(id, &why, None);
-        let writes = &visit.context.publisher.deployment_statuses;
-        if matches!(writes.look_in(environment, id), Progress::Idle) {
-            let (forge, name, wanted) = (Arc::clone(&visit.forge), visit.name.clone(), report.clone());
+        let writes = &scope.context.publisher.deployment_statuses;
+        if matches!(writes.look_in(environment, id), WriteProgress::Idle) {
+            let (forge, name, wanted) = (Arc::clone(&scope.forge), scope.name.clone(), report.clone());
             writes.start_in(environment, id, report, async move {
                 Ok(forge.create_deployment_status(&name, &wanted).await?)
             });

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 
-use super::{Context, Followed, Outcome, Visit};
+use super::{Followed, RequestContext, RequestOutcome, RequestScope};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, ConditionStatus, DeploymentRequest, DeploymentRequestStatus, Intent,
     Origin, find_condition,
@@ -73,10 +73,14 @@ pub(crate) fn kinds() -> Vec<&'static str> {
 }
 
 /// Records that the deployment is about to be created. From here on it may exist.
-pub(super) async fn intent(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluation) -> Result<(), Failure> {
-    let request = visit.request;
+pub(super) async fn intent(
+    scope: &RequestScope<'_>,
+    reruns: i64,
+    evaluation: &Evaluation,
+) -> Result<(), Failure> {
+    let request = scope.request;
     let mut status = current_status(request);
-    status.intent = Some(Intent { time: Time(visit.now), environment: visit.place.clone() });
+    status.intent = Some(Intent { time: Time(scope.now), environment: scope.place.clone() });
     status.reruns = reruns;
     if request.spec.requested_by.origin == Origin::Push {
         status.pushed_at = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
@@ -86,15 +90,15 @@ pub(super) async fn intent(visit: &Visit<'_>, reruns: i64, evaluation: &Evaluati
     status.observed_generation = generation;
     status.updated_at = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED).cloned();
     let list = &mut status.conditions;
-    conditions::initialize(list, &kinds(), generation, visit.now);
+    conditions::initialize(list, &kinds(), generation, scope.now);
     let mut set = |kind, verdict, reason: &str, message: &str| {
-        conditions::set(list, kind, verdict, reason, message, generation, visit.now);
+        conditions::set(list, kind, verdict, reason, message, generation, scope.now);
     };
     set(ALLOWED, ConditionStatus::True, "Allowed", "");
     judged(evaluation, &mut set);
     set(CREATED, ConditionStatus::Unknown, RequestReason::Creating.as_str(), QUEUED);
-    conditions::summarize(list, &creating(None), generation, visit.now);
-    write_status(request, &status, visit.context).await
+    conditions::summarize(list, &creating(None), generation, scope.now);
+    write_status(request, &status, scope.context).await
 }
 
 fn creating(problem: Option<&str>) -> Summary {
@@ -104,15 +108,15 @@ fn creating(problem: Option<&str>) -> Summary {
 
 /// Records that the push that enqueued the request has been handled, although nothing was deployed
 /// for it.
-pub(super) async fn pushed(visit: &Visit<'_>) -> Result<(), Failure> {
-    let request = visit.request;
+pub(super) async fn pushed(scope: &RequestScope<'_>) -> Result<(), Failure> {
+    let request = scope.request;
     let push = request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED);
     let mut status = current_status(request);
     if request.spec.requested_by.origin != Origin::Push || status.pushed_at.as_ref() == push {
         return Ok(());
     }
     status.pushed_at = push.cloned();
-    write_status(request, &status, visit.context).await
+    write_status(request, &status, scope.context).await
 }
 
 fn judged(evaluation: &Evaluation, set: &mut impl FnMut(&'static str, ConditionStatus, &str, &str)) {
@@ -125,9 +129,9 @@ fn judged(evaluation: &Evaluation, set: &mut impl FnMut(&'static str, ConditionS
 /// Writes the result of a reconcile into the status, if that changed.
 pub(super) async fn outcome(
     request: &DeploymentRequest,
-    outcome: &Outcome,
+    outcome: &RequestOutcome,
     report: &Report,
-    context: &Context,
+    context: &RequestContext,
 ) -> Result<(), Failure> {
     let now = context.common.clock.now();
     let newest = newest(request, context);
@@ -147,52 +151,52 @@ pub(super) async fn outcome(
         message: message.to_owned(),
     };
     let summary = match outcome {
-        Outcome::Created { id, followed } => {
+        RequestOutcome::Created { id, followed } => {
             status.deployment_id = Some(*id);
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
             set(CREATED, ConditionStatus::True, "Created", &format!("deployment {id}"));
             succeeded(followed, *id, &mut set)
         }
-        Outcome::Refused(Mistake { reason, message }) => {
+        RequestOutcome::Refused(Mistake { reason, message }) => {
             set(ALLOWED, ConditionStatus::False, reason.as_str(), message);
             stalled(reason.as_str(), message)
         }
-        Outcome::Gated(evaluation) => {
+        RequestOutcome::Gated(evaluation) => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
             judged(evaluation, &mut set);
             if was_creating {
                 set(CREATED, ConditionStatus::Unknown, conditions::NOT_REACHED, "");
             }
             match &evaluation.summary {
-                gates::Summary::Refused { reason, message, .. } => stalled(reason, message),
-                gates::Summary::Waiting { reason, message, .. } => {
+                gates::GateSummary::Refused { reason, message, .. } => stalled(reason, message),
+                gates::GateSummary::Waiting { reason, message, .. } => {
                     Summary::Reconciling { reason: (*reason).to_owned(), message: message.clone() }
                 }
-                gates::Summary::Open => creating(None),
+                gates::GateSummary::Open => creating(None),
             }
         }
-        Outcome::Creating { evaluation, problem, .. } => {
+        RequestOutcome::Creating { evaluation, problem, .. } => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
             judged(evaluation, &mut set);
             let message = problem.as_deref().unwrap_or(QUEUED);
             set(CREATED, ConditionStatus::Unknown, RequestReason::Creating.as_str(), message);
             creating(problem.as_deref())
         }
-        Outcome::Held(Hold { message, .. }) => {
+        RequestOutcome::Held(Hold { message, .. }) => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
             set(CREATED, ConditionStatus::False, RequestReason::DeploymentLoop.as_str(), message);
             stalled(RequestReason::DeploymentLoop.as_str(), message)
         }
-        Outcome::Superseded(why) => {
+        RequestOutcome::Superseded(why) => {
             set(CREATED, ConditionStatus::False, RequestReason::Superseded.as_str(), why);
             stalled(RequestReason::Superseded.as_str(), why)
         }
-        Outcome::Failed(message) => {
+        RequestOutcome::Failed(message) => {
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
             set(CREATED, ConditionStatus::False, RequestReason::Refused.as_str(), message);
             stalled(RequestReason::Refused.as_str(), message)
         }
-        Outcome::Deleted => return Ok(()),
+        RequestOutcome::Deleted => return Ok(()),
     };
     conditions::summarize(list, &summary, generation, now);
     set_report(&mut status, report, generation, now);
@@ -207,7 +211,7 @@ pub(super) async fn outcome(
 pub(super) async fn report(
     request: &DeploymentRequest,
     report: &Report,
-    context: &Context,
+    context: &RequestContext,
 ) -> Result<(), Failure> {
     let newest = newest(request, context);
     let request = newest.as_deref().unwrap_or(request);
@@ -231,7 +235,7 @@ fn set_report(status: &mut DeploymentRequestStatus, report: &Report, generation:
 }
 
 /// Returns the current request, including writes that the watch doesn't show yet.
-fn newest(request: &DeploymentRequest, context: &Context) -> Option<Arc<DeploymentRequest>> {
+fn newest(request: &DeploymentRequest, context: &RequestContext) -> Option<Arc<DeploymentRequest>> {
     context.common.objects.requests.current(request)
 }
 
@@ -285,7 +289,7 @@ fn current_status(request: &DeploymentRequest) -> DeploymentRequestStatus {
 async fn write_status(
     request: &DeploymentRequest,
     status: &DeploymentRequestStatus,
-    context: &Context,
+    context: &RequestContext,
 ) -> Result<(), Failure> {
     // The approvals belong to another field manager.
     let own = DeploymentRequestStatus { approvals: Vec::new(), ..status.clone() };

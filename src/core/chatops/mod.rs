@@ -23,9 +23,9 @@ pub use self::resolve::{Resolved, needed, permits, promoted_from, resolve};
 use super::forge::RepositoryName;
 use crate::api::Parameter;
 
-/// The place where a command was given and is answered.
+/// The channel in which a command was given and is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Channel {
     /// In a comment on a pull request.
     Comment,
     /// In Slack, after the slash command.
@@ -86,7 +86,7 @@ pub enum PreviewAction {
     Start,
 }
 
-/// A command, with the repository and the ref when the place doesn't imply them.
+/// A command, with the repository and the ref when the channel doesn't imply them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
     /// The command.
@@ -116,7 +116,7 @@ impl CommandError {
     }
 }
 
-/// A command word, with the syntax of its command in each place.
+/// A command word, with the syntax of its command in each channel.
 struct Word {
     name: &'static str,
     comment: Option<&'static str>,
@@ -125,10 +125,10 @@ struct Word {
 }
 
 impl Word {
-    fn usage(&self, place: Place) -> Option<&'static str> {
-        match place {
-            Place::Comment => self.comment,
-            Place::Slack => self.slack,
+    fn usage(&self, channel: Channel) -> Option<&'static str> {
+        match channel {
+            Channel::Comment => self.comment,
+            Channel::Slack => self.slack,
         }
     }
 }

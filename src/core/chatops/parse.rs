@@ -2,8 +2,8 @@
 
 use super::lines::MAX_LINE;
 use super::{
-    APPROVE, Command, CommandError, DEPLOY, HELP, LOCK, PREVIEW, PROMOTE, Place, PreviewAction, Said, UNLOCK,
-    WHERE, WORDS, Word, quotes,
+    APPROVE, Channel, Command, CommandError, DEPLOY, HELP, LOCK, PREVIEW, PROMOTE, PreviewAction, Said,
+    UNLOCK, WHERE, WORDS, Word, quotes,
 };
 use crate::api::Parameter;
 use crate::core::forge::RepositoryName;
@@ -20,20 +20,20 @@ const MAX_NAME: usize = 63;
 ///
 /// # Errors
 /// `CommandUnknown`, with the most similar command; `CommandInvalid`, with the command's syntax.
-pub fn parse(text: &str, place: Place) -> Result<Said, CommandError> {
+pub fn parse(text: &str, channel: Channel) -> Result<Said, CommandError> {
     if text.chars().count() >= MAX_LINE {
         let message = format!("the command is too long: it may have {} characters", MAX_LINE - 1);
         return Err(CommandError { reason: "CommandInvalid", message, usage: None });
     }
-    match place {
-        Place::Comment => {
+    match channel {
+        Channel::Comment => {
             let Some((word, mut rest)) = text.trim().strip_prefix('/').map(first) else {
-                return Err(unknown(text, place));
+                return Err(unknown(text, channel));
             };
-            let command = command(word, &mut rest, place)?;
+            let command = command(word, &mut rest, channel)?;
             Ok(Said { command, repository: None, reference: None })
         }
-        Place::Slack => slack(&unescape(text)),
+        Channel::Slack => slack(&unescape(text)),
     }
 }
 
@@ -45,16 +45,16 @@ fn unescape(text: &str) -> String {
 
 fn slack(text: &str) -> Result<Said, CommandError> {
     let (word, mut rest) = first(text.trim());
-    let place = Place::Slack;
+    let channel = Channel::Slack;
     if word.is_empty() || is(HELP.name, word) {
-        let command = command(HELP.name, &mut rest, place)?;
+        let command = command(HELP.name, &mut rest, channel)?;
         return Ok(Said { command, repository: None, reference: None });
     }
     // `owner/repo to staging` begins with the repository. `deploy owner/repo to staging` is
     // accepted too.
     let verbless = word.contains('/');
     if !verbless && !WORDS.iter().any(|known| is(known.name, word) && known.slack.is_some()) {
-        return Err(unknown(word, place));
+        return Err(unknown(word, channel));
     }
     let (verb, target) = if verbless {
         (DEPLOY.name, word)
@@ -91,7 +91,7 @@ fn slack(text: &str) -> Result<Said, CommandError> {
         }
         rest = after;
     }
-    let command = command(verb, &mut rest, place)?;
+    let command = command(verb, &mut rest, channel)?;
     Ok(Said { command, repository: Some(repository), reference: reference.map(str::to_owned) })
 }
 
@@ -107,12 +107,12 @@ fn is_reference(text: &str) -> bool {
 }
 
 /// Returns the command of a word, and takes its arguments from the rest of the text.
-fn command(word: &str, rest: &mut &str, place: Place) -> Result<Command, CommandError> {
+fn command(word: &str, rest: &mut &str, channel: Channel) -> Result<Command, CommandError> {
     let known = WORDS
         .iter()
         .find(|known| is(known.name, word))
-        .and_then(|known| Some((known.name, known.usage(place)?)));
-    let Some((name, usage)) = known else { return Err(unknown(word, place)) };
+        .and_then(|known| Some((known.name, known.usage(channel)?)));
+    let Some((name, usage)) = known else { return Err(unknown(word, channel)) };
     let mut environment = || {
         let (environment, after) = first(rest);
         *rest = after;
@@ -190,9 +190,9 @@ fn parameters(rest: &str, usage: &'static str) -> Result<(Vec<Parameter>, bool),
     Ok((parameters, force))
 }
 
-fn unknown(word: &str, place: Place) -> CommandError {
+fn unknown(word: &str, channel: Channel) -> CommandError {
     let word = word.split_whitespace().next().unwrap_or_default().trim_start_matches('/').to_lowercase();
-    let there = || WORDS.iter().filter(|known| known.usage(place).is_some());
+    let there = || WORDS.iter().filter(|known| known.usage(channel).is_some());
     // A word is similar when at most half of its letters differ.
     let nearest: Option<&Word> = there()
         .map(|known| (strsim::damerau_levenshtein(known.name, &word), known))
@@ -206,7 +206,7 @@ fn unknown(word: &str, place: Place) -> CommandError {
             there().map(|known| known.name).collect::<Vec<_>>().join(", ")
         ),
     };
-    CommandError { reason: "CommandUnknown", message, usage: nearest.unwrap_or(&HELP).usage(place) }
+    CommandError { reason: "CommandUnknown", message, usage: nearest.unwrap_or(&HELP).usage(channel) }
 }
 
 fn first(text: &str) -> (&str, &str) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::escape::{escape_markdown, escape_mrkdwn, is_unseen};
-use super::{CommandError, Place, WORDS};
+use super::{Channel, CommandError, WORDS};
 use crate::api::Lock;
 use crate::core::forge::RepositoryRole;
 use crate::core::truncate::cut;
@@ -129,27 +129,27 @@ pub fn marker(uid: &str) -> String {
     format!("<!-- matinee:command:{uid} -->")
 }
 
-/// Returns the answer to a command in the markup of its place: Markdown that ends with the
+/// Returns the answer to a command in the markup of its channel: Markdown that ends with the
 /// [`marker`], or Slack's mrkdwn. `uid` is the DeploymentCommand's. It has at most 4096 characters.
-pub fn reply(reply: &Reply<'_>, place: Place, uid: &str) -> String {
-    let text = Writer { place }.text(reply);
-    match place {
-        Place::Comment => format!("{text}\n\n{}\n", marker(uid)),
-        Place::Slack => text,
+pub fn reply(reply: &Reply<'_>, channel: Channel, uid: &str) -> String {
+    let text = Writer { channel }.text(reply);
+    match channel {
+        Channel::Comment => format!("{text}\n\n{}\n", marker(uid)),
+        Channel::Slack => text,
     }
 }
 
 #[derive(Clone, Copy)]
 struct Writer {
-    place: Place,
+    channel: Channel,
 }
 
 impl Writer {
     fn escape(self, text: &str, max: usize) -> String {
         let text = cut(text, max);
-        match self.place {
-            Place::Comment => escape_markdown(&text),
-            Place::Slack => escape_mrkdwn(&text),
+        match self.channel {
+            Channel::Comment => escape_markdown(&text),
+            Channel::Slack => escape_mrkdwn(&text),
         }
     }
 
@@ -165,9 +165,9 @@ impl Writer {
         if kept.trim().is_empty() {
             return String::new();
         }
-        match self.place {
-            Place::Comment => format!("`{kept}`"),
-            Place::Slack => format!("`{}`", entities(&kept)),
+        match self.channel {
+            Channel::Comment => format!("`{kept}`"),
+            Channel::Slack => format!("`{}`", entities(&kept)),
         }
     }
 
@@ -183,9 +183,9 @@ impl Writer {
         if !web || url.contains(odd) || url.len() > LONGEST {
             return self.plain(url);
         }
-        match self.place {
-            Place::Comment => format!("<{url}>"),
-            Place::Slack => format!("<{}>", entities(url)),
+        match self.channel {
+            Channel::Comment => format!("<{url}>"),
+            Channel::Slack => format!("<{}>", entities(url)),
         }
     }
 
@@ -249,11 +249,11 @@ impl Writer {
     }
 
     fn table(self, rows: &[Row<'_>]) -> String {
-        let mut text = match self.place {
-            Place::Comment => {
+        let mut text = match self.channel {
+            Channel::Comment => {
                 "| environment | commit | state | since | waiting |\n|---|---|---|---|---|\n".to_owned()
             }
-            Place::Slack => String::new(),
+            Channel::Slack => String::new(),
         };
         for (index, row) in rows.iter().enumerate() {
             let line = self.row(row);
@@ -278,9 +278,9 @@ impl Writer {
             row.lock.map(|lock| self.lock(lock, LONGEST_IN_TABLE)).into_iter().collect();
         waits.extend(row.waiting.map(|waiting| self.escape(waiting, LONGEST_IN_TABLE)));
         let waits = waits.join("; ");
-        match self.place {
-            Place::Comment => format!("| {environment} | {commit} | {state} | {since} | {waits} |\n"),
-            Place::Slack => {
+        match self.channel {
+            Channel::Comment => format!("| {environment} | {commit} | {state} | {since} | {waits} |\n"),
+            Channel::Slack => {
                 let since = if since.is_empty() { since } else { format!("since {since}") };
                 let parts = [commit, state, since, waits];
                 let parts: Vec<&str> =
@@ -293,8 +293,8 @@ impl Writer {
     fn help(self, environments: &[&str]) -> String {
         let mut text = String::new();
         for word in &WORDS {
-            if let Some(usage) = word.usage(self.place) {
-                let bullet = if self.place == Place::Comment { '-' } else { '•' };
+            if let Some(usage) = word.usage(self.channel) {
+                let bullet = if self.channel == Channel::Comment { '-' } else { '•' };
                 let _ = writeln!(text, "{bullet} {} {}", self.code(usage), word.does);
             }
         }

@@ -132,13 +132,13 @@ mod tests {
     #[test]
     fn a_loop_is_told_by_name() {
         let two = [("staging", Some("production"), &[][..]), ("production", Some("staging"), &[])];
-        let told = mistake(&two);
-        assert_eq!(told.reason, "ChainLoop");
-        assert!(told.message.contains(": staging -> production -> staging:"), "{}", told.message);
+        let found = mistake(&two);
+        assert_eq!(found.reason, "ChainLoop");
+        assert!(found.message.contains(": staging -> production -> staging:"), "{}", found.message);
         assert!(
-            told.message.starts_with("PreviewRepository team/shop: spec.environments"),
+            found.message.starts_with("PreviewRepository team/shop: spec.environments"),
             "{}",
-            told.message
+            found.message
         );
 
         let itself = mistake(&[("staging", Some("staging"), &[])]);

@@ -1,6 +1,6 @@
 //! Commit statuses, which show a reviewer the state of a deployment request.
 
-use crate::core::deployment::gates::{Evaluation, Summary};
+use crate::core::deployment::gates::{Evaluation, GateSummary};
 use crate::core::forge::{CommitState, NewCommitStatus};
 use crate::core::publish::deployment_status::DESCRIPTION_LIMIT;
 use crate::core::truncate::cut;
@@ -34,9 +34,9 @@ pub fn commit_status(
 ) -> NewCommitStatus {
     let (state, text) = match standing {
         Standing::Judged(evaluation) => match &evaluation.summary {
-            Summary::Open => (CommitState::Pending, format!("about to be deployed to {environment}")),
-            Summary::Waiting { message, .. } => (CommitState::Pending, message.clone()),
-            Summary::Refused { message, .. } => (CommitState::Failure, message.clone()),
+            GateSummary::Open => (CommitState::Pending, format!("about to be deployed to {environment}")),
+            GateSummary::Waiting { message, .. } => (CommitState::Pending, message.clone()),
+            GateSummary::Refused { message, .. } => (CommitState::Failure, message.clone()),
         },
         Standing::Refused(why) => (CommitState::Failure, why.to_owned()),
         Standing::UnderWay => (CommitState::Pending, format!("deploying to {environment}")),

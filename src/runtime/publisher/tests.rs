@@ -30,22 +30,25 @@ async fn settle() {
 async fn a_result_is_handed_out_once() {
     let writes = writes();
     let (one, other) = (request("one"), request("other"));
-    assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
+    assert_eq!(writes.commit_statuses.progress(&one), WriteProgress::Idle);
     let (answer, answered) = oneshot::channel::<()>();
     writes.commit_statuses.start(&one, "success".to_owned(), async move {
         answered.await.unwrap();
         Ok(())
     });
     settle().await;
-    assert_eq!(writes.commit_statuses.progress(&one), Progress::UnderWay { about: "success".to_owned() });
+    assert_eq!(
+        writes.commit_statuses.progress(&one),
+        WriteProgress::UnderWay { about: "success".to_owned() }
+    );
     assert_eq!(writes.commit_statuses.under_way().len(), 1);
     answer.send(()).unwrap();
     settle().await;
-    assert_eq!(writes.commit_statuses.progress(&other), Progress::Idle);
+    assert_eq!(writes.commit_statuses.progress(&other), WriteProgress::Idle);
     assert!(writes.commit_statuses.has_result(&one) && writes.commit_statuses.under_way().is_empty());
     let about = "success".to_owned();
-    assert_eq!(writes.commit_statuses.progress(&one), Progress::Finished { about, result: Ok(()) });
-    assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
+    assert_eq!(writes.commit_statuses.progress(&one), WriteProgress::Finished { about, result: Ok(()) });
+    assert_eq!(writes.commit_statuses.progress(&one), WriteProgress::Idle);
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,13 +58,13 @@ async fn a_result_is_lost_neither_to_a_look_nor_to_a_failure() {
     writes.commit_statuses.start(&one, "success".to_owned(), async { Ok(()) });
     settle().await;
     // This is a reconcile that began before the write ended.
-    assert_eq!(writes.commit_statuses.look(&one), Progress::UnderWay { about: "success".to_owned() });
-    let Progress::Finished { about, result } = writes.commit_statuses.progress(&one) else { panic!() };
+    assert_eq!(writes.commit_statuses.look(&one), WriteProgress::UnderWay { about: "success".to_owned() });
+    let WriteProgress::Finished { about, result } = writes.commit_statuses.progress(&one) else { panic!() };
     // The reconcile can't use the result yet.
     writes.commit_statuses.give_back(&one, about.clone(), result);
     assert!(writes.commit_statuses.has_result(&one));
-    assert_eq!(writes.commit_statuses.progress(&one), Progress::Finished { about, result: Ok(()) });
-    assert_eq!(writes.commit_statuses.look(&one), Progress::Idle);
+    assert_eq!(writes.commit_statuses.progress(&one), WriteProgress::Finished { about, result: Ok(()) });
+    assert_eq!(writes.commit_statuses.look(&one), WriteProgress::Idle);
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,17 +92,20 @@ async fn the_pause_grows_with_each_failure_until_a_success() {
         let failed = error.clone();
         writes.commit_statuses.start(&one, "x".to_owned(), async move { Err(failed) });
         settle().await;
-        assert!(matches!(writes.commit_statuses.progress(&one), Progress::Finished { result: Err(_), .. }));
+        assert!(matches!(
+            writes.commit_statuses.progress(&one),
+            WriteProgress::Finished { result: Err(_), .. }
+        ));
         writes.commit_statuses.pause(&one, &error, now)
     };
     let mut waits = Vec::new();
     for _ in 0..4 {
         let wait = fail(unknown()).await;
         waits.push(wait.as_millis());
-        let Progress::Paused { problem, .. } = writes.commit_statuses.progress(&one) else { panic!() };
+        let WriteProgress::Paused { problem, .. } = writes.commit_statuses.progress(&one) else { panic!() };
         assert_eq!(problem, "GitHub did not answer: no answer");
         tokio::time::sleep(wait).await;
-        assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
+        assert_eq!(writes.commit_statuses.progress(&one), WriteProgress::Idle);
     }
     assert_eq!(waits, [500, 1_000, 2_000, 4_000]);
     let until = now + jiff::SignedDuration::from_mins(30);
@@ -127,7 +133,7 @@ async fn newer_write_replaces_the_running_write() {
     settle().await;
     assert_eq!(taken_back.load(Ordering::SeqCst), 1, "a queue learns of it by the caller's going away");
     let about = "newer".to_owned();
-    assert_eq!(writes.commit_statuses.progress(&one), Progress::Finished { about, result: Ok(()) });
+    assert_eq!(writes.commit_statuses.progress(&one), WriteProgress::Finished { about, result: Ok(()) });
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,10 +142,10 @@ async fn cancelled_write_does_not_affect_the_next_write() {
     writes.commit_statuses.start(&one, "older".to_owned(), std::future::pending());
     settle().await;
     writes.commit_statuses.forget(&one);
-    assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
+    assert_eq!(writes.commit_statuses.progress(&one), WriteProgress::Idle);
     writes.commit_statuses.start(&one, "newer".to_owned(), std::future::pending());
     settle().await;
-    assert_eq!(writes.commit_statuses.progress(&one), Progress::UnderWay { about: "newer".to_owned() });
+    assert_eq!(writes.commit_statuses.progress(&one), WriteProgress::UnderWay { about: "newer".to_owned() });
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +176,7 @@ async fn a_write_that_panics_can_be_started_again() {
     let (writes, one) = (writes(), request("one"));
     writes.commit_statuses.start(&one, "x".to_owned(), async { panic!("a fault") });
     settle().await;
-    assert_eq!(writes.commit_statuses.progress(&one), Progress::Idle);
+    assert_eq!(writes.commit_statuses.progress(&one), WriteProgress::Idle);
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,8 +197,8 @@ async fn the_slots_of_an_object_are_separate_and_end_together() {
     settle().await;
     assert_eq!(statuses.slots(&environment), [7, 8]);
     assert_eq!(statuses.under_way().len(), 1);
-    assert!(matches!(statuses.progress_in(&environment, 7), Progress::Finished { .. }));
-    assert!(matches!(statuses.progress_in(&environment, 8), Progress::UnderWay { .. }));
+    assert!(matches!(statuses.progress_in(&environment, 7), WriteProgress::Finished { .. }));
+    assert!(matches!(statuses.progress_in(&environment, 8), WriteProgress::UnderWay { .. }));
     statuses.forget_in(&environment, 7);
     assert_eq!(statuses.slots(&environment), [8]);
     statuses.forget(&environment);

@@ -95,11 +95,11 @@ fn received_commands_need_permission_to_answer() {
     let mut granted = all();
     granted.remove("issues");
     let uses = Uses::default();
-    let heard = permissions(&granted, &["issue_comment".into()], SETTINGS, &uses);
-    assert_eq!(heard[0].verdict, Verdict::Warning);
+    let found = permissions(&granted, &["issue_comment".into()], SETTINGS, &uses);
+    assert_eq!(found[0].verdict, Verdict::Warning);
     assert!(
-        heard[0].message.contains("Issues: write, so Matinee can't answer commands in comments"),
-        "{heard:?}"
+        found[0].message.contains("Issues: write, so Matinee can't answer commands in comments"),
+        "{found:?}"
     );
     assert_eq!(permissions(&granted, &[], SETTINGS, &uses)[1].verdict, Verdict::Skipped);
 }
@@ -116,11 +116,11 @@ fn excess_permissions_are_a_warning() {
 
 #[test]
 fn missing_events_in_use_are_warnings() {
-    let told = |subscribed: &[&str], environment: Value| {
+    let found_for = |subscribed: &[&str], environment: Value| {
         let subscribed: Vec<String> = subscribed.iter().map(|event| (*event).to_owned()).collect();
         events(&subscribed, SETTINGS, &Uses::of(&[repository(environment)], &[]))
     };
-    assert_eq!(told(&["deployment"], json!({}))[0].verdict, Verdict::Ok);
+    assert_eq!(found_for(&["deployment"], json!({}))[0].verdict, Verdict::Ok);
     for (environment, expected) in [
         (json!({}), &["Deployments"][..]),
         (json!({"trigger": {"pullRequest": {}}}), &["Deployments", "Pull requests"]),
@@ -129,7 +129,7 @@ fn missing_events_in_use_are_warnings() {
         (json!({"deploy": null}), &["Deployments", "Deployment statuses"]),
         (json!({"gates": {"checks": ["ci"]}}), &["Deployments", "Check runs", "Statuses"]),
     ] {
-        let found = told(&[], environment);
+        let found = found_for(&[], environment);
         assert_eq!(found.len(), expected.len(), "{found:?}");
         for (finding, name) in found.iter().zip(expected) {
             assert_eq!(finding.verdict, Verdict::Warning);

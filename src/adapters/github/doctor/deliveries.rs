@@ -186,8 +186,8 @@ mod tests {
             let found = hook(Some(&wrong), SETTINGS);
             assert_eq!((found.len(), found[0].verdict), (1, verdict), "{found:?}");
             assert!(found[0].message.contains(message), "{found:?}");
-            let told = found[0].remedy.as_ref().unwrap();
-            assert!(told.contains(remedy) && told.contains(SETTINGS), "{found:?}");
+            let shown = found[0].remedy.as_ref().unwrap();
+            assert!(shown.contains(remedy) && shown.contains(SETTINGS), "{found:?}");
         }
     }
 

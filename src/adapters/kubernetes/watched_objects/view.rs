@@ -21,7 +21,7 @@ use crate::core::environment::plan::jobs::{self, JobEnd};
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
 
 /// Namespace (empty for cluster-scoped objects) and name.
-pub(super) type Place = (String, String);
+pub(super) type NamespacedName = (String, String);
 
 /// Kind and place of an object.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -132,7 +132,7 @@ impl View {
     }
 
     /// Removes the objects of a kind that a complete list lacks. Returns whom that affects.
-    pub fn complete(&mut self, kind: &GroupVersionKind, listed: &HashSet<Place>) -> Vec<Affected> {
+    pub fn complete(&mut self, kind: &GroupVersionKind, listed: &HashSet<NamespacedName>) -> Vec<Affected> {
         let of_kind = self.objects.keys().filter(|key| *key.kind == *kind);
         let lacking =
             of_kind.filter(|key| !listed.contains(&(key.namespace.to_string(), key.name.to_string())));
@@ -201,7 +201,7 @@ impl View {
             self.known_kinds.insert(Arc::clone(&kind));
             kind
         });
-        let (namespace, name) = place(object);
+        let (namespace, name) = namespaced_name(object);
         Key { kind, namespace: namespace.into(), name: name.into() }
     }
 
@@ -212,7 +212,7 @@ impl View {
 }
 
 /// Returns an object's namespace and name.
-pub(super) fn place(object: &DynamicObject) -> Place {
+pub(super) fn namespaced_name(object: &DynamicObject) -> NamespacedName {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
@@ -325,7 +325,7 @@ mod tests {
         let mut view = View::default();
         view.put(&kind(), &of("environment", "one"));
         view.put(&GroupVersionKind::gvk("", "v1", "Node"), &namespace("of another kind"));
-        let listed = HashSet::from([place(&namespace("one"))]);
+        let listed = HashSet::from([namespaced_name(&namespace("one"))]);
         assert!(view.complete(&kind(), &listed).is_empty());
         let affected = view.complete(&kind(), &HashSet::new());
         assert_eq!(affected.iter().filter_map(|one| one.now.as_deref()).collect::<Vec<_>>(), ["environment"]);

@@ -47,7 +47,7 @@ fn lock() -> Lock {
 
 #[test]
 fn answers_read_like_this() {
-    let unknown = parse("/deply x", Place::Comment).unwrap_err();
+    let unknown = parse("/deply x", Channel::Comment).unwrap_err();
     let lock = Lock { by: "grace".to_owned(), reason: "freeze".to_owned(), ..lock() };
     for (answer, comment, slack) in [
         (
@@ -119,10 +119,10 @@ fn answers_read_like_this() {
         ),
     ] {
         assert_eq!(
-            reply(&answer, Place::Comment, "u-1"),
+            reply(&answer, Channel::Comment, "u-1"),
             format!("{comment}\n\n<!-- matinee:command:u-1 -->\n")
         );
-        assert_eq!(reply(&answer, Place::Slack, "u-1"), slack);
+        assert_eq!(reply(&answer, Channel::Slack, "u-1"), slack);
     }
 }
 
@@ -150,11 +150,11 @@ fn where_lists_the_commit_of_each_environment() {
         },
     ];
     assert_eq!(
-        reply(&Reply::Where(&rows), Place::Slack, ""),
+        reply(&Reply::Where(&rows), Channel::Slack, ""),
         "`staging`: `0123456`, live <https://staging.example>, since 2026-01-05 10:00 UTC, locked by grace since 2026-01-05 10:00 UTC: \
          freeze | all; 89abcde waits\n`production`: empty"
     );
-    let comment = reply(&Reply::Where(&rows), Place::Comment, "u");
+    let comment = reply(&Reply::Where(&rows), Channel::Comment, "u");
     let events = markdown(&comment);
     let count = |tag: &TagEnd| events.iter().filter(|event| **event == Event::End(*tag)).count();
     assert_eq!((count(&TagEnd::TableRow), count(&TagEnd::TableCell)), (2, 15), "{comment}");
@@ -163,11 +163,11 @@ fn where_lists_the_commit_of_each_environment() {
 
 #[test]
 fn help_tells_only_what_can_be_said_in_its_place() {
-    let help = |place| reply(&Reply::Help(&["staging", "production"]), place, "u");
-    assert!(help(Place::Comment).contains("- `/promote <environment>` deploys"));
-    assert!(help(Place::Comment).contains("Environments: `staging`, `production`"));
-    assert!(help(Place::Slack).contains("• `where owner/repo` lists"));
-    assert!(!help(Place::Slack).contains("promote"));
+    let help = |channel| reply(&Reply::Help(&["staging", "production"]), channel, "u");
+    assert!(help(Channel::Comment).contains("- `/promote <environment>` deploys"));
+    assert!(help(Channel::Comment).contains("Environments: `staging`, `production`"));
+    assert!(help(Channel::Slack).contains("• `where owner/repo` lists"));
+    assert!(!help(Channel::Slack).contains("promote"));
 }
 
 #[test]
@@ -184,17 +184,17 @@ fn no_answer_is_longer_than_a_status_may_be() {
     };
     let error = CommandError { reason: "CommandUnknown", message: "*".repeat(2_000), usage: DEPLOY.comment };
     let names = ["an-environment-of-20"; 20];
-    for place in [Place::Comment, Place::Slack] {
+    for channel in [Channel::Comment, Channel::Slack] {
         for answer in [
             Reply::Where(&[row; 20]),
             Reply::NotUnderstood(&error),
             Reply::Locked { environment: "staging", lock: &lock },
             Reply::Help(&names),
         ] {
-            let text = reply(&answer, place, "1b4e28ba-2fa1-11d2-883f-0016d3cca427");
+            let text = reply(&answer, channel, "1b4e28ba-2fa1-11d2-883f-0016d3cca427");
             assert!(text.chars().count() <= 4_096, "{answer:?}: {}", text.chars().count());
         }
-        assert!(reply(&Reply::Where(&[row; 20]), place, "u").contains(" more"));
+        assert!(reply(&Reply::Where(&[row; 20]), channel, "u").contains(" more"));
     }
 }
 
@@ -204,12 +204,12 @@ fn a_url_that_is_none_is_only_text() {
         ["javascript:alert(1)", "https://x.example/ <!channel>", "https://x.example|@ada", "http://x\u{202e}"]
     {
         let answer = Reply::Deployed { environment: "staging", sha: SHA, url: Some(url) };
-        let comment = reply(&answer, Place::Comment, "u");
+        let comment = reply(&answer, Channel::Comment, "u");
         assert!(
             !markdown(&comment).iter().any(|event| matches!(event, Event::Start(Tag::Link { .. }))),
             "{comment}"
         );
-        assert!(!reply(&answer, Place::Slack, "u").contains('<'), "{url}");
+        assert!(!reply(&answer, Channel::Slack, "u").contains('<'), "{url}");
     }
 }
 
@@ -295,7 +295,7 @@ proptest! {
             Reply::Locked { environment: "staging", lock: &lock },
             Reply::Where(&[row]),
         ] {
-            let comment = reply(&answer, Place::Comment, "u");
+            let comment = reply(&answer, Channel::Comment, "u");
             for event in markdown(&comment) {
                 let text_only = match &event {
                     Event::Html(html) => html.trim() == marker("u"),
@@ -305,7 +305,7 @@ proptest! {
                 };
                 prop_assert!(text_only, "{comment:?}: {event:?}");
             }
-            prop_assert!(!reply(&answer, Place::Slack, "u").contains(['<', '>']));
+            prop_assert!(!reply(&answer, Channel::Slack, "u").contains(['<', '>']));
         }
     }
 }

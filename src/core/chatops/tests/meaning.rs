@@ -20,16 +20,16 @@ fn usual() -> PreviewRepositorySpec {
 }
 
 fn said(text: &str) -> Command {
-    parse(text, Place::Comment).expect(text).command
+    parse(text, Channel::Comment).expect(text).command
 }
 
 fn resolved<'a>(text: &str, repository: &'a PreviewRepositorySpec) -> Resolved<'a> {
     resolve(&said(text), repository).expect(text)
 }
 
-fn given(place: &Value) -> api::DeploymentCommand {
+fn given(channel: &Value) -> api::DeploymentCommand {
     let mut spec = json!({"repositoryRef": {"name": "shop"}, "text": "/deploy", "login": "ada"});
-    spec.as_object_mut().unwrap().extend(place.as_object().unwrap().clone());
+    spec.as_object_mut().unwrap().extend(channel.as_object().unwrap().clone());
     let mut command = api::DeploymentCommand::new(
         "comment-1-0",
         serde_json::from_value(spec).expect("a DeploymentCommand"),

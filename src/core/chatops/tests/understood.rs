@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::super::*;
 
 fn comment(text: &str) -> Result<Command, CommandError> {
-    parse(text, Place::Comment).map(|said| said.command)
+    parse(text, Channel::Comment).map(|said| said.command)
 }
 
 fn environment(name: &str) -> String {
@@ -40,7 +40,7 @@ fn each_command_of_a_comment_is_understood() {
         ("/where", Command::Where),
         ("/help me please", Command::Help),
     ] {
-        let said = parse(text, Place::Comment).expect(text);
+        let said = parse(text, Channel::Comment).expect(text);
         assert_eq!(said, Said { command, repository: None, reference: None }, "{text}");
     }
 }
@@ -59,7 +59,7 @@ fn what_keyboards_make_of_dashes_and_quotes_is_understood() {
     ] {
         assert_eq!(comment(text).as_ref(), Ok(&deploy), "{text}");
         let slack = text.replace("/deploy staging", "acme/shop to staging");
-        assert_eq!(parse(&slack, Place::Slack).unwrap().command, deploy, "{slack}");
+        assert_eq!(parse(&slack, Channel::Slack).unwrap().command, deploy, "{slack}");
     }
     let locked =
         Command::Lock { environment: environment("staging"), reason: "we\u{2019}re moving".to_owned() };
@@ -109,7 +109,7 @@ fn each_command_from_slack_is_understood() {
             repository: repository.map(|name| name.parse().unwrap()),
             reference: reference.map(str::to_owned),
         };
-        assert_eq!(parse(text, Place::Slack), Ok(wanted), "{text}");
+        assert_eq!(parse(text, Channel::Slack), Ok(wanted), "{text}");
     }
 }
 
@@ -152,7 +152,7 @@ fn invalid_command_is_answered_with_its_usage() {
         ("promote acme/shop production", "there is no command \"promote\"", HELP.slack),
         ("lok acme/shop staging x", "did you mean lock?", LOCK.slack),
     ] {
-        let error = parse(text, Place::Slack).expect_err(text);
+        let error = parse(text, Channel::Slack).expect_err(text);
         assert!(error.message.contains(message), "{text}: {}", error.message);
         assert_eq!(error.usage, usage, "{text}");
     }
@@ -167,8 +167,8 @@ fn invalid_command_is_answered_with_its_usage() {
 proptest! {
     #[test]
     fn any_text_is_a_command_or_an_error(text in "\\PC{0,80}|/?(deploy|lock|where|preview) [ -~]{0,40}") {
-        for place in [Place::Comment, Place::Slack] {
-            if let Err(error) = parse(&text, place) {
+        for channel in [Channel::Comment, Channel::Slack] {
+            if let Err(error) = parse(&text, channel) {
                 prop_assert!(!error.message.is_empty());
             }
         }

@@ -70,8 +70,8 @@ impl Span {
         let mut clock = self.zone.to_datetime(after);
         let far = after.checked_add(FAR).ok()?;
         loop {
-            let told = clock.to_zoned(TimeZone::UTC).ok()?.timestamp();
-            let start: DateTime = self.start.find_next(MakeTimestamp(told)).ok()?.datetime();
+            let labelled = clock.to_zoned(TimeZone::UTC).ok()?.timestamp();
+            let start: DateTime = self.start.find_next(MakeTimestamp(labelled)).ok()?.datetime();
             let ambiguous = self.zone.to_ambiguous_timestamp(start);
             let jumped_over = matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. });
             let begins = ambiguous.earlier().ok().filter(|begins| *begins <= far)?;

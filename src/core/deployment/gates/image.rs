@@ -17,7 +17,7 @@ const AGAIN: SignedDuration = SignedDuration::from_secs(30);
 
 /// The result of asking a registry for an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum RegistryAnswer {
     /// The image exists.
     Found,
     /// The image doesn't exist.
@@ -63,7 +63,7 @@ pub fn registry<'a>(image: &str, registries: &'a [Registry]) -> Result<&'a Regis
 pub(super) fn judge(
     asked: &GateInput<'_>,
     gates: &Gates,
-    fact: Option<&Result<(String, Option<Answer>), Mistake>>,
+    fact: Option<&Result<(String, Option<RegistryAnswer>), Mistake>>,
 ) -> GateVerdict {
     if gates.image.is_none() {
         return GateVerdict::unset();
@@ -81,9 +81,11 @@ pub(super) fn judge(
     let late = if is_late { " in time" } else { "" };
     let (reason, message) = match answer {
         None => return GateVerdict::NotReached,
-        Some(Answer::Found) => return GateVerdict::Passed { message: format!("image {image} found") },
-        Some(Answer::Missing) => ("ImageMissing", format!("image {image} not found{late}")),
-        Some(Answer::Unreachable(why)) => {
+        Some(RegistryAnswer::Found) => {
+            return GateVerdict::Passed { message: format!("image {image} found") };
+        }
+        Some(RegistryAnswer::Missing) => ("ImageMissing", format!("image {image} not found{late}")),
+        Some(RegistryAnswer::Unreachable(why)) => {
             ("RegistryUnreachable", format!("image {image} not checked{late}: {why}"))
         }
     };

@@ -21,7 +21,7 @@ mod tests;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-pub use self::image::Answer;
+pub use self::image::RegistryAnswer;
 use crate::api::{
     Approval, ConditionStatus, DeploymentRequestSpec, Gates, PreviewClassSpec, PreviewRepositorySpec,
 };
@@ -161,7 +161,7 @@ pub struct Facts {
     pub checks: Option<Vec<Check>>,
     /// The image's name with its placeholders filled in, or why they can't be filled in; and the
     /// registry's answer, which is `None` when the registry wasn't asked.
-    pub image: Option<Result<(String, Option<Answer>), Mistake>>,
+    pub image: Option<Result<(String, Option<RegistryAnswer>), Mistake>>,
 }
 
 /// The facts to fetch before the gates are judged. Nothing is fetched for a gate that isn't set or
@@ -197,12 +197,12 @@ pub struct Evaluation {
     /// The verdict for each of [`CONDITIONS`], in that order.
     pub verdicts: Vec<(&'static str, GateVerdict)>,
     /// The summary of the verdicts.
-    pub summary: Summary,
+    pub summary: GateSummary,
 }
 
 /// The summary of all verdicts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Summary {
+pub enum GateSummary {
     /// The deployment may be created.
     Open,
     /// At least one gate waits, and none refuses.
@@ -254,10 +254,10 @@ fn stands_open(verdicts: &[(&'static str, GateVerdict)]) -> bool {
         .all(|(_, verdict)| matches!(verdict, GateVerdict::Passed { .. } | GateVerdict::NotRequired { .. }))
 }
 
-fn summarize(verdicts: &[(&'static str, GateVerdict)]) -> Summary {
+fn summarize(verdicts: &[(&'static str, GateVerdict)]) -> GateSummary {
     for (_, verdict) in verdicts {
         if let GateVerdict::Refused { reason, message, over } = verdict {
-            return Summary::Refused { reason, message: message.clone(), over: *over };
+            return GateSummary::Refused { reason, message: message.clone(), over: *over };
         }
     }
     let waiting: Vec<_> = verdicts
@@ -268,18 +268,18 @@ fn summarize(verdicts: &[(&'static str, GateVerdict)]) -> Summary {
         })
         .collect();
     match waiting.first() {
-        Some((reason, ..)) => Summary::Waiting {
+        Some((reason, ..)) => GateSummary::Waiting {
             reason,
             message: waiting.iter().map(|(_, message, _)| *message).collect::<Vec<_>>().join("; "),
             again: waiting.iter().filter_map(|(.., again)| *again).min(),
         },
         // `needs` requested a fact that wasn't fetched. It is fetched in the next reconcile; until
         // then the gate doesn't pass.
-        None if !stands_open(verdicts) => Summary::Waiting {
+        None if !stands_open(verdicts) => GateSummary::Waiting {
             reason: NOT_REACHED,
             message: "some gates are not evaluated yet".to_owned(),
             again: None,
         },
-        None => Summary::Open,
+        None => GateSummary::Open,
     }
 }

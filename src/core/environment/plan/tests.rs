@@ -299,13 +299,13 @@ fn a_class_that_cannot_be_carried_out_is_told() {
 
 #[test]
 fn a_rejected_guard_rail_names_class_and_field() {
-    let told = |kind: &str, code: u16| {
+    let message = |kind: &str, code: u16| {
         let Mistake { reason, message } =
             rail_refused("standard", kind, "preview-x", code, "spec.hard[x]: Invalid value");
         format!("{reason}: {message}")
     };
     assert_eq!(
-        told("ResourceQuota", 422),
+        message("ResourceQuota", 422),
         "ClassInvalid: PreviewClass standard: spec.isolation.quota: spec.hard[x]: Invalid value: the platform team has to correct the \
          class"
     );
@@ -319,7 +319,7 @@ fn a_rejected_guard_rail_names_class_and_field() {
         ("LimitRange", 403, "ApplyForbidden: LimitRange of namespace preview-x: "),
         ("RoleBinding", 422, "ApplyForbidden: RoleBinding of namespace preview-x: "),
     ] {
-        assert!(told(kind, code).starts_with(words), "{}", told(kind, code));
+        assert!(message(kind, code).starts_with(words), "{}", message(kind, code));
     }
 }
 

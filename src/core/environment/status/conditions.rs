@@ -1,13 +1,13 @@
 //! The conditions of the stages, and their summary.
 
-use super::{CONDITIONS, FIELDS_CONTESTED, Progress, Stage, Visit};
+use super::{CONDITIONS, FIELDS_CONTESTED, Progress, Stage, StatusInput};
 use crate::api::{ConditionStatus, PreviewEnvironmentStatus};
 use crate::core::conditions::{self, Summary};
 
 /// Sets the conditions of all stages, and those that summarize them.
 pub(super) fn set_conditions(
     status: &mut PreviewEnvironmentStatus,
-    visit: &Visit<'_>,
+    input: &StatusInput<'_>,
     progress: &Progress,
     contested: &[String],
 ) {
@@ -28,11 +28,11 @@ pub(super) fn set_conditions(
         Progress::Superseded { .. } => (Some(Stage::Validate), ConditionStatus::Unknown, "Superseded", ""),
     };
     let list = &mut status.conditions;
-    conditions::initialize(list, &CONDITIONS, visit.generation, visit.now);
+    conditions::initialize(list, &CONDITIONS, input.generation, input.now);
     for (stage, kind, done) in Stage::ALL {
         match reached {
             Some(reached) if stage == reached => {
-                conditions::set(list, kind, verdict, reason, message, visit.generation, visit.now);
+                conditions::set(list, kind, verdict, reason, message, input.generation, input.now);
             }
             // This reconcile didn't reach later stages, and their conditions were about something
             // else.
@@ -44,8 +44,8 @@ pub(super) fn set_conditions(
                     unknown,
                     conditions::NOT_REACHED,
                     "",
-                    visit.generation,
-                    visit.now,
+                    input.generation,
+                    input.now,
                 );
             }
             _ => {
@@ -55,7 +55,7 @@ pub(super) fn set_conditions(
                     _ => (done, String::new()),
                 };
                 let done = ConditionStatus::True;
-                conditions::set(list, kind, done, reason, &message, visit.generation, visit.now);
+                conditions::set(list, kind, done, reason, &message, input.generation, input.now);
             }
         }
     }
@@ -80,5 +80,5 @@ pub(super) fn set_conditions(
             ),
         },
     };
-    conditions::summarize(list, &summary, visit.generation, visit.now);
+    conditions::summarize(list, &summary, input.generation, input.now);
 }

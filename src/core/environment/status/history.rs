@@ -2,16 +2,20 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Progress, Visit, is_of, seconds};
+use super::{Progress, StatusInput, is_of, seconds};
 use crate::api::{Attempt, Outcome, PreviewEnvironmentStatus};
 
 /// Length of the history, in attempts.
 const HISTORY: usize = 5;
 
 /// Records the result in the attempt of this revision.
-pub(super) fn set_history(status: &mut PreviewEnvironmentStatus, visit: &Visit<'_>, progress: &Progress) {
-    let now = Time(seconds(visit.now));
-    if !status.history.first().is_some_and(|attempt| is_of(attempt, visit.revision)) {
+pub(super) fn set_history(
+    status: &mut PreviewEnvironmentStatus,
+    input: &StatusInput<'_>,
+    progress: &Progress,
+) {
+    let now = Time(seconds(input.now));
+    if !status.history.first().is_some_and(|attempt| is_of(attempt, input.revision)) {
         if let Some(last) = status.history.first_mut()
             && last.outcome == Outcome::InProgress
         {
@@ -21,8 +25,8 @@ pub(super) fn set_history(status: &mut PreviewEnvironmentStatus, visit: &Visit<'
         status.history.insert(
             0,
             Attempt {
-                sha: visit.revision.sha.clone(),
-                deployment_id: visit.revision.deployment_id,
+                sha: input.revision.sha.clone(),
+                deployment_id: input.revision.deployment_id,
                 start_time: now.clone(),
                 ready_time: None,
                 completion_time: None,

@@ -65,7 +65,7 @@ pub struct Findings {
 
 /// Inputs that stay the same during a reconcile.
 #[derive(Clone, Copy, Debug)]
-pub struct Visit<'a> {
+pub struct StatusInput<'a> {
     /// Generation of the environment's spec.
     pub generation: i64,
     /// The revision to deploy.
@@ -79,14 +79,14 @@ pub struct Visit<'a> {
 /// Returns the status after a reconcile. `before` has what GitHub acknowledged since.
 pub fn conclude(
     before: Option<&PreviewEnvironmentStatus>,
-    visit: &Visit<'_>,
+    input: &StatusInput<'_>,
     findings: Findings,
     progress: &Progress,
 ) -> PreviewEnvironmentStatus {
     let (skipped, trouble) = (findings.skipped, findings.trouble);
     let mut status = or_empty(before);
-    status.observed_generation = visit.generation;
-    status.short_sha = Some(short_sha(&visit.revision.sha));
+    status.observed_generation = input.generation;
+    status.short_sha = Some(short_sha(&input.revision.sha));
     status.verified = findings.verified.or(status.verified);
     // A template without endpoints has no URL.
     if findings.hosts.as_ref().is_some_and(Vec::is_empty) {
@@ -101,9 +101,9 @@ pub fn conclude(
     status.inventory = findings.inventory.unwrap_or(status.inventory);
     status.expiration_time =
         findings.expires.map(|time| seconds(time).to_string()).or(status.expiration_time);
-    conditions::set_conditions(&mut status, visit, progress, &findings.contested);
-    history::set_history(&mut status, visit, progress);
-    status.report = reports::reports(before, &status, visit, progress, &skipped, trouble.as_deref());
+    conditions::set_conditions(&mut status, input, progress, &findings.contested);
+    history::set_history(&mut status, input, progress);
+    status.report = reports::reports(before, &status, input, progress, &skipped, trouble.as_deref());
     status
 }
 

@@ -1,6 +1,6 @@
 //! What GitHub should show of the environment's deployments.
 
-use super::{Progress, Stage, Visit};
+use super::{Progress, Stage, StatusInput};
 use crate::api::{DeploymentReport, DeploymentState, Outcome, PreviewEnvironmentStatus};
 use crate::core::publish::deployment_status;
 
@@ -11,12 +11,12 @@ pub(super) const MOST_REPORTS: usize = 50;
 pub(super) fn reports(
     before: Option<&PreviewEnvironmentStatus>,
     status: &PreviewEnvironmentStatus,
-    visit: &Visit<'_>,
+    input: &StatusInput<'_>,
     progress: &Progress,
     skipped: &[i64],
     trouble: Option<&str>,
 ) -> Vec<DeploymentReport> {
-    let current = visit.revision.deployment_id;
+    let current = input.revision.deployment_id;
     let live = matches!(progress, Progress::Ready);
     let wanted_before =
         |id| before.and_then(|before| before.report.iter().find(|report| report.deployment_id == id));
@@ -26,7 +26,7 @@ pub(super) fn reports(
         Some(known) if known.state == DeploymentState::Success && !live => known.clone(),
         // Keep the description that GitHub shows.
         Some(known) if known.state == DeploymentState::Inactive => known.clone(),
-        _ => deployment_status::inactive(id, &deployment_status::superseded(sha, &visit.revision.sha), known),
+        _ => deployment_status::inactive(id, &deployment_status::superseded(sha, &input.revision.sha), known),
     };
     let mut reports: Vec<DeploymentReport> = Vec::new();
     if let Some(id) = current {
@@ -34,7 +34,7 @@ pub(super) fn reports(
         // During an outage, GitHub keeps the last report. It shows the outage only when the
         // deployment has no report yet.
         let known = wanted_before(id).filter(|_| interrupted).cloned();
-        let report = known.unwrap_or_else(|| report(id, status, visit, progress, trouble));
+        let report = known.unwrap_or_else(|| report(id, status, input, progress, trouble));
         reports.push(match wanted_before(id) {
             Some(known) if deployment_status::is_same_but_numbers_in(known, &report) => known.clone(),
             _ => report,
@@ -70,7 +70,7 @@ pub(super) fn reports(
 fn report(
     deployment_id: i64,
     status: &PreviewEnvironmentStatus,
-    visit: &Visit<'_>,
+    input: &StatusInput<'_>,
     progress: &Progress,
     trouble: Option<&str>,
 ) -> DeploymentReport {
@@ -95,7 +95,7 @@ fn report(
         }
         Progress::Rejected { mistake, .. } => (DeploymentState::Error, mistake.message.clone()),
         Progress::Superseded { head } => {
-            (DeploymentState::Inactive, deployment_status::superseded(&visit.revision.sha, head))
+            (DeploymentState::Inactive, deployment_status::superseded(&input.revision.sha, head))
         }
     };
     DeploymentReport {
@@ -103,6 +103,6 @@ fn report(
         state,
         description: deployment_status::description(&text),
         environment_url: status.url.clone().filter(|_| state == DeploymentState::Success),
-        log_url: visit.log_url.map(str::to_owned),
+        log_url: input.log_url.map(str::to_owned),
     }
 }

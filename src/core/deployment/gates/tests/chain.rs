@@ -10,7 +10,7 @@ fn without_gates_all_is_open_and_nothing_is_asked() {
     let world = World::new(&json!({}));
     assert_eq!(world.needs(), Needs::default());
     let evaluation = world.judge(&Facts::default());
-    assert_eq!(evaluation.summary, Summary::Open);
+    assert_eq!(evaluation.summary, GateSummary::Open);
     let kinds: Vec<_> = evaluation.verdicts.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(kinds, CONDITIONS);
     assert!(evaluation.verdicts.iter().all(|(_, verdict)| reason(verdict) == "NotRequired"));
@@ -44,7 +44,7 @@ fn no_facts_are_fetched_while_locked_not_due_or_outside_hours() {
 fn facts_that_are_missing_though_needed_never_open_a_gate() {
     for gates in [json!({"checks": ["build"]}), json!({"image": "ghcr.io/a"}), json!({"after": ["dev"]})] {
         let world = World::new(&gates);
-        assert!(matches!(world.judge(&Facts::default()).summary, Summary::Waiting { .. }), "{gates}");
+        assert!(matches!(world.judge(&Facts::default()).summary, GateSummary::Waiting { .. }), "{gates}");
     }
     let unasked = Facts { image: Some(Ok(("ghcr.io/a:1".to_owned(), None))), ..Facts::default() };
     let world = World::new(&json!({"image": "ghcr.io/a:1"}));
@@ -58,7 +58,7 @@ fn a_lock_is_waited_for_and_says_who_why_and_since_when() {
     world.request.force = true;
     assert_eq!(
         world.judge(&Facts::default()).summary,
-        Summary::Waiting {
+        GateSummary::Waiting {
             reason: "Locked",
             message: "locked by grace since 2026-01-05T10:00:00Z: release freeze".to_owned(),
             again: None,
@@ -79,7 +79,7 @@ fn a_request_is_due_at_its_time_even_by_force() {
     };
     assert_eq!(again, Some(due));
     world.now = due;
-    assert_eq!(world.judge(&Facts::default()).summary, Summary::Open);
+    assert_eq!(world.judge(&Facts::default()).summary, GateSummary::Open);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn approvals_are_of_different_people_and_not_of_who_asked() {
     }
     world.approve(&["grace", "Linus"]);
     assert_eq!(world.verdict(APPROVED, &Facts::default()).condition().2, "approved by grace, Linus");
-    assert_eq!(world.judge(&Facts::default()).summary, Summary::Open);
+    assert_eq!(world.judge(&Facts::default()).summary, GateSummary::Open);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn force_passes_by_order_and_hours_only() {
     assert_eq!(world.needs(), Needs { succeeded: Vec::new(), checks: true, image: true });
     let facts = Facts {
         checks: Some(Vec::new()),
-        image: Some(Ok(("ghcr.io/acme/shop:1".to_owned(), Some(Answer::Missing)))),
+        image: Some(Ok(("ghcr.io/acme/shop:1".to_owned(), Some(RegistryAnswer::Missing)))),
         ..Facts::default()
     };
     let reasons: Vec<_> = world.judge(&facts).verdicts.iter().map(|(_, verdict)| reason(verdict)).collect();
@@ -201,14 +201,14 @@ fn gate_timeout_ends_the_request() {
     let mut world =
         World::new(&json!({"checks": ["build"], "image": "ghcr.io/acme/shop:1", "timeout": "10m"}));
     let both = |state, answer| Facts { checks: Some(vec![check("build", state)]), ..image(answer) };
-    let open = both(CheckState::Pending, Answer::Missing);
+    let open = both(CheckState::Pending, RegistryAnswer::Missing);
     let deadline = created() + SignedDuration::from_mins(10);
     let GateVerdict::Waiting { again, .. } = world.verdict(CHECKS_PASSED, &open) else { panic!("it waits") };
     assert_eq!(again, Some(deadline));
     let GateVerdict::Waiting { again, .. } = world.verdict(IMAGE_FOUND, &open) else { panic!("it waits") };
     assert_eq!(again, Some(world.now + SignedDuration::from_secs(30)), "registries report no pushes");
     world.now = deadline - SignedDuration::from_secs(1);
-    let Summary::Waiting { again, message, .. } = world.judge(&open).summary else { panic!("it waits") };
+    let GateSummary::Waiting { again, message, .. } = world.judge(&open).summary else { panic!("it waits") };
     assert_eq!(again, Some(deadline));
     assert_eq!(message, "check pending: build; image ghcr.io/acme/shop:1 not found");
     world.now = deadline;
@@ -218,9 +218,10 @@ fn gate_timeout_ends_the_request() {
     };
     assert_eq!(over(CHECKS_PASSED, &open), "ChecksTimedOut");
     assert_eq!(over(IMAGE_FOUND, &open), "ImageTimedOut");
-    let unreachable = both(CheckState::Passed, Answer::Unreachable("ghcr.io doesn't answer".to_owned()));
+    let unreachable =
+        both(CheckState::Passed, RegistryAnswer::Unreachable("ghcr.io doesn't answer".to_owned()));
     assert_eq!(over(IMAGE_FOUND, &unreachable), "ImageTimedOut");
-    assert_eq!(world.judge(&both(CheckState::Passed, Answer::Found)).summary, Summary::Open);
+    assert_eq!(world.judge(&both(CheckState::Passed, RegistryAnswer::Found)).summary, GateSummary::Open);
     // The time before `notBefore` doesn't count.
     world.request.not_before = Some(Time(deadline));
     assert_eq!(reason(&world.verdict(CHECKS_PASSED, &open)), "ChecksPending");
@@ -234,7 +235,7 @@ fn a_check_that_is_run_again_has_the_whole_time_again() {
     let failed = checks(vec![check("build", failed("failure"))]);
     assert!(matches!(
         world.judge(&failed).summary,
-        Summary::Refused { reason: "ChecksFailed", over: false, .. }
+        GateSummary::Refused { reason: "ChecksFailed", over: false, .. }
     ));
     let again = checks(vec![check("build", CheckState::Pending)]);
     let begun = world.now;
@@ -266,7 +267,7 @@ fn registries_are_asked_only_if_the_class_lists_them() {
     assert!(matches!(&verdict, GateVerdict::Refused { reason: "RegistryNotAllowed", over: false, message }
         if message.contains("spec.registries") && message.contains("evil.example") && message.contains("ghcr.io")));
     world.class.registries.clear();
-    assert_eq!(reason(&world.verdict(IMAGE_FOUND, &image(Answer::Found))), "RegistryNotAllowed");
+    assert_eq!(reason(&world.verdict(IMAGE_FOUND, &image(RegistryAnswer::Found))), "RegistryNotAllowed");
     let mistake =
         Mistake { reason: Reason::TemplateInvalid, message: "gates.image: no such placeholder".to_owned() };
     let broken = Facts { image: Some(Err(mistake)), ..Facts::default() };
@@ -283,7 +284,7 @@ fn summary_joins_the_messages_of_waiting_gates() {
         image: None,
     };
     let evaluation = world.judge(&facts);
-    let Summary::Waiting { reason, message, .. } = &evaluation.summary else { panic!("{evaluation:?}") };
+    let GateSummary::Waiting { reason, message, .. } = &evaluation.summary else { panic!("{evaluation:?}") };
     assert_eq!(*reason, "NotInOrder");
     assert_eq!(message, "must be live in staging first; 1 of 2 approvals (grace); check pending: build");
     world.now += SignedDuration::from_mins(5);
@@ -295,10 +296,10 @@ fn summary_joins_the_messages_of_waiting_gates() {
 fn refused_gate_precedes_waiting_gates() {
     let mut world = World::new(&json!({"checks": ["build"], "approvals": 1}));
     let facts = checks(vec![check("build", failed("timed_out"))]);
-    assert!(matches!(world.judge(&facts).summary, Summary::Refused { reason: "ChecksFailed", .. }));
+    assert!(matches!(world.judge(&facts).summary, GateSummary::Refused { reason: "ChecksFailed", .. }));
     // A gate that isn't set doesn't count.
     world.repository.environments[2].gates = None;
-    assert_eq!(world.judge(&facts).summary, Summary::Open);
+    assert_eq!(world.judge(&facts).summary, GateSummary::Open);
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn checks(list: Vec<Check>) -> Facts {
     Facts { checks: Some(list), ..Facts::default() }
 }
 
-fn image(answer: Answer) -> Facts {
+fn image(answer: RegistryAnswer) -> Facts {
     Facts { image: Some(Ok(("ghcr.io/acme/shop:1".to_owned(), Some(answer)))), ..Facts::default() }
 }
 

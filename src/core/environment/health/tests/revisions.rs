@@ -115,7 +115,7 @@ fn a_broken_pod_that_holds_up_a_stateful_set_is_to_be_deleted() {
 #[test]
 fn a_pod_that_holds_up_nothing_is_not_deleted() {
     let no_pods: Vec<String> = Vec::new();
-    for (from, to, told) in [
+    for (from, to, is_reported) in [
         // The StatefulSet replaces pods of any revision at once.
         ("replicas: 1, updateStrategy", "replicas: 1, podManagementPolicy: Parallel, updateStrategy", true),
         // Somebody replaces pods by hand.
@@ -130,7 +130,7 @@ fn a_pod_that_holds_up_nothing_is_not_deleted() {
         assert_ne!(set, STATEFUL_SET);
         let world = World::new(&format!("{set}---\n{}", stateful_pod("web-old")));
         assert_eq!(stuck(&world, 20), no_pods, "{to}");
-        if told {
+        if is_reported {
             assert!(
                 matches!(world.verdict(20), EnvironmentHealth::Progressing { message, .. } if message.contains("delete that pod"))
             );

@@ -6,11 +6,11 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
 
-use super::Place;
+use super::GithubInstance;
 
 /// Names of the Secrets with an App's credentials, in the operator's namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct StoredCredentials {
     /// The operator's namespace.
     pub namespace: String,
     /// Name of the Secret with `appId` and `privateKey`, as in a class's
@@ -22,7 +22,7 @@ pub struct Kept {
     pub webhook_key: String,
 }
 
-impl Kept {
+impl StoredCredentials {
     /// Returns the names of the Secrets.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.credentials.as_str()).chain(self.webhook.as_deref())
@@ -58,13 +58,13 @@ impl Kept {
 
 /// Returns a `PreviewClass` that uses the App, for all repositories of these accounts but not for
 /// every namespace of the cluster.
-pub fn class_snippet(place: &Place, secret_name: &str, accounts: &[&str]) -> String {
+pub fn class_snippet(github: &GithubInstance, secret_name: &str, accounts: &[&str]) -> String {
     let accounts: &[&str] = if accounts.is_empty() { &["OWNER"] } else { accounts };
     let repositories = accounts.iter().map(|login| format!("\"{login}/*\"")).collect::<Vec<_>>().join(", ");
-    let url = if place.api() == "https://api.github.com" {
+    let url = if github.api() == "https://api.github.com" {
         String::new()
     } else {
-        format!("      url: {}\n", place.api())
+        format!("      url: {}\n", github.api())
     };
     format!(
         "apiVersion: matinee.dev/v1alpha1\nkind: PreviewClass\nmetadata:\n  name: standard\nspec:\n  \
@@ -78,8 +78,8 @@ mod tests {
     use super::*;
     use crate::api::PreviewClass;
 
-    fn kept() -> Kept {
-        Kept {
+    fn stored() -> StoredCredentials {
+        StoredCredentials {
             namespace: "matinee-system".into(),
             credentials: "github".into(),
             webhook: Some("matinee-webhook".into()),
@@ -89,27 +89,27 @@ mod tests {
 
     #[test]
     fn secrets_have_the_keys_that_are_read() {
-        let secrets = kept().secrets(7, "PEM", Some("s3cret"));
+        let secrets = stored().secrets(7, "PEM", Some("s3cret"));
         let shown = serde_json::to_value(&secrets).unwrap();
         assert_eq!(shown[0]["metadata"]["name"], "github");
         assert_eq!(shown[0]["metadata"]["namespace"], "matinee-system");
         assert_eq!(shown[0]["data"], serde_json::json!({"appId": "Nw==", "privateKey": "UEVN"}));
         assert_eq!(shown[1]["metadata"]["name"], "matinee-webhook");
         assert_eq!(shown[1]["data"], serde_json::json!({"secret": "czNjcmV0"}));
-        assert_eq!(kept().names().collect::<Vec<_>>(), ["github", "matinee-webhook"]);
-        assert_eq!(kept().secrets(7, "PEM", None).len(), 1);
+        assert_eq!(stored().names().collect::<Vec<_>>(), ["github", "matinee-webhook"]);
+        assert_eq!(stored().secrets(7, "PEM", None).len(), 1);
     }
 
     #[test]
     fn the_class_can_be_applied() {
-        let server = Place::parse("https://ghe.example.com").unwrap();
+        let server = GithubInstance::parse("https://ghe.example.com").unwrap();
         let yaml = class_snippet(&server, "github", &["acme", "mona"]);
         let class: PreviewClass = serde_saphyr::from_str(&yaml).unwrap();
         assert_eq!(class.spec.grants[0].repositories, ["acme/*", "mona/*"]);
         assert_eq!(class.spec.grants[0].namespaces, ["team-*"]);
         assert_eq!(class.spec.forge.github.url, "https://ghe.example.com/api/v3");
         assert_eq!(class.spec.forge.github.secret_name, "github");
-        let com = Place::parse("https://github.com").unwrap();
+        let com = GithubInstance::parse("https://github.com").unwrap();
         let class: PreviewClass = serde_saphyr::from_str(&class_snippet(&com, "app", &[])).unwrap();
         assert_eq!(class.spec.forge.github.url, "https://api.github.com");
     }

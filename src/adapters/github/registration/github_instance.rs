@@ -4,13 +4,13 @@ use url::Url;
 
 /// A GitHub: github.com, a tenant of GHE.com, or an Enterprise Server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct GithubInstance {
     /// Base URL of the web pages, without a trailing slash.
     pages: String,
     api: String,
 }
 
-impl Place {
+impl GithubInstance {
     /// Parses the base URL of the web pages, which may have a path.
     pub fn parse(text: &str) -> Result<Self, String> {
         const REMEDY: &str = "write it like https://github.com or https://ghe.example.com";
@@ -95,20 +95,20 @@ mod tests {
             ("http://127.0.0.1:3000", "http://127.0.0.1:3000/api/v3"),
             ("https://example.com/github/", "https://example.com/github/api/v3"),
         ] {
-            assert_eq!(Place::parse(pages).unwrap().api(), api);
+            assert_eq!(GithubInstance::parse(pages).unwrap().api(), api);
         }
     }
 
     #[test]
     fn pages_are_below_the_base() {
-        let place = Place::parse("https://example.com:8443/github").unwrap();
+        let github = GithubInstance::parse("https://example.com:8443/github").unwrap();
         assert_eq!(
-            place.new_app(Some("acme"), "s"),
+            github.new_app(Some("acme"), "s"),
             "https://example.com:8443/github/organizations/acme/settings/apps/new?state=s"
         );
-        assert_eq!(place.new_app(None, "s"), "https://example.com:8443/github/settings/apps/new?state=s");
-        assert_eq!(place.apps(None), "https://example.com:8443/github/settings/apps");
-        assert_eq!(place.install("m"), "https://example.com:8443/github/apps/m/installations/new");
+        assert_eq!(github.new_app(None, "s"), "https://example.com:8443/github/settings/apps/new?state=s");
+        assert_eq!(github.apps(None), "https://example.com:8443/github/settings/apps");
+        assert_eq!(github.install("m"), "https://example.com:8443/github/apps/m/installations/new");
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
             ("https://api.github.com", "REST API"),
             ("https://ghe.example.com/api/v3/", "REST API"),
         ] {
-            let error = Place::parse(bad).unwrap_err();
+            let error = GithubInstance::parse(bad).unwrap_err();
             assert!(error.contains(why) && !error.contains("SECRET"), "{bad}: {error}");
         }
     }
