@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use super::{Followed, RequestOutcome, RequestScope};
+use super::{RequestOutcome, RequestScope};
 use crate::api::ConditionStatus;
 use crate::core::deployment::gates::{self, Standing};
+use crate::core::deployment::outcome::DeploymentOutcome;
 use crate::core::deployment::reason::RequestReason;
 use crate::core::forge::NewCommitStatus;
 use crate::ports::{EventType, ForgeError};
@@ -164,13 +165,17 @@ fn commit_status(
         RequestOutcome::Held(hold) => Standing::Failed(&hold.message),
         RequestOutcome::Superseded(why) => Standing::Superseded(why),
         RequestOutcome::Failed(message) => Standing::Failed(message),
-        RequestOutcome::Created { followed: Followed::UnderWay, .. } => Standing::UnderWay,
-        RequestOutcome::Created { followed: Followed::Live { url: live }, .. } => {
+        RequestOutcome::Created { deployment: DeploymentOutcome::UnderWay, .. } => Standing::UnderWay,
+        RequestOutcome::Created { deployment: DeploymentOutcome::Live { url: live }, .. } => {
             url.clone_from(live);
             Standing::Live
         }
-        RequestOutcome::Created { followed: Followed::Failed { cause }, .. } => Standing::Failed(cause),
-        RequestOutcome::Created { followed: Followed::Inactive, .. } => Standing::Superseded(INACTIVE),
+        RequestOutcome::Created { deployment: DeploymentOutcome::Failed { cause }, .. } => {
+            Standing::Failed(cause)
+        }
+        RequestOutcome::Created { deployment: DeploymentOutcome::Inactive, .. } => {
+            Standing::Superseded(INACTIVE)
+        }
         // A later reconcile writes the commit status.
         RequestOutcome::Creating { .. } | RequestOutcome::Deleted => return None,
     };

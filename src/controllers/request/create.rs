@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use super::{Followed, RequestOutcome, RequestScope, loops, record};
+use super::{RequestOutcome, RequestScope, loops, record};
 use crate::controllers::ingest::EventSource;
 use crate::core::deployment::gates::Evaluation;
+use crate::core::deployment::outcome::DeploymentOutcome;
 use crate::core::deployment::payload::Mark;
 use crate::core::event::Event;
 use crate::core::forge::{Deployment, NewDeployment, RepositoryName};
@@ -67,7 +68,7 @@ async fn created(scope: &RequestScope<'_>, deployment: Deployment) -> Result<Req
         deployment_id = id,
         "deployment created"
     );
-    Ok(RequestOutcome::Created { id, followed: Followed::UnderWay })
+    Ok(RequestOutcome::Created { id, deployment: DeploymentOutcome::UnderWay })
 }
 
 /// Returns the deployment that an attempt without a known result has created, if there is one.

@@ -3,11 +3,14 @@
 
 mod commit_status;
 mod create;
+mod deletion;
+mod deployment_outcome;
 mod eligibility;
 mod facts;
 mod loops;
 mod outcome;
 mod record;
+mod skipped_deployment;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +23,11 @@ use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
 use self::commit_status::Report;
+use self::deletion::delete_oldest;
+pub(super) use self::deletion::end_with;
 use self::eligibility::RequestVerification;
 pub(super) use self::loops::Creations;
-use self::outcome::Followed;
+use self::outcome::{RequestOutcome, again};
 pub(super) use self::record::{STAGES, kinds};
 use super::ingest::{EventIngest, PullRequestFreshness};
 use super::repository::Sweeps;
@@ -31,6 +36,7 @@ use crate::api::{
 };
 use crate::core::deployment::gates::repeats::Hold;
 use crate::core::deployment::gates::{self, Evaluation, GateInput, pushes, supersession};
+use crate::core::deployment::outcome::DeploymentOutcome;
 use crate::core::deployment::ownership;
 use crate::core::environment::resolve::{self, Admitted};
 use crate::core::forge::RepositoryName;
@@ -43,9 +49,6 @@ use crate::runtime::failure::Failure;
 use crate::runtime::objects::Key;
 use crate::runtime::publisher::Publisher;
 use crate::runtime::write;
-
-/// Requests kept per environment and pull request.
-const KEPT: usize = 5;
 
 /// Dependencies of the reconciles of requests.
 pub struct RequestContext {
@@ -82,38 +85,6 @@ pub fn reconcile(
     context: Arc<RequestContext>,
 ) -> BoxFuture<'static, Result<Action, Failure>> {
     async move { run(context.common.objects.requests.newest(request), &context).await }.boxed()
-}
-
-/// Result of a reconcile.
-enum RequestOutcome {
-    /// The deployment exists on GitHub.
-    Created {
-        /// Its id.
-        id: i64,
-        /// Its state.
-        followed: Followed,
-    },
-    /// The request isn't valid, for a reason that comes before the gates.
-    Refused(Mistake),
-    /// A gate waits or rejects.
-    Gated(Evaluation),
-    /// The deployment is being created.
-    Creating {
-        /// Result of the gates.
-        evaluation: Evaluation,
-        /// Why the last attempt failed, if one has.
-        problem: Option<String>,
-        /// Time until the next reconcile if nothing happens before.
-        again: Duration,
-    },
-    /// Too many deployments repeat the same commit in this environment.
-    Held(Hold),
-    /// The deployment will not be created; with the cause.
-    Superseded(String),
-    /// GitHub rejects the deployment.
-    Failed(String),
-    /// The pull request is closed or no longer selected, so Matinee deletes the request.
-    Deleted,
 }
 
 /// Context of one reconcile, once the request is admitted.
@@ -153,13 +124,13 @@ async fn run(request: Arc<DeploymentRequest>, context: &RequestContext) -> Resul
         context.publisher.deployments.forget(&request);
     }
     if let RequestOutcome::Deleted = outcome {
-        if is_live(&request, context) {
+        if deletion::is_live(&request, context) {
             // The environment's own reconcile deletes its requests and then the environment. If
             // this request were deleted now, Matinee would take the environment for one that
             // somebody deployed by hand, and keep it.
             return Ok(Action::requeue(context.common.settings.sweep_interval));
         }
-        delete(&request, context).await?;
+        deletion::delete(&request, context).await?;
         if record::may_have_created(&request)
             && let Some(repository) = context
                 .common
@@ -171,7 +142,7 @@ async fn run(request: Arc<DeploymentRequest>, context: &RequestContext) -> Resul
             context.sweeps.forget(&repository.uid().unwrap_or_default());
         }
     } else if matches!(outcome, RequestOutcome::Created { .. } | RequestOutcome::Superseded(_)) {
-        forget_the_oldest(&request, context).await.map_err(Failure::reported)?;
+        delete_oldest(&request, context).await.map_err(Failure::reported)?;
     }
     let again = again(&outcome, context).into_iter().chain(report_again).min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
@@ -191,37 +162,6 @@ fn is_settled(request: &DeploymentRequest) -> bool {
     let Some(status) = &request.status else { return false };
     has_ended(request)
         && status.updated_at.as_ref() == request.annotations().get(ANNOTATION_PULL_REQUEST_UPDATED)
-}
-
-/// Returns the time until the next reconcile if no event arrives. Webhooks only make it faster.
-fn again(outcome: &RequestOutcome, context: &RequestContext) -> Option<Duration> {
-    match outcome {
-        RequestOutcome::Gated(evaluation) => match &evaluation.summary {
-            gates::GateSummary::Refused { over: true, .. } => None,
-            gates::GateSummary::Waiting { again: Some(again), .. } => {
-                Some(wait(*again, context).min(context.common.settings.sweep_interval))
-            }
-            gates::GateSummary::Waiting { again: None, .. }
-            | gates::GateSummary::Refused { .. }
-            | gates::GateSummary::Open => Some(context.common.settings.sweep_interval),
-        },
-        RequestOutcome::Creating { again, .. } => Some(*again),
-        RequestOutcome::Failed(_) => Some(record::REFUSED_AGAIN),
-        RequestOutcome::Held(hold) => Some(wait(hold.until, context)),
-        // For a deployment that Matinee itself deploys, its environment enqueues the request. This
-        // additional reconcile needs no call to GitHub.
-        RequestOutcome::Refused(Mistake { reason: Reason::SourceNotLive | Reason::NameTaken, .. })
-        | RequestOutcome::Created { followed: Followed::UnderWay, .. } => {
-            Some(context.common.settings.sweep_interval)
-        }
-        _ => None,
-    }
-}
-
-/// Returns the time until `until`, at least one second.
-fn wait(until: Timestamp, context: &RequestContext) -> Duration {
-    let wait = Duration::try_from(until.duration_since(context.common.clock.now())).unwrap_or_default();
-    wait.max(Duration::from_secs(1))
 }
 
 /// Runs the steps of the reconcile. Returns their result (`None` for a request that has ended and
@@ -337,7 +277,11 @@ impl RequestScope<'_> {
             if is_head {
                 record::pushed(self).await?;
             }
-            return Ok(RequestOutcome::Created { id, followed: outcome::follow(self, id).await? });
+            let deployment = deployment_outcome::read(self, id).await?.unwrap_or_else(|| {
+                skipped_deployment::report(self, id);
+                DeploymentOutcome::UnderWay
+            });
+            return Ok(RequestOutcome::Created { id, deployment });
         }
         let reruns = if created.is_some() { reruns + 1 } else { reruns };
         let evaluation = self.judge().await?;
@@ -395,6 +339,11 @@ impl RequestScope<'_> {
         })
     }
 
+    /// Returns the environment that the request is for, if it exists.
+    fn environment(&self) -> Option<Arc<PreviewEnvironment>> {
+        environments_of(self.request, &self.context.common).into_iter().next()
+    }
+
     /// Returns all requests for the environment, this one included.
     fn siblings(&self) -> Vec<Arc<DeploymentRequest>> {
         self.context.common.objects.requests.with(&Key::Environment(self.request.into()))
@@ -409,52 +358,10 @@ impl RequestScope<'_> {
     }
 }
 
-/// Whether an environment deploys the deployment that the request created.
-fn is_live(request: &DeploymentRequest, context: &RequestContext) -> bool {
-    let Some(id) = request.status.as_ref().and_then(|status| status.deployment_id) else { return false };
-    environments_of(request, &context.common).iter().any(|environment| {
-        environment.metadata.deletion_timestamp.is_none()
-            && environment.spec.revision.deployment_id == Some(id)
-    })
-}
-
 /// Returns the environment that a request is for, if it exists; several if somebody created further
 /// ones by hand.
 fn environments_of(request: &DeploymentRequest, common: &Common) -> Vec<Arc<PreviewEnvironment>> {
     common.objects.environments.with(&Key::Environment(request.into()))
-}
-
-pub(super) async fn delete(request: &DeploymentRequest, context: &RequestContext) -> Result<(), Failure> {
-    let kind = write::kind::<DeploymentRequest>();
-    let uid = request.uid().unwrap_or_default();
-    context
-        .common
-        .cluster
-        .delete(&Actor::Operator, &kind, request.namespace().as_deref(), &request.name_any(), &uid)
-        .await?;
-    context.common.objects.requests.deleted(request);
-    context.forget(request);
-    Ok(())
-}
-
-/// Deletes all requests of an environment that is about to be deleted, and makes the next sweep run
-/// in full.
-/// If the pull request was just reopened or selected again, that sweep creates a new request.
-pub(super) async fn end_with(
-    environment: &PreviewEnvironment,
-    context: &RequestContext,
-) -> Result<(), Failure> {
-    let spec = &environment.spec;
-    let namespace = environment.namespace().unwrap_or_default();
-    for request in of_environment(environment, &context.common) {
-        if request.metadata.deletion_timestamp.is_none() {
-            delete(&request, context).await?;
-        }
-    }
-    if let Some(repository) = context.common.repository(&namespace, &spec.repository_ref.name).await? {
-        context.sweeps.forget(&repository.uid().unwrap_or_default());
-    }
-    Ok(())
 }
 
 /// Enqueues the request for a pull request's head although it already has its deployment.
@@ -471,16 +378,6 @@ pub(super) async fn enqueue_head(
     });
     for request in asked {
         context.ingest.enqueue_again(&request, context.common.clock.now()).await?;
-    }
-    Ok(())
-}
-
-/// Deletes the oldest requests of an environment. The newest [`KEPT`] stay.
-async fn forget_the_oldest(request: &DeploymentRequest, context: &RequestContext) -> Result<(), Failure> {
-    let siblings = context.common.objects.requests.with(&Key::Environment(EnvironmentKey::from(request)));
-    let siblings: Vec<&DeploymentRequest> = siblings.iter().map(AsRef::as_ref).collect();
-    for old in supersession::surplus(&siblings, KEPT).into_iter().filter(|old| is_over(old)) {
-        delete(old, context).await?;
     }
     Ok(())
 }

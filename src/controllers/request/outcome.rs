@@ -1,115 +1,74 @@
-//! State of the deployment on GitHub. For deployments that Matinee deploys, it is known without a
-//! call.
+//! Result of a reconcile of a request.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use super::RequestScope;
-use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment, PreviewEnvironmentStatus};
-use crate::core::deployment::gates::supersession;
-use crate::core::environment::status;
-use crate::core::forge::StatusState;
-use crate::core::publish::deployment_status;
-use crate::ports::ForgeError;
-use crate::runtime::publisher::WriteProgress;
+use jiff::Timestamp;
 
-/// State of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::controllers) enum Followed {
-    /// It is queued or in progress.
-    UnderWay,
-    /// It succeeded.
-    Live {
-        /// URL of the environment.
-        url: Option<String>,
+use super::{RequestContext, record};
+use crate::core::deployment::gates::repeats::Hold;
+use crate::core::deployment::gates::{Evaluation, GateSummary};
+use crate::core::deployment::outcome::DeploymentOutcome;
+use crate::core::mistake::{Mistake, Reason};
+
+/// Result of a reconcile.
+pub(super) enum RequestOutcome {
+    /// The deployment exists on GitHub.
+    Created {
+        /// Its id.
+        id: i64,
+        /// Its state.
+        deployment: DeploymentOutcome,
     },
-    /// It failed.
-    Failed {
-        /// The description of the failed status.
-        cause: String,
+    /// The request isn't valid, for a reason that comes before the gates.
+    Refused(Mistake),
+    /// A gate waits or rejects.
+    Gated(Evaluation),
+    /// The deployment is being created.
+    Creating {
+        /// Result of the gates.
+        evaluation: Evaluation,
+        /// Why the last attempt failed, if one has.
+        problem: Option<String>,
+        /// Time until the next reconcile if nothing happens before.
+        again: Duration,
     },
-    /// It became inactive without having succeeded.
-    Inactive,
+    /// Too many deployments repeat the same commit in this environment.
+    Held(Hold),
+    /// The deployment will not be created; with the cause.
+    Superseded(String),
+    /// GitHub rejects the deployment.
+    Failed(String),
+    /// The pull request is closed or no longer selected, so Matinee deletes the request.
+    Deleted,
 }
 
-/// Returns the state of the request's deployment.
-pub(super) async fn follow(scope: &RequestScope<'_>, id: i64) -> Result<Followed, ForgeError> {
-    let request = scope.request;
-    let ours = super::environments_of(request, &scope.context.common).into_iter().next();
-    let known = ours.as_ref().and_then(|environment| environment.status.as_ref());
-    if let Some(status) = known {
-        let reported = status.reported.iter().find(|reported| reported.deployment_id == id);
-        if let Some(reported) = reported {
-            return Ok(by_report(reported, status));
+/// Returns the time until the next reconcile if no event arrives. Webhooks only make it faster.
+pub(super) fn again(outcome: &RequestOutcome, context: &RequestContext) -> Option<Duration> {
+    match outcome {
+        RequestOutcome::Gated(evaluation) => match &evaluation.summary {
+            GateSummary::Refused { over: true, .. } => None,
+            GateSummary::Waiting { again: Some(again), .. } => {
+                Some(wait(*again, context).min(context.common.settings.sweep_interval))
+            }
+            GateSummary::Waiting { again: None, .. } | GateSummary::Refused { .. } | GateSummary::Open => {
+                Some(context.common.settings.sweep_interval)
+            }
+        },
+        RequestOutcome::Creating { again, .. } => Some(*again),
+        RequestOutcome::Failed(_) => Some(record::REFUSED_AGAIN),
+        RequestOutcome::Held(hold) => Some(wait(hold.until, context)),
+        // For a deployment that Matinee itself deploys, its environment enqueues the request. This
+        // additional reconcile needs no call to GitHub.
+        RequestOutcome::Refused(Mistake { reason: Reason::SourceNotLive | Reason::NameTaken, .. })
+        | RequestOutcome::Created { deployment: DeploymentOutcome::UnderWay, .. } => {
+            Some(context.common.settings.sweep_interval)
         }
-        if status.report.iter().any(|wanted| wanted.deployment_id == id) {
-            return Ok(Followed::UnderWay);
-        }
+        _ => None,
     }
-    if scope.admitted.entry.deploy.is_some()
-        && ours.as_ref().is_some_and(|environment| environment.spec.revision.deployment_id <= Some(id))
-    {
-        // The environment has not reported this deployment yet. Its first status enqueues the
-        // request.
-        return Ok(Followed::UnderWay);
-    }
-    let statuses = scope.forge.deployment_statuses(&scope.name, id).await?;
-    let Some(newest) = statuses.items.first() else { return Ok(without_status(scope, id, ours.as_deref())) };
-    let was_live = statuses.items.iter().find(|status| status.state == StatusState::Success);
-    Ok(match (&newest.state, was_live) {
-        (state, _) if state.is_failed() => Followed::Failed { cause: newest.description.clone() },
-        // It is a success that it was live once, also when another one has taken its place since.
-        (StatusState::Success | StatusState::Inactive, Some(live)) => {
-            Followed::Live { url: live.environment_url.clone() }
-        }
-        (StatusState::Inactive, None) => Followed::Inactive,
-        _ => Followed::UnderWay,
-    })
 }
 
-/// A deployment without a status is under way, unless a newer one has replaced it.
-fn without_status(scope: &RequestScope<'_>, id: i64, ours: Option<&PreviewEnvironment>) -> Followed {
-    if scope.admitted.entry.deploy.is_none() {
-        let all = scope.siblings();
-        let is_replaced = supersession::is_replaced(scope.request, id, all.iter().map(AsRef::as_ref));
-        return if is_replaced { Followed::Inactive } else { Followed::UnderWay };
-    }
-    if let Some(environment) = ours
-        && environment.spec.revision.deployment_id > Some(id)
-        && !status::is_first_look(environment.status.as_ref(), &environment.spec.revision)
-    {
-        // The environment was reconciled for a newer deployment, and doesn't report this one any
-        // more.
-        let why = deployment_status::superseded(&scope.request.spec.sha, &environment.spec.revision.sha);
-        let report = deployment_status::inactive(id, &why, None);
-        let writes = &scope.context.publisher.deployment_statuses;
-        if matches!(writes.look_in(environment, id), WriteProgress::Idle) {
-            let (forge, name, wanted) = (Arc::clone(&scope.forge), scope.name.clone(), report.clone());
-            writes.start_in(environment, id, report, async move {
-                Ok(forge.create_deployment_status(&name, &wanted).await?)
-            });
-        }
-    }
-    Followed::UnderWay
-}
-
-fn by_report(reported: &DeploymentReport, status: &PreviewEnvironmentStatus) -> Followed {
-    let was_ready = || {
-        let mut attempts = status.history.iter();
-        attempts.any(|attempt| {
-            attempt.deployment_id == Some(reported.deployment_id) && attempt.ready_time.is_some()
-        })
-    };
-    match reported.state {
-        DeploymentState::Queued | DeploymentState::InProgress => Followed::UnderWay,
-        DeploymentState::Success => Followed::Live { url: reported.environment_url.clone() },
-        DeploymentState::Failure | DeploymentState::Error => {
-            Followed::Failed { cause: reported.description.clone() }
-        }
-        // A deployment that was live keeps its URL when it becomes inactive. Without endpoints it
-        // never had one.
-        DeploymentState::Inactive if reported.environment_url.is_some() || was_ready() => {
-            Followed::Live { url: reported.environment_url.clone() }
-        }
-        DeploymentState::Inactive => Followed::Inactive,
-    }
+/// Returns the time until `until`, at least one second.
+fn wait(until: Timestamp, context: &RequestContext) -> Duration {
+    let wait = Duration::try_from(until.duration_since(context.common.clock.now())).unwrap_or_default();
+    wait.max(Duration::from_secs(1))
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 
-use super::{Followed, RequestContext, RequestOutcome, RequestScope};
+use super::{RequestContext, RequestOutcome, RequestScope};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, ConditionStatus, DeploymentRequest, DeploymentRequestStatus, Intent,
     Origin, find_condition,
@@ -16,6 +16,7 @@ use crate::controllers::request::commit_status::{self, Report};
 use crate::core::conditions::{self, Summary};
 use crate::core::deployment::gates::repeats::Hold;
 use crate::core::deployment::gates::{self, Evaluation};
+use crate::core::deployment::outcome::DeploymentOutcome;
 use crate::core::deployment::reason::RequestReason;
 use crate::core::mistake::Mistake;
 use crate::runtime::failure::Failure;
@@ -151,11 +152,11 @@ pub(super) async fn outcome(
         message: message.to_owned(),
     };
     let summary = match outcome {
-        RequestOutcome::Created { id, followed } => {
+        RequestOutcome::Created { id, deployment } => {
             status.deployment_id = Some(*id);
             set(ALLOWED, ConditionStatus::True, "Allowed", "");
             set(CREATED, ConditionStatus::True, "Created", &format!("deployment {id}"));
-            succeeded(followed, *id, &mut set)
+            succeeded(deployment, *id, &mut set)
         }
         RequestOutcome::Refused(Mistake { reason, message }) => {
             set(ALLOWED, ConditionStatus::False, reason.as_str(), message);
@@ -240,31 +241,31 @@ fn newest(request: &DeploymentRequest, context: &RequestContext) -> Option<Arc<D
 }
 
 fn succeeded(
-    followed: &Followed,
+    deployment: &DeploymentOutcome,
     id: i64,
     set: &mut impl FnMut(&'static str, ConditionStatus, &str, &str),
 ) -> Summary {
-    match followed {
-        Followed::UnderWay => {
+    match deployment {
+        DeploymentOutcome::UnderWay => {
             set(SUCCEEDED, ConditionStatus::Unknown, RequestReason::Deploying.as_str(), "");
             Summary::Reconciling {
                 reason: RequestReason::Deploying.as_str().to_owned(),
                 message: format!("GitHub deployment {id}"),
             }
         }
-        Followed::Live { url } => {
+        DeploymentOutcome::Live { url } => {
             let message = url.clone().unwrap_or_default();
             set(SUCCEEDED, ConditionStatus::True, RequestReason::Succeeded.as_str(), &message);
             Summary::Ready { reason: RequestReason::Succeeded.as_str().to_owned(), message }
         }
-        Followed::Failed { cause } => {
+        DeploymentOutcome::Failed { cause } => {
             set(SUCCEEDED, ConditionStatus::False, RequestReason::DeploymentFailed.as_str(), cause);
             Summary::Stalled {
                 reason: RequestReason::DeploymentFailed.as_str().to_owned(),
                 message: cause.clone(),
             }
         }
-        Followed::Inactive => {
+        DeploymentOutcome::Inactive => {
             let message = format!("deployment {id} became inactive before it succeeded");
             set(SUCCEEDED, ConditionStatus::False, RequestReason::Inactive.as_str(), &message);
             Summary::Stalled { reason: RequestReason::Inactive.as_str().to_owned(), message }

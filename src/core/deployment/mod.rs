@@ -2,6 +2,7 @@
 //! PreviewRepository owns its environment.
 
 pub mod gates;
+pub mod outcome;
 pub mod ownership;
 pub mod payload;
 pub mod promotion;
