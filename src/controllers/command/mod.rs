@@ -12,7 +12,6 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
 
@@ -22,11 +21,8 @@ pub use self::answer::relay;
 pub(super) use self::record::{CONDITIONS, STAGES, is_decided};
 use self::record::{UNDERSTOOD, decided, is_over, unanswered};
 use super::ingest::{EventIngest, PullRequestFreshness};
-use crate::api::{
-    self, ConditionStatus, DeploymentCommandStatus, LocalReference, PreviewRepository, find_condition,
-};
+use crate::api::{self, PreviewRepository, find_condition};
 use crate::core::chatops::{self, Channel, CommandError, Reply, Resolved};
-use crate::core::conditions::{self, Summary};
 use crate::core::deployment::ownership;
 use crate::core::environment::resolve::{self, Admitted};
 use crate::core::forge::{Emoji, RepositoryName, RepositoryRole};
@@ -35,7 +31,7 @@ use crate::ports::{Actor, Chat, Forge, Secrets};
 use crate::runtime::common::Common;
 use crate::runtime::failure::Failure;
 use crate::runtime::objects::Key;
-use crate::runtime::publisher::{Publisher, WriteProgress};
+use crate::runtime::publisher::Publisher;
 use crate::runtime::write;
 /// Minimum delay before a failed answer is retried.
 const FIRST_WAIT: Duration = Duration::from_millis(500);

@@ -34,21 +34,18 @@ use super::repository::Sweeps;
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, Origin, PreviewEnvironment, find_condition,
 };
-use crate::core::deployment::gates::repeats::Hold;
 use crate::core::deployment::gates::{self, Evaluation, GateInput, pushes, supersession};
 use crate::core::deployment::outcome::DeploymentOutcome;
 use crate::core::deployment::ownership;
 use crate::core::environment::resolve::{self, Admitted};
 use crate::core::forge::RepositoryName;
-use crate::core::identity::EnvironmentKey;
-use crate::core::mistake::{Mistake, Reason};
+use crate::core::mistake::Mistake;
 use crate::core::{conditions, naming};
-use crate::ports::{Actor, Forge, Registry, Renderer, Secrets};
+use crate::ports::{Forge, Registry, Renderer, Secrets};
 use crate::runtime::common::Common;
 use crate::runtime::failure::Failure;
 use crate::runtime::objects::Key;
 use crate::runtime::publisher::Publisher;
-use crate::runtime::write;
 
 /// Dependencies of the reconciles of requests.
 pub struct RequestContext {
