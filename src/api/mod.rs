@@ -83,7 +83,7 @@ pub const LABEL_PULL_REQUEST: &str = "matinee.dev/pull-request";
 pub const ANNOTATION_PULL_REQUEST_UPDATED: &str = "matinee.dev/pull-request-updated-at";
 /// Annotation on a [`DeploymentRequest`]: when GitHub last reported an event that concerns its
 /// gates or its deployment.
-pub const ANNOTATION_NEWS: &str = "matinee.dev/news-at";
+pub const ANNOTATION_EVENT_TIME: &str = "matinee.dev/event-time";
 /// Annotation on every applied object: the digest of the applied content. Matinee writes nothing
 /// while the digest of the plan is the same.
 pub const ANNOTATION_DIGEST: &str = "matinee.dev/applied-digest";

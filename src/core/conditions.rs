@@ -121,7 +121,7 @@ pub fn summarize(conditions: &mut Vec<Condition>, summary: &Summary, generation:
 
 /// Returns `Ready` if it is worth an event: it became `True` or `False`, or it is `False` for
 /// another reason. Progress in between shows in the conditions only.
-pub fn news<'a>(before: &[Condition], after: &'a [Condition]) -> Option<&'a Condition> {
+pub fn transition<'a>(before: &[Condition], after: &'a [Condition]) -> Option<&'a Condition> {
     let now = find_condition(after, READY)?;
     let same = |before: &Condition| before.status == now.status && before.reason == now.reason;
     let reported =
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_turn_of_ready_is_news() {
+    fn only_a_change_of_ready_is_a_transition() {
         use ConditionStatus::{False, True, Unknown};
 
         let with = |status, reason| {
@@ -187,7 +187,11 @@ mod tests {
             (missing.clone(), with(False, "TemplateMissing"), Some("TemplateMissing")),
             (missing, with(True, "Ready"), Some("Ready")),
         ] {
-            assert_eq!(news(&before, &after).map(|news| news.reason.as_str()), expected, "{before:?}");
+            assert_eq!(
+                transition(&before, &after).map(|ready| ready.reason.as_str()),
+                expected,
+                "{before:?}"
+            );
         }
     }
 

@@ -82,7 +82,7 @@ pub fn again(known: Option<&str>, now: Timestamp) -> String {
 }
 
 /// Whether `record` contains something that `known` doesn't.
-pub fn is_news(known: Option<&str>, record: &str) -> bool {
+pub fn is_newer(known: Option<&str>, record: &str) -> bool {
     let Some(known) = known else { return true };
     if is_gone(record) {
         return !is_gone(known) || missed_at(known) != missed_at(record);
@@ -218,7 +218,7 @@ mod tests {
         for known in [OPEN.to_owned(), after(&[(OPEN, "a")])] {
             let record = again(Some(&known), at(2));
             assert_ne!(record, known);
-            assert!(is_news(Some(&known), &record));
+            assert!(is_newer(Some(&known), &record));
             assert_eq!(found(Some(&record), OPEN), None);
             assert_eq!(reported(Some(&record), OPEN, "a").is_some(), known == OPEN);
         }
@@ -226,11 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn missing_pull_request_is_news_and_so_is_its_return() {
+    fn missing_pull_request_is_newer_and_so_is_its_return() {
         let missing = gone(None, at(1));
-        assert!(is_news(Some(&after(&[(AFTER, "a")])), &missing));
-        assert!(is_news(Some(&missing), &gone(Some(&missing), at(2))));
-        assert!(!is_news(Some(&missing), &missing));
+        assert!(is_newer(Some(&after(&[(AFTER, "a")])), &missing));
+        assert!(is_newer(Some(&missing), &gone(Some(&missing), at(2))));
+        assert!(!is_newer(Some(&missing), &missing));
         assert!(reported(Some(&missing), BEFORE, "a").is_some());
         assert!(found(Some(&missing), BEFORE).is_some());
         assert!(is_gone_since(&missing, at(0)) && !is_gone_since(&missing, at(1)));
@@ -248,7 +248,7 @@ mod tests {
         for (version, delivery) in [(OPEN, "a"), (CLOSED, "b")] {
             assert_eq!(reported(Some(&again), version, delivery), None, "{delivery} sent again");
         }
-        assert!(!is_news(Some(&gone(None, at(1))), &missing), "the same sweep");
+        assert!(!is_newer(Some(&gone(None, at(1))), &missing), "the same sweep");
         assert!(
             reported(Some(&again), CLOSED, "c").is_some() && reported(Some(&missing), AFTER, "c").is_some()
         );
@@ -257,12 +257,12 @@ mod tests {
     #[test]
     fn another_replicas_record_is_new_while_its_deliveries_are_not_known() {
         let both = after(&[(CLOSED, "a"), (OPEN, "b")]);
-        assert!(is_news(None, &both));
-        assert!(!is_news(Some(&both), &both));
-        assert!(is_news(Some(&after(&[(CLOSED, "a")])), &both));
-        assert!(!is_news(Some(&both), &after(&[(CLOSED, "a")])), "an object that lags behind");
-        assert!(!is_news(Some(&both), &after(&[(OPEN, "b")])), "an object that came later");
-        assert!(!is_news(Some(&both), OPEN) && is_news(Some(&both), CLOSED), "found by a sweep");
-        assert!(is_news(Some(&both), AFTER) && !is_news(Some(&both), BEFORE));
+        assert!(is_newer(None, &both));
+        assert!(!is_newer(Some(&both), &both));
+        assert!(is_newer(Some(&after(&[(CLOSED, "a")])), &both));
+        assert!(!is_newer(Some(&both), &after(&[(CLOSED, "a")])), "an object that lags behind");
+        assert!(!is_newer(Some(&both), &after(&[(OPEN, "b")])), "an object that came later");
+        assert!(!is_newer(Some(&both), OPEN) && is_newer(Some(&both), CLOSED), "found by a sweep");
+        assert!(is_newer(Some(&both), AFTER) && !is_newer(Some(&both), BEFORE));
     }
 }

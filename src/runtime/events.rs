@@ -16,7 +16,7 @@ pub async fn of_environment(
     after: &[Condition],
     common: &Common,
 ) {
-    if let Some(now) = conditions::news(before, after) {
+    if let Some(now) = conditions::transition(before, after) {
         publish(&about, now, "The environment is ready", common).await;
     }
 }
@@ -26,7 +26,7 @@ pub async fn of_environment(
 pub async fn of_trouble(about: ObjectReference, before: &[Condition], after: &[Condition], common: &Common) {
     let was_stalled = find_condition(before, conditions::READY)
         .is_some_and(|ready| ready.status == ConditionStatus::False.as_str());
-    let now = conditions::news(before, after);
+    let now = conditions::transition(before, after);
     if let Some(now) = now.filter(|now| was_stalled || now.status == ConditionStatus::False.as_str()) {
         publish(&about, now, "The object has recovered", common).await;
     }

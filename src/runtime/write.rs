@@ -22,8 +22,8 @@ pub const ENVIRONMENT: &str = crate::core::environment::plan::drift::MANAGER;
 pub const REQUEST: &str = "matinee-request";
 /// Field manager of the status of PreviewRepositories, classes and templates.
 pub const CONFIGURATION: &str = "matinee-configuration";
-/// Field manager of annotations that trigger a reconcile.
-pub const LOOK: &str = "matinee-look";
+/// Field manager of the annotation with the time of a pull request's last change.
+pub const PULL_REQUEST_TIME: &str = "matinee-pull-request-time";
 /// Field manager of the status of commands.
 pub const COMMAND: &str = "matinee-command";
 /// Prefix of the field managers of locks, one for each environment.
@@ -31,8 +31,8 @@ pub const LOCK: &str = "matinee-lock";
 /// Prefix of the field managers of approvals, one for each person.
 pub const APPROVAL: &str = "matinee-approval";
 /// Field manager of the annotation with the newest event that a request may wait for. It isn't
-/// [`LOOK`], because an apply removes all fields of its manager that it doesn't contain.
-pub const NEWS: &str = "matinee-news";
+/// [`PULL_REQUEST_TIME`], because an apply removes all fields of its manager that it doesn't contain.
+pub const EVENT_TIME: &str = "matinee-event-time";
 /// Field manager of the finalizer of environments that somebody created by hand.
 pub const FINALIZER: &str = "matinee-finalizer";
 

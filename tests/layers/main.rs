@@ -1,4 +1,4 @@
-//! The crate has six layers, called layers, and each uses only those below it. A path to a higher
+//! The crate has six layers, and each uses only those below it. A path to a higher
 //! layer fails here.
 //!
 //! The test reads the tokens of every file in `src/`: paths in comments and strings don't count,
@@ -24,7 +24,7 @@ fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn no_door_leads_upstairs() {
+fn source_uses_no_higher_layer() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     rust_files(&source, &mut files);
@@ -53,7 +53,7 @@ fn allowed(file: &str, code: &str) {
 }
 
 #[test]
-fn imports_from_upper_floors_are_rejected_in_any_spelling() {
+fn imports_from_higher_layers_are_rejected_in_any_spelling() {
     for code in [
         "use crate::ports::Cluster;",
         "use crate::{api::Duration, ports};",
@@ -94,7 +94,7 @@ fn each_door_is_told_once() {
 }
 
 #[test]
-fn downstairs_and_the_same_floor_are_allowed() {
+fn lower_layers_and_the_same_layer_are_allowed() {
     allowed(
         "core/gate.rs",
         "use crate::api::PreviewRepository; use super::event::Event; use crate::core::forge;",
@@ -117,7 +117,7 @@ fn downstairs_and_the_same_floor_are_allowed() {
 }
 
 #[test]
-fn a_new_folder_needs_a_floor() {
+fn new_folder_needs_a_layer() {
     refused("attic/mod.rs", "", "\"attic\" has no layer");
     refused("cli/run.rs", "use crate::attic::Trunk;", "\"attic\" has no layer");
     refused("cli/run.rs", "use crate::*;", "\"*\" has no layer");

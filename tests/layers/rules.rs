@@ -3,7 +3,7 @@
 use crate::paths::{Found, paths};
 
 /// Modules of the crate's root, by layer.
-const FLOORS: [(&str, u8); 12] = [
+const LAYERS: [(&str, u8); 12] = [
     ("api", 0),
     ("core", 0),
     ("ports", 1),
@@ -18,7 +18,7 @@ const FLOORS: [(&str, u8); 12] = [
     ("main", 5),
 ];
 
-/// Modules without side effects: the ground layer, the metrics, and the decisions about GitHub that
+/// Modules without side effects: the lowest layer, the metrics, and the decisions about GitHub that
 /// no other layer needs.
 const PURE: [&str; 11] = [
     "api",
@@ -84,7 +84,7 @@ const NOT_PURE_AS_A_WHOLE: [&str; 6] =
     ["kube::*", "kube::api::*", "std::*", "std::time::*", "std::net::*", "kube::as"];
 
 fn layer(module: &str) -> Option<u8> {
-    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
+    LAYERS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
 }
 
 /// Returns the violations in a file, given by its path below `src/`: one line each.
@@ -114,7 +114,7 @@ pub fn violations(file: &str, code: &str) -> Vec<String> {
 
 fn violation(found: &Found) -> Option<String> {
     let own = &found.module[0];
-    let own_floor = layer(own)?;
+    let own_layer = layer(own)?;
     let Some(target) = in_this_crate(found) else {
         let module = found.module.join("::");
         let is_in = |pure: &&str| module == **pure || module.starts_with(&format!("{pure}::"));
@@ -122,11 +122,11 @@ fn violation(found: &Found) -> Option<String> {
     };
     // `crate` alone occurs in `pub(crate)`.
     let first = target.first()?;
-    let Some(target_floor) = layer(first) else {
+    let Some(target_layer) = layer(first) else {
         return Some(format!("\"{first}\" has no layer: give it one in tests/layers/rules.rs"));
     };
-    if target_floor > own_floor {
-        return Some(format!("{own} (layer {own_floor}) uses {} (layer {target_floor})", target.join("::")));
+    if target_layer > own_layer {
+        return Some(format!("{own} (layer {own_layer}) uses {} (layer {target_layer})", target.join("::")));
     }
     match (own.as_str(), found.module.get(1), target.get(1)) {
         ("adapters", Some(adapter), Some(other))

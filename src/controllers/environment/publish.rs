@@ -93,7 +93,7 @@ impl Published {
         now: Timestamp,
     ) {
         let writes = &context.publisher.deployment_statuses;
-        let mut is_news = false;
+        let mut any_acknowledged = false;
         for ended in &self.0 {
             let id = ended.about.deployment_id;
             match &ended.result {
@@ -101,7 +101,7 @@ impl Published {
                     log_reported(environment, &ended.about);
                     context.memory.doubts.set(environment, id, false);
                     writes.done(environment, ended);
-                    is_news = true;
+                    any_acknowledged = true;
                 }
                 Err(_) if is_replaced(&ended.result) => writes.done(environment, ended),
                 Err(error) => {
@@ -114,7 +114,7 @@ impl Published {
                 }
             }
         }
-        if is_news {
+        if any_acknowledged {
             // Requests follow their deployments by what GitHub acknowledged.
             let requests = request::of_environment(environment, &context.common);
             context.common.queues.requests.enqueue_all(&requests);

@@ -17,7 +17,7 @@ use crate::runtime::common::Common;
 use crate::runtime::{events, write};
 
 /// Minimum time between two status writes that only report progress.
-const NEWS: Duration = Duration::from_secs(3);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Time until it is written that GitHub acknowledged that a deployment is in progress, if nothing
 /// else is written before.
@@ -32,7 +32,7 @@ pub(super) struct Reported {
 }
 
 /// Writes the status if it changed, and starts what GitHub lacks. Writes that only report progress
-/// are limited to one per [`NEWS`].
+/// are limited to one per [`PROGRESS_INTERVAL`].
 pub(super) async fn report(
     environment: &PreviewEnvironment,
     context: &Arc<EnvironmentContext>,
@@ -58,7 +58,7 @@ pub(super) async fn report(
         return Ok(Reported { is_written: false, again });
     }
     if status::is_only_news(environment.status.as_ref(), &status)
-        && let Some(wait) = context.memory.status_writes.left_of(NEWS, &uid)
+        && let Some(wait) = context.memory.status_writes.left_of(PROGRESS_INTERVAL, &uid)
     {
         return Ok(Reported { is_written: false, again: Some(wait) });
     }

@@ -21,7 +21,7 @@ pub use self::pull_request_freshness::PullRequestFreshness;
 use self::source::EventContext;
 pub use self::source::EventSource;
 use crate::api::{
-    ANNOTATION_NEWS, ANNOTATION_PULL_REQUEST_UPDATED, DeploymentCommand, DeploymentCommandSpec,
+    ANNOTATION_EVENT_TIME, ANNOTATION_PULL_REQUEST_UPDATED, DeploymentCommand, DeploymentCommandSpec,
     DeploymentRequest, DeploymentRequestSpec, FINALIZER, LABEL_PULL_REQUEST, LABEL_REPOSITORY, Origin,
     PreviewEnvironment, PreviewEnvironmentSpec, PreviewRepository, find_condition,
 };
@@ -291,10 +291,16 @@ impl EventIngest {
         let delivery = context.delivery().unwrap_or_else(|| context.now.to_string());
         let mut done = Vec::new();
         for request in requests {
-            let known = request.annotations().get(ANNOTATION_NEWS).map(String::as_str);
+            let known = request.annotations().get(ANNOTATION_EVENT_TIME).map(String::as_str);
             let Some(record) = freshness::delivered(known, &delivery) else { continue };
-            if write::annotate(&*self.common.cluster, write::NEWS, &*request, ANNOTATION_NEWS, &record)
-                .await?
+            if write::annotate(
+                &*self.common.cluster,
+                write::EVENT_TIME,
+                &*request,
+                ANNOTATION_EVENT_TIME,
+                &record,
+            )
+            .await?
             {
                 done.push(format!("DeploymentRequest {namespace}/{} enqueued", request.name_any()));
             }
@@ -468,8 +474,8 @@ impl EventIngest {
             self.freshness.observe(&name, number, &freshness::gone(None, now));
         }
         self.enqueue_pull_request(namespace, repository, number, |known| {
-            let is_news = known.is_none_or(|known| !freshness::is_gone_since(known, now - MISSED_AGAIN));
-            is_news.then(|| freshness::gone(known, now))
+            let is_newer = known.is_none_or(|known| !freshness::is_gone_since(known, now - MISSED_AGAIN));
+            is_newer.then(|| freshness::gone(known, now))
         })
         .await?;
         Ok(())
@@ -541,7 +547,7 @@ impl EventIngest {
         record: &str,
     ) -> Result<bool, ClusterError> {
         let annotation = ANNOTATION_PULL_REQUEST_UPDATED;
-        write::annotate(&*self.common.cluster, write::LOOK, object, annotation, record).await
+        write::annotate(&*self.common.cluster, write::PULL_REQUEST_TIME, object, annotation, record).await
     }
 
     fn metadata(&self, namespace: &str, name: &str, repository: &str, number: Option<i64>) -> ObjectMeta {

@@ -41,7 +41,7 @@ impl PullRequestFreshness {
     /// Records the event that an object's annotation names. If it is new here, another replica
     /// received it.
     pub fn observe(&self, repository: &RepositoryName, number: i64, record: &str) {
-        if freshness::is_news(self.record(repository, number).as_deref(), record) {
+        if freshness::is_newer(self.record(repository, number).as_deref(), record) {
             self.set(repository, number, record);
         }
     }

@@ -69,12 +69,12 @@ pub fn unreported<'a>(
         .iter()
         .filter(|wanted| {
             let last = reported.iter().find(|reported| reported.deployment_id == wanted.deployment_id);
-            last.is_none_or(|last| is_news(last, wanted))
+            last.is_none_or(|last| has_changed(last, wanted))
         })
         .collect()
 }
 
-fn is_news(last: &DeploymentReport, next: &DeploymentReport) -> bool {
+fn has_changed(last: &DeploymentReport, next: &DeploymentReport) -> bool {
     if last.state != next.state || last.environment_url != next.environment_url {
         return true;
     }
@@ -129,7 +129,7 @@ pub fn is_shown(newest: &DeploymentStatus, wanted: &DeploymentReport) -> bool {
         environment_url: newest.environment_url.clone(),
         ..wanted.clone()
     };
-    newest.state == wanted.state && !is_news(&shown, wanted)
+    newest.state == wanted.state && !has_changed(&shown, wanted)
 }
 
 /// Returns the deployments for which an earlier process may have created a status without recording
@@ -250,14 +250,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_deployment_waits_for_is_news_and_other_numbers_are_not() {
+    fn changed_reason_to_wait_is_reported_and_changed_numbers_are_not() {
         let waits = |text: &str| report(1, DeploymentState::InProgress, text);
         let plain = waits(IN_PROGRESS);
         let one = waits("no node fits the pod: 1 Insufficient cpu, 2 node(s) had untolerated taint {a: }");
         let other = waits("no node fits the pod: 1 node(s) had untolerated taint {a: }, 3 Insufficient cpu");
         let missing = waits("web: Secret not found (db): waiting for Secret/db");
         let another = waits("web: Secret not found (queue): waiting for Secret/queue");
-        for (reported, wanted, news) in [
+        for (reported, wanted, changed) in [
             (&plain, &one, true),
             (&one, &missing, true),
             (&missing, &another, true),
@@ -267,7 +267,7 @@ mod tests {
             (&one, &plain, false),
             (&plain, &plain, false),
         ] {
-            assert_eq!(is_news(reported, wanted), news, "{reported:?} {wanted:?}");
+            assert_eq!(has_changed(reported, wanted), changed, "{reported:?} {wanted:?}");
         }
     }
 
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_not_told_twice_and_a_new_cause_is_news() {
+    fn same_cause_is_reported_once_and_a_new_cause_again() {
         use DeploymentState::{Failure, InProgress, Success};
         let wanted = [report(1, InProgress, IN_PROGRESS), report(2, Success, "x"), report(3, Failure, "new")];
         let reported = [report(1, InProgress, "a"), report(3, Failure, "old")];
