@@ -31,12 +31,12 @@ pub use gates::{Gates, Hours};
 pub use health::ClassHealth;
 pub use preview_class::{
     ClassLifetime, ClassPullRequests, ForgeConnection, GatewayRouting, GithubConnection, Grant,
-    IngressRouting, Isolation, NetworkIsolation, NetworkPolicyMode, Permission, PodSecurityLevel,
+    IngressRouting, Isolation, NetworkIsolation, NetworkPolicyMode, OnRevoked, Permission, PodSecurityLevel,
     PreviewClass, PreviewClassSpec, PreviewClassStatus, Registry, Routing, Scheme, SlackConnection,
     SlackUsers,
 };
 pub use preview_environment::{
-    Attempt, Component, DeploymentReport, DeploymentState, FinishedJob, InventoryEntry, Lifetime,
+    Admission, Attempt, Component, DeploymentReport, DeploymentState, FinishedJob, InventoryEntry, Lifetime,
     NamespaceReference, Outcome, PreviewEnvironment, PreviewEnvironmentSpec, PreviewEnvironmentStatus,
     PullRequestSource, Refusal, Revision, Verification,
 };

@@ -56,6 +56,9 @@ pub struct PreviewClassSpec {
     /// Lifetime of previews of pull requests.
     #[serde(default)]
     pub lifetime: ClassLifetime,
+    /// What happens to environments whose permission is withdrawn.
+    #[serde(default)]
+    pub on_revoked: OnRevoked,
     /// Deadlines of previews until they are ready.
     #[serde(default)]
     pub health: ClassHealth,
@@ -431,6 +434,24 @@ pub struct ClassLifetime {
 impl Default for ClassLifetime {
     fn default() -> Self {
         Self { delete_after: Duration::from_hours(7 * 24), max_delete_after: Duration::from_hours(30 * 24) }
+    }
+}
+
+/// End of environments whose permission is withdrawn: the class no longer admits their repository,
+/// their entry, PreviewRepository or class was deleted, or the class no longer allows forks, drafts
+/// or bots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OnRevoked {
+    /// Time after which Matinee deletes such an environment, counted from when it observes the
+    /// withdrawal. `0s` deletes it at once. Nothing happens if the permission is restored before.
+    /// Default: `1d`.
+    pub delete_after: Duration,
+}
+
+impl Default for OnRevoked {
+    fn default() -> Self {
+        Self { delete_after: Duration::from_hours(24) }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::common::{conditions_schema, never_observed};
-use super::{Duration, LocalReference, Parameter, PullRequestReference};
+use super::{Duration, GithubConnection, LocalReference, Parameter, PullRequestReference};
 
 /// One live environment: a revision of a repository, deployed to its own namespace.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -139,6 +139,9 @@ pub struct PreviewEnvironmentStatus {
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
+    /// Last admission of the environment by its class. Absent if it never was admitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
     /// Result of the last check of the pull request on GitHub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verification>,
@@ -179,6 +182,27 @@ pub struct PreviewEnvironmentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["deploymentId"]))]
     pub reported: Vec<DeploymentReport>,
+}
+
+/// Admission of an environment by its class. With it, Matinee can end the environment when its
+/// PreviewRepository or class has been deleted or no longer admits it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Admission {
+    /// Name of the class.
+    #[schemars(length(max = 253))]
+    pub class_name: String,
+    /// Repository on GitHub, as `owner/name`.
+    #[schemars(length(max = 140))]
+    pub repository: String,
+    /// The class's connection to GitHub.
+    pub github: GithubConnection,
+    /// The class's `onRevoked.deleteAfter`.
+    pub delete_after: Duration,
+    /// Time at which Matinee observed that the permission had been withdrawn. Absent while the
+    /// environment has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_time: Option<Time>,
 }
 
 /// Result of a check of the pull request on GitHub.

@@ -9,7 +9,7 @@ use super::leadership::Leadership;
 use super::objects::{Indexed, Objects};
 use super::queue::Queues;
 use super::write;
-use crate::api::{PreviewClass, PreviewRepository, PreviewTemplate};
+use crate::api::{GithubConnection, PreviewClass, PreviewRepository, PreviewTemplate};
 use crate::core::deployment::ownership;
 use crate::core::environment::resolve::Admitted;
 use crate::core::forge::RepositoryName;
@@ -112,9 +112,20 @@ impl Common {
         &self,
         admitted: &Admitted<'_>,
     ) -> Result<(Arc<dyn Forge>, RepositoryName), ForgeError> {
-        let name: RepositoryName =
-            admitted.repository.spec.repository.parse().map_err(ForgeError::Invalid)?;
-        let forge = self.forges.forge(&admitted.class.spec.forge.github, &name).await?;
+        self.forge_of(&admitted.class.spec.forge.github, &admitted.repository.spec.repository).await
+    }
+
+    /// Returns the client for a repository, given as `owner/name`, and the repository's name.
+    ///
+    /// # Errors
+    /// The credentials of the connection can't be used, or the repository's name is invalid.
+    pub async fn forge_of(
+        &self,
+        connection: &GithubConnection,
+        repository: &str,
+    ) -> Result<(Arc<dyn Forge>, RepositoryName), ForgeError> {
+        let name: RepositoryName = repository.parse().map_err(ForgeError::Invalid)?;
+        let forge = self.forges.forge(connection, &name).await?;
         Ok((forge, name))
     }
 

@@ -208,6 +208,12 @@ impl World {
         self.server.delete("team", &Place::new(&kind, Some(TEAM), name), None).ok();
     }
 
+    /// Deletes a class, as the platform team does.
+    pub fn delete_class(&self, name: &str) {
+        let kind = GroupVersionKind::gvk("matinee.dev", "v1alpha1", "PreviewClass");
+        self.server.delete("team", &Place::new(&kind, None, name), None).ok();
+    }
+
     /// Rejects the writes for which `admission` returns an error, from now on.
     pub fn reject(&self, admission: impl Fn(&Place, &Value) -> Option<ClusterError> + Send + Sync + 'static) {
         *self.shared.admission.lock().unwrap() = Some(Arc::new(admission));

@@ -115,15 +115,20 @@ async fn a_class_opens_the_internet_but_no_private_address(stage: &Stage) -> Res
 }
 
 /// The application tries to connect as soon as its container runs, before the cluster knows the
-/// pod's address.
+/// pod's address. The pod of a second commit is looked at, because the playground's network plugin
+/// may apply the policies of a new namespace after its first pod has started.
 async fn a_preview_is_confined_from_its_first_moment(stage: &Stage) -> Result<()> {
     let metadata = metadata(stage)?;
     let variable = ("CONNECT_AT_START", metadata.as_str());
     let control = unconfined_pod(stage, "isolation-start-control", &[variable]).await?;
     shows(stage, &control, "\nfirst connection: made\n").await?;
     let new = NewProject::new("isolation-start").variable(variable.0, variable.1);
-    let (preview, _) = preview(stage, new).await?;
-    let answer = stage.fetch(&preview).await?;
+    let project = stage.project(new).await?;
+    let (_, deployment) = live(stage, &project, "feature").await?;
+    let url = url_of(&deployment)?;
+    let sha = stage.github().push(&project.repository, "feature").await?;
+    shows(stage, url, &sha[..7]).await?;
+    let answer = stage.fetch(url).await?;
     let failed = format!("\nfirst connection: {metadata}: ");
     ensure!(answer.body.contains(&failed), "{answer:?}");
     Ok(())

@@ -67,12 +67,17 @@ pub async fn reaches(stage: &Stage, from: &str, to: &str) -> Result<()> {
         .await
 }
 
-/// Fails when the sample application at the URL `from` can connect to `to` (`host:port`), and when
-/// anything but the network prevents it, such as a name that doesn't resolve.
+/// Waits until the sample application at the URL `from` can't connect to `to` (`host:port`), and
+/// fails when anything but the network prevents it, such as a name that doesn't resolve. A network
+/// plugin may apply the policies of a new namespace a moment after its pods are ready.
 pub async fn does_not_reach(stage: &Stage, from: &str, to: &str) -> Result<()> {
-    let answer = stage.fetch(&format!("{from}/connect?to={to}")).await?;
-    let body = answer.body.to_ascii_lowercase();
-    let prevented = body.contains("connection refused") || body.contains("timed out");
-    ensure!(answer.status == 502 && prevented, "{from} to {to}: {answer:?}");
-    Ok(())
+    stage
+        .wait_for(&format!("{from} doesn't reach {to}"), SOON, async || {
+            let answer = stage.fetch(&format!("{from}/connect?to={to}")).await?;
+            let body = answer.body.to_ascii_lowercase();
+            let prevented = body.contains("connection refused") || body.contains("timed out");
+            ensure!(answer.status == 502 && prevented, "{answer:?}");
+            Ok(())
+        })
+        .await
 }

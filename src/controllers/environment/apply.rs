@@ -1,4 +1,4 @@
-//! Step 5: applies a plan. The operator applies guard rails and routes. The deployer account, which
+//! Step 6: applies a plan. The operator applies guard rails and routes. The deployer account, which
 //! has no rights outside the namespace, applies the template's objects. Objects that are unchanged
 //! since they were applied aren't written.
 
@@ -7,7 +7,8 @@ use std::time::Duration;
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, GroupVersionKind};
 
-use super::objects::{Placed, Placing, ensure, kind_of, remember};
+use super::guard_rails::{self, rejected, terminating};
+use super::objects::{Placed, Placing, kind_of};
 use super::{EnvironmentContext, EnvironmentScope, Stop};
 use crate::api::{
     ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE,
@@ -42,32 +43,8 @@ pub(super) async fn apply(
     let before =
         plan::existing(before, &target.namespace, &context.live.of_environment(&target.environment_uid));
     let surplus = plan::prune(&before, &plan);
-    let Plan { namespace, resource_quota, limit_range, network_policy, role_binding, resources, routes } =
-        plan;
-    let held = hold_namespace(target, &namespace, context).await?;
-    scope.findings.namespace =
-        Some(NamespaceReference { name: target.namespace.clone(), uid: held.uid().unwrap_or_default() });
-
-    if network_policy.is_none() {
-        // An earlier version of the class may have had one.
-        remove_network_policy(target, context).await?;
-    }
-    // The API server takes a moment to see a new RoleBinding, so it comes first.
-    match ensure(&Actor::Operator, &role_binding, context).await {
-        Ok((_, written)) if written => context.memory.was_bound(&target.namespace),
-        Ok(_) => {}
-        Err(error) => return Err(rail_refused(target, &role_binding, error)),
-    }
-    let rails = [Some(resource_quota), Some(limit_range), network_policy];
-    let mut quota_is_pending = false;
-    for rail in rails.into_iter().flatten() {
-        match ensure(&Actor::Operator, &rail, context).await {
-            Ok((live, _)) => quota_is_pending |= plan::is_quota_pending(&live, context.common.clock.now()),
-            Err(error) => return Err(rail_refused(target, &rail, error)),
-        }
-    }
-
-    if quota_is_pending {
+    let Plan { guard_rails, resources, routes } = plan;
+    if guard_rails::apply(scope, &target.confinement(), guard_rails).await? {
         // The change of its status brings the environment here again, mostly sooner.
         let reason = format!("the ResourceQuota of {} isn't enforced yet", target.namespace);
         return Err(Failure::Soon { reason, after: Duration::from_millis(200) }.into());
@@ -188,124 +165,6 @@ impl Objects<'_> {
             message: format!("{} (PreviewTemplate {namespace}/{name})", mistake.message),
         }
     }
-}
-
-/// Creates the namespace, or checks that it belongs to this environment. Never changes a foreign
-/// namespace.
-async fn hold_namespace(
-    target: &Target,
-    namespace: &DynamicObject,
-    context: &EnvironmentContext,
-) -> Result<DynamicObject, Stop> {
-    let kind = GroupVersionKind::gvk("", "v1", "Namespace");
-    let known = match context.live.find(&kind, None, &target.namespace) {
-        Some(known) => Some((*known).clone()),
-        None => match context.common.cluster.create(write::ENVIRONMENT, namespace).await {
-            Ok(created) => {
-                tracing::info!(
-                    namespace = target.environment_namespace,
-                    name = target.environment_name,
-                    preview_namespace = target.namespace,
-                    "namespace created"
-                );
-                remember(&created, context);
-                return Ok(created);
-            }
-            Err(ClusterError::Conflict(_)) => {
-                context.common.cluster.get(&Actor::Operator, &kind, None, &target.namespace).await?
-            }
-            Err(ClusterError::Refused { message, .. }) => {
-                return Err(namespace_refused(target, &message));
-            }
-            Err(error) => return Err(error.into()),
-        },
-    };
-    let Some(known) = known else {
-        // The namespace was deleted between the two requests.
-        return Err(Failure::Soon {
-            reason: "the namespace was just deleted".to_owned(),
-            after: Duration::from_millis(200),
-        }
-        .into());
-    };
-    let labels = known.labels();
-    let ours = labels.get(LABEL_ENVIRONMENT_UID) == Some(&target.environment_uid);
-    if known.metadata.deletion_timestamp.is_some() {
-        return Err(terminating(&target.namespace));
-    }
-    if !ours {
-        // A label contains only a part of a long name, so look for the environment by UID.
-        let known = labels.get(LABEL_ENVIRONMENT_UID);
-        let known = known.and_then(|uid| context.common.objects.environments.by_uid(uid));
-        let known = known.map(|known| (known.namespace().unwrap_or_default(), known.name_any()));
-        let labelled = || {
-            Some((labels.get(LABEL_ENVIRONMENT_NAMESPACE)?.clone(), labels.get(LABEL_ENVIRONMENT)?.clone()))
-        };
-        let holder = match known.or_else(labelled) {
-            Some((namespace, name)) => format!("PreviewEnvironment {namespace}/{name}"),
-            None => "something else than Matinee".to_owned(),
-        };
-        let mistake = Mistake {
-            reason: Reason::NamespaceTaken,
-            message: format!(
-                "namespace {} belongs to {holder}: rename one of the two PreviewRepository objects, or remove what holds the namespace",
-                target.namespace
-            ),
-        };
-        return Err(rejected(mistake));
-    }
-    let mut namespace = namespace.clone();
-    // With the UID, the API server rejects the write if somebody else has recreated the namespace.
-    namespace.metadata.uid = known.uid();
-    match ensure(&Actor::Operator, &namespace, context).await {
-        Ok((held, _)) => Ok(held),
-        Err(ClusterError::Refused { message, .. }) => Err(namespace_refused(target, &message)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Waits until a namespace that is being deleted can be created again.
-fn terminating(namespace: &str) -> Stop {
-    Stop::Report(Progress::Waiting {
-        stage: Stage::Validate,
-        reason: EnvironmentReason::NamespaceTerminating,
-        message: format!("the previous namespace {namespace} is still being deleted"),
-    })
-}
-
-fn rejected(mistake: Mistake) -> Stop {
-    Stop::Report(Progress::Rejected { stage: Stage::Apply, mistake })
-}
-
-fn namespace_refused(target: &Target, message: &str) -> Stop {
-    let message = format!("namespace {}: {message}: ask the platform team", target.namespace);
-    rejected(Mistake { reason: Reason::ApplyForbidden, message })
-}
-
-/// Returns the mistake, in the class or in the operator's rights, that makes the API server reject
-/// a guard rail.
-fn rail_refused(target: &Target, rail: &DynamicObject, error: ClusterError) -> Stop {
-    let ClusterError::Refused { code, message } = error else { return error.into() };
-    if refusal::is_namespace_gone(code, &message) {
-        return terminating(&target.namespace);
-    }
-    let mistake =
-        plan::rail_refused(&target.class_name, &kind_of(rail).kind, &target.namespace, code, &message);
-    rejected(mistake)
-}
-
-/// Deletes the environment's own network policy, if it exists.
-async fn remove_network_policy(target: &Target, context: &EnvironmentContext) -> Result<(), ClusterError> {
-    let kind = GroupVersionKind::gvk("networking.k8s.io", "v1", "NetworkPolicy");
-    context.live.follow(&kind);
-    let Some(found) = context.live.find(&kind, Some(&target.namespace), plan::GUARD_RAIL) else {
-        return Ok(());
-    };
-    if found.labels().get(LABEL_ENVIRONMENT_UID) != Some(&target.environment_uid) {
-        return Ok(());
-    }
-    let (name, uid) = (found.name_any(), found.uid().unwrap_or_default());
-    context.common.cluster.delete(&Actor::Operator, &kind, Some(&target.namespace), &name, &uid).await
 }
 
 fn is_of(entry: &InventoryEntry, object: &DynamicObject) -> bool {

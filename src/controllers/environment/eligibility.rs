@@ -1,4 +1,4 @@
-//! Step 2: checks that the deployment hasn't ended, that the pull request is open, that the revision
+//! Step 3: checks that the deployment hasn't ended, that the pull request is open, that the revision
 //! is its head, and that it may have an environment. Matinee asks GitHub again after each event of
 //! the pull request and each change of the PreviewRepository or class.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use super::{EnvironmentScope, Stop, delete};
+use super::{EnvironmentScope, Stop, delete, revocation};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, Origin, PreviewEnvironment, PullRequestSource,
     Refusal, Verification,
@@ -145,6 +145,7 @@ pub(super) async fn verify(
 /// Ends the reconcile unless the revision may be deployed. Returns the pull request.
 pub(super) async fn settle(
     scope: &mut EnvironmentScope<'_>,
+    admitted: &Admitted<'_>,
     verified: EnvironmentVerification,
 ) -> Result<Option<PullRequestSource>, Stop> {
     let EnvironmentScope { environment, context, .. } = *scope;
@@ -156,7 +157,7 @@ pub(super) async fn settle(
         }
         EnvironmentVerification::Refused(verification, mistake) => {
             scope.findings.verified = verification;
-            Err(mistake.into())
+            Err(revocation::refused(scope, admitted.class, mistake).await)
         }
         EnvironmentVerification::Superseded(head) => {
             if !status::is_superseded(environment.status.as_ref(), &environment.spec.revision) {

@@ -1,12 +1,14 @@
 //! Reconciles a `PreviewEnvironment`. The steps, in their order:
 //!
 //! 1. [`dereference`]: finds the objects to which the environment refers, and authorizes it.
-//! 2. [`eligibility`]: checks the deployment and the pull request on GitHub.
-//! 3. [`lifetime`]: deletes the environment when its time is over.
-//! 4. [`render`]: resolves the template, renders it and plans the objects.
-//! 5. [`apply`]: creates, updates and deletes the objects.
-//! 6. [`health`]: checks that the objects are healthy and that the URLs answer.
-//! 7. [`publish`]: shows the result on GitHub.
+//!    [`revocation`] ends an environment that isn't authorized any more.
+//! 2. [`guard_rails`]: confines the namespace as the class now demands.
+//! 3. [`eligibility`]: checks the deployment and the pull request on GitHub.
+//! 4. [`lifetime`]: deletes the environment when its time is over.
+//! 5. [`render`]: resolves the template, renders it and plans the objects.
+//! 6. [`apply`]: creates, updates and deletes the objects.
+//! 7. [`health`]: checks that the objects are healthy and that the URLs answer.
+//! 8. [`publish`]: shows the result on GitHub.
 //!
 //! A step returns its result, or ends the reconcile with a [`Stop`]. In every case the status is
 //! written, with everything that was found until then.
@@ -16,12 +18,14 @@ mod apply;
 mod blocking_pods;
 mod dereference;
 mod eligibility;
+mod guard_rails;
 mod health;
 mod lifetime;
 mod memory;
 mod objects;
 mod publish;
 mod render;
+mod revocation;
 mod skipped_deployments;
 mod status_writer;
 mod teardown;
@@ -41,8 +45,9 @@ use self::dereference::References;
 pub use self::memory::Memory;
 use self::status_writer::report;
 use super::request;
-use crate::api::{FINALIZER, PreviewEnvironment, Revision};
+use crate::api::{Admission, FINALIZER, PreviewEnvironment, Revision};
 use crate::core::environment::lifetime as times;
+use crate::core::environment::revocation as withdrawal;
 use crate::core::environment::status::{self, Findings, Progress, Stage};
 use crate::core::mistake::Mistake;
 use crate::core::trouble::{self, Trouble};
@@ -194,11 +199,20 @@ async fn run(environment: &PreviewEnvironment, context: &Arc<EnvironmentContext>
 async fn steps(scope: &mut EnvironmentScope<'_>) -> Result<Progress, Stop> {
     skipped_deployments::begin_lookup(scope);
     let references = References::of(scope.environment, scope.common()).await?;
-    let admitted = references.authorize(scope.environment)?;
+    let admitted = match references.authorize(scope.environment) {
+        Ok(admitted) => admitted,
+        Err(mistake) => return Err(revocation::not_admitted(scope, mistake).await),
+    };
+    let before = scope.environment.status.as_ref().and_then(|status| status.admission.as_ref());
+    let admission = withdrawal::admission(&admitted, before);
+    scope.findings.admission = Some(admission.clone());
+    let confined = guard_rails::tighten(scope, admitted.class).await;
     skipped_deployments::find(scope, &admitted).await;
     let verified = eligibility::verify(scope, &admitted).await?;
     lifetime::check(scope, &admitted, &verified).await?;
-    let pull_request = eligibility::settle(scope, verified).await?;
+    let pull_request = eligibility::settle(scope, &admitted, verified).await?;
+    scope.findings.admission = Some(Admission { revoked_time: None, ..admission });
+    confined?;
     let target = render::resolve(scope, &references, &admitted, pull_request.as_ref())?;
     let plan = render::plan(scope, &target)?;
     let applied = apply::apply(scope, &target, plan).await?;

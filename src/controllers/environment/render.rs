@@ -1,4 +1,4 @@
-//! Step 4: resolves the template and the parameters, renders the objects, and plans them.
+//! Step 5: resolves the template and the parameters, renders the objects, and plans them.
 
 use super::dereference::References;
 use super::{EnvironmentScope, Stop};

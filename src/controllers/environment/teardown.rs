@@ -206,10 +206,7 @@ async fn retire(environment: &PreviewEnvironment, context: &EnvironmentContext) 
     }
     let references = References::of(environment, &context.common).await;
     let references = references.map_err(|error| ForgeError::Unknown(error.to_string()))?;
-    // An environment that was never admitted has no deployments to make inactive, and no
-    // credentials for it.
-    let admitted =
-        references.authorize(environment).map_err(|mistake| ForgeError::Invalid(mistake.message))?;
+    let admitted = references.authorize(environment);
     let writes = &context.publisher.deployment_statuses;
     for slot in writes.slots(environment) {
         if let WriteProgress::UnderWay { about } = writes.look_in(environment, slot)
@@ -229,17 +226,33 @@ async fn retire(environment: &PreviewEnvironment, context: &EnvironmentContext) 
     if is_retiring(newest) {
         return Ok(false);
     }
-    let (forge, repository) = context.common.forge(&admitted).await?;
-    let deployments = forge.deployments(&repository, &environment.spec.github_environment, None).await?;
+    let (forge, repository, deployments) = match &admitted {
+        Ok(admitted) => {
+            let (forge, repository) = context.common.forge(admitted).await?;
+            let name = &environment.spec.github_environment;
+            let deployments = forge.deployments(&repository, name, None).await?;
+            // A deployment that was created after this environment was deleted belongs to the next
+            // environment.
+            let ids = deployments.into_iter().map(|deployment| deployment.id).filter(|id| *id <= newest);
+            (forge, repository, ids.collect())
+        }
+        Err(mistake) => {
+            let admission = environment.status.as_ref().and_then(|status| status.admission.as_ref());
+            // An environment that was never admitted has no deployments to make inactive, and no
+            // credentials for it.
+            let admission = admission.ok_or_else(|| ForgeError::Invalid(mistake.message.clone()))?;
+            let (forge, repository) =
+                context.common.forge_of(&admission.github, &admission.repository).await?;
+            // Somebody else may have the environment on GitHub by now.
+            (forge, repository, deployment_status::reported_deployments(environment))
+        }
+    };
     let status = environment.status.as_ref();
     let reported = |id: i64| {
         status.and_then(|status| status.reported.iter().find(|reported| reported.deployment_id == id))
     };
     let mut under_way = 0;
-    // A deployment that was created after this environment was deleted belongs to the next
-    // environment.
-    for deployment in deployments.into_iter().filter(|deployment| deployment.id <= newest) {
-        let id = deployment.id;
+    for id in deployments {
         if reported(id).is_some_and(|reported| reported.state == DeploymentState::Inactive)
             || retired.with(environment, |inactive| inactive.deployments.contains(&id))
         {

@@ -11,5 +11,6 @@ pub mod ready_when;
 pub mod reason;
 pub mod resolve;
 pub mod resolved;
+pub mod revocation;
 pub mod state;
 pub mod status;

@@ -50,6 +50,43 @@ pub struct Target {
     pub parameters: BTreeMap<String, String>,
 }
 
+/// Input of an environment's guard rails: its names, and the class that confines it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Confinement<'a> {
+    /// Name of the `PreviewEnvironment`.
+    pub environment_name: &'a str,
+    /// Namespace of the `PreviewEnvironment`.
+    pub environment_namespace: &'a str,
+    /// UID of the `PreviewEnvironment`.
+    pub environment_uid: &'a str,
+    /// Name of the `PreviewRepository` object.
+    pub repository_name: &'a str,
+    /// Number of the pull request, if the environment belongs to one.
+    pub pull_request: Option<i64>,
+    /// The preview's namespace.
+    pub namespace: &'a str,
+    /// Name of the class.
+    pub class_name: &'a str,
+    /// The class's limits and routing.
+    pub class: &'a PreviewClassSpec,
+}
+
+impl Target {
+    /// Returns the input of the guard rails.
+    pub fn confinement(&self) -> Confinement<'_> {
+        Confinement {
+            environment_name: &self.environment_name,
+            environment_namespace: &self.environment_namespace,
+            environment_uid: &self.environment_uid,
+            repository_name: &self.repository_name,
+            pull_request: self.pull_request.as_ref().map(|pull_request| pull_request.number),
+            namespace: &self.namespace,
+            class_name: &self.class_name,
+            class: &self.class,
+        }
+    }
+}
+
 /// Facts that a text outside of a template can mention: those known before anything is deployed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {

@@ -1,6 +1,8 @@
 //! Deployment statuses: which of the wanted ones GitHub hasn't acknowledged, and GitHub's limits on
 //! them. `environment/status/reports` decides what is wanted.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{DeploymentReport, DeploymentState, PreviewEnvironment};
@@ -142,6 +144,15 @@ pub fn doubtful(environment: &PreviewEnvironment) -> Vec<i64> {
         return status.reported.iter().filter(live).map(|report| report.deployment_id).collect();
     }
     unreported(&status.report, &status.reported).iter().map(|report| report.deployment_id).collect()
+}
+
+/// Returns the deployments that the environment reported to GitHub or was about to report, newest
+/// first.
+pub fn reported_deployments(environment: &PreviewEnvironment) -> Vec<i64> {
+    let status = environment.status.iter();
+    let reports = status.flat_map(|status| status.report.iter().chain(&status.reported));
+    let ids: BTreeSet<i64> = reports.map(|report| report.deployment_id).collect();
+    ids.into_iter().rev().collect()
 }
 
 /// Returns those of a repository's recent deployments that the environment skipped: they are older

@@ -72,6 +72,11 @@ stories! {
     }
     permissions: {
         previews => class_withdraws_its_grant,
+        previews => preview_repository_deleted,
+        previews => grant_withdrawn_for_good,
+        previews => class_deleted_and_pull_request_closed,
+        previews => class_tightened_under_a_broken_template,
+        previews => fork_permission_withdrawn,
         previews => fork_allowed_later,
         clashing => names_clash,
         branches => environment_deleted_by_hand,

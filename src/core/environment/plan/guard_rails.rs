@@ -13,8 +13,9 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 use super::labels::Marks;
+use super::network::network_policy;
 use super::object::{kind_of, typed};
-use crate::core::environment::resolved::Target;
+use crate::core::environment::resolved::Confinement;
 use crate::core::mistake::{Mistake, Reason};
 
 /// Name of the ResourceQuota, LimitRange and NetworkPolicy.
@@ -23,17 +24,56 @@ pub const GUARD_RAIL: &str = "matinee";
 /// the `ClusterRole` with its rights.
 pub const DEPLOYER: &str = "matinee-deployer";
 
+/// Guard rails, ready to apply. Code that applies them destructures them without `..`. The fields
+/// are in the order in which they are applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GuardRails {
+    /// The Namespace, which contains everything else.
+    pub namespace: DynamicObject,
+    /// The RoleBinding that gives the deployer account its rights.
+    pub role_binding: DynamicObject,
+    /// The ResourceQuota.
+    pub resource_quota: DynamicObject,
+    /// The LimitRange, with the defaults for containers that set no requests or limits.
+    pub limit_range: DynamicObject,
+    /// The NetworkPolicy, unless the class turns it off.
+    pub network_policy: Option<DynamicObject>,
+}
+
+impl GuardRails {
+    /// Returns every object, in the order of the fields.
+    pub fn objects(&self) -> impl Iterator<Item = &DynamicObject> {
+        let Self { namespace, role_binding, resource_quota, limit_range, network_policy } = self;
+        [namespace, role_binding, resource_quota, limit_range].into_iter().chain(network_policy)
+    }
+}
+
+/// Plans the guard rails.
+///
+/// # Errors
+/// `ClassInvalid`.
+pub fn guard_rails(confinement: &Confinement<'_>) -> Result<GuardRails, Mistake> {
+    let marks = Marks::of(confinement);
+    Ok(GuardRails {
+        namespace: namespace(confinement, &marks)?,
+        role_binding: role_binding(confinement, &marks)?,
+        resource_quota: resource_quota(confinement, &marks)?,
+        limit_range: limit_range(confinement, &marks)?,
+        network_policy: network_policy(confinement, &marks)?,
+    })
+}
+
 /// Returns the Namespace, with the class's Pod Security Standard in the modes enforce, audit and
 /// warn. <https://kubernetes.io/docs/concepts/security/pod-security-admission/>
-pub(super) fn namespace(target: &Target, marks: &Marks) -> Result<DynamicObject, Mistake> {
-    let level = target.class.isolation.pod_security.label();
+fn namespace(confinement: &Confinement<'_>, marks: &Marks) -> Result<DynamicObject, Mistake> {
+    let level = confinement.class.isolation.pod_security.label();
     let labels: BTreeMap<String, String> = ["enforce", "audit", "warn"]
         .into_iter()
         .map(|mode| (format!("pod-security.kubernetes.io/{mode}"), level.to_owned()))
         .collect();
     let namespace = Namespace {
         metadata: ObjectMeta {
-            name: Some(target.namespace.clone()),
+            name: Some(confinement.namespace.to_owned()),
             labels: Some(labels),
             ..ObjectMeta::default()
         },
@@ -42,11 +82,11 @@ pub(super) fn namespace(target: &Target, marks: &Marks) -> Result<DynamicObject,
     typed(&namespace, marks)
 }
 
-pub(super) fn resource_quota(target: &Target, marks: &Marks) -> Result<DynamicObject, Mistake> {
+fn resource_quota(confinement: &Confinement<'_>, marks: &Marks) -> Result<DynamicObject, Mistake> {
     let quota = ResourceQuota {
-        metadata: metadata(target, GUARD_RAIL),
+        metadata: metadata(confinement.namespace, GUARD_RAIL),
         spec: Some(ResourceQuotaSpec {
-            hard: Some(target.class.isolation.quota.clone()),
+            hard: Some(confinement.class.isolation.quota.clone()),
             ..ResourceQuotaSpec::default()
         }),
         ..ResourceQuota::default()
@@ -54,10 +94,10 @@ pub(super) fn resource_quota(target: &Target, marks: &Marks) -> Result<DynamicOb
     typed(&quota, marks)
 }
 
-pub(super) fn limit_range(target: &Target, marks: &Marks) -> Result<DynamicObject, Mistake> {
-    let isolation = &target.class.isolation;
+fn limit_range(confinement: &Confinement<'_>, marks: &Marks) -> Result<DynamicObject, Mistake> {
+    let isolation = &confinement.class.isolation;
     let limits = LimitRange {
-        metadata: metadata(target, GUARD_RAIL),
+        metadata: metadata(confinement.namespace, GUARD_RAIL),
         spec: Some(LimitRangeSpec {
             limits: vec![LimitRangeItem {
                 type_: "Container".to_owned(),
@@ -72,9 +112,9 @@ pub(super) fn limit_range(target: &Target, marks: &Marks) -> Result<DynamicObjec
 
 /// Binds the deployer account to its rights. The account itself needs no object: the operator
 /// impersonates it, and without an object no pod can run as it.
-pub(super) fn role_binding(target: &Target, marks: &Marks) -> Result<DynamicObject, Mistake> {
+fn role_binding(confinement: &Confinement<'_>, marks: &Marks) -> Result<DynamicObject, Mistake> {
     let binding = RoleBinding {
-        metadata: metadata(target, DEPLOYER),
+        metadata: metadata(confinement.namespace, DEPLOYER),
         role_ref: RoleRef {
             api_group: "rbac.authorization.k8s.io".to_owned(),
             kind: "ClusterRole".to_owned(),
@@ -83,7 +123,7 @@ pub(super) fn role_binding(target: &Target, marks: &Marks) -> Result<DynamicObje
         subjects: Some(vec![Subject {
             kind: "ServiceAccount".to_owned(),
             name: DEPLOYER.to_owned(),
-            namespace: Some(target.namespace.clone()),
+            namespace: Some(confinement.namespace.to_owned()),
             ..Subject::default()
         }]),
     };
@@ -113,11 +153,11 @@ pub fn rail_refused(class: &str, kind: &str, namespace: &str, code: u16, message
     }
 }
 
-/// Returns the metadata of an object in the environment's namespace.
-pub(super) fn metadata(target: &Target, name: &str) -> ObjectMeta {
+/// Returns the metadata of an object in a namespace.
+pub(super) fn metadata(namespace: &str, name: &str) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
-        namespace: Some(target.namespace.clone()),
+        namespace: Some(namespace.to_owned()),
         ..ObjectMeta::default()
     }
 }

@@ -9,7 +9,7 @@ use crate::api::{
     GROUP, LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE, LABEL_ENVIRONMENT_UID, LABEL_PULL_REQUEST,
     LABEL_REPOSITORY,
 };
-use crate::core::environment::resolved::Target;
+use crate::core::environment::resolved::Confinement;
 use crate::core::naming::label_value;
 
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/>
@@ -19,15 +19,15 @@ const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub(super) struct Marks(BTreeMap<String, String>);
 
 impl Marks {
-    pub(super) fn of(target: &Target) -> Self {
+    pub(super) fn of(confinement: &Confinement<'_>) -> Self {
         let mut labels = BTreeMap::from([
-            (LABEL_ENVIRONMENT_UID.to_owned(), target.environment_uid.clone()),
-            (LABEL_ENVIRONMENT.to_owned(), label_value(&target.environment_name)),
-            (LABEL_ENVIRONMENT_NAMESPACE.to_owned(), target.environment_namespace.clone()),
-            (LABEL_REPOSITORY.to_owned(), label_value(&target.repository_name)),
+            (LABEL_ENVIRONMENT_UID.to_owned(), confinement.environment_uid.to_owned()),
+            (LABEL_ENVIRONMENT.to_owned(), label_value(confinement.environment_name)),
+            (LABEL_ENVIRONMENT_NAMESPACE.to_owned(), confinement.environment_namespace.to_owned()),
+            (LABEL_REPOSITORY.to_owned(), label_value(confinement.repository_name)),
         ]);
-        if let Some(pull_request) = &target.pull_request {
-            labels.insert(LABEL_PULL_REQUEST.to_owned(), pull_request.number.to_string());
+        if let Some(number) = confinement.pull_request {
+            labels.insert(LABEL_PULL_REQUEST.to_owned(), number.to_string());
         }
         Self(labels)
     }

@@ -36,7 +36,7 @@ use crate::core::mistake::{Mistake, Reason};
 
 pub use change::{Change, change};
 pub use corrections::{Corrections, contested};
-pub use guard_rails::{DEPLOYER, GUARD_RAIL, is_quota_pending, rail_refused};
+pub use guard_rails::{DEPLOYER, GUARD_RAIL, GuardRails, guard_rails, is_quota_pending, rail_refused};
 pub use object::unchanged;
 pub use prune::{existing, prune};
 pub use routes::hosts;
@@ -49,16 +49,8 @@ pub use scale::{Autoscaled, leave_to_scaler};
 /// it is applied. The fields are in the order in which they are applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The Namespace, which contains everything else.
-    pub namespace: DynamicObject,
-    /// The ResourceQuota.
-    pub resource_quota: DynamicObject,
-    /// The LimitRange, with the defaults for containers that set no requests or limits.
-    pub limit_range: DynamicObject,
-    /// The NetworkPolicy, unless the class turns it off.
-    pub network_policy: Option<DynamicObject>,
-    /// The RoleBinding that gives the deployer account its rights, which applies `resources`.
-    pub role_binding: DynamicObject,
+    /// The objects that confine everything else.
+    pub guard_rails: GuardRails,
     /// The template's objects, in the order in which they are applied.
     pub resources: Vec<DynamicObject>,
     /// An HTTPRoute or Ingress for each endpoint.
@@ -68,14 +60,8 @@ pub struct Plan {
 impl Plan {
     /// Returns every object, in the order of the fields.
     pub fn objects(&self) -> impl Iterator<Item = &DynamicObject> {
-        let Self { namespace, resource_quota, limit_range, network_policy, role_binding, resources, routes } =
-            self;
-        [namespace, resource_quota, limit_range]
-            .into_iter()
-            .chain(network_policy)
-            .chain([role_binding])
-            .chain(resources)
-            .chain(routes)
+        let Self { guard_rails, resources, routes } = self;
+        guard_rails.objects().chain(resources).chain(routes)
     }
 }
 
@@ -86,18 +72,12 @@ impl Plan {
 /// and the field. Reasons: `TemplateInvalid`, `NamespaceForbidden`, `KindForbidden`,
 /// `HookUnsupported`, `EndpointUnknown`; `ClassInvalid` when the class lets no traffic in.
 pub fn plan(target: &Target, rendered: Vec<Value>) -> Result<Plan, Mistake> {
-    let marks = labels::Marks::of(target);
+    let confinement = target.confinement();
+    let marks = labels::Marks::of(&confinement);
+    let guard_rails = guard_rails(&confinement)?;
     let resources = resources::resources(target, &marks, rendered)?;
     let routes = routes::routes(target, &marks, &resources)?;
-    Ok(Plan {
-        namespace: guard_rails::namespace(target, &marks)?,
-        resource_quota: guard_rails::resource_quota(target, &marks)?,
-        limit_range: guard_rails::limit_range(target, &marks)?,
-        network_policy: network::network_policy(target, &marks)?,
-        role_binding: guard_rails::role_binding(target, &marks)?,
-        resources,
-        routes,
-    })
+    Ok(Plan { guard_rails, resources, routes })
 }
 
 fn mistake(reason: Reason, message: impl Into<String>) -> Mistake {

@@ -16,7 +16,7 @@ use super::labels::Marks;
 use super::mistake;
 use super::object::typed;
 use crate::api::NetworkPolicyMode;
-use crate::core::environment::resolved::Target;
+use crate::core::environment::resolved::Confinement;
 use crate::core::mistake::{Mistake, Reason};
 
 /// Private (RFC 1918, RFC 6598, RFC 4193) and link-local addresses. They have two uses:
@@ -41,12 +41,15 @@ const PRIVATE: [&str; 7] = [
 /// excludes them from every range that a class allows, unless the class lists the address itself.
 const INSTANCE_METADATA: [&str; 2] = ["169.254.169.254/32", "fd00:ec2::254/128"];
 
-pub(super) fn network_policy(target: &Target, marks: &Marks) -> Result<Option<DynamicObject>, Mistake> {
-    let network = &target.class.isolation.network;
+pub(super) fn network_policy(
+    confinement: &Confinement<'_>,
+    marks: &Marks,
+) -> Result<Option<DynamicObject>, Mistake> {
+    let network = &confinement.class.isolation.network;
     if network.policy == NetworkPolicyMode::None {
         return Ok(None);
     }
-    let routing = &target.class.routing;
+    let routing = &confinement.class.routing;
     let gateway_namespace = match (&routing.gateway, &routing.ingress) {
         (Some(gateway), _) => Some(&gateway.namespace),
         (None, Some(ingress)) => ingress.namespace.as_ref(),
@@ -62,7 +65,7 @@ pub(super) fn network_policy(target: &Target, marks: &Marks) -> Result<Option<Dy
         to.push(block(cidr, &PRIVATE, &format!("isolation.network.egressTo[{index}]"))?);
     }
     let policy = NetworkPolicy {
-        metadata: metadata(target, GUARD_RAIL),
+        metadata: metadata(confinement.namespace, GUARD_RAIL),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector::default()),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),

@@ -33,7 +33,7 @@ pub(super) fn routes(
     let mut routes = Vec::with_capacity(hosts.len());
     for (index, (endpoint, host)) in target.template.endpoints.iter().zip(&hosts).enumerate() {
         check_backend(index, endpoint, resources)?;
-        let metadata = metadata(target, &format!("matinee-{}", endpoint.name));
+        let metadata = metadata(&target.namespace, &format!("matinee-{}", endpoint.name));
         let routing = &target.class.routing;
         routes.push(match (&routing.gateway, &routing.ingress) {
             (Some(gateway), _) => typed(&http_route(metadata, endpoint, host, gateway), marks)?,

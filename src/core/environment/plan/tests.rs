@@ -35,9 +35,9 @@ fn a_plan_routed_through_an_ingress_for_no_pull_request() {
     let mut target = target(INGRESS, TEMPLATE);
     target.pull_request = None;
     let plan = plan(&target, unrendered(&target)).unwrap();
-    assert_eq!(plan.network_policy, None);
+    assert_eq!(plan.guard_rails.network_policy, None);
     assert_yaml_snapshot!(plan.routes);
-    assert_yaml_snapshot!(plan.namespace);
+    assert_yaml_snapshot!(plan.guard_rails.namespace);
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn opened_ranges_exclude_private_addresses_and_instance_metadata() {
         let mut target = target(GATEWAY, TEMPLATE);
         target.class.isolation.network.egress_to = vec![cidr.to_owned()];
         let plan = plan(&target, unrendered(&target)).unwrap();
-        plan.network_policy.unwrap().data.pointer("/spec/egress/0/to/1/ipBlock").unwrap().clone()
+        plan.guard_rails.network_policy.unwrap().data.pointer("/spec/egress/0/to/1/ipBlock").unwrap().clone()
     };
     let open = |cidr: &str| json!({"cidr": cidr});
     for (cidr, except) in [

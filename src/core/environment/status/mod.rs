@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 pub use self::progress::{Progress, Stage};
 use crate::api::{
-    Attempt, Component, ConditionStatus, DeploymentReport, DeploymentState, InventoryEntry,
+    Admission, Attempt, Component, ConditionStatus, DeploymentReport, DeploymentState, InventoryEntry,
     NamespaceReference, Outcome, PreviewEnvironmentStatus, Revision, Verification, find_condition,
 };
 use crate::core::conditions::{READY, RECONCILING, STALLED};
@@ -38,6 +38,8 @@ pub const FIELDS_CONTESTED: &str = "FieldsContested";
 /// status then keeps its earlier value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
+    /// The admission of the environment, or the last one with the time of its withdrawal.
+    pub admission: Option<Admission>,
     /// Result of the check with GitHub.
     pub verified: Option<Verification>,
     /// Host name of the first endpoint.
@@ -87,6 +89,7 @@ pub fn conclude(
     let mut status = or_empty(before);
     status.observed_generation = input.generation;
     status.short_sha = Some(short_sha(&input.revision.sha));
+    status.admission = findings.admission.or(status.admission);
     status.verified = findings.verified.or(status.verified);
     // A template without endpoints has no URL.
     if findings.hosts.as_ref().is_some_and(Vec::is_empty) {
@@ -199,6 +202,7 @@ pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEn
             && ready(before) == ready(after)
             && before.report == after.report
             && is_same_on_github(before, after)
+            && before.admission == after.admission
             && before.verified == after.verified
             && before.namespace == after.namespace
             && before.inventory == after.inventory
@@ -275,6 +279,7 @@ fn empty() -> PreviewEnvironmentStatus {
     PreviewEnvironmentStatus {
         observed_generation: -1,
         conditions: Vec::new(),
+        admission: None,
         verified: None,
         url: None,
         host: None,
@@ -292,7 +297,7 @@ fn empty() -> PreviewEnvironmentStatus {
 
 /// Truncates a time to whole seconds, as the API stores it. A finer time would make a status differ
 /// from itself after a round trip.
-fn seconds(time: Timestamp) -> Timestamp {
+pub fn seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 

@@ -1,0 +1,120 @@
+//! Ends environments whose permission was withdrawn, after the time that the class sets. Until then
+//! they keep running, under the class's guard rails, and still end with their pull request or their
+//! lifetime.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{EnvironmentScope, Stop, delete, guard_rails};
+use crate::api::{Admission, PreviewClass};
+use crate::controllers::request;
+use crate::core::environment::revocation;
+use crate::core::mistake::Mistake;
+use crate::ports::ForgeError;
+
+/// Most time between two checks whether the pull request was closed. No sweep reports it, because
+/// Matinee sweeps only admitted repositories.
+const CHECK_AGAIN: Duration = Duration::from_mins(5);
+
+/// Ends the reconcile of an environment that isn't admitted, because of `mistake`.
+pub(super) async fn not_admitted(scope: &mut EnvironmentScope<'_>, mistake: Mistake) -> Stop {
+    let Some(before) = scope.environment.status.as_ref().and_then(|status| status.admission.clone()) else {
+        // It never was admitted, so Matinee created nothing for it.
+        return mistake.into();
+    };
+    let class = scope.common().objects.classes.get("", &before.class_name);
+    let admission = revocation::withdrawn(&before, class.as_deref(), scope.now);
+    if let Some(stop) = over(scope, &admission).await {
+        return stop;
+    }
+    if scope.environment.spec.pull_request.is_some() {
+        scope.look_again_after(CHECK_AGAIN);
+    }
+    end_in_time(scope, admission, class, mistake).await
+}
+
+/// Ends the reconcile of an environment whose pull request is refused, because of `mistake`.
+pub(super) async fn refused(
+    scope: &mut EnvironmentScope<'_>,
+    class: &PreviewClass,
+    mistake: Mistake,
+) -> Stop {
+    let admission = scope.findings.admission.clone();
+    match admission.filter(|_| revocation::is_withdrawal(scope.environment, mistake.reason)) {
+        Some(admission) => {
+            let admission = revocation::withdrawn(&admission, Some(class), scope.now);
+            end_in_time(scope, admission, None, mistake).await
+        }
+        None => mistake.into(),
+    }
+}
+
+/// Records the withdrawal, and deletes the environment when its time is over. `class` still confines
+/// it until then.
+async fn end_in_time(
+    scope: &mut EnvironmentScope<'_>,
+    admission: Admission,
+    class: Option<Arc<PreviewClass>>,
+    mistake: Mistake,
+) -> Stop {
+    let ends = revocation::ends(&admission).unwrap_or(Timestamp::MAX);
+    if ends <= scope.now {
+        return end(scope, "Revoked", &mistake.message).await;
+    }
+    scope.findings.admission = Some(admission);
+    scope.look_again_after(until(ends, scope.now));
+    if let Some(class) = class
+        && let Err(stop) = guard_rails::tighten(scope, &class).await
+    {
+        return stop;
+    }
+    revocation::announced(mistake, ends).into()
+}
+
+/// Deletes the environment if its lifetime is over or its pull request is closed.
+async fn over(scope: &mut EnvironmentScope<'_>, admission: &Admission) -> Option<Stop> {
+    let status = scope.environment.status.as_ref()?;
+    let expires = status.expiration_time.as_ref().and_then(|time| time.parse::<Timestamp>().ok());
+    if let Some(expires) = expires {
+        if expires <= scope.now {
+            return Some(delete(scope, "Expired", &format!("its lifetime ended at {expires}")).await);
+        }
+        scope.look_again_after(until(expires, scope.now));
+    }
+    let number = scope.environment.spec.pull_request.as_ref()?.number;
+    match is_open(scope, admission, number).await {
+        Ok(true) => None,
+        Ok(false) => Some(end(scope, "PullRequestClosed", &format!("pull request {number} is closed")).await),
+        // The environment ends in time without an answer.
+        Err(error) => {
+            tracing::debug!(%error, number, "failed to read the pull request of an environment that isn't admitted");
+            None
+        }
+    }
+}
+
+async fn is_open(
+    scope: &EnvironmentScope<'_>,
+    admission: &Admission,
+    number: i64,
+) -> Result<bool, ForgeError> {
+    let common = scope.common();
+    let (forge, repository) = common.forge_of(&admission.github, &admission.repository).await?;
+    let pull_request = forge.pull_request(&repository, number, common.settings.sweep_interval).await?;
+    Ok(pull_request.open)
+}
+
+/// Deletes the requests of the environment, then the environment.
+async fn end(scope: &EnvironmentScope<'_>, reason: &str, why: &str) -> Stop {
+    // If the permission is restored, the next sweep requests the environment again.
+    match request::end_with(scope.environment, &scope.context.requests).await {
+        Ok(()) => delete(scope, reason, why).await,
+        Err(failure) => failure.into(),
+    }
+}
+
+fn until(time: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(time.duration_since(now)).unwrap_or_default().max(Duration::from_secs(1))
+}
