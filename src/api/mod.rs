@@ -32,7 +32,7 @@ pub use health::ClassHealth;
 pub use preview_class::{
     ClassLifetime, ClassPullRequests, ForgeConnection, GatewayRouting, GithubConnection, Grant,
     IngressRouting, Isolation, NetworkIsolation, NetworkPolicyMode, OnRevoked, Permission, PodSecurityLevel,
-    PreviewClass, PreviewClassSpec, PreviewClassStatus, Registry, Routing, Scheme, SlackConnection,
+    PreviewClass, PreviewClassSpec, PreviewClassStatus, Registry, Routing, Scheme, ServiceAccess, SlackConnection,
     SlackUsers,
 };
 pub use preview_environment::{

@@ -297,48 +297,48 @@ impl PodSecurityLevel {
 }
 
 /// Limits of a preview's namespace: pod security, resources and network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Isolation {
     /// Level of the Pod Security Standards that the API server enforces in the namespace:
     /// `Privileged`, `Baseline` or `Restricted`. Default: `Restricted`.
     pub pod_security: PodSecurityLevel,
-    /// Hard limits of the namespace's ResourceQuota, by resource name.
+    /// Hard limits of the namespace's ResourceQuota, by resource name. A resource that isn't named
+    /// keeps its default: `pods` 20, `count/pods` 50, `count/jobs.batch` 50, `configmaps` 50,
+    /// `secrets` 50, `services` 20, `services.loadbalancers` 0, `services.nodeports` 0,
+    /// `persistentvolumeclaims` 5, `requests.storage` 20Gi, `requests.cpu` 2, `requests.memory` 4Gi,
+    /// `requests.ephemeral-storage` 10Gi, `limits.cpu` 8, `limits.memory` 8Gi,
+    /// `limits.ephemeral-storage` 40Gi.
     #[schemars(schema_with = "quantities")]
     pub quota: BTreeMap<String, Quantity>,
-    /// Default resource requests of a container that sets none, by resource name.
+    /// Default resource requests of a container that sets none, by resource name. A resource that
+    /// isn't named keeps its default: `cpu` 50m, `memory` 64Mi, `ephemeral-storage` 100Mi.
     #[schemars(schema_with = "quantities")]
     pub default_requests: BTreeMap<String, Quantity>,
-    /// Default resource limits of a container that sets none, by resource name.
+    /// Default resource limits of a container that sets none, by resource name. A resource that
+    /// isn't named keeps its default: `cpu` 1, `memory` 512Mi, `ephemeral-storage` 2Gi.
     #[schemars(schema_with = "quantities")]
     pub default_limits: BTreeMap<String, Quantity>,
+    /// Kinds of Service that previews may have, besides those with a cluster IP. Default: none.
+    /// `LoadBalancer` and `NodePort` also need a larger `quota`.
+    #[schemars(length(max = 4))]
+    pub allowed_services: Vec<ServiceAccess>,
     /// Network traffic to and from previews.
     pub network: NetworkIsolation,
 }
 
-impl Default for Isolation {
-    fn default() -> Self {
-        let quantities = |pairs: &[(&str, &str)]| {
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), Quantity((*value).to_owned()))).collect()
-        };
-        Self {
-            pod_security: PodSecurityLevel::default(),
-            quota: quantities(&[
-                ("pods", "20"),
-                ("requests.cpu", "2"),
-                ("requests.memory", "4Gi"),
-                ("limits.cpu", "8"),
-                ("limits.memory", "8Gi"),
-                ("persistentvolumeclaims", "5"),
-                ("requests.storage", "20Gi"),
-                ("services.loadbalancers", "0"),
-                ("services.nodeports", "0"),
-            ]),
-            default_requests: quantities(&[("cpu", "50m"), ("memory", "64Mi")]),
-            default_limits: quantities(&[("cpu", "1"), ("memory", "512Mi")]),
-            network: NetworkIsolation::default(),
-        }
-    }
+/// Kind of Service with effects outside of its namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ServiceAccess {
+    /// Type `LoadBalancer`: an address outside of the cluster leads to the preview.
+    LoadBalancer,
+    /// Type `NodePort`: a port of every node leads to the preview.
+    NodePort,
+    /// Type `ExternalName`: the gateway may forward requests to any host.
+    ExternalName,
+    /// Field `externalIPs`: the Service takes over traffic of the whole cluster to these addresses
+    /// (CVE-2020-8554).
+    ExternalIPs,
 }
 
 /// Returns the schema of a map from resource names to Kubernetes quantities that aren't negative.
@@ -378,8 +378,10 @@ pub struct NetworkIsolation {
     /// gateway or ingress controller. Set it for a gateway on the host network. At most 50.
     #[schemars(length(max = 50), inner(length(max = 50)), extend("x-kubernetes-validations" = [address_ranges()]))]
     pub ingress_from: Vec<String>,
-    /// Address ranges (CIDR) that previews may connect to, for example `0.0.0.0/0` for the
-    /// Internet. A range that is wider than a private range, such as `10.0.0.0/8`, does not include
+    /// Whether previews may connect to the Internet: to every address except private and link-local
+    /// ones, and those at which clouds serve an instance's credentials. Default: `false`.
+    pub internet: bool,
+    /// Address ranges (CIDR) that previews may connect to. A range that is wider than a private range, such as `10.0.0.0/8`, does not include
     /// it: list the private addresses that previews need. At most 50.
     #[schemars(length(max = 50), inner(length(max = 50)), extend("x-kubernetes-validations" = [address_ranges()]))]
     pub egress_to: Vec<String>,

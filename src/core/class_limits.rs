@@ -6,8 +6,56 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
 
-use crate::api::PreviewClass;
+use crate::api::{Isolation, PreviewClass};
 use crate::core::mistake::{Mistake, Reason};
+
+/// Limits of a namespace's ResourceQuota that a class doesn't set.
+const QUOTA: [(&str, &str); 16] = [
+    ("pods", "20"),
+    // Those that ended count, too.
+    ("count/pods", "50"),
+    ("count/jobs.batch", "50"),
+    ("configmaps", "50"),
+    ("secrets", "50"),
+    ("services", "20"),
+    ("services.loadbalancers", "0"),
+    ("services.nodeports", "0"),
+    ("persistentvolumeclaims", "5"),
+    ("requests.storage", "20Gi"),
+    ("requests.cpu", "2"),
+    ("requests.memory", "4Gi"),
+    ("requests.ephemeral-storage", "10Gi"),
+    ("limits.cpu", "8"),
+    ("limits.memory", "8Gi"),
+    ("limits.ephemeral-storage", "40Gi"),
+];
+/// Requests of a container that neither sets them nor has a default by its class.
+const REQUESTS: [(&str, &str); 3] = [("cpu", "50m"), ("memory", "64Mi"), ("ephemeral-storage", "100Mi")];
+/// Limits of a container that neither sets them nor has a default by its class.
+const LIMITS: [(&str, &str); 3] = [("cpu", "1"), ("memory", "512Mi"), ("ephemeral-storage", "2Gi")];
+
+/// Amounts by resource name.
+type Amounts = BTreeMap<String, Quantity>;
+
+/// Returns the hard limits of a namespace's ResourceQuota: the class's, over the defaults.
+pub fn quota(isolation: &Isolation) -> Amounts {
+    merged(&QUOTA, &isolation.quota)
+}
+
+/// Returns the default requests of a container: the class's, over the defaults.
+pub fn default_requests(isolation: &Isolation) -> Amounts {
+    merged(&REQUESTS, &isolation.default_requests)
+}
+
+/// Returns the default limits of a container: the class's, over the defaults.
+pub fn default_limits(isolation: &Isolation) -> Amounts {
+    merged(&LIMITS, &isolation.default_limits)
+}
+
+fn merged(defaults: &[(&str, &str)], of_class: &Amounts) -> Amounts {
+    let defaults = defaults.iter().map(|(name, amount)| ((*name).to_owned(), Quantity((*amount).to_owned())));
+    defaults.chain(of_class.iter().map(|(name, amount)| (name.clone(), amount.clone()))).collect()
+}
 
 /// Resources of a container whose names have no domain.
 const OF_CONTAINERS: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
@@ -83,7 +131,7 @@ pub fn check(class: &PreviewClass) -> Result<(), Mistake> {
             }
         }
     }
-    wrong.extend(above(&isolation.default_requests, &isolation.default_limits));
+    wrong.extend(above(&default_requests(isolation), &default_limits(isolation)));
     if wrong.is_empty() {
         return Ok(());
     }
@@ -231,6 +279,19 @@ mod tests {
     }
 
     #[test]
+    fn limits_of_a_class_are_merged_over_the_defaults() {
+        let class = class(&json!({"quota": {"pods": 3, "count/cronjobs.batch": 1}, "defaultLimits": {"cpu": "2"}}));
+        let isolation = &class.spec.isolation;
+        let quota = quota(isolation);
+        let amount = |name: &str| quota.get(name).map(|amount| amount.0.as_str());
+        assert_eq!((amount("pods"), amount("count/cronjobs.batch")), (Some("3"), Some("1")));
+        assert_eq!((amount("services.loadbalancers"), amount("requests.cpu")), (Some("0"), Some("2")));
+        let limits = default_limits(isolation);
+        assert_eq!((limits["cpu"].0.as_str(), limits["memory"].0.as_str()), ("2", "512Mi"));
+        assert!(quota.contains_key("limits.ephemeral-storage") && limits.contains_key("ephemeral-storage"));
+    }
+
+    #[test]
     fn a_default_request_above_the_default_limit_is_told() {
         let memory = wrong(&json!({"defaultRequests": {"memory": "1Gi"}})).unwrap();
         assert_eq!(
@@ -240,7 +301,8 @@ mod tests {
         );
         let both = wrong(&json!({"defaultRequests": {"cpu": "2", "memory": "1Gi"}})).unwrap();
         assert!(both.contains("[cpu]") && both.contains("[memory]"), "not every mistake is reported: {both}");
-        assert_eq!(wrong(&json!({"defaultRequests": {"memory": "1Gi"}, "defaultLimits": {}})), None);
+        let raised = json!({"defaultRequests": {"memory": "1Gi"}, "defaultLimits": {"memory": "1Gi"}});
+        assert_eq!(wrong(&raised), None);
     }
 
     #[test]

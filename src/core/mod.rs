@@ -5,6 +5,7 @@ pub mod api_error;
 pub mod cause;
 pub mod chatops;
 pub mod class_limits;
+pub mod cloud_metadata;
 pub mod conditions;
 pub mod deployment;
 pub mod dns_label;

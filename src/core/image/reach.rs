@@ -21,12 +21,12 @@
 //!   registries have them; over HTTPS, the certificate proves the identity.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use url::{Host, Url};
 
 use super::Bearer;
-use crate::core::truncate;
+use crate::core::{cloud_metadata, truncate};
 
 /// For each registry (the host in the images' names, with its port if it has one), the hosts
 /// outside its own domain on which its token endpoint may be.
@@ -121,26 +121,14 @@ pub fn may_connect(host: &str, address: IpAddr) -> bool {
             || host.ends_with(".localhost")
             || host.parse::<IpAddr>().is_ok_and(|written| embedded(written).is_loopback());
     }
-    match address {
+    let nowhere = match address {
+        // Addresses of "this network" (RFC 791, section 3.2) reach this machine too.
         IpAddr::V4(v4) => {
-            // Addresses of "this network" (RFC 791, section 3.2) reach this machine too.
-            let nowhere = v4.octets()[0] == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast();
-            // Alibaba Cloud and Oracle Cloud. The metadata services of other clouds are link-local.
-            let metadata = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)].contains(&v4);
-            !(nowhere || metadata)
+            v4.octets()[0] == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast()
         }
-        IpAddr::V6(v6) => {
-            // Metadata services of Amazon and Google.
-            let metadata = [
-                Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
-                Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
-            ];
-            !(v6.is_unspecified()
-                || v6.is_unicast_link_local()
-                || v6.is_multicast()
-                || metadata.contains(&v6))
-        }
-    }
+        IpAddr::V6(v6) => v6.is_unspecified() || v6.is_unicast_link_local() || v6.is_multicast(),
+    };
+    !nowhere && !cloud_metadata::is_one(address)
 }
 
 /// Returns the IPv4 address that an IPv6 address contains: an IPv4-mapped one (RFC 4291, section

@@ -33,6 +33,9 @@ pub(super) fn check(field: &str, group: &str, kind: &str) -> Result<(), Mistake>
             "it is one of the limits that the PreviewClass sets (spec.isolation); remove the object, or ask the platform team"
         }
         ("networking.k8s.io", "Ingress") | ("gateway.networking.k8s.io", _) => ROUTED,
+        ("", "Endpoints") | ("discovery.k8s.io", "EndpointSlice") => {
+            "the addresses that it lists may be outside of the preview; remove it, and give the Service a selector"
+        }
         (GROUP, _) => "a preview can't contain objects of Matinee; remove the object",
         ("", "List") => "put each of its items into spec.resources",
         ("", "Node" | "PersistentVolume" | "ComponentStatus")

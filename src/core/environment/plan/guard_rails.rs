@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::labels::Marks;
 use super::network::network_policy;
 use super::object::{kind_of, typed};
+use crate::core::class_limits;
 use crate::core::environment::resolved::Confinement;
 use crate::core::mistake::{Mistake, Reason};
 
@@ -86,7 +87,7 @@ fn resource_quota(confinement: &Confinement<'_>, marks: &Marks) -> Result<Dynami
     let quota = ResourceQuota {
         metadata: metadata(confinement.namespace, GUARD_RAIL),
         spec: Some(ResourceQuotaSpec {
-            hard: Some(confinement.class.isolation.quota.clone()),
+            hard: Some(class_limits::quota(&confinement.class.isolation)),
             ..ResourceQuotaSpec::default()
         }),
         ..ResourceQuota::default()
@@ -101,8 +102,8 @@ fn limit_range(confinement: &Confinement<'_>, marks: &Marks) -> Result<DynamicOb
         spec: Some(LimitRangeSpec {
             limits: vec![LimitRangeItem {
                 type_: "Container".to_owned(),
-                default: Some(isolation.default_limits.clone()),
-                default_request: Some(isolation.default_requests.clone()),
+                default: Some(class_limits::default_limits(isolation)),
+                default_request: Some(class_limits::default_requests(isolation)),
                 ..LimitRangeItem::default()
             }],
         }),

@@ -25,6 +25,7 @@ mod routes;
 #[cfg(test)]
 pub(crate) mod sample;
 mod scale;
+mod services;
 #[cfg(test)]
 mod tests;
 

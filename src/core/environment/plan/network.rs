@@ -1,6 +1,7 @@
 //! The NetworkPolicy. It allows only traffic within the preview, to DNS, from the gateway, and to
 //! the destinations that the class lists.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use k8s_openapi::api::networking::v1::{
@@ -16,6 +17,7 @@ use super::labels::Marks;
 use super::mistake;
 use super::object::typed;
 use crate::api::NetworkPolicyMode;
+use crate::core::cloud_metadata;
 use crate::core::environment::resolved::Confinement;
 use crate::core::mistake::{Mistake, Reason};
 
@@ -37,9 +39,8 @@ const PRIVATE: [&str; 7] = [
     "fc00::/7",
     "fe80::/10",
 ];
-/// Addresses of the metadata services with which clouds give an instance its credentials. Matinee
-/// excludes them from every range that a class allows, unless the class lists the address itself.
-const INSTANCE_METADATA: [&str; 2] = ["169.254.169.254/32", "fd00:ec2::254/128"];
+/// All addresses of the Internet, before the private ones are excluded.
+const INTERNET: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
 pub(super) fn network_policy(
     confinement: &Confinement<'_>,
@@ -61,6 +62,11 @@ pub(super) fn network_policy(
         from.push(block(cidr, &[], &format!("isolation.network.ingressFrom[{index}]"))?);
     }
     let mut to = vec![own_pods()];
+    if network.internet {
+        for cidr in INTERNET {
+            to.push(block(cidr, &PRIVATE, "isolation.network.internet")?);
+        }
+    }
     for (index, cidr) in network.egress_to.iter().enumerate() {
         to.push(block(cidr, &PRIVATE, &format!("isolation.network.egressTo[{index}]"))?);
     }
@@ -125,22 +131,22 @@ fn plain_block(cidr: &str, except: Option<Vec<String>>) -> NetworkPolicyPeer {
 }
 
 /// Returns a range that a class opens, without the ranges `closed` that are narrower, and without
-/// the addresses of metadata services.
+/// the addresses at which clouds serve an instance's credentials. A class opens one of those by
+/// listing the address itself.
 fn block(cidr: &str, closed: &[&str], field: &str) -> Result<NetworkPolicyPeer, Mistake> {
     let Some(range) = Range::parse(cidr) else {
         let message = format!("the class's {field} \"{cidr}\" isn't a CIDR: use for example 192.0.2.0/24");
         return Err(mistake(Reason::ClassInvalid, message));
     };
-    let mut except: Vec<&str> = Vec::new();
-    for narrower in closed.iter().chain(&INSTANCE_METADATA) {
-        let Some(wanted) = Range::parse(narrower) else { continue };
-        let is_closed =
-            except.iter().filter_map(|cidr| Range::parse(cidr)).any(|other| other.contains(wanted));
-        if range.length < wanted.length && range.contains(wanted) && !is_closed {
+    let metadata = cloud_metadata::ADDRESSES.iter().map(Range::of);
+    let mut except: Vec<Range> = Vec::new();
+    for narrower in closed.iter().filter_map(|cidr| Range::parse(cidr)).chain(metadata) {
+        let is_closed = except.iter().any(|other| other.contains(narrower));
+        if range.length < narrower.length && range.contains(narrower) && !is_closed {
             except.push(narrower);
         }
     }
-    let except = except.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let except = except.iter().map(ToString::to_string).collect::<Vec<_>>();
     Ok(plain_block(cidr, (!except.is_empty()).then_some(except)))
 }
 
@@ -159,6 +165,11 @@ impl Range {
         (length <= bits).then_some(Self { network, length })
     }
 
+    /// Returns the range with this address only.
+    fn of(address: &IpAddr) -> Self {
+        Self { network: *address, length: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
     /// Returns whether all addresses of another range are in this one.
     fn contains(self, other: Self) -> bool {
         let same = match (self.network, other.network) {
@@ -167,5 +178,11 @@ impl Range {
             _ => return false,
         };
         self.length <= other.length && same >= self.length
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.network, self.length)
     }
 }

@@ -10,7 +10,7 @@ use super::forbidden::known_group;
 use super::guard_rails::DEPLOYER;
 use super::labels::{Marks, reserved};
 use super::object::{group_of, kind_of, sealed};
-use super::{field_types, forbidden, hooks, jobs, mistake, pods};
+use super::{field_types, forbidden, hooks, jobs, mistake, pods, services};
 use crate::api::{ANNOTATION_FIXED_DIGEST, ANNOTATION_READY_WHEN};
 use crate::core::environment::health::is_built_in;
 use crate::core::environment::ready_when::ReadyWhen;
@@ -93,6 +93,9 @@ fn resource(target: &Target, marks: &Marks, field: &str, mut value: Value) -> Re
     hooks::check(field, &kind, metadata)?;
     check_not_ours(field, group, &kind, metadata)?;
     check_service_account_token(field, group, &kind, &json)?;
+    if (group, kind.as_str()) == ("", "Service") {
+        services::check(target, field, &json)?;
+    }
     // The digest covers only the template's fields: labels that Matinee adds don't cause another
     // run of a Job.
     let fixed = jobs::fixed_digest(group, &kind, &json);
