@@ -32,8 +32,8 @@ pub use health::ClassHealth;
 pub use preview_class::{
     ClassLifetime, ClassPullRequests, ForgeConnection, GatewayRouting, GithubConnection, Grant,
     IngressRouting, Isolation, NetworkIsolation, NetworkPolicyMode, OnRevoked, Permission, PodSecurityLevel,
-    PreviewClass, PreviewClassSpec, PreviewClassStatus, Registry, Routing, Scheme, ServiceAccess, SlackConnection,
-    SlackUsers,
+    PreviewClass, PreviewClassSpec, PreviewClassStatus, Registry, Routing, Scheme, ServiceAccess,
+    SlackConnection, SlackUsers,
 };
 pub use preview_environment::{
     Admission, Attempt, Component, DeploymentReport, DeploymentState, FinishedJob, InventoryEntry, Lifetime,

@@ -42,14 +42,34 @@ pub fn quota(isolation: &Isolation) -> Amounts {
     merged(&QUOTA, &isolation.quota)
 }
 
-/// Returns the default requests of a container: the class's, over the defaults.
+/// Returns the default requests of a container: the class's, over the defaults. A default is at most
+/// the class's limit.
 pub fn default_requests(isolation: &Isolation) -> Amounts {
-    merged(&REQUESTS, &isolation.default_requests)
+    let mut requests = merged(&REQUESTS, &isolation.default_requests);
+    for (name, limit) in &isolation.default_limits {
+        if let Some(request) = requests.get_mut(name)
+            && !isolation.default_requests.contains_key(name)
+            && amount_of(request) > amount_of(limit)
+        {
+            *request = limit.clone();
+        }
+    }
+    requests
 }
 
-/// Returns the default limits of a container: the class's, over the defaults.
+/// Returns the default limits of a container: the class's, over the defaults. A default is at least
+/// the class's request.
 pub fn default_limits(isolation: &Isolation) -> Amounts {
-    merged(&LIMITS, &isolation.default_limits)
+    let mut limits = merged(&LIMITS, &isolation.default_limits);
+    for (name, request) in &isolation.default_requests {
+        if let Some(limit) = limits.get_mut(name)
+            && !isolation.default_limits.contains_key(name)
+            && amount_of(limit) < amount_of(request)
+        {
+            *limit = request.clone();
+        }
+    }
+    limits
 }
 
 fn merged(defaults: &[(&str, &str)], of_class: &Amounts) -> Amounts {
@@ -280,7 +300,8 @@ mod tests {
 
     #[test]
     fn limits_of_a_class_are_merged_over_the_defaults() {
-        let class = class(&json!({"quota": {"pods": 3, "count/cronjobs.batch": 1}, "defaultLimits": {"cpu": "2"}}));
+        let class =
+            class(&json!({"quota": {"pods": 3, "count/cronjobs.batch": 1}, "defaultLimits": {"cpu": "2"}}));
         let isolation = &class.spec.isolation;
         let quota = quota(isolation);
         let amount = |name: &str| quota.get(name).map(|amount| amount.0.as_str());
@@ -292,17 +313,27 @@ mod tests {
     }
 
     #[test]
-    fn a_default_request_above_the_default_limit_is_told() {
-        let memory = wrong(&json!({"defaultRequests": {"memory": "1Gi"}})).unwrap();
+    fn default_request_above_the_default_limit_is_rejected() {
+        let memory =
+            wrong(&json!({"defaultRequests": {"memory": "1Gi"}, "defaultLimits": {"memory": "512Mi"}}));
         assert_eq!(
-            memory,
+            memory.unwrap(),
             "PreviewClass standard: spec.isolation.defaultRequests[memory]: 1Gi is above spec.isolation.defaultLimits[memory], which is \
              512Mi: lower the one or raise the other"
         );
-        let both = wrong(&json!({"defaultRequests": {"cpu": "2", "memory": "1Gi"}})).unwrap();
+        let amounts = |memory: &str, cpu: &str| json!({"memory": memory, "cpu": cpu});
+        let both = json!({"defaultRequests": amounts("1Gi", "2"), "defaultLimits": amounts("1Mi", "1")});
+        let both = wrong(&both).unwrap();
         assert!(both.contains("[cpu]") && both.contains("[memory]"), "not every mistake is reported: {both}");
-        let raised = json!({"defaultRequests": {"memory": "1Gi"}, "defaultLimits": {"memory": "1Gi"}});
-        assert_eq!(wrong(&raised), None);
+    }
+
+    #[test]
+    fn defaults_give_way_to_the_amounts_of_a_class() {
+        let limited = class(&json!({"defaultLimits": {"memory": "32Mi"}}));
+        assert_eq!(default_requests(&limited.spec.isolation)["memory"].0, "32Mi");
+        let requesting = class(&json!({"defaultRequests": {"memory": "1Gi"}}));
+        assert_eq!(default_limits(&requesting.spec.isolation)["memory"].0, "1Gi");
+        assert_eq!(check(&limited).or(check(&requesting)), Ok(()));
     }
 
     #[test]

@@ -217,7 +217,7 @@ async fn a_class_whose_limits_cannot_be_is_not_ready(stage: &Stage) -> Result<()
         ),
         (
             "answer-cpu",
-            json!({"defaultRequests": {"cpu": "2"}}),
+            json!({"defaultRequests": {"cpu": "2"}, "defaultLimits": {"cpu": "1"}}),
             ["defaultRequests[cpu]", "defaultLimits[cpu]"],
         ),
     ] {

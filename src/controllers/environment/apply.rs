@@ -10,19 +10,15 @@ use kube::api::{DynamicObject, GroupVersionKind};
 use super::guard_rails::{self, rejected, terminating};
 use super::objects::{Placed, Placing, kind_of};
 use super::{EnvironmentContext, EnvironmentScope, Stop};
-use crate::api::{
-    ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT, LABEL_ENVIRONMENT_NAMESPACE,
-    LABEL_ENVIRONMENT_UID, NamespaceReference, Revision,
-};
+use crate::api::{ANNOTATION_DIGEST, FinishedJob, InventoryEntry, LABEL_ENVIRONMENT_UID, Revision};
 use crate::core::api_error::SentValues;
 use crate::core::environment::plan::{self, Autoscaled, Plan, jobs, refusal};
 use crate::core::environment::reason::EnvironmentReason;
 use crate::core::environment::resolved::Target;
 use crate::core::environment::status::{Progress, Stage};
-use crate::core::mistake::{self, Mistake, Reason};
+use crate::core::mistake::{self, Mistake};
 use crate::ports::{Actor, ClusterError};
 use crate::runtime::failure::Failure;
-use crate::runtime::write;
 
 /// Result of a completely applied plan.
 pub(super) struct Applied {

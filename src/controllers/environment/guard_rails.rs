@@ -186,13 +186,21 @@ fn rail_refused(confinement: &Confinement<'_>, rail: &DynamicObject, error: Clus
     if refusal::is_namespace_gone(code, &message) {
         return terminating(confinement.namespace);
     }
-    let mistake =
-        plan::rail_refused(confinement.class_name, &kind_of(rail).kind, confinement.namespace, code, &message);
+    let mistake = plan::rail_refused(
+        confinement.class_name,
+        &kind_of(rail).kind,
+        confinement.namespace,
+        code,
+        &message,
+    );
     rejected(mistake)
 }
 
 /// Deletes the environment's own network policy, if it exists.
-async fn remove_network_policy(confinement: &Confinement<'_>, context: &EnvironmentContext) -> Result<(), ClusterError> {
+async fn remove_network_policy(
+    confinement: &Confinement<'_>,
+    context: &EnvironmentContext,
+) -> Result<(), ClusterError> {
     let kind = GroupVersionKind::gvk("networking.k8s.io", "v1", "NetworkPolicy");
     context.live.follow(&kind);
     let Some(found) = context.live.find(&kind, Some(confinement.namespace), plan::GUARD_RAIL) else {

@@ -122,7 +122,8 @@ mod tests {
         .unwrap();
         assert!(!is_withdrawal(&environment, Reason::ForkNotAllowed));
         if let Some(status) = &mut environment.status {
-            status.namespace = serde_json::from_value(json!({"name": "preview-shop-pr-1", "uid": "u"})).unwrap();
+            status.namespace =
+                serde_json::from_value(json!({"name": "preview-shop-pr-1", "uid": "u"})).unwrap();
         }
         assert!(is_withdrawal(&environment, Reason::ForkNotAllowed));
         assert!(!is_withdrawal(&environment, Reason::NotTheHead), "only this revision is wrong");

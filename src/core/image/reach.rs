@@ -123,9 +123,7 @@ pub fn may_connect(host: &str, address: IpAddr) -> bool {
     }
     let nowhere = match address {
         // Addresses of "this network" (RFC 791, section 3.2) reach this machine too.
-        IpAddr::V4(v4) => {
-            v4.octets()[0] == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast()
-        }
+        IpAddr::V4(v4) => v4.octets()[0] == 0 || v4.is_link_local() || v4.is_multicast() || v4.is_broadcast(),
         IpAddr::V6(v6) => v6.is_unspecified() || v6.is_unicast_link_local() || v6.is_multicast(),
     };
     !nowhere && !cloud_metadata::is_one(address)

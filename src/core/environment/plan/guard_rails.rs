@@ -156,11 +156,7 @@ pub fn rail_refused(class: &str, kind: &str, namespace: &str, code: u16, message
 
 /// Returns the metadata of an object in a namespace.
 pub(super) fn metadata(namespace: &str, name: &str) -> ObjectMeta {
-    ObjectMeta {
-        name: Some(name.to_owned()),
-        namespace: Some(namespace.to_owned()),
-        ..ObjectMeta::default()
-    }
+    ObjectMeta { name: Some(name.to_owned()), namespace: Some(namespace.to_owned()), ..ObjectMeta::default() }
 }
 /// Time after its creation during which a ResourceQuota counts as pending.
 const QUOTA_SETTLES: SignedDuration = SignedDuration::from_secs(5);

@@ -20,7 +20,8 @@ pub(super) fn check(target: &Target, field: &str, service: &Map<String, Value>) 
         Some("ExternalName") => Some(ServiceAccess::ExternalName),
         _ => None,
     };
-    let external = spec.get("externalIPs").and_then(Value::as_array).filter(|addresses| !addresses.is_empty());
+    let external =
+        spec.get("externalIPs").and_then(Value::as_array).filter(|addresses| !addresses.is_empty());
     let external = external.map(|_| ServiceAccess::ExternalIPs);
     let allowed = &target.class.isolation.allowed_services;
     let found = [("type", of_type), ("externalIPs", external)];

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::sample::{GATEWAY, INGRESS, TEMPLATE, target, unrendered};
 use super::*;
-use crate::api::{ANNOTATION_DIGEST, InventoryEntry, LABEL_ENVIRONMENT_UID};
+use crate::api::{ANNOTATION_DIGEST, InventoryEntry, LABEL_ENVIRONMENT_UID, ServiceAccess};
 
 /// Returns the plan for these resources instead of the sample's, without endpoints.
 pub(super) fn plan_of(resources: &[&str]) -> Result<Plan, Mistake> {
@@ -335,19 +335,64 @@ fn opened_ranges_exclude_private_addresses_and_instance_metadata() {
     for (cidr, except) in [
         (
             "0.0.0.0/0",
-            json!(["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]),
+            json!([
+                "10.0.0.0/8",
+                "100.64.0.0/10",
+                "169.254.0.0/16",
+                "172.16.0.0/12",
+                "192.168.0.0/16",
+                "192.0.0.192/32",
+                "168.63.129.16/32"
+            ]),
         ),
         ("::/0", json!(["fc00::/7", "fe80::/10"])),
         ("8.0.0.0/6", json!(["10.0.0.0/8"])),
-        ("169.254.0.0/16", json!(["169.254.169.254/32"])),
-        ("169.254.128.0/17", json!(["169.254.169.254/32"])),
-        ("fc00::/7", json!(["fd00:ec2::254/128"])),
+        ("169.254.0.0/16", json!(["169.254.169.254/32", "169.254.170.2/32"])),
+        ("169.254.128.0/17", json!(["169.254.169.254/32", "169.254.170.2/32"])),
+        ("fc00::/7", json!(["fd00:ec2::254/128", "fd20:ce::254/128"])),
     ] {
         assert_eq!(excepted(cidr), json!({"cidr": cidr, "except": except}));
     }
     for cidr in ["169.254.169.254/32", "169.253.0.0/16", "10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32"] {
         assert_eq!(excepted(cidr), open(cidr));
     }
+}
+
+#[test]
+fn internet_is_open_without_private_addresses() {
+    let mut target = target(GATEWAY, TEMPLATE);
+    target.class.isolation.network.internet = true;
+    target.class.isolation.network.egress_to.clear();
+    let plan = plan(&target, unrendered(&target)).unwrap();
+    let policy = plan.guard_rails.network_policy.unwrap();
+    let to = policy.data.pointer("/spec/egress/0/to").unwrap().as_array().unwrap();
+    let ranges: Vec<&Value> = to.iter().filter_map(|peer| peer.pointer("/ipBlock/cidr")).collect();
+    assert_eq!(ranges, ["0.0.0.0/0", "::/0"]);
+    assert!(to.iter().skip(1).all(|peer| peer.pointer("/ipBlock/except/0").is_some()), "{to:?}");
+}
+
+#[test]
+fn services_with_effects_outside_need_the_class() {
+    let reject = |spec: &str, allowed: &[ServiceAccess]| {
+        let mut target = target(GATEWAY, TEMPLATE);
+        target.class.isolation.allowed_services = allowed.to_vec();
+        target.template.endpoints.clear();
+        let service = format!("{{apiVersion: v1, kind: Service, metadata: {{name: x}}, spec: {spec}}}");
+        plan(&target, vec![serde_saphyr::from_str(&service).unwrap()]).err()
+    };
+    for (spec, access, field) in [
+        ("{type: LoadBalancer, ports: [{port: 80}]}", ServiceAccess::LoadBalancer, "spec.type"),
+        ("{type: NodePort, ports: [{port: 80}]}", ServiceAccess::NodePort, "spec.type"),
+        ("{type: ExternalName, externalName: example.com}", ServiceAccess::ExternalName, "spec.type"),
+        ("{externalIPs: [192.0.2.1], ports: [{port: 80}]}", ServiceAccess::ExternalIPs, "spec.externalIPs"),
+    ] {
+        let mistake = reject(spec, &[]).unwrap();
+        assert_eq!(mistake.reason, Reason::KindForbidden);
+        let words = [format!("resources[0].{field}"), format!("{access:?}"), "allowedServices".to_owned()];
+        assert!(words.iter().all(|word| mistake.message.contains(word)), "{}", mistake.message);
+        assert_eq!(reject(spec, &[access]), None);
+    }
+    assert_eq!(reject("{externalIPs: [], clusterIP: None, ports: [{port: 80}]}", &[]), None);
 }
 
 #[test]
