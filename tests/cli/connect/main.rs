@@ -119,7 +119,7 @@ async fn from_nothing_to_an_installed_app_and_its_secrets() {
     assert_eq!(class["spec"]["forge"]["github"]["secretName"], "github");
     assert_eq!(class["spec"]["forge"]["github"]["url"], github.api_url());
     assert_eq!(class["spec"]["grants"][0]["repositories"], serde_json::json!(["acme/*"]));
-    assert_eq!(class["spec"]["grants"][0]["namespaces"], serde_json::json!(["team-*"]));
+    assert_eq!(class["spec"]["grants"][0]["namespaces"], serde_json::json!(["team-shop"]));
 
     // GitHub signs with the Secret's content, and sends events to the operator's URL.
     github.control().settle(Duration::from_secs(10)).await.unwrap();

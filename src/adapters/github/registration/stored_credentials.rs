@@ -68,7 +68,7 @@ pub fn class_snippet(github: &GithubInstance, secret_name: &str, accounts: &[&st
     };
     format!(
         "apiVersion: matinee.dev/v1alpha1\nkind: PreviewClass\nmetadata:\n  name: standard\nspec:\n  \
-         grants:\n  - repositories: [{repositories}]\n    # Namespaces of the teams that may use it.\n    namespaces: [\"team-*\"]\n  forge:\n    github:\n{url}      secretName: {secret_name}\n  routing:\n    \
+         grants:\n  - repositories: [{repositories}]\n    # The namespace of the team that may use them. Add a grant for each further team.\n    namespaces: [team-shop]\n  forge:\n    github:\n{url}      secretName: {secret_name}\n  routing:\n    \
          domain: preview.example.com\n    gateway: {{name: previews, namespace: gateway-system}}\n"
     )
 }
@@ -106,7 +106,7 @@ mod tests {
         let yaml = class_snippet(&server, "github", &["acme", "mona"]);
         let class: PreviewClass = serde_saphyr::from_str(&yaml).unwrap();
         assert_eq!(class.spec.grants[0].repositories, ["acme/*", "mona/*"]);
-        assert_eq!(class.spec.grants[0].namespaces, ["team-*"]);
+        assert_eq!(class.spec.grants[0].namespaces, ["team-shop"]);
         assert_eq!(class.spec.forge.github.url, "https://ghe.example.com/api/v3");
         assert_eq!(class.spec.forge.github.secret_name, "github");
         let com = GithubInstance::parse("https://github.com").unwrap();
