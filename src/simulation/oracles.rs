@@ -25,6 +25,9 @@ pub struct Bounds {
     pub writes_of_a_cause: usize,
     /// Number of deployments that failed and never had an environment.
     pub rejected_deployments: usize,
+    /// Most deployments without any status. Matinee can't report one whose PreviewRepository is
+    /// deleted before its environment's first reconcile.
+    pub unreported_deployments: usize,
     /// Whether Matinee performs the deployments. Another tool's have the statuses that it reports.
     pub performed_by_matinee: bool,
 }
@@ -38,6 +41,7 @@ impl Default for Bounds {
             // Those of a create, with two reports of its progress.
             writes_of_a_cause: 20,
             rejected_deployments: 0,
+            unreported_deployments: 0,
             performed_by_matinee: true,
         }
     }
@@ -169,7 +173,7 @@ fn deployments(world: &World, bounds: Bounds, wrongs: &mut Vec<String>) {
         }
     }
     let environments: Vec<PreviewEnvironment> = world.all();
-    let mut rejected = 0;
+    let (mut rejected, mut unreported) = (0, 0);
     for one in deployed.iter().filter(|_| bounds.performed_by_matinee) {
         let id = one.deployment.id;
         let living = environments.iter().find(|known| known.spec.revision.deployment_id == Some(id));
@@ -178,6 +182,10 @@ fn deployments(world: &World, bounds: Bounds, wrongs: &mut Vec<String>) {
             None if state.is_some_and(StatusState::is_failed) => {
                 rejected += 1;
                 rejected <= bounds.rejected_deployments
+            }
+            None if state.is_none() => {
+                unreported += 1;
+                unreported <= bounds.unreported_deployments
             }
             None => state == Some(&StatusState::Inactive),
             Some(environment) => {

@@ -365,6 +365,7 @@ fn the_guide_knows_every_event_of_the_code() {
             } else if [
                 "EventType :: Normal ,",
                 "delete ( scope ,",
+                "end ( scope ,",
                 "EnvironmentVerification :: Over (",
                 "Eligibility :: Over { reason :",
             ]
@@ -416,6 +417,7 @@ fn reasons() -> Vec<(String, String)> {
                 "Health :: troubled (",
                 "EnvironmentVerification :: Over (",
                 "delete ( scope ,",
+                "end ( scope ,",
             ]);
             let camel_case = literal.starts_with(|c: char| c.is_ascii_uppercase())
                 && literal.chars().all(|c| c.is_ascii_alphanumeric());

@@ -33,7 +33,7 @@ pub async fn preview_repository_deleted(world: Arc<World>) -> Told {
     world.pass(5_000..=60_000).await;
     world.delete::<PreviewRepository>("shop");
     world.settle().await?;
-    let mut wrong = wrongs(&world, Bounds::default());
+    let mut wrong = wrongs(&world, Bounds { unreported_deployments: 1, ..Bounds::default() });
     are_live(&world, &[], &mut wrong);
     is_empty(&world, &mut wrong);
     Ok(wrong)
