@@ -172,8 +172,9 @@ async fn a_missing_key_is_named(stage: &Stage) -> Result<()> {
 async fn roomy(stage: &Stage, name: &str) -> Result<()> {
     stage
         .class_like(name, |class| {
-            class["isolation"]["quota"] =
-                json!({"pods": "20", "requests.cpu": "5000", "requests.memory": "9000Gi"});
+            class["isolation"]["quota"] = json!({
+                "requests.cpu": "5000", "requests.memory": "9000Gi", "limits.cpu": "5000", "limits.memory": "9000Gi",
+            });
             class["health"] = json!({"schedulingGrace": "15s"});
         })
         .await

@@ -20,12 +20,13 @@ tests![
     a_kind_that_belongs_to_the_cluster_is_refused,
     a_kind_the_deployer_has_no_right_to_waits_for_the_right,
     a_kind_that_is_not_served_waits_for_its_definition,
-    what_the_quota_forbids_is_told,
+    a_load_balancer_needs_the_class_and_its_quota,
     what_the_api_server_refuses_is_told,
     a_missing_class_is_waited_for,
     a_missing_template_is_waited_for,
     a_class_that_does_not_let_the_repository_in_is_told,
     a_class_that_closes_its_door_later_takes_nothing_away,
+    an_environment_without_permission_is_deleted_in_time,
     a_missing_secret_is_told,
     an_environment_whose_entry_went_stays_and_is_told,
 ];
@@ -232,12 +233,23 @@ async fn a_kind_that_is_not_served_waits_for_its_definition(stage: &Stage) -> Re
     Ok(())
 }
 
-async fn what_the_quota_forbids_is_told(stage: &Stage) -> Result<()> {
+/// First the class allows no load balancer, then it allows the type, but its quota is 0.
+async fn a_load_balancer_needs_the_class_and_its_quota(stage: &Stage) -> Result<()> {
     let name = "mistake-quota";
+    stage.class_like(name, |_| ()).await?;
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "public"},
         "spec": {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}});
-    let project = with_object(stage, name, service).await?;
+    let template = template(name, |spec| {
+        if let Some(resources) = spec["resources"].as_array_mut() {
+            resources.push(service);
+        }
+    })?;
+    let project = stage.project(NewProject::new(name).class(name).template(&template.to_string())).await?;
     let pull = open(stage, &project, "feature").await?;
+    let words = ["spec.type: a Service of a preview can't be of type LoadBalancer", "allowedServices"];
+    stalls(stage, &project, &pull, ("Validated", "KindForbidden"), &words).await?;
+    let allowed = json!({"spec": {"isolation": {"allowedServices": ["LoadBalancer"]}}});
+    stage.classes().patch(name, &PatchParams::default(), &Patch::Merge(&allowed)).await?;
     let words = ["Service public", "exceeded quota", "services.loadbalancers"];
     stalls(stage, &project, &pull, ("Applied", "ApplyForbidden"), &words).await
 }
@@ -335,13 +347,24 @@ async fn a_class_that_closes_its_door_later_takes_nothing_away(stage: &Stage) ->
     stage.classes().patch(name, &PatchParams::default(), &Patch::Merge(&close)).await?;
     let environments = stage.environments(&project.namespace);
     let environment_name = name_of(&project, pull.number);
-    refused(stage, &environments, &environment_name, "Validated", "RepositoryNotAllowed").await?;
+    let why = refused(stage, &environments, &environment_name, "Validated", "RepositoryNotAllowed").await?;
+    ensure!(why.contains("Matinee deletes the environment at "), "{why}");
     shows(stage, url_of(&deployment)?, &pull.sha[..7]).await?;
     // With the grant restored, the environment recovers.
     let open_door = json!({"spec": {"grants": [{"repositories": ["*/*"], "namespaces": ["*"]}]}});
     stage.classes().patch(name, &PatchParams::default(), &Patch::Merge(&open_door)).await?;
     condition_is(stage, &environments, &environment_name, "Ready", "True").await?;
     stage.github().close(&project.repository, pull.number).await?;
+    gone(stage, &project, pull.number).await
+}
+
+async fn an_environment_without_permission_is_deleted_in_time(stage: &Stage) -> Result<()> {
+    let name = "mistake-revoked";
+    stage.class_like(name, |class| class["onRevoked"] = json!({"deleteAfter": "3s"})).await?;
+    let project = stage.project(NewProject::new(name).class(name)).await?;
+    let (pull, _) = live(stage, &project, "feature").await?;
+    let close = json!({"spec": {"grants": [{"repositories": ["globex/*"], "namespaces": ["*"]}]}});
+    stage.classes().patch(name, &PatchParams::default(), &Patch::Merge(&close)).await?;
     gone(stage, &project, pull.number).await
 }
 

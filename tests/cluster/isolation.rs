@@ -127,8 +127,13 @@ async fn a_preview_is_confined_from_its_first_moment(stage: &Stage) -> Result<()
     let (_, deployment) = live(stage, &project, "feature").await?;
     let url = url_of(&deployment)?;
     let sha = stage.github().push(&project.repository, "feature").await?;
-    shows(stage, url, &sha[..7]).await?;
-    let answer = stage.fetch(url).await?;
+    let answer = stage
+        .wait_for("the second commit's pod answers", SOON, async || {
+            let answer = stage.fetch(url).await?;
+            ensure!(answer.body.contains(&sha[..7]), "{answer:?}");
+            Ok(answer)
+        })
+        .await?;
     let failed = format!("\nfirst connection: {metadata}: ");
     ensure!(answer.body.contains(&failed), "{answer:?}");
     Ok(())
