@@ -120,47 +120,42 @@ fn listed<'a>(rights: impl IntoIterator<Item = &'a ResourceAttributes>) -> Vec<S
     verbs.into_iter().map(|(target, verbs)| format!("{} {target}", verbs.join("/"))).collect()
 }
 
-/// The rights that an account has, of those that were checked.
-#[derive(Clone, Debug, Default)]
-pub struct Access {
-    /// Number of needed rights.
-    pub needed: usize,
-    /// Needed rights that it lacks.
-    pub missing: Vec<ResourceAttributes>,
-    /// Rights that it has and shouldn't have.
-    pub excess: Vec<ResourceAttributes>,
-}
+/// Rights, and whether the account has each one.
+pub type Reviewed = Vec<(ResourceAttributes, bool)>;
 
-/// Checks the rights of the operator's account.
-pub fn check(account: &str, namespace: &str, access: &Result<Access, Unread>) -> Vec<Finding> {
-    let (needed, excess) = (Subject::new("needed rights"), Subject::new("excess rights"));
-    let access = match access {
+/// Checks the rights of the operator's account: the needed ones, and those that it shouldn't have.
+pub fn check(account: &str, namespace: &str, access: &Result<(Reviewed, Reviewed), Unread>) -> Vec<Finding> {
+    let subject = Subject::new("needed rights");
+    let (needed, excess) = match access {
         Ok(access) => access,
         Err(Unread::Forbidden) => {
-            return vec![needed.skipped(
+            return vec![subject.skipped(
                 "this account may not check the rights of others (create subjectaccessreviews); run `matinee doctor` as a cluster administrator",
             )];
         }
-        Err(unread) => return vec![needed.unread(unread)],
+        Err(unread) => return vec![subject.unread(unread)],
     };
-    let first = if access.missing.is_empty() {
-        needed.ok(format!("{account} has all {}", access.needed))
-    } else if access.missing.len() == access.needed {
-        needed.problem(
+    let missing: Vec<_> = needed.iter().filter(|(_, has)| !has).map(|(right, _)| right).collect();
+    let first = if missing.is_empty() {
+        subject.ok(format!("{account} has all {}", needed.len()))
+    } else if missing.len() == needed.len() {
+        subject.problem(
             format!("{account} has none of them"),
             "name the operator's account with --namespace and --service-account, or grant its rights: `helm upgrade` the chart",
         )
     } else {
-        needed.problem(
-            format!("{account} can't {}", some_of(listed(&access.missing), 5)),
+        subject.problem(
+            format!("{account} can't {}", some_of(listed(missing), 5)),
             "`helm upgrade` the chart, whose ClusterRole and Role for the operator grant them",
         )
     };
-    let second = if access.excess.is_empty() {
-        excess.ok("none: it can't create pods, list Secrets, impersonate others or bind other roles")
+    let subject = Subject::new("excess rights");
+    let found = listed(excess.iter().filter(|(_, has)| *has).map(|(right, _)| right));
+    let second = if found.is_empty() {
+        subject.ok("none: it can't create pods, list Secrets, impersonate others or bind other roles")
     } else {
-        excess.warning(
-            format!("{account} can also {}", listed(&access.excess).join(", ")),
+        subject.warning(
+            format!("{account} can also {}", found.join(", ")),
             format!("find the binding with `kubectl get clusterrolebindings,rolebindings -n {namespace} -o wide`, and delete it"),
         )
     };
@@ -184,10 +179,10 @@ mod tests {
     }
 
     fn found(is_allowed: impl Fn(&ResourceAttributes) -> bool) -> Vec<Finding> {
-        let needed = needed(&own());
-        let missing = needed.iter().filter(|right| !is_allowed(right)).cloned().collect();
-        let excess = excess(&own()).into_iter().filter(|right| is_allowed(right)).collect();
-        check(ACCOUNT, "m", &Ok(Access { needed: needed.len(), missing, excess }))
+        let reviewed = |rights: Vec<ResourceAttributes>| {
+            rights.into_iter().map(|right| (right.clone(), is_allowed(&right))).collect()
+        };
+        check(ACCOUNT, "m", &Ok((reviewed(needed(&own())), reviewed(excess(&own())))))
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
 
+use super::connection::Registration;
 use crate::adapters::github::permissions::{EVENTS, Feature, Level, PERMISSIONS, Permission};
 use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
 use crate::core::doctor::{Finding, Subject, some_of};
@@ -87,22 +88,17 @@ fn granted(permissions: &Permissions, word: &str) -> Option<Level> {
     permissions.get(word).and_then(|level| Level::of(level))
 }
 
-/// Returns the permissions that are needed but not granted, by GitHub's keys.
-pub(super) fn missing(permissions: &Permissions, uses: &Uses) -> BTreeSet<&'static str> {
+/// Whether any needed permission is missing.
+pub(super) fn are_insufficient(permissions: &Permissions, uses: &Uses) -> bool {
     let needed = PERMISSIONS.iter().filter(|row| uses.who(row.features).is_some());
-    needed.filter(|row| granted(permissions, row.word) < Some(row.level)).map(|row| row.word).collect()
+    needed.map(|row| (row, granted(permissions, row.word))).any(|(row, level)| level < Some(row.level))
 }
 
 /// Checks an App's permissions: a problem for each missing one that is needed, and a warning about
 /// those that nothing needs.
-pub fn permissions(
-    permissions: &Permissions,
-    subscribed: &[String],
-    settings: &str,
-    uses: &Uses,
-) -> Vec<Finding> {
-    let subject = Subject::new("permissions");
-    let receives_commands = subscribed.iter().any(|event| event == "issue_comment");
+pub fn permissions(app: &Registration, uses: &Uses) -> Vec<Finding> {
+    let (subject, settings, permissions) = (Subject::new("permissions"), app.settings(), &app.permissions);
+    let receives_commands = app.events.iter().any(|event| event == "issue_comment");
     let (mut findings, mut unused) = (Vec::new(), Vec::new());
     for Permission { word, title, level, features, .. } in PERMISSIONS {
         if granted(permissions, word) >= Some(level) {
@@ -145,9 +141,9 @@ pub fn permissions(
 
 /// Checks the events that an App with a webhook is subscribed to. Without an event, only the sweep
 /// finds the change.
-pub fn events(subscribed: &[String], settings: &str, uses: &Uses) -> Vec<Finding> {
-    let subject = Subject::new("events");
-    let missing = EVENTS.iter().filter(|row| !subscribed.iter().any(|event| event == row.word));
+pub fn events(app: &Registration, uses: &Uses) -> Vec<Finding> {
+    let (subject, settings) = (Subject::new("events"), app.settings());
+    let missing = EVENTS.iter().filter(|row| !app.events.iter().any(|event| event == row.word));
     let mut findings: Vec<Finding> = missing
         .filter_map(|row| {
             let (title, who) = (row.title, uses.who(row.features)?);

@@ -2,25 +2,24 @@
 //! permissions.
 
 use jiff::SignedDuration;
-use kube::ResourceExt as _;
+use serde::Deserialize;
 
 use super::deliveries::{self, Delivery, Hook};
 use crate::adapters::github::doctor::app_permissions::{self, Permissions, Uses};
+use crate::adapters::github::permissions::Level;
 use crate::api::PreviewRepository;
-use crate::core::doctor::{Finding, Subject, some_of};
+use crate::core::doctor::{Finding, Subject};
 
 /// Largest clock difference that GitHub accepts: an App's token is dated one minute back.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(30);
-/// Most objects that one finding names.
-const NAMED: usize = 3;
 
 /// The observations through one connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// By how much this machine's clock is ahead of GitHub's; `None` when GitHub didn't answer.
     pub ahead: Option<SignedDuration>,
     /// The identity, or why it is unknown.
-    pub identity: Option<Result<Identity, String>>,
+    pub identity: Result<Identity, String>,
 }
 
 /// The identity that Matinee has on GitHub.
@@ -37,14 +36,14 @@ pub enum Identity {
 pub struct Token {
     /// Login of the token's user; `None` when the token may not read it.
     pub login: Option<String>,
-    /// Scopes of a classic token; `None` for others.
-    pub scopes: Option<Vec<String>>,
+    /// Scopes of a classic token, separated by commas; `None` for others.
+    pub scopes: Option<String>,
     /// Rate limit of the token, if GitHub reported it.
     pub rate: Option<Rate>,
 }
 
 /// A rate limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Rate {
     /// Requests per hour.
     pub limit: u64,
@@ -52,42 +51,77 @@ pub struct Rate {
     pub remaining: u64,
 }
 
-/// A GitHub App.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A user or an organization.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Login {
+    /// Its name.
+    pub login: String,
+    /// `User` or `Organization`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// A GitHub App, with everything that it may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct App {
+    /// The App itself.
+    pub registration: Registration,
+    /// The only installation to use, if the Secret names one.
+    pub only: Option<u64>,
+    /// The App's installations; at most the one to use, if the Secret names one.
+    pub installations: Vec<Installation>,
+    /// The App's webhook. GitHub may also report one without a URL.
+    pub hook: Option<Hook>,
+    /// The App's newest webhook deliveries, newest first.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// A GitHub App. <https://docs.github.com/rest/apps/apps#get-the-authenticated-app>
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Registration {
     /// Its name in URLs.
     pub slug: String,
-    /// URL of the App's settings.
-    pub settings: String,
+    /// The account that owns it.
+    pub owner: Option<Login>,
+    /// URL of its public page.
+    pub html_url: String,
     /// Permissions that the App requests.
     pub permissions: Permissions,
     /// Events that the App is subscribed to.
     pub events: Vec<String>,
-    /// The only installation to use, if the Secret names one.
-    pub only: Option<u64>,
-    /// The App's installations, or why they are unknown.
-    pub installations: Option<Result<Vec<Installation>, String>>,
-    /// The App's webhook, or why it is unknown. The inner `None` means that there is no webhook.
-    pub hook: Option<Result<Option<Hook>, String>>,
-    /// The App's newest webhook deliveries, newest first.
-    pub deliveries: Option<Result<Vec<Delivery>, String>>,
+}
+
+impl Registration {
+    /// Returns the URL of the App's settings: `https://github.com/settings/apps/<slug>`, or the one
+    /// below its organization.
+    pub fn settings(&self) -> String {
+        let host = self.html_url.split('/').take(3).collect::<Vec<_>>().join("/");
+        match &self.owner {
+            Some(owner) if owner.kind == "Organization" => {
+                format!("{host}/organizations/{}/settings/apps/{}", owner.login, self.slug)
+            }
+            _ => format!("{host}/settings/apps/{}", self.slug),
+        }
+    }
 }
 
 /// An installation of the App.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct Installation {
     /// Id of the installation.
     pub id: u64,
     /// The account on which the App is installed.
-    pub account: String,
+    pub account: Option<Login>,
     /// URL of the installation's settings.
-    pub settings: String,
+    pub html_url: String,
     /// Permissions that the account accepted.
     pub permissions: Permissions,
-    /// Whether it is suspended.
-    pub suspended: bool,
     /// Rate limit of the installation, or why no token could be obtained; `None` when none was
     /// requested.
+    #[serde(skip)]
     pub rate: Option<Result<Rate, String>>,
 }
 
@@ -95,19 +129,23 @@ pub struct Installation {
 pub fn check(observed: &Observed, repositories: &[PreviewRepository], uses: &Uses) -> Vec<Finding> {
     let subject = Subject::new("credentials");
     let mut findings = match &observed.identity {
-        None => vec![subject.skipped("not checked: the Secret can't be read or used, see above")],
-        Some(Err(why)) => vec![subject.problem(why, rejected(why))],
-        Some(Ok(Identity::Token(token))) => of_token(&subject, token),
-        Some(Ok(Identity::App(app))) => {
-            let mut findings = vec![subject.ok(format!("valid for the App {}", app.slug))];
-            findings.extend(app_permissions::permissions(&app.permissions, &app.events, &app.settings, uses));
+        Err(why) => vec![subject.problem(why, rejected(why))],
+        Ok(Identity::Token(token)) => of_token(&subject, token),
+        Ok(Identity::App(app)) => {
+            let App { registration, hook, deliveries, .. } = &**app;
+            let mut findings = vec![subject.ok(format!("valid for the App {}", registration.slug))];
+            findings.extend(app_permissions::permissions(registration, uses));
             findings.extend(installations(app, repositories, uses));
-            findings.extend(webhook(app, uses));
+            findings.extend(deliveries::hook(hook.as_ref(), &registration.settings()));
+            if hook.as_ref().is_some_and(Hook::has_url) {
+                findings.extend(app_permissions::events(registration, uses));
+                findings.push(deliveries::deliveries(deliveries, &registration.settings()));
+            }
             findings
         }
     };
     if let Some(ahead) = observed.ahead {
-        let is_app = !matches!(observed.identity, Some(Ok(Identity::Token(_))));
+        let is_app = !matches!(observed.identity, Ok(Identity::Token(_)));
         findings.insert(1, clock(ahead, is_app));
     }
     findings
@@ -144,26 +182,25 @@ fn of_token(credentials: &Subject, token: &Token) -> Vec<Finding> {
     let permissions = Subject::new("permissions");
     let mut findings = vec![credentials.ok(format!("valid token of {user}"))];
     findings.push(match &token.scopes {
-        Some(scopes) if scopes.iter().any(|scope| scope == "repo") => {
+        Some(scopes) if scopes.split(',').any(|scope| scope.trim() == "repo") => {
             permissions.ok("classic token with the scope repo; an App would need less")
         }
         Some(scopes) => permissions.problem(
-            format!("classic token without the scope repo (it has: {})", some_of(scopes, 5)),
+            format!("classic token without the scope repo (it has: {scopes})"),
             "create one with the scope repo; or better an App, or a fine-grained token",
         ),
         None => permissions.skipped(
             "unknown: GitHub reports them of classic tokens only; see the condition Synced of each PreviewRepository",
         ),
     });
-    findings.extend(token.rate.map(|rate| rate_limit("rate limit", rate)));
+    findings.extend(token.rate.map(|rate| rate_limit(&Subject::new("rate limit"), rate)));
     findings.push(Subject::new("webhook").skipped(
         "not checked: only administrators of a repository may read its webhooks; see its settings under Webhooks, Recent deliveries",
     ));
     findings
 }
 
-fn rate_limit(what: impl Into<String>, rate: Rate) -> Finding {
-    let subject = Subject::new(what);
+fn rate_limit(subject: &Subject, rate: Rate) -> Finding {
     let message = format!("{} of {} requests remain this hour", rate.remaining, rate.limit);
     if rate.remaining.saturating_mul(10) < rate.limit {
         subject.warning(
@@ -177,121 +214,54 @@ fn rate_limit(what: impl Into<String>, rate: Rate) -> Finding {
 
 fn installations(app: &App, repositories: &[PreviewRepository], uses: &Uses) -> Vec<Finding> {
     let subject = Subject::new("installations");
-    let all = match &app.installations {
-        None => return Vec::new(),
+    if let (Some(id), []) = (app.only, &*app.installations) {
+        return vec![subject.problem(
+            format!("the App has no installation {id}"),
+            "correct installationId in the Secret, or remove it: Matinee finds the installation by the repository",
+        )];
+    }
+    if app.installations.is_empty() {
+        let install = format!("install it: {}/installations", app.registration.settings());
+        return vec![subject.problem("the App is not installed", install)];
+    }
+    let serves = |account: &str, repository: &PreviewRepository| {
+        let owner = repository.spec.repository.split('/').next();
+        owner.is_some_and(|owner| owner.eq_ignore_ascii_case(account))
+    };
+    let of = |one: &Installation| {
+        let account = one.account.as_ref().map_or("an unknown account", |account| &account.login);
+        let is_needed = repositories.iter().any(|repository| serves(account, repository));
+        installation(account, one, app, is_needed, uses)
+    };
+    app.installations.iter().flat_map(of).collect()
+}
+
+/// Checks one installation. Its failures are problems if it serves a PreviewRepository, and
+/// otherwise warnings.
+fn installation(account: &str, one: &Installation, app: &App, is_needed: bool, uses: &Uses) -> Vec<Finding> {
+    let subject = Subject::new(format!("installation on {account}"));
+    let trouble = |is_needed, message: String, remedy: String| {
+        if is_needed { subject.problem(message, remedy) } else { subject.warning(message, remedy) }
+    };
+    let mut findings = vec![match &one.rate {
+        None => subject.ok("installed"),
+        Some(Ok(rate)) => rate_limit(&subject, *rate),
         Some(Err(why)) => {
-            return vec![subject.problem(format!("can't be listed: {why}"), "run the doctor again")];
+            trouble(is_needed, format!("can't get a token: {why}"), format!("see {}", one.html_url))
         }
-        Some(Ok(all)) => all,
-    };
-    let install = format!("install it: {}/installations", app.settings);
-    let chosen: Vec<&Installation> =
-        all.iter().filter(|one| app.only.is_none_or(|only| only == one.id)).collect();
-    if chosen.is_empty() {
-        return vec![match app.only {
-            Some(id) => subject.problem(
-                format!("the App has no installation {id}"),
-                "correct installationId in the Secret, or remove it: Matinee finds the installation by the repository",
-            ),
-            None => subject.problem("the App is not installed", install),
-        }];
-    }
-    let serves = |one: &Installation, repository: &PreviewRepository| {
-        let owner = repository.spec.repository.split('/').next().unwrap_or_default();
-        one.account.eq_ignore_ascii_case(owner)
-    };
-    let mut findings = Vec::new();
-    let left_out: Vec<String> = repositories
-        .iter()
-        .filter(|repository| !chosen.iter().any(|one| serves(one, repository)))
-        .map(|repository| {
-            let (namespace, name) = (repository.namespace().unwrap_or_default(), repository.name_any());
-            format!("PreviewRepository {namespace}/{name} ({})", repository.spec.repository)
-        })
-        .collect();
-    if !left_out.is_empty() {
-        findings.push(subject.problem(
-            format!("the App is not installed on the owner of {}", some_of(left_out, NAMED)),
-            format!("{install}; or correct spec.repository"),
-        ));
-    }
-    for one in &chosen {
-        let is_needed = repositories.iter().any(|repository| serves(one, repository));
-        findings.extend(suspended(&subject, one, is_needed));
-        findings.extend(pending(&subject, app, one, is_needed, uses));
-    }
-    if findings.is_empty() {
-        findings.push(subject.ok(format!("on {}", some_of(chosen.iter().map(|one| &one.account), 5))));
-    }
-    for one in chosen {
-        let what = format!("rate limit of the installation on {}", one.account);
-        match &one.rate {
-            Some(Ok(rate)) => findings.push(rate_limit(what, *rate)),
-            // Another finding reports the suspension already.
-            Some(Err(_)) if one.suspended => {}
-            Some(Err(why)) => findings.push(
-                Subject(what).problem(format!("can't get a token: {why}"), format!("see {}", one.settings)),
-            ),
-            None => {}
-        }
-    }
-    findings
-}
-
-/// Creates a problem if a PreviewRepository needs the installation, otherwise a warning.
-fn trouble(subject: &Subject, is_needed: bool, message: String, remedy: String) -> Finding {
-    if is_needed { subject.problem(message, remedy) } else { subject.warning(message, remedy) }
-}
-
-fn suspended(subject: &Subject, one: &Installation, is_needed: bool) -> Option<Finding> {
-    let remedy = format!("ask its owner to unsuspend it: {}", one.settings);
-    one.suspended.then(|| {
-        trouble(subject, is_needed, format!("the installation on {} is suspended", one.account), remedy)
-    })
-}
-
-/// Reports permissions that the App requests and this account hasn't accepted.
-fn pending(
-    subject: &Subject,
-    app: &App,
-    one: &Installation,
-    is_needed: bool,
-    uses: &Uses,
-) -> Option<Finding> {
-    let rank = |level: Option<&String>| match level.map(String::as_str) {
-        None => 0,
-        Some("read") => 1,
-        Some("write") => 2,
-        Some(_) => 3,
-    };
-    let open: Vec<String> = app
-        .permissions
-        .iter()
-        .filter(|(word, level)| rank(one.permissions.get(*word)) < rank(Some(level)))
+    }];
+    let level = |level: Option<&String>| level.and_then(|level| Level::of(level));
+    let requested = app.registration.permissions.iter();
+    let open: Vec<String> = requested
+        .filter(|(word, requested)| level(one.permissions.get(*word)) < level(Some(requested)))
         .map(|(word, level)| format!("{word}: {level}"))
         .collect();
-    let message = format!("{} hasn't accepted the App's new permissions: {}", one.account, open.join(", "));
-    let remedy = format!("ask its owner to accept them: {}", one.settings);
-    let is_needed = is_needed && !app_permissions::missing(&one.permissions, uses).is_empty();
-    (!open.is_empty()).then(|| trouble(subject, is_needed, message, remedy))
-}
-
-fn webhook(app: &App, uses: &Uses) -> Vec<Finding> {
-    let again = "run the doctor again";
-    let hook = match &app.hook {
-        None => return Vec::new(),
-        Some(Err(why)) => {
-            return vec![Subject::new("webhook").problem(format!("can't be read: {why}"), again)];
-        }
-        Some(Ok(hook)) => hook.as_ref(),
-    };
-    let mut findings = deliveries::hook(hook, &app.settings);
-    if hook.is_some_and(|hook| !hook.url.is_empty()) {
-        findings.extend(app_permissions::events(&app.events, &app.settings, uses));
-        findings.extend(app.deliveries.as_ref().map(|all| match all {
-            Ok(all) => deliveries::deliveries(all, &app.settings),
-            Err(why) => Subject::new("deliveries").problem(format!("can't be listed: {why}"), again),
-        }));
+    if !open.is_empty() {
+        findings.push(trouble(
+            is_needed && app_permissions::are_insufficient(&one.permissions, uses),
+            format!("{account} hasn't accepted the App's new permissions: {}", open.join(", ")),
+            format!("ask its owner to accept them: {}", one.html_url),
+        ));
     }
     findings
 }
