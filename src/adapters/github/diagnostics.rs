@@ -1,53 +1,42 @@
-//! Examines a connection for `matinee doctor` and changes nothing. Like the operator, it requests a
-//! token of each installation.
+//! Examines a connection for `matinee doctor` and changes nothing.
 
 use std::collections::BTreeMap;
-use std::iter::zip;
 
-use futures::future::join_all;
 use http::{Method, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::GithubSettings;
-use super::account::Account;
 use super::credentials;
 use super::transport::Transport;
-use crate::adapters::github::doctor::connection::{
-    App, Identity, Installation, Login, Observed, Rate, Token,
-};
+use crate::adapters::github::doctor::app_permissions::Uses;
+use crate::adapters::github::doctor::connection::{self, App, Identity, Installation, Login, Registration};
+use crate::adapters::github::doctor::deliveries::Hook;
 use crate::adapters::github::response::{Answer, Call, http_date};
-use crate::api::GithubConnection;
+use crate::api::{GithubConnection, PreviewClass, PreviewRepository};
+use crate::core::doctor::Finding;
 use crate::metrics::Metrics;
 use crate::ports::ForgeError;
 
-/// Most pages of installations that are read, of a hundred each.
+/// Most pages of installations that are read.
 const PAGES: usize = 10;
-/// Most installations whose tokens are requested.
-const TRIED: usize = 20;
+/// Installations in a page, the most that GitHub permits.
+const PER_PAGE: usize = 100;
 
-#[derive(Deserialize)]
-struct RateJson {
-    rate: Rate,
-}
-
-#[derive(Deserialize)]
-struct TokenJson {
-    token: String,
-}
-
-/// Collects everything that can be observed through the connection with its Secret. The result
-/// contains no secrets.
-pub async fn examine(
+/// Checks a connection with its Secret, for the classes that use it and their PreviewRepositories.
+/// No finding contains a secret.
+pub async fn diagnose(
     connection: &GithubConnection,
     secret: &BTreeMap<String, Vec<u8>>,
     settings: &GithubSettings,
-) -> Observed {
+    classes: &[PreviewClass],
+    repositories: &[PreviewRepository],
+) -> Vec<Finding> {
     let mut ahead = None;
     let identity = identity(connection, secret, settings, &mut ahead).await;
-    Observed { ahead, identity: identity.map_err(|error| error.to_string()) }
+    let identity = identity.map_err(|error| error.to_string());
+    connection::check(&identity, ahead, repositories, &Uses::of(repositories, classes))
 }
 
 async fn identity(
@@ -57,17 +46,31 @@ async fn identity(
     clock: &mut Option<SignedDuration>,
 ) -> Result<Identity, ForgeError> {
     let transport = Transport::new(&connection.url, settings, Metrics::default())?;
-    let (bearer, call, app) = match credentials::parse(&connection.secret_name, secret)?.identity {
+    let (bearer, call, only) = match credentials::parse(&connection.secret_name, secret)?.identity {
         credentials::Identity::Token(token) => (token, get("/user"), None),
-        credentials::Identity::App(app) => (app.jwt()?, get("/app"), Some(app)),
+        credentials::Identity::App(app) => (app.jwt()?, get("/app"), Some(app.installation)),
     };
     let answer = transport.send(&call, &bearer).await?;
     *clock = ahead(&answer, Timestamp::now());
-    let examination = Examination { transport, bearer };
-    Ok(match app {
-        None => Identity::Token(examination.token(&call, &answer).await?),
-        Some(app) => Identity::App(Box::new(examination.app(&call, &answer, app.installation).await?)),
-    })
+    match only {
+        None => token(&call, &answer),
+        Some(only) if answer.status.is_success() => {
+            let app = app(&transport, &bearer, only, answer.json(&call)?).await?;
+            Ok(Identity::App(Box::new(app)))
+        }
+        // GitHub answers 404 to an unknown App.
+        Some(_) => Err(ForgeError::Credentials(format!("{}: {}", call.name(), answer.message()))),
+    }
+}
+
+fn token(call: &Call, answer: &Answer) -> Result<Identity, ForgeError> {
+    let login = match answer.status {
+        StatusCode::OK => Some(answer.json::<Login>(call)?.login),
+        // Tokens of installations belong to no user.
+        StatusCode::FORBIDDEN => None,
+        _ => return Err(answer.error(call)),
+    };
+    Ok(Identity::Token { login, scopes: answer.header("x-oauth-scopes").map(str::to_owned) })
 }
 
 fn get(path: &str) -> Call {
@@ -80,90 +83,54 @@ fn ahead(answer: &Answer, now: Timestamp) -> Option<SignedDuration> {
     Some(SignedDuration::from_secs(now.duration_since(theirs).as_secs()))
 }
 
-struct Examination {
-    transport: Transport,
-    /// The token of the user, or the one that authenticates as the App itself.
-    bearer: SecretString,
+/// Returns the answer's body; the default for 404.
+async fn read<T: DeserializeOwned + Default>(
+    transport: &Transport,
+    jwt: &SecretString,
+    path: &str,
+) -> Result<T, ForgeError> {
+    let call = get(path);
+    let answer = transport.send(&call, jwt).await?;
+    match answer.status {
+        StatusCode::NOT_FOUND => Ok(T::default()),
+        status if status.is_success() => answer.json(&call),
+        _ => Err(answer.error(&call)),
+    }
 }
 
-impl Examination {
-    /// Returns the answer's body; the default for 404.
-    async fn read<T: DeserializeOwned + Default>(
-        &self,
-        path: &str,
-        bearer: &SecretString,
-    ) -> Result<T, ForgeError> {
-        let call = get(path);
-        let answer = self.transport.send(&call, bearer).await?;
-        match answer.status {
-            StatusCode::NOT_FOUND => Ok(T::default()),
-            status if status.is_success() => answer.json(&call),
-            _ => Err(answer.error(&call)),
+async fn app(
+    transport: &Transport,
+    jwt: &SecretString,
+    only: Option<u64>,
+    registration: Registration,
+) -> Result<App, ForgeError> {
+    let (installations, hook, deliveries) = tokio::try_join!(
+        installations(transport, jwt, only),
+        read::<Option<Hook>>(transport, jwt, "/app/hook/config"),
+        read(transport, jwt, "/app/hook/deliveries?per_page=100"),
+    )?;
+    // GitHub may also report a webhook without a URL.
+    let hook = hook.filter(|hook| hook.url.as_ref().is_some_and(|url| !url.is_empty()));
+    Ok(App { registration, only, installations, hook, deliveries })
+}
+
+async fn installations(
+    transport: &Transport,
+    jwt: &SecretString,
+    only: Option<u64>,
+) -> Result<Vec<Installation>, ForgeError> {
+    let mut all: Vec<Installation> = Vec::new();
+    for page in 1..=PAGES {
+        let path = format!("/app/installations?per_page={PER_PAGE}&page={page}");
+        let found: Vec<Installation> = read(transport, jwt, &path).await?;
+        let is_last = found.len() < PER_PAGE;
+        all.extend(found);
+        if is_last {
+            break;
         }
     }
-
-    async fn token(&self, call: &Call, answer: &Answer) -> Result<Token, ForgeError> {
-        let login = match answer.status {
-            StatusCode::OK => Some(answer.json::<Login>(call)?.login),
-            // Tokens of installations belong to no user.
-            StatusCode::FORBIDDEN => None,
-            _ => return Err(answer.error(call)),
-        };
-        let scopes = answer.header("x-oauth-scopes").map(str::to_owned);
-        Ok(Token { login, scopes, rate: self.rate(&self.bearer).await? })
-    }
-
-    /// Returns the rate limit; `None` when there is none, as on an Enterprise Server without
-    /// limits.
-    async fn rate(&self, bearer: &SecretString) -> Result<Option<Rate>, ForgeError> {
-        let answer: Option<RateJson> = self.read("/rate_limit", bearer).await?;
-        Ok(answer.map(|answer| answer.rate))
-    }
-
-    async fn app(&self, call: &Call, answer: &Answer, only: Option<u64>) -> Result<App, ForgeError> {
-        if !answer.status.is_success() {
-            // GitHub answers 404 to an unknown App.
-            return Err(ForgeError::Credentials(format!("{}: {}", call.name(), answer.message())));
-        }
-        let (installations, hook, deliveries) = tokio::try_join!(
-            self.installations(only),
-            self.read("/app/hook/config", &self.bearer),
-            self.read("/app/hook/deliveries?per_page=100", &self.bearer),
-        )?;
-        Ok(App { registration: answer.json(call)?, only, installations, hook, deliveries })
-    }
-
-    async fn installations(&self, only: Option<u64>) -> Result<Vec<Installation>, ForgeError> {
-        let mut call = get("/app/installations?per_page=100");
-        let mut all: Vec<Installation> = Vec::new();
-        for _ in 0..PAGES {
-            let answer = self.transport.send(&call, &self.bearer).await?;
-            if !answer.status.is_success() {
-                return Err(answer.error(&call));
-            }
-            all.extend(answer.json::<Vec<Installation>>(&call)?);
-            let Some(next) = answer.next_query() else { break };
-            call = get(&format!("/app/installations?{next}"));
-        }
-        all.retain(|one| only.is_none_or(|only| only == one.id));
-        let rates = join_all(all.iter().take(TRIED).map(|one| self.installation_rate(one.id))).await;
-        for (installation, rate) in zip(&mut all, rates) {
-            installation.rate = rate.map_err(|error| error.to_string()).transpose();
-        }
-        Ok(all)
-    }
-
-    async fn installation_rate(&self, id: u64) -> Result<Option<Rate>, ForgeError> {
-        let call = Account::token_call(id);
-        let answer = self.transport.send(&call, &self.bearer).await?;
-        if !answer.status.is_success() {
-            return Err(answer.error(&call));
-        }
-        // The parser's message is left out, since it may quote the body.
-        let json: TokenJson = serde_json::from_slice(&answer.body)
-            .map_err(|_| call.unknown("answered without a token that can be read"))?;
-        self.rate(&SecretString::from(json.token)).await
-    }
+    all.retain(|one| only.is_none_or(|only| only == one.id));
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use kube::{Api, ResourceExt as _};
 
 use super::Flags;
 use super::reader::Reader;
-use crate::api::{GROUP, VERSION, custom_resource_definitions};
+use crate::api::custom_resource_definitions;
 use crate::core::doctor::rbac::{self, Own, Reviewed};
 use crate::core::doctor::{Finding, Subject, Unread, crds, operator as judge};
 use crate::core::environment::plan::DEPLOYER;
@@ -31,10 +31,9 @@ pub(super) async fn user(reader: &Reader) -> Option<String> {
 /// Checks the definitions, in the order in which people read them.
 pub(super) async fn definitions(reader: &Reader) -> Vec<Finding> {
     let own = custom_resource_definitions();
-    let served = reader.kinds(&format!("{GROUP}/{VERSION}")).await;
     let api = Api::all(reader.client.clone());
     let seen = join_all(own.iter().map(async |crd| reader.get(api.clone(), &crd.name_any()).await)).await;
-    zip(&own, seen).map(|(own, seen)| crds::check(own, &seen, &served)).collect()
+    zip(&own, seen).map(|(own, seen)| crds::check(own, &seen)).collect()
 }
 
 /// Checks the rights of the operator's account. If this is the operator's account, it reviews its
@@ -203,21 +202,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn definitions_that_may_not_be_read_are_looked_up_among_the_served_kinds() {
-        let (reader, _) = reader(|path, _| match path {
-            "/apis/matinee.dev/v1alpha1" => {
-                let kind = json!({"name": "x", "singularName": "", "namespaced": true, "kind": "PreviewClass", "verbs": []});
-                let list = json!({"kind": "APIResourceList", "groupVersion": "matinee.dev/v1alpha1", "resources": [kind]});
-                (StatusCode::OK, list)
-            }
-            _ => forbidden(),
-        });
+    async fn each_definition_is_checked() {
+        let (reader, calls) = reader(|_, _| forbidden());
         let findings = definitions(&reader).await;
         assert_eq!(findings.len(), 6);
         assert_eq!(
             (findings[0].verdict, findings[0].what.as_str()),
-            (Verdict::Ok, "previewclasses.matinee.dev")
+            (Verdict::Skipped, "previewclasses.matinee.dev")
         );
-        assert!(findings[1..].iter().all(|finding| finding.verdict == Verdict::Problem), "{findings:?}");
+        let mut paths: Vec<String> = calls.lock().unwrap().iter().map(|(path, _)| path.clone()).collect();
+        paths.sort();
+        assert_eq!(
+            paths[0],
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/deploymentcommands.matinee.dev"
+        );
     }
 }

@@ -23,7 +23,7 @@ use crate::adapters::kubernetes::client;
 use crate::api::{GithubConnection, PreviewClass, PreviewRepository};
 use crate::core::deployment::ownership;
 use crate::core::doctor::rbac::Own;
-use crate::core::doctor::{Section, Subject, Unread, Verdict, api_server, class, output, repositories};
+use crate::core::doctor::{Section, Unread, Verdict, api_server, class, output, repositories};
 use crate::settings::{self, SERVICE_ACCOUNT_NAMESPACE, own_namespace};
 
 /// Timeout of one request.
@@ -71,40 +71,33 @@ enum Output {
 /// Runs the checks and prints their results. The exit code is 0 without problems (warnings are
 /// allowed), 1 with problems, and 2 when nothing could be checked.
 pub(super) fn main(flags: &Flags) -> ExitCode {
-    let printed = looked(flags).and_then(|(sections, reached)| {
-        print(&sections, flags.output).map(|()| (output::count(&sections, Verdict::Problem), reached))
-    });
-    match printed {
-        Ok((_, false)) => ExitCode::from(NOT_RUN),
-        Ok((0, true)) => ExitCode::SUCCESS,
-        Ok((_, true)) => ExitCode::from(PROBLEMS),
-        Err(error) => {
-            eprintln!("matinee doctor: {error:#}");
-            ExitCode::from(NOT_RUN)
-        }
-    }
+    run(flags).unwrap_or_else(|error| {
+        eprintln!("matinee doctor: {error:#}");
+        ExitCode::from(NOT_RUN)
+    })
 }
 
-/// Returns the results, and whether the cluster could be reached.
-fn looked(flags: &Flags) -> anyhow::Result<(Vec<Section>, bool)> {
+fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let namespace = own_namespace(flags.namespace.as_deref(), Path::new(SERVICE_ACCOUNT_NAMESPACE))
         .map_err(|why| anyhow!("--namespace (MATINEE_NAMESPACE): {why}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let sections = runtime.block_on(async {
+    let looked = runtime.block_on(async {
         let client = client().await.context("no Kubernetes cluster: set KUBECONFIG, or run in a pod")?;
         anyhow::Ok(look(client, flags, namespace).await)
     });
     // A name lookup can't be cancelled, and must not delay the end.
     runtime.shutdown_background();
-    sections
-}
-
-fn print(sections: &[Section], output: Output) -> anyhow::Result<()> {
-    let text = match output {
-        Output::Text => output::text(sections, is_coloured()),
-        Output::Json => format!("{:#}\n", output::json(sections)),
+    let (sections, reached) = looked?;
+    let text = match flags.output {
+        Output::Text => output::text(&sections, is_coloured()),
+        Output::Json => format!("{:#}\n", output::json(&sections)),
     };
-    stdout().write_all(text.as_bytes()).context("standard output can't be written")
+    stdout().write_all(text.as_bytes()).context("standard output can't be written")?;
+    Ok(match (reached, output::count(&sections, Verdict::Problem)) {
+        (false, _) => ExitCode::from(NOT_RUN),
+        (true, 0) => ExitCode::SUCCESS,
+        (true, _) => ExitCode::from(PROBLEMS),
+    })
 }
 
 /// <https://no-color.org>
@@ -113,6 +106,7 @@ fn is_coloured() -> bool {
     stdout().is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// Returns the results, and whether the cluster could be reached.
 async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>, bool) {
     let reader = Reader { client, namespace };
     let (version, user) = tokio::join!(reader.version(), cluster::user(&reader));
@@ -121,24 +115,18 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
     if version.is_err() {
         return (sections, false);
     }
-    let (every_class, repositories) =
+    let (listed, repositories) =
         tokio::join!(reader.list::<PreviewClass>(), reader.list::<PreviewRepository>());
-    let (every_class, unlisted) = match every_class {
-        Ok(every_class) => {
-            let unlisted = class::found(&every_class, flags.class.as_deref());
-            (every_class, unlisted)
-        }
-        Err(unread) => (Vec::new(), Some(Subject::new("PreviewClasses").unread(&unread))),
-    };
+    let no_class = class::found(&listed, flags.class.as_deref());
+    let every_class = listed.unwrap_or_default();
     let is_wanted = |name: &str| flags.class.as_ref().is_none_or(|class| class == name);
     let classes: Vec<PreviewClass> =
         every_class.iter().filter(|class| is_wanted(&class.name_any())).cloned().collect();
-    let concerned: Result<Vec<PreviewRepository>, Unread> = repositories.map(|mut all| {
-        let class_of =
-            |one: &PreviewRepository| ownership::class_name_of(one, &every_class).map(str::to_owned);
-        all.retain(|one| flags.class.is_none() || class_of(one).is_some_and(|name| is_wanted(&name)));
-        all
-    });
+    let is_concerned = |one: &PreviewRepository| {
+        flags.class.is_none() || ownership::class_name_of(one, &every_class).is_some_and(is_wanted)
+    };
+    let concerned: Result<Vec<PreviewRepository>, Unread> =
+        repositories.map(|all| all.into_iter().filter(is_concerned).collect());
     let lease = Some(flags.lease_name.trim()).filter(|name| !name.is_empty());
     let config_map = settings::set(flags.config_map.as_ref());
     let own = Own { namespace: &reader.namespace, secrets: class::secrets(&classes), lease, config_map };
@@ -160,7 +148,7 @@ async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>
     sections.push(Section::new("Custom resource definitions", definitions));
     sections.push(Section::new("Rights of the operator", rights));
     sections.push(Section::new("Operator", operator));
-    sections.extend(unlisted.map(|finding| Section::new("PreviewClasses", vec![finding])));
+    sections.extend(no_class.map(|finding| Section::new("PreviewClasses", vec![finding])));
     for (class, findings) in zip(&classes, of_classes) {
         sections.push(Section::new(format!("PreviewClass {}", class.name_any()), findings));
     }

@@ -72,13 +72,6 @@ impl Reader {
         bounded(Api::all(self.client.clone()).create(&PostParams::default(), review)).await
     }
 
-    /// Lists the kinds that the API server serves in a group and version.
-    pub async fn kinds(&self, api_version: &str) -> Result<Vec<String>, Unread> {
-        let list = bounded(self.client.list_api_group_resources(api_version)).await?;
-        let resources = list.map(|list| list.resources).unwrap_or_default();
-        Ok(resources.into_iter().map(|resource| resource.kind).collect())
-    }
-
     /// Returns the non-empty keys of one of the operator's Secrets.
     pub async fn secret_keys(&self, name: &str) -> Keys {
         let secret = self.own::<Secret>(name).await?;

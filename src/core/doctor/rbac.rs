@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use k8s_openapi::api::rbac::v1::PolicyRule;
+use serde_json::json;
 
 use super::{Finding, Subject, Unread, some_of};
 
@@ -26,43 +27,33 @@ pub struct Own<'a> {
     pub config_map: Option<&'a str>,
 }
 
-impl Own<'_> {
-    /// Returns the names of objects to which a rule is limited, with each placeholder replaced by
-    /// the names that it stands for. A name of `None` means all objects.
-    fn names(&self, rule: &PolicyRule) -> Vec<Option<String>> {
-        let owned = |name: &str| Some(name.to_owned());
-        match rule.resource_names.iter().flatten().map(String::as_str).collect::<Vec<_>>()[..] {
-            [] if rule.resources.iter().flatten().any(|resource| resource == "leases") => {
-                self.lease.map(|_| None).into_iter().collect()
-            }
-            [] => vec![None],
-            ["$SECRETS"] => self.secrets.iter().map(|name| owned(name)).collect(),
-            ["$SETTINGS"] => self.config_map.into_iter().map(owned).collect(),
-            ["$LEASE"] => self.lease.into_iter().map(owned).collect(),
-            ref names => names.iter().map(|name| owned(name)).collect(),
-        }
-    }
-}
-
 /// Returns every right that the operator needs: the rights that the chart grants.
 pub fn needed(own: &Own<'_>) -> Vec<ResourceAttributes> {
-    let scopes = [(CLUSTER_RULES, None), (NAMESPACE_RULES, Some(own.namespace))];
-    let rules = scopes.into_iter().flat_map(|(yaml, namespace)| {
+    // The chart replaces the same words.
+    let namespace_rules = NAMESPACE_RULES
+        .replace("[$SECRETS]", &json!(own.secrets).to_string())
+        .replace("[$LEASE]", &json!(own.lease.as_slice()).to_string())
+        .replace("[$SETTINGS]", &json!(own.config_map.as_slice()).to_string());
+    let mut rights = Vec::new();
+    for (yaml, namespace) in [(CLUSTER_RULES, None), (&*namespace_rules, Some(own.namespace))] {
         // A test parses both files.
         let rules: Vec<PolicyRule> = serde_saphyr::from_str(yaml).unwrap_or_default();
-        rules.into_iter().map(move |rule| (rule, namespace))
-    });
-    let mut rights = Vec::new();
-    for (rule, namespace) in rules {
-        for name in own.names(&rule) {
-            for group in rule.api_groups.iter().flatten() {
-                for resource in rule.resources.iter().flatten() {
-                    rights.extend(
-                        rule.verbs.iter().map(|verb| right(group, resource, verb, name.clone(), namespace)),
-                    );
+        for rule in &rules {
+            // Without names, the right is to all objects.
+            let names = rule.resource_names.as_ref();
+            let names = names.map_or(vec![None], |names| names.iter().cloned().map(Some).collect());
+            for name in names {
+                for group in rule.api_groups.iter().flatten() {
+                    for resource in rule.resources.iter().flatten() {
+                        let right = |verb: &String| right(group, resource, verb, name.clone(), namespace);
+                        rights.extend(rule.verbs.iter().map(right));
+                    }
                 }
             }
         }
+    }
+    if own.lease.is_none() {
+        rights.retain(|right| right.resource.as_deref() != Some("leases"));
     }
     rights
 }

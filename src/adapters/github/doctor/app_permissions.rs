@@ -30,8 +30,9 @@ impl Uses {
                 repository.namespace().unwrap_or_default(),
                 repository.name_any()
             );
-            for feature in repository.spec.environments.iter().flat_map(features) {
-                uses.add(feature, &name);
+            for entry in &repository.spec.environments {
+                let used = features(entry).into_iter().filter(|(_, is_used)| *is_used);
+                used.for_each(|(feature, _)| uses.add(feature, &name));
             }
             if !repository.spec.locks.is_empty() {
                 uses.add(Feature::Gates, &name);
@@ -62,30 +63,29 @@ impl Uses {
     }
 }
 
-fn features(entry: &RepositoryEnvironment) -> Vec<Feature> {
-    let trigger = entry.trigger.as_ref();
-    let gates = entry.gates.as_ref();
-    let after = gates.is_some_and(|gates| !gates.after.is_empty());
+/// Returns whether an environment uses each feature.
+fn features(entry: &RepositoryEnvironment) -> [(Feature, bool); 6] {
+    let (trigger, gates) = (entry.trigger.as_ref(), entry.gates.as_ref());
+    let is_after_another = gates.is_some_and(|gates| !gates.after.is_empty())
+        || trigger.is_some_and(|trigger| trigger.deployment_status.is_some());
     [
         (Feature::Previews, trigger.is_some_and(|trigger| trigger.pull_request.is_some())),
         (Feature::Push, trigger.is_some_and(|trigger| trigger.push.is_some())),
-        (
-            Feature::Chain,
-            after
-                || entry.deploy.is_none()
-                || trigger.is_some_and(|trigger| trigger.deployment_status.is_some()),
-        ),
+        (Feature::Chain, is_after_another || entry.deploy.is_none()),
         (Feature::Checks, gates.is_some_and(|gates| !gates.checks.is_empty())),
         (Feature::Image, gates.is_some_and(|gates| gates.image.is_some())),
         (Feature::Gates, gates.is_some()),
     ]
-    .into_iter()
-    .filter_map(|(feature, used)| used.then_some(feature))
-    .collect()
 }
 
-fn granted(permissions: &Permissions, word: &str) -> Option<Level> {
+pub(super) fn granted(permissions: &Permissions, word: &str) -> Option<Level> {
     permissions.get(word).and_then(|level| Level::of(level))
+}
+
+/// Lists the permissions whose level is above a limit.
+pub(super) fn above(permissions: &Permissions, limit: impl Fn(&str) -> Option<Level>) -> Vec<String> {
+    let above = permissions.iter().filter(|(word, level)| Level::of(level) > limit(word));
+    above.map(|(word, level)| format!("{word}: {level}")).collect()
 }
 
 /// Whether any needed permission is missing.
@@ -99,7 +99,7 @@ pub(super) fn are_insufficient(permissions: &Permissions, uses: &Uses) -> bool {
 pub fn permissions(app: &Registration, uses: &Uses) -> Vec<Finding> {
     let (subject, settings, permissions) = (Subject::new("permissions"), app.settings(), &app.permissions);
     let receives_commands = app.events.iter().any(|event| event == "issue_comment");
-    let (mut findings, mut unused) = (Vec::new(), Vec::new());
+    let mut findings = Vec::new();
     for Permission { word, title, level, features, .. } in PERMISSIONS {
         if granted(permissions, word) >= Some(level) {
             continue;
@@ -113,28 +113,18 @@ pub fn permissions(app: &Registration, uses: &Uses) -> Vec<Finding> {
         } else if features.contains(&Feature::Commands) && receives_commands {
             let message = format!("the App lacks {grant}, so Matinee can't answer commands in comments");
             findings.push(subject.warning(message, remedy));
-        } else {
-            let features = some_of(features.iter().map(|feature| feature.name()), features.len());
-            unused.push(format!("{grant} ({features})"));
         }
     }
     if findings.is_empty() {
         findings.push(subject.ok("the App has all needed permissions"));
     }
     let most = |word: &str| PERMISSIONS.iter().filter(|row| row.word == word).map(|row| row.level).max();
-    let excess: Vec<String> = permissions
-        .iter()
-        .filter(|(word, level)| Level::of(level) > most(word))
-        .map(|(word, level)| format!("{word}: {level}"))
-        .collect();
+    let excess = above(permissions, most);
     if !excess.is_empty() {
         findings.push(subject.warning(
             format!("Matinee doesn't need {}", excess.join(", ")),
             format!("remove them under {settings}/permissions"),
         ));
-    }
-    if !unused.is_empty() {
-        findings.push(subject.skipped(format!("not granted, and not in use: {}", unused.join("; "))));
     }
     findings
 }

@@ -21,12 +21,10 @@ fn app() -> App {
             account: Some(Login { login: "Acme".into(), kind: "Organization".into() }),
             html_url: "https://github.com/organizations/acme/settings/installations/7".into(),
             permissions,
-            rate: Some(Ok(Rate { limit: 5000, remaining: 4900 })),
+            suspended_at: None,
         }],
         hook: Some(Hook {
             url: Some("https://m.example.com/webhooks/github".into()),
-            content_type: Some("json".into()),
-            secret: Some("********".into()),
             insecure_ssl: json!("0"),
         }),
         deliveries: vec![Delivery { guid: "a".into(), status: "OK".into(), status_code: 202 }],
@@ -40,8 +38,9 @@ fn previews() -> PreviewRepository {
 /// Returns all problems of an App that serves one PreviewRepository with previews.
 fn troubles(app: App) -> Vec<Finding> {
     let repositories = [previews()];
-    let observed = Observed { ahead: Some(SignedDuration::ZERO), identity: Ok(Identity::App(Box::new(app))) };
-    let mut all = check(&observed, &repositories, &Uses::of(&repositories, &[]));
+    let identity = Ok(Identity::App(Box::new(app)));
+    let uses = Uses::of(&repositories, &[]);
+    let mut all = check(&identity, Some(SignedDuration::ZERO), &repositories, &uses);
     all.retain(|finding| matches!(finding.verdict, Verdict::Warning | Verdict::Problem));
     assert!(all.iter().all(|finding| finding.remedy.is_some()), "{all:?}");
     all
@@ -77,8 +76,7 @@ fn rejected_credentials_have_a_remedy_by_cause() {
         ("GitHub did not answer: GET /app: connection refused", "spec.forge.github.url"),
         ("GitHub credentials: GET /app: 401 Bad credentials", "appId and privateKey"),
     ] {
-        let observed = Observed { ahead: None, identity: Err(why.to_owned()) };
-        let found = check(&observed, &[], &Uses::default());
+        let found = check(&Err(why.to_owned()), None, &[], &Uses::default());
         assert_eq!((found.len(), found[0].verdict), (1, Verdict::Problem));
         assert_eq!(found[0].message, why);
         assert!(found[0].remedy.as_ref().unwrap().contains(remedy), "{found:?}");
@@ -88,10 +86,9 @@ fn rejected_credentials_have_a_remedy_by_cause() {
 #[test]
 fn a_clock_far_ahead_is_a_problem_for_apps() {
     let with = |seconds, identity| {
-        let observed = Observed { ahead: Some(SignedDuration::from_secs(seconds)), identity: Ok(identity) };
-        check(&observed, &[], &Uses::default())[1].clone()
+        check(&Ok(identity), Some(SignedDuration::from_secs(seconds)), &[], &Uses::default())[1].clone()
     };
-    let token = || Identity::Token(Token::default());
+    let token = || Identity::Token { login: None, scopes: None };
     let as_app = || Identity::App(Box::new(app()));
     assert_eq!(with(-20, as_app()).verdict, Verdict::Ok);
     assert_eq!(with(45, as_app()).verdict, Verdict::Warning);
@@ -103,27 +100,19 @@ fn a_clock_far_ahead_is_a_problem_for_apps() {
 }
 
 #[test]
-fn a_token_is_judged_by_its_scopes_and_rate_limit() {
-    let of = |scopes: Option<&str>, remaining| {
-        let token = Token {
-            login: Some("mona".into()),
-            scopes: scopes.map(str::to_owned),
-            rate: Some(Rate { limit: 5000, remaining }),
-        };
-        check(&Observed { ahead: None, identity: Ok(Identity::Token(token)) }, &[], &Uses::default())
+fn a_token_is_judged_by_its_scopes() {
+    let of = |scopes: Option<&str>| {
+        let token = Identity::Token { login: Some("mona".into()), scopes: scopes.map(str::to_owned) };
+        check(&Ok(token), None, &[], &Uses::default())
     };
-    let classic = of(Some("user, repo"), 4000);
+    let classic = of(Some("user, repo"));
     assert_eq!(classic[0], Subject::new("credentials").ok("valid token of mona"));
     assert_eq!(classic[1].verdict, Verdict::Ok);
-    assert_eq!(classic[2], Subject::new("rate limit").ok("4000 of 5000 requests remain this hour"));
-    assert_eq!(classic[3].verdict, Verdict::Skipped);
-    assert!(classic[3].message.contains("only administrators"));
-    let weak = of(Some("public_repo"), 4000);
+    assert_eq!(classic[2].verdict, Verdict::Skipped);
+    assert!(classic[2].message.contains("only administrators"));
+    let weak = of(Some("public_repo"));
     assert!(weak[1].verdict == Verdict::Problem && weak[1].remedy.is_some(), "{weak:?}");
-    assert_eq!(of(None, 4000)[1].verdict, Verdict::Skipped);
-    let spent = &of(None, 499)[2];
-    assert_eq!(spent.verdict, Verdict::Warning);
-    assert!(spent.remedy.as_ref().unwrap().contains("--sweep-interval"));
+    assert_eq!(of(None)[1].verdict, Verdict::Skipped);
 }
 
 #[test]
@@ -138,17 +127,17 @@ fn an_app_must_have_an_installation() {
 }
 
 #[test]
-fn installation_without_token_is_a_problem_when_needed() {
-    let suspended = || Some(Err("403 This installation has been suspended".to_owned()));
-    let (message, remedy) = trouble(installed(|one| one.rate = suspended()), Verdict::Problem);
-    assert_eq!(message, "can't get a token: 403 This installation has been suspended");
+fn suspended_installation_is_a_problem_when_needed() {
+    let since = || Some("2026-01-01T00:00:00Z".to_owned());
+    let (message, remedy) = trouble(installed(|one| one.suspended_at = since()), Verdict::Problem);
+    assert_eq!(message, "the installation on Acme is suspended");
     assert!(remedy.ends_with("/organizations/acme/settings/installations/7"));
     let mut other = app();
     other.installations.push(Installation {
         id: 8,
         account: Some(Login { login: "other".into(), ..Login::default() }),
         permissions: other.registration.permissions.clone(),
-        rate: suspended(),
+        suspended_at: since(),
         ..Installation::default()
     });
     trouble(other, Verdict::Warning);
@@ -168,13 +157,6 @@ fn pending_permissions_are_reported() {
     unused.registration.permissions.insert("checks".into(), "read".into());
     let (message, _) = trouble(unused, Verdict::Warning);
     assert!(message.ends_with("checks: read"), "nobody needs it yet: {message}");
-}
-
-#[test]
-fn an_installation_with_few_requests_is_reported() {
-    let (message, _) =
-        trouble(installed(|one| one.rate = Some(Ok(Rate { limit: 5000, remaining: 3 }))), Verdict::Warning);
-    assert_eq!(message, "3 of 5000 requests remain this hour");
 }
 
 #[test]
@@ -206,11 +188,10 @@ fn an_organizations_app_is_set_up_there() {
 #[test]
 fn answers_of_github_may_have_gaps() {
     let installation: Installation =
-        serde_json::from_value(json!({"id": 7, "account": null, "rate": {"limit": 1, "remaining": 1}}))
-            .unwrap();
+        serde_json::from_value(json!({"id": 7, "account": null, "suspended_at": null})).unwrap();
     assert_eq!(installation, Installation { id: 7, ..Installation::default() });
     let hook: Hook = serde_json::from_value(json!({"url": null, "insecure_ssl": 0})).unwrap();
-    assert!(!hook.has_url());
+    assert_eq!(hook.url, None);
     let registration: Registration = serde_json::from_value(json!({"slug": "m", "owner": null})).unwrap();
     assert_eq!(registration.slug, "m");
 }

@@ -9,28 +9,16 @@ use crate::adapters::github::registration::manifest::WEBHOOK_PATH;
 use crate::core::doctor::{Finding, Subject, shown_url};
 
 /// The webhook of an App. <https://docs.github.com/rest/apps/webhooks#get-a-webhook-configuration-for-an-app>
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Hook {
-    /// URL of the webhook.
     pub url: Option<String>,
-    /// `json` or `form`.
-    pub content_type: Option<String>,
-    /// Asterisks if deliveries are signed.
-    pub secret: Option<String>,
     /// 1 if GitHub doesn't verify the certificate of the URL's host, as a string or a number.
+    #[serde(default)]
     pub insecure_ssl: Value,
 }
 
-impl Hook {
-    /// Returns whether GitHub delivers anything.
-    pub fn has_url(&self) -> bool {
-        self.url.as_ref().is_some_and(|url| !url.is_empty())
-    }
-}
-
 /// A webhook delivery, or a redelivery.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Delivery {
     /// Id of the delivery, the same for each redelivery.
@@ -41,47 +29,21 @@ pub struct Delivery {
     pub status_code: u16,
 }
 
-/// Checks the webhook's configuration. `settings` is the URL of the App's settings.
-pub fn hook(hook: Option<&Hook>, settings: &str) -> Vec<Finding> {
+/// Checks the webhook's configuration. `settings` is the URL of the App's settings. The responses to
+/// deliveries show a wrong URL, content type or secret.
+pub fn hook(hook: Option<&Hook>, settings: &str) -> Finding {
     let subject = Subject::new("webhook");
-    let Some(hook) = hook.filter(|hook| hook.has_url()) else {
-        return vec![subject.warning(
+    let Some(hook) = hook else {
+        return subject.warning(
             "the App has none: unless the repositories have webhooks, Matinee learns of changes with the next sweep only",
             format!("set its URL under {settings}: https://<the operator's host>{WEBHOOK_PATH}"),
-        )];
+        );
     };
-    let url = shown_url(hook.url.as_deref().unwrap_or_default());
-    let mut findings = Vec::new();
-    if !url.ends_with(WEBHOOK_PATH) {
-        findings.push(subject.problem(
-            format!("its URL {url} doesn't end in {WEBHOOK_PATH}"),
-            format!("correct the webhook's URL under {settings}"),
-        ));
-    }
-    if hook.content_type.as_deref() != Some("json") {
-        findings.push(subject.problem(
-            "its content type isn't JSON, so Matinee rejects its deliveries",
-            format!("set the webhook's content type to application/json under {settings}"),
-        ));
-    }
-    if hook.secret.as_ref().is_none_or(String::is_empty) {
-        findings.push(subject.problem(
-            "it has no secret, so Matinee rejects its deliveries",
-            format!(
-                "set the webhook's secret under {settings} to the one in the operator's --webhook-secret-file"
-            ),
-        ));
-    }
     if hook.insecure_ssl == "1" || hook.insecure_ssl == 1 {
-        findings.push(subject.warning(
-            "GitHub doesn't verify the certificate of its URL: others could read the deliveries",
-            format!("enable SSL verification under {settings}"),
-        ));
+        let message = "GitHub doesn't verify the certificate of its URL: others could read the deliveries";
+        return subject.warning(message, format!("enable SSL verification under {settings}"));
     }
-    if findings.is_empty() {
-        findings.push(subject.ok(format!("its URL is {url}")));
-    }
-    findings
+    subject.ok(format!("its URL is {}", shown_url(hook.url.as_deref().unwrap_or_default())))
 }
 
 /// Checks the newest deliveries, given newest first. Of a delivery and its redeliveries the newest
@@ -90,13 +52,12 @@ pub fn deliveries(newest_first: &[Delivery], settings: &str) -> Finding {
     let subject = Subject::new("deliveries");
     let mut seen = BTreeSet::new();
     let last: Vec<&Delivery> = newest_first.iter().filter(|one| seen.insert(&one.guid)).collect();
-    let has_failed = |one: &&&Delivery| !(200..300).contains(&one.status_code);
-    let failed: Vec<&&Delivery> = last.iter().filter(has_failed).collect();
-    let (Some(newest), count) = (last.first(), last.len()) else {
-        return subject.warning(
-            "none in the last days",
-            format!("redeliver the ping under {settings}/advanced, and look at its response"),
-        );
+    let is_failed = |one: &&&Delivery| !(200..300).contains(&one.status_code);
+    let failed: Vec<_> = last.iter().filter(is_failed).collect();
+    let (count, settings) = (last.len(), format!("{settings}/advanced"));
+    let Some(newest) = last.first() else {
+        let remedy = format!("redeliver the ping under {settings}, and look at its response");
+        return subject.warning("none in the last days", remedy);
     };
     let Some(failure) = failed.first() else {
         return subject.ok(format!("the last {count} succeeded"));
@@ -106,7 +67,7 @@ pub fn deliveries(newest_first: &[Delivery], settings: &str) -> Finding {
         code => format!("with response {code}"),
     };
     let message = format!("{} of the last {count} failed, the newest {response}", failed.len());
-    let remedy = format!("{}; see {settings}/advanced", remedy(failure.status_code));
+    let remedy = format!("{}; see {settings}", remedy(failure.status_code));
     if newest.guid == failure.guid {
         subject.problem(message, remedy)
     } else {
@@ -144,55 +105,34 @@ mod tests {
 
     const SETTINGS: &str = "https://github.com/settings/apps/matinee";
 
-    fn good() -> Hook {
-        Hook {
-            url: Some("https://m.example.com/webhooks/github".into()),
-            content_type: Some("json".into()),
-            secret: Some("********".into()),
-            insecure_ssl: json!("0"),
-        }
+    fn with(insecure_ssl: Value) -> Hook {
+        Hook { url: Some("https://u:s3cret@m.example.com/webhooks/github".into()), insecure_ssl }
     }
 
     #[test]
     fn a_correct_webhook_is_ok() {
-        assert_eq!(
-            hook(Some(&good()), SETTINGS),
-            [Subject::new("webhook").ok("its URL is https://m.example.com/webhooks/github")]
-        );
-    }
-
-    #[test]
-    fn no_webhook_is_a_warning() {
-        for none in [None, Some(&Hook::default())] {
-            let found = hook(none, SETTINGS);
-            assert_eq!((found.len(), found[0].verdict), (1, Verdict::Warning));
-            assert!(found[0].remedy.as_ref().unwrap().ends_with("/webhooks/github"), "{found:?}");
+        for secure in [json!("0"), json!(0), Value::Null] {
+            assert_eq!(
+                hook(Some(&with(secure)), SETTINGS),
+                Subject::new("webhook").ok("its URL is https://m.example.com/webhooks/github")
+            );
         }
     }
 
     #[test]
-    fn each_mistake_has_its_remedy() {
-        for (wrong, verdict, message, remedy) in [
-            (
-                Hook { url: Some("https://m.example.com/".into()), ..good() },
-                Verdict::Problem,
-                "doesn't end in /webhooks/github",
-                "correct the webhook's URL",
-            ),
-            (
-                Hook { content_type: Some("form".into()), ..good() },
-                Verdict::Problem,
-                "content type isn't JSON",
-                "application/json",
-            ),
-            (Hook { secret: None, ..good() }, Verdict::Problem, "no secret", "--webhook-secret-file"),
-            (Hook { insecure_ssl: json!(1), ..good() }, Verdict::Warning, "certificate", "SSL verification"),
-        ] {
-            let found = hook(Some(&wrong), SETTINGS);
-            assert_eq!((found.len(), found[0].verdict), (1, verdict), "{found:?}");
-            assert!(found[0].message.contains(message), "{found:?}");
-            let shown = found[0].remedy.as_ref().unwrap();
-            assert!(shown.contains(remedy) && shown.contains(SETTINGS), "{found:?}");
+    fn no_webhook_is_a_warning() {
+        let found = hook(None, SETTINGS);
+        assert_eq!(found.verdict, Verdict::Warning);
+        assert!(found.remedy.as_ref().unwrap().ends_with("/webhooks/github"), "{found:?}");
+    }
+
+    #[test]
+    fn unverified_certificate_is_a_warning() {
+        for insecure in [json!("1"), json!(1)] {
+            let found = hook(Some(&with(insecure)), SETTINGS);
+            assert_eq!(found.verdict, Verdict::Warning);
+            let remedy = found.remedy.as_ref().unwrap();
+            assert!(remedy.contains("SSL verification") && remedy.contains(SETTINGS), "{found:?}");
         }
     }
 
