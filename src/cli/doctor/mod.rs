@@ -110,8 +110,8 @@ fn is_coloured() -> bool {
 async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>, bool) {
     let reader = Reader { client, namespace };
     let (version, user) = tokio::join!(reader.version(), cluster::user(&reader));
-    let server = vec![api_server::version(&version, user.as_deref())];
-    let mut sections = vec![Section::new("Kubernetes", server)];
+    let first = vec![api_server::version(&version, user.as_deref())];
+    let mut sections = vec![Section::new("Kubernetes", first)];
     if version.is_err() {
         return (sections, false);
     }

@@ -48,7 +48,7 @@ async fn hooked(url: Option<&str>, events: &[&str]) -> World {
 }
 
 #[tokio::test]
-async fn an_app_is_seen_with_its_installations_and_its_limits() {
+async fn an_app_is_seen_with_its_installations() {
     let world = World::new().await;
     let findings = judged(&world).await;
     for what in ["credentials", "clock", "permissions", "installations"] {

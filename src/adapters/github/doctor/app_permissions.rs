@@ -30,9 +30,9 @@ impl Uses {
                 repository.namespace().unwrap_or_default(),
                 repository.name_any()
             );
-            for entry in &repository.spec.environments {
-                let used = features(entry).into_iter().filter(|(_, is_used)| *is_used);
-                used.for_each(|(feature, _)| uses.add(feature, &name));
+            let all = repository.spec.environments.iter().flat_map(features);
+            for (feature, _) in all.filter(|(_, is_used)| *is_used) {
+                uses.add(feature, &name);
             }
             if !repository.spec.locks.is_empty() {
                 uses.add(Feature::Gates, &name);
