@@ -152,7 +152,7 @@ pub struct SlackUsers {
 }
 
 /// URL of GitHub, and the credentials that Matinee uses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GithubConnection {
     /// Base URL of the REST API. For GitHub Enterprise Server the URL has a path:

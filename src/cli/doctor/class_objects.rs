@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::api::networking::v1::IngressClass;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
@@ -25,12 +24,11 @@ pub(super) async fn check(reader: &Reader, class: &PreviewClass) -> Vec<Finding>
     findings
 }
 
-/// Checks the Secrets of GitHub, Slack and the registries.
+/// Checks the Secrets of Slack and the registries. The condition of the class and the section of
+/// the connection report the one of GitHub.
 async fn check_secrets(reader: &Reader, class: &PreviewClass) -> Vec<Finding> {
     let namespace = &reader.namespace;
-    let github = &class.spec.forge.github;
-    let mut findings =
-        vec![secrets::github(namespace, github, &reader.secret_keys(&github.secret_name).await)];
+    let mut findings = Vec::new();
     if let Some(slack) = &class.spec.slack {
         let (keys, users) =
             tokio::join!(reader.secret_keys(&slack.secret_name), users(reader, &slack.users_from));
@@ -38,7 +36,8 @@ async fn check_secrets(reader: &Reader, class: &PreviewClass) -> Vec<Finding> {
     }
     for registry in &class.spec.registries {
         if let Some(name) = &registry.secret_name {
-            findings.extend(secrets::registry(namespace, registry, &reader.secret_keys(name).await));
+            let keys = reader.secret_keys(name).await;
+            findings.push(secrets::registry(namespace, name, &registry.host, &keys));
         }
     }
     findings
@@ -47,9 +46,8 @@ async fn check_secrets(reader: &Reader, class: &PreviewClass) -> Vec<Finding> {
 async fn users(reader: &Reader, from: &SlackUsers) -> Keys {
     match (&from.config_map_name, &from.secret_name) {
         (Some(name), _) => {
-            let maps: Api<ConfigMap> = Api::namespaced(reader.client.clone(), &reader.namespace);
-            let map = reader.get(maps, name).await?;
-            Ok(map.map(|map| map.data.into_iter().flatten().map(|(key, _)| key).collect()))
+            let map: Option<ConfigMap> = reader.own(name).await?;
+            Ok(map.map(|map| map.data.unwrap_or_default().into_keys().collect()))
         }
         (None, Some(name)) => reader.secret_keys(name).await,
         // The schema rejects this.
@@ -57,30 +55,20 @@ async fn users(reader: &Reader, from: &SlackUsers) -> Keys {
     }
 }
 
-/// Checks whether the API server serves the Gateway API.
-pub(super) async fn gateway_api(reader: &Reader) -> Finding {
-    gateway::served(&reader.kinds("/apis/gateway.networking.k8s.io/v1").await)
-}
-
 /// Checks the Gateway or ingress class, and the DNS records of the domain.
 async fn check_routing(reader: &Reader, class: &PreviewClass) -> Vec<Finding> {
     let routing = &class.spec.routing;
     let label = format!("doctor-{:016x}.{}", RandomState::new().build_hasher().finish(), routing.domain);
-    let (found, seen) = tokio::join!(addresses(&label, REQUEST_TIMEOUT), async {
-        match &routing.gateway {
-            Some(gateway) => Some(read(reader, gateway).await),
-            None => None,
-        }
-    });
+    let found = addresses(&label, REQUEST_TIMEOUT).await;
     let mut findings = Vec::new();
     let mut at = Vec::new();
-    if let (Some(gateway), Some(seen)) = (&routing.gateway, &seen) {
-        findings.extend(gateway::check(routing, gateway, seen));
-        at = seen.as_ref().ok().and_then(Option::as_ref).map(gateway::addresses).unwrap_or_default();
+    if let Some(gateway) = &routing.gateway {
+        let seen = read(reader, gateway).await;
+        findings.extend(gateway::check(routing, gateway, &seen));
+        at = seen.ok().flatten().map(|seen| gateway::addresses(&seen)).unwrap_or_default();
     }
     if let Some(ingress) = &routing.ingress {
-        let classes: Api<IngressClass> = Api::all(reader.client.clone());
-        findings.push(ingress::check(ingress, &reader.list(classes).await));
+        findings.push(ingress::check(ingress, &reader.list().await));
     }
     findings.push(dns::check(routing, &label, &found, &at));
     findings

@@ -1,24 +1,21 @@
-//! Reads the API server's version, the definitions, the rights and the operator's state.
+//! Reads the definitions, the rights and the operator's state.
 
 use std::iter::zip;
 
 use futures::future::join_all;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::authorization::v1::ResourceAttributes;
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::api::rbac::v1::ClusterRole;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use k8s_openapi::apimachinery::pkg::version::Info;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+    SubjectAccessReviewSpec,
+};
 use kube::{Api, ResourceExt as _};
-use serde_json::json;
 
 use super::Flags;
 use super::reader::Reader;
-use crate::api::{GROUP, VERSION, custom_resource_definitions};
-use crate::core::doctor::api_server::Server;
-use crate::core::doctor::rbac::{self, Access, Own};
+use crate::api::custom_resource_definitions;
+use crate::core::doctor::rbac::{self, Own, Reviewed};
 use crate::core::doctor::{Finding, Subject, Unread, crds, operator as judge};
 use crate::core::environment::plan::DEPLOYER;
 use crate::settings;
@@ -26,26 +23,17 @@ use crate::settings;
 /// Maximum number of concurrent access reviews.
 const AT_ONCE: usize = 16;
 
-/// Returns the API server's version and time.
-pub(super) async fn server(reader: &Reader) -> Result<Server, String> {
-    let (info, date): (Info, _) = reader.dated("/version").await?;
-    let clock = date.and_then(|date| Some(jiff::fmt::rfc2822::parse(&date).ok()?.timestamp()));
-    Ok(Server { major: info.major, minor: info.minor, version: info.git_version, clock })
-}
-
 /// Returns the user as which the API server authenticates this account.
 pub(super) async fn user(reader: &Reader) -> Option<String> {
-    let answer = reader.review("authentication.k8s.io/v1", "SelfSubjectReview", json!({})).await.ok()?;
-    answer["userInfo"]["username"].as_str().map(str::to_owned)
+    reader.review(&SelfSubjectReview::default()).await.ok()??.status?.user_info?.username
 }
 
 /// Checks the definitions, in the order in which people read them.
 pub(super) async fn definitions(reader: &Reader) -> Vec<Finding> {
     let own = custom_resource_definitions();
-    let api: Api<CustomResourceDefinition> = Api::all(reader.client.clone());
-    let served = reader.kinds(&format!("/apis/{GROUP}/{VERSION}")).await;
+    let api = Api::all(reader.client.clone());
     let seen = join_all(own.iter().map(async |crd| reader.get(api.clone(), &crd.name_any()).await)).await;
-    zip(&own, seen).map(|(own, seen)| crds::check(own, &seen, &served)).collect()
+    zip(&own, seen).map(|(own, seen)| crds::check(own, &seen)).collect()
 }
 
 /// Checks the rights of the operator's account. If this is the operator's account, it reviews its
@@ -58,67 +46,61 @@ pub(super) async fn rights(
 ) -> Vec<Finding> {
     let account = format!("system:serviceaccount:{}:{account}", reader.namespace);
     let other = (user != Some(account.as_str())).then_some(account.as_str());
-    let access = async {
-        let needed = rbac::needed(own);
-        let (count, excess) = (needed.len(), rbac::excess(own));
-        let missing = filtered(reader, needed, other, false).await?;
-        Ok(Access { needed: count, missing, excess: filtered(reader, excess, other, true).await? })
-    };
-    rbac::check(&account, &reader.namespace, &access.await)
+    let needed = reviewed(reader, rbac::needed(own), other);
+    let access = tokio::try_join!(needed, reviewed(reader, rbac::excess(own), other));
+    rbac::check(&account, &reader.namespace, &access)
 }
 
-/// Returns the rights that the account has, or those that it lacks.
-async fn filtered(
+/// Adds to each right whether the account has it; `None` stands for this account.
+async fn reviewed(
     reader: &Reader,
     rights: Vec<ResourceAttributes>,
     account: Option<&str>,
-    allowed: bool,
-) -> Result<Vec<ResourceAttributes>, Unread> {
+) -> Result<Reviewed, Unread> {
     let reviews = stream::iter(rights).map(async |right| {
         let is_allowed = is_allowed(reader, &right, account).await?;
-        Ok((is_allowed == allowed).then_some(right))
+        Ok((right, is_allowed))
     });
-    let found: Vec<Result<_, Unread>> = reviews.buffered(AT_ONCE).collect().await;
-    Ok(found.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    reviews.buffered(AT_ONCE).try_collect().await
 }
 
-/// Whether the account has the right; `None` stands for this account.
 async fn is_allowed(
     reader: &Reader,
     right: &ResourceAttributes,
     account: Option<&str>,
 ) -> Result<bool, Unread> {
-    let namespace = format!("system:serviceaccounts:{}", reader.namespace);
-    let groups = ["system:serviceaccounts", &namespace, "system:authenticated"];
-    let (kind, spec) = match account {
-        None => ("SelfSubjectAccessReview", json!({"resourceAttributes": right})),
-        Some(account) => {
-            ("SubjectAccessReview", json!({"resourceAttributes": right, "user": account, "groups": groups}))
-        }
+    let resource_attributes = Some(right.clone());
+    let status = if let Some(account) = account {
+        let namespace = format!("system:serviceaccounts:{}", reader.namespace);
+        let groups = vec!["system:serviceaccounts".to_owned(), namespace, "system:authenticated".to_owned()];
+        let (user, groups) = (Some(account.to_owned()), Some(groups));
+        let spec = SubjectAccessReviewSpec { resource_attributes, user, groups, ..Default::default() };
+        let review = SubjectAccessReview { spec, ..Default::default() };
+        reader.review(&review).await?.and_then(|review| review.status)
+    } else {
+        let spec = SelfSubjectAccessReviewSpec { resource_attributes, ..Default::default() };
+        let review = SelfSubjectAccessReview { spec, ..Default::default() };
+        reader.review(&review).await?.and_then(|review| review.status)
     };
-    Ok(reader.review("authorization.k8s.io/v1", kind, spec).await?["allowed"] == true)
+    Ok(status.is_some_and(|status| status.allowed))
 }
 
-/// Checks the operator itself. `now` is the time of the API server.
-pub(super) async fn operator(reader: &Reader, flags: &Flags, now: Timestamp) -> Vec<Finding> {
-    let Reader { client, namespace } = reader;
-    let roles: Api<ClusterRole> = Api::all(client.clone());
-    let role = judge::deployer_role(&reader.get(roles, DEPLOYER).await);
+/// Checks the operator itself.
+pub(super) async fn operator(reader: &Reader, flags: &Flags) -> Vec<Finding> {
+    let namespace = &reader.namespace;
+    let role = judge::deployer_role(&reader.get(Api::all(reader.client.clone()), DEPLOYER).await);
     let lease = match flags.lease_name.trim() {
         "" => Subject::new("Lease").skipped("not checked: leader election is off (--lease-name is empty)"),
         name => {
-            let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
-            judge::lease(namespace, name, &reader.get(leases, name).await, now)
+            let now = reader.time().await.unwrap_or_else(Timestamp::now);
+            judge::lease(namespace, name, &reader.own(name).await, now)
         }
     };
     let drain = match settings::set(flags.config_map.as_ref()) {
         None => Subject::new("ConfigMap").skipped(
             "not checked: without --config-map, drain mode and the right to read the settings are unknown",
         ),
-        Some(name) => {
-            let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-            judge::drain(namespace, name, &reader.get(maps, name).await)
-        }
+        Some(name) => judge::drain(namespace, name, &reader.own(name).await),
     };
     vec![role, lease, drain]
 }
@@ -130,7 +112,7 @@ mod tests {
     use http::{Request, Response, StatusCode};
     use kube::Client;
     use kube::client::Body;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::core::doctor::Verdict;
@@ -220,21 +202,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn definitions_that_may_not_be_read_are_looked_up_among_the_served_kinds() {
-        let (reader, _) = reader(|path, _| match path {
-            "/apis/matinee.dev/v1alpha1" => {
-                let kind = json!({"name": "x", "singularName": "", "namespaced": true, "kind": "PreviewClass", "verbs": []});
-                let list = json!({"kind": "APIResourceList", "groupVersion": "matinee.dev/v1alpha1", "resources": [kind]});
-                (StatusCode::OK, list)
-            }
-            _ => forbidden(),
-        });
+    async fn each_definition_is_checked() {
+        let (reader, calls) = reader(|_, _| forbidden());
         let findings = definitions(&reader).await;
         assert_eq!(findings.len(), 6);
         assert_eq!(
             (findings[0].verdict, findings[0].what.as_str()),
-            (Verdict::Ok, "previewclasses.matinee.dev")
+            (Verdict::Skipped, "previewclasses.matinee.dev")
         );
-        assert!(findings[1..].iter().all(|finding| finding.verdict == Verdict::Problem), "{findings:?}");
+        let mut paths: Vec<String> = calls.lock().unwrap().iter().map(|(path, _)| path.clone()).collect();
+        paths.sort();
+        assert_eq!(
+            paths[0],
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/deploymentcommands.matinee.dev"
+        );
     }
 }

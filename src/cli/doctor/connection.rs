@@ -1,46 +1,41 @@
 //! Reads the state of a class's connection to GitHub.
 
-use std::sync::Arc;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 
-use futures::FutureExt as _;
-
+use super::REQUEST_TIMEOUT;
 use super::reader::Reader;
-use super::{Looking, REQUEST_TIMEOUT};
-use crate::adapters::github::doctor::app_permissions::Uses;
-use crate::adapters::github::doctor::connection::{self, Observed};
-use crate::adapters::github::{GithubSettings, examine};
+use crate::adapters::github::{GithubSettings, diagnose};
 use crate::api::{GithubConnection, PreviewClass, PreviewRepository};
-use crate::core::doctor::{Verdict, secrets, shown_url};
+use crate::core::doctor::{Section, Subject, shown_url};
 
 /// Returns the section of one connection, with the classes that use it and their
 /// PreviewRepositories.
-pub(super) fn section<'a>(
-    reader: &Arc<Reader>,
-    connection: GithubConnection,
-    classes: Vec<PreviewClass>,
-    served: Vec<PreviewRepository>,
-) -> Looking<'a> {
-    let names: Vec<String> = classes.iter().map(kube::ResourceExt::name_any).collect();
+pub(super) async fn section(
+    reader: &Reader,
+    connection: &GithubConnection,
+    classes: &[PreviewClass],
+    served: &[PreviewRepository],
+) -> Section {
+    let (namespace, name) = (&reader.namespace, &connection.secret_name);
+    let names: Vec<String> = classes.iter().map(ResourceExt::name_any).collect();
     let title = format!(
-        "GitHub at {} with Secret {}/{}, for PreviewClass {}",
+        "GitHub at {} with Secret {namespace}/{name}, for PreviewClass {}",
         shown_url(&connection.url),
-        reader.namespace,
-        connection.secret_name,
         names.join(", ")
     );
-    let reader = Arc::clone(reader);
-    let looking = async move {
-        let uses = Uses::of(&served, &classes);
-        let keys = reader.secret_keys(&connection.secret_name).await;
-        // The section of the class reports errors in the Secret.
-        let usable = secrets::github(&reader.namespace, &connection, &keys).verdict == Verdict::Ok;
-        let observed = if usable {
+    let missing = format!("Secret {namespace}/{name} not found");
+    let create = format!(
+        "`kubectl -n {namespace} create secret generic {name} --from-literal=appId=… --from-file=privateKey=…`, or with a token: --from-literal=token=…"
+    );
+    let secret = reader.own::<Secret>(name).await;
+    let findings = match Subject::new("credentials").require(&secret, &missing, create) {
+        Ok(secret) => {
+            let data = secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone()));
             let settings = GithubSettings { timeout: REQUEST_TIMEOUT, ..GithubSettings::default() };
-            examine(&connection, reader, settings).await
-        } else {
-            Observed::default()
-        };
-        connection::check(&observed, &served, &uses)
+            diagnose(connection, &data.collect(), &settings, classes, served).await
+        }
+        Err(finding) => vec![finding],
     };
-    (title, looking.boxed())
+    Section::new(title, findings)
 }

@@ -8,31 +8,26 @@ mod reader;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _, stdout};
+use std::iter::zip;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
-use futures::FutureExt as _;
-use futures::future::{BoxFuture, join_all};
-use jiff::Timestamp;
-use kube::{Api, Client, ResourceExt as _};
-use tokio::time::{Instant, timeout_at};
+use futures::future::join_all;
+use kube::{Client, ResourceExt as _};
 
 use self::reader::Reader;
 use crate::adapters::kubernetes::client;
 use crate::api::{GithubConnection, PreviewClass, PreviewRepository};
 use crate::core::deployment::ownership;
 use crate::core::doctor::rbac::Own;
-use crate::core::doctor::{Finding, Section, Subject, Verdict, api_server, class, output, repositories};
+use crate::core::doctor::{Section, Unread, Verdict, api_server, class, output, repositories};
 use crate::settings::{self, SERVICE_ACCOUNT_NAMESPACE, own_namespace};
 
 /// Timeout of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Timeout of all checks.
-const LONGEST: Duration = Duration::from_mins(1);
 /// Exit code when there are problems.
 const PROBLEMS: u8 = 1;
 /// Exit code when nothing could be checked.
@@ -76,40 +71,33 @@ enum Output {
 /// Runs the checks and prints their results. The exit code is 0 without problems (warnings are
 /// allowed), 1 with problems, and 2 when nothing could be checked.
 pub(super) fn main(flags: &Flags) -> ExitCode {
-    let printed = looked(flags).and_then(|(sections, reached)| {
-        print(&sections, flags.output).map(|()| (output::count(&sections, Verdict::Problem), reached))
-    });
-    match printed {
-        Ok((_, false)) => ExitCode::from(NOT_RUN),
-        Ok((0, true)) => ExitCode::SUCCESS,
-        Ok((_, true)) => ExitCode::from(PROBLEMS),
-        Err(error) => {
-            eprintln!("matinee doctor: {error:#}");
-            ExitCode::from(NOT_RUN)
-        }
-    }
+    run(flags).unwrap_or_else(|error| {
+        eprintln!("matinee doctor: {error:#}");
+        ExitCode::from(NOT_RUN)
+    })
 }
 
-/// Returns the results, and whether the cluster could be reached.
-fn looked(flags: &Flags) -> anyhow::Result<(Vec<Section>, bool)> {
+fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let namespace = own_namespace(flags.namespace.as_deref(), Path::new(SERVICE_ACCOUNT_NAMESPACE))
         .map_err(|why| anyhow!("--namespace (MATINEE_NAMESPACE): {why}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let sections = runtime.block_on(async {
+    let looked = runtime.block_on(async {
         let client = client().await.context("no Kubernetes cluster: set KUBECONFIG, or run in a pod")?;
         anyhow::Ok(look(client, flags, namespace).await)
     });
     // A name lookup can't be cancelled, and must not delay the end.
     runtime.shutdown_background();
-    sections
-}
-
-fn print(sections: &[Section], output: Output) -> anyhow::Result<()> {
-    let text = match output {
-        Output::Text => output::text(sections, is_coloured()),
-        Output::Json => format!("{:#}\n", output::json(sections)),
+    let (sections, reached) = looked?;
+    let text = match flags.output {
+        Output::Text => output::text(&sections, is_coloured()),
+        Output::Json => format!("{:#}\n", output::json(&sections)),
     };
-    stdout().write_all(text.as_bytes()).context("standard output can't be written")
+    stdout().write_all(text.as_bytes()).context("standard output can't be written")?;
+    Ok(match (reached, output::count(&sections, Verdict::Problem)) {
+        (false, _) => ExitCode::from(NOT_RUN),
+        (true, 0) => ExitCode::SUCCESS,
+        (true, _) => ExitCode::from(PROBLEMS),
+    })
 }
 
 /// <https://no-color.org>
@@ -118,92 +106,62 @@ fn is_coloured() -> bool {
     stdout().is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// A section whose checks are running.
-type Looking<'a> = (String, BoxFuture<'a, Vec<Finding>>);
-
+/// Returns the results, and whether the cluster could be reached.
 async fn look(client: Client, flags: &Flags, namespace: String) -> (Vec<Section>, bool) {
-    let deadline = Instant::now() + LONGEST;
-    let reader = Arc::new(Reader { client, namespace });
-    let server = cluster::server(&reader).await;
-    let user = cluster::user(&reader).await;
-    let mut first = vec![api_server::version(&server, user.as_deref())];
-    let title = "Kubernetes".to_owned();
-    let Ok(server) = server else { return (vec![Section { title, findings: first }], false) };
-
-    let (classes, repositories) = tokio::join!(
-        reader.list(Api::<PreviewClass>::all(reader.client.clone())),
-        reader.list(Api::<PreviewRepository>::all(reader.client.clone()))
-    );
-    let unread = match &classes {
-        Ok(classes) => class::found(classes, flags.class.as_deref()),
-        Err(unread) => Some(Subject::new("PreviewClasses").unread(unread)),
-    };
-    let every_class = classes.unwrap_or_default();
+    let reader = Reader { client, namespace };
+    let (version, user) = tokio::join!(reader.version(), cluster::user(&reader));
+    let first = vec![api_server::version(&version, user.as_deref())];
+    let mut sections = vec![Section::new("Kubernetes", first)];
+    if version.is_err() {
+        return (sections, false);
+    }
+    let (listed, repositories) =
+        tokio::join!(reader.list::<PreviewClass>(), reader.list::<PreviewRepository>());
+    let no_class = class::found(&listed, flags.class.as_deref());
+    let every_class = listed.unwrap_or_default();
     let is_wanted = |name: &str| flags.class.as_ref().is_none_or(|class| class == name);
-    let is_of_wanted_class = |one: &PreviewRepository| {
-        flags.class.is_none() || ownership::class_name_of(one, &every_class).is_some_and(is_wanted)
-    };
     let classes: Vec<PreviewClass> =
         every_class.iter().filter(|class| is_wanted(&class.name_any())).cloned().collect();
-    if classes.iter().any(|class| class.spec.routing.gateway.is_some()) {
-        first.push(class_objects::gateway_api(&reader).await);
-    }
+    let is_concerned = |one: &PreviewRepository| {
+        flags.class.is_none() || ownership::class_name_of(one, &every_class).is_some_and(is_wanted)
+    };
+    let concerned: Result<Vec<PreviewRepository>, Unread> =
+        repositories.map(|all| all.into_iter().filter(is_concerned).collect());
     let lease = Some(flags.lease_name.trim()).filter(|name| !name.is_empty());
     let config_map = settings::set(flags.config_map.as_ref());
     let own = Own { namespace: &reader.namespace, secrets: class::secrets(&classes), lease, config_map };
-    let mut all: Vec<Looking> = vec![
-        ("Custom resource definitions".to_owned(), cluster::definitions(&reader).boxed()),
-        (
-            "Rights of the operator".to_owned(),
-            cluster::rights(&reader, &own, &flags.service_account, user.as_deref()).boxed(),
-        ),
-        (
-            "Operator".to_owned(),
-            cluster::operator(&reader, flags, server.clock.unwrap_or_else(Timestamp::now)).boxed(),
-        ),
-    ];
-    all.extend(unread.map(|finding| ("PreviewClasses".to_owned(), async { vec![finding] }.boxed())));
-    for class in &classes {
-        all.push((
-            format!("PreviewClass {}", class.name_any()),
-            class_objects::check(&reader, class).boxed(),
-        ));
-    }
-    let (repositories, unlisted) = match repositories {
-        Ok(all) => (all, None),
-        Err(unread) => (Vec::new(), Some(Subject::new("PreviewRepositories").unread(&unread))),
-    };
-    let concerned: Vec<PreviewRepository> = repositories.into_iter().filter(is_of_wanted_class).collect();
-    for (connection, classes) in connections(&classes) {
-        let is_served = |one: &&PreviewRepository| {
-            ownership::class_of(one, &every_class)
-                .is_some_and(|class| classes.iter().any(|other| other.name_any() == class.name_any()))
-        };
-        let its_repositories = concerned.iter().filter(is_served).cloned().collect();
-        all.push(connection::section(&reader, connection, classes, its_repositories));
-    }
-    let stalled = unlisted.map_or_else(|| repositories::check(&concerned), |finding| vec![finding]);
-    all.push(("PreviewRepositories".to_owned(), async { stalled }.boxed()));
 
-    let looked = join_all(all.into_iter().map(async |(title, looking)| {
-        let findings = timeout_at(deadline, looking).await.unwrap_or_else(|_| {
-            let message = format!("not finished within {} s", LONGEST.as_secs());
-            vec![Subject::new(&title).problem(message, "check the network, then run the doctor again")]
-        });
-        Section { title, findings }
-    }));
-    let mut sections = vec![Section { title, findings: first }];
-    sections.extend(looked.await);
+    let (definitions, rights, operator, of_classes, of_connections) = tokio::join!(
+        cluster::definitions(&reader),
+        cluster::rights(&reader, &own, &flags.service_account, user.as_deref()),
+        cluster::operator(&reader, flags),
+        join_all(classes.iter().map(|class| class_objects::check(&reader, class))),
+        join_all(connections(&classes).into_iter().map(async |(connection, classes)| {
+            let is_served = |one: &&PreviewRepository| {
+                let class = ownership::class_of(one, &every_class);
+                class.is_some_and(|class| classes.contains(class))
+            };
+            let served: Vec<_> = concerned.iter().flatten().filter(is_served).cloned().collect();
+            connection::section(&reader, connection, &classes, &served).await
+        }))
+    );
+    sections.push(Section::new("Custom resource definitions", definitions));
+    sections.push(Section::new("Rights of the operator", rights));
+    sections.push(Section::new("Operator", operator));
+    sections.extend(no_class.map(|finding| Section::new("PreviewClasses", vec![finding])));
+    for (class, findings) in zip(&classes, of_classes) {
+        sections.push(Section::new(format!("PreviewClass {}", class.name_any()), findings));
+    }
+    sections.extend(of_connections);
+    sections.push(Section::new("PreviewRepositories", repositories::check(&concerned)));
     (sections, true)
 }
 
 /// Returns the connections to GitHub, each with the classes that use it.
-fn connections(classes: &[PreviewClass]) -> Vec<(GithubConnection, Vec<PreviewClass>)> {
-    let mut found: BTreeMap<(String, String), (GithubConnection, Vec<PreviewClass>)> = BTreeMap::new();
+fn connections(classes: &[PreviewClass]) -> BTreeMap<&GithubConnection, Vec<PreviewClass>> {
+    let mut found: BTreeMap<_, Vec<PreviewClass>> = BTreeMap::new();
     for class in classes {
-        let connection = &class.spec.forge.github;
-        let key = (connection.secret_name.clone(), connection.url.clone());
-        found.entry(key).or_insert_with(|| (connection.clone(), Vec::new())).1.push(class.clone());
+        found.entry(&class.spec.forge.github).or_default().push(class.clone());
     }
-    found.into_values().collect()
+    found
 }

@@ -1,25 +1,24 @@
 //! Reads from the cluster, with timeouts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use async_trait::async_trait;
 use http::{Request, header};
-use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
-use kube::api::ListParams;
+use k8s_openapi::apimachinery::pkg::version::Info;
+use kube::api::{ListParams, PostParams};
 use kube::client::Body;
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::REQUEST_TIMEOUT;
 use crate::adapters::http::causes;
 use crate::core::doctor::secrets::Keys;
 use crate::core::doctor::{Looked, Unread};
-use crate::ports::{ClusterError, Secrets};
 
 /// The cluster, with the rights of the current account.
 pub(super) struct Reader {
@@ -29,63 +28,56 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Returns the API server's version.
+    pub async fn version(&self) -> Result<Info, String> {
+        let answer = timeout(REQUEST_TIMEOUT, self.client.apiserver_version()).await;
+        answer.map_err(|_| late())?.map_err(|error| causes(&error))
+    }
+
+    /// Returns the API server's time.
+    pub async fn time(&self) -> Option<Timestamp> {
+        let request = Request::get("/version").body(Body::empty()).ok()?;
+        let answer = timeout(REQUEST_TIMEOUT, self.client.send(request)).await.ok()?.ok()?;
+        let date = answer.headers().get(header::DATE)?.to_str().ok()?;
+        Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp())
+    }
+
     /// Returns an object.
     pub async fn get<K: Clone + DeserializeOwned + Debug>(&self, objects: Api<K>, name: &str) -> Looked<K> {
-        bounded(objects.get_opt(name)).await
+        bounded(objects.get(name)).await
     }
 
-    /// Lists all objects.
-    pub async fn list<K: Clone + DeserializeOwned + Debug>(&self, objects: Api<K>) -> Result<Vec<K>, Unread> {
-        bounded(objects.list(&ListParams::default())).await.map(|list| list.items)
+    /// Returns an object in the operator's namespace.
+    pub async fn own<K>(&self, name: &str) -> Looked<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+    {
+        self.get(Api::namespaced(self.client.clone(), &self.namespace), name).await
     }
 
-    /// Creates a review object, which the API server answers and doesn't store, and returns its
-    /// status.
-    pub async fn review(&self, api_version: &str, kind: &str, spec: Value) -> Result<Value, Unread> {
-        let review = json!({"apiVersion": api_version, "kind": kind, "spec": spec});
-        let path = format!("/apis/{api_version}/{}s", kind.to_ascii_lowercase());
-        let request = Request::post(path)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(review.to_string().into_bytes())
-            .map_err(|error| Unread::Failed(error.to_string()))?;
-        bounded(self.client.request::<Value>(request)).await.map(|mut review| review["status"].take())
+    /// Lists all objects of a kind; none if the API server doesn't serve it.
+    pub async fn list<K>(&self) -> Result<Vec<K>, Unread>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let list = bounded(Api::all(self.client.clone()).list(&ListParams::default())).await?;
+        Ok(list.map(|list| list.items).unwrap_or_default())
     }
 
-    /// Lists the kinds that the API server serves at the path of a group and version.
-    pub async fn kinds(&self, path: &str) -> Result<Vec<String>, Unread> {
-        let request =
-            Request::get(path).body(Vec::new()).map_err(|error| Unread::Failed(error.to_string()))?;
-        match bounded(self.client.request::<APIResourceList>(request)).await {
-            Ok(list) => Ok(list.resources.into_iter().map(|resource| resource.kind).collect()),
-            Err(Unread::NotServed) => Ok(Vec::new()),
-            Err(other) => Err(other),
-        }
-    }
-
-    /// Returns the response at a path that isn't an object's, with its `Date`.
-    pub async fn dated<T: DeserializeOwned>(&self, path: &str) -> Result<(T, Option<String>), String> {
-        let request = Request::get(path).body(Body::empty()).map_err(|error| error.to_string())?;
-        let asking = async {
-            let answer = self.client.send(request).await.map_err(|error| causes(&error))?;
-            let (head, body) = answer.into_parts();
-            let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
-            if !head.status.is_success() {
-                return Err(format!("GET {path}: {}", head.status));
-            }
-            let found = serde_json::from_slice(&body).map_err(|error| format!("GET {path}: {error}"))?;
-            let date = head.headers.get(header::DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
-            Ok((found, date))
-        };
-        timeout(REQUEST_TIMEOUT, asking).await.unwrap_or_else(|_| Err(late()))
+    /// Creates a review, which the API server answers and doesn't store.
+    pub async fn review<K>(&self, review: &K) -> Looked<K>
+    where
+        K: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned + Debug,
+    {
+        bounded(Api::all(self.client.clone()).create(&PostParams::default(), review)).await
     }
 
     /// Returns the non-empty keys of one of the operator's Secrets.
     pub async fn secret_keys(&self, name: &str) -> Keys {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let secret = self.get(secrets, name).await?;
+        let secret = self.own::<Secret>(name).await?;
         Ok(secret.map(|secret| {
-            let filled =
-                secret.data.into_iter().flatten().filter(|(_, value)| !value.0.trim_ascii().is_empty());
+            let data = secret.data.into_iter().flatten();
+            let filled = data.filter(|(_, value)| !value.0.trim_ascii().is_empty());
             filled.map(|(key, _)| key).collect::<BTreeSet<String>>()
         }))
     }
@@ -95,32 +87,16 @@ fn late() -> String {
     format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())
 }
 
-async fn bounded<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Unread> {
+/// Returns the answer of the API server; `None` for 404.
+async fn bounded<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Looked<T> {
     match timeout(REQUEST_TIMEOUT, call).await {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(kube::Error::Api(status))) => Err(match status.code {
-            403 => Unread::Forbidden,
-            404 => Unread::NotServed,
-            _ => Unread::Failed(status.message.clone()),
-        }),
+        Ok(Ok(found)) => Ok(Some(found)),
+        Ok(Err(kube::Error::Api(status))) => match status.code {
+            403 => Err(Unread::Forbidden),
+            404 => Ok(None),
+            _ => Err(Unread::Failed(status.message.clone())),
+        },
         Ok(Err(error)) => Err(Unread::Failed(causes(&error))),
         Err(_) => Err(Unread::Failed(late())),
-    }
-}
-
-#[async_trait]
-impl Secrets for Reader {
-    async fn secret(&self, name: &str) -> Result<Option<BTreeMap<String, Vec<u8>>>, ClusterError> {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        match self.get(secrets, name).await {
-            Ok(secret) => Ok(secret.map(|secret| {
-                secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect()
-            })),
-            Err(Unread::Forbidden) => {
-                Err(ClusterError::Refused { code: 403, message: "this account may not read it".into() })
-            }
-            Err(Unread::NotServed) => Ok(None),
-            Err(Unread::Failed(why)) => Err(ClusterError::Unavailable(why)),
-        }
     }
 }

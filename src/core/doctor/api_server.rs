@@ -1,27 +1,14 @@
 //! The API server: whether it responds, and whether it is new enough.
 
-use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::version::Info;
 
 use super::{Finding, Subject};
 
 /// The oldest supported minor version of Kubernetes 1.
 pub const OLDEST_MINOR: u32 = 33;
 
-/// Version and time of the API server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// Major version, such as `1`.
-    pub major: String,
-    /// Minor version, such as `33` or `33+`.
-    pub minor: String,
-    /// Full version, such as `v1.33.4`.
-    pub version: String,
-    /// Its time, if the response contains it.
-    pub clock: Option<Timestamp>,
-}
-
 /// Checks that the API server responds and is new enough. `user` is the user of the request.
-pub fn version(server: &Result<Server, String>, user: Option<&str>) -> Finding {
+pub fn version(server: &Result<Info, String>, user: Option<&str>) -> Finding {
     let subject = Subject::new("API server");
     let server = match server {
         Ok(server) => server,
@@ -36,10 +23,10 @@ pub fn version(server: &Result<Server, String>, user: Option<&str>) -> Finding {
     let new_enough = server.major == "1" && digits.parse::<u32>().is_ok_and(|minor| minor >= OLDEST_MINOR);
     if new_enough {
         let user = user.map(|user| format!(", user {user}")).unwrap_or_default();
-        subject.ok(format!("Kubernetes {}{user}", server.version))
+        subject.ok(format!("Kubernetes {}{user}", server.git_version))
     } else {
         subject.problem(
-            format!("Kubernetes {} is older than 1.{OLDEST_MINOR}", server.version),
+            format!("Kubernetes {} is older than 1.{OLDEST_MINOR}", server.git_version),
             format!("upgrade the cluster to Kubernetes 1.{OLDEST_MINOR} or later"),
         )
     }
@@ -50,9 +37,9 @@ mod tests {
     use super::super::Verdict;
     use super::*;
 
-    fn server(major: &str, minor: &str) -> Server {
-        let clock = Some(Timestamp::from_second(1_780_000_000).unwrap());
-        Server { major: major.into(), minor: minor.into(), version: format!("v{major}.{minor}.2"), clock }
+    fn server(major: &str, minor: &str) -> Info {
+        let git_version = format!("v{major}.{minor}.2");
+        Info { major: major.into(), minor: minor.into(), git_version, ..Info::default() }
     }
 
     #[test]

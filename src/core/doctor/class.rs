@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use super::{Finding, Subject, some_of};
+use super::{Finding, Subject, Unread, some_of};
 use crate::api::{ConditionStatus, PreviewClass, find_condition};
 use crate::core::conditions::READY;
 
@@ -49,21 +49,20 @@ pub fn secrets(classes: &[PreviewClass]) -> Vec<&str> {
 }
 
 /// Checks that there are classes to examine. `wanted` is the requested class.
-pub fn found(classes: &[PreviewClass], wanted: Option<&str>) -> Option<Finding> {
-    let names: Vec<String> = classes.iter().map(kube::ResourceExt::name_any).collect();
+pub fn found(classes: &Result<Vec<PreviewClass>, Unread>, wanted: Option<&str>) -> Option<Finding> {
+    let subject = Subject::new("PreviewClasses");
+    let names: Vec<String> = match classes {
+        Ok(classes) => classes.iter().map(kube::ResourceExt::name_any).collect(),
+        Err(unread) => return Some(subject.unread(unread)),
+    };
+    let create = "create one: docs/previews.md shows an example";
     match wanted {
+        None if names.is_empty() => Some(subject.warning("none exists, so there can be no previews", create)),
         Some(wanted) if !names.iter().any(|name| name == wanted) => {
-            let remedy = if names.is_empty() {
-                "create it: docs/previews.md shows an example".to_owned()
-            } else {
-                format!("name an existing class with --class: {}", some_of(names, 10))
-            };
+            let existing = format!("name an existing class with --class: {}", some_of(&names, 10));
+            let remedy = if names.is_empty() { create } else { &existing };
             Some(Subject::new(format!("PreviewClass {wanted}")).problem("not found", remedy))
         }
-        None if names.is_empty() => Some(Subject::new("PreviewClasses").warning(
-            "none exists, so there can be no previews",
-            "create one: docs/previews.md shows an example",
-        )),
         _ => None,
     }
 }
@@ -120,13 +119,14 @@ pub(crate) mod tests {
 
     #[test]
     fn the_requested_class_must_exist() {
-        let classes = [class(|_| ())];
+        let classes = Ok(vec![class(|_| ())]);
         assert_eq!(found(&classes, Some("standard")), None);
         assert_eq!(found(&classes, None), None);
         let missing = found(&classes, Some("other")).unwrap();
         assert_eq!(missing.verdict, Verdict::Problem);
         assert!(missing.remedy.unwrap().contains("--class: standard"));
-        assert!(found(&[], Some("other")).unwrap().remedy.unwrap().contains("docs/previews.md"));
-        assert_eq!(found(&[], None).unwrap().verdict, Verdict::Warning);
+        assert!(found(&Ok(vec![]), Some("other")).unwrap().remedy.unwrap().contains("docs/previews.md"));
+        assert_eq!(found(&Ok(vec![]), None).unwrap().verdict, Verdict::Warning);
+        assert_eq!(found(&Err(Unread::Forbidden), None).unwrap().verdict, Verdict::Skipped);
     }
 }

@@ -5,42 +5,25 @@ use std::cmp::Ordering;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt as _;
 
-use super::{Finding, Looked, Subject, Unread};
+use super::{Finding, Looked, Subject};
 use crate::api::{ANNOTATION_SCHEMA_DIGEST, ANNOTATION_VERSION, VERSION};
 
-const MISSING: &str = "not installed";
 /// Remedy that updates the cluster's definitions to this program's version.
 const REMEDY: &str =
     "`helm upgrade` to this version, or `matinee crds | kubectl apply --server-side --force-conflicts -f -`";
 
-/// Compares a definition in the cluster with this program's own. `served` are the kinds that the
-/// API server serves, for accounts that may not read definitions.
-pub fn check(
-    own: &CustomResourceDefinition,
-    crd: &Looked<CustomResourceDefinition>,
-    served: &Result<Vec<String>, Unread>,
-) -> Finding {
+/// Compares a definition in the cluster with this program's own.
+pub fn check(own: &CustomResourceDefinition, crd: &Looked<CustomResourceDefinition>) -> Finding {
     let subject = Subject::new(own.name_any());
-    if let (Err(Unread::Forbidden), Ok(served)) = (crd, served) {
-        return if served.contains(&own.spec.names.kind) {
-            subject.ok("served; this account may not read its version")
-        } else {
-            subject.problem(MISSING, REMEDY)
-        };
-    }
-    let crd = match subject.require(crd, MISSING, REMEDY) {
+    let crd = match subject.require(crd, "not installed", REMEDY) {
         Ok(crd) => crd,
         Err(finding) => return finding,
     };
-    let conditions: Vec<_> =
-        crd.status.iter().flat_map(|status| status.conditions.iter().flatten()).collect();
-    if !conditions.iter().any(|one| one.type_ == "Established" && one.status == "True") {
-        let names = ["NamesAccepted", "Established"];
-        let why = conditions
-            .iter()
-            .find(|one| names.contains(&one.type_.as_str()) && one.status != "True")
-            .and_then(|one| one.message.as_deref())
-            .unwrap_or("no condition says why");
+    let conditions = || crd.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    if !conditions().any(|one| one.type_ == "Established" && one.status == "True") {
+        let is_cause = |one: &str| ["NamesAccepted", "Established"].contains(&one);
+        let cause = conditions().find(|one| is_cause(&one.type_) && one.status != "True");
+        let why = cause.and_then(|one| one.message.as_deref()).unwrap_or("no condition says why");
         return subject.problem(
             format!("not established: {why}"),
             "see `kubectl describe crd`, and delete the definition that has the same names",
@@ -91,7 +74,7 @@ mod tests {
         CustomResourceDefinitionCondition, CustomResourceDefinitionStatus,
     };
 
-    use super::super::Verdict;
+    use super::super::{Unread, Verdict};
     use super::*;
     use crate::api::custom_resource_definitions;
 
@@ -113,7 +96,7 @@ mod tests {
     }
 
     fn found(crd: CustomResourceDefinition) -> Finding {
-        check(&own(), &Ok(Some(crd)), &Err(Unread::Forbidden))
+        check(&own(), &Ok(Some(crd)))
     }
 
     #[test]
@@ -152,8 +135,8 @@ mod tests {
 
     #[test]
     fn a_missing_definition_is_a_problem() {
-        let finding = check(&own(), &Ok(None), &Err(Unread::Forbidden));
-        assert_eq!((finding.verdict, finding.message.as_str()), (Verdict::Problem, MISSING));
+        let finding = check(&own(), &Ok(None));
+        assert_eq!((finding.verdict, finding.message.as_str()), (Verdict::Problem, "not installed"));
         assert!(finding.remedy.unwrap().contains("kubectl apply --server-side"));
     }
 
@@ -173,10 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn account_without_right_to_read_crds_checks_discovery() {
-        let with = |served| check(&own(), &Err(Unread::Forbidden), &served);
-        assert_eq!(with(Ok(vec!["PreviewClass".into()])).verdict, Verdict::Ok);
-        assert_eq!(with(Ok(vec!["PreviewTemplate".into()])).verdict, Verdict::Problem);
-        assert_eq!(with(Err(Unread::Failed("no answer".into()))).verdict, Verdict::Skipped);
+    fn account_without_right_to_read_definitions_is_told_so() {
+        assert_eq!(check(&own(), &Err(Unread::Forbidden)).verdict, Verdict::Skipped);
     }
 }

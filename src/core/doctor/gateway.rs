@@ -7,33 +7,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt as _};
 use serde_json::Value;
 
-use super::{Finding, Looked, Subject, Unread};
+use super::{Finding, Looked, Subject};
 use crate::api::{GatewayRouting, Routing};
 
 /// Host label and namespace of a sample preview, to check listeners with.
 const SAMPLE: &str = "pr-1-shop";
-
-/// Checks that the API server serves the kinds of Gateway API v1.
-pub fn served(kinds: &Result<Vec<String>, Unread>) -> Finding {
-    let subject = Subject::new("Gateway API");
-    match kinds {
-        Err(unread) => subject.unread(unread),
-        Ok(kinds) if ["Gateway", "HTTPRoute"].iter().all(|kind| kinds.iter().any(|one| one == kind)) => {
-            subject.ok("v1 is served")
-        }
-        Ok(_) => subject.problem(
-            "the API server doesn't serve gateway.networking.k8s.io/v1",
-            "install the Gateway API's definitions (standard channel) and a gateway controller, or route through an Ingress",
-        ),
-    }
-}
 
 /// Checks the Gateway through which a class routes.
 pub fn check(routing: &Routing, gateway: &GatewayRouting, seen: &Looked<Value>) -> Vec<Finding> {
     let GatewayRouting { name, namespace, .. } = gateway;
     let subject = Subject::new(format!("Gateway {namespace}/{name}"));
     let missing = "not found, so no preview can be reached";
-    let seen = match subject.require(seen, missing, "create it, or correct spec.routing.gateway") {
+    let remedy = "create it, or correct spec.routing.gateway; the cluster needs the Gateway API's definitions (standard channel) and a gateway controller";
+    let seen = match subject.require(seen, missing, remedy) {
         Ok(seen) => seen,
         Err(finding) => return vec![finding],
     };
@@ -166,8 +152,8 @@ pub fn addresses(seen: &Value) -> Vec<std::net::IpAddr> {
 mod tests {
     use serde_json::json;
 
-    use super::super::Verdict;
     use super::super::class::tests::class;
+    use super::super::{Unread, Verdict};
     use super::*;
 
     fn judge(section: Option<&str>, change: impl FnOnce(&mut Value)) -> Vec<Finding> {
@@ -284,15 +270,5 @@ mod tests {
             seen["spec"]["listeners"][0]["allowedRoutes"]["kinds"] = json!([{"kind": "GRPCRoute"}]);
         });
         assert!(message.contains("accepts no HTTPRoute"));
-    }
-
-    #[test]
-    fn the_gateway_api_must_be_served() {
-        let kinds = |names: &[&str]| Ok(names.iter().map(|name| (*name).to_owned()).collect());
-        assert_eq!(served(&kinds(&["Gateway", "HTTPRoute", "GatewayClass"])).verdict, Verdict::Ok);
-        for none in [kinds(&[]), kinds(&["Gateway"]), Err(Unread::Failed("no answer".to_owned()))] {
-            assert_eq!(served(&none).verdict, Verdict::Problem);
-        }
-        assert!(served(&kinds(&[])).remedy.unwrap().contains("install"));
     }
 }

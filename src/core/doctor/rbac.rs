@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use k8s_openapi::api::rbac::v1::PolicyRule;
+use serde_json::json;
 
 use super::{Finding, Subject, Unread, some_of};
 
@@ -26,43 +27,33 @@ pub struct Own<'a> {
     pub config_map: Option<&'a str>,
 }
 
-impl Own<'_> {
-    /// Returns the names of objects to which a rule is limited, with each placeholder replaced by
-    /// the names that it stands for. A name of `None` means all objects.
-    fn names(&self, rule: &PolicyRule) -> Vec<Option<String>> {
-        let owned = |name: &str| Some(name.to_owned());
-        match rule.resource_names.iter().flatten().map(String::as_str).collect::<Vec<_>>()[..] {
-            [] if rule.resources.iter().flatten().any(|resource| resource == "leases") => {
-                self.lease.map(|_| None).into_iter().collect()
-            }
-            [] => vec![None],
-            ["$SECRETS"] => self.secrets.iter().map(|name| owned(name)).collect(),
-            ["$SETTINGS"] => self.config_map.into_iter().map(owned).collect(),
-            ["$LEASE"] => self.lease.into_iter().map(owned).collect(),
-            ref names => names.iter().map(|name| owned(name)).collect(),
-        }
-    }
-}
-
 /// Returns every right that the operator needs: the rights that the chart grants.
 pub fn needed(own: &Own<'_>) -> Vec<ResourceAttributes> {
-    let scopes = [(CLUSTER_RULES, None), (NAMESPACE_RULES, Some(own.namespace))];
-    let rules = scopes.into_iter().flat_map(|(yaml, namespace)| {
+    // The chart replaces the same words.
+    let namespace_rules = NAMESPACE_RULES
+        .replace("[$SECRETS]", &json!(own.secrets).to_string())
+        .replace("[$LEASE]", &json!(own.lease.as_slice()).to_string())
+        .replace("[$SETTINGS]", &json!(own.config_map.as_slice()).to_string());
+    let mut rights = Vec::new();
+    for (yaml, namespace) in [(CLUSTER_RULES, None), (&*namespace_rules, Some(own.namespace))] {
         // A test parses both files.
         let rules: Vec<PolicyRule> = serde_saphyr::from_str(yaml).unwrap_or_default();
-        rules.into_iter().map(move |rule| (rule, namespace))
-    });
-    let mut rights = Vec::new();
-    for (rule, namespace) in rules {
-        for name in own.names(&rule) {
-            for group in rule.api_groups.iter().flatten() {
-                for resource in rule.resources.iter().flatten() {
-                    rights.extend(
-                        rule.verbs.iter().map(|verb| right(group, resource, verb, name.clone(), namespace)),
-                    );
+        for rule in &rules {
+            // Without names, the right is to all objects.
+            let names = rule.resource_names.as_ref();
+            let names = names.map_or(vec![None], |names| names.iter().cloned().map(Some).collect());
+            for name in names {
+                for group in rule.api_groups.iter().flatten() {
+                    for resource in rule.resources.iter().flatten() {
+                        let right = |verb: &String| right(group, resource, verb, name.clone(), namespace);
+                        rights.extend(rule.verbs.iter().map(right));
+                    }
                 }
             }
         }
+    }
+    if own.lease.is_none() {
+        rights.retain(|right| right.resource.as_deref() != Some("leases"));
     }
     rights
 }
@@ -120,47 +111,42 @@ fn listed<'a>(rights: impl IntoIterator<Item = &'a ResourceAttributes>) -> Vec<S
     verbs.into_iter().map(|(target, verbs)| format!("{} {target}", verbs.join("/"))).collect()
 }
 
-/// The rights that an account has, of those that were checked.
-#[derive(Clone, Debug, Default)]
-pub struct Access {
-    /// Number of needed rights.
-    pub needed: usize,
-    /// Needed rights that it lacks.
-    pub missing: Vec<ResourceAttributes>,
-    /// Rights that it has and shouldn't have.
-    pub excess: Vec<ResourceAttributes>,
-}
+/// Rights, and whether the account has each one.
+pub type Reviewed = Vec<(ResourceAttributes, bool)>;
 
-/// Checks the rights of the operator's account.
-pub fn check(account: &str, namespace: &str, access: &Result<Access, Unread>) -> Vec<Finding> {
-    let (needed, excess) = (Subject::new("needed rights"), Subject::new("excess rights"));
-    let access = match access {
+/// Checks the rights of the operator's account: the needed ones, and those that it shouldn't have.
+pub fn check(account: &str, namespace: &str, access: &Result<(Reviewed, Reviewed), Unread>) -> Vec<Finding> {
+    let subject = Subject::new("needed rights");
+    let (needed, excess) = match access {
         Ok(access) => access,
         Err(Unread::Forbidden) => {
-            return vec![needed.skipped(
+            return vec![subject.skipped(
                 "this account may not check the rights of others (create subjectaccessreviews); run `matinee doctor` as a cluster administrator",
             )];
         }
-        Err(unread) => return vec![needed.unread(unread)],
+        Err(unread) => return vec![subject.unread(unread)],
     };
-    let first = if access.missing.is_empty() {
-        needed.ok(format!("{account} has all {}", access.needed))
-    } else if access.missing.len() == access.needed {
-        needed.problem(
+    let missing: Vec<_> = needed.iter().filter(|(_, has)| !has).map(|(right, _)| right).collect();
+    let first = if missing.is_empty() {
+        subject.ok(format!("{account} has all {}", needed.len()))
+    } else if missing.len() == needed.len() {
+        subject.problem(
             format!("{account} has none of them"),
             "name the operator's account with --namespace and --service-account, or grant its rights: `helm upgrade` the chart",
         )
     } else {
-        needed.problem(
-            format!("{account} can't {}", some_of(listed(&access.missing), 5)),
+        subject.problem(
+            format!("{account} can't {}", some_of(listed(missing), 5)),
             "`helm upgrade` the chart, whose ClusterRole and Role for the operator grant them",
         )
     };
-    let second = if access.excess.is_empty() {
-        excess.ok("none: it can't create pods, list Secrets, impersonate others or bind other roles")
+    let subject = Subject::new("excess rights");
+    let found = listed(excess.iter().filter(|(_, has)| *has).map(|(right, _)| right));
+    let second = if found.is_empty() {
+        subject.ok("none: it can't create pods, list Secrets, impersonate others or bind other roles")
     } else {
-        excess.warning(
-            format!("{account} can also {}", listed(&access.excess).join(", ")),
+        subject.warning(
+            format!("{account} can also {}", found.join(", ")),
             format!("find the binding with `kubectl get clusterrolebindings,rolebindings -n {namespace} -o wide`, and delete it"),
         )
     };
@@ -184,10 +170,10 @@ mod tests {
     }
 
     fn found(is_allowed: impl Fn(&ResourceAttributes) -> bool) -> Vec<Finding> {
-        let needed = needed(&own());
-        let missing = needed.iter().filter(|right| !is_allowed(right)).cloned().collect();
-        let excess = excess(&own()).into_iter().filter(|right| is_allowed(right)).collect();
-        check(ACCOUNT, "m", &Ok(Access { needed: needed.len(), missing, excess }))
+        let reviewed = |rights: Vec<ResourceAttributes>| {
+            rights.into_iter().map(|right| (right.clone(), is_allowed(&right))).collect()
+        };
+        check(ACCOUNT, "m", &Ok((reviewed(needed(&own())), reviewed(excess(&own())))))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt as _;
 
-use super::{Finding, Subject};
+use super::{Finding, Subject, Unread};
 use crate::api::{ConditionStatus, PreviewRepository, find_condition};
 use crate::core::conditions::STALLED;
 use crate::core::truncate::cut;
@@ -14,8 +14,12 @@ const SHOWN: usize = 300;
 
 /// Lists the PreviewRepositories that wait for somebody to change something. They don't affect
 /// others.
-pub fn check(repositories: &[PreviewRepository]) -> Vec<Finding> {
+pub fn check(repositories: &Result<Vec<PreviewRepository>, Unread>) -> Vec<Finding> {
     let subject = Subject::new("PreviewRepositories");
+    let repositories = match repositories {
+        Ok(repositories) => repositories,
+        Err(unread) => return vec![subject.unread(unread)],
+    };
     let mut stalled: Vec<Finding> = repositories.iter().filter_map(stalled).collect();
     let found = stalled.len();
     if found > LISTED {
@@ -80,12 +84,13 @@ pub(crate) mod tests {
 
     #[test]
     fn stalled_repositories_are_listed_with_their_reason() {
-        assert_eq!(check(&[])[0].verdict, Verdict::Skipped);
+        assert_eq!(check(&Ok(vec![]))[0].verdict, Verdict::Skipped);
         assert_eq!(
-            check(&[with("False"), repository(json!({}))]),
+            check(&Ok(vec![with("False"), repository(json!({}))])),
             [Subject::new("PreviewRepositories").ok("none of 2 is stalled")]
         );
-        let found = check(&[with("False"), with("True")]);
+        assert_eq!(check(&Err(Unread::Forbidden))[0].verdict, Verdict::Skipped);
+        let found = check(&Ok(vec![with("False"), with("True")]));
         assert_eq!(found.len(), 1);
         assert_eq!(
             (found[0].what.as_str(), found[0].verdict),
@@ -97,9 +102,9 @@ pub(crate) mod tests {
 
     #[test]
     fn at_most_twenty_lines_are_listed() {
-        let all = check(&vec![with("True"); 20]);
+        let all = check(&Ok(vec![with("True"); 20]));
         assert!(all.len() == 20 && all.iter().all(|one| one.what != "PreviewRepositories"));
-        let more = check(&vec![with("True"); 25]);
+        let more = check(&Ok(vec![with("True"); 25]));
         assert_eq!(more.len(), 20);
         assert_eq!(more[19].message, "6 more are stalled");
     }

@@ -1,42 +1,25 @@
-//! Secrets that a class names: whether they exist and have the required keys. The checks never read
-//! the values.
+//! Secrets of Slack and of registries that a class names: whether they exist and have the required
+//! keys. The checks never read the values.
 
 use std::collections::BTreeSet;
 
 use super::{Finding, Looked, Subject};
-use crate::api::{GithubConnection, Registry, SlackConnection};
+use crate::api::SlackConnection;
 use crate::core::image::DOCKER_CONFIG_JSON;
 
 /// The keys of a Secret or ConfigMap that have a value.
 pub type Keys = Looked<BTreeSet<String>>;
 
-/// Checks that the object exists, and then its keys.
-fn check(
-    subject: String,
-    keys: &Keys,
-    create: &str,
-    judge: impl FnOnce(&Subject, &BTreeSet<String>) -> Finding,
-) -> Finding {
-    let subject = Subject(subject);
-    subject.require(keys, "not found", create).map_or_else(|finding| finding, |keys| judge(&subject, keys))
-}
-
-/// Checks GitHub's credentials.
-pub fn github(namespace: &str, connection: &GithubConnection, keys: &Keys) -> Finding {
-    let name = &connection.secret_name;
-    let create = format!(
-        "`kubectl -n {namespace} create secret generic {name} --from-literal=appId=… --from-file=privateKey=…`, or with a token: --from-literal=token=…"
-    );
-    check(format!("Secret {namespace}/{name} for GitHub"), keys, &create, |subject, keys| {
-        match ["token", "appId", "privateKey"].map(|key| keys.contains(key)) {
-            [true, false, false] => subject.ok("has a token"),
-            [false, true, true] => subject.ok("has an App's id and private key"),
-            [false, true, false] => subject.problem("privateKey is missing", &create),
-            [false, false, true] => subject.problem("appId is missing", &create),
-            [false, false, false] => subject.problem("has neither token, nor appId and privateKey", &create),
-            [true, ..] => subject.problem("has both a token and an App's keys", "remove one of them"),
-        }
-    })
+/// Checks that the object exists and has these keys.
+fn check(subject: &Subject, keys: &Keys, needed: &[&str], create: &str) -> Finding {
+    let keys = match subject.require(keys, "not found", create) {
+        Ok(keys) => keys,
+        Err(finding) => return finding,
+    };
+    match needed.iter().find(|key| !keys.contains(**key)) {
+        None => subject.ok("has all needed keys"),
+        Some(missing) => subject.problem(format!("{missing} is missing"), create),
+    }
 }
 
 /// Checks Slack's secrets. `users` are the keys of the ConfigMap or Secret that maps Slack users to
@@ -46,41 +29,34 @@ pub fn slack(namespace: &str, connection: &SlackConnection, keys: &Keys, users: 
     let create = format!(
         "`kubectl -n {namespace} create secret generic {name} --from-literal=signingSecret=… --from-literal=botToken=…`: see docs/slack.md"
     );
-    let secret = check(format!("Secret {namespace}/{name} for Slack"), keys, &create, |subject, keys| {
-        if !keys.contains("signingSecret") {
-            subject.problem("signingSecret is missing, so Matinee rejects all commands", &create)
-        } else if connection.channel.is_some() && !keys.contains("botToken") {
-            subject.problem("botToken is missing, so Matinee can't post to spec.slack.channel", &create)
-        } else {
-            subject.ok("has all needed keys")
-        }
-    });
+    let subject = Subject(format!("Secret {namespace}/{name} for Slack"));
+    let posts = connection.channel.is_some();
+    let needed = if posts { &["signingSecret", "botToken"][..] } else { &["signingSecret"] };
+    let secret = check(&subject, keys, needed, &create);
+
     let from = &connection.users_from;
     let (kind, name) = match (&from.config_map_name, &from.secret_name) {
         (Some(name), _) => ("ConfigMap", name.as_str()),
         (None, name) => ("Secret", name.as_deref().unwrap_or_default()),
     };
-    let subject = format!("{kind} {namespace}/{name} for Slack's users");
+    let subject = Subject(format!("{kind} {namespace}/{name} for Slack's users"));
     let how = "each key is a Slack user's id, and its value a GitHub login: see docs/slack.md";
-    let users = check(subject, users, &format!("create it: {how}"), |subject, users| match users.len() {
-        0 => subject.warning("empty, so nobody may use commands in Slack", format!("add users: {how}")),
-        all => subject.ok(format!("users: {all}")),
-    });
+    let users = match subject.require(users, "not found", format!("create it: {how}")) {
+        Ok(users) if users.is_empty() => {
+            subject.warning("empty, so nobody may use commands in Slack", format!("add users: {how}"))
+        }
+        Ok(users) => subject.ok(format!("users: {}", users.len())),
+        Err(finding) => finding,
+    };
     vec![secret, users]
 }
 
-/// Checks the credentials of a registry; `None` for a registry without credentials.
-pub fn registry(namespace: &str, registry: &Registry, keys: &Keys) -> Option<Finding> {
-    let (name, host) = (registry.secret_name.as_ref()?, &registry.host);
+/// Checks the credentials of a registry.
+pub fn registry(namespace: &str, name: &str, host: &str, keys: &Keys) -> Finding {
     let create =
         format!("`kubectl -n {namespace} create secret docker-registry {name} --docker-server={host} …`");
-    Some(check(format!("Secret {namespace}/{name} for {host}"), keys, &create, |subject, keys| {
-        if keys.contains(DOCKER_CONFIG_JSON) {
-            subject.ok("has a registry's credentials")
-        } else {
-            subject.problem(format!("{DOCKER_CONFIG_JSON} is missing"), &create)
-        }
-    }))
+    let subject = Subject(format!("Secret {namespace}/{name} for {host}"));
+    check(&subject, keys, &[DOCKER_CONFIG_JSON], &create)
 }
 
 #[cfg(test)]
@@ -93,34 +69,6 @@ mod tests {
     #[allow(clippy::unnecessary_wraps)] // same type as the checks take
     fn keys(names: &[&str]) -> Keys {
         Ok(Some(names.iter().map(|name| (*name).to_owned()).collect()))
-    }
-
-    #[test]
-    fn github_takes_a_token_or_an_app() {
-        let connection = GithubConnection { url: String::new(), secret_name: "github".into() };
-        for (names, verdict, message) in [
-            (&["token"][..], Verdict::Ok, "a token"),
-            (&["appId", "privateKey", "installationId"], Verdict::Ok, "an App's"),
-            (&["appId"], Verdict::Problem, "privateKey is missing"),
-            (&["privateKey"], Verdict::Problem, "appId is missing"),
-            (&["other"], Verdict::Problem, "neither"),
-            (&["token", "appId", "privateKey"], Verdict::Problem, "both"),
-        ] {
-            let finding = github("m", &connection, &keys(names));
-            assert_eq!(finding.verdict, verdict, "{names:?}");
-            assert!(finding.message.contains(message), "{finding:?}");
-            assert_eq!(finding.remedy.is_some(), verdict == Verdict::Problem);
-        }
-        let missing = github("m", &connection, &Ok(None));
-        assert_eq!(missing.what, "Secret m/github for GitHub");
-        assert!(
-            missing
-                .remedy
-                .unwrap()
-                .starts_with("`kubectl -n m create secret generic github --from-literal=appId")
-        );
-        let skipped = github("m", &connection, &Err(Unread::Forbidden));
-        assert_eq!(skipped.verdict, Verdict::Skipped);
     }
 
     #[test]
@@ -153,19 +101,13 @@ mod tests {
 
     #[test]
     fn a_registry_needs_docker_credentials() {
-        let with = |secret: Option<&str>| Registry {
-            host: "ghcr.io".into(),
-            secret_name: secret.map(str::to_owned),
-            insecure: false,
-        };
-        assert_eq!(registry("m", &with(None), &Ok(None)), None);
-        assert_eq!(
-            registry("m", &with(Some("pull")), &keys(&[".dockerconfigjson"])).unwrap().verdict,
-            Verdict::Ok
-        );
-        let wrong = registry("m", &with(Some("pull")), &keys(&["token"])).unwrap();
+        let with = |keys: &Keys| registry("m", "pull", "ghcr.io", keys);
+        assert_eq!(with(&keys(&[".dockerconfigjson"])).verdict, Verdict::Ok);
+        let wrong = with(&keys(&["token"]));
         assert_eq!(wrong.what, "Secret m/pull for ghcr.io");
+        assert_eq!(wrong.message, ".dockerconfigjson is missing");
         assert!(wrong.remedy.unwrap().contains("create secret docker-registry pull --docker-server=ghcr.io"));
-        assert_eq!(registry("m", &with(Some("pull")), &Ok(None)).unwrap().verdict, Verdict::Problem);
+        assert_eq!(with(&Ok(None)).verdict, Verdict::Problem);
+        assert_eq!(with(&Err(Unread::Forbidden)).verdict, Verdict::Skipped);
     }
 }

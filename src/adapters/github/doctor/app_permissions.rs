@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
 
+use super::connection::Registration;
 use crate::adapters::github::permissions::{EVENTS, Feature, Level, PERMISSIONS, Permission};
 use crate::api::{PreviewClass, PreviewRepository, RepositoryEnvironment};
 use crate::core::doctor::{Finding, Subject, some_of};
@@ -29,7 +30,8 @@ impl Uses {
                 repository.namespace().unwrap_or_default(),
                 repository.name_any()
             );
-            for feature in repository.spec.environments.iter().flat_map(features) {
+            let all = repository.spec.environments.iter().flat_map(features);
+            for (feature, _) in all.filter(|(_, is_used)| *is_used) {
                 uses.add(feature, &name);
             }
             if !repository.spec.locks.is_empty() {
@@ -61,49 +63,43 @@ impl Uses {
     }
 }
 
-fn features(entry: &RepositoryEnvironment) -> Vec<Feature> {
-    let trigger = entry.trigger.as_ref();
-    let gates = entry.gates.as_ref();
-    let after = gates.is_some_and(|gates| !gates.after.is_empty());
+/// Returns whether an environment uses each feature.
+fn features(entry: &RepositoryEnvironment) -> [(Feature, bool); 6] {
+    let (trigger, gates) = (entry.trigger.as_ref(), entry.gates.as_ref());
+    let is_after_another = gates.is_some_and(|gates| !gates.after.is_empty())
+        || trigger.is_some_and(|trigger| trigger.deployment_status.is_some());
     [
         (Feature::Previews, trigger.is_some_and(|trigger| trigger.pull_request.is_some())),
         (Feature::Push, trigger.is_some_and(|trigger| trigger.push.is_some())),
-        (
-            Feature::Chain,
-            after
-                || entry.deploy.is_none()
-                || trigger.is_some_and(|trigger| trigger.deployment_status.is_some()),
-        ),
+        (Feature::Chain, is_after_another || entry.deploy.is_none()),
         (Feature::Checks, gates.is_some_and(|gates| !gates.checks.is_empty())),
         (Feature::Image, gates.is_some_and(|gates| gates.image.is_some())),
         (Feature::Gates, gates.is_some()),
     ]
-    .into_iter()
-    .filter_map(|(feature, used)| used.then_some(feature))
-    .collect()
 }
 
-fn granted(permissions: &Permissions, word: &str) -> Option<Level> {
+pub(super) fn granted(permissions: &Permissions, word: &str) -> Option<Level> {
     permissions.get(word).and_then(|level| Level::of(level))
 }
 
-/// Returns the permissions that are needed but not granted, by GitHub's keys.
-pub(super) fn missing(permissions: &Permissions, uses: &Uses) -> BTreeSet<&'static str> {
+/// Lists the permissions whose level is above a limit.
+pub(super) fn above(permissions: &Permissions, limit: impl Fn(&str) -> Option<Level>) -> Vec<String> {
+    let above = permissions.iter().filter(|(word, level)| Level::of(level) > limit(word));
+    above.map(|(word, level)| format!("{word}: {level}")).collect()
+}
+
+/// Whether any needed permission is missing.
+pub(super) fn are_insufficient(permissions: &Permissions, uses: &Uses) -> bool {
     let needed = PERMISSIONS.iter().filter(|row| uses.who(row.features).is_some());
-    needed.filter(|row| granted(permissions, row.word) < Some(row.level)).map(|row| row.word).collect()
+    needed.map(|row| (row, granted(permissions, row.word))).any(|(row, level)| level < Some(row.level))
 }
 
 /// Checks an App's permissions: a problem for each missing one that is needed, and a warning about
 /// those that nothing needs.
-pub fn permissions(
-    permissions: &Permissions,
-    subscribed: &[String],
-    settings: &str,
-    uses: &Uses,
-) -> Vec<Finding> {
-    let subject = Subject::new("permissions");
-    let receives_commands = subscribed.iter().any(|event| event == "issue_comment");
-    let (mut findings, mut unused) = (Vec::new(), Vec::new());
+pub fn permissions(app: &Registration, uses: &Uses) -> Vec<Finding> {
+    let (subject, settings, permissions) = (Subject::new("permissions"), app.settings(), &app.permissions);
+    let receives_commands = app.events.iter().any(|event| event == "issue_comment");
+    let mut findings = Vec::new();
     for Permission { word, title, level, features, .. } in PERMISSIONS {
         if granted(permissions, word) >= Some(level) {
             continue;
@@ -117,37 +113,27 @@ pub fn permissions(
         } else if features.contains(&Feature::Commands) && receives_commands {
             let message = format!("the App lacks {grant}, so Matinee can't answer commands in comments");
             findings.push(subject.warning(message, remedy));
-        } else {
-            let features = some_of(features.iter().map(|feature| feature.name()), features.len());
-            unused.push(format!("{grant} ({features})"));
         }
     }
     if findings.is_empty() {
         findings.push(subject.ok("the App has all needed permissions"));
     }
     let most = |word: &str| PERMISSIONS.iter().filter(|row| row.word == word).map(|row| row.level).max();
-    let excess: Vec<String> = permissions
-        .iter()
-        .filter(|(word, level)| Level::of(level) > most(word))
-        .map(|(word, level)| format!("{word}: {level}"))
-        .collect();
+    let excess = above(permissions, most);
     if !excess.is_empty() {
         findings.push(subject.warning(
             format!("Matinee doesn't need {}", excess.join(", ")),
             format!("remove them under {settings}/permissions"),
         ));
     }
-    if !unused.is_empty() {
-        findings.push(subject.skipped(format!("not granted, and not in use: {}", unused.join("; "))));
-    }
     findings
 }
 
 /// Checks the events that an App with a webhook is subscribed to. Without an event, only the sweep
 /// finds the change.
-pub fn events(subscribed: &[String], settings: &str, uses: &Uses) -> Vec<Finding> {
-    let subject = Subject::new("events");
-    let missing = EVENTS.iter().filter(|row| !subscribed.iter().any(|event| event == row.word));
+pub fn events(app: &Registration, uses: &Uses) -> Vec<Finding> {
+    let (subject, settings) = (Subject::new("events"), app.settings());
+    let missing = EVENTS.iter().filter(|row| !app.events.iter().any(|event| event == row.word));
     let mut findings: Vec<Finding> = missing
         .filter_map(|row| {
             let (title, who) = (row.title, uses.who(row.features)?);

@@ -5,8 +5,6 @@ use crate::core::doctor::Verdict;
 use crate::core::doctor::class::tests::class;
 use crate::core::doctor::repositories::tests::repository;
 
-const SETTINGS: &str = "https://github.com/settings/apps/matinee";
-
 pub(in crate::adapters::github::doctor) fn grants(pairs: &[(&str, &str)]) -> Permissions {
     pairs.iter().map(|(word, level)| ((*word).to_owned(), (*level).to_owned())).collect()
 }
@@ -23,8 +21,18 @@ fn all() -> Permissions {
     ])
 }
 
+fn registration(permissions: &Permissions, events: &[&str]) -> Registration {
+    Registration {
+        slug: "matinee".into(),
+        html_url: "https://github.com/apps/matinee".into(),
+        permissions: permissions.clone(),
+        events: events.iter().map(|event| (*event).to_owned()).collect(),
+        ..Registration::default()
+    }
+}
+
 fn judge(granted: &Permissions, environment: Value) -> Vec<Finding> {
-    permissions(granted, &[], SETTINGS, &Uses::of(&[repository(environment)], &[]))
+    permissions(&registration(granted, &[]), &Uses::of(&[repository(environment)], &[]))
 }
 
 #[test]
@@ -77,16 +85,14 @@ fn a_missing_permission_names_the_feature_and_its_users() {
         let finding = &judge(&granted, environment)[0];
         assert_eq!(finding.verdict, Verdict::Problem, "{word}");
         assert_eq!(finding.message, format!("the App lacks {message}"));
-        // Nothing uses the permission, so the finding is not a problem.
+        // Nothing uses the permission, so it isn't missing.
         let unused = judge(&granted, json!({}));
-        assert_eq!(unused[0].verdict, Verdict::Ok, "{word}");
-        assert_eq!(unused[1].verdict, Verdict::Skipped, "{word}");
-        assert!(unused[1].message.contains("not in use"), "{unused:?}");
+        assert_eq!((unused.len(), unused[0].verdict), (1, Verdict::Ok), "{word}: {unused:?}");
     }
     let mut granted = all();
     granted.remove("contents");
     let slack = class(|class| class["slack"] = json!({"secretName": "s", "usersFrom": {"secretName": "u"}}));
-    let finding = &permissions(&granted, &[], SETTINGS, &Uses::of(&[], &[slack]))[0];
+    let finding = &permissions(&registration(&granted, &[]), &Uses::of(&[], &[slack]))[0];
     assert!(finding.message.ends_with("spec.slack of PreviewClass standard"), "{finding:?}");
 }
 
@@ -95,13 +101,13 @@ fn received_commands_need_permission_to_answer() {
     let mut granted = all();
     granted.remove("issues");
     let uses = Uses::default();
-    let found = permissions(&granted, &["issue_comment".into()], SETTINGS, &uses);
+    let found = permissions(&registration(&granted, &["issue_comment"]), &uses);
     assert_eq!(found[0].verdict, Verdict::Warning);
     assert!(
         found[0].message.contains("Issues: write, so Matinee can't answer commands in comments"),
         "{found:?}"
     );
-    assert_eq!(permissions(&granted, &[], SETTINGS, &uses)[1].verdict, Verdict::Skipped);
+    assert_eq!(permissions(&registration(&granted, &[]), &uses)[0].verdict, Verdict::Ok);
 }
 
 #[test]
@@ -117,8 +123,7 @@ fn excess_permissions_are_a_warning() {
 #[test]
 fn missing_events_in_use_are_warnings() {
     let found_for = |subscribed: &[&str], environment: Value| {
-        let subscribed: Vec<String> = subscribed.iter().map(|event| (*event).to_owned()).collect();
-        events(&subscribed, SETTINGS, &Uses::of(&[repository(environment)], &[]))
+        events(&registration(&all(), subscribed), &Uses::of(&[repository(environment)], &[]))
     };
     assert_eq!(found_for(&["deployment"], json!({}))[0].verdict, Verdict::Ok);
     for (environment, expected) in [

@@ -2,7 +2,7 @@
 //! permissions.
 
 use jiff::SignedDuration;
-use kube::ResourceExt as _;
+use serde::Deserialize;
 
 use super::deliveries::{self, Delivery, Hook};
 use crate::adapters::github::doctor::app_permissions::{self, Permissions, Uses};
@@ -11,104 +11,106 @@ use crate::core::doctor::{Finding, Subject, some_of};
 
 /// Largest clock difference that GitHub accepts: an App's token is dated one minute back.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(30);
-/// Most objects that one finding names.
-const NAMED: usize = 3;
 
-/// The observations through one connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
-    /// By how much this machine's clock is ahead of GitHub's; `None` when GitHub didn't answer.
-    pub ahead: Option<SignedDuration>,
-    /// The identity, or why it is unknown.
-    pub identity: Option<Result<Identity, String>>,
-}
-
-/// The identity that Matinee has on GitHub.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The identity that Matinee has on GitHub, with everything that GitHub reports about it.
+#[derive(Clone, Debug)]
 pub enum Identity {
-    /// A token of a user.
-    Token(Token),
-    /// A GitHub App.
+    /// A valid token of a user. `login` is `None` when the token may not read it, and `scopes` when
+    /// it isn't a classic token.
+    Token {
+        login: Option<String>,
+        scopes: Option<String>,
+    },
     App(Box<App>),
 }
 
-/// A valid token.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Token {
-    /// Login of the token's user; `None` when the token may not read it.
-    pub login: Option<String>,
-    /// Scopes of a classic token; `None` for others.
-    pub scopes: Option<Vec<String>>,
-    /// Rate limit of the token, if GitHub reported it.
-    pub rate: Option<Rate>,
+/// A user or an organization.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Login {
+    pub login: String,
+    #[serde(rename = "type")]
+    pub kind: String,
 }
 
-/// A rate limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Requests per hour.
-    pub limit: u64,
-    /// Requests that remain now.
-    pub remaining: u64,
-}
-
-/// A GitHub App.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct App {
-    /// Its name in URLs.
-    pub slug: String,
-    /// URL of the App's settings.
-    pub settings: String,
-    /// Permissions that the App requests.
-    pub permissions: Permissions,
-    /// Events that the App is subscribed to.
-    pub events: Vec<String>,
+    pub registration: Registration,
     /// The only installation to use, if the Secret names one.
     pub only: Option<u64>,
-    /// The App's installations, or why they are unknown.
-    pub installations: Option<Result<Vec<Installation>, String>>,
-    /// The App's webhook, or why it is unknown. The inner `None` means that there is no webhook.
-    pub hook: Option<Result<Option<Hook>, String>>,
+    /// The App's installations; at most the one to use, if the Secret names one.
+    pub installations: Vec<Installation>,
+    pub hook: Option<Hook>,
     /// The App's newest webhook deliveries, newest first.
-    pub deliveries: Option<Result<Vec<Delivery>, String>>,
+    pub deliveries: Vec<Delivery>,
+}
+
+/// The App itself. <https://docs.github.com/rest/apps/apps#get-the-authenticated-app>
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Registration {
+    pub slug: String,
+    pub owner: Option<Login>,
+    pub html_url: String,
+    /// Permissions that the App requests.
+    pub permissions: Permissions,
+    pub events: Vec<String>,
+}
+
+impl Registration {
+    /// Returns the URL of the App's settings: `https://github.com/settings/apps/<slug>`, or the one
+    /// below its organization.
+    pub fn settings(&self) -> String {
+        let host = self.html_url.split('/').take(3).collect::<Vec<_>>().join("/");
+        match &self.owner {
+            Some(owner) if owner.kind == "Organization" => {
+                format!("{host}/organizations/{}/settings/apps/{}", owner.login, self.slug)
+            }
+            _ => format!("{host}/settings/apps/{}", self.slug),
+        }
+    }
 }
 
 /// An installation of the App.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct Installation {
-    /// Id of the installation.
     pub id: u64,
-    /// The account on which the App is installed.
-    pub account: String,
+    pub account: Option<Login>,
     /// URL of the installation's settings.
-    pub settings: String,
+    pub html_url: String,
     /// Permissions that the account accepted.
     pub permissions: Permissions,
-    /// Whether it is suspended.
-    pub suspended: bool,
-    /// Rate limit of the installation, or why no token could be obtained; `None` when none was
-    /// requested.
-    pub rate: Option<Result<Rate, String>>,
+    pub suspended_at: Option<String>,
 }
 
-/// Checks a connection that serves these PreviewRepositories.
-pub fn check(observed: &Observed, repositories: &[PreviewRepository], uses: &Uses) -> Vec<Finding> {
+/// Checks a connection that serves these PreviewRepositories. `identity` is the reason if it is
+/// unknown, and `ahead` by how much this machine's clock is ahead of GitHub's, if GitHub answered.
+pub fn check(
+    identity: &Result<Identity, String>,
+    ahead: Option<SignedDuration>,
+    repositories: &[PreviewRepository],
+    uses: &Uses,
+) -> Vec<Finding> {
     let subject = Subject::new("credentials");
-    let mut findings = match &observed.identity {
-        None => vec![subject.skipped("not checked: the Secret can't be read or used, see above")],
-        Some(Err(why)) => vec![subject.problem(why, rejected(why))],
-        Some(Ok(Identity::Token(token))) => of_token(&subject, token),
-        Some(Ok(Identity::App(app))) => {
-            let mut findings = vec![subject.ok(format!("valid for the App {}", app.slug))];
-            findings.extend(app_permissions::permissions(&app.permissions, &app.events, &app.settings, uses));
+    let mut findings = match identity {
+        Err(why) => vec![subject.problem(why, rejected(why))],
+        Ok(Identity::Token { login, scopes }) => of_token(&subject, login.as_deref(), scopes.as_deref()),
+        Ok(Identity::App(app)) => {
+            let App { registration, hook, deliveries, .. } = &**app;
+            let mut findings = vec![subject.ok(format!("valid for the App {}", registration.slug))];
+            findings.extend(app_permissions::permissions(registration, uses));
             findings.extend(installations(app, repositories, uses));
-            findings.extend(webhook(app, uses));
+            findings.push(deliveries::hook(hook.as_ref(), &registration.settings()));
+            if hook.is_some() {
+                findings.extend(app_permissions::events(registration, uses));
+                findings.push(deliveries::deliveries(deliveries, &registration.settings()));
+            }
             findings
         }
     };
-    if let Some(ahead) = observed.ahead {
-        let is_app = !matches!(observed.identity, Some(Ok(Identity::Token(_))));
-        findings.insert(1, clock(ahead, is_app));
+    if let Some(ahead) = ahead {
+        findings.insert(1, clock(ahead, !matches!(identity, Ok(Identity::Token { .. }))));
     }
     findings
 }
@@ -139,159 +141,71 @@ fn clock(ahead: SignedDuration, is_app: bool) -> Finding {
     }
 }
 
-fn of_token(credentials: &Subject, token: &Token) -> Vec<Finding> {
-    let user = token.login.as_deref().unwrap_or("an unknown user");
+fn of_token(credentials: &Subject, login: Option<&str>, scopes: Option<&str>) -> Vec<Finding> {
     let permissions = Subject::new("permissions");
-    let mut findings = vec![credentials.ok(format!("valid token of {user}"))];
-    findings.push(match &token.scopes {
-        Some(scopes) if scopes.iter().any(|scope| scope == "repo") => {
+    let permissions = match scopes {
+        Some(scopes) if scopes.split(',').any(|scope| scope.trim() == "repo") => {
             permissions.ok("classic token with the scope repo; an App would need less")
         }
         Some(scopes) => permissions.problem(
-            format!("classic token without the scope repo (it has: {})", some_of(scopes, 5)),
+            format!("classic token without the scope repo (it has: {scopes})"),
             "create one with the scope repo; or better an App, or a fine-grained token",
         ),
         None => permissions.skipped(
             "unknown: GitHub reports them of classic tokens only; see the condition Synced of each PreviewRepository",
         ),
-    });
-    findings.extend(token.rate.map(|rate| rate_limit("rate limit", rate)));
-    findings.push(Subject::new("webhook").skipped(
+    };
+    let webhook = Subject::new("webhook").skipped(
         "not checked: only administrators of a repository may read its webhooks; see its settings under Webhooks, Recent deliveries",
-    ));
-    findings
-}
-
-fn rate_limit(what: impl Into<String>, rate: Rate) -> Finding {
-    let subject = Subject::new(what);
-    let message = format!("{} of {} requests remain this hour", rate.remaining, rate.limit);
-    if rate.remaining.saturating_mul(10) < rate.limit {
-        subject.warning(
-            message,
-            "raise --sweep-interval, set up webhooks, or create separate credentials for other programs that use these",
-        )
-    } else {
-        subject.ok(message)
-    }
+    );
+    let user = login.unwrap_or("an unknown user");
+    vec![credentials.ok(format!("valid token of {user}")), permissions, webhook]
 }
 
 fn installations(app: &App, repositories: &[PreviewRepository], uses: &Uses) -> Vec<Finding> {
     let subject = Subject::new("installations");
-    let all = match &app.installations {
-        None => return Vec::new(),
-        Some(Err(why)) => {
-            return vec![subject.problem(format!("can't be listed: {why}"), "run the doctor again")];
-        }
-        Some(Ok(all)) => all,
-    };
-    let install = format!("install it: {}/installations", app.settings);
-    let chosen: Vec<&Installation> =
-        all.iter().filter(|one| app.only.is_none_or(|only| only == one.id)).collect();
-    if chosen.is_empty() {
-        return vec![match app.only {
-            Some(id) => subject.problem(
-                format!("the App has no installation {id}"),
-                "correct installationId in the Secret, or remove it: Matinee finds the installation by the repository",
-            ),
-            None => subject.problem("the App is not installed", install),
-        }];
+    if let (Some(id), []) = (app.only, &*app.installations) {
+        return vec![subject.problem(
+            format!("the App has no installation {id}"),
+            "correct installationId in the Secret, or remove it: Matinee finds the installation by the repository",
+        )];
     }
-    let serves = |one: &Installation, repository: &PreviewRepository| {
-        let owner = repository.spec.repository.split('/').next().unwrap_or_default();
-        one.account.eq_ignore_ascii_case(owner)
-    };
+    if app.installations.is_empty() {
+        let install = format!("install it: {}/installations", app.registration.settings());
+        return vec![subject.problem("the App is not installed", install)];
+    }
     let mut findings = Vec::new();
-    let left_out: Vec<String> = repositories
-        .iter()
-        .filter(|repository| !chosen.iter().any(|one| serves(one, repository)))
-        .map(|repository| {
-            let (namespace, name) = (repository.namespace().unwrap_or_default(), repository.name_any());
-            format!("PreviewRepository {namespace}/{name} ({})", repository.spec.repository)
-        })
-        .collect();
-    if !left_out.is_empty() {
-        findings.push(subject.problem(
-            format!("the App is not installed on the owner of {}", some_of(left_out, NAMED)),
-            format!("{install}; or correct spec.repository"),
-        ));
-    }
-    for one in &chosen {
-        let is_needed = repositories.iter().any(|repository| serves(one, repository));
-        findings.extend(suspended(&subject, one, is_needed));
-        findings.extend(pending(&subject, app, one, is_needed, uses));
+    for one in &app.installations {
+        let account = one.account.as_ref().map_or("an unknown account", |account| &account.login);
+        let is_needed = repositories.iter().any(|repository| {
+            let owner = repository.spec.repository.split('/').next();
+            owner.is_some_and(|owner| owner.eq_ignore_ascii_case(account))
+        });
+        // Without a PreviewRepository that needs it, nothing fails yet.
+        let trouble = |is_needed, message: String, remedy: String| {
+            if is_needed { subject.problem(message, remedy) } else { subject.warning(message, remedy) }
+        };
+        if one.suspended_at.is_some() {
+            findings.push(trouble(
+                is_needed,
+                format!("the installation on {account} is suspended"),
+                format!("ask its owner to unsuspend it: {}", one.html_url),
+            ));
+        }
+        let open = app_permissions::above(&app.registration.permissions, |word| {
+            app_permissions::granted(&one.permissions, word)
+        });
+        if !open.is_empty() {
+            findings.push(trouble(
+                is_needed && app_permissions::are_insufficient(&one.permissions, uses),
+                format!("{account} hasn't accepted the App's new permissions: {}", open.join(", ")),
+                format!("ask its owner to accept them: {}", one.html_url),
+            ));
+        }
     }
     if findings.is_empty() {
-        findings.push(subject.ok(format!("on {}", some_of(chosen.iter().map(|one| &one.account), 5))));
-    }
-    for one in chosen {
-        let what = format!("rate limit of the installation on {}", one.account);
-        match &one.rate {
-            Some(Ok(rate)) => findings.push(rate_limit(what, *rate)),
-            // Another finding reports the suspension already.
-            Some(Err(_)) if one.suspended => {}
-            Some(Err(why)) => findings.push(
-                Subject(what).problem(format!("can't get a token: {why}"), format!("see {}", one.settings)),
-            ),
-            None => {}
-        }
-    }
-    findings
-}
-
-/// Creates a problem if a PreviewRepository needs the installation, otherwise a warning.
-fn trouble(subject: &Subject, is_needed: bool, message: String, remedy: String) -> Finding {
-    if is_needed { subject.problem(message, remedy) } else { subject.warning(message, remedy) }
-}
-
-fn suspended(subject: &Subject, one: &Installation, is_needed: bool) -> Option<Finding> {
-    let remedy = format!("ask its owner to unsuspend it: {}", one.settings);
-    one.suspended.then(|| {
-        trouble(subject, is_needed, format!("the installation on {} is suspended", one.account), remedy)
-    })
-}
-
-/// Reports permissions that the App requests and this account hasn't accepted.
-fn pending(
-    subject: &Subject,
-    app: &App,
-    one: &Installation,
-    is_needed: bool,
-    uses: &Uses,
-) -> Option<Finding> {
-    let rank = |level: Option<&String>| match level.map(String::as_str) {
-        None => 0,
-        Some("read") => 1,
-        Some("write") => 2,
-        Some(_) => 3,
-    };
-    let open: Vec<String> = app
-        .permissions
-        .iter()
-        .filter(|(word, level)| rank(one.permissions.get(*word)) < rank(Some(level)))
-        .map(|(word, level)| format!("{word}: {level}"))
-        .collect();
-    let message = format!("{} hasn't accepted the App's new permissions: {}", one.account, open.join(", "));
-    let remedy = format!("ask its owner to accept them: {}", one.settings);
-    let is_needed = is_needed && !app_permissions::missing(&one.permissions, uses).is_empty();
-    (!open.is_empty()).then(|| trouble(subject, is_needed, message, remedy))
-}
-
-fn webhook(app: &App, uses: &Uses) -> Vec<Finding> {
-    let again = "run the doctor again";
-    let hook = match &app.hook {
-        None => return Vec::new(),
-        Some(Err(why)) => {
-            return vec![Subject::new("webhook").problem(format!("can't be read: {why}"), again)];
-        }
-        Some(Ok(hook)) => hook.as_ref(),
-    };
-    let mut findings = deliveries::hook(hook, &app.settings);
-    if hook.is_some_and(|hook| !hook.url.is_empty()) {
-        findings.extend(app_permissions::events(&app.events, &app.settings, uses));
-        findings.extend(app.deliveries.as_ref().map(|all| match all {
-            Ok(all) => deliveries::deliveries(all, &app.settings),
-            Err(why) => Subject::new("deliveries").problem(format!("can't be listed: {why}"), again),
-        }));
+        let accounts = app.installations.iter().flat_map(|one| &one.account).map(|account| &account.login);
+        findings.push(subject.ok(format!("on {}", some_of(accounts, 5))));
     }
     findings
 }

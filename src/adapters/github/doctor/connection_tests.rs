@@ -8,26 +8,26 @@ use crate::core::doctor::repositories::tests::repository;
 fn app() -> App {
     let permissions = grants(&[("deployments", "write"), ("metadata", "read"), ("pull_requests", "read")]);
     App {
-        slug: "matinee".into(),
-        settings: "https://github.com/settings/apps/matinee".into(),
-        permissions: permissions.clone(),
-        events: vec!["deployment".into(), "pull_request".into()],
+        registration: Registration {
+            slug: "matinee".into(),
+            owner: None,
+            html_url: "https://github.com/apps/matinee".into(),
+            permissions: permissions.clone(),
+            events: vec!["deployment".into(), "pull_request".into()],
+        },
         only: None,
-        installations: Some(Ok(vec![Installation {
+        installations: vec![Installation {
             id: 7,
-            account: "Acme".into(),
-            settings: "https://github.com/organizations/acme/settings/installations/7".into(),
+            account: Some(Login { login: "Acme".into(), kind: "Organization".into() }),
+            html_url: "https://github.com/organizations/acme/settings/installations/7".into(),
             permissions,
-            suspended: false,
-            rate: Some(Ok(Rate { limit: 5000, remaining: 4900 })),
-        }])),
-        hook: Some(Ok(Some(Hook {
-            url: "https://m.example.com/webhooks/github".into(),
-            content_type: "json".into(),
-            signed: true,
-            insecure: false,
-        }))),
-        deliveries: Some(Ok(vec![Delivery { guid: "a".into(), status: "OK".into(), code: 202 }])),
+            suspended_at: None,
+        }],
+        hook: Some(Hook {
+            url: Some("https://m.example.com/webhooks/github".into()),
+            insecure_ssl: json!("0"),
+        }),
+        deliveries: vec![Delivery { guid: "a".into(), status: "OK".into(), status_code: 202 }],
     }
 }
 
@@ -38,9 +38,9 @@ fn previews() -> PreviewRepository {
 /// Returns all problems of an App that serves one PreviewRepository with previews.
 fn troubles(app: App) -> Vec<Finding> {
     let repositories = [previews()];
-    let observed =
-        Observed { ahead: Some(SignedDuration::ZERO), identity: Some(Ok(Identity::App(Box::new(app)))) };
-    let mut all = check(&observed, &repositories, &Uses::of(&repositories, &[]));
+    let identity = Ok(Identity::App(Box::new(app)));
+    let uses = Uses::of(&repositories, &[]);
+    let mut all = check(&identity, Some(SignedDuration::ZERO), &repositories, &uses);
     all.retain(|finding| matches!(finding.verdict, Verdict::Warning | Verdict::Problem));
     assert!(all.iter().all(|finding| finding.remedy.is_some()), "{all:?}");
     all
@@ -48,7 +48,7 @@ fn troubles(app: App) -> Vec<Finding> {
 
 fn installed(change: impl FnOnce(&mut Installation)) -> App {
     let mut app = app();
-    change(&mut app.installations.as_mut().unwrap().as_mut().unwrap()[0]);
+    change(&mut app.installations[0]);
     app
 }
 
@@ -76,24 +76,19 @@ fn rejected_credentials_have_a_remedy_by_cause() {
         ("GitHub did not answer: GET /app: connection refused", "spec.forge.github.url"),
         ("GitHub credentials: GET /app: 401 Bad credentials", "appId and privateKey"),
     ] {
-        let observed = Observed { ahead: None, identity: Some(Err(why.to_owned())) };
-        let found = check(&observed, &[], &Uses::default());
+        let found = check(&Err(why.to_owned()), None, &[], &Uses::default());
         assert_eq!((found.len(), found[0].verdict), (1, Verdict::Problem));
         assert_eq!(found[0].message, why);
         assert!(found[0].remedy.as_ref().unwrap().contains(remedy), "{found:?}");
     }
-    let untried = check(&Observed::default(), &[], &Uses::default());
-    assert_eq!(untried[0].verdict, Verdict::Skipped);
 }
 
 #[test]
 fn a_clock_far_ahead_is_a_problem_for_apps() {
     let with = |seconds, identity| {
-        let observed =
-            Observed { ahead: Some(SignedDuration::from_secs(seconds)), identity: Some(Ok(identity)) };
-        check(&observed, &[], &Uses::default())[1].clone()
+        check(&Ok(identity), Some(SignedDuration::from_secs(seconds)), &[], &Uses::default())[1].clone()
     };
-    let token = || Identity::Token(Token::default());
+    let token = || Identity::Token { login: None, scopes: None };
     let as_app = || Identity::App(Box::new(app()));
     assert_eq!(with(-20, as_app()).verdict, Verdict::Ok);
     assert_eq!(with(45, as_app()).verdict, Verdict::Warning);
@@ -105,61 +100,44 @@ fn a_clock_far_ahead_is_a_problem_for_apps() {
 }
 
 #[test]
-fn a_token_is_judged_by_its_scopes_and_rate_limit() {
-    let of = |scopes: Option<&[&str]>, remaining| {
-        let token = Token {
-            login: Some("mona".into()),
-            scopes: scopes.map(|scopes| scopes.iter().map(|scope| (*scope).to_owned()).collect()),
-            rate: Some(Rate { limit: 5000, remaining }),
-        };
-        check(&Observed { ahead: None, identity: Some(Ok(Identity::Token(token))) }, &[], &Uses::default())
+fn a_token_is_judged_by_its_scopes() {
+    let of = |scopes: Option<&str>| {
+        let token = Identity::Token { login: Some("mona".into()), scopes: scopes.map(str::to_owned) };
+        check(&Ok(token), None, &[], &Uses::default())
     };
-    let classic = of(Some(&["repo", "user"]), 4000);
+    let classic = of(Some("user, repo"));
     assert_eq!(classic[0], Subject::new("credentials").ok("valid token of mona"));
     assert_eq!(classic[1].verdict, Verdict::Ok);
-    assert_eq!(classic[2], Subject::new("rate limit").ok("4000 of 5000 requests remain this hour"));
-    assert_eq!(classic[3].verdict, Verdict::Skipped);
-    assert!(classic[3].message.contains("only administrators"));
-    let weak = of(Some(&["public_repo"]), 4000);
+    assert_eq!(classic[2].verdict, Verdict::Skipped);
+    assert!(classic[2].message.contains("only administrators"));
+    let weak = of(Some("public_repo"));
     assert!(weak[1].verdict == Verdict::Problem && weak[1].remedy.is_some(), "{weak:?}");
-    assert_eq!(of(None, 4000)[1].verdict, Verdict::Skipped);
-    let spent = &of(None, 499)[2];
-    assert_eq!(spent.verdict, Verdict::Warning);
-    assert!(spent.remedy.as_ref().unwrap().contains("--sweep-interval"));
+    assert_eq!(of(None)[1].verdict, Verdict::Skipped);
 }
 
 #[test]
-fn an_app_must_be_installed_on_the_owners_of_repositories() {
-    let nowhere = App { installations: Some(Ok(Vec::new())), ..app() };
-    let (message, remedy) = trouble(nowhere, Verdict::Problem);
+fn an_app_must_have_an_installation() {
+    let (message, remedy) = trouble(App { installations: Vec::new(), ..app() }, Verdict::Problem);
     assert_eq!(message, "the App is not installed");
     assert_eq!(remedy, "install it: https://github.com/settings/apps/matinee/installations");
-    let (message, _) = trouble(installed(|one| one.account = "other".into()), Verdict::Problem);
-    assert_eq!(
-        message,
-        "the App is not installed on the owner of PreviewRepository team-shop/shop (acme/shop)"
-    );
-    let (message, remedy) = trouble(App { only: Some(8), ..app() }, Verdict::Problem);
+    let other = App { only: Some(8), installations: Vec::new(), ..app() };
+    let (message, remedy) = trouble(other, Verdict::Problem);
     assert!(message.contains("no installation 8") && remedy.contains("installationId"));
     assert_eq!(troubles(App { only: Some(7), ..app() }), []);
 }
 
 #[test]
 fn suspended_installation_is_a_problem_when_needed() {
-    let suspended = |one: &mut Installation| {
-        one.suspended = true;
-        one.rate = Some(Err("403 This installation has been suspended".into()));
-    };
-    let (message, remedy) = trouble(installed(suspended), Verdict::Problem);
+    let since = || Some("2026-01-01T00:00:00Z".to_owned());
+    let (message, remedy) = trouble(installed(|one| one.suspended_at = since()), Verdict::Problem);
     assert_eq!(message, "the installation on Acme is suspended");
     assert!(remedy.ends_with("/organizations/acme/settings/installations/7"));
     let mut other = app();
-    let all = other.installations.as_mut().unwrap().as_mut().unwrap();
-    all.push(Installation {
+    other.installations.push(Installation {
         id: 8,
-        account: "other".into(),
-        suspended: true,
-        permissions: all[0].permissions.clone(),
+        account: Some(Login { login: "other".into(), ..Login::default() }),
+        permissions: other.registration.permissions.clone(),
+        suspended_at: since(),
         ..Installation::default()
     });
     trouble(other, Verdict::Warning);
@@ -176,31 +154,44 @@ fn pending_permissions_are_reported() {
     assert_eq!(message, "Acme hasn't accepted the App's new permissions: deployments: write");
     assert!(remedy.contains("accept them"));
     let mut unused = app();
-    unused.permissions.insert("checks".into(), "read".into());
+    unused.registration.permissions.insert("checks".into(), "read".into());
     let (message, _) = trouble(unused, Verdict::Warning);
     assert!(message.ends_with("checks: read"), "nobody needs it yet: {message}");
 }
 
 #[test]
-fn an_installation_without_token_or_requests_is_reported() {
-    let (message, _) =
-        trouble(installed(|one| one.rate = Some(Err("404 Not Found".into()))), Verdict::Problem);
-    assert_eq!(message, "can't get a token: 404 Not Found");
-    let (message, _) =
-        trouble(installed(|one| one.rate = Some(Ok(Rate { limit: 5000, remaining: 3 }))), Verdict::Warning);
-    assert_eq!(message, "3 of 5000 requests remain this hour");
+fn events_and_deliveries_are_checked_only_with_a_webhook() {
+    let none =
+        App { hook: None, registration: Registration { events: Vec::new(), ..app().registration }, ..app() };
+    let (message, _) = trouble(none, Verdict::Warning);
+    assert!(message.contains("the App has none"), "{message}");
+    let failed = Delivery { guid: "b".into(), status: String::new(), status_code: 403 };
+    let (_, remedy) = trouble(App { deliveries: vec![failed], ..app() }, Verdict::Problem);
+    assert!(remedy.contains("the secrets differ"));
+    let mut unsubscribed = app();
+    unsubscribed.registration.events = vec!["pull_request".into()];
+    let (message, _) = trouble(unsubscribed, Verdict::Warning);
+    assert!(message.contains("\"Deployments\""), "{message}");
 }
 
 #[test]
-fn events_and_deliveries_are_checked_only_with_a_webhook() {
-    let none = App { hook: Some(Ok(None)), events: Vec::new(), deliveries: Some(Err("404".into())), ..app() };
-    let (message, _) = trouble(none, Verdict::Warning);
-    assert!(message.contains("the App has none"), "{message}");
-    let (message, _) = trouble(App { deliveries: Some(Err("no answer".into())), ..app() }, Verdict::Problem);
-    assert!(message.contains("can't be listed: no answer"));
-    let failed = Delivery { guid: "b".into(), status: String::new(), code: 403 };
-    let (_, remedy) = trouble(App { deliveries: Some(Ok(vec![failed])), ..app() }, Verdict::Problem);
-    assert!(remedy.contains("the secrets differ"));
-    let (message, _) = trouble(App { events: vec!["pull_request".into()], ..app() }, Verdict::Warning);
-    assert!(message.contains("\"Deployments\""), "{message}");
+fn an_organizations_app_is_set_up_there() {
+    let settings = |kind: &str| {
+        let owner = Some(Login { login: "acme".into(), kind: kind.into() });
+        let html_url = "https://ghe.example.com/github-apps/m".into();
+        Registration { slug: "m".into(), owner, html_url, ..Registration::default() }.settings()
+    };
+    assert_eq!(settings("Organization"), "https://ghe.example.com/organizations/acme/settings/apps/m");
+    assert_eq!(settings("User"), "https://ghe.example.com/settings/apps/m");
+}
+
+#[test]
+fn answers_of_github_may_have_gaps() {
+    let installation: Installation =
+        serde_json::from_value(json!({"id": 7, "account": null, "suspended_at": null})).unwrap();
+    assert_eq!(installation, Installation { id: 7, ..Installation::default() });
+    let hook: Hook = serde_json::from_value(json!({"url": null, "insecure_ssl": 0})).unwrap();
+    assert_eq!(hook.url, None);
+    let registration: Registration = serde_json::from_value(json!({"slug": "m", "owner": null})).unwrap();
+    assert_eq!(registration.slug, "m");
 }
