@@ -321,7 +321,7 @@ pub struct Isolation {
     pub default_limits: BTreeMap<String, Quantity>,
     /// Kinds of Service that previews may have, besides those with a cluster IP. Default: none.
     /// `LoadBalancer` and `NodePort` also need a larger `quota`.
-    #[schemars(length(max = 4))]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "set"))]
     pub allowed_services: Vec<ServiceAccess>,
     /// Network traffic to and from previews.
     pub network: NetworkIsolation,
