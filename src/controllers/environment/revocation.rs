@@ -70,7 +70,7 @@ async fn end_in_time(
     {
         return stop;
     }
-    revocation::announced(mistake, ends).into()
+    revocation::announced(&mistake, ends).into()
 }
 
 /// Deletes the environment if its lifetime is over or its pull request is closed.

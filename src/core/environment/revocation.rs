@@ -49,8 +49,9 @@ pub fn is_withdrawal(environment: &PreviewEnvironment, refusal: Reason) -> bool 
 }
 
 /// Adds to a mistake when the environment is deleted because of it.
-pub fn announced(mistake: Mistake, ends: Timestamp) -> Mistake {
-    Mistake { message: format!("{}; Matinee deletes the environment at {ends}", mistake.message), ..mistake }
+pub fn announced(mistake: &Mistake, ends: Timestamp) -> Mistake {
+    let message = format!("{}; Matinee deletes the environment at {ends}", mistake.message);
+    Mistake { reason: mistake.reason, message }
 }
 
 #[cfg(test)]
