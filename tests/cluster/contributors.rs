@@ -20,7 +20,6 @@ tests![
     a_forks_pull_request_has_nothing,
     a_fork_is_told_by_id_whoever_asks_for_it,
     a_head_whose_repository_is_gone_is_a_forks,
-    a_draft_waits_until_it_is_ready,
     a_bots_pull_request_has_nothing,
     forks_drafts_and_bots_have_previews_where_both_say_so,
 ];
@@ -144,26 +143,6 @@ async fn a_head_whose_repository_is_gone_is_a_forks(stage: &Stage) -> Result<()>
     github.add_fault(fault).await?;
     github.mark_ready(&project.repository, pull.number).await?;
     has_nothing(stage, &project, pull.number, "ForkNotAllowed", &["fork"]).await
-}
-
-async fn a_draft_waits_until_it_is_ready(stage: &Stage) -> Result<()> {
-    let project = stage.project(NewProject::new("people-draft")).await?;
-    let github = stage.github();
-    let sha = github.push(&project.repository, "feature").await?;
-    let new = NewPullRequest { head: "feature".into(), draft: true, ..NewPullRequest::default() };
-    let pull = github.open(&project.repository, new).await?;
-    has_nothing(stage, &project, pull.number, "DraftNotAllowed", &["draft", "drafts"]).await?;
-
-    github.mark_ready(&project.repository, pull.number).await?;
-    let deployment = stage.deployed(&project, &sha, "success", SOON).await?;
-    shows(stage, url_of(&deployment)?, &sha[..7]).await?;
-    // The pull request is converted to a draft: the environment says so, and stays.
-    github.convert_to_draft(&project.repository, pull.number).await?;
-    swept(stage, &project).await?;
-    let found = environment(stage, &project, pull.number).await?;
-    ensure!(found.metadata.deletion_timestamp.is_none(), "it was deleted: {}", conditions(&found));
-    github.close(&project.repository, pull.number).await?;
-    gone(stage, &project, pull.number).await
 }
 
 async fn a_bots_pull_request_has_nothing(stage: &Stage) -> Result<()> {

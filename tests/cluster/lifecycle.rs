@@ -17,12 +17,10 @@ use crate::support::{
 };
 
 tests![
-    expiry_ends_it_until_the_next_push,
     a_label_opens_a_preview_and_closing_ends_it,
     a_push_moves_the_url_to_the_new_revision,
     reopening_brings_it_back_and_merging_ends_it,
     closed_again_within_the_same_second_it_is_gone,
-    without_its_label_it_ends,
     an_object_taken_out_of_the_template_is_removed,
     a_url_leads_to_each_endpoint,
 ];
@@ -307,31 +305,6 @@ async fn closed_twice(stage: &Stage, project: &Project, number: u64) -> Result<b
     Ok(first == second)
 }
 
-async fn without_its_label_it_ends(stage: &Stage) -> Result<()> {
-    let name = "life-unlabel";
-    let yaml = repository_yaml(name, "standard", "{labels: [preview]}", "");
-    let project = stage.project(NewProject::new(name).repository(&yaml)).await?;
-    let github = stage.github();
-    let pull = open(stage, &project, "feature").await?;
-    github.label(&project.repository, pull.number, "Preview").await?;
-    let first = stage.deployed(&project, &pull.sha, "success", SOON).await?;
-
-    github.unlabel(&project.repository, pull.number, "Preview").await?;
-    gone(stage, &project, pull.number).await?;
-    // GitHub never repeats a delivery by itself, but a person may redeliver it.
-    for delivery in github.deliveries(project.hook.context("no hook")?).await? {
-        if delivery.event == "deployment" {
-            github.redeliver(project.hook.context("no hook")?, delivery.id).await?;
-        }
-    }
-    it_stays_gone(stage, &project, pull.number).await.context("after an old delivery was sent again")?;
-
-    github.label(&project.repository, pull.number, "preview").await?;
-    let second = stage.deployed(&project, &pull.sha, "success", SOON).await?;
-    ensure!(second.id != first.id, "a deployment that was over lives again: {second:#?}");
-    Ok(())
-}
-
 async fn an_object_taken_out_of_the_template_is_removed(stage: &Stage) -> Result<()> {
     let new = NewProject::new("life-prune");
     let usual = new.template_object()?;
@@ -397,55 +370,4 @@ async fn a_url_leads_to_each_endpoint(stage: &Stage) -> Result<()> {
         ensure!(answer.status == 200, "{host} answers {answer:?}");
     }
     Ok(())
-}
-
-async fn expiry_ends_it_until_the_next_push(stage: &Stage) -> Result<()> {
-    let name = "life-expiry";
-    let yaml = repository_yaml(name, "standard", "{}", "    lifetime: {deleteAfter: 40s}\n");
-    let project = stage.project(NewProject::new(name).repository(&yaml)).await?;
-    let github = stage.github();
-    let (pull, first) = live(stage, &project, "feature").await?;
-    let over = async |id: u64| {
-        stage
-            .wait_for("the environment expires", END + Duration::from_secs(40), async || {
-                let found =
-                    stage.environments(&project.namespace).get_opt(&name_of(&project, pull.number)).await?;
-                if let Some(found) = found {
-                    bail!("{}", conditions(&found));
-                }
-                let all = deployments_of(stage, &project, &github_environment(pull.number)).await?;
-                let ours = all.iter().find(|deployment| deployment.id == id);
-                ensure!(
-                    ours.and_then(|deployment| deployment.state.as_deref()) == Some("inactive"),
-                    "{all:#?}"
-                );
-                Ok(())
-            })
-            .await
-    };
-    over(first.id).await?;
-
-    // The pull request is still open, and old webhooks of it may arrive again.
-    for delivery in github.deliveries(project.hook.context("no hook")?).await? {
-        if !delivery.redelivery {
-            github.redeliver(project.hook.context("no hook")?, delivery.id).await?;
-        }
-    }
-    github.comment(&project.repository, pull.number, "octocat", "still there?").await?;
-    settle(stage, &project).await?;
-    swept(stage, &project).await?;
-    let found = stage.environments(&project.namespace).get_opt(&name_of(&project, pull.number)).await?;
-    ensure!(
-        found.is_none(),
-        "it came back without a push: {}",
-        found.map_or_else(String::new, |found| conditions(&found))
-    );
-    let all = deployments_of(stage, &project, &github_environment(pull.number)).await?;
-    ensure!(all.len() == 1, "it was asked for again without a push: {all:#?}");
-
-    let sha = github.push(&project.repository, "feature").await?;
-    let second = stage.deployed(&project, &sha, "success", SOON).await?;
-    shows(stage, url_of(&second)?, &sha[..7]).await?;
-    github.close(&project.repository, pull.number).await?;
-    gone(stage, &project, pull.number).await
 }

@@ -1,11 +1,10 @@
-//! Each push gets one deployment and each deployment ends: several branches in one environment,
-//! many pushes in a row, repeated deliveries, and names that two environments would share.
+//! Each push gets one deployment and each deployment ends: branches that another tool deploys,
+//! many pushes in a row, and repeated deliveries.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use kube::ResourceExt as _;
-use kube::api::ListParams;
 use playground::stage::github::types::{DeliveryMode, Shuffle, ShuffleOrder};
 use playground::stage::{CLASS, NewProject, Project, Stage, condition, conditions};
 use serde_json::json;
@@ -13,18 +12,15 @@ use serde_json::json;
 use crate::harness::tests;
 use crate::promotion::{deployed, requests};
 use crate::quiescence::{at_rest, calls, versions, writes};
-use crate::support::{END, SOON, deployments_of, open, refused, settle, states, swept};
+use crate::support::{END, deployments_of, open, settle, states, swept};
 
 tests![
-    two_branches_in_one_environment_are_each_deployed_once,
     two_branches_whose_image_is_missing_are_each_deployed_once(node),
     two_branches_that_another_tool_deploys_are_each_deployed_once,
     a_sweep_that_finds_several_branches_deploys_one,
-    a_push_back_is_deployed_though_the_commit_in_between_was_not,
     every_deployment_of_many_pushes_comes_to_an_end,
     a_deployment_that_is_reported_after_a_newer_one_comes_to_an_end,
     a_delivery_that_is_sent_again_writes_nothing,
-    two_environments_of_one_name_are_reported,
     a_delivery_that_is_sent_again_after_a_restart_writes_nothing(alone),
 ];
 
@@ -75,20 +71,6 @@ async fn once_each(stage: &Stage, project: &Project) -> Result<()> {
     Ok(())
 }
 
-async fn two_branches_in_one_environment_are_each_deployed_once(stage: &Stage) -> Result<()> {
-    let deploy = "    deploy: {template: {ref: {name: pushes-two}}}\n";
-    let project = two_branches(stage, NewProject::new("pushes-two"), deploy).await?;
-    once_each(stage, &project).await?;
-    // A push back to one of the commits is another push.
-    let github = stage.github();
-    let first = commits(stage, &project, "staging").await?.into_iter().rev().nth(1).context("one alone")?;
-    let next = github.push(&project.repository, "main").await?;
-    deployed(stage, &project, "staging", &next, "success").await?;
-    github.set_ref(&project.repository, "refs/heads/main", &first).await?;
-    newest_is(stage, &project, &first).await?;
-    deployed(stage, &project, "staging", &first, "success").await.map(|_| ())
-}
-
 async fn two_branches_whose_image_is_missing_are_each_deployed_once(stage: &Stage) -> Result<()> {
     let deploy = "    deploy: {template: {ref: {name: pushes-image}}}\n";
     let new = NewProject::new("pushes-image").image("localhost/pushes-image:none");
@@ -121,25 +103,6 @@ async fn a_sweep_that_finds_several_branches_deploys_one(stage: &Stage) -> Resul
     let later = commits(stage, &project, "staging").await?;
     ensure!(found == later, "deployed without a push: {found:?}, then {later:?}");
     Ok(github.set_delivery_mode(hook, DeliveryMode::default()).await?)
-}
-
-async fn a_push_back_is_deployed_though_the_commit_in_between_was_not(stage: &Stage) -> Result<()> {
-    let deploy = "    gates: {approvals: 1}\n";
-    let project = two_branches(stage, NewProject::new("pushes-back"), deploy).await?;
-    let github = stage.github();
-    let first = github.push(&project.repository, "main").await?;
-    crate::promotion::waits(stage, &project, "staging", &first, ("Approved", "Unknown", "ApprovalsMissing"))
-        .await?;
-    let second = github.push(&project.repository, "main").await?;
-    crate::promotion::waits(stage, &project, "staging", &second, ("Approved", "Unknown", "ApprovalsMissing"))
-        .await?;
-    crate::promotion::waits(stage, &project, "staging", &first, ("Ready", "False", "Superseded")).await?;
-    github.set_ref(&project.repository, "refs/heads/main", &first).await?;
-    crate::promotion::waits(stage, &project, "staging", &first, ("Ready", "Unknown", "ApprovalsMissing"))
-        .await?;
-    crate::promotion::waits(stage, &project, "staging", &second, ("Ready", "False", "Superseded"))
-        .await
-        .map(|_| ())
 }
 
 /// Waits until every deployment and every DeploymentRequest of an environment has ended.
@@ -243,53 +206,4 @@ async fn a_delivery_that_is_sent_again_after_a_restart_writes_nothing(stage: &St
     stage.operator().restart().await?;
     swept(stage, &project).await?;
     sent_again(stage, &project, number).await
-}
-
-async fn two_environments_of_one_name_are_reported(stage: &Stage) -> Result<()> {
-    let environments = |entry: &str| {
-        format!(
-            "  - name: {entry}\n    trigger: {{push: {{branches: [main]}}}}\n    deploy: {{template: {{ref: {{name: pushes}}}}}}\n"
-        )
-    };
-    let first = crate::promotion::project(stage, "pushes", &environments("name-staging"), true).await?;
-    let sha = stage.github().push(&first.repository, "main").await?;
-    deployed(stage, &first, "name-staging", &sha, "success").await?;
-    // Another GitHub repository of the same team.
-    let yaml = format!(
-        "apiVersion: matinee.dev/v1alpha1\nkind: PreviewRepository\nmetadata: {{name: pushes-name}}\nspec:\n  repository: acme/pushes-name\n  \
-         className: {CLASS}\n  environments:\n{}",
-        environments("staging")
-    );
-    let new = NewProject::new("pushes-name").namespace(&first.namespace).repository(&yaml);
-    let second = stage.project(new).await?;
-    let repositories = stage.repositories(&second.namespace);
-    let why = refused(stage, &repositories, "pushes-name", "Accepted", "NameTaken").await?;
-    ensure!(why.contains("pushes-name-staging") && why.contains("name-staging"), "{why}");
-    // Matinee creates no deployment, and reports on somebody else's deployment why it doesn't
-    // deploy it.
-    let sha = stage.github().push(&second.repository, "main").await?;
-    let body = json!({"ref": sha, "environment": "staging", "auto_merge": false, "required_contexts": []});
-    let path = format!("repos/{}/deployments", second.repository);
-    let (status, answer) = stage.gh_api("POST", &path, Some(&body)).await?;
-    ensure!(status == 201, "GitHub answered {status}: {answer}");
-    let error = deployed(stage, &second, "staging", &sha, "error").await?;
-    let told = error.statuses.last().map(|status| status.description.clone()).unwrap_or_default();
-    ensure!(told.starts_with("NameTaken"), "{told}");
-    swept(stage, &second).await?;
-    let all = deployments_of(stage, &second, "staging").await?;
-    ensure!(all.len() == 1 && all[0].statuses.len() == 1, "{all:#?}");
-    // The first one's environment is unchanged.
-    let kept = stage.environments(&first.namespace).list(&ListParams::default()).await?.items;
-    ensure!(
-        kept.len() == 1 && kept[0].data["spec"]["repositoryRef"]["name"] == "pushes",
-        "{}",
-        kept.iter().map(conditions).collect::<String>()
-    );
-    stage
-        .wait_for("the first one's deployment is live still", SOON, async || {
-            let all = deployments_of(stage, &first, "name-staging").await?;
-            ensure!(all.last().is_some_and(|newest| newest.state.as_deref() == Some("success")), "{all:#?}");
-            Ok(())
-        })
-        .await
 }
