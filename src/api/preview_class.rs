@@ -320,7 +320,8 @@ pub struct Isolation {
     #[schemars(schema_with = "quantities")]
     pub default_limits: BTreeMap<String, Quantity>,
     /// Kinds of Service that previews may have, besides those with a cluster IP. Default: none.
-    /// `LoadBalancer` and `NodePort` also need a larger `quota`.
+    /// `LoadBalancer` and `NodePort` also need a larger `quota` of `services.loadbalancers` and
+    /// `services.nodeports`; a load balancer usually counts as both.
     #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "set"))]
     pub allowed_services: Vec<ServiceAccess>,
     /// Network traffic to and from previews.
@@ -440,13 +441,13 @@ impl Default for ClassLifetime {
 }
 
 /// End of environments whose permission is withdrawn: the class no longer admits their repository,
-/// their entry, PreviewRepository or class was deleted, or the class no longer allows forks, drafts
-/// or bots.
+/// their entry or class was deleted, or the class or PreviewRepository no longer allows forks or
+/// bots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OnRevoked {
     /// Time after which Matinee deletes such an environment, counted from when it observes the
-    /// withdrawal. `0s` deletes it at once. Nothing happens if the permission is restored before.
+    /// withdrawal; at least 30 seconds. Nothing happens if the permission is restored before.
     /// Default: `1d`.
     pub delete_after: Duration,
 }

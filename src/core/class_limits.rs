@@ -37,9 +37,17 @@ const LIMITS: [(&str, &str); 3] = [("cpu", "1"), ("memory", "512Mi"), ("ephemera
 /// Amounts by resource name.
 type Amounts = BTreeMap<String, Quantity>;
 
-/// Returns the hard limits of a namespace's ResourceQuota: the class's, over the defaults.
+/// Returns the hard limits of a namespace's ResourceQuota: the class's, over the defaults. A resource
+/// has two names, of which the class may use either.
 pub fn quota(isolation: &Isolation) -> Amounts {
-    merged(&QUOTA, &isolation.quota)
+    let is_named = |name: &str| {
+        let other = name.strip_prefix("requests.").map_or_else(|| format!("count/{name}"), str::to_owned);
+        // Pods that ended count only under one of the names.
+        name != "pods" && isolation.quota.contains_key(&other)
+    };
+    let mut quota = merged(&QUOTA, &isolation.quota);
+    quota.retain(|name, _| isolation.quota.contains_key(name) || !is_named(name));
+    quota
 }
 
 /// Returns the default requests of a container: the class's, over the defaults. A default is at most
@@ -300,15 +308,18 @@ mod tests {
 
     #[test]
     fn limits_of_a_class_are_merged_over_the_defaults() {
-        let class =
+        let merged_class =
             class(&json!({"quota": {"pods": 3, "count/cronjobs.batch": 1}, "defaultLimits": {"cpu": "2"}}));
-        let isolation = &class.spec.isolation;
+        let isolation = &merged_class.spec.isolation;
         let quota = quota(isolation);
         let amount = |name: &str| quota.get(name).map(|amount| amount.0.as_str());
         assert_eq!((amount("pods"), amount("count/cronjobs.batch")), (Some("3"), Some("1")));
         assert_eq!((amount("services.loadbalancers"), amount("requests.cpu")), (Some("0"), Some("2")));
         let limits = default_limits(isolation);
         assert_eq!((limits["cpu"].0.as_str(), limits["memory"].0.as_str()), ("2", "512Mi"));
+        let other_names = class(&json!({"quota": {"cpu": "16", "count/secrets": 5}}));
+        let other_names = super::quota(&other_names.spec.isolation);
+        assert!(!other_names.contains_key("requests.cpu") && !other_names.contains_key("secrets"));
         assert!(quota.contains_key("limits.ephemeral-storage") && limits.contains_key("ephemeral-storage"));
     }
 

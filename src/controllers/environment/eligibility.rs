@@ -1,4 +1,4 @@
-//! Step 3: checks that the deployment hasn't ended, that the pull request is open, that the revision
+//! Step 2: checks that the deployment hasn't ended, that the pull request is open, that the revision
 //! is its head, and that it may have an environment. Matinee asks GitHub again after each event of
 //! the pull request and each change of the PreviewRepository or class.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use super::{EnvironmentScope, Stop, delete, revocation};
+use super::{EnvironmentScope, Stop, delete, revocation as withdrawal};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, Origin, PreviewEnvironment, PullRequestSource,
     Refusal, Verification,
@@ -15,8 +15,9 @@ use crate::api::{
 use crate::controllers::request;
 use crate::core::environment::eligibility::{self, Eligibility};
 use crate::core::environment::resolve::Admitted;
+use crate::core::environment::revocation;
 use crate::core::environment::status::{self, Progress};
-use crate::core::forge::StatusState;
+use crate::core::forge::{PullRequest, StatusState};
 use crate::core::mistake::{Mistake, Reason};
 use crate::ports::ForgeError;
 use crate::runtime::failure::Failure;
@@ -102,6 +103,10 @@ pub(super) async fn verify(
         &revision.sha,
         triggered,
     );
+    let verdict = match verdict {
+        Eligibility::Over { .. } => verdict,
+        _ => lost(environment, admitted, &pull_request).map_or(verdict, Eligibility::Refused),
+    };
     let verification = |refusal| Verification {
         sha: revision.sha.clone(),
         deployment_id: revision.deployment_id,
@@ -142,6 +147,21 @@ pub(super) async fn verify(
     })
 }
 
+/// Returns why the environment lost its permission. A newer commit of the pull request doesn't give it
+/// back.
+fn lost(
+    environment: &PreviewEnvironment,
+    admitted: &Admitted<'_>,
+    pull_request: &PullRequest,
+) -> Option<Mistake> {
+    let Admitted { class, entry, .. } = *admitted;
+    let source = eligibility::source(pull_request);
+    let allowed = eligibility::kind_allowed(&class.spec.pull_requests, &class.name_any(), entry, &source);
+    allowed
+        .err()
+        .filter(|mistake| pull_request.open && revocation::is_withdrawal(environment, mistake.reason))
+}
+
 /// Ends the reconcile unless the revision may be deployed. Returns the pull request.
 pub(super) async fn settle(
     scope: &mut EnvironmentScope<'_>,
@@ -157,7 +177,7 @@ pub(super) async fn settle(
         }
         EnvironmentVerification::Refused(verification, mistake) => {
             scope.findings.verified = verification;
-            Err(revocation::refused(scope, admitted.class, mistake).await)
+            Err(withdrawal::refused(scope, admitted.class, mistake).await)
         }
         EnvironmentVerification::Superseded(head) => {
             if !status::is_superseded(environment.status.as_ref(), &environment.spec.revision) {

@@ -1,6 +1,7 @@
-//! Step 2: applies the guard rails of an environment: its namespace, and the objects that confine it. They
-//! come before the template's objects, and don't depend on the template: a class that becomes
-//! stricter confines running previews too, whatever is wrong with their templates.
+//! Step 4: applies the guard rails of an environment: its namespace, and the objects that confine it.
+//! They come before the template's objects, and don't depend on the template: a class that becomes
+//! stricter confines running previews too, whatever is wrong with their templates. A revision that
+//! the class doesn't admit keeps the guard rails that it has, because new ones may be looser.
 
 use std::time::Duration;
 
@@ -24,7 +25,10 @@ use crate::runtime::write;
 
 /// Applies the class's guard rails to the namespace that the environment already has. Without one,
 /// it does nothing: [`super::apply`] creates it.
-pub(super) async fn tighten(scope: &mut EnvironmentScope<'_>, class: &PreviewClass) -> Result<(), Stop> {
+pub(super) async fn apply_to_existing(
+    scope: &mut EnvironmentScope<'_>,
+    class: &PreviewClass,
+) -> Result<(), Stop> {
     let EnvironmentScope { environment, context, .. } = *scope;
     let Some(namespace) = own_namespace(environment, context) else { return Ok(()) };
     let (environment_name, class_name) = (environment.name_any(), class.name_any());

@@ -2,9 +2,9 @@
 //!
 //! 1. [`dereference`]: finds the objects to which the environment refers, and authorizes it.
 //!    [`revocation`] ends an environment that isn't authorized any more.
-//! 2. [`guard_rails`]: confines the namespace as the class now demands.
-//! 3. [`eligibility`]: checks the deployment and the pull request on GitHub.
-//! 4. [`lifetime`]: deletes the environment when its time is over.
+//! 2. [`eligibility`]: checks the deployment and the pull request on GitHub.
+//! 3. [`lifetime`]: deletes the environment when its time is over.
+//! 4. [`guard_rails`]: confines the namespace as the class now demands.
 //! 5. [`render`]: resolves the template, renders it and plans the objects.
 //! 6. [`apply`]: creates, updates and deletes the objects.
 //! 7. [`health`]: checks that the objects are healthy and that the URLs answer.
@@ -206,13 +206,12 @@ async fn steps(scope: &mut EnvironmentScope<'_>) -> Result<Progress, Stop> {
     let before = scope.environment.status.as_ref().and_then(|status| status.admission.as_ref());
     let admission = withdrawal::admission(&admitted, before);
     scope.findings.admission = Some(admission.clone());
-    let confined = guard_rails::tighten(scope, admitted.class).await;
     skipped_deployments::find(scope, &admitted).await;
     let verified = eligibility::verify(scope, &admitted).await?;
+    scope.findings.admission = Some(Admission { revoked_time: None, ..admission });
     lifetime::check(scope, &admitted, &verified).await?;
     let pull_request = eligibility::settle(scope, &admitted, verified).await?;
-    scope.findings.admission = Some(Admission { revoked_time: None, ..admission });
-    confined?;
+    guard_rails::apply_to_existing(scope, admitted.class).await?;
     let target = render::resolve(scope, &references, &admitted, pull_request.as_ref())?;
     let plan = render::plan(scope, &target)?;
     let applied = apply::apply(scope, &target, plan).await?;

@@ -1,13 +1,11 @@
 //! Ends environments whose permission was withdrawn, after the time that the class sets. Until then
-//! they keep running, under the class's guard rails, and still end with their pull request or their
-//! lifetime.
+//! they keep running, and still end with their pull request or their lifetime.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{EnvironmentScope, Stop, delete, guard_rails};
+use super::{EnvironmentScope, Stop, delete};
 use crate::api::{Admission, PreviewClass};
 use crate::controllers::request;
 use crate::core::environment::revocation;
@@ -24,15 +22,19 @@ pub(super) async fn not_admitted(scope: &mut EnvironmentScope<'_>, mistake: Mist
         // It never was admitted, so Matinee created nothing for it.
         return mistake.into();
     };
-    let class = scope.common().objects.classes.get("", &before.class_name);
-    let admission = revocation::withdrawn(&before, class.as_deref(), scope.now);
-    if let Some(stop) = over(scope, &admission).await {
+    scope.findings.keeps_reports = true;
+    if let Some(stop) = end_if_over(scope, &before).await {
         return stop;
     }
     if scope.environment.spec.pull_request.is_some() {
         scope.look_again_after(CHECK_AGAIN);
     }
-    end_in_time(scope, admission, class, mistake).await
+    if !revocation::is_revoked_by(mistake.reason) {
+        return mistake.into();
+    }
+    let class = scope.common().objects.classes.get("", &before.class_name);
+    let admission = revocation::withdrawn(&before, class.as_deref(), scope.now);
+    announce_or_end(scope, admission, mistake).await
 }
 
 /// Ends the reconcile of an environment whose pull request is refused, because of `mistake`.
@@ -41,40 +43,29 @@ pub(super) async fn refused(
     class: &PreviewClass,
     mistake: Mistake,
 ) -> Stop {
-    let admission = scope.findings.admission.clone();
-    match admission.filter(|_| revocation::is_withdrawal(scope.environment, mistake.reason)) {
-        Some(admission) => {
-            let admission = revocation::withdrawn(&admission, Some(class), scope.now);
-            end_in_time(scope, admission, None, mistake).await
+    let before = scope.environment.status.as_ref().and_then(|status| status.admission.clone());
+    match before.filter(|_| revocation::is_withdrawal(scope.environment, mistake.reason)) {
+        Some(before) => {
+            let admission = revocation::withdrawn(&before, Some(class), scope.now);
+            announce_or_end(scope, admission, mistake).await
         }
         None => mistake.into(),
     }
 }
 
-/// Records the withdrawal, and deletes the environment when its time is over. `class` still confines
-/// it until then.
-async fn end_in_time(
-    scope: &mut EnvironmentScope<'_>,
-    admission: Admission,
-    class: Option<Arc<PreviewClass>>,
-    mistake: Mistake,
-) -> Stop {
+/// Records the withdrawal, and deletes the environment when its time is over.
+async fn announce_or_end(scope: &mut EnvironmentScope<'_>, admission: Admission, mistake: Mistake) -> Stop {
     let ends = revocation::ends(&admission).unwrap_or(Timestamp::MAX);
     if ends <= scope.now {
         return end(scope, "Revoked", &mistake.message).await;
     }
     scope.findings.admission = Some(admission);
     scope.look_again_after(until(ends, scope.now));
-    if let Some(class) = class
-        && let Err(stop) = guard_rails::tighten(scope, &class).await
-    {
-        return stop;
-    }
     revocation::announced(&mistake, ends).into()
 }
 
 /// Deletes the environment if its lifetime is over or its pull request is closed.
-async fn over(scope: &mut EnvironmentScope<'_>, admission: &Admission) -> Option<Stop> {
+async fn end_if_over(scope: &mut EnvironmentScope<'_>, admission: &Admission) -> Option<Stop> {
     let status = scope.environment.status.as_ref()?;
     let expires = status.expiration_time.as_ref().and_then(|time| time.parse::<Timestamp>().ok());
     if let Some(expires) = expires {

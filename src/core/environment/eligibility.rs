@@ -224,7 +224,10 @@ pub fn command_allowed(
 
 /// Checks forks, drafts and bots: they have environments only where the PreviewRepository requests
 /// it and the class allows it.
-fn kind_allowed(
+///
+/// # Errors
+/// `ForkNotAllowed`, `DraftNotAllowed`, `BotNotAllowed`.
+pub fn kind_allowed(
     class: &ClassPullRequests,
     class_name: &str,
     environment: &RepositoryEnvironment,

@@ -33,19 +33,37 @@ pub fn withdrawn(before: &Admission, class: Option<&PreviewClass>, now: Timestam
     }
 }
 
+/// Shortest time from a withdrawal to the deletion. Somebody may replace a class with two commands, or
+/// move the annotation of the default class.
+const SHORTEST: SignedDuration = SignedDuration::from_secs(30);
+
 /// Returns when an environment with a withdrawn admission is deleted; `None` while it is admitted.
 pub fn ends(admission: &Admission) -> Option<Timestamp> {
     let since = admission.revoked_time.as_ref()?.0;
     let wait = SignedDuration::try_from(admission.delete_after.as_std()).ok();
+    let wait = wait.map(|wait| wait.max(SHORTEST));
     Some(wait.and_then(|wait| since.checked_add(wait).ok()).unwrap_or(Timestamp::MAX))
 }
 
-/// Whether a refused pull request may not have the environment that it has, as opposed to a mistake
-/// that keeps only the newest revision from being deployed.
+/// Whether a mistake withdraws the permission of an environment: the team or the platform team took it
+/// away. A claim of another PreviewRepository doesn't, because its author may not even have a grant.
+pub const fn is_revoked_by(mistake: Reason) -> bool {
+    matches!(
+        mistake,
+        Reason::RepositoryMissing
+            | Reason::EnvironmentUnknown
+            | Reason::ClassMissing
+            | Reason::RepositoryNotAllowed
+            | Reason::NamespaceNotAllowed
+    )
+}
+
+/// Whether a refused pull request may not have the environment that it has, because the
+/// configuration changed. The author of a pull request makes it a draft, and can make it ready again,
+/// so a draft keeps its environment.
 pub fn is_withdrawal(environment: &PreviewEnvironment, refusal: Reason) -> bool {
     let has_namespace = environment.status.as_ref().is_some_and(|status| status.namespace.is_some());
-    has_namespace
-        && matches!(refusal, Reason::ForkNotAllowed | Reason::DraftNotAllowed | Reason::BotNotAllowed)
+    has_namespace && matches!(refusal, Reason::ForkNotAllowed | Reason::BotNotAllowed)
 }
 
 /// Adds to a mistake when the environment is deleted because of it.
@@ -88,6 +106,12 @@ mod tests {
     }
 
     #[test]
+    fn claim_of_another_repository_withdraws_nothing() {
+        assert!(is_revoked_by(Reason::RepositoryNotAllowed) && is_revoked_by(Reason::ClassMissing));
+        assert!(!is_revoked_by(Reason::EnvironmentClaimed) && !is_revoked_by(Reason::NameTaken));
+    }
+
+    #[test]
     fn class_can_still_change_the_grace() {
         let class: PreviewClass = serde_json::from_value(json!({
             "apiVersion": "matinee.dev/v1alpha1",
@@ -103,7 +127,7 @@ mod tests {
         .unwrap();
         let now = at("2026-01-01T00:00:00Z");
         let withdrawn = withdrawn(&admitted_before(), Some(&class), now);
-        assert_eq!(ends(&withdrawn), Some(now));
+        assert_eq!(ends(&withdrawn), Some(at("2026-01-01T00:00:30Z")), "never after one observation");
     }
 
     #[test]
@@ -128,5 +152,6 @@ mod tests {
         }
         assert!(is_withdrawal(&environment, Reason::ForkNotAllowed));
         assert!(!is_withdrawal(&environment, Reason::NotTheHead), "only this revision is wrong");
+        assert!(!is_withdrawal(&environment, Reason::DraftNotAllowed), "its author can make it ready");
     }
 }

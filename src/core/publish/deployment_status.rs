@@ -147,7 +147,7 @@ pub fn doubtful(environment: &PreviewEnvironment) -> Vec<i64> {
 }
 
 /// Returns the deployments that the environment reported to GitHub or was about to report, newest
-/// first.
+/// first. While it isn't admitted, none is added.
 pub fn reported_deployments(environment: &PreviewEnvironment) -> Vec<i64> {
     let status = environment.status.iter();
     let reports = status.flat_map(|status| status.report.iter().chain(&status.reported));

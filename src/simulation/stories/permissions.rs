@@ -73,7 +73,7 @@ pub async fn class_deleted_and_pull_request_closed(world: Arc<World>) -> Told {
     Ok(wrong)
 }
 
-/// A class that allowed forks denies them.
+/// A class that allowed forks denies them, and the fork's author pushes once more.
 pub async fn fork_permission_withdrawn(world: Arc<World>) -> Told {
     let mut environments = previews();
     environments[0]["trigger"]["pullRequest"]["forks"] = json!("Deploy");
@@ -87,14 +87,16 @@ pub async fn fork_permission_withdrawn(world: Arc<World>) -> Told {
     let mut wrong = wrongs(&world, Bounds::default());
     is_live(&world, &sha(1), &mut wrong);
     world.apply(&revoking(class()));
+    world.pass(0..=120_000).await;
+    world.github.push_to(&world.repository, 1, &sha(2));
     world.pass(GRACE..=2 * GRACE).await;
     world.settle().await?;
     wrong.extend(wrongs(&world, Bounds::default()));
     is_empty(&world, &mut wrong);
     world.apply(&open);
     world.settle().await?;
-    wrong.extend(wrongs(&world, Bounds { deployments_of_a_commit: 2, ..Bounds::default() }));
-    is_live(&world, &sha(1), &mut wrong);
+    wrong.extend(wrongs(&world, Bounds::default()));
+    is_live(&world, &sha(2), &mut wrong);
     Ok(wrong)
 }
 

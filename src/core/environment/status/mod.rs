@@ -40,6 +40,8 @@ pub const FIELDS_CONTESTED: &str = "FieldsContested";
 pub struct Findings {
     /// The admission of the environment, or the last one with the time of its withdrawal.
     pub admission: Option<Admission>,
+    /// Whether the reports to GitHub stay as they are, because the environment isn't admitted.
+    pub keeps_reports: bool,
     /// Result of the check with GitHub.
     pub verified: Option<Verification>,
     /// Host name of the first endpoint.
@@ -86,6 +88,7 @@ pub fn conclude(
     progress: &Progress,
 ) -> PreviewEnvironmentStatus {
     let (skipped, trouble) = (findings.skipped, findings.trouble);
+    let keeps_reports = findings.keeps_reports;
     let mut status = or_empty(before);
     status.observed_generation = input.generation;
     status.short_sha = Some(short_sha(&input.revision.sha));
@@ -106,7 +109,9 @@ pub fn conclude(
         findings.expires.map(|time| seconds(time).to_string()).or(status.expiration_time);
     conditions::set_conditions(&mut status, input, progress, &findings.contested);
     history::set_history(&mut status, input, progress);
-    status.report = reports::reports(before, &status, input, progress, &skipped, trouble.as_deref());
+    if !keeps_reports {
+        status.report = reports::reports(before, &status, input, progress, &skipped, trouble.as_deref());
+    }
     status
 }
 
