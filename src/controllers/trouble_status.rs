@@ -25,10 +25,6 @@ impl TroubleStatus for PreviewClass {
         class_and_template::CONDITIONS.to_vec()
     }
 
-    fn own_status(&self) -> Option<Value> {
-        json_of(self.status.as_ref())
-    }
-
     fn conditions(&self) -> &[Condition] {
         conditions!(self)
     }
@@ -42,10 +38,6 @@ impl TroubleStatus for PreviewTemplate {
         class_and_template::CONDITIONS.to_vec()
     }
 
-    fn own_status(&self) -> Option<Value> {
-        json_of(self.status.as_ref())
-    }
-
     fn conditions(&self) -> &[Condition] {
         conditions!(self)
     }
@@ -57,10 +49,6 @@ impl TroubleStatus for PreviewRepository {
 
     fn kinds() -> Vec<&'static str> {
         repository::CONDITIONS.to_vec()
-    }
-
-    fn own_status(&self) -> Option<Value> {
-        json_of(self.status.as_ref())
     }
 
     fn conditions(&self) -> &[Condition] {
@@ -99,10 +87,6 @@ impl TroubleStatus for DeploymentCommand {
 
     fn kinds() -> Vec<&'static str> {
         command::CONDITIONS.to_vec()
-    }
-
-    fn own_status(&self) -> Option<Value> {
-        json_of(self.status.as_ref())
     }
 
     fn conditions(&self) -> &[Condition] {

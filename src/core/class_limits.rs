@@ -12,7 +12,7 @@ use crate::core::mistake::{Mistake, Reason};
 /// Limits of a namespace's ResourceQuota that a class doesn't set.
 const QUOTA: [(&str, &str); 16] = [
     ("pods", "20"),
-    // Those that ended count, too.
+    // `pods` leaves out pods that ended.
     ("count/pods", "50"),
     ("count/jobs.batch", "50"),
     ("configmaps", "50"),

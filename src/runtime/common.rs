@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::leadership::Leadership;
@@ -127,6 +128,12 @@ impl Common {
         let name: RepositoryName = repository.parse().map_err(ForgeError::Invalid)?;
         let forge = self.forges.forge(connection, &name).await?;
         Ok((forge, name))
+    }
+
+    /// Returns the time until a point in time, at least one second.
+    pub fn time_until(&self, time: Timestamp) -> Duration {
+        let left = Duration::try_from(time.duration_since(self.clock.now())).unwrap_or_default();
+        left.max(Duration::from_secs(1))
     }
 
     /// Returns an object to which another one refers. A watch may be behind or restarting, and

@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
+use kube::core::object::HasStatus;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use crate::core::trouble::{self, Trouble};
 use crate::ports::ClusterError;
 
 /// An object whose conditions report what prevents its reconcile from completing.
-pub trait TroubleStatus: Indexed + DeserializeOwned {
+pub trait TroubleStatus: Indexed + DeserializeOwned + HasStatus<Status: Serialize> {
     /// Field manager of the status.
     const MANAGER: &str;
     /// Conditions of the stages of a reconcile, in their order.
@@ -30,7 +31,9 @@ pub trait TroubleStatus: Indexed + DeserializeOwned {
     /// All conditions, in their order.
     fn kinds() -> Vec<&'static str>;
     /// The fields of the status that the manager owns.
-    fn own_status(&self) -> Option<Value>;
+    fn own_status(&self) -> Option<Value> {
+        json_of(self.status())
+    }
     /// Current conditions.
     fn conditions(&self) -> &[Condition];
     /// Whether the object has ended, so that trouble is irrelevant.

@@ -1,4 +1,4 @@
-//! Step 6: applies a plan. The operator applies guard rails and routes. The deployer account, which
+//! Step 5: applies a plan. The operator applies guard rails and routes. The deployer account, which
 //! has no rights outside the namespace, applies the template's objects. Objects that are unchanged
 //! since they were applied aren't written.
 

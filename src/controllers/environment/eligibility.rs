@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 
-use super::{EnvironmentScope, Stop, delete, revocation as withdrawal};
+use super::revocation::on_refusal;
+use super::{EnvironmentScope, Stop, end};
 use crate::api::{
     ANNOTATION_PULL_REQUEST_UPDATED, DeploymentRequest, Origin, PreviewEnvironment, PullRequestSource,
     Refusal, Verification,
@@ -157,9 +158,7 @@ fn lost(
     let Admitted { class, entry, .. } = *admitted;
     let source = eligibility::source(pull_request);
     let allowed = eligibility::kind_allowed(&class.spec.pull_requests, &class.name_any(), entry, &source);
-    allowed
-        .err()
-        .filter(|mistake| pull_request.open && revocation::is_withdrawal(environment, mistake.reason))
+    allowed.err().filter(|mistake| revocation::is_withdrawal(environment, mistake.reason))
 }
 
 /// Ends the reconcile unless the revision may be deployed. Returns the pull request.
@@ -177,7 +176,7 @@ pub(super) async fn settle(
         }
         EnvironmentVerification::Refused(verification, mistake) => {
             scope.findings.verified = verification;
-            Err(withdrawal::refused(scope, admitted.class, mistake).await)
+            Err(on_refusal(scope, admitted.class, mistake).await)
         }
         EnvironmentVerification::Superseded(head) => {
             if !status::is_superseded(environment.status.as_ref(), &environment.spec.revision) {
@@ -200,8 +199,7 @@ pub(super) async fn settle(
                 let reason = "a newer deployment arrived".to_owned();
                 return Err(Failure::Soon { reason, after: Duration::ZERO }.into());
             }
-            request::end_with(environment, &context.requests).await?;
-            Err(delete(scope, reason, &why).await)
+            Err(end(scope, reason, &why).await)
         }
     }
 }

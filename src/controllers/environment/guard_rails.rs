@@ -1,4 +1,4 @@
-//! Step 4: applies the guard rails of an environment: its namespace, and the objects that confine it.
+//! Applies the guard rails of an environment: its namespace, and the objects that confine it.
 //! They come before the template's objects, and don't depend on the template: a class that becomes
 //! stricter confines running previews too, whatever is wrong with their templates. A revision that
 //! the class doesn't admit keeps the guard rails that it has, because new ones may be looser.

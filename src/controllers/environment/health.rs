@@ -1,4 +1,4 @@
-//! Step 7: checks that the objects are healthy and that the URLs answer.
+//! Step 6: checks that the objects are healthy and that the URLs answer.
 
 use std::time::Duration;
 

@@ -4,11 +4,11 @@
 //!    [`revocation`] ends an environment that isn't authorized any more.
 //! 2. [`eligibility`]: checks the deployment and the pull request on GitHub.
 //! 3. [`lifetime`]: deletes the environment when its time is over.
-//! 4. [`guard_rails`]: confines the namespace as the class now demands.
-//! 5. [`render`]: resolves the template, renders it and plans the objects.
-//! 6. [`apply`]: creates, updates and deletes the objects.
-//! 7. [`health`]: checks that the objects are healthy and that the URLs answer.
-//! 8. [`publish`]: shows the result on GitHub.
+//! 4. [`render`]: resolves the template, renders it and plans the objects.
+//! 5. [`apply`]: creates, updates and deletes the objects, after the [`guard_rails`]. If step 4
+//!    fails, the guard rails of an existing namespace are applied all the same.
+//! 6. [`health`]: checks that the objects are healthy and that the URLs answer.
+//! 7. [`publish`]: shows the result on GitHub.
 //!
 //! A step returns its result, or ends the reconcile with a [`Stop`]. In every case the status is
 //! written, with everything that was found until then.
@@ -47,7 +47,7 @@ use self::status_writer::report;
 use super::request;
 use crate::api::{Admission, FINALIZER, PreviewEnvironment, Revision};
 use crate::core::environment::lifetime as times;
-use crate::core::environment::revocation as withdrawal;
+use crate::core::environment::revocation::admission_of;
 use crate::core::environment::status::{self, Findings, Progress, Stage};
 use crate::core::mistake::Mistake;
 use crate::core::trouble::{self, Trouble};
@@ -204,16 +204,21 @@ async fn steps(scope: &mut EnvironmentScope<'_>) -> Result<Progress, Stop> {
         Err(mistake) => return Err(revocation::not_admitted(scope, mistake).await),
     };
     let before = scope.environment.status.as_ref().and_then(|status| status.admission.as_ref());
-    let admission = withdrawal::admission(&admitted, before);
+    let admission = admission_of(&admitted, before);
     scope.findings.admission = Some(admission.clone());
     skipped_deployments::find(scope, &admitted).await;
     let verified = eligibility::verify(scope, &admitted).await?;
     scope.findings.admission = Some(Admission { revoked_time: None, ..admission });
     lifetime::check(scope, &admitted, &verified).await?;
     let pull_request = eligibility::settle(scope, &admitted, verified).await?;
-    guard_rails::apply_to_existing(scope, admitted.class).await?;
-    let target = render::resolve(scope, &references, &admitted, pull_request.as_ref())?;
-    let plan = render::plan(scope, &target)?;
+    let (target, plan) = match render::render(scope, &references, &admitted, pull_request.as_ref()) {
+        Ok(rendered) => rendered,
+        Err(stop) => {
+            // A broken template doesn't keep a stricter class from confining what runs.
+            guard_rails::apply_to_existing(scope, admitted.class).await?;
+            return Err(stop);
+        }
+    };
     let applied = apply::apply(scope, &target, plan).await?;
     Ok(health::assess(scope, &target, &applied).await)
 }
@@ -249,6 +254,15 @@ pub(super) fn explain(
         Ok(report(&environment, &context, now, findings, &progress).await?.is_written)
     }
     .boxed()
+}
+
+/// Deletes the requests of the environment, then the environment. A request that a later sweep
+/// creates, for example of a pull request that was reopened, is a new one.
+async fn end(scope: &EnvironmentScope<'_>, reason: &str, why: &str) -> Stop {
+    match request::end_with(scope.environment, &scope.context.requests).await {
+        Ok(()) => delete(scope, reason, why).await,
+        Err(failure) => failure.into(),
+    }
 }
 
 /// Deletes the environment, which ends its reconcile.

@@ -1,4 +1,4 @@
-//! Step 8: shows the result on GitHub. The environment's status has both the wanted and the
+//! Step 7: shows the result on GitHub. The environment's status has both the wanted and the
 //! acknowledged deployment statuses, so a restart loses nothing. Where it isn't known whether a write
 //! had an effect (its answer was lost, or this process has just started), the statuses are read from
 //! GitHub first, so nothing is shown twice.

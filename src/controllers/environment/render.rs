@@ -1,4 +1,4 @@
-//! Step 5: resolves the template and the parameters, renders the objects, and plans them.
+//! Step 4: resolves the template and the parameters, renders the objects, and plans them.
 
 use super::dereference::References;
 use super::{EnvironmentScope, Stop};
@@ -8,8 +8,21 @@ use crate::core::environment::resolve::{self, Admitted};
 use crate::core::environment::resolved::Target;
 use crate::runtime::objects::Key;
 
+/// Resolves the references, renders the template and plans the objects.
+pub(super) fn render(
+    scope: &mut EnvironmentScope<'_>,
+    references: &References,
+    admitted: &Admitted<'_>,
+    pull_request: Option<&PullRequestSource>,
+) -> Result<(Target, Plan), Stop> {
+    let target = resolve(scope, references, admitted, pull_request)?;
+    let rendered = scope.context.renderer.render(&target)?;
+    let plan = plan::plan(&target, rendered)?;
+    Ok((target, plan))
+}
+
 /// Resolves everything that the plan needs.
-pub(super) fn resolve(
+fn resolve(
     scope: &mut EnvironmentScope<'_>,
     references: &References,
     admitted: &Admitted<'_>,
@@ -26,10 +39,4 @@ pub(super) fn resolve(
         scope.findings.url = Some(target.url.clone());
     }
     Ok(target)
-}
-
-/// Renders the template and plans the objects.
-pub(super) fn plan(scope: &EnvironmentScope<'_>, target: &Target) -> Result<Plan, Stop> {
-    let rendered = scope.context.renderer.render(target)?;
-    Ok(plan::plan(target, rendered)?)
 }

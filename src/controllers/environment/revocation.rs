@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{EnvironmentScope, Stop, delete};
+use super::{EnvironmentScope, Stop, end, lifetime};
 use crate::api::{Admission, PreviewClass};
-use crate::controllers::request;
 use crate::core::environment::revocation;
 use crate::core::mistake::Mistake;
 use crate::ports::ForgeError;
@@ -38,7 +37,7 @@ pub(super) async fn not_admitted(scope: &mut EnvironmentScope<'_>, mistake: Mist
 }
 
 /// Ends the reconcile of an environment whose pull request is refused, because of `mistake`.
-pub(super) async fn refused(
+pub(super) async fn on_refusal(
     scope: &mut EnvironmentScope<'_>,
     class: &PreviewClass,
     mistake: Mistake,
@@ -60,7 +59,7 @@ async fn announce_or_end(scope: &mut EnvironmentScope<'_>, admission: Admission,
         return end(scope, "Revoked", &mistake.message).await;
     }
     scope.findings.admission = Some(admission);
-    scope.look_again_after(until(ends, scope.now));
+    scope.look_again_after(scope.common().time_until(ends));
     revocation::announced(&mistake, ends).into()
 }
 
@@ -69,10 +68,10 @@ async fn end_if_over(scope: &mut EnvironmentScope<'_>, admission: &Admission) ->
     let status = scope.environment.status.as_ref()?;
     let expires = status.expiration_time.as_ref().and_then(|time| time.parse::<Timestamp>().ok());
     if let Some(expires) = expires {
-        if expires <= scope.now {
-            return Some(delete(scope, "Expired", &format!("its lifetime ended at {expires}")).await);
+        if let Some(stop) = lifetime::end_at(scope, expires).await {
+            return Some(stop);
         }
-        scope.look_again_after(until(expires, scope.now));
+        scope.look_again_after(scope.common().time_until(expires));
     }
     let number = scope.environment.spec.pull_request.as_ref()?.number;
     match is_open(scope, admission, number).await {
@@ -95,17 +94,4 @@ async fn is_open(
     let (forge, repository) = common.forge_of(&admission.github, &admission.repository).await?;
     let pull_request = forge.pull_request(&repository, number, common.settings.sweep_interval).await?;
     Ok(pull_request.open)
-}
-
-/// Deletes the requests of the environment, then the environment.
-async fn end(scope: &EnvironmentScope<'_>, reason: &str, why: &str) -> Stop {
-    // If the permission is restored, the next sweep requests the environment again.
-    match request::end_with(scope.environment, &scope.context.requests).await {
-        Ok(()) => delete(scope, reason, why).await,
-        Err(failure) => failure.into(),
-    }
-}
-
-fn until(time: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(time.duration_since(now)).unwrap_or_default().max(Duration::from_secs(1))
 }

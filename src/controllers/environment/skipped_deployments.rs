@@ -24,7 +24,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 enum Lookup {
     /// Not yet: the environment hasn't been admitted.
     Pending,
-    /// GitHub didn't lookup.
+    /// GitHub didn't answer.
     Failed,
     /// GitHub answered.
     Done,
@@ -59,7 +59,7 @@ impl Lookups {
     }
 
     /// Records that the status contains the result. Returns the time until the next attempt if
-    /// GitHub didn't lookup.
+    /// GitHub didn't answer.
     pub(super) fn settle(&self, uid: &str) -> Option<Duration> {
         let mut known = self.0.lock().ok()?;
         let lookup = *known.get(uid)?;

@@ -57,7 +57,7 @@ pub(super) async fn report(
         let again = publish::start(environment, context);
         return Ok(Reported { is_written: false, again });
     }
-    if status::is_only_news(environment.status.as_ref(), &status)
+    if status::is_only_progress(environment.status.as_ref(), &status)
         && let Some(wait) = context.memory.status_writes.left_of(PROGRESS_INTERVAL, &uid)
     {
         return Ok(Reported { is_written: false, again: Some(wait) });

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::{RequestContext, record};
 use crate::core::deployment::gates::repeats::Hold;
 use crate::core::deployment::gates::{Evaluation, GateSummary};
@@ -48,7 +46,7 @@ pub(super) fn again(outcome: &RequestOutcome, context: &RequestContext) -> Optio
         RequestOutcome::Gated(evaluation) => match &evaluation.summary {
             GateSummary::Refused { over: true, .. } => None,
             GateSummary::Waiting { again: Some(again), .. } => {
-                Some(wait(*again, context).min(context.common.settings.sweep_interval))
+                Some(context.common.time_until(*again).min(context.common.settings.sweep_interval))
             }
             GateSummary::Waiting { again: None, .. } | GateSummary::Refused { .. } | GateSummary::Open => {
                 Some(context.common.settings.sweep_interval)
@@ -56,7 +54,7 @@ pub(super) fn again(outcome: &RequestOutcome, context: &RequestContext) -> Optio
         },
         RequestOutcome::Creating { again, .. } => Some(*again),
         RequestOutcome::Failed(_) => Some(record::REFUSED_AGAIN),
-        RequestOutcome::Held(hold) => Some(wait(hold.until, context)),
+        RequestOutcome::Held(hold) => Some(context.common.time_until(hold.until)),
         // For a deployment that Matinee itself deploys, its environment enqueues the request. This
         // additional reconcile needs no call to GitHub.
         RequestOutcome::Refused(Mistake { reason: Reason::SourceNotLive | Reason::NameTaken, .. })
@@ -65,10 +63,4 @@ pub(super) fn again(outcome: &RequestOutcome, context: &RequestContext) -> Optio
         }
         _ => None,
     }
-}
-
-/// Returns the time until `until`, at least one second.
-fn wait(until: Timestamp, context: &RequestContext) -> Duration {
-    let wait = Duration::try_from(until.duration_since(context.common.clock.now())).unwrap_or_default();
-    wait.max(Duration::from_secs(1))
 }

@@ -12,7 +12,7 @@ use crate::core::mistake::{Mistake, Reason};
 
 /// Returns the admission of an environment. `before` is the last one: a withdrawal stays recorded
 /// until the environment has passed every check.
-pub fn admission(admitted: &Admitted<'_>, before: Option<&Admission>) -> Admission {
+pub fn admission_of(admitted: &Admitted<'_>, before: Option<&Admission>) -> Admission {
     let Admitted { repository, class, .. } = *admitted;
     Admission {
         class_name: class.name_any(),

@@ -195,7 +195,7 @@ pub fn is_superseded(status: Option<&PreviewEnvironmentStatus>, revision: &Revis
 /// Whether two statuses differ in nothing but progress, or in the words of why the environment
 /// isn't ready: the revision, the reports for GitHub, the readiness and the reason of a failure are
 /// the same.
-pub fn is_only_news(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEnvironmentStatus) -> bool {
+pub fn is_only_progress(before: Option<&PreviewEnvironmentStatus>, after: &PreviewEnvironmentStatus) -> bool {
     let ready = |status: &PreviewEnvironmentStatus| {
         let ready = find_condition(&status.conditions, READY)?;
         let failed = ready.status == ConditionStatus::False.as_str();

@@ -93,13 +93,13 @@ fn progress_updates_are_delayed_results_are_not() {
         reason: EnvironmentReason::Health("Progressing".into()),
         message: "1 of 2".into(),
     };
-    assert!(is_only_news(Some(&a), &conclude(Some(&a), &input(&one, 1), with_url(), &further)));
-    assert!(!is_only_news(None, &a), "the first status");
-    assert!(!is_only_news(Some(&a), &conclude(Some(&a), &input(&one, 1), with_url(), &failed())));
-    assert!(!is_only_news(Some(&a), &conclude(Some(&a), &input(&one, 1), with_url(), &Progress::Ready)));
+    assert!(is_only_progress(Some(&a), &conclude(Some(&a), &input(&one, 1), with_url(), &further)));
+    assert!(!is_only_progress(None, &a), "the first status");
+    assert!(!is_only_progress(Some(&a), &conclude(Some(&a), &input(&one, 1), with_url(), &failed())));
+    assert!(!is_only_progress(Some(&a), &conclude(Some(&a), &input(&one, 1), with_url(), &Progress::Ready)));
     let two = revision(2);
     assert!(
-        !is_only_news(Some(&a), &conclude(Some(&a), &input(&two, 1), with_url(), &further)),
+        !is_only_progress(Some(&a), &conclude(Some(&a), &input(&two, 1), with_url(), &further)),
         "another deployment"
     );
 }
@@ -125,10 +125,10 @@ fn numbers_that_change_in_a_failure_are_no_news() {
     let a = conclude(None, &input(&one, 0), with_url(), &answered(500));
     let b = conclude(Some(&a), &input(&one, 1), with_url(), &answered(503));
     assert_eq!(a.report, b.report, "the report to GitHub stays the same");
-    assert!(is_only_news(Some(&a), &b), "only the words of the failure differ");
+    assert!(is_only_progress(Some(&a), &b), "only the words of the failure differ");
     let c = conclude(Some(&b), &input(&one, 2), with_url(), &failed());
     assert_ne!(b.report, c.report, "another cause");
-    assert!(!is_only_news(Some(&b), &c));
+    assert!(!is_only_progress(Some(&b), &c));
 }
 
 #[test]
